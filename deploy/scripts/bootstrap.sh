@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Make this machine able to build and test: find what is missing, install it, or say exactly what to do.
+#
+#   bootstrap.sh [build|test|verify]
+#
+# Must hold: where nothing is missing it touches nothing and takes no noticeable time; it never guesses a
+# download place (packages and crates come from whatever the machine's own clients are set up for); when it
+# cannot help, it names each missing thing and the command that would bring it, and fails.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=deploy/scripts/env.sh
+source "$root/deploy/scripts/env.sh"
+job=${1:-build}
+
+NEXTEST=0.9.143 # the version whose JUnit record `xtask tally` is tested with
+
+say() { printf 'bootstrap: %s\n' "$*" >&2; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# What the build of RocksDB's bindings loads at build time; no header or program shows that it is there.
+have_libclang() {
+  [ -n "${LIBCLANG_PATH:-}" ] && return 0
+  compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null ||
+    compgen -G '/usr/lib*/libclang*.so*' >/dev/null ||
+    compgen -G '/usr/lib/*-linux-gnu/libclang*.so*' >/dev/null
+}
+
+# One line for each missing thing: its Debian package, and what it is for.
+missing_packages() {
+  have g++ || echo "g++ (C++20 compiler, for RocksDB)"
+  have cc || echo "gcc (C compiler, for ring)"
+  have ar || echo "binutils (ar, for RocksDB)"
+  have clang || echo "clang (include paths for bindgen)"
+  have_libclang || echo "libclang-dev (bindgen loads it)"
+  have make || echo "make (the front door of this repository)"
+  have git || echo "git (to fetch and to compare)"
+  have pkg-config || echo "pkg-config (finds system libraries)"
+  have ip || echo "iproute2 (network namespaces of the process tests)"
+  have ps || echo "procps (the process tests look for orphans)"
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif have sudo && [ -t 0 ]; then
+    sudo -- "$@"
+  elif have sudo; then
+    sudo -n -- "$@" # nobody there to type a password
+  else
+    say "not root, and there is no sudo"
+    return 1
+  fi
+}
+
+install_packages() {
+  local options=(-o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" update -q >&2 &&
+    as_root env DEBIAN_FRONTEND=noninteractive \
+      apt-get "${options[@]}" install -y -q --no-install-recommends "$@" >&2
+}
+
+system_packages() {
+  local lines packages line
+  lines=$(missing_packages)
+  [ -z "$lines" ] && return 0
+  mapfile -t packages < <(cut -d' ' -f1 <<<"$lines")
+  say "missing: ${packages[*]}"
+  if have apt-get && install_packages "${packages[@]}"; then
+    lines=$(missing_packages)
+    [ -z "$lines" ] && return 0
+  fi
+  say "could not install what is missing (no network, no rights, or not Debian). Needed:"
+  while read -r line; do say "  $line"; done <<<"$lines"
+  say "on Debian 12: apt-get update && apt-get install ${packages[*]}"
+  return 1
+}
+
+# The toolchain file names the version; rustup fetches it where it may, and says so where it may not.
+rust() {
+  local wanted version
+  wanted=$(sed -n 's/^channel = "\(.*\)"$/\1/p' "$root/rust-toolchain.toml")
+  if ! have cargo || ! version=$(cd "$root" && rustc --version 2>&1); then
+    say "Rust $wanted is missing${version:+: $version}"
+    say "install rustup from the Rust project's site, then: rustup toolchain install $wanted"
+    return 1
+  fi
+  case $version in
+    "rustc $wanted "*) ;;
+    # Without rustup the toolchain file has no effect; an older compiler fails later and less clearly.
+    *) say "this is $version; the repository is built and checked with $wanted" ;;
+  esac
+  [ "$job" != verify ] && return 0
+  local part
+  for part in fmt clippy; do
+    if ! (cd "$root" && cargo "$part" --version >/dev/null 2>&1); then
+      say "cargo $part is missing: rustup component add ${part/fmt/rustfmt}"
+      return 1
+    fi
+  done
+}
+
+# Into the cache folder, not into the user's own cargo: this repository's choice of version is its own.
+nextest() {
+  [ "$job" = build ] && return 0
+  export PATH="$SEKISHO_CACHE/tools/bin:$PATH"
+  cargo nextest --version >/dev/null 2>&1 && return 0
+  say "cargo-nextest is missing: building $NEXTEST, once per machine, some minutes"
+  local log
+  log=$(mktemp)
+  if CARGO_TARGET_DIR="$SEKISHO_CACHE/tools/target" cargo install cargo-nextest --quiet --locked \
+    --version "$NEXTEST" --root "$SEKISHO_CACHE/tools" >"$log" 2>&1; then
+    rm -rf "$SEKISHO_CACHE/tools/target" "$log"
+  else
+    tail -n 5 "$log" >&2
+    rm -f "$log"
+    say "cargo-nextest could not be built; the tests run under cargo test instead"
+  fi
+}
+
+rust
+system_packages
+nextest
