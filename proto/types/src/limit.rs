@@ -1,0 +1,112 @@
+//! Every bound of the product that more than one crate knows, each with its reason.
+
+use std::time::Duration;
+
+/// Opaque payload of a job (command, environment), bytes: one log entry must stay far below a gRPC message.
+pub const PAYLOAD_MAX: usize = 64 * 1024;
+
+/// One proposed entry, bytes, payload included: four fit a replication batch of 1 MiB.
+pub const ENTRY_MAX: usize = 256 * 1024;
+
+/// Members of one all-or-nothing group: a placement entry of this size still applies in under a millisecond.
+pub const GROUP_MAX: u32 = 1024;
+
+/// GPUs that one member of a group may ask for on one node: twice the largest shipping node.
+pub const GPUS_PER_TASK_MAX: u32 = 16;
+
+/// Groups in one `CommitPlacement`: bounds the apply time of an entry.
+pub const GROUPS_PER_PLAN_MAX: usize = 256;
+
+/// Buckets that one node may advertise: 16 devices times the MIG profiles seen on them.
+pub const BUCKETS_MAX: usize = 64;
+
+/// Devices in one bucket.
+pub const BUCKET_DEVICES_MAX: u32 = 64;
+
+/// Jobs of one tenant that are not finished: protects the state's memory from one runaway script.
+pub const OPEN_JOBS_PER_TENANT_MAX: u32 = 1_000_000;
+
+/// Longest time limit of a job: 30 days. Longer work checkpoints and resubmits.
+pub const TIME_LIMIT_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// How often a job is placed again after its node was lost or refused it, before it fails for good.
+pub const ATTEMPTS_MAX: u32 = 3;
+
+/// How long the answer to a request id is kept, on the state clock (R3).
+pub const REPLY_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Furthest that one entry may move the state clock forward: a leader with a wild clock cannot expire tokens and
+/// replies at once.
+pub const CLOCK_STEP_MAX: Duration = Duration::from_secs(10);
+
+/// A voter signs no checkpoint while the state clock is further ahead of its own wall clock than this.
+pub const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(5);
+
+/// A voter signs no checkpoint while the state clock is further behind its own wall clock than this.
+pub const CLOCK_BEHIND_MAX: Duration = Duration::from_secs(15);
+
+/// Longest life of a join token.
+pub const JOIN_TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// A repeated join by the same key within this time gets the same answer, so that a lost reply loses no node.
+pub const JOIN_REPEAT: Duration = Duration::from_secs(600);
+
+/// Life of a member's or agent's certificate and site tag.
+pub const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// Lease length L: the agent stops its jobs this long after it sent the last renewal that was acknowledged.
+pub const LEASE: Duration = Duration::from_secs(15);
+
+/// Kill grace G: after `LEASE` plus this, nothing of the job runs any more.
+pub const KILL_GRACE: Duration = Duration::from_secs(5);
+
+/// ρ: largest rate error of any clock, in parts per million. Beyond it P1 is not promised.
+pub const CLOCK_DRIFT_PPM: u32 = 1000;
+
+/// ε: scheduling slack added to W.
+pub const LEASE_SLACK: Duration = Duration::from_millis(50);
+
+/// Renewal interval: five tries within one lease.
+pub const RENEW_EVERY: Duration = Duration::from_secs(3);
+
+/// Missed beats after which a node is shown as `unreachable`; only the end of its lease frees anything.
+pub const BEATS_MISSED_UNREACHABLE: u32 = 3;
+
+/// W = ⌈(L+G)(1+ρ)/(1−ρ)⌉ + ε: how long the leader waits from receipt of the last renewal before capacity counts
+/// as free (P3).
+#[must_use]
+pub fn lease_wait() -> Duration {
+    let held_us =
+        u64::try_from(LEASE.as_micros().saturating_add(KILL_GRACE.as_micros())).unwrap_or(u64::MAX);
+    let rho = u64::from(CLOCK_DRIFT_PPM);
+    let (fast, slow) = (1_000_000u64.saturating_add(rho), 1_000_000u64.saturating_sub(rho));
+    let stretched = held_us.saturating_mul(fast).div_ceil(slow.max(1));
+    Duration::from_micros(stretched).saturating_add(LEASE_SLACK)
+}
+
+/// Longest time that a caller waits for a proposal before it is told `OUTCOME_UNKNOWN` (L3).
+pub const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Bytes that a peer which has not proven itself may receive (D3).
+pub const UNPROVEN_MAX: usize = 32 * 1024;
+
+/// Text of a label, message or reason that is stored, bytes.
+pub const TEXT_MAX: usize = 512;
+
+const _: () = assert!(PAYLOAD_MAX < ENTRY_MAX, "a payload must fit its entry");
+const _: () =
+    assert!(RENEW_EVERY.as_secs() * 4 < LEASE.as_secs(), "several renewals must fit one lease");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_exceeds_the_lease_on_clocks_that_drift_apart() {
+        // A slow agent stretches 20 s to 20 s / (1 - rho); a fast leader shortens W by (1 + rho).
+        let agent_us: u128 = (20_000_000 * 1_000_000u128).div_ceil(999_000);
+        let leader_us: u128 = lease_wait().as_micros() * 1_000_000 / 1_001_000;
+        assert!(leader_us > agent_us, "{leader_us} {agent_us}");
+        assert!(lease_wait() < Duration::from_millis(20_150));
+    }
+}
