@@ -1,0 +1,178 @@
+//! The endorser bundle: whose checkpoint signatures count, and how many operators are needed.
+//!
+//! Must hold: an agent pins the bundle's hash at join and moves on only to version + 1 signed by k operators of
+//! the bundle that it holds (D4). k = 2 as soon as two operators take part, because one operator alone must not be
+//! able to start work (f = 1).
+
+use crate::canonical::{CanonicalError, encode};
+use crate::key::{Purpose, verify};
+use sekisho_types::id::{ClusterId, Digest, MemberId, OperatorId, PublicKey, Signature};
+use sekisho_types::principal::TrustDomain;
+use sekisho_types::revision::Incarnation;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A member's checkpoint-signing key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Endorser {
+    /// The operator that it counts for.
+    pub operator: OperatorId,
+    /// The member that signs.
+    pub member: MemberId,
+    /// Its Ed25519 key.
+    pub public_key: PublicKey,
+}
+
+/// The keys with which an operator speaks, apart from its members' checkpoint keys.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OperatorKeys {
+    /// The operator.
+    pub operator: OperatorId,
+    /// Its SPIFFE trust domain.
+    pub trust_domain: TrustDomain,
+    /// Signs key records, genesis and bundles.
+    pub issuer: PublicKey,
+    /// Signs site tags.
+    pub site_tag: PublicKey,
+    /// SHA-256 of its root certificate (DER).
+    pub root_hash: Digest,
+}
+
+/// Whose signatures count in one incarnation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndorserBundle {
+    /// Which federation.
+    pub cluster: ClusterId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// Grows by one with each change.
+    pub version: u64,
+    /// Distinct operators needed under a checkpoint.
+    pub k: u32,
+    /// Checkpoint keys, ordered.
+    pub endorsers: Vec<Endorser>,
+    /// Operators' own keys, ordered.
+    pub operators: Vec<OperatorKeys>,
+}
+
+/// One operator's agreement to a bundle or genesis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorSignature {
+    /// Who signed.
+    pub operator: OperatorId,
+    /// By its issuer key.
+    pub signature: Signature,
+}
+
+/// Why a bundle does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BundleError {
+    /// Not ordered, doubled, or an endorser of no operator.
+    #[error("the endorser bundle is not well formed: {0}")]
+    Malformed(&'static str),
+    /// k does not follow from the number of operators.
+    #[error("k must be {0} for this number of operators")]
+    Threshold(u32),
+    /// Not the successor of the held one.
+    #[error("expected bundle version {expected}, got {got}")]
+    Version {
+        /// Held version plus one.
+        expected: u64,
+        /// What came.
+        got: u64,
+    },
+    /// Another federation or incarnation.
+    #[error("the bundle belongs to another cluster or incarnation")]
+    WrongCluster,
+    /// Not signed by enough operators of the held bundle.
+    #[error("the bundle is signed by {have} of {need} operators")]
+    Signatures {
+        /// Distinct operators with a good signature.
+        have: u32,
+        /// Needed.
+        need: u32,
+    },
+}
+
+impl EndorserBundle {
+    /// How many operators must sign: f + 1 with f = 1 from two operators on.
+    #[must_use]
+    pub fn threshold(operators: usize) -> u32 {
+        if operators >= 2 { 2 } else { 1 }
+    }
+
+    /// Checks the form: ordered without doubles, every endorser of a listed operator, k as [`Self::threshold`].
+    ///
+    /// # Errors
+    /// [`BundleError::Malformed`] or [`BundleError::Threshold`].
+    pub fn check(&self) -> Result<(), BundleError> {
+        let ordered = self.endorsers.is_sorted_by(|a, b| a.member < b.member);
+        let listed = self.operators.is_sorted_by(|a, b| a.operator < b.operator);
+        if !ordered || !listed || self.operators.is_empty() || self.endorsers.is_empty() {
+            return Err(BundleError::Malformed("entries must be ordered and without doubles"));
+        }
+        if self.endorsers.iter().any(|e| self.keys(&e.operator).is_none()) {
+            return Err(BundleError::Malformed("an endorser belongs to no listed operator"));
+        }
+        let domains: BTreeSet<_> = self.operators.iter().map(|o| &o.trust_domain).collect();
+        let keys: BTreeSet<_> = self.endorsers.iter().map(|e| e.public_key).collect();
+        if domains.len() != self.operators.len() || keys.len() != self.endorsers.len() {
+            return Err(BundleError::Malformed(
+                "two operators share a trust domain or two endorsers a key",
+            ));
+        }
+        let need = Self::threshold(self.operators.len());
+        if self.k == need { Ok(()) } else { Err(BundleError::Threshold(need)) }
+    }
+
+    /// The keys of one operator.
+    #[must_use]
+    pub fn keys(&self, operator: &OperatorId) -> Option<&OperatorKeys> {
+        self.operators.iter().find(|o| o.operator == *operator)
+    }
+
+    /// Operators that have at least one endorser, in order.
+    pub fn operators(&self) -> impl Iterator<Item = OperatorId> {
+        let all: BTreeSet<OperatorId> = self.endorsers.iter().map(|e| e.operator.clone()).collect();
+        all.into_iter()
+    }
+
+    /// SHA-256 of the canonical bytes: what the join token pins.
+    ///
+    /// # Errors
+    /// Never for this type; see [`encode`].
+    pub fn hash(&self) -> Result<Digest, CanonicalError> {
+        Ok(Digest::of(&encode(self)?))
+    }
+
+    /// Checks that `next` may replace this bundle.
+    ///
+    /// # Errors
+    /// The first [`BundleError`].
+    pub fn accepts(
+        &self,
+        next: &Self,
+        signatures: &[OperatorSignature],
+    ) -> Result<(), BundleError> {
+        if next.cluster != self.cluster || next.incarnation != self.incarnation {
+            return Err(BundleError::WrongCluster);
+        }
+        let expected = self.version.saturating_add(1);
+        if next.version != expected {
+            return Err(BundleError::Version { expected, got: next.version });
+        }
+        next.check()?;
+        let bytes = encode(next).map_err(|_canonical| BundleError::Malformed("not encodable"))?;
+        let good: BTreeSet<&OperatorId> = signatures
+            .iter()
+            .filter(|s| {
+                self.keys(&s.operator).is_some_and(|keys| {
+                    verify(&keys.issuer, Purpose::Bundle, &bytes, &s.signature).is_ok()
+                })
+            })
+            .map(|s| &s.operator)
+            .collect();
+        let have = u32::try_from(good.len()).unwrap_or(u32::MAX);
+        if have >= self.k { Ok(()) } else { Err(BundleError::Signatures { have, need: self.k }) }
+    }
+}

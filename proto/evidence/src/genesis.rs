@@ -1,0 +1,168 @@
+//! The signed beginning of a federation: operators, members, first keys.
+//!
+//! Until a member has applied state, the genesis stands for it (D3): it names the peers that may be talked to.
+//! Every operator signs it, so nobody is enrolled without its own agreement.
+
+use crate::bundle::{EndorserBundle, OperatorSignature};
+use crate::canonical::{decode, encode};
+use crate::key::{Purpose, verify};
+use sekisho_types::id::{Digest, MemberId, OperatorId, SiteId};
+use sekisho_types::jurisdiction::{Area, table_hash};
+use sekisho_types::principal::{KeyRecord, Workload};
+use sekisho_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A controller of the first membership.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GenesisMember {
+    /// Raft id.
+    pub member: MemberId,
+    /// Whose controller.
+    pub operator: OperatorId,
+    /// Where it stands.
+    pub site: SiteId,
+    /// `host:port` that peers dial.
+    pub address: String,
+}
+
+/// A site of the first registry. Members stand at sites, so the first sites are part of genesis.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GenesisSite {
+    /// Its id.
+    pub site: SiteId,
+    /// Who runs it.
+    pub operator: OperatorId,
+    /// Where it stands.
+    pub area: Area,
+    /// Name for people.
+    pub display_name: String,
+}
+
+/// The content of a genesis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Genesis {
+    /// Endorsers and operator keys of incarnation 1.
+    pub bundle: EndorserBundle,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Hash of the jurisdiction table that all programs must carry.
+    pub table: Digest,
+    /// First sites, ordered.
+    pub sites: Vec<GenesisSite>,
+    /// First members, ordered.
+    pub members: Vec<GenesisMember>,
+    /// First registered keys: the operators' administrators.
+    pub keys: Vec<KeyRecord>,
+    /// Whether this federation was made by `sekisho dev`: only there may one person sign for two operators.
+    pub dev: bool,
+}
+
+/// A genesis with the agreement of every operator in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedGenesis {
+    /// The content.
+    pub genesis: Genesis,
+    /// One per operator.
+    pub signatures: Vec<OperatorSignature>,
+}
+
+/// Why a genesis does not stand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// The file is not one.
+    #[error("not a genesis file")]
+    Malformed,
+    /// A part contradicts another.
+    #[error("the genesis is not consistent: {0}")]
+    Inconsistent(&'static str),
+    /// The program carries another jurisdiction table.
+    #[error("the genesis was made for another jurisdiction table than this program has")]
+    Table,
+    /// An operator has not signed, or not validly.
+    #[error("operator {0} has not signed the genesis")]
+    Unsigned(OperatorId),
+}
+
+impl Genesis {
+    /// Bytes that every operator signs.
+    ///
+    /// # Errors
+    /// [`GenesisError::Malformed`] never for this type.
+    pub fn bytes(&self) -> Result<Vec<u8>, GenesisError> {
+        encode(self).map_err(|_canonical| GenesisError::Malformed)
+    }
+
+    fn check(&self) -> Result<(), GenesisError> {
+        let bad = |why| Err(GenesisError::Inconsistent(why));
+        if self.table != table_hash() {
+            return Err(GenesisError::Table);
+        }
+        if self.bundle.check().is_err()
+            || self.bundle.version != 1
+            || self.bundle.incarnation.0 != 1
+        {
+            return bad("the endorser bundle is not a first one");
+        }
+        if !self.sites.is_sorted_by(|a, b| a.site < b.site)
+            || !self.members.is_sorted_by(|a, b| a.member < b.member)
+        {
+            return bad("sites and members must be ordered and without doubles");
+        }
+        if self.members.is_empty() || self.keys.is_empty() {
+            return bad("a federation needs a member and an administrator");
+        }
+        let known = |operator: &OperatorId| self.bundle.keys(operator).is_some();
+        if self.sites.iter().any(|s| !known(&s.operator) || !Area::Japan.contains(s.area)) {
+            return bad("a site is of no listed operator, or not in Japan");
+        }
+        let site_of = |m: &GenesisMember| self.sites.iter().find(|s| s.site == m.site);
+        if self.members.iter().any(|m| site_of(m).is_none_or(|s| s.operator != m.operator)) {
+            return bad("a member stands at a site that is not its operator's");
+        }
+        let members: BTreeSet<_> = self.members.iter().map(|m| (m.member, &m.operator)).collect();
+        let endorsers: BTreeSet<_> =
+            self.bundle.endorsers.iter().map(|e| (e.member, &e.operator)).collect();
+        if members != endorsers {
+            return bad("every member signs checkpoints, and nobody else");
+        }
+        let person = |k: &KeyRecord| {
+            matches!(k.principal.workload, Workload::User { .. }) && known(&k.principal.operator)
+        };
+        if !self.keys.iter().all(person) {
+            return bad("first keys belong to users of listed operators");
+        }
+        Ok(())
+    }
+}
+
+impl SignedGenesis {
+    /// Reads and checks a genesis file.
+    ///
+    /// # Errors
+    /// The first [`GenesisError`].
+    pub fn open(bytes: &[u8]) -> Result<Self, GenesisError> {
+        let signed: Self = decode(bytes).map_err(|_canonical| GenesisError::Malformed)?;
+        signed.check()?;
+        Ok(signed)
+    }
+
+    /// Checks consistency and that every operator signed.
+    ///
+    /// # Errors
+    /// The first [`GenesisError`].
+    pub fn check(&self) -> Result<(), GenesisError> {
+        self.genesis.check()?;
+        let bytes = self.genesis.bytes()?;
+        for keys in &self.genesis.bundle.operators {
+            let signed = self.signatures.iter().any(|s| {
+                s.operator == keys.operator
+                    && verify(&keys.issuer, Purpose::Genesis, &bytes, &s.signature).is_ok()
+            });
+            if !signed {
+                return Err(GenesisError::Unsigned(keys.operator.clone()));
+            }
+        }
+        Ok(())
+    }
+}

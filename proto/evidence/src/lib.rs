@@ -1,0 +1,19 @@
+//! Evidence: everything that is signed, hashed or proved, encoded and verified in one place.
+//!
+//! The same functions judge at join, in apply, in the agent and in the offline auditor, so that no two of them can
+//! read the same bytes differently. Pure: keys, randomness and time come from outside.
+#![deny(clippy::arithmetic_side_effects)]
+
+pub mod audit_bundle;
+pub mod bundle;
+pub mod canonical;
+pub mod checkpoint;
+pub mod command;
+pub mod cose;
+pub mod genesis;
+pub mod grant;
+pub mod key;
+pub mod merkle;
+pub mod receipt;
+pub mod record;
+pub mod tag;
