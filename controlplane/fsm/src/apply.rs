@@ -1,0 +1,231 @@
+//! Applying one entry: clock, deduplication, the command, then the records derived from what it changed.
+//!
+//! Must hold: a rejected command changes nothing but revision, clock, audit log and the kept reply, so each command
+//! checks everything before it changes anything. A2: one `Entry` record for each entry that is not a `Tick` or a
+//! repeat, followed by grants and desired sets in one fixed order.
+
+mod change;
+mod genesis;
+mod job;
+mod key;
+mod lease;
+mod node;
+pub(crate) mod placement;
+mod policy;
+mod quota;
+mod reply;
+mod report;
+pub(crate) mod residency;
+mod session;
+mod site;
+mod tenant;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+use crate::command::Command;
+use crate::entry::Entry;
+use crate::event::Event;
+use crate::outcome::{Applied, Leaf, Outcome, Rejection, Reply};
+use crate::state::State;
+use change::Change;
+use sekisho_evidence::canonical::encode;
+use sekisho_evidence::checkpoint::Checkpoint;
+use sekisho_evidence::grant::{NodeDesired, set_hash};
+use sekisho_evidence::record::{Body, Record};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, NodeId};
+use sekisho_types::limit::{CLOCK_BEHIND_MAX, CLOCK_STEP_MAX};
+use sekisho_types::revision::{Epoch, Revision};
+use sekisho_types::time::Timestamp;
+use serde::Serialize;
+
+/// Whether the payload must be there, or the entry comes from an audit record that leaves it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Payload {
+    Required,
+    LeftOut,
+}
+
+/// Canonical bytes of one of our own types.
+#[expect(
+    clippy::expect_used,
+    reason = "postcard into a Vec fails only for types that the state does not have; \
+          going on with other bytes than the other replicas would be worse than stopping"
+)]
+pub(crate) fn bytes_of<T: Serialize>(value: &T) -> Vec<u8> {
+    encode(value).expect("types of the state always encode")
+}
+
+impl State {
+    /// Applies one committed entry. Entries arrive in the order of their revisions.
+    pub fn apply(&mut self, revision: Revision, entry: &Entry) -> Applied {
+        self.apply_with(revision, entry, Payload::Required)
+    }
+
+    /// Applies an entry read back from an audit record, which leaves the payload out. For auditors.
+    pub fn replay(&mut self, revision: Revision, entry: &Entry) -> Applied {
+        self.apply_with(revision, entry, Payload::LeftOut)
+    }
+
+    fn apply_with(&mut self, revision: Revision, entry: &Entry, payload: Payload) -> Applied {
+        self.revision = revision;
+        self.move_clock(entry.proposed_at);
+        let command = Digest::of(&bytes_of(&entry.command));
+        if let Some(outcome) = self.repeated(entry, &command) {
+            return Applied {
+                outcome,
+                events: vec![],
+                leaves: vec![],
+                payloads: vec![],
+                checkpoint: None,
+            };
+        }
+        let mut change = Change::new(self, revision, entry, payload);
+        let admitted = change.admit().and_then(|()| change.state.request_id_taken(entry));
+        let outcome = admitted.and_then(|()| dispatch(&mut change));
+        let (effects, grants) = change.finish();
+        self.keep_reply(entry, command, &outcome);
+        let mut leaves = Vec::new();
+        if entry.command != Command::Tick {
+            let rejected = outcome.as_ref().err().map(|rejection| rejection.code);
+            let facts = bytes_of(&Entry { payload: Vec::new(), ..entry.clone() });
+            leaves.push(self.append(Body::Entry { entry: facts, rejected }));
+        }
+        for id in grants {
+            self.record_grant(id, &mut leaves);
+        }
+        for node in &effects.touched {
+            self.record_desired(node, &mut leaves);
+        }
+        let mut events: Vec<Event> = effects.events.into_iter().collect();
+        events.extend(effects.touched.into_iter().map(Event::Desired));
+        let checkpoint = if effects.checkpoint { self.checkpoint() } else { None };
+        Applied { outcome, events, leaves, payloads: effects.payloads, checkpoint }
+    }
+
+    /// Folds the proposer's clock in: never back, never further than one step.
+    fn move_clock(&mut self, proposed_at: Timestamp) {
+        if self.federation.is_none() {
+            self.clock = proposed_at;
+            return;
+        }
+        let step = u64::try_from(CLOCK_STEP_MAX.as_millis()).unwrap_or(u64::MAX);
+        self.clock = self.clock.max(proposed_at.min(self.clock.plus_ms(step)));
+    }
+
+    fn append(&mut self, body: Body) -> Leaf {
+        let record = bytes_of(&Record { revision: self.revision, time: self.clock, body });
+        #[expect(
+            clippy::expect_used,
+            reason = "the frontier always holds its own roots; a state that lost them may not go on"
+        )]
+        let appended = self.frontier.append(&record).expect("the frontier is whole");
+        Leaf {
+            index: appended.record,
+            record,
+            first_hash: appended.first_hash,
+            hashes: appended.hashes,
+        }
+    }
+
+    fn record_grant(&mut self, id: sekisho_types::revision::PlacementId, leaves: &mut Vec<Leaf>) {
+        let Some(grant) = self.placements.get(&id).map(|placement| placement.grant.clone()) else {
+            return;
+        };
+        let leaf = self.append(Body::Grant(Box::new(grant)));
+        self.placements.update(&id, |placement| placement.record = leaf.index);
+        leaves.push(leaf);
+    }
+
+    fn record_desired(&mut self, id: &NodeId, leaves: &mut Vec<Leaf>) {
+        let (Some(node), Some(federation)) = (self.nodes.get(id), self.federation.as_ref()) else {
+            return;
+        };
+        let digests: Vec<Digest> =
+            self.desired(node).map(|(_, placement)| placement.digest).collect();
+        let desired = NodeDesired {
+            cluster: federation.cluster,
+            node: id.clone(),
+            epoch: Epoch { incarnation: federation.incarnation, revision: self.revision },
+            count: u32::try_from(digests.len()).unwrap_or(u32::MAX),
+            hash: set_hash(digests),
+        };
+        let leaf = self.append(Body::Desired(desired));
+        let at = (leaf.index, self.revision);
+        self.nodes.update(id, |node| node.desired = Some(at));
+        leaves.push(leaf);
+    }
+
+    fn checkpoint(&self) -> Option<Checkpoint> {
+        let federation = self.federation.as_ref()?;
+        Some(Checkpoint {
+            cluster: federation.cluster,
+            incarnation: federation.incarnation,
+            head: self.audit_head().ok()?,
+            revision: self.revision,
+            time: self.clock,
+        })
+    }
+
+    /// Whether the state clock lags the proposer so far that nothing may be granted and no token accepted: after an
+    /// outage, a token or tag that is long over would still look good.
+    pub(crate) fn clock_behind(&self, proposed_at: Timestamp) -> Result<(), Rejection> {
+        let behind = u64::try_from(CLOCK_BEHIND_MAX.as_millis()).unwrap_or(u64::MAX);
+        if proposed_at.since_ms(self.clock) > behind {
+            return Err(Rejection::new(
+                ErrorCode::ClockBehind,
+                "the state clock is still catching up",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn dispatch(change: &mut Change<'_>) -> Outcome {
+    let entry = change.entry;
+    match &entry.command {
+        Command::Bootstrap(genesis) => genesis::bootstrap(change, genesis),
+        Command::Tick => {
+            change.member()?;
+            change.effects.checkpoint = true;
+            Ok(Reply::Done)
+        }
+        Command::RegisterKey { record, issuer } => key::register(change, record, issuer),
+        Command::RevokeKey { principal, key } => key::revoke(change, principal, key),
+        Command::CreateSite { site, operator, area, display_name } => {
+            site::create(change, site, operator, *area, display_name)
+        }
+        Command::RevokeSite { site } => site::revoke(change, site),
+        Command::CreateToken { token, node, expires } => {
+            token::create(change, token, node, *expires)
+        }
+        Command::EnrollNode { token, node, node_key, receipt_key, tag } => {
+            token::enroll(change, token, &token::Candidate { node, node_key, receipt_key, tag })
+        }
+        Command::RenewTag { node, tag } => node::renew_tag(change, node, tag),
+        Command::OpenSession { node, session, previous, buckets, live, table } => {
+            let opening =
+                session::Opening { session: *session, previous: *previous, buckets, live, table };
+            session::open(change, node, &opening)
+        }
+        Command::Report { node, session, phases } => report::report(change, node, *session, phases),
+        Command::Refuse { node, receipt } => report::refuse(change, node, receipt),
+        Command::ExpireLease { node, session } => lease::expire(change, node, *session),
+        Command::SetSchedulable { node, schedulable } => {
+            node::set_schedulable(change, node, *schedulable)
+        }
+        Command::RevokeNode { node } => node::revoke(change, node),
+        Command::PutTenant { tenant, display_name, policy, expected } => {
+            tenant::put(change, tenant, display_name, policy.as_ref(), *expected)
+        }
+        Command::PutPolicy { policy, rules, expected } => {
+            policy::put(change, policy, rules, *expected)
+        }
+        Command::SetQuota { tenant, class, limit } => quota::set(change, tenant, class, *limit),
+        Command::SubmitJob { facts } => job::submit(change, facts),
+        Command::CancelJob { job } => job::cancel(change, job),
+        Command::CommitPlacement { basis, groups } => placement::commit(change, *basis, groups),
+    }
+}

@@ -1,0 +1,179 @@
+//! One entry's change in the making: the state, the entry, and what the change has touched so far.
+
+use super::Payload;
+use crate::command::Command;
+use crate::entry::Entry;
+use crate::event::Event;
+use crate::outcome::{PayloadEffect, Rejection};
+use crate::role::{SIGNATURES_MAX, Target, Verb};
+use crate::state::{Federation, Node, State};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{MemberId, NodeId, OperatorId};
+use sekisho_types::limit::TEXT_MAX;
+use sekisho_types::principal::Workload;
+use sekisho_types::revision::{Epoch, PlacementId, Revision};
+use sekisho_types::time::{Date, Timestamp};
+use std::collections::BTreeSet;
+
+/// What a change leaves behind beside the state.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// Nodes whose desired set changed.
+    pub(super) touched: BTreeSet<NodeId>,
+    pub(super) events: BTreeSet<Event>,
+    pub(super) payloads: Vec<PayloadEffect>,
+    /// Whether every voter signs a checkpoint now.
+    pub(super) checkpoint: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Change<'c> {
+    pub(super) state: &'c mut State,
+    pub(super) revision: Revision,
+    pub(super) entry: &'c Entry,
+    pub(super) payload: Payload,
+    pub(super) effects: Effects,
+    pub(super) grants: Vec<PlacementId>,
+}
+
+impl<'c> Change<'c> {
+    pub(super) fn new(
+        state: &'c mut State,
+        revision: Revision,
+        entry: &'c Entry,
+        payload: Payload,
+    ) -> Self {
+        Self { state, revision, entry, payload, effects: Effects::default(), grants: Vec::new() }
+    }
+
+    pub(super) fn finish(mut self) -> (Effects, Vec<PlacementId>) {
+        if !self.effects.touched.is_empty() {
+            self.effects.checkpoint = true;
+        }
+        (self.effects, self.grants)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.state.clock
+    }
+
+    /// The day by which areas are judged.
+    pub(super) fn today(&self) -> Date {
+        self.state.clock.date_in_japan()
+    }
+
+    /// What holds for every command: right federation, known level, bounded signatures.
+    pub(super) fn admit(&self) -> Result<(), Rejection> {
+        if self.entry.signatures.len() > SIGNATURES_MAX {
+            return Err(Rejection::new(ErrorCode::TooLarge, "too many signatures"));
+        }
+        if !matches!(self.entry.command, Command::SubmitJob { .. })
+            && !self.entry.payload.is_empty()
+        {
+            return Err(Rejection::new(ErrorCode::InvalidArgument, "only a job has a payload"));
+        }
+        let Some(federation) = self.state.federation.as_ref() else {
+            if matches!(self.entry.command, Command::Bootstrap(_)) {
+                return Ok(());
+            }
+            return Err(Rejection::new(ErrorCode::WrongCluster, "the federation has not begun"));
+        };
+        if self.entry.cluster != federation.cluster
+            || self.entry.incarnation != federation.incarnation
+        {
+            return Err(Rejection::new(
+                ErrorCode::WrongCluster,
+                "the entry is of another cluster or incarnation",
+            ));
+        }
+        if self.entry.feature_level > self.state.feature_level {
+            let why = format!("level {} is in force", self.state.feature_level);
+            return Err(Rejection::new(ErrorCode::FeatureLevel, why));
+        }
+        Ok(())
+    }
+
+    pub(super) fn federation(&self) -> Result<&Federation, Rejection> {
+        self.state
+            .federation()
+            .ok_or_else(|| Rejection::new(ErrorCode::WrongCluster, "the federation has not begun"))
+    }
+
+    pub(super) fn epoch(&self) -> Result<Epoch, Rejection> {
+        Ok(Epoch { incarnation: self.federation()?.incarnation, revision: self.revision })
+    }
+
+    pub(super) fn authorize(&self, verb: Verb, target: Target<'_>) -> Result<(), Rejection> {
+        self.state.authorize_entry(self.entry, verb, target)
+    }
+
+    /// The actor as a member of the federation, at its own site and of its own operator.
+    pub(super) fn member(&self) -> Result<&OperatorId, Rejection> {
+        let denied = || Rejection::new(ErrorCode::PermissionDenied, "only a member may do this");
+        let Workload::Member { site, member } = &self.entry.actor.workload else {
+            return Err(denied());
+        };
+        let known = self.federation()?.members.get(&MemberId(*member)).ok_or_else(denied)?;
+        if known.site != *site || known.operator != self.entry.actor.operator {
+            return Err(denied());
+        }
+        Ok(&known.operator)
+    }
+
+    /// The actor as the agent of `id`, which must not be revoked.
+    pub(super) fn agent(&self, id: &NodeId) -> Result<&Node, Rejection> {
+        let denied = || {
+            Rejection::new(
+                ErrorCode::PermissionDenied,
+                format!("only the agent of {id} may do this"),
+            )
+        };
+        let Workload::Agent { site, node } = &self.entry.actor.workload else {
+            return Err(denied());
+        };
+        if *site != id.site || *node != id.name {
+            return Err(denied());
+        }
+        let node = self.state.nodes.get(id).ok_or_else(denied)?;
+        if node.operator != self.entry.actor.operator {
+            return Err(denied());
+        }
+        if node.revoked {
+            return Err(Rejection::new(ErrorCode::NodeRevoked, format!("{id} was revoked")));
+        }
+        Ok(node)
+    }
+
+    pub(super) fn text(text: &str, field: &str) -> Result<(), Rejection> {
+        if text.len() <= TEXT_MAX {
+            return Ok(());
+        }
+        Err(Rejection::new(ErrorCode::TooLarge, format!("{field}: at most {TEXT_MAX} bytes")))
+    }
+
+    /// Compares the revision that the caller read with the one that stands.
+    pub(super) fn unchanged(
+        expected: Option<Revision>,
+        found: Option<Revision>,
+        what: &str,
+    ) -> Result<(), Rejection> {
+        match (expected, found) {
+            (None, None) => Ok(()),
+            (Some(read), Some(stands)) if read == stands => Ok(()),
+            (None, Some(_)) => {
+                Err(Rejection::new(ErrorCode::AlreadyExists, format!("{what} exists")))
+            }
+            (Some(_), None) => {
+                Err(Rejection::new(ErrorCode::NotFound, format!("{what} does not exist")))
+            }
+            (Some(_), Some(stands)) => Err(Rejection::new(
+                ErrorCode::RevisionMismatch,
+                format!("{what} is at revision {stands} now"),
+            )),
+        }
+    }
+}
+
+pub(super) fn not_found(what: impl std::fmt::Display) -> Rejection {
+    Rejection::new(ErrorCode::NotFound, format!("{what} does not exist"))
+}

@@ -1,0 +1,62 @@
+//! The first entry.
+
+use super::change::Change;
+use crate::entry::FEATURE_LEVEL;
+use crate::event::Event;
+use crate::outcome::{Outcome, Rejection, Reply};
+use crate::state::{Federation, Key, Site};
+use sekisho_evidence::genesis::SignedGenesis;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::principal::Workload;
+
+/// Begins the federation. Repeatable: a second genesis of the same federation is refused without harm.
+pub(super) fn bootstrap(change: &mut Change<'_>, signed: &SignedGenesis) -> Outcome {
+    if change.state.federation.is_some() {
+        return Err(Rejection::new(ErrorCode::AlreadyExists, "the federation has begun"));
+    }
+    signed
+        .check()
+        .map_err(|error| Rejection::new(ErrorCode::SignatureInvalid, error.to_string()))?;
+    let genesis = &signed.genesis;
+    let (entry, revision) = (change.entry, change.revision);
+    if entry.cluster != genesis.bundle.cluster || entry.incarnation != genesis.bundle.incarnation {
+        return Err(Rejection::new(ErrorCode::WrongCluster, "the genesis is of another cluster"));
+    }
+    let by_member = genesis.members.iter().any(|m| {
+        m.operator == entry.actor.operator
+            && entry.actor.workload == Workload::Member { site: m.site.clone(), member: m.member.0 }
+    });
+    if !by_member {
+        return Err(Rejection::new(
+            ErrorCode::PermissionDenied,
+            "only a first member may begin the federation",
+        ));
+    }
+    let state = &mut *change.state;
+    for site in &genesis.sites {
+        let row = Site {
+            operator: site.operator.clone(),
+            area: site.area,
+            display_name: site.display_name.clone(),
+            revoked: false,
+            revision,
+        };
+        state.sites.insert(site.site.clone(), row);
+    }
+    for key in &genesis.keys {
+        let row = Key { role: key.role.clone(), expires: key.expires };
+        state.keys.insert((key.principal.clone(), key.public_key), row);
+    }
+    state.feature_level = FEATURE_LEVEL;
+    state.federation = Some(Federation {
+        cluster: genesis.bundle.cluster,
+        incarnation: genesis.bundle.incarnation,
+        bundle: genesis.bundle.clone(),
+        members: genesis.members.iter().map(|m| (m.member, m.clone())).collect(),
+        table: genesis.table,
+        dev: genesis.dev,
+    });
+    change.effects.checkpoint = true;
+    change.effects.events.insert(Event::Trust);
+    Ok(Reply::Done)
+}

@@ -1,0 +1,321 @@
+//! Jobs: submission, cancellation, and how a job follows its placements.
+
+use super::change::{Change, not_found};
+use super::placement::order_stop;
+use super::policy::check_rules;
+use super::{Payload, residency};
+use crate::event::Event;
+use crate::outcome::{Outcome, PayloadEffect, Rejection, Reply};
+use crate::role::{Target, Verb};
+use crate::state::{Fate, Job, PayloadUse, QueueKey};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, JobId, NodeId};
+use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect, OverLimit, PRIORITY_MAX};
+use sekisho_types::limit::{ATTEMPTS_MAX, OPEN_JOBS_PER_TENANT_MAX};
+use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::quota::Limit;
+use sekisho_types::revision::PlacementId;
+use std::collections::BTreeSet;
+
+/// Nodes that one job avoids at most; beyond it the oldest name is tried again rather than the set growing.
+const AVOID_MAX: usize = 64;
+
+fn queue_key(job: &Job) -> QueueKey {
+    (PRIORITY_MAX.saturating_sub(job.facts.priority), job.submitted)
+}
+
+/// Queues a job.
+pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
+    let tenant_id = &facts.id.tenant;
+    change.authorize(Verb::SubmitJob, Target::Tenant(tenant_id))?;
+    facts.check().map_err(|error| Rejection::new(ErrorCode::InvalidArgument, error.to_string()))?;
+    check_payload(change, facts)?;
+    check_rules(change.state, &facts.residency, change.today())?;
+    let rules = residency::rules_for(change.state, facts)?;
+    let completes = facts.on_disconnect == OnDisconnect::RunToCompletion;
+    if completes && rules.iter().any(|bound| !bound.rules.allow_run_to_completion) {
+        return Err(Rejection::new(
+            ErrorCode::InvalidArgument,
+            "on_disconnect: a policy forbids run_to_completion",
+        ));
+    }
+    if change.state.jobs.contains(&facts.id) {
+        return Err(Rejection::new(ErrorCode::AlreadyExists, format!("job {} exists", facts.id)));
+    }
+    let open = change.state.tenants.get(tenant_id).map_or(0, |tenant| tenant.open_jobs);
+    if open >= OPEN_JOBS_PER_TENANT_MAX {
+        let why = format!("{tenant_id} has {open} open jobs, the most that a tenant may have");
+        return Err(Rejection::new(ErrorCode::QuotaExceeded, why));
+    }
+    reject_over_limit(change, facts)?;
+    let job = Job {
+        facts: facts.clone(),
+        submitter: change.entry.actor.clone(),
+        submitted: change.revision,
+        submitted_at: change.now(),
+        phase: JobPhase::Queued,
+        placements: Vec::new(),
+        attempts: 0,
+        fate: None,
+        avoid: BTreeSet::new(),
+        message: "waits for a place".to_owned(),
+        revision: change.revision,
+    };
+    change.state.queue.insert(queue_key(&job), facts.id.clone());
+    change.state.jobs.insert(facts.id.clone(), job);
+    change
+        .state
+        .tenants
+        .update(tenant_id, |tenant| tenant.open_jobs = tenant.open_jobs.saturating_add(1));
+    keep_payload(change, facts);
+    change.effects.events.insert(Event::Job(facts.id.clone()));
+    change.effects.events.insert(Event::Plannable);
+    Ok(Reply::Done)
+}
+
+fn check_payload(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
+    let payload = &change.entry.payload;
+    if change.payload == Payload::LeftOut && payload.is_empty() {
+        return Ok(());
+    }
+    let same_length =
+        u64::try_from(payload.len()).is_ok_and(|len| len == u64::from(facts.payload_len));
+    if !same_length || Digest::of(payload) != facts.payload {
+        return Err(Rejection::new(
+            ErrorCode::PayloadMismatch,
+            "the payload is not the one that the facts name",
+        ));
+    }
+    Ok(())
+}
+
+fn reject_over_limit(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
+    if facts.over_limit == OverLimit::Queue {
+        return Ok(());
+    }
+    let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
+    let limit = change.state.quota(tenant, class);
+    if !limit.admits(facts.gpus()) {
+        let code = ErrorCode::QuotaNone;
+        return Err(Rejection::new(
+            code,
+            format!("{tenant} may hold {limit} {class}, the job needs {}", facts.gpus()),
+        ));
+    }
+    let used = change.state.usage(tenant, class);
+    if !limit.admits(used.saturating_add(facts.gpus())) {
+        let why =
+            format!("{tenant} holds {used} of {limit} {class}, the job needs {}", facts.gpus());
+        return Err(Rejection::new(ErrorCode::QuotaExceeded, why));
+    }
+    Ok(())
+}
+
+fn keep_payload(change: &mut Change<'_>, facts: &JobFacts) {
+    let known = change.state.payloads.get(&facts.payload).map_or(0, |used| used.jobs);
+    let row = PayloadUse { len: facts.payload_len, jobs: known.saturating_add(1) };
+    change.state.payloads.insert(facts.payload, row);
+    if known == 0 {
+        change
+            .effects
+            .payloads
+            .push(PayloadEffect::Put(facts.payload, change.entry.payload.clone()));
+    }
+}
+
+fn drop_payload(change: &mut Change<'_>, digest: &Digest) {
+    let left = change.state.payloads.update(digest, |used| {
+        used.jobs = used.jobs.saturating_sub(1);
+        used.jobs
+    });
+    if left == Some(0) {
+        change.state.payloads.remove(digest);
+        change.effects.payloads.push(PayloadEffect::Drop(*digest));
+    }
+}
+
+/// Cancels a job. What runs is ordered to stop and stays charged until it is confirmed dead.
+pub(super) fn cancel(change: &mut Change<'_>, id: &JobId) -> Outcome {
+    change.authorize(Verb::CancelJob, Target::Tenant(&id.tenant))?;
+    let job = change.state.jobs.get(id).ok_or_else(|| not_found(format!("job {id}")))?;
+    if job.phase.is_final() {
+        return Err(Rejection::new(ErrorCode::WrongPhase, format!("job {id} is {}", job.phase)));
+    }
+    if job.phase == JobPhase::Queued {
+        let key = queue_key(job);
+        change.state.queue.remove(&key);
+        finish(change, id, JobPhase::Cancelled, "cancelled before it was placed");
+    } else {
+        tear_down(change, id, Fate::Cancel, "cancelled");
+    }
+    Ok(Reply::Done)
+}
+
+/// A job's group was granted.
+pub(super) fn granted(change: &mut Change<'_>, id: &JobId, placements: Vec<PlacementId>) {
+    let revision = change.revision;
+    let Some(key) = change.state.jobs.get(id).map(queue_key) else { return };
+    change.state.queue.remove(&key);
+    change.state.jobs.update(id, |job| {
+        job.phase = JobPhase::Placed;
+        job.placements = placements;
+        job.attempts = job.attempts.saturating_add(1);
+        job.message = "placed".to_owned();
+        job.revision = revision;
+    });
+    change.effects.events.insert(Event::Job(id.clone()));
+}
+
+/// A member of the group moved: the job follows.
+pub(super) fn follow(change: &mut Change<'_>, id: &JobId, placement: &PlacementId, node: &NodeId) {
+    let Some(job) = change.state.jobs.get(id) else { return };
+    let phases: Vec<Phase> = job
+        .placements
+        .iter()
+        .filter_map(|p| change.state.placements.get(p))
+        .map(|p| p.phase.clone())
+        .collect();
+    let ending = change.state.placements.get(placement).and_then(|p| match &p.phase {
+        Phase::Ended(ending) => Some(ending.clone()),
+        Phase::Granted | Phase::Starting | Phase::Running | Phase::Stopping => None,
+    });
+    let attempts = job.attempts;
+    change.effects.events.insert(Event::Job(id.clone()));
+    if let Some(ending) = ending {
+        if let Some(fate) = fate_of(&ending, attempts, node) {
+            if matches!(ending, Ending::Refused(_)) {
+                avoid(change, id, node);
+            }
+            tear_down(change, id, fate, &format!("{ending} on {node}"));
+        }
+        settle(change, id);
+    } else if phases
+        .iter()
+        .all(|phase| matches!(phase, Phase::Running | Phase::Ended(Ending::Exited(0))))
+    {
+        let revision = change.revision;
+        change.state.jobs.update(id, |job| {
+            if job.phase == JobPhase::Placed {
+                job.phase = JobPhase::Running;
+                job.message = "runs".to_owned();
+                job.revision = revision;
+            }
+        });
+    }
+}
+
+/// What an ending means for the whole group; `None` if the others may go on.
+fn fate_of(ending: &Ending, attempts: u32, node: &NodeId) -> Option<Fate> {
+    let retry =
+        |why: String| if attempts < ATTEMPTS_MAX { Fate::Requeue(why) } else { Fate::Fail(why) };
+    match ending {
+        Ending::Exited(0) => None,
+        Ending::Exited(_) | Ending::Signaled(_) | Ending::TimedOut => {
+            Some(Fate::Fail(format!("{ending} on {node}")))
+        }
+        Ending::StartFailed(_) | Ending::Refused(_) | Ending::Lost => {
+            Some(retry(format!("{ending} on {node}")))
+        }
+        // Stopped without an order of ours: drained by hand on the host.
+        Ending::Stopped => Some(retry(format!("stopped on {node}"))),
+    }
+}
+
+fn avoid(change: &mut Change<'_>, id: &JobId, node: &NodeId) {
+    change.state.jobs.update(id, |job| {
+        if job.avoid.len() >= AVOID_MAX {
+            job.avoid.pop_first();
+        }
+        job.avoid.insert(node.clone());
+    });
+}
+
+/// Orders every living member to stop and notes what happens when all are dead. The first fate stands, except that
+/// a cancellation replaces a requeue: the tenant no longer wants the job.
+pub(super) fn tear_down(change: &mut Change<'_>, id: &JobId, fate: Fate, message: &str) {
+    let revision = change.revision;
+    let members = change.state.jobs.update(id, |job| {
+        let replace = match (&job.fate, &fate) {
+            (None, _) | (Some(Fate::Requeue(_)), Fate::Cancel) => true,
+            (Some(_), _) => false,
+        };
+        if replace {
+            job.fate = Some(fate);
+            job.message = message.to_owned();
+        }
+        job.phase = JobPhase::Stopping;
+        job.revision = revision;
+        job.placements.clone()
+    });
+    for placement in members.unwrap_or_default() {
+        order_stop(change, &placement);
+    }
+    change.effects.events.insert(Event::Job(id.clone()));
+    settle(change, id);
+}
+
+/// Once every member is dead: success, or the noted fate.
+fn settle(change: &mut Change<'_>, id: &JobId) {
+    let Some(job) = change.state.jobs.get(id) else { return };
+    let over = job
+        .placements
+        .iter()
+        .all(|placement| change.state.placements.get(placement).is_none_or(|p| p.phase.is_ended()));
+    if !over || job.phase.is_final() || job.placements.is_empty() {
+        return;
+    }
+    match job.fate.clone() {
+        None => finish(change, id, JobPhase::Succeeded, "succeeded"),
+        Some(Fate::Cancel) => finish(change, id, JobPhase::Cancelled, "cancelled"),
+        Some(Fate::Fail(why)) => finish(change, id, JobPhase::Failed, &why),
+        Some(Fate::Requeue(why)) => requeue(change, id, &why),
+    }
+}
+
+fn requeue(change: &mut Change<'_>, id: &JobId, why: &str) {
+    let Some(job) = change.state.jobs.get(id) else { return };
+    let (key, old) = (queue_key(job), job.placements.clone());
+    for placement in old {
+        change.state.placements.remove(&placement);
+    }
+    let revision = change.revision;
+    change.state.jobs.update(id, |job| {
+        job.phase = JobPhase::Queued;
+        job.placements = Vec::new();
+        job.fate = None;
+        job.message = format!("waits again: {why}");
+        job.revision = revision;
+    });
+    change.state.queue.insert(key, id.clone());
+    change.effects.events.insert(Event::Plannable);
+}
+
+fn finish(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
+    let revision = change.revision;
+    let payload = change.state.jobs.update(id, |job| {
+        job.phase = phase;
+        job.message = message.to_owned();
+        job.revision = revision;
+        job.facts.payload
+    });
+    change
+        .state
+        .tenants
+        .update(&id.tenant, |tenant| tenant.open_jobs = tenant.open_jobs.saturating_sub(1));
+    if let Some(digest) = payload {
+        drop_payload(change, &digest);
+    }
+    change.effects.events.insert(Event::Job(id.clone()));
+    change.effects.events.insert(Event::Plannable);
+}
+
+/// The tenant's limit admits the whole group beside what it holds (Q1).
+pub(super) fn within_quota(change: &Change<'_>, facts: &JobFacts) -> Result<(), ErrorCode> {
+    let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
+    let limit: Limit = change.state.quota(tenant, class);
+    if !limit.admits(facts.gpus()) {
+        return Err(ErrorCode::QuotaNone);
+    }
+    let usage = change.state.usage(tenant, class).saturating_add(facts.gpus());
+    if limit.admits(usage) { Ok(()) } else { Err(ErrorCode::QuotaExceeded) }
+}

@@ -1,0 +1,80 @@
+//! Nodes after enrolment: tag renewal, cordon, revocation.
+
+use super::change::{Change, not_found};
+use super::placement;
+use super::token::check_tag;
+use crate::event::Event;
+use crate::outcome::{Outcome, Rejection, Reply};
+use crate::role::{Target, Verb};
+use sekisho_evidence::tag::SignedTag;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::NodeId;
+
+/// Replaces a node's tag by a newer one of the same key.
+pub(super) fn renew_tag(change: &mut Change<'_>, id: &NodeId, tag: &SignedTag) -> Outcome {
+    let renewing = change.member()?.clone();
+    change.state.clock_behind(change.entry.proposed_at)?;
+    let node = change.state.nodes.get(id).ok_or_else(|| not_found(format!("node {id}")))?;
+    if node.revoked {
+        return Err(Rejection::new(ErrorCode::NodeRevoked, format!("{id} was revoked")));
+    }
+    let (serial, key) = (node.tag.serial, node.node_key);
+    let (verified, operator) = check_tag(change.state, id, &key, tag)?;
+    if renewing != operator {
+        return Err(Rejection::new(
+            ErrorCode::PermissionDenied,
+            "a tag is renewed by the node's own operator",
+        ));
+    }
+    if verified.serial <= serial {
+        return Err(Rejection::new(
+            ErrorCode::TagInvalid,
+            "the tag is not newer than the one in force",
+        ));
+    }
+    change.state.nodes.update(id, |node| {
+        node.signed_tag = tag.clone();
+        node.tag = verified;
+    });
+    change.effects.events.insert(Event::Plannable);
+    Ok(Reply::Done)
+}
+
+fn owned(change: &Change<'_>, id: &NodeId, verb: Verb) -> Result<(), Rejection> {
+    let node = change.state.nodes.get(id).ok_or_else(|| not_found(format!("node {id}")))?;
+    change.authorize(verb, Target::Operator(&node.operator))
+}
+
+/// Cordons or uncordons.
+pub(super) fn set_schedulable(change: &mut Change<'_>, id: &NodeId, schedulable: bool) -> Outcome {
+    owned(change, id, Verb::Cordon)?;
+    let revision = change.revision;
+    change.state.nodes.update(id, |node| {
+        node.schedulable = schedulable;
+        node.revision = revision;
+    });
+    change.effects.events.insert(Event::Node(id.clone()));
+    change.effects.events.insert(Event::Plannable);
+    Ok(Reply::Done)
+}
+
+/// Takes a node out for good (P5).
+pub(super) fn revoke(change: &mut Change<'_>, id: &NodeId) -> Outcome {
+    owned(change, id, Verb::RevokeNode)?;
+    take_out(change, id);
+    change.effects.checkpoint = true;
+    Ok(Reply::Done)
+}
+
+/// Revokes a node and orders everything on it to stop. What runs stays charged until it is confirmed dead or its
+/// lease ends (P3).
+pub(super) fn take_out(change: &mut Change<'_>, id: &NodeId) {
+    let revision = change.revision;
+    change.state.nodes.update(id, |node| {
+        node.revoked = true;
+        node.revision = revision;
+    });
+    placement::stop_all_on(change, id, "its node was revoked");
+    change.effects.events.insert(Event::Node(id.clone()));
+    change.effects.events.insert(Event::Trust);
+}

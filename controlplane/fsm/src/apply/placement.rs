@@ -1,0 +1,252 @@
+//! Granting, stopping and ending placements: the only code that charges and frees.
+//!
+//! Must hold: P2, P3, Q1. A group is checked whole on the current state, whoever planned it and on what basis, and
+//! is charged in the entry that grants it. What was granted is freed once, when it is confirmed dead.
+
+use super::bytes_of;
+use super::change::Change;
+use super::job::{follow, granted, tear_down, within_quota};
+use crate::command::{Group, Slot};
+use crate::event::Event;
+use crate::outcome::{Outcome, Rejection, Reply};
+use crate::state::{Fate, Job, Placement};
+use sekisho_evidence::grant::{BoundRules, Grant};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, JobId, NodeId};
+use sekisho_types::job::JobPhase;
+use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
+use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::revision::{PlacementId, Revision};
+use std::collections::BTreeSet;
+
+/// Whether a placement in this phase belongs to its node's desired set.
+pub(crate) fn is_desired(phase: &Phase) -> bool {
+    match phase {
+        Phase::Granted | Phase::Starting | Phase::Running => true,
+        Phase::Stopping | Phase::Ended(_) => false,
+    }
+}
+
+/// Grants places to groups, each whole or not at all, in order.
+pub(super) fn commit(change: &mut Change<'_>, basis: Revision, groups: &[Group]) -> Outcome {
+    change.member()?;
+    change.state.clock_behind(change.entry.proposed_at)?;
+    // The age of the basis never matters, everything is checked again; a future one is another history's.
+    if basis >= change.revision {
+        return Err(Rejection::new(
+            ErrorCode::WrongCluster,
+            "the plan is based on a revision that is not applied",
+        ));
+    }
+    if groups.is_empty() || groups.len() > GROUPS_PER_PLAN_MAX {
+        let why = format!("a plan has 1 to {GROUPS_PER_PLAN_MAX} groups");
+        return Err(Rejection::new(ErrorCode::InvalidArgument, why));
+    }
+    let (mut done, mut rejected) = (Vec::new(), Vec::new());
+    for group in groups {
+        match check_group(change, group) {
+            Ok(rules) => {
+                grant_group(change, group, &rules)?;
+                done.push(group.job.clone());
+            }
+            Err(code) => rejected.push((group.job.clone(), code)),
+        }
+    }
+    Ok(Reply::Placed { granted: done, rejected })
+}
+
+fn check_group(change: &Change<'_>, group: &Group) -> Result<Vec<BoundRules>, ErrorCode> {
+    let job = change.state.jobs.get(&group.job).ok_or(ErrorCode::NotFound)?;
+    if job.phase != JobPhase::Queued {
+        return Err(ErrorCode::WrongPhase);
+    }
+    let nodes: BTreeSet<&NodeId> = group.places.iter().map(|slot| &slot.node).collect();
+    let members = u32::try_from(group.places.len()).unwrap_or(u32::MAX);
+    if members != job.facts.group || nodes.len() != group.places.len() {
+        return Err(ErrorCode::InvalidArgument);
+    }
+    let rules = change.state.rules_for(&job.facts).map_err(|rejection| rejection.code)?;
+    for slot in &group.places {
+        check_slot(change, job, &rules, slot)?;
+    }
+    within_quota(change, &job.facts)?;
+    Ok(rules)
+}
+
+fn check_slot(
+    change: &Change<'_>,
+    job: &Job,
+    rules: &[BoundRules],
+    slot: &Slot,
+) -> Result<(), ErrorCode> {
+    let node = change.state.nodes.get(&slot.node).ok_or(ErrorCode::NotFound)?;
+    if node.revoked {
+        return Err(ErrorCode::NodeRevoked);
+    }
+    if !node.schedulable || node.live_session().is_none() || job.avoid.contains(&slot.node) {
+        return Err(ErrorCode::NodeUnavailable);
+    }
+    change.state.may_reside(rules, node).map_err(|rejection| rejection.code)?;
+    let wanted = &job.facts.resources;
+    let bucket = node.buckets.get(usize::from(slot.bucket)).ok_or(ErrorCode::NoDevice)?;
+    if bucket.class != wanted.class
+        || bucket.memory_mib < wanted.memory_mib
+        || bucket.count < wanted.gpus
+    {
+        return Err(ErrorCode::NoDevice);
+    }
+    if node.free(slot.bucket) < wanted.gpus {
+        return Err(ErrorCode::CapacityFull);
+    }
+    Ok(())
+}
+
+fn grant_group(
+    change: &mut Change<'_>,
+    group: &Group,
+    rules: &[BoundRules],
+) -> Result<(), Rejection> {
+    let mut placements = Vec::with_capacity(group.places.len());
+    for (rank, slot) in (0u32..).zip(&group.places) {
+        placements.push(grant(change, &group.job, rank, slot, rules)?);
+    }
+    let charged = change
+        .state
+        .jobs
+        .get(&group.job)
+        .map(|job| (job.facts.resources.class.clone(), job.facts.gpus()));
+    if let Some((class, gpus)) = charged {
+        change.state.charge(&group.job.tenant, &class, gpus);
+    }
+    granted(change, &group.job, placements);
+    Ok(())
+}
+
+fn grant(
+    change: &mut Change<'_>,
+    id: &JobId,
+    rank: u32,
+    slot: &Slot,
+    rules: &[BoundRules],
+) -> Result<PlacementId, Rejection> {
+    let lost = || Rejection::new(ErrorCode::Internal, "a checked group lost its job or node");
+    let ordinal = u32::try_from(change.grants.len()).map_err(|_range| lost())?;
+    let placement = PlacementId { epoch: change.epoch()?, ordinal };
+    let federation = change.federation()?;
+    let job = change.state.jobs.get(id).ok_or_else(lost)?;
+    let node = change.state.nodes.get(&slot.node).ok_or_else(lost)?;
+    let bucket = node.buckets.get(usize::from(slot.bucket)).ok_or_else(lost)?;
+    let facts = &job.facts;
+    let grant = Grant {
+        cluster: federation.cluster,
+        placement,
+        job: id.clone(),
+        rank,
+        group: facts.group,
+        node: slot.node.clone(),
+        node_key: node.node_key,
+        session: node.live_session().ok_or_else(lost)?.id,
+        class: bucket.class.clone(),
+        memory_mib: bucket.memory_mib,
+        island: bucket.island,
+        gpus: facts.resources.gpus,
+        rules: rules.to_vec(),
+        table: federation.table,
+        submitter: job.submitter.clone(),
+        payload: facts.payload,
+        on_disconnect: facts.on_disconnect,
+        time_limit_s: facts.time_limit_s,
+    };
+    let gpus = grant.gpus;
+    let digest = Digest::of(&bytes_of(&grant));
+    let changed = change.now();
+    let row =
+        Placement { grant, bucket: slot.bucket, digest, record: 0, phase: Phase::Granted, changed };
+    change.state.placements.insert(placement, row);
+    change.state.nodes.update(&slot.node, |node| {
+        node.placements.insert(placement);
+        let used = node.used.entry(slot.bucket).or_insert(0);
+        *used = used.saturating_add(gpus);
+    });
+    change.effects.touched.insert(slot.node.clone());
+    change.grants.push(placement);
+    Ok(placement)
+}
+
+/// Moves a placement forward without ending it; the caller has checked that it may.
+pub(super) fn moved(change: &mut Change<'_>, id: &PlacementId, phase: &Phase) {
+    let now = change.now();
+    let row = change.state.placements.update(id, |row| {
+        row.phase = phase.clone();
+        row.changed = now;
+        (row.grant.job.clone(), row.grant.node.clone())
+    });
+    if let Some((job, node)) = row {
+        follow(change, &job, id, &node);
+    }
+}
+
+/// Orders a placement to stop: it leaves the desired set and stays charged (P3).
+pub(super) fn order_stop(change: &mut Change<'_>, id: &PlacementId) {
+    let now = change.now();
+    let node = change.state.placements.update(id, |row| {
+        let desired = is_desired(&row.phase);
+        if desired {
+            row.phase = Phase::Stopping;
+            row.changed = now;
+        }
+        desired.then(|| row.grant.node.clone())
+    });
+    if let Some(Some(node)) = node {
+        change.effects.touched.insert(node);
+    }
+}
+
+/// Confirms a placement dead: capacity and quota return, once (P3, Q2).
+pub(super) fn end(change: &mut Change<'_>, id: &PlacementId, ending: &Ending) {
+    let Some(row) = change.state.placements.get(id) else { return };
+    if row.phase.is_ended() {
+        return;
+    }
+    let (was_desired, bucket) = (is_desired(&row.phase), row.bucket);
+    let (job, node, gpus) = (row.grant.job.clone(), row.grant.node.clone(), row.grant.gpus);
+    let class = row.grant.class.clone();
+    let now = change.now();
+    change.state.placements.update(id, |row| {
+        row.phase = Phase::Ended(ending.clone());
+        row.changed = now;
+    });
+    change.state.nodes.update(&node, |node| {
+        node.placements.remove(id);
+        let left = node.used.get(&bucket).copied().unwrap_or(0).saturating_sub(gpus);
+        if left == 0 {
+            node.used.remove(&bucket);
+        } else {
+            node.used.insert(bucket, left);
+        }
+    });
+    change.state.refund(&job.tenant, &class, u64::from(gpus));
+    if was_desired {
+        change.effects.touched.insert(node.clone());
+    }
+    change.effects.events.insert(Event::Plannable);
+    follow(change, &job, id, &node);
+}
+
+/// Orders every job on a node to stop and to find another place.
+pub(super) fn stop_all_on(change: &mut Change<'_>, node: &NodeId, why: &str) {
+    let held = change.state.nodes.get(node).map(|row| row.placements.clone()).unwrap_or_default();
+    let jobs: BTreeSet<JobId> = held
+        .iter()
+        .filter_map(|id| change.state.placements.get(id))
+        .map(|p| p.grant.job.clone())
+        .collect();
+    for job in jobs {
+        tear_down(change, &job, Fate::Requeue(why.to_owned()), why);
+    }
+}
+
+/// After a node opened a session: its desired set is told anew, so that the new session has a record of its own.
+pub(super) fn resettle(change: &mut Change<'_>, node: &NodeId) {
+    change.effects.touched.insert(node.clone());
+}

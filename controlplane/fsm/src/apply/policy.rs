@@ -1,0 +1,51 @@
+//! Named residency policies.
+
+use super::change::Change;
+use super::site::area_rejection;
+use crate::event::Event;
+use crate::outcome::{Outcome, Rejection, Reply};
+use crate::role::{Target, Verb};
+use crate::state::{Policy, State};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::PolicyId;
+use sekisho_types::residency::{Rules, RulesError};
+use sekisho_types::revision::Revision;
+use sekisho_types::time::Date;
+
+/// Checks rules that are about to be stored: form, valid codes, known operators.
+pub(super) fn check_rules(state: &State, rules: &Rules, day: Date) -> Result<(), Rejection> {
+    rules.check(day).map_err(|error| match &error {
+        RulesError::Area(area) => area_rejection(area),
+        RulesError::BelowBaseline(_) | RulesError::Unreachable(_) => {
+            Rejection::new(ErrorCode::PolicyTier, error.to_string())
+        }
+        RulesError::TooMany => Rejection::new(ErrorCode::TooLarge, error.to_string()),
+    })?;
+    let known =
+        |operator| state.federation.as_ref().is_some_and(|f| f.bundle.keys(operator).is_some());
+    // A misspelt operator on the denied list would deny nobody.
+    if let Some(operator) =
+        rules.operators.iter().chain(&rules.denied_operators).find(|o| !known(o))
+    {
+        return Err(Rejection::new(ErrorCode::OperatorUnknown, operator.as_str()));
+    }
+    Ok(())
+}
+
+/// Creates or changes a policy. Its version is the revision of this entry; grants name it.
+pub(super) fn put(
+    change: &mut Change<'_>,
+    id: &PolicyId,
+    rules: &Rules,
+    expected: Option<Revision>,
+) -> Outcome {
+    change.authorize(Verb::PutPolicy, Target::Federation)?;
+    check_rules(change.state, rules, change.today())?;
+    let found = change.state.policies.get(id).map(|policy| policy.revision);
+    Change::unchanged(expected, found, &format!("policy {id}"))?;
+    let row = Policy { rules: rules.clone(), revision: change.revision };
+    change.state.policies.insert(id.clone(), row);
+    change.effects.checkpoint = true;
+    change.effects.events.insert(Event::Plannable);
+    Ok(Reply::Done)
+}

@@ -1,0 +1,85 @@
+//! Sessions of agents.
+//!
+//! Must hold: P1 and P3. A new session confirms that everything of the last one which it does not list is dead: the
+//! agent swept its host first. A copied host cannot take over, because it does not know the newest session; while
+//! the old lease may run, only the ledger that holds the open session may open the next.
+
+use super::change::Change;
+use super::placement::{self, end};
+use crate::event::Event;
+use crate::outcome::{Outcome, Rejection, Reply};
+use crate::state::Session;
+use sekisho_evidence::grant::SessionId;
+use sekisho_types::device::Bucket;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, NodeId};
+use sekisho_types::limit::{BUCKET_DEVICES_MAX, BUCKETS_MAX};
+use sekisho_types::placement::Ending;
+use sekisho_types::revision::PlacementId;
+
+#[derive(Debug)]
+pub(super) struct Opening<'o> {
+    pub(super) session: SessionId,
+    pub(super) previous: Option<SessionId>,
+    pub(super) buckets: &'o [Bucket],
+    pub(super) live: &'o [PlacementId],
+    pub(super) table: &'o Digest,
+}
+
+fn check_buckets(buckets: &[Bucket]) -> Result<(), Rejection> {
+    let bad =
+        |why: &str| Err(Rejection::new(ErrorCode::InvalidArgument, format!("buckets: {why}")));
+    if buckets.len() > BUCKETS_MAX {
+        return bad("too many");
+    }
+    if buckets.iter().any(|b| b.count == 0 || b.count > BUCKET_DEVICES_MAX) {
+        return bad("a bucket has 1 to 64 devices");
+    }
+    let key = |b: &Bucket| (b.class.clone(), b.memory_mib, b.island);
+    if !buckets.is_sorted_by(|a, b| key(a) < key(b)) {
+        return bad("must be ordered by class, memory and island, without doubles");
+    }
+    Ok(())
+}
+
+pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) -> Outcome {
+    let node = change.agent(id)?;
+    if *opening.table != change.federation()?.table {
+        return Err(Rejection::new(
+            ErrorCode::TableMismatch,
+            "the agent carries another jurisdiction table",
+        ));
+    }
+    check_buckets(opening.buckets)?;
+    if let Some(session) = &node.session {
+        if session.id == opening.session {
+            // The answer was lost; the session is open.
+            return Ok(Reply::Done);
+        }
+        if !session.expired && opening.previous != Some(session.id) {
+            let why = format!("session {} is open and its lease has not ended", session.id);
+            return Err(Rejection::new(ErrorCode::SessionTwin, why));
+        }
+    }
+    let held = node.placements.clone();
+    let survive = held.iter().any(|placement| opening.live.contains(placement));
+    if survive && node.buckets != opening.buckets {
+        return Err(Rejection::new(
+            ErrorCode::InvalidArgument,
+            "buckets: may not change while placements live",
+        ));
+    }
+    let revision = change.revision;
+    change.state.nodes.update(id, |node| {
+        node.session = Some(Session { id: opening.session, opened: revision, expired: false });
+        node.revision = revision;
+    });
+    for placement in held.iter().filter(|placement| !opening.live.contains(placement)) {
+        end(change, placement, &Ending::Lost);
+    }
+    change.state.nodes.update(id, |node| node.buckets = opening.buckets.to_vec());
+    placement::resettle(change, id);
+    change.effects.events.insert(Event::Node(id.clone()));
+    change.effects.events.insert(Event::Plannable);
+    Ok(Reply::Done)
+}

@@ -1,0 +1,83 @@
+//! Sites.
+
+use super::change::{Change, not_found};
+use super::node;
+use crate::event::Event;
+use crate::outcome::{Outcome, Rejection, Reply};
+use crate::role::{Target, Verb};
+use crate::state::Site;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{NodeId, OperatorId, SiteId};
+use sekisho_types::jurisdiction::{Area, AreaError};
+
+pub(super) fn area_rejection(error: &AreaError) -> Rejection {
+    let code = match error {
+        AreaError::Unknown(_) => ErrorCode::AreaUnknown,
+        AreaError::Foreign(_) => ErrorCode::ResidencyOutsideJp,
+        AreaError::Retired { .. } => ErrorCode::AreaRetired,
+    };
+    Rejection::new(code, error.to_string())
+}
+
+/// Registers a site.
+pub(super) fn create(
+    change: &mut Change<'_>,
+    site: &SiteId,
+    operator: &OperatorId,
+    area: Area,
+    display_name: &str,
+) -> Outcome {
+    change.authorize(Verb::CreateSite, Target::Federation)?;
+    Change::text(display_name, "display_name")?;
+    if change.federation()?.bundle.keys(operator).is_none() {
+        return Err(Rejection::new(ErrorCode::OperatorUnknown, operator.as_str()));
+    }
+    area.valid_on(change.today()).map_err(|error| area_rejection(&error))?;
+    // A revoked site's id stays taken: nothing un-revokes it (P5).
+    Change::unchanged(
+        None,
+        change.state.sites.get(site).map(|s| s.revision),
+        &format!("site {site}"),
+    )?;
+    let row = Site {
+        operator: operator.clone(),
+        area,
+        display_name: display_name.to_owned(),
+        revoked: false,
+        revision: change.revision,
+    };
+    change.state.sites.insert(site.clone(), row);
+    change.effects.events.insert(Event::Trust);
+    Ok(Reply::Done)
+}
+
+/// Takes a site out for good, with every node of it (P5).
+pub(super) fn revoke(change: &mut Change<'_>, site: &SiteId) -> Outcome {
+    let operator = change
+        .state
+        .sites
+        .get(site)
+        .ok_or_else(|| not_found(format!("site {site}")))?
+        .operator
+        .clone();
+    change.authorize(Verb::RevokeSite, Target::Operator(&operator))?;
+    let revision = change.revision;
+    change.state.sites.update(site, |row| {
+        row.revoked = true;
+        row.revision = revision;
+    });
+    let nodes: Vec<NodeId> = change
+        .state
+        .nodes
+        .iter()
+        .map(|(id, _)| id)
+        .filter(|id| id.site == *site)
+        .cloned()
+        .collect();
+    for id in &nodes {
+        node::take_out(change, id);
+    }
+    change.effects.checkpoint = true;
+    change.effects.events.insert(Event::Trust);
+    Ok(Reply::Done)
+}

@@ -1,0 +1,203 @@
+//! Every change that the log can carry. Append-only: variants keep their number for ever, new ones come last and
+//! behind a feature level.
+
+use sekisho_evidence::genesis::SignedGenesis;
+use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::receipt::Receipt;
+use sekisho_evidence::tag::SignedTag;
+use sekisho_types::device::Bucket;
+use sekisho_types::id::{
+    DeviceClass, Digest, JobId, NodeId, OperatorId, PolicyId, PublicKey, Signature, SiteId,
+    TenantId,
+};
+use sekisho_types::job::JobFacts;
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::placement::Phase;
+use sekisho_types::principal::{KeyRecord, Principal};
+use sekisho_types::quota::Limit;
+use sekisho_types::residency::Rules;
+use sekisho_types::revision::{PlacementId, Revision};
+use sekisho_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A command. Each has a file under `apply/`, named for its noun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// First entry of a federation.
+    Bootstrap(Box<SignedGenesis>),
+    /// Moves the state clock and asks every voter for a checkpoint.
+    Tick,
+    /// Binds a signing key and role to a principal.
+    RegisterKey {
+        /// The binding.
+        record: KeyRecord,
+        /// By the issuer key of the principal's operator.
+        issuer: Signature,
+    },
+    /// Takes a key back.
+    RevokeKey {
+        /// Whose.
+        principal: Principal,
+        /// Which.
+        key: PublicKey,
+    },
+    /// Registers a site.
+    CreateSite {
+        /// Its id.
+        site: SiteId,
+        /// Who runs it.
+        operator: OperatorId,
+        /// Where it stands.
+        area: Area,
+        /// Name for people.
+        display_name: String,
+    },
+    /// Takes a site out for good (P5).
+    RevokeSite {
+        /// Which.
+        site: SiteId,
+    },
+    /// Makes a join token.
+    CreateToken {
+        /// SHA-256 of its secret; the secret itself never enters the log.
+        token: Digest,
+        /// The one node that may join with it.
+        node: NodeId,
+        /// Refused from this instant of the state clock on.
+        expires: Timestamp,
+    },
+    /// Enrols a node; proposed by the controller that received the join.
+    EnrollNode {
+        /// SHA-256 of the presented secret.
+        token: Digest,
+        /// The node.
+        node: NodeId,
+        /// SHA-256 of its certificate's SPKI.
+        node_key: Digest,
+        /// Verifies its refusal receipts.
+        receipt_key: PublicKey,
+        /// The operator's word on where it stands.
+        tag: SignedTag,
+    },
+    /// Replaces a node's site tag before it expires.
+    RenewTag {
+        /// The node.
+        node: NodeId,
+        /// The new tag.
+        tag: SignedTag,
+    },
+    /// An agent began to run. Everything of its last session that is not `live` is dead: it has swept its host.
+    OpenSession {
+        /// The node.
+        node: NodeId,
+        /// The new session.
+        session: SessionId,
+        /// The session in its ledger, if it has one: a copied host cannot know the newest.
+        previous: Option<SessionId>,
+        /// What it has.
+        buckets: Vec<Bucket>,
+        /// Placements that its ledger holds and whose processes live.
+        live: Vec<PlacementId>,
+        /// Jurisdiction table of its program.
+        table: Digest,
+    },
+    /// An agent tells how its placements fare.
+    Report {
+        /// The node.
+        node: NodeId,
+        /// Its session.
+        session: SessionId,
+        /// New phases.
+        phases: Vec<(PlacementId, Phase)>,
+    },
+    /// An agent refused a grant.
+    Refuse {
+        /// The node.
+        node: NodeId,
+        /// Its signed word.
+        receipt: Receipt,
+    },
+    /// A lease ended for certain: W has passed since its last renewal (P3).
+    ExpireLease {
+        /// The node.
+        node: NodeId,
+        /// The session that it belonged to; no effect if another is open.
+        session: SessionId,
+    },
+    /// Cordons or uncordons a node.
+    SetSchedulable {
+        /// The node.
+        node: NodeId,
+        /// Whether new placements may come.
+        schedulable: bool,
+    },
+    /// Takes a node out for good (P5).
+    RevokeNode {
+        /// The node.
+        node: NodeId,
+    },
+    /// Creates or changes a tenant.
+    PutTenant {
+        /// Its id.
+        tenant: TenantId,
+        /// Name for people.
+        display_name: String,
+        /// A policy that binds every job of it.
+        policy: Option<PolicyId>,
+        /// Revision at which the caller read it; `None` = must not exist.
+        expected: Option<Revision>,
+    },
+    /// Creates or changes a policy.
+    PutPolicy {
+        /// Its id.
+        policy: PolicyId,
+        /// Its rules.
+        rules: Rules,
+        /// Revision at which the caller read it; `None` = must not exist.
+        expected: Option<Revision>,
+    },
+    /// Sets how many GPUs of a class a tenant may hold at once.
+    SetQuota {
+        /// The tenant.
+        tenant: TenantId,
+        /// The class.
+        class: DeviceClass,
+        /// The limit.
+        limit: Limit,
+    },
+    /// Queues a job.
+    SubmitJob {
+        /// Its facts. The payload is in the entry.
+        facts: Box<JobFacts>,
+    },
+    /// Ends a job.
+    CancelJob {
+        /// Which.
+        job: JobId,
+    },
+    /// Grants places to whole groups.
+    CommitPlacement {
+        /// Revision of the state that was planned on.
+        basis: Revision,
+        /// Applied in order; each sees the charges of those before it.
+        groups: Vec<Group>,
+    },
+}
+
+/// Places for one all-or-nothing group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The job.
+    pub job: JobId,
+    /// One place for each member, by rank.
+    pub places: Vec<Slot>,
+}
+
+/// A place: a bucket of a node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Slot {
+    /// The node.
+    pub node: NodeId,
+    /// Index into its buckets.
+    pub bucket: u16,
+}

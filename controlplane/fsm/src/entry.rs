@@ -1,0 +1,65 @@
+//! What the Raft log carries.
+//!
+//! Must hold: whatever is not deterministic (time, ids, signatures) is stamped here, before the log. The payload of
+//! a job travels beside the command and is left out of audit records, so that facts and content stay apart.
+
+use crate::command::Command;
+use sekisho_evidence::canonical::{CanonicalError, encode};
+use sekisho_evidence::command::{CommandSignature, Intention};
+use sekisho_types::id::{ClusterId, Digest, RequestId};
+use sekisho_types::principal::Principal;
+use sekisho_types::revision::Incarnation;
+use sekisho_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The feature level that this program speaks. Raised by an entry once every member understands it.
+pub const FEATURE_LEVEL: u32 = 1;
+
+/// One proposal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Which federation; an entry of another is rejected.
+    pub cluster: ClusterId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// Wall clock of the member that stamped it.
+    pub proposed_at: Timestamp,
+    /// Who asks, as authenticated by mutual TLS.
+    pub actor: Principal,
+    /// The client's id for this intention (R3).
+    pub request: RequestId,
+    /// Level that the proposer spoke.
+    pub feature_level: u32,
+    /// What to do.
+    pub command: Command,
+    /// The caller's own signatures, for widening verbs (A3).
+    pub signatures: Vec<CommandSignature>,
+    /// Opaque content of a submitted job; empty for every other command.
+    pub payload: Vec<u8>,
+}
+
+impl Entry {
+    /// What a signature under this entry's command binds.
+    ///
+    /// # Errors
+    /// Never for this type; see [`encode`].
+    pub fn intention(&self) -> Result<Intention, CanonicalError> {
+        Ok(Intention {
+            cluster: self.cluster,
+            incarnation: self.incarnation,
+            request: self.request,
+            command: Digest::of(&encode(&self.command)?),
+        })
+    }
+
+    /// Canonical bytes without the payload: what the audit record keeps.
+    ///
+    /// # Errors
+    /// Never for this type; see [`encode`].
+    pub fn facts(&self) -> Result<Vec<u8>, CanonicalError> {
+        if self.payload.is_empty() {
+            return encode(self);
+        }
+        encode(&Self { payload: Vec::new(), ..self.clone() })
+    }
+}

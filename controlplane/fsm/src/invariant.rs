@@ -1,0 +1,85 @@
+//! Self-checks of a state: one function per promise, each named by its id. Tests, the simulator and the auditor run
+//! them after every step; they read everything, so a member does not.
+
+use crate::state::State;
+use sekisho_types::id::{DeviceClass, NodeId, TenantId};
+use sekisho_types::job::JobPhase;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Checks every invariant.
+///
+/// # Errors
+/// The id of the first that does not hold, and what was found.
+pub fn check(state: &State) -> Result<(), String> {
+    usage_is_the_sum_of_living_placements(state)?;
+    capacity_is_not_exceeded(state)?;
+    queue_is_the_queued_jobs(state)?;
+    nothing_dangles(state)
+}
+
+/// Q1/Q2: usage equals the sum of the GPUs of placements that are not ended.
+fn usage_is_the_sum_of_living_placements(state: &State) -> Result<(), String> {
+    let mut sums: BTreeMap<(TenantId, DeviceClass), u64> = BTreeMap::new();
+    for (_, row) in state.placements().filter(|(_, row)| !row.phase.is_ended()) {
+        let sum = sums.entry((row.grant.job.tenant.clone(), row.grant.class.clone())).or_insert(0);
+        *sum = sum.saturating_add(u64::from(row.grant.gpus));
+    }
+    let usage: BTreeMap<_, _> = state.usages().map(|(key, gpus)| (key.clone(), *gpus)).collect();
+    if usage == sums { Ok(()) } else { Err(format!("Q2: usage {usage:?}, placements {sums:?}")) }
+}
+
+/// P1: no bucket holds more than it has, and the node's count is that of its placements.
+fn capacity_is_not_exceeded(state: &State) -> Result<(), String> {
+    let mut used: BTreeMap<(NodeId, u16), u32> = BTreeMap::new();
+    for (_, row) in state.placements().filter(|(_, row)| !row.phase.is_ended()) {
+        let sum = used.entry((row.grant.node.clone(), row.bucket)).or_insert(0);
+        *sum = sum.saturating_add(row.grant.gpus);
+    }
+    for (id, node) in state.nodes() {
+        for (bucket, count) in &node.used {
+            let living = used.remove(&(id.clone(), *bucket)).unwrap_or(0);
+            let has = node.buckets.get(usize::from(*bucket)).map_or(0, |b| b.count);
+            if *count != living || living > has {
+                return Err(format!(
+                    "P1: {id} bucket {bucket}: counted {count}, living {living}, has {has}"
+                ));
+            }
+        }
+    }
+    if used.is_empty() { Ok(()) } else { Err(format!("P1: uncounted {used:?}")) }
+}
+
+fn queue_is_the_queued_jobs(state: &State) -> Result<(), String> {
+    let queued: BTreeSet<_> = state
+        .jobs()
+        .filter(|(_, job)| job.phase == JobPhase::Queued)
+        .map(|(id, _)| id.clone())
+        .collect();
+    let queue: BTreeSet<_> = state.queue().map(|(_, id)| id.clone()).collect();
+    if queued == queue && queue.len() == state.queue_len() {
+        return Ok(());
+    }
+    Err(format!("queue {queue:?}, queued jobs {queued:?}"))
+}
+
+/// P6 in the state: every living placement has its job and node, and each of them knows it.
+fn nothing_dangles(state: &State) -> Result<(), String> {
+    for (id, row) in state.placements() {
+        let job = state.job(&row.grant.job).ok_or_else(|| format!("P6: {id} has no job"))?;
+        if !job.placements.contains(id) {
+            return Err(format!("P6: job {} does not know {id}", row.grant.job));
+        }
+        let node = state.node(&row.grant.node).ok_or_else(|| format!("P6: {id} has no node"))?;
+        if node.placements.contains(id) == row.phase.is_ended() {
+            return Err(format!("P6: node {} and {id} disagree", row.grant.node));
+        }
+    }
+    for (tenant, row) in state.tenants() {
+        let open =
+            state.jobs().filter(|(id, job)| id.tenant == *tenant && !job.phase.is_final()).count();
+        if u32::try_from(open).ok() != Some(row.open_jobs) {
+            return Err(format!("tenant {tenant} counts {} open jobs, has {open}", row.open_jobs));
+        }
+    }
+    Ok(())
+}

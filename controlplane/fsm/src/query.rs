@@ -1,0 +1,219 @@
+//! Read-only questions to the state. What a reader may not ask here, it does not need to know.
+
+use crate::apply::residency;
+use crate::outcome::Rejection;
+use crate::state::{
+    Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, Site, State, Tenant, Token,
+};
+use sekisho_evidence::canonical::{CanonicalError, encode};
+use sekisho_evidence::grant::BoundRules;
+use sekisho_evidence::merkle::{Head, MerkleError};
+use sekisho_types::id::{
+    DeviceClass, Digest, JobId, NodeId, PolicyId, PublicKey, RequestId, SiteId, TenantId,
+};
+use sekisho_types::job::JobFacts;
+use sekisho_types::principal::{Principal, Role};
+use sekisho_types::quota::Limit;
+use sekisho_types::revision::{PlacementId, Revision};
+use sekisho_types::time::Timestamp;
+
+impl State {
+    /// What genesis fixed; `None` before the first entry.
+    #[must_use]
+    pub fn federation(&self) -> Option<&Federation> {
+        self.federation.as_ref()
+    }
+    /// Log index of the last applied entry.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+    /// The state clock.
+    #[must_use]
+    pub fn clock(&self) -> Timestamp {
+        self.clock
+    }
+    /// The feature level in force.
+    #[must_use]
+    pub fn feature_level(&self) -> u32 {
+        self.feature_level
+    }
+    /// Records in the audit log.
+    #[must_use]
+    pub fn audit_size(&self) -> u64 {
+        self.frontier.size()
+    }
+    /// The audit head.
+    ///
+    /// # Errors
+    /// Only for a state decoded from damaged bytes.
+    pub fn audit_head(&self) -> Result<Head, MerkleError> {
+        Ok(Head { size: self.frontier.size(), root: self.frontier.root()? })
+    }
+
+    /// One site.
+    #[must_use]
+    pub fn site(&self, id: &SiteId) -> Option<&Site> {
+        self.sites.get(id)
+    }
+    /// All sites, by id.
+    pub fn sites(&self) -> impl DoubleEndedIterator<Item = (&SiteId, &Site)> {
+        self.sites.iter()
+    }
+    /// One node.
+    #[must_use]
+    pub fn node(&self, id: &NodeId) -> Option<&Node> {
+        self.nodes.get(id)
+    }
+    /// All nodes, by id.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = (&NodeId, &Node)> {
+        self.nodes.iter()
+    }
+    /// One join token, by the hash of its secret.
+    #[must_use]
+    pub fn token(&self, hash: &Digest) -> Option<&Token> {
+        self.tokens.get(hash)
+    }
+    /// One registered key.
+    #[must_use]
+    pub fn key(&self, principal: &Principal, key: &PublicKey) -> Option<&Key> {
+        self.keys.get(&(principal.clone(), *key))
+    }
+    /// Registered keys, by principal.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = (&(Principal, PublicKey), &Key)> {
+        self.keys.iter()
+    }
+    /// Roles that `principal` holds by keys in force.
+    pub fn roles<'s>(&'s self, principal: &'s Principal) -> impl Iterator<Item = &'s Role> {
+        let from = (principal.clone(), PublicKey([0; 32]));
+        self.keys
+            .range(from..)
+            .take_while(move |((owner, _), _)| owner == principal)
+            .filter(|(_, key)| self.clock < key.expires)
+            .map(|(_, key)| &key.role)
+    }
+    /// One tenant.
+    #[must_use]
+    pub fn tenant(&self, id: &TenantId) -> Option<&Tenant> {
+        self.tenants.get(id)
+    }
+    /// All tenants, by id.
+    pub fn tenants(&self) -> impl DoubleEndedIterator<Item = (&TenantId, &Tenant)> {
+        self.tenants.iter()
+    }
+    /// One policy.
+    #[must_use]
+    pub fn policy(&self, id: &PolicyId) -> Option<&Policy> {
+        self.policies.get(id)
+    }
+    /// All policies, by id.
+    pub fn policies(&self) -> impl DoubleEndedIterator<Item = (&PolicyId, &Policy)> {
+        self.policies.iter()
+    }
+    /// A tenant's limit for a class; unset = none.
+    #[must_use]
+    pub fn quota(&self, tenant: &TenantId, class: &DeviceClass) -> Limit {
+        self.quotas.get(&(tenant.clone(), class.clone())).copied().unwrap_or(Limit::None)
+    }
+    /// All limits.
+    pub fn quotas(&self) -> impl DoubleEndedIterator<Item = (&(TenantId, DeviceClass), &Limit)> {
+        self.quotas.iter()
+    }
+    /// GPUs that a tenant is charged for.
+    #[must_use]
+    pub fn usage(&self, tenant: &TenantId, class: &DeviceClass) -> u64 {
+        self.usage.get(&(tenant.clone(), class.clone())).copied().unwrap_or(0)
+    }
+    /// All charges above zero.
+    pub fn usages(&self) -> impl DoubleEndedIterator<Item = (&(TenantId, DeviceClass), &u64)> {
+        self.usage.iter()
+    }
+    /// One job.
+    #[must_use]
+    pub fn job(&self, id: &JobId) -> Option<&Job> {
+        self.jobs.get(id)
+    }
+    /// All jobs, by id.
+    pub fn jobs(&self) -> impl DoubleEndedIterator<Item = (&JobId, &Job)> {
+        self.jobs.iter()
+    }
+    /// Queued jobs in the order in which they are planned: priority, then age.
+    pub fn queue(&self) -> impl DoubleEndedIterator<Item = (&QueueKey, &JobId)> {
+        self.queue.iter()
+    }
+    /// Jobs in the queue.
+    #[must_use]
+    pub fn queue_len(&self) -> usize {
+        self.queue.len()
+    }
+    /// One placement.
+    #[must_use]
+    pub fn placement(&self, id: &PlacementId) -> Option<&Placement> {
+        self.placements.get(id)
+    }
+    /// All placements kept, by id: those not ended, and those of jobs that are kept.
+    pub fn placements(&self) -> impl DoubleEndedIterator<Item = (&PlacementId, &Placement)> {
+        self.placements.iter()
+    }
+    /// Placements that a node should be running, in order: granted, starting or running.
+    pub fn desired<'s>(
+        &'s self,
+        node: &'s Node,
+    ) -> impl Iterator<Item = (&'s PlacementId, &'s Placement)> {
+        node.placements.iter().filter_map(|id| {
+            let placement = self.placements.get(id)?;
+            crate::apply::placement::is_desired(&placement.phase).then_some((id, placement))
+        })
+    }
+    /// The kept answer to a request id (R3).
+    #[must_use]
+    pub fn reply(&self, principal: &Principal, request: &RequestId) -> Option<&KeptReply> {
+        self.replies.get(&(principal.clone(), *request))
+    }
+    /// Whether some open job refers to a payload.
+    #[must_use]
+    pub fn refers_to_payload(&self, digest: &Digest) -> bool {
+        self.payloads.contains(digest)
+    }
+
+    /// Every rule set that binds a job now: its own, the policy that it names, its tenant's.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if a named policy or the tenant does not exist: unknown = denied.
+    pub fn rules_for(&self, facts: &JobFacts) -> Result<Vec<BoundRules>, Rejection> {
+        residency::rules_for(self, facts)
+    }
+    /// Whether a job may run on a node now, by residency alone (D1). The same function that apply uses.
+    ///
+    /// # Errors
+    /// The code and words of the first rule that denies.
+    pub fn may_reside(&self, rules: &[BoundRules], node: &Node) -> Result<(), Rejection> {
+        residency::may_reside(self, rules, node)
+    }
+
+    /// SHA-256 over the incremental digests of all tables and the scalars (R4).
+    ///
+    /// # Errors
+    /// Never for this type.
+    pub fn digest(&self) -> Result<Digest, CanonicalError> {
+        let tables = [
+            self.sites.lanes(),
+            self.nodes.lanes(),
+            self.tokens.lanes(),
+            self.keys.lanes(),
+            self.tenants.lanes(),
+            self.policies.lanes(),
+            self.quotas.lanes(),
+            self.usage.lanes(),
+            self.jobs.lanes(),
+            self.queue.lanes(),
+            self.placements.lanes(),
+            self.payloads.lanes(),
+            self.replies.lanes(),
+            self.reply_order.lanes(),
+        ];
+        let scalars =
+            (&self.federation, self.revision, self.clock, self.feature_level, &self.frontier);
+        Ok(Digest::of(&encode(&(scalars, tables))?))
+    }
+}

@@ -1,0 +1,280 @@
+//! Who may do what: the one table of roles, used by admission and by apply alike (design section 10).
+//!
+//! Must hold: A3. Authority comes from registered keys in the state, never from a certificate. A *widening* verb
+//! (policy, quota, trust, enrolment, a job's start) needs the caller's own signature, checked here on every replica;
+//! the dangerous ones need signatures from two operators.
+
+use crate::command::Command;
+use crate::entry::Entry;
+use crate::outcome::Rejection;
+use crate::state::State;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{OperatorId, TenantId};
+use sekisho_types::principal::{Principal, Role};
+use std::collections::BTreeSet;
+
+/// What somebody wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    /// Read health and membership.
+    ReadStatus,
+    /// Read sites, nodes, policies, quotas and keys.
+    ReadFederation,
+    /// Read a tenant, its quota and its jobs.
+    ReadTenant,
+    /// Read and export the audit log.
+    ReadAudit,
+    /// Register a site.
+    CreateSite,
+    /// Take a site out for good.
+    RevokeSite,
+    /// Bind a key to a principal.
+    RegisterKey,
+    /// Take a key back.
+    RevokeKey,
+    /// Make a join token for a node.
+    CreateToken,
+    /// Cordon or uncordon a node.
+    Cordon,
+    /// Take a node out for good.
+    RevokeNode,
+    /// Create a tenant.
+    CreateTenant,
+    /// Change a tenant, which may loosen its policy.
+    UpdateTenant,
+    /// Create or change a policy.
+    PutPolicy,
+    /// Set a quota.
+    SetQuota,
+    /// Submit a job.
+    SubmitJob,
+    /// Cancel a job.
+    CancelJob,
+    /// Read a job's output.
+    ReadLogs,
+}
+
+impl Verb {
+    /// Every verb, for tests that walk the table.
+    pub const ALL: [Self; 18] = [
+        Self::ReadStatus,
+        Self::ReadFederation,
+        Self::ReadTenant,
+        Self::ReadAudit,
+        Self::CreateSite,
+        Self::RevokeSite,
+        Self::RegisterKey,
+        Self::RevokeKey,
+        Self::CreateToken,
+        Self::Cordon,
+        Self::RevokeNode,
+        Self::CreateTenant,
+        Self::UpdateTenant,
+        Self::PutPolicy,
+        Self::SetQuota,
+        Self::SubmitJob,
+        Self::CancelJob,
+        Self::ReadLogs,
+    ];
+}
+
+/// What it is done to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'t> {
+    /// The federation as a whole.
+    Federation,
+    /// Something of one operator: a site, a node, a key.
+    Operator(&'t OperatorId),
+    /// Something of one tenant.
+    Tenant(&'t TenantId),
+}
+
+/// The table: whether `role`, held by a principal of `own`, allows `verb` on `target`.
+#[must_use]
+pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> bool {
+    let own_operator = matches!(target, Target::Operator(operator) if operator == own);
+    let tenant_of = |tenant: &TenantId| matches!(target, Target::Tenant(asked) if asked == tenant);
+    match role {
+        Role::FederationAdmin => match verb {
+            Verb::ReadStatus | Verb::ReadFederation | Verb::ReadTenant | Verb::ReadAudit => true,
+            Verb::CreateSite | Verb::RevokeSite | Verb::RevokeNode => true,
+            Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => true,
+            Verb::RegisterKey | Verb::RevokeKey => true,
+            // A partner's capacity and a tenant's work are not the federation's to touch.
+            Verb::CreateToken | Verb::Cordon => own_operator,
+            Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs => false,
+        },
+        Role::OperatorAdmin => match verb {
+            Verb::ReadStatus | Verb::ReadFederation => true,
+            Verb::RevokeSite | Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => own_operator,
+            Verb::RegisterKey | Verb::RevokeKey => own_operator,
+            Verb::ReadTenant | Verb::ReadAudit | Verb::CreateSite => false,
+            Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
+            Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs => false,
+        },
+        Role::TenantAdmin(tenant) | Role::TenantUser(tenant) => match verb {
+            Verb::ReadStatus | Verb::ReadFederation => true,
+            Verb::ReadTenant | Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs => {
+                tenant_of(tenant)
+            }
+            Verb::ReadAudit
+            | Verb::CreateSite
+            | Verb::RevokeSite
+            | Verb::RegisterKey
+            | Verb::RevokeKey => false,
+            Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => false,
+            Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
+        },
+        Role::Auditor => {
+            matches!(
+                verb,
+                Verb::ReadStatus | Verb::ReadFederation | Verb::ReadTenant | Verb::ReadAudit
+            )
+        }
+        Role::Monitor => matches!(verb, Verb::ReadStatus),
+        // Bound by enrolment and membership; their commands are checked by identity, not by this table.
+        Role::Agent | Role::Member => false,
+    }
+}
+
+/// How a verb has to be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    /// Mutual TLS suffices: it only narrows.
+    No,
+    /// By the caller.
+    Caller,
+    /// By the caller and by principals of this many distinct operators in all.
+    Operators(u32),
+}
+
+/// How `verb` has to be signed.
+#[must_use]
+pub fn signing(verb: Verb) -> Signed {
+    match verb {
+        Verb::ReadStatus
+        | Verb::ReadFederation
+        | Verb::ReadTenant
+        | Verb::ReadAudit
+        | Verb::ReadLogs => Signed::No,
+        Verb::RevokeSite | Verb::RevokeKey | Verb::RevokeNode | Verb::CancelJob => Signed::No,
+        Verb::Cordon
+        | Verb::RegisterKey
+        | Verb::CreateToken
+        | Verb::CreateTenant
+        | Verb::SubmitJob => Signed::Caller,
+        Verb::CreateSite | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => {
+            Signed::Operators(2)
+        }
+    }
+}
+
+fn denied(principal: &Principal, verb: Verb) -> Rejection {
+    Rejection::new(ErrorCode::PermissionDenied, format!("{principal} may not {verb:?} here"))
+}
+
+impl State {
+    /// Whether `principal` may do `verb` to `target` by any key in force.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`.
+    pub fn authorize(
+        &self,
+        principal: &Principal,
+        verb: Verb,
+        target: Target<'_>,
+    ) -> Result<(), Rejection> {
+        let allowed =
+            self.roles(principal).any(|role| allows(role, &principal.operator, verb, target));
+        if allowed { Ok(()) } else { Err(denied(principal, verb)) }
+    }
+
+    /// Authorizes an entry's actor and checks its signatures as the verb needs them.
+    pub(crate) fn authorize_entry(
+        &self,
+        entry: &Entry,
+        verb: Verb,
+        target: Target<'_>,
+    ) -> Result<(), Rejection> {
+        self.authorize(&entry.actor, verb, target)?;
+        let need = match signing(verb) {
+            Signed::No => return Ok(()),
+            Signed::Caller => 1,
+            // With a single operator there is nobody else to ask; `status` shows it red.
+            Signed::Operators(n) => n.min(self.operator_count()),
+        };
+        self.check_signatures(entry, verb, target, need)
+    }
+
+    fn operator_count(&self) -> u32 {
+        let operators = self.federation.as_ref().map_or(0, |f| f.bundle.operators.len());
+        u32::try_from(operators).unwrap_or(u32::MAX)
+    }
+
+    /// Every signature must be good and by somebody who may do the verb; the actor's own must be among them.
+    fn check_signatures(
+        &self,
+        entry: &Entry,
+        verb: Verb,
+        target: Target<'_>,
+        need: u32,
+    ) -> Result<(), Rejection> {
+        let intention = entry
+            .intention()
+            .map_err(|e| Rejection::new(ErrorCode::InvalidArgument, e.to_string()))?;
+        let mut operators: BTreeSet<&OperatorId> = BTreeSet::new();
+        let mut by_actor = false;
+        for signature in &entry.signatures {
+            let signer = &signature.principal;
+            let key = self
+                .key(signer, &signature.key)
+                .filter(|key| self.clock < key.expires)
+                .ok_or_else(|| {
+                    Rejection::new(
+                        ErrorCode::KeyUnknown,
+                        format!("{signer} has no such key in force"),
+                    )
+                })?;
+            if !allows(&key.role, &signer.operator, verb, target) {
+                return Err(denied(signer, verb));
+            }
+            signature.check(&intention).map_err(|_bad| {
+                Rejection::new(ErrorCode::SignatureInvalid, format!("signature of {signer}"))
+            })?;
+            operators.insert(&signer.operator);
+            by_actor |= *signer == entry.actor;
+        }
+        let have = u32::try_from(operators.len()).unwrap_or(u32::MAX);
+        if !by_actor || have < need {
+            let why =
+                format!("{verb:?} needs the caller's signature and {need} operator(s), has {have}");
+            return Err(Rejection::new(ErrorCode::SignaturesMissing, why));
+        }
+        Ok(())
+    }
+}
+
+/// Most signatures under one command: every operator of a large federation, and bounded work in apply.
+pub const SIGNATURES_MAX: usize = 16;
+
+/// Whether answers to this command are kept by request id (R3): what people and pipelines send. Commands of members
+/// and agents are idempotent by their content.
+#[must_use]
+pub fn is_deduplicated(command: &Command) -> bool {
+    match command {
+        Command::Bootstrap(_)
+        | Command::Tick
+        | Command::EnrollNode { .. }
+        | Command::RenewTag { .. } => false,
+        Command::OpenSession { .. } | Command::Report { .. } | Command::Refuse { .. } => false,
+        Command::ExpireLease { .. } | Command::CommitPlacement { .. } => false,
+        Command::RegisterKey { .. } | Command::RevokeKey { .. } | Command::CreateSite { .. } => {
+            true
+        }
+        Command::RevokeSite { .. }
+        | Command::CreateToken { .. }
+        | Command::SetSchedulable { .. } => true,
+        Command::RevokeNode { .. } | Command::PutTenant { .. } | Command::PutPolicy { .. } => true,
+        Command::SetQuota { .. } | Command::SubmitJob { .. } | Command::CancelJob { .. } => true,
+    }
+}

@@ -1,0 +1,268 @@
+//! The replicated state: ordered tables on persistent maps, cloned in constant time.
+//!
+//! Must hold: fields are changed only by `apply`; readers hold a version and see one moment. Everything here is in
+//! the snapshot, in canonical order, so equal states have equal bytes (R4).
+
+use crate::outcome::Outcome;
+use crate::table::Table;
+use sekisho_evidence::bundle::EndorserBundle;
+use sekisho_evidence::genesis::GenesisMember;
+use sekisho_evidence::grant::{Grant, SessionId};
+use sekisho_evidence::merkle::Frontier;
+use sekisho_evidence::tag::{SignedTag, SiteTag};
+use sekisho_types::device::Bucket;
+use sekisho_types::id::{
+    ClusterId, DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey,
+    RequestId, SiteId, TenantId,
+};
+use sekisho_types::job::{JobFacts, JobPhase};
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::placement::Phase;
+use sekisho_types::principal::{Principal, Role};
+use sekisho_types::quota::Limit;
+use sekisho_types::residency::{Place, Rules};
+use sekisho_types::revision::{Incarnation, PlacementId, Revision};
+use sekisho_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// Who runs it.
+    pub operator: OperatorId,
+    /// Where it stands.
+    pub area: Area,
+    /// Name for people.
+    pub display_name: String,
+    /// Taken out for good (P5).
+    pub revoked: bool,
+    /// Last change.
+    pub revision: Revision,
+}
+
+/// A session of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// The entry that opened it.
+    pub opened: Revision,
+    /// Its lease ended; nothing more is granted to it.
+    pub expired: bool,
+}
+
+/// A GPU host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Who runs it.
+    pub operator: OperatorId,
+    /// SHA-256 of its certificate's SPKI.
+    pub node_key: Digest,
+    /// Verifies its refusal receipts.
+    pub receipt_key: PublicKey,
+    /// The tag as signed.
+    pub signed_tag: SignedTag,
+    /// The tag as verified in apply.
+    pub tag: SiteTag,
+    /// What it has, since its session opened.
+    pub buckets: Vec<Bucket>,
+    /// GPUs charged, by bucket index; no entry = 0.
+    pub used: BTreeMap<u16, u32>,
+    /// The newest session.
+    pub session: Option<Session>,
+    /// Not cordoned.
+    pub schedulable: bool,
+    /// Taken out for good (P5).
+    pub revoked: bool,
+    /// Placements that are not ended.
+    pub placements: BTreeSet<PlacementId>,
+    /// Audit index of its newest `Desired` record, and the revision of that record.
+    pub desired: Option<(u64, Revision)>,
+    /// Last change that a reader may care about.
+    pub revision: Revision,
+}
+
+/// A join token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// The one node that may join with it.
+    pub node: NodeId,
+    /// Refused from this instant on.
+    pub expires: Timestamp,
+    /// Who used it, and when.
+    pub used: Option<(Digest, Timestamp)>,
+}
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// Name for people.
+    pub display_name: String,
+    /// A policy that binds every job of it.
+    pub policy: Option<PolicyId>,
+    /// Jobs that are not final.
+    pub open_jobs: u32,
+    /// Last change by an administrator.
+    pub revision: Revision,
+}
+
+/// A named policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Its rules.
+    pub rules: Rules,
+    /// Its version: the revision of its last change.
+    pub revision: Revision,
+}
+
+/// A registered key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// What its holder may do.
+    pub role: Role,
+    /// Refused from this instant on.
+    pub expires: Timestamp,
+}
+
+/// Why the members of a job are being torn down, decided once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fate {
+    /// Goes back to the queue once all are dead.
+    Requeue(String),
+    /// Fails once all are dead.
+    Fail(String),
+    /// Is cancelled once all are dead.
+    Cancel,
+}
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// What it asks for.
+    pub facts: JobFacts,
+    /// Who submitted it.
+    pub submitter: Principal,
+    /// The entry that submitted it.
+    pub submitted: Revision,
+    /// When, on the state clock.
+    pub submitted_at: Timestamp,
+    /// Where it is in its life.
+    pub phase: JobPhase,
+    /// Its placements of the current attempt, by rank.
+    pub placements: Vec<PlacementId>,
+    /// How often its group was granted.
+    pub attempts: u32,
+    /// Set once something ended it; acted on when the last member is dead.
+    pub fate: Option<Fate>,
+    /// Nodes that refused it: not tried again for this job.
+    pub avoid: BTreeSet<NodeId>,
+    /// Last sentence about it, for people.
+    pub message: String,
+    /// Last change.
+    pub revision: Revision,
+}
+
+/// A placement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// What was granted.
+    pub grant: Grant,
+    /// Index of the bucket on its node.
+    pub bucket: u16,
+    /// SHA-256 of the grant.
+    pub digest: Digest,
+    /// Audit index of the grant's record.
+    pub record: u64,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// When the phase last changed, on the state clock.
+    pub changed: Timestamp,
+}
+
+/// The kept answer to a request id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptReply {
+    /// SHA-256 of the command: another one under the same id is `REQUEST_ID_REUSED`.
+    pub command: Digest,
+    /// The answer.
+    pub outcome: Outcome,
+    /// The entry that gave it.
+    pub revision: Revision,
+    /// When, on the state clock.
+    pub at: Timestamp,
+}
+
+/// Order of the queue: priority (as `100 - priority`), then age.
+pub type QueueKey = (u8, Revision);
+
+/// A payload that some open job refers to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayloadUse {
+    /// Bytes.
+    pub len: u32,
+    /// Open jobs.
+    pub jobs: u32,
+}
+
+/// The whole replicated state.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct State {
+    pub(crate) federation: Option<Federation>,
+    pub(crate) revision: Revision,
+    pub(crate) clock: Timestamp,
+    pub(crate) feature_level: u32,
+    pub(crate) frontier: Frontier,
+    pub(crate) sites: Table<SiteId, Site>,
+    pub(crate) nodes: Table<NodeId, Node>,
+    pub(crate) tokens: Table<Digest, Token>,
+    pub(crate) keys: Table<(Principal, PublicKey), Key>,
+    pub(crate) tenants: Table<TenantId, Tenant>,
+    pub(crate) policies: Table<PolicyId, Policy>,
+    pub(crate) quotas: Table<(TenantId, DeviceClass), Limit>,
+    pub(crate) usage: Table<(TenantId, DeviceClass), u64>,
+    pub(crate) jobs: Table<JobId, Job>,
+    pub(crate) queue: Table<QueueKey, JobId>,
+    pub(crate) placements: Table<PlacementId, Placement>,
+    pub(crate) payloads: Table<Digest, PayloadUse>,
+    pub(crate) replies: Table<(Principal, RequestId), KeptReply>,
+    pub(crate) reply_order: Table<(Timestamp, Principal, RequestId), ()>,
+}
+
+/// What genesis fixed and ceremonies may change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Federation {
+    /// Which federation.
+    pub cluster: ClusterId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// Whose checkpoint signatures count.
+    pub bundle: EndorserBundle,
+    /// Controllers by Raft id.
+    pub members: BTreeMap<MemberId, GenesisMember>,
+    /// Jurisdiction table of the federation.
+    pub table: Digest,
+    /// Made by `sekisho dev`.
+    pub dev: bool,
+}
+
+impl Node {
+    /// The place that its tag establishes. Time is checked apart: [`SiteTag::check_time`].
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.tag.place()
+    }
+
+    /// The session that grants are made out to, if its lease has not ended.
+    #[must_use]
+    pub fn live_session(&self) -> Option<&Session> {
+        self.session.as_ref().filter(|session| !session.expired)
+    }
+
+    /// GPUs of a bucket that nothing is charged on.
+    #[must_use]
+    pub fn free(&self, bucket: u16) -> u32 {
+        let count = self.buckets.get(usize::from(bucket)).map_or(0, |b| b.count);
+        count.saturating_sub(self.used.get(&bucket).copied().unwrap_or(0))
+    }
+}

@@ -1,0 +1,210 @@
+//! An ordered persistent table with an incremental digest (R4).
+//!
+//! Must hold: equal contents have equal digests whatever the order of changes. The digest is a lane-wise sum of row
+//! hashes, so one changed row costs two hashes. It compares replicas that hold no grudge; it is no commitment
+//! against an adversary, the Merkle log is.
+
+use imbl::OrdMap;
+use sekisho_evidence::canonical::encode;
+use sekisho_types::id::Digest;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeSeq as _, Serializer};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::RangeBounds;
+use std::sync::Arc;
+
+/// Rows by key.
+pub struct Table<K, V> {
+    rows: OrdMap<K, Arc<V>>,
+    sum: [u64; 4],
+}
+
+impl<K: Ord + Clone, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self { rows: OrdMap::new(), sum: [0; 4] }
+    }
+}
+
+impl<K: Ord + Clone, V> Clone for Table<K, V> {
+    fn clone(&self) -> Self {
+        Self { rows: self.rows.clone(), sum: self.sum }
+    }
+}
+
+impl<K: Ord + Clone + fmt::Debug, V: fmt::Debug> fmt::Debug for Table<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.rows.iter()).finish()
+    }
+}
+
+fn row_lanes<K: Serialize, V: Serialize>(key: &K, value: &V) -> [u64; 4] {
+    // Types of the state always encode; a row that did not would show as a digest that other replicas lack.
+    let bytes = encode(&(key, value)).unwrap_or_default();
+    let mut lanes = [0u64; 4];
+    for (lane, chunk) in lanes.iter_mut().zip(Digest::of(&bytes).0.chunks_exact(8)) {
+        *lane = chunk.iter().fold(0, |lane, byte| (lane << 8) | u64::from(*byte));
+    }
+    lanes
+}
+
+impl<K: Ord + Clone + Serialize, V: Serialize + Clone> Table<K, V> {
+    /// The row of `key`.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.rows.get(key).map(Arc::as_ref)
+    }
+
+    /// The row of `key`, shared.
+    pub fn get_arc(&self, key: &K) -> Option<&Arc<V>> {
+        self.rows.get(key)
+    }
+
+    /// Whether there is a row.
+    pub fn contains(&self, key: &K) -> bool {
+        self.rows.contains_key(key)
+    }
+
+    /// Puts a row, in place of an older one.
+    pub fn insert(&mut self, key: K, value: V) {
+        self.add(row_lanes(&key, &value));
+        let value = Arc::new(value);
+        let old = self.rows.insert(key.clone(), value);
+        if let Some(old) = old {
+            self.subtract(row_lanes(&key, old.as_ref()));
+        }
+    }
+
+    /// Takes a row out.
+    pub fn remove(&mut self, key: &K) -> Option<Arc<V>> {
+        let old = self.rows.remove(key)?;
+        self.subtract(row_lanes(key, old.as_ref()));
+        Some(old)
+    }
+
+    /// Changes a row in place; `None` if there is none.
+    pub fn update<R>(&mut self, key: &K, change: impl FnOnce(&mut V) -> R) -> Option<R> {
+        let mut value = self.get(key)?.clone();
+        let result = change(&mut value);
+        self.insert(key.clone(), value);
+        Some(result)
+    }
+
+    /// Rows in order of their keys.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+        self.rows.iter().map(|(key, value)| (key, value.as_ref()))
+    }
+
+    /// Rows within a range of keys, in order.
+    pub fn range<R: RangeBounds<K>>(&self, range: R) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+        self.rows.range(range).map(|(key, value)| (key, value.as_ref()))
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Sum of the rows' hashes.
+    pub(crate) fn lanes(&self) -> [u64; 4] {
+        self.sum
+    }
+
+    fn add(&mut self, lanes: [u64; 4]) {
+        for (sum, lane) in self.sum.iter_mut().zip(lanes) {
+            *sum = sum.wrapping_add(lane);
+        }
+    }
+
+    fn subtract(&mut self, lanes: [u64; 4]) {
+        for (sum, lane) in self.sum.iter_mut().zip(lanes) {
+            *sum = sum.wrapping_sub(lane);
+        }
+    }
+}
+
+impl<K: Serialize + Ord + Clone, V: Serialize> Serialize for Table<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(Some(self.rows.len()))?;
+        for (key, value) in &self.rows {
+            seq.serialize_element(&(key, value.as_ref()))?;
+        }
+        seq.end()
+    }
+}
+
+impl<'de, K, V> Deserialize<'de> for Table<K, V>
+where
+    K: DeserializeOwned + Serialize + Ord + Clone,
+    V: DeserializeOwned + Serialize + Clone,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Rows<K, V>(PhantomData<(K, V)>);
+        impl<'de, K, V> Visitor<'de> for Rows<K, V>
+        where
+            K: DeserializeOwned + Serialize + Ord + Clone,
+            V: DeserializeOwned + Serialize + Clone,
+        {
+            type Value = Table<K, V>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("rows in ascending order")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Table<K, V>, A::Error> {
+                let mut table = Table::default();
+                let mut last: Option<K> = None;
+                while let Some((key, value)) = seq.next_element::<(K, V)>()? {
+                    // One order, or equal states would have two snapshots.
+                    if last.as_ref().is_some_and(|last| *last >= key) {
+                        return Err(serde::de::Error::custom("rows out of order"));
+                    }
+                    last = Some(key.clone());
+                    table.insert(key, value);
+                }
+                Ok(table)
+            }
+        }
+        deserializer.deserialize_seq(Rows(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use sekisho_evidence::canonical::{CanonicalError, decode};
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn digest_and_bytes_depend_on_the_contents_alone(ops in prop::collection::vec((0u8..12, prop::option::of(0u32..5)), 0..60)) {
+            let (mut table, mut model) = (Table::default(), BTreeMap::new());
+            for (key, value) in ops {
+                match value {
+                    Some(value) => { table.insert(key, value); model.insert(key, value); }
+                    None => { table.remove(&key); model.remove(&key); }
+                }
+            }
+            let mut fresh = Table::default();
+            for (key, value) in model.iter().rev() { fresh.insert(*key, *value); }
+            prop_assert_eq!(table.lanes(), fresh.lanes());
+            let bytes = encode(&table).unwrap();
+            prop_assert_eq!(&bytes, &encode(&fresh).unwrap());
+            let back: Table<u8, u32> = decode(&bytes).unwrap();
+            prop_assert_eq!(back.lanes(), table.lanes());
+            prop_assert!(back.iter().eq(model.iter()));
+        }
+    }
+
+    #[test]
+    fn rows_out_of_order_are_refused() {
+        for bytes in [[2, 2, 0, 1, 0], [2, 1, 0, 1, 0]] {
+            let refused = decode::<Table<u8, u8>>(&bytes).map(|table| table.len());
+            assert!(matches!(refused, Err(CanonicalError::Malformed(_))), "{refused:?}");
+        }
+        assert_eq!(decode::<Table<u8, u8>>(&[2, 1, 0, 2, 0]).unwrap().len(), 2);
+    }
+}
