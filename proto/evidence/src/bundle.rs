@@ -176,3 +176,68 @@ impl EndorserBundle {
         if have >= self.k { Ok(()) } else { Err(BundleError::Signatures { have, need: self.k }) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SigningKey;
+
+    fn issuer(n: u8) -> SigningKey {
+        SigningKey::from_seed(&[n; 32])
+    }
+    fn bundle(version: u64) -> EndorserBundle {
+        let operator = |n: u8| OperatorKeys {
+            operator: format!("op-{n}").parse().unwrap(),
+            trust_domain: TrustDomain::parse(&format!("op-{n}.example")).unwrap(),
+            issuer: issuer(n).public(),
+            site_tag: issuer(n.saturating_add(10)).public(),
+            root_hash: Digest([n; 32]),
+        };
+        let endorser = |n: u8| Endorser {
+            operator: format!("op-{n}").parse().unwrap(),
+            member: MemberId(u64::from(n)),
+            public_key: issuer(n.saturating_add(20)).public(),
+        };
+        EndorserBundle {
+            cluster: ClusterId([1; 16]),
+            incarnation: Incarnation(1),
+            version,
+            k: 2,
+            endorsers: [1, 2, 3].map(endorser).to_vec(),
+            operators: [1, 2, 3].map(operator).to_vec(),
+        }
+    }
+    fn sign(next: &EndorserBundle, by: &[u8]) -> Vec<OperatorSignature> {
+        let bytes = encode(next).unwrap();
+        by.iter()
+            .map(|n| OperatorSignature {
+                operator: format!("op-{n}").parse().unwrap(),
+                signature: issuer(*n).sign(Purpose::Bundle, &bytes),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_the_successor_signed_by_k_operators_of_the_held_bundle_is_accepted() {
+        let (held, next) = (bundle(1), bundle(2));
+        assert_eq!(held.accepts(&next, &sign(&next, &[1, 3])), Ok(()));
+        let one = held.accepts(&next, &sign(&next, &[1, 1]));
+        assert_eq!(one, Err(BundleError::Signatures { have: 1, need: 2 }));
+        let skipped = bundle(3);
+        let refused = held.accepts(&skipped, &sign(&skipped, &[1, 2, 3]));
+        assert_eq!(refused, Err(BundleError::Version { expected: 2, got: 3 }));
+        let other = EndorserBundle { cluster: ClusterId([2; 16]), ..bundle(2) };
+        assert_eq!(held.accepts(&other, &sign(&other, &[1, 2])), Err(BundleError::WrongCluster));
+    }
+
+    #[test]
+    fn a_bundle_that_would_let_one_operator_start_work_is_malformed() {
+        assert_eq!(EndorserBundle { k: 1, ..bundle(1) }.check(), Err(BundleError::Threshold(2)));
+        let mut shared = bundle(1);
+        shared.endorsers[1].public_key = shared.endorsers[0].public_key;
+        assert!(matches!(shared.check(), Err(BundleError::Malformed(_))));
+        let mut stray = bundle(1);
+        stray.endorsers[0].operator = "op-9".parse().unwrap();
+        assert!(matches!(stray.check(), Err(BundleError::Malformed(_))));
+    }
+}

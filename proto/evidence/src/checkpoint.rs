@@ -238,3 +238,113 @@ impl Verifier for NoteVerifier {
         verify_raw(&self.key, text, signature).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::OperatorKeys;
+    use sekisho_types::principal::TrustDomain;
+
+    fn key(n: u8) -> SigningKey {
+        SigningKey::from_seed(&[n; 32])
+    }
+
+    /// Three operators; the first has two members.
+    fn bundle() -> EndorserBundle {
+        let members = [("a", 1), ("a", 2), ("b", 3), ("c", 4)];
+        let endorser = |(operator, n): (&str, u8)| Endorser {
+            operator: operator.parse().unwrap(),
+            member: MemberId(u64::from(n)),
+            public_key: key(n).public(),
+        };
+        let operator = |name: &str| OperatorKeys {
+            operator: name.parse().unwrap(),
+            trust_domain: TrustDomain::parse(&format!("{name}.example")).unwrap(),
+            issuer: key(100).public(),
+            site_tag: key(101).public(),
+            root_hash: Digest([0; 32]),
+        };
+        EndorserBundle {
+            cluster: ClusterId([1; 16]),
+            incarnation: Incarnation(1),
+            version: 1,
+            k: 2,
+            endorsers: members.map(endorser).to_vec(),
+            operators: ["a", "b", "c"].map(operator).to_vec(),
+        }
+    }
+    fn checkpoint() -> Checkpoint {
+        Checkpoint {
+            cluster: ClusterId([1; 16]),
+            incarnation: Incarnation(1),
+            head: Head { size: 42, root: Digest([7; 32]) },
+            revision: Revision(9),
+            time: Timestamp(1_000),
+        }
+    }
+    fn note(signers: &[(&str, u8)]) -> Vec<u8> {
+        let line = |(operator, n): &(&str, u8)| {
+            checkpoint()
+                .sign(&operator.parse().unwrap(), MemberId(u64::from(*n)), &key(*n))
+                .unwrap()
+        };
+        let lines: Vec<SignatureLine> = signers.iter().map(line).collect();
+        assemble(&checkpoint().text().unwrap(), &lines)
+    }
+
+    #[test]
+    fn k_distinct_operators_count_and_two_members_of_one_do_not() {
+        let verified = verify_note(&bundle(), &note(&[("a", 1), ("c", 4)])).unwrap();
+        assert_eq!(verified.checkpoint, checkpoint());
+        assert_eq!(verified.operators.len(), 2);
+        let same = verify_note(&bundle(), &note(&[("a", 1), ("a", 2)])).unwrap_err();
+        let CheckpointError::TooFewOperators { need: 2, have, missing } = same else {
+            panic!("{same}")
+        };
+        assert_eq!((have.len(), missing.len()), (1, 2));
+        let none = verify_note(&bundle(), &note(&[])).map(|v| v.operators);
+        assert!(matches!(
+            none,
+            Err(CheckpointError::Malformed | CheckpointError::TooFewOperators { .. })
+        ));
+        // A stranger's signature is passed over, as the note format wants; it does not count.
+        let stranger = verify_note(&bundle(), &note(&[("a", 1), ("d", 9)]));
+        assert!(matches!(stranger, Err(CheckpointError::TooFewOperators { .. })));
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_note_that_has_just_enough_signatures_is_refused() {
+        let good = note(&[("a", 1), ("b", 3)]);
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(verify_note(&bundle(), &bytes).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_note_of_another_life_or_with_another_spelling_is_refused() {
+        let later = EndorserBundle { incarnation: Incarnation(2), ..bundle() };
+        assert_eq!(
+            verify_note(&later, &note(&[("a", 1), ("b", 3)])),
+            Err(CheckpointError::WrongCluster)
+        );
+        let text = checkpoint().text().unwrap();
+        for other in [
+            text.replace("revision 9", "revision 09"),
+            format!("{text}extra 1\n"),
+            text.replace("time", "date"),
+        ] {
+            assert_eq!(Checkpoint::parse(&other), Err(CheckpointError::Malformed), "{other}");
+        }
+    }
+
+    #[test]
+    fn golden_text_of_version_1() {
+        let text = checkpoint().text().unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "sekisho/01010101010101010101010101010101");
+        assert_eq!(lines[1], "42");
+        assert_eq!(lines[3..], ["incarnation 1", "revision 9", "time 1000"]);
+    }
+}

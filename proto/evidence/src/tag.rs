@@ -303,5 +303,5 @@ mod tests {
         let signed = tag("012351").sign(&SigningKey::from_seed(&[3; 32])).unwrap();
         assert_eq!(Digest::of(&signed.0).to_string(), GOLDEN);
     }
-    const GOLDEN: &str = "";
+    const GOLDEN: &str = "796ef717269d57f6cbe13cd6f703fbd8c6305d6582ab70234fde59de71520240";
 }

@@ -1,0 +1,188 @@
+//! Opening a data directory: the order of steps that makes it safe.
+//!
+//! Lock, marker, log database, data database, boot count. The boot count is written last: while it is absent a creation
+//! may be finished, afterwards nothing may be missing (R6).
+
+use crate::audit::AuditTable;
+use crate::data::Data;
+use crate::db::{self, Creation};
+use crate::error::{Failure, StoreError, StoreResult};
+use crate::limit::CACHE_BYTES;
+use crate::log::{LoadedLog, LogStore};
+use crate::mark::HighWater;
+use crate::marker::{self, Marker, Member};
+use crate::note::NoteTable;
+use crate::payload::PayloadTable;
+use crate::snapshot::SnapshotTable;
+use sekisho_types::time::Clock;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const LOCK_FILE: &str = "lock";
+const LOG_DIR: &str = "log";
+const DATA_DIR: &str = "data";
+const LOG_MARK: &str = "log.mark";
+const DATA_MARK: &str = "data.mark";
+
+/// What to open, and as whom.
+#[derive(Debug, Clone)]
+pub struct OpenRequest {
+    /// The data directory; created if it may be.
+    pub dir: PathBuf,
+    /// Who the caller is.
+    pub member: Member,
+    /// The present wall time in milliseconds since 1970 if an empty directory may be set up for `member`; `None` if
+    /// this member is known to have data (its loss is then refused as `MarkerError::Missing`).
+    pub create_at_ms: Option<u64>,
+    /// For timings only.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The numbers that peers keep for this member (R6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Opens of this data directory, this one included.
+    pub boot_seq: u64,
+    /// The highest log index ever durable here.
+    pub durable_log_index: Option<u64>,
+}
+
+/// An open data directory. Held until it and all handles of its log are dropped.
+#[derive(Debug)]
+pub struct Store {
+    marker: Marker,
+    boot_seq: u64,
+    failure: Arc<Failure>,
+    log: LogStore,
+    audit: AuditTable,
+    payloads: PayloadTable,
+    snapshots: SnapshotTable,
+    notes: NoteTable,
+    /// Last field: released after the databases.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the data directory, or sets up an empty one. Blocks; takes seconds after a crash.
+    ///
+    /// # Errors
+    /// `Locked`; `Marker` if the directory is not this member's; `Damaged`; `Io`, `Engine`, `Full`.
+    pub fn open(request: &OpenRequest) -> StoreResult<Self> {
+        Self::open_with(request, CACHE_BYTES)
+    }
+
+    pub(crate) fn open_with(request: &OpenRequest, cache_bytes: usize) -> StoreResult<Self> {
+        let dir = &request.dir;
+        if request.create_at_ms.is_some() {
+            std::fs::create_dir_all(dir)
+                .map_err(|e| StoreError::io("creating the data directory", e))?;
+        }
+        if !dir.is_dir() {
+            return Err(marker::MarkerError::Missing.into());
+        }
+        let lock = lock(dir)?;
+        let marker = marker::claim(dir, &request.member, request.create_at_ms)?;
+        let boots = marker::boot_seq(dir)?;
+        let creation = if boots == 0 { Creation::Allowed } else { Creation::Refused };
+        let failure = Arc::new(Failure::default());
+
+        let log_db = Arc::new(db::open_log(&dir.join(LOG_DIR), creation)?);
+        let loaded = LoadedLog::load(&log_db, &failure)?;
+        if creation == Creation::Allowed && !loaded.is_empty()? {
+            return Err(StoreError::damaged("the log has data, but the boot count is missing"));
+        }
+        let log_mark = open_mark(dir, LOG_MARK, creation, log_db.latest_sequence_number())?;
+        let data_db = Arc::new(db::open_data(&dir.join(DATA_DIR), creation)?);
+        let data_mark = open_mark(dir, DATA_MARK, creation, data_db.latest_sequence_number())?;
+        let data = Arc::new(Data::new(data_db, Arc::clone(&failure), data_mark));
+        let audit = AuditTable::open(&data)?;
+        let snapshots = SnapshotTable::open(&data)?;
+        let (payloads, notes) = (PayloadTable::open(&data), NoteTable::open(&data));
+
+        let boot_seq = boots.saturating_add(1);
+        marker::set_boot_seq(dir, boot_seq)?;
+        let log = loaded.start(log_mark, Arc::clone(&request.clock), cache_bytes)?;
+        tracing::info!(dir = %dir.display(), boot_seq, last = ?log.last_index(), "data directory opened");
+        Ok(Self { marker, boot_seq, failure, log, audit, payloads, snapshots, notes, _lock: lock })
+    }
+
+    /// Whose directory this is.
+    #[must_use]
+    pub fn marker(&self) -> &Marker {
+        &self.marker
+    }
+
+    /// The numbers for the peers (R6); the log index moves.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity { boot_seq: self.boot_seq, durable_log_index: self.log.durable_log_index() }
+    }
+
+    /// `Err` once any part of the store has failed (R7).
+    ///
+    /// # Errors
+    /// `Failed` with the first error.
+    pub fn check(&self) -> StoreResult<()> {
+        self.failure.check()
+    }
+
+    /// The raft log.
+    #[must_use]
+    pub fn log(&self) -> &LogStore {
+        &self.log
+    }
+
+    /// The audit tables.
+    #[must_use]
+    pub fn audit(&self) -> &AuditTable {
+        &self.audit
+    }
+
+    /// The payload table.
+    #[must_use]
+    pub fn payloads(&self) -> &PayloadTable {
+        &self.payloads
+    }
+
+    /// The snapshot table.
+    #[must_use]
+    pub fn snapshots(&self) -> &SnapshotTable {
+        &self.snapshots
+    }
+
+    /// The note table.
+    #[must_use]
+    pub fn notes(&self) -> &NoteTable {
+        &self.notes
+    }
+}
+
+/// Taken before anything is read: a second process must be told so, and not that the data looks strange.
+fn lock(dir: &Path) -> StoreResult<File> {
+    let doing = "locking the data directory";
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).open(dir.join(LOCK_FILE));
+    let file = file.map_err(|e| StoreError::io(doing, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::Locked { path: Arc::new(dir.to_path_buf()) })
+        }
+        Err(TryLockError::Error(e)) => Err(StoreError::io(doing, e)),
+    }
+}
+
+fn open_mark(
+    dir: &Path,
+    name: &'static str,
+    creation: Creation,
+    sequence: u64,
+) -> StoreResult<HighWater> {
+    if creation == Creation::Allowed {
+        return HighWater::create(dir, name);
+    }
+    let mark = HighWater::open(dir, name)?;
+    mark.check(sequence)?;
+    Ok(mark)
+}

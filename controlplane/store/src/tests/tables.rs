@@ -1,0 +1,99 @@
+//! The data tables.
+
+use super::{is_damaged, open};
+use crate::StoreError;
+use crate::limit::{NOTE_BYTES, PAYLOAD_BYTES};
+
+fn rows(range: std::ops::Range<u8>) -> Vec<Vec<u8>> {
+    range.map(|i| vec![i; 10]).collect()
+}
+
+#[test]
+fn audit_rows_repeat_but_never_differ_or_leave_a_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let audit = store.audit();
+    audit.append(0, &rows(0..5), 0, &[[1; 32]; 8]).unwrap();
+    // Replay: the same rows, and some beyond.
+    audit.append(2, &rows(2..7), 6, &[[1; 32]; 4]).unwrap();
+    assert_eq!((audit.first(), audit.size(), audit.next_hash()), (0, 7, 10));
+    assert_eq!(audit.records(0..100, usize::MAX).unwrap(), rows(0..7));
+    assert_eq!(audit.records(3..7, 25).unwrap(), rows(3..5));
+    assert_eq!(audit.records(3..7, 1).unwrap(), rows(3..4));
+    let gap = audit.append(8, &rows(8..9), 10, &[]).unwrap_err();
+    assert!(matches!(gap, StoreError::NotContiguous { expected: 7, got: 8, .. }), "{gap}");
+    audit.sync().unwrap();
+    assert_eq!(audit.record(7).unwrap(), None);
+    assert!(is_damaged(&audit.append(2, &rows(9..10), 0, &[])));
+}
+
+#[test]
+fn audit_goes_on_after_an_installed_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    store.audit().append(0, &rows(0..5), 0, &[[1; 32]; 8]).unwrap();
+    store.audit().restart_at(100, 190, &[(126, [4; 32]), (188, [5; 32])]).unwrap();
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    let audit = store.audit();
+    assert_eq!((audit.first(), audit.size(), audit.next_hash()), (100, 100, 190));
+    assert_eq!(audit.hashes(&[188, 126, 3]).unwrap(), [Some([5; 32]), Some([4; 32]), None]);
+    assert!(matches!(audit.record(4), Err(StoreError::Purged { first: 100, .. })));
+    audit.append(100, &rows(0..2), 190, &[[6; 32]]).unwrap();
+    assert_eq!(audit.records(100..200, usize::MAX).unwrap(), rows(0..2));
+    assert!(matches!(audit.append(99, &rows(0..1), 0, &[]), Err(StoreError::NotContiguous { .. })));
+}
+
+#[test]
+fn payloads_by_digest() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let payloads = store.payloads();
+    payloads.put(&[2; 32], b"two").unwrap();
+    payloads.put(&[1; 32], b"").unwrap();
+    payloads.put(&[0xff; 32], b"last").unwrap();
+    assert_eq!(payloads.keys().unwrap(), [[1; 32], [2; 32], [0xff; 32]]);
+    payloads.delete(&[[2; 32], [3; 32]]).unwrap();
+    assert_eq!(payloads.get(&[2; 32]).unwrap(), None);
+    assert_eq!(payloads.get(&[1; 32]).unwrap().unwrap(), b"");
+    let large = payloads.put(&[4; 32], &vec![0; PAYLOAD_BYTES + 1]);
+    assert!(matches!(large, Err(StoreError::TooLarge { .. })));
+}
+
+#[test]
+fn the_last_two_snapshots_are_kept_and_the_newest_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    assert_eq!(store.snapshots().latest().unwrap(), None);
+    let data = |n: u8| vec![n; (2 << 20) + usize::from(n)];
+    for n in 1..=4 {
+        assert_eq!(store.snapshots().save(&[n], &data(n)).unwrap(), u64::from(n));
+    }
+    assert_eq!(store.snapshots().numbers().unwrap(), [3, 4]);
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    let latest = store.snapshots().latest().unwrap().unwrap();
+    assert_eq!((latest.number, latest.meta, latest.data), (4, vec![4], data(4)));
+    store.snapshots().delete_older().unwrap();
+    store.snapshots().save(b"", b"").unwrap();
+    assert_eq!(store.snapshots().numbers().unwrap(), [4, 5]);
+    assert_eq!(store.snapshots().latest().unwrap().unwrap().data, b"");
+}
+
+#[test]
+fn notes_are_bounded_and_apart_from_the_stores_own_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    store.notes().put("\0audit-start", &[9; 16]).unwrap();
+    store.notes().put("a", b"1").unwrap();
+    store.notes().put("a", b"2").unwrap();
+    assert!(matches!(
+        store.notes().put("a", &vec![0; NOTE_BYTES + 1]),
+        Err(StoreError::TooLarge { .. })
+    ));
+    assert!(matches!(store.notes().put(&"n".repeat(65), b""), Err(StoreError::TooLarge { .. })));
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    assert_eq!(store.audit().size(), 0);
+    assert_eq!(store.notes().get("a").unwrap().unwrap(), b"2");
+}

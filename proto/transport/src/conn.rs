@@ -1,0 +1,198 @@
+//! One authenticated connection, as servers and channels use it.
+//!
+//! Must hold: it ends when it is cut, when the peer's certificate ends, or, for an anonymous peer, when its time or
+//! its bytes are used up (D3): then reads and writes fail and both ends see it closed.
+
+use crate::connections::Registration;
+use crate::identity::Peer;
+use sekisho_types::limit::UNPROVEN_MAX;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tonic::transport::server::Connected;
+
+#[expect(clippy::disallowed_types, reason = "the wrapped socket of the crate that makes them")]
+pub(crate) type TlsStream = tokio_rustls::TlsStream<tokio::net::TcpStream>;
+
+/// Longest time that a timer is set for; a longer certificate outlives the process anyway.
+const TIMER_MAX: Duration = Duration::from_secs(365 * 86_400);
+
+/// A TLS stream with a verified (or anonymous) peer.
+pub struct Conn {
+    stream: Box<TlsStream>,
+    peer: Peer,
+    registration: Registration,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    end: Pin<Box<Sleep>>,
+    over: bool,
+    /// Bytes that an anonymous peer may still receive.
+    unproven_left: Option<usize>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Conn {
+    /// `lifetime` is how long the peer's standing lasts.
+    pub(crate) fn new(
+        stream: TlsStream,
+        peer: Peer,
+        registration: Registration,
+        lifetime: Duration,
+    ) -> Self {
+        Self {
+            stream: Box::new(stream),
+            cut: Box::pin(registration.cut.clone().cancelled_owned()),
+            end: Box::pin(tokio::time::sleep(lifetime.min(TIMER_MAX))),
+            over: false,
+            unproven_left: peer.identity.is_none().then_some(UNPROVEN_MAX),
+            peer,
+            registration,
+            _permit: None,
+        }
+    }
+
+    pub(crate) fn holding(mut self, permit: OwnedSemaphorePermit) -> Self {
+        self._permit = Some(permit);
+        self
+    }
+
+    /// The far end.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.registration.id
+    }
+
+    /// Resolves when the connection was cut or its peer's standing ended; for owners that neither read nor write.
+    pub async fn ended(&mut self) {
+        poll_fn(|cx| self.poll_over(cx)).await;
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let over = self.over
+            || self.registration.cut.is_cancelled()
+            || self.cut.as_mut().poll(cx).is_ready()
+            || self.end.as_mut().poll(cx).is_ready();
+        self.over = over;
+        if over { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn is_over(&self) -> bool {
+        self.over || self.registration.cut.is_cancelled()
+    }
+
+    /// How many of `wanted` bytes may be written now.
+    fn allowance(&self, wanted: usize) -> io::Result<usize> {
+        if self.is_over() {
+            return Err(aborted());
+        }
+        match self.unproven_left {
+            Some(0) if wanted > 0 => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "a peer without identity has had all it may receive",
+            )),
+            Some(left) => Ok(wanted.min(left)),
+            None => Ok(wanted),
+        }
+    }
+
+    fn written(&mut self, result: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(count)) = result {
+            self.registration.meter.sent(*count);
+            self.unproven_left = self.unproven_left.map(|left| left.saturating_sub(*count));
+        }
+    }
+}
+
+fn aborted() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "cut: the peer's standing ended")
+}
+
+impl Connected for Conn {
+    type ConnectInfo = Peer;
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for Conn {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // First, not only when there is nothing to read: a busy peer outlives its certificate otherwise.
+        if self.poll_over(cx).is_ready() {
+            return Poll::Ready(Err(aborted()));
+        }
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.registration.meter.received(buf.filled().len().saturating_sub(before));
+        result
+    }
+}
+
+impl AsyncWrite for Conn {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let allowed = self.allowance(buf.len())?;
+        let part = buf.get(..allowed).unwrap_or_default();
+        let result = Pin::new(&mut self.stream).poll_write(cx, part);
+        self.written(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.unproven_left.is_some() {
+            // One slice at a time, so that the allowance can cut it.
+            let first = bufs.iter().find(|buf| !buf.is_empty());
+            return self.poll_write(cx, first.map_or(&[], |buf| buf));
+        }
+        self.allowance(0)?;
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.written(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.allowance(0)?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// A cut connection says no goodbye: its path may be gone, and the goodbye would wait for it.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_over() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl fmt::Debug for Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conn")
+            .field("peer", &self.peer)
+            .field("over", &self.over)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,156 @@
+//! Every live connection, so that it can be ended: by trust domain, by principal, or by an injected fault.
+//!
+//! Must hold: a connection stands here before its first byte is handed to anyone, and whoever changes what is
+//! allowed changes it first and cuts second; so no connection slips between the two (P5).
+
+use crate::identity::{Peer, PeerClass};
+use crate::traffic::{Meter, Traffic};
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio_util::sync::CancellationToken;
+
+/// Who made the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// The peer.
+    Accepted,
+    /// This process.
+    Dialled,
+}
+
+/// Which links may exist: the hook of fault injection, which closes real sockets instead of pretending. Asked when
+/// a connection is made and for each live one when the policy is set.
+pub trait LinkPolicy: Send + Sync + fmt::Debug {
+    /// Whether to try this address at all.
+    fn allow_dial(&self, addr: SocketAddr) -> bool;
+    /// Whether a connection with this authenticated (or anonymous) peer may exist.
+    fn allow(&self, direction: Direction, peer: &Peer) -> bool;
+}
+
+/// The policy of production: every authenticated link may exist.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AllowAll;
+
+impl LinkPolicy for AllowAll {
+    fn allow_dial(&self, _addr: SocketAddr) -> bool {
+        true
+    }
+    fn allow(&self, _direction: Direction, _peer: &Peer) -> bool {
+        true
+    }
+}
+
+#[derive(Debug)]
+struct Live {
+    direction: Direction,
+    peer: Peer,
+    cut: CancellationToken,
+}
+
+/// The registry of live connections.
+#[derive(Debug)]
+pub struct Connections {
+    next: AtomicU64,
+    live: Mutex<BTreeMap<u64, Live>>,
+    policy: RwLock<Arc<dyn LinkPolicy>>,
+    traffic: Traffic,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            next: AtomicU64::new(0),
+            live: Mutex::default(),
+            policy: RwLock::new(Arc::new(AllowAll)),
+            traffic: Traffic::default(),
+        }
+    }
+}
+
+impl Connections {
+    /// Ends every live connection that `chosen` picks; both ends see it closed. Returns how many.
+    pub fn cut(&self, chosen: impl Fn(&Peer) -> bool) -> usize {
+        self.cut_links(|_direction, peer| chosen(peer))
+    }
+
+    fn cut_links(&self, chosen: impl Fn(Direction, &Peer) -> bool) -> usize {
+        // Tokens are cancelled after the lock is released: cancelling wakes tasks that deregister here.
+        let tokens: Vec<CancellationToken> = self
+            .live
+            .lock()
+            .values()
+            .filter(|live| !live.cut.is_cancelled() && chosen(live.direction, &live.peer))
+            .map(|live| live.cut.clone())
+            .collect();
+        tokens.iter().for_each(CancellationToken::cancel);
+        tokens.len()
+    }
+
+    /// Puts a link policy in force and cuts what it no longer allows. Returns how many were cut.
+    pub fn set_policy(&self, policy: Arc<dyn LinkPolicy>) -> usize {
+        *self.policy.write() = Arc::clone(&policy);
+        self.cut_links(|direction, peer| !policy.allow(direction, peer))
+    }
+
+    pub(crate) fn policy(&self) -> Arc<dyn LinkPolicy> {
+        Arc::clone(&self.policy.read())
+    }
+
+    /// Peers of the live connections.
+    #[must_use]
+    pub fn live(&self) -> Vec<(Direction, Peer)> {
+        self.live.lock().values().map(|live| (live.direction, live.peer.clone())).collect()
+    }
+
+    /// Bytes of application data to (`sent`) and from peers of a class since start, both directions of dialling.
+    #[must_use]
+    pub fn bytes(&self, class: PeerClass) -> Bytes {
+        self.traffic.bytes(class)
+    }
+
+    /// Enters a connection. It leaves when the registration is dropped.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        direction: Direction,
+        peer: Peer,
+        cut: CancellationToken,
+    ) -> Registration {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let class = peer.class();
+        self.live.lock().insert(id, Live { direction, peer, cut: cut.clone() });
+        Registration { registry: Arc::clone(self), id, cut, meter: self.traffic.meter(class) }
+    }
+
+    pub(crate) fn is_live(&self, id: u64) -> bool {
+        self.live.lock().get(&id).is_some_and(|live| !live.cut.is_cancelled())
+    }
+}
+
+/// Bytes counted for one class of peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bytes {
+    /// To peers.
+    pub sent: u64,
+    /// From peers.
+    pub received: u64,
+}
+
+/// Keeps one connection in the registry.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    registry: Arc<Connections>,
+    pub(crate) id: u64,
+    pub(crate) cut: CancellationToken,
+    pub(crate) meter: Meter,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let gone = self.registry.live.lock().remove(&self.id);
+        drop(gone);
+    }
+}

@@ -1,0 +1,274 @@
+//! Dialling: raw connections, and gRPC channels that reconnect by themselves.
+//!
+//! Must hold: every dial says whom it expects, and no byte of application data leaves before the peer is that (D3);
+//! an attempt ends within [`CONNECT_TIMEOUT`] per address plus [`HANDSHAKE_TIMEOUT`] (L3).
+//! A TLS 1.3 client is done before the server has judged its certificate: a refusal shows at the first call, so
+//! that the first call on a connection should be one that explains (`Hello`).
+
+use crate::address::Address;
+use crate::bundle::TrustBundles;
+use crate::conn::{Conn, TlsStream};
+use crate::credential::Identity;
+use crate::explain::explain;
+use crate::identity::Peer;
+use crate::limit::{
+    CONNECT_TIMEOUT, CONNECTION_WINDOW, HANDSHAKE_TIMEOUT, PING_INTERVAL, PING_TIMEOUT,
+    STREAM_WINDOW,
+};
+use crate::settle::{SettleError, Terms, settle, tune};
+use crate::tls::client_config;
+use crate::verify::{Expect, Role};
+use arc_swap::ArcSwapOption;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+
+/// Why a dial failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The name has no address.
+    #[error("cannot resolve {0}")]
+    Resolve(Address, #[source] io::Error),
+    /// The TLS library refused the configuration.
+    #[error("TLS configuration refused")]
+    Config(#[source] rustls::Error),
+    /// No TCP connection.
+    #[error("cannot connect to {0}")]
+    Connect(SocketAddr, #[source] io::Error),
+    /// No answer in time.
+    #[error("{0} did not answer in time")]
+    Slow(SocketAddr),
+    /// The peer is not who it should be, or did not finish the handshake.
+    #[error("handshake with {0} failed")]
+    Handshake(SocketAddr, #[source] io::Error),
+    /// The handshake was good, the connection is not wanted.
+    #[error("connection to {0} refused")]
+    Settle(SocketAddr, #[source] SettleError),
+    /// The link policy forbids this address.
+    #[error("the link policy forbids dialling {0}")]
+    Forbidden(SocketAddr),
+    /// The peer does not begin HTTP/2.
+    #[error("{0} did not begin HTTP/2")]
+    Http2(SocketAddr, #[source] hyper::Error),
+    /// Not an address that a URI can hold.
+    #[error("{0} is not usable in a URI")]
+    Uri(Address),
+}
+
+/// Settings of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChannelOptions {
+    /// Default deadline of unary calls and stream set-up; `None` for channels that carry long streams.
+    pub call_timeout: Option<Duration>,
+    /// HTTP/2 ping interval, also while idle.
+    pub ping_interval: Duration,
+    /// Time for the answer.
+    pub ping_timeout: Duration,
+    /// HTTP/2 window of one stream, bytes.
+    pub stream_window: u32,
+    /// HTTP/2 window of the connection, bytes.
+    pub connection_window: u32,
+}
+
+impl Default for ChannelOptions {
+    fn default() -> Self {
+        Self {
+            call_timeout: None,
+            ping_interval: PING_INTERVAL,
+            ping_timeout: PING_TIMEOUT,
+            stream_window: STREAM_WINDOW,
+            connection_window: CONNECTION_WINDOW,
+        }
+    }
+}
+
+/// Dials with one identity (or none, to join) under one set of bundles.
+#[derive(Debug, Clone)]
+pub struct Dialer {
+    identity: Option<Identity>,
+    bundles: Arc<TrustBundles>,
+}
+
+/// A lazy, reconnecting gRPC channel to one address and one expected peer. Clones share the connection.
+#[derive(Debug, Clone)]
+pub struct Route {
+    channel: Channel,
+    state: Arc<RouteState>,
+}
+
+#[derive(Debug)]
+struct RouteState {
+    bundles: Arc<TrustBundles>,
+    established: ArcSwapOption<(u64, Peer)>,
+    last_error: ArcSwapOption<String>,
+}
+
+impl Route {
+    /// The channel, for generated clients.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// The verified peer of the present connection; `None` between connections. The next call may still travel
+    /// over a newer one: what is bound to an exporter has to be answered with a retryable error there.
+    #[must_use]
+    pub fn peer(&self) -> Option<Peer> {
+        let established = self.state.established.load_full()?;
+        let (id, peer) = &*established;
+        self.state.bundles.connections().is_live(*id).then(|| peer.clone())
+    }
+
+    /// Why the last dial failed; cleared by the next one that succeeds.
+    #[must_use]
+    pub fn last_error(&self) -> Option<Arc<String>> {
+        self.state.last_error.load_full()
+    }
+}
+
+impl Dialer {
+    /// `None` dials without a certificate: only the join service answers that.
+    #[must_use]
+    pub fn new(identity: Option<Identity>, bundles: Arc<TrustBundles>) -> Self {
+        Self { identity, bundles }
+    }
+
+    /// One connection, used as a byte stream.
+    ///
+    /// # Errors
+    /// [`DialError`] of the last address tried.
+    pub async fn connect(&self, address: &Address, expect: &Expect) -> Result<Conn, DialError> {
+        let config = client_config(self.identity.as_ref(), &self.bundles, expect.clone())
+            .map_err(DialError::Config)?;
+        dial(&self.bundles, config, address, expect).await
+    }
+
+    /// A gRPC channel. Nothing is dialled before the first call.
+    ///
+    /// # Errors
+    /// [`DialError::Uri`] and [`DialError::Config`].
+    pub fn channel(
+        &self,
+        address: &Address,
+        expect: &Expect,
+        options: ChannelOptions,
+    ) -> Result<Route, DialError> {
+        let config = client_config(self.identity.as_ref(), &self.bundles, expect.clone())
+            .map_err(DialError::Config)?;
+        let state = Arc::new(RouteState {
+            bundles: Arc::clone(&self.bundles),
+            established: ArcSwapOption::empty(),
+            last_error: ArcSwapOption::empty(),
+        });
+        let (expect, target, shared) = (expect.clone(), address.clone(), Arc::clone(&state));
+        let connector = tower::service_fn(move |_uri: http::Uri| {
+            let (config, expect) = (Arc::clone(&config), expect.clone());
+            let (target, state) = (target.clone(), Arc::clone(&shared));
+            async move { state.connect(config, &target, &expect).await.map(TokioIo::new) }
+        });
+        let endpoint = endpoint(address, options)?;
+        Ok(Route { channel: endpoint.connect_with_connector_lazy(connector), state })
+    }
+}
+
+/// Scheme `http`: TLS is ours, tonic must not add its own.
+fn endpoint(address: &Address, options: ChannelOptions) -> Result<Endpoint, DialError> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|_uri| DialError::Uri(address.clone()))?
+        .http2_keep_alive_interval(options.ping_interval)
+        .keep_alive_timeout(options.ping_timeout)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(options.stream_window)
+        .initial_connection_window_size(options.connection_window);
+    Ok(match options.call_timeout {
+        Some(timeout) => endpoint.timeout(timeout),
+        None => endpoint,
+    })
+}
+
+impl RouteState {
+    async fn connect(
+        &self,
+        config: Arc<ClientConfig>,
+        address: &Address,
+        expect: &Expect,
+    ) -> Result<Conn, DialError> {
+        let result = dial(&self.bundles, config, address, expect).await;
+        match &result {
+            Ok(conn) => {
+                self.established.store(Some(Arc::new((conn.id(), conn.peer().clone()))));
+                self.last_error.store(None);
+            }
+            Err(error) => {
+                let text = explain(error);
+                tracing::debug!(%address, error = text, "dial failed");
+                self.last_error.store(Some(Arc::new(text)));
+            }
+        }
+        result
+    }
+}
+
+async fn dial(
+    bundles: &TrustBundles,
+    config: Arc<ClientConfig>,
+    address: &Address,
+    expect: &Expect,
+) -> Result<Conn, DialError> {
+    let resolved = timeout(CONNECT_TIMEOUT, address.resolve())
+        .await
+        .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
+        .map_err(|e| DialError::Resolve(address.clone(), e))?;
+    let none = io::Error::from(io::ErrorKind::NotFound);
+    let mut last = DialError::Resolve(address.clone(), none);
+    for addr in resolved {
+        match dial_one(bundles, Arc::clone(&config), addr, expect).await {
+            Ok(conn) => return Ok(conn),
+            Err(error) => last = error,
+        }
+    }
+    metrics::counter!("sekisho_transport_dial_errors_total").increment(1);
+    Err(last)
+}
+
+async fn dial_one(
+    bundles: &TrustBundles,
+    config: Arc<ClientConfig>,
+    addr: SocketAddr,
+    expect: &Expect,
+) -> Result<Conn, DialError> {
+    if !bundles.connections().policy().allow_dial(addr) {
+        return Err(DialError::Forbidden(addr));
+    }
+    #[expect(clippy::disallowed_types, reason = "this is where sockets are dialled (D3)")]
+    let connecting = tokio::net::TcpStream::connect(addr);
+    let socket = timeout(CONNECT_TIMEOUT, connecting)
+        .await
+        .map_err(|_elapsed| DialError::Slow(addr))?
+        .map_err(|e| DialError::Connect(addr, e))?;
+    tune(&socket).map_err(|e| DialError::Connect(addr, e))?;
+    let before = bundles.current();
+    // The address, so that no name is sent in clear; the verifier looks at the SPIFFE id alone.
+    let name = ServerName::IpAddress(addr.ip().into());
+    let stream = timeout(HANDSHAKE_TIMEOUT, TlsConnector::from(config).connect(name, socket))
+        .await
+        .map_err(|_elapsed| DialError::Slow(addr))?
+        .map_err(|e| DialError::Handshake(addr, e))?;
+    let stream = TlsStream::Client(stream);
+    // A server without a certificate does not get here, so the lifetime is never used.
+    let anonymous_lifetime = Duration::ZERO;
+    let terms = Terms { addr, anonymous_lifetime, cut: CancellationToken::new() };
+    settle(bundles, &before, Role::Server(expect), stream, terms)
+        .map_err(|e| DialError::Settle(addr, e))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Bounds of this crate, each with its reason.
+
+use std::time::Duration;
+
+/// From accepted socket to authenticated peer. A full handshake takes 2 ms of CPU and two round trips; whoever
+/// needs longer holds a slot that another peer waits for.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Handshakes in progress at once on one listener: 256 of them are half a second of one core.
+pub const HANDSHAKES_MAX: usize = 256;
+
+/// Authenticated connections of one listener: 10,000 agents, their re-dials, members and users.
+pub const CONNECTIONS_MAX: usize = 16_384;
+
+/// Anonymous connections of one listener: joining is rare, and these peers have proven nothing.
+pub const ANONYMOUS_MAX: usize = 64;
+
+/// Life of an anonymous connection: a join takes under a second.
+pub const ANONYMOUS_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Handshaken connections that wait for the server to take them.
+pub const ACCEPT_QUEUE: usize = 64;
+
+/// Pause after a failed `accept`: with no file descriptor left the call fails at once, again and again.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// One TCP connect: covers two lost SYNs between any two places in Japan.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Addresses tried for one host name.
+pub const ADDRESSES_MAX: usize = 8;
+
+/// Silence after which TCP probes the peer. Below the lease, so that a dead path is found within it.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
+
+/// Time between two TCP probes.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Unanswered TCP probes after which the connection is dead.
+pub const KEEPALIVE_PROBES: u32 = 3;
+
+/// Age of unacknowledged data at which the connection is dead: without it a cut path keeps a writer for minutes.
+pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
+
+/// HTTP/2 ping interval on dialled channels: finds a peer whose kernel answers but whose process does not.
+pub const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Time for the answer to an HTTP/2 ping.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// HTTP/2 window of one stream, bytes: 4 MiB keep a snapshot stream busy at 1 Gbit/s and 30 ms.
+pub const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
+
+/// HTTP/2 window of one connection, bytes.
+pub const CONNECTION_WINDOW: u32 = 2 * STREAM_WINDOW;
+
+/// Addresses of one [`crate::leader::Endpoints`], hints included: seven voters and as many learners.
+pub const ENDPOINTS_MAX: usize = 16;
+
+/// Certificate signing request, bytes: a P-384 one has under 1 KiB.
+pub const CSR_MAX: usize = 16 * 1024;
+
+/// Clocks of two sites may differ: a certificate is valid from this long before it is issued.
+pub const BACKDATE: Duration = Duration::from_secs(300);
+
+/// Life of an operator's root certificate.
+pub const ROOT_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// Life of an issuer certificate.
+pub const ISSUER_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
+
+/// Longest life of a member's or agent's certificate: sites without a controller renew once a week.
+pub const LEAF_LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
+
+/// Longest life of a user's certificate: one working day.
+pub const USER_LIFETIME_MAX: Duration = Duration::from_secs(12 * 3600);

@@ -1,0 +1,231 @@
+//! Accepting: sockets in, authenticated connections out, as streams that tonic serves.
+//!
+//! Must hold: a slow or hostile peer costs one slot of a bounded number for at most [`HANDSHAKE_TIMEOUT`] and never
+//! delays another handshake (L4); clients without a certificate come out of a stream of their own, which is given
+//! the join service and nothing else (D3).
+
+use crate::bundle::TrustBundles;
+use crate::conn::{Conn, TlsStream};
+use crate::credential::Identity;
+use crate::explain::explain;
+use crate::limit::{
+    ACCEPT_PAUSE, ACCEPT_QUEUE, ANONYMOUS_LIFETIME, ANONYMOUS_MAX, CONNECTIONS_MAX,
+    HANDSHAKE_TIMEOUT, HANDSHAKES_MAX,
+};
+use crate::settle::{SettleError, Terms, settle, tune};
+use crate::task::{TaskGroup, TaskKind};
+use crate::tls::server_config;
+use crate::verify::Role;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// Connections ready to be served; what `serve_with_incoming` takes. Ends when the task group is cancelled.
+pub type ConnStream = ReceiverStream<io::Result<Conn>>;
+
+/// Bounds of one listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Handshakes in progress.
+    pub handshakes: usize,
+    /// Authenticated connections.
+    pub connections: usize,
+    /// Anonymous connections.
+    pub anonymous: usize,
+    /// From accepted socket to authenticated peer.
+    pub handshake_timeout: Duration,
+    /// Life of an anonymous connection.
+    pub anonymous_lifetime: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshakes: HANDSHAKES_MAX,
+            connections: CONNECTIONS_MAX,
+            anonymous: ANONYMOUS_MAX,
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+            anonymous_lifetime: ANONYMOUS_LIFETIME,
+        }
+    }
+}
+
+/// A bound address with its two streams of connections. A stream that is dropped refuses its kind of peer.
+#[derive(Debug)]
+pub struct Listener {
+    /// Where it listens; with the real port where port 0 was asked for.
+    pub addr: SocketAddr,
+    /// Peers with a verified certificate.
+    pub authenticated: ConnStream,
+    /// Clients without one.
+    pub anonymous: ConnStream,
+}
+
+/// Why a listener cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The address cannot be bound.
+    #[error("cannot listen on {0}")]
+    Bind(SocketAddr, #[source] io::Error),
+    /// The TLS library refused the configuration.
+    #[error("TLS configuration refused")]
+    Tls(#[source] rustls::Error),
+}
+
+/// Why an accepted socket becomes no connection; the label of `sekisho_transport_refused_total`.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("no handshake in time")]
+    Slow,
+    #[error("handshake failed")]
+    Handshake(#[source] io::Error),
+    #[error("connection refused")]
+    Settle(#[from] SettleError),
+    #[error("too many connections")]
+    Full,
+    #[error("nobody serves this kind of peer")]
+    Unserved,
+}
+
+impl Refusal {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Slow => "slow",
+            Self::Handshake(_) => "handshake",
+            Self::Settle(_) => "settle",
+            Self::Full => "full",
+            Self::Unserved => "unserved",
+        }
+    }
+}
+
+/// One kind of peer: its bound and where its connections go.
+#[derive(Debug)]
+struct Gate {
+    slots: Arc<Semaphore>,
+    out: mpsc::Sender<io::Result<Conn>>,
+}
+
+impl Gate {
+    fn new(slots: usize) -> (Self, ConnStream) {
+        let (out, stream) = mpsc::channel(ACCEPT_QUEUE);
+        let slots = Arc::new(Semaphore::new(slots.min(Semaphore::MAX_PERMITS)));
+        (Self { slots, out }, ReceiverStream::new(stream))
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    bundles: Arc<TrustBundles>,
+    authenticated: Gate,
+    anonymous: Gate,
+    limits: Limits,
+    tasks: TaskGroup,
+}
+
+impl Listener {
+    /// Binds and begins to accept; tasks and connections live in `tasks` and end when it is cancelled. To let calls
+    /// finish first, shut the server down before the group.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub async fn bind(
+        addr: SocketAddr,
+        identity: &Identity,
+        bundles: &Arc<TrustBundles>,
+        tasks: &TaskGroup,
+        limits: Limits,
+    ) -> Result<Self, ListenError> {
+        let acceptor =
+            TlsAcceptor::from(server_config(identity, bundles).map_err(ListenError::Tls)?);
+        #[expect(clippy::disallowed_types, reason = "this is where sockets are accepted (D3)")]
+        let bound = tokio::net::TcpListener::bind(addr).await;
+        let socket = bound.map_err(|e| ListenError::Bind(addr, e))?;
+        let addr = socket.local_addr().map_err(|e| ListenError::Bind(addr, e))?;
+        let (authenticated, proven) = Gate::new(limits.connections);
+        let (anonymous, unproven) = Gate::new(limits.anonymous);
+        let shared = Arc::new(Shared {
+            bundles: Arc::clone(bundles),
+            authenticated,
+            anonymous,
+            limits,
+            tasks: tasks.clone(),
+        });
+        let handshakes = Arc::new(Semaphore::new(limits.handshakes));
+        tasks.spawn(TaskKind::Critical, "accept", accept(socket, acceptor, shared, handshakes));
+        Ok(Self { addr, authenticated: proven, anonymous: unproven })
+    }
+}
+
+#[expect(clippy::disallowed_types, reason = "this is where sockets are accepted (D3)")]
+async fn accept(
+    socket: tokio::net::TcpListener,
+    acceptor: TlsAcceptor,
+    shared: Arc<Shared>,
+    handshakes: Arc<Semaphore>,
+) {
+    // The slot comes first: what cannot be handled yet waits in the kernel's bounded queue.
+    while let Ok(slot) = Arc::clone(&handshakes).acquire_owned().await {
+        match socket.accept().await {
+            Ok((stream, addr)) => {
+                let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
+                let tasks = shared.tasks.clone();
+                tasks.spawn(TaskKind::Ordinary, "handshake", async move {
+                    if let Err(refusal) = shared.handshake(acceptor, stream, addr, slot).await {
+                        report(addr, &refusal);
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn report(addr: SocketAddr, refusal: &Refusal) {
+    tracing::warn!(%addr, reason = explain(refusal), "connection refused");
+    metrics::counter!("sekisho_transport_refused_total", "reason" => refusal.label()).increment(1);
+}
+
+impl Shared {
+    #[expect(clippy::disallowed_types, reason = "this is where sockets are accepted (D3)")]
+    async fn handshake(
+        &self,
+        acceptor: TlsAcceptor,
+        socket: tokio::net::TcpStream,
+        addr: SocketAddr,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<(), Refusal> {
+        tune(&socket).map_err(Refusal::Handshake)?;
+        let before = self.bundles.current();
+        let stream = timeout(self.limits.handshake_timeout, acceptor.accept(socket))
+            .await
+            .map_err(|_elapsed| Refusal::Slow)?
+            .map_err(Refusal::Handshake)?;
+        drop(slot);
+        let stream = TlsStream::Server(stream);
+        let terms = Terms {
+            addr,
+            anonymous_lifetime: self.limits.anonymous_lifetime,
+            cut: self.tasks.child_token(),
+        };
+        let conn = settle(&self.bundles, &before, Role::Client, stream, terms)?;
+        let gate = match conn.peer().identity {
+            Some(_) => &self.authenticated,
+            None => &self.anonymous,
+        };
+        let permit = Arc::clone(&gate.slots).try_acquire_owned().map_err(|_full| Refusal::Full)?;
+        tracing::debug!(%addr, peer = ?conn.peer().identity, "connection accepted");
+        gate.out.send(Ok(conn.holding(permit))).await.map_err(|_closed| Refusal::Unserved)
+    }
+}
+
+#[cfg(test)]
+mod tests;

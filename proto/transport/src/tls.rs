@@ -1,0 +1,67 @@
+//! TLS configurations: 1.3 only, ring, `h2`, no resumption.
+//!
+//! Must hold: neither end resumes. A resumed session skips the verifier, so a peer whose bundle was removed would
+//! walk back in.
+
+use crate::bundle::TrustBundles;
+use crate::clock::TlsTime;
+use crate::credential::Identity;
+use crate::verify::{Clients, Expect, Servers};
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, ServerConfig, version};
+use std::sync::{Arc, OnceLock};
+
+pub(crate) const ALPN: &[u8] = b"h2";
+
+/// RFC 9266, section 2.
+const CHANNEL_BINDING: &[u8] = b"EXPORTER-Channel-Binding";
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    let provider = PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider()));
+    Arc::clone(provider)
+}
+
+pub(crate) fn server_config(
+    identity: &Identity,
+    bundles: &Arc<TrustBundles>,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let time = Arc::new(TlsTime(Arc::clone(bundles.clock())));
+    let mut config = ServerConfig::builder_with_details(provider(), time)
+        .with_protocol_versions(&[&version::TLS13])?
+        .with_client_cert_verifier(Arc::new(Clients(Arc::clone(bundles))))
+        .with_cert_resolver(Arc::new(identity.clone()));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    Ok(Arc::new(config))
+}
+
+pub(crate) fn client_config(
+    identity: Option<&Identity>,
+    bundles: &Arc<TrustBundles>,
+    expect: Expect,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let time = Arc::new(TlsTime(Arc::clone(bundles.clock())));
+    let verifier = Arc::new(Servers { bundles: Arc::clone(bundles), expect });
+    let builder = ClientConfig::builder_with_details(provider(), time)
+        .with_protocol_versions(&[&version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match identity {
+        Some(identity) => builder.with_client_cert_resolver(Arc::new(identity.clone())),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_sni = false;
+    Ok(Arc::new(config))
+}
+
+/// Channel binding of a finished handshake.
+pub(crate) fn exporter<D>(
+    connection: &rustls::ConnectionCommon<D>,
+) -> Result<[u8; 32], rustls::Error> {
+    connection.export_keying_material([0; 32], CHANNEL_BINDING, Some(b""))
+}
