@@ -8,6 +8,7 @@
 pub mod file;
 mod issue;
 mod key;
+pub mod signing;
 
 pub use issue::{Issued, Issuer, Subject, Validity};
 pub(crate) use key::certificate_pem;

@@ -122,6 +122,16 @@ impl<'c> Change<'c> {
 
     /// The actor as the agent of `id`, which must not be revoked.
     pub(super) fn agent(&self, id: &NodeId) -> Result<&Node, Rejection> {
+        let node = self.agent_even_revoked(id)?;
+        if node.revoked {
+            return Err(Rejection::new(ErrorCode::NodeRevoked, format!("{id} was revoked")));
+        }
+        Ok(node)
+    }
+
+    /// The actor as the agent of `id`. A revoked node may still say that something ended: that only narrows, and
+    /// without it what ran to completion there would stay charged for ever (Q2).
+    pub(super) fn agent_even_revoked(&self, id: &NodeId) -> Result<&Node, Rejection> {
         let denied = || {
             Rejection::new(
                 ErrorCode::PermissionDenied,
@@ -137,9 +147,6 @@ impl<'c> Change<'c> {
         let node = self.state.nodes.get(id).ok_or_else(denied)?;
         if node.operator != self.entry.actor.operator {
             return Err(denied());
-        }
-        if node.revoked {
-            return Err(Rejection::new(ErrorCode::NodeRevoked, format!("{id} was revoked")));
         }
         Ok(node)
     }

@@ -33,11 +33,20 @@ pub(super) fn report(
     session: SessionId,
     phases: &[(PlacementId, Phase)],
 ) -> Outcome {
-    let node = change.agent(id)?;
-    if node.live_session().is_none_or(|live| live.id != session) {
+    let node = change.agent_even_revoked(id)?;
+    let revoked = node.revoked;
+    let known =
+        node.session.as_ref().is_some_and(|open| open.id == session && (revoked || !open.expired));
+    if !known {
         return Err(Rejection::new(
             ErrorCode::SessionStale,
             "the report is from a session that is over",
+        ));
+    }
+    if revoked && phases.iter().any(|(_, phase)| !phase.is_ended()) {
+        return Err(Rejection::new(
+            ErrorCode::NodeRevoked,
+            "a revoked node may only tell what ended",
         ));
     }
     if phases.len() > PHASES_MAX {

@@ -450,8 +450,18 @@ fn a_revoked_site_gets_nothing_more_and_stops_what_it_has() {
     assert_eq!(f.state.placement(&placement).unwrap().phase, Phase::Stopping);
     let node: NodeId = "ishikari-1/n-01".parse().unwrap();
     let session = f.state.node(&node).unwrap().session.as_ref().unwrap().id;
-    let speak = Command::Report { node: node.clone(), session, phases: vec![] };
-    refused(&mut f, agent(&node), speak, ErrorCode::NodeRevoked);
+    let runs =
+        Command::Report { node: node.clone(), session, phases: vec![(placement, Phase::Running)] };
+    refused(&mut f, agent(&node), runs, ErrorCode::NodeRevoked);
+    let open = Command::OpenSession {
+        node: node.clone(),
+        session: SessionId([9; 16]),
+        previous: Some(session),
+        buckets: buckets(),
+        live: vec![],
+        table: sekisho_types::jurisdiction::table_hash(),
+    };
+    refused(&mut f, agent(&node), open, ErrorCode::NodeRevoked);
     f.accept(member("kanto"), Command::ExpireLease { node, session });
     assert_eq!(f.state.usages().count(), 0);
     let again = Command::CreateSite {

@@ -1,0 +1,3 @@
+//! Drills, workloads and checks that drive Sekisho from outside.
+
+pub mod sequence;
