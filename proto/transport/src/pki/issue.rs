@@ -53,6 +53,19 @@ pub struct Issued {
     pub not_after: Timestamp,
 }
 
+impl Issued {
+    /// The chain as DER: leaf, issuer, root.
+    ///
+    /// # Errors
+    /// [`PkiError::Certificate`] never for a chain that was made here.
+    pub fn chain_der(&self) -> Result<Vec<Vec<u8>>, PkiError> {
+        CertificateDer::pem_slice_iter(self.chain_pem.as_bytes())
+            .map(|certificate| certificate.map(|der| der.to_vec()))
+            .collect::<Result<_, _>>()
+            .map_err(|_pem| PkiError::Certificate("the chain is not PEM"))
+    }
+}
+
 /// An operator's issuing authority at one or more sites.
 #[derive(Debug)]
 pub struct Issuer {

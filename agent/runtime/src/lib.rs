@@ -1,0 +1,25 @@
+//! Runs granted placements as real processes on one host, and knows the host's devices.
+//!
+//! What must hold:
+//! - **P1**: a simulated device has one holder at a time, and [`device::tracer`] can prove afterwards that it had.
+//! - **P4**: when the agent dies, every job dies with it (parent-death signal and a control pipe whose end of file
+//!   kills). Adoption of running jobs by a restarted agent, with a watchdog, will replace this.
+//! - **P6**: a job is a PID namespace. Its init is the Sekisho [`shim`]; whoever kills the shim kills all of it,
+//!   whatever the job forked, daemonized or moved to another session.
+//! - Teardown is reported only when the kernel has confirmed that the whole namespace is gone.
+//!
+//! What it does not do: it knows no network, no control plane, no lease and no policy. Which devices a placement
+//! gets is decided in `sekisho-agent-core`; when it must stop, by the caller.
+
+pub mod device;
+pub mod directory;
+pub mod environment;
+pub mod limit;
+pub mod log;
+pub mod payload;
+pub mod placement;
+pub mod process;
+pub mod procfs;
+pub mod runtime;
+pub mod shim;
+pub mod sweep;

@@ -1,0 +1,72 @@
+//! Every bound of this crate, with its reason. A value over a bound is refused, never cut short in silence.
+
+use std::time::Duration;
+
+/// Bytes of a placement key: it names a directory (255 at most) and leaves room for suffixes.
+pub const KEY_BYTES_MAX: usize = 128;
+/// Bytes of a device id: a MIG id of NVML is 40 bytes, and older ones were longer.
+pub const UUID_BYTES_MAX: usize = 96;
+/// Bytes of a device class: it is one DNS label.
+pub const CLASS_BYTES_MAX: usize = 63;
+/// Devices of one placement: no host on the market carries more, MIG slices included.
+pub const DEVICES_MAX: usize = 256;
+/// Arguments of a job's command, program included.
+pub const COMMAND_ARGS_MAX: usize = 1024;
+/// Bytes of all arguments together; half of the kernel's smallest limit for arguments and environment.
+pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
+/// Variables that a job may set.
+pub const ENV_VARS_MAX: usize = 512;
+/// Bytes of all names and values together, for the same reason as the arguments.
+pub const ENV_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a working directory: the kernel's `PATH_MAX`.
+pub const PATH_BYTES_MAX: usize = 4096;
+/// Bytes of an encoded payload: arguments, environment and their framing.
+pub const PAYLOAD_BYTES_MAX: usize = 192 * 1024;
+/// Bytes of what the runtime sends to a shim: a payload plus devices and paths.
+pub const SPEC_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of a record in a placement directory: ids, numbers and one reason.
+pub const RECORD_BYTES_MAX: u64 = 4096;
+/// Bytes of a reason kept in a record, so that a record always fits its bound.
+pub const REASON_BYTES_MAX: usize = 1024;
+
+/// Time between the request to stop and the kill (G of the lease arithmetic).
+pub const GRACE_DEFAULT: Duration = Duration::from_secs(5);
+/// Longest grace that may be asked for: longer, and a drain would look like a hang.
+pub const GRACE_MAX: Duration = Duration::from_secs(600);
+/// How long after the grace the runtime waits for the shim to have killed the job before it kills the shim.
+pub const GRACE_MARGIN: Duration = Duration::from_millis(200);
+/// Longest time limit: a year. It keeps deadline arithmetic far from overflow.
+pub const TIME_LIMIT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// How long a shim may take from its spawn to the running job.
+pub const START_WITHIN: Duration = Duration::from_secs(10);
+/// How long dropping the runtime waits for the confirmed death of its jobs.
+pub const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
+/// How often the death of a process that is not our child is looked at.
+pub const CONFIRM_EVERY: Duration = Duration::from_millis(5);
+
+/// Placements one runtime holds, ended ones included until they are forgotten.
+pub const PLACEMENTS_MAX: usize = 512;
+/// Requests waiting for the supervisor thread; more is answered "busy".
+pub const COMMANDS_MAX: usize = 256;
+/// Exit events waiting for their reader; more are dropped, and `observe` still tells.
+pub const EVENTS_MAX: usize = 512;
+
+/// Bytes kept of each of a job's output streams. What comes after is read and dropped, so that the job never
+/// blocks on its own output and never fills the disk.
+pub const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of one answer to a log reader.
+pub const TAIL_BYTES_MAX: usize = 1024 * 1024;
+
+/// Open files of a job: collective libraries open thousands of sockets.
+pub const NOFILE_MAX: u64 = 65_536;
+/// Processes and threads of the job's user. The kernel does not apply it to root.
+pub const NPROC_MAX: u64 = 16_384;
+
+/// Bytes of one device's trace that the checker reads.
+pub const TRACE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Simulated devices of one host.
+pub const SIMULATED_MAX: u32 = 4096;
+/// How long a probe of a real device may take: creating the first context on a large host takes seconds.
+pub const PROBE_WITHIN: Duration = Duration::from_secs(60);
+/// Bytes of the probe child's answer that are read.
+pub const PROBE_BYTES_MAX: u64 = 16 * 1024;

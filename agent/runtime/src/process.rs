@@ -1,0 +1,275 @@
+//! The runtime `process`: each job is a process tree in a PID namespace of its own.
+//!
+//! One thread, the supervisor, spawns the shims and watches them. It must be a thread that lives as long as the
+//! runtime: a child's parent-death signal fires when the *thread* that spawned it ends, and the threads of an async
+//! runtime come and go. So dropping the runtime ends its jobs.
+
+mod child;
+mod supervisor;
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, PipeWriter, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::unistd::getpid;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::directory::PlacementDir;
+use crate::limit;
+use crate::placement::{PlacementKey, PlacementSpec};
+use crate::runtime::{Exit, Running, Runtime, RuntimeError, State};
+use crate::shim::ShimCommand;
+use crate::shim::namespace::{self, Namespaces};
+use crate::shim::wire::{Order, RunAs};
+use supervisor::{Request, Supervisor};
+
+/// Settings of the runtime.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessSettings {
+    /// Directory of the placements, absolute; made when missing. One runtime at a time uses it.
+    pub root: PathBuf,
+    /// How to run the shim.
+    pub shim: ShimCommand,
+    /// User of the jobs. `None` keeps the agent's: for development, and for an agent that is not root.
+    pub run_as: Option<RunAs>,
+}
+
+/// What a placement is to the runtime.
+#[derive(Debug)]
+struct Entry {
+    spec: PlacementSpec,
+    state: State,
+}
+
+type Table = Arc<Mutex<BTreeMap<PlacementKey, Entry>>>;
+
+/// The runtime. Dropping it kills its jobs and waits, bounded, for their confirmed end.
+#[derive(Debug)]
+pub struct ProcessRuntime {
+    settings: ProcessSettings,
+    namespaces: Namespaces,
+    table: Table,
+    requests: Option<SyncSender<Request>>,
+    wake: Option<PipeWriter>,
+    thread: Option<JoinHandle<()>>,
+    _lock: File,
+}
+
+impl ProcessRuntime {
+    /// Opens the runtime. Call [`crate::sweep::sweep`] before, so that what an earlier agent left is dead: its
+    /// directories are not taken over. Events say that a placement has ended; when nobody reads them they are
+    /// dropped at [`limit::EVENTS_MAX`].
+    ///
+    /// # Errors
+    /// [`RuntimeError::NamespacesUnavailable`]: this host runs no process jobs. [`RuntimeError::RunAsNeedsRoot`],
+    /// [`RuntimeError::RootInUse`], [`RuntimeError::Io`].
+    pub fn open(settings: ProcessSettings) -> Result<(Self, mpsc::Receiver<Exit>), RuntimeError> {
+        let namespaces = namespace::probe(&settings.shim).map_err(|reason| {
+            RuntimeError::NamespacesUnavailable { reason, remedy: namespace::REMEDY }
+        })?;
+        if namespaces == Namespaces::User && settings.run_as.is_some() {
+            return Err(RuntimeError::RunAsNeedsRoot);
+        }
+        let lock = lock_root(&settings.root)?;
+        let table = Table::default();
+        let (requests, inbox) = sync_channel(limit::COMMANDS_MAX);
+        let (events, receiver) = mpsc::channel(limit::EVENTS_MAX);
+        let (woken, wake) = io::pipe().map_err(RuntimeError::io("make a pipe"))?;
+        let supervisor =
+            Supervisor::new(settings.root.clone(), Arc::clone(&table), inbox, woken, events)
+                .map_err(RuntimeError::io("set up the supervisor"))?;
+        let thread = std::thread::Builder::new()
+            .name("sekisho-process".to_owned())
+            .spawn(move || supervisor.run())
+            .map_err(RuntimeError::io("start the supervisor"))?;
+        let runtime = Self {
+            settings,
+            namespaces,
+            table,
+            requests: Some(requests),
+            wake: Some(wake),
+            thread: Some(thread),
+            _lock: lock,
+        };
+        Ok((runtime, receiver))
+    }
+
+    /// The directory of a placement, for [`crate::log::tail`].
+    #[must_use]
+    pub fn directory(&self, key: &PlacementKey) -> PlacementDir {
+        PlacementDir::new(&self.settings.root, key)
+    }
+
+    fn ask(&self, request: Request) -> Result<(), RuntimeError> {
+        let (Some(requests), Some(mut wake)) = (self.requests.as_ref(), self.wake.as_ref()) else {
+            return Err(RuntimeError::Gone);
+        };
+        requests.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => RuntimeError::Busy,
+            TrySendError::Disconnected(_) => RuntimeError::Gone,
+        })?;
+        // Cannot block: at most as many bytes wait as requests, far fewer than a pipe holds.
+        match wake.write_all(b"w") {
+            Ok(()) => Ok(()),
+            Err(_) => Err(RuntimeError::Gone),
+        }
+    }
+
+    /// Marks a prepared placement as starting, so that no second start can begin.
+    fn claim(&self, key: &PlacementKey) -> Result<Order, RuntimeError> {
+        let mut table = self.table.lock();
+        let entry = table.get_mut(key).ok_or(RuntimeError::Unknown)?;
+        if entry.state != State::Prepared {
+            return Err(RuntimeError::WrongState(name_of(&entry.state)));
+        }
+        entry.state = State::Starting;
+        Ok(Order {
+            placement: entry.spec.clone(),
+            dir: self.directory(key).path().to_owned(),
+            namespaces: self.namespaces,
+            run_as: self.settings.run_as,
+            parent: getpid().as_raw(),
+        })
+    }
+
+    fn unclaim(&self, key: &PlacementKey) {
+        if let Some(entry) = self.table.lock().get_mut(key)
+            && entry.state == State::Starting
+        {
+            entry.state = State::Prepared;
+        }
+    }
+
+    /// Passes a stop or a kill on. A placement not yet started is marked here and now: a start that comes before
+    /// the supervisor has read the request must be refused.
+    fn end(&self, key: &PlacementKey, request: Request) -> Result<(), RuntimeError> {
+        {
+            let mut table = self.table.lock();
+            let entry = table.get_mut(key).ok_or(RuntimeError::Unknown)?;
+            match entry.state {
+                State::Ended(_) => return Ok(()),
+                State::Prepared => entry.state = State::Stopping { pid: None },
+                State::Starting | State::Running { .. } | State::Stopping { .. } => {}
+            }
+        }
+        self.ask(request)
+    }
+}
+
+impl Runtime for ProcessRuntime {
+    fn prepare(&self, spec: PlacementSpec) -> Result<(), RuntimeError> {
+        spec.check()?;
+        let mut table = self.table.lock();
+        if table.contains_key(&spec.key) {
+            return Err(RuntimeError::AlreadyPrepared);
+        }
+        if table.len() >= limit::PLACEMENTS_MAX {
+            return Err(RuntimeError::Full);
+        }
+        let owner = self.settings.run_as.map(|run_as| (run_as.uid, run_as.gid));
+        if let Err(source) = self.directory(&spec.key).create(owner) {
+            return Err(if source.kind() == io::ErrorKind::AlreadyExists {
+                RuntimeError::AlreadyPrepared
+            } else {
+                RuntimeError::Io { what: "make the placement's directory", source }
+            });
+        }
+        table.insert(spec.key.clone(), Entry { spec, state: State::Prepared });
+        Ok(())
+    }
+
+    async fn start(&self, key: &PlacementKey) -> Result<Running, RuntimeError> {
+        let order = self.claim(key)?;
+        let (reply, answer) = oneshot::channel();
+        let start =
+            Request::Start { order: Box::new(order), shim: self.settings.shim.clone(), reply };
+        if let Err(error) = self.ask(start) {
+            // Nothing was begun, so it can be tried again.
+            self.unclaim(key);
+            return Err(error);
+        }
+        answer.await.unwrap_or(Err(RuntimeError::Gone))
+    }
+
+    fn stop(&self, key: &PlacementKey, grace: Duration) -> Result<(), RuntimeError> {
+        self.end(key, Request::Stop { key: key.clone(), grace: grace.min(limit::GRACE_MAX) })
+    }
+
+    fn kill(&self, key: &PlacementKey) -> Result<(), RuntimeError> {
+        self.end(key, Request::Kill { key: key.clone() })
+    }
+
+    fn observe(&self) -> Vec<(PlacementKey, State)> {
+        self.table.lock().iter().map(|(key, entry)| (key.clone(), entry.state.clone())).collect()
+    }
+
+    fn forget(&self, key: &PlacementKey) -> Result<(), RuntimeError> {
+        let mut table = self.table.lock();
+        let state = &table.get(key).ok_or(RuntimeError::Unknown)?.state;
+        if !matches!(state, State::Prepared | State::Ended(_)) {
+            return Err(RuntimeError::WrongState(name_of(state)));
+        }
+        self.directory(key)
+            .remove()
+            .map_err(RuntimeError::io("remove the placement's directory"))?;
+        table.remove(key);
+        Ok(())
+    }
+}
+
+impl Drop for ProcessRuntime {
+    fn drop(&mut self) {
+        // The end of both tells the supervisor to kill and to finish.
+        self.requests = None;
+        self.wake = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the supervisor panicked; its jobs died with its thread");
+        }
+    }
+}
+
+const fn name_of(state: &State) -> &'static str {
+    match state {
+        State::Prepared => "prepared",
+        State::Starting => "starting",
+        State::Running { .. } => "running",
+        State::Stopping { .. } => "stopping",
+        State::Ended(_) => "ended",
+    }
+}
+
+/// Makes the root, and takes it for this process: two agents in it would sweep each other's jobs.
+fn lock_root(root: &Path) -> Result<File, RuntimeError> {
+    let io = RuntimeError::io;
+    if !root.is_absolute() {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "the path is relative");
+        return Err(RuntimeError::Io { what: "use the runtime directory", source });
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(root)
+        .map_err(io("make the runtime directory"))?;
+    // Jobs must pass through to their own directories, whatever the umask was.
+    fs::set_permissions(root, fs::Permissions::from_mode(0o711))
+        .map_err(io("open the runtime directory"))?;
+    let path = root.join(crate::sweep::LOCK_NAME);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = file.map_err(io("open the runtime's lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RuntimeError::RootInUse),
+        Err(TryLockError::Error(source)) => {
+            Err(RuntimeError::Io { what: "lock the runtime directory", source })
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! PID 1 of a job's namespace: starts it, keeps its output, reaps, stops it in order, and kills what is left.
+//!
+//! It ends when the job's first process has ended and everything else is dead, and says last how that was. Its own
+//! death, however it comes, is the death of the whole namespace.
+
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use nix::unistd::{ForkResult, Pid, getpid};
+
+use crate::directory::{ExitStatus, StartFailure, StartStage};
+use crate::log::Stream;
+use crate::procfs::boottime_ns;
+use crate::shim::output::Output;
+use crate::shim::wire::{self, Order};
+use crate::shim::{FAILED, complain, job, namespace};
+
+/// Runs the job of `order`. `go` says that the outer shim has recorded us; `result` takes the last word.
+pub(super) fn main(
+    order: &Order,
+    control: File,
+    locks: &[File],
+    go: PipeReader,
+    mut result: PipeWriter,
+) -> ExitCode {
+    // From here on "everybody" is signalled more than once. Outside a namespace of our own that would be the host.
+    if getpid() != Pid::from_raw(1) || await_go(go).is_err() {
+        return ExitCode::from(FAILED);
+    }
+    let status = match start(order, locks) {
+        Ok(Started::Job(code)) => return code,
+        Ok(Started::Init { leader, outputs }) => {
+            let ended = Init::new(order, control, leader, outputs).and_then(Init::run);
+            match ended {
+                Ok(status) => status,
+                Err(error) => {
+                    // Ending here ends the namespace; better no job than one that nobody watches.
+                    complain(&format_args!("init failed: {error}"));
+                    return ExitCode::from(FAILED);
+                }
+            }
+        }
+        Err(failure) => ExitStatus::StartFailed(failure),
+    };
+    let said = postcard::to_allocvec(&status)
+        .map_err(io::Error::other)
+        .and_then(|bytes| result.write_all(&bytes));
+    if said.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+}
+
+/// Asks to die with the outer shim and then waits for its word. In this order: an outer shim that died before the
+/// request took effect leaves the pipe at its end. Asking for the parent's number would not do; it is 0 in here.
+fn await_go(mut go: PipeReader) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    go.read_exact(&mut [0])
+}
+
+/// Which of the two processes came back from the fork.
+enum Started {
+    Init {
+        leader: Pid,
+        outputs: [Output; 2],
+    },
+    /// The job's process, which could not become the job.
+    Job(ExitCode),
+}
+
+fn start(order: &Order, locks: &[File]) -> Result<Started, StartFailure> {
+    namespace::prepare_init().map_err(|error| StartFailure::new(StartStage::Namespace, &error))?;
+    let shim = |error: io::Error| StartFailure::new(StartStage::Shim, &error);
+    let (stdout_read, stdout_write) = io::pipe().map_err(shim)?;
+    let (stderr_read, stderr_write) = io::pipe().map_err(shim)?;
+    let (mut failure_read, mut failure_write) = io::pipe().map_err(shim)?;
+    let stdout = Output::new(&order.dir, Stream::Stdout, stdout_read).map_err(shim)?;
+    let stderr = Output::new(&order.dir, Stream::Stderr, stderr_read).map_err(shim)?;
+    match namespace::fork_single().map_err(shim)? {
+        ForkResult::Child => {
+            let error = job::become_job(order, locks, stdout_write, stderr_write);
+            let failure = StartFailure::new(StartStage::Exec, &error);
+            // Init reads this as "no job"; should it not arrive, the code below says the same less well.
+            drop(failure_write.write_all(failure.detail.as_bytes()));
+            Ok(Started::Job(ExitCode::from(127)))
+        }
+        ForkResult::Parent { child } => {
+            drop((stdout_write, stderr_write, failure_write));
+            // The writing end closes by itself when the job's program is in place.
+            let mut detail = String::new();
+            failure_read.read_to_string(&mut detail).map_err(shim)?;
+            if detail.is_empty() {
+                io::stdout()
+                    .write_all(&[wire::RUNNING])
+                    .and_then(|()| io::stdout().flush())
+                    .map_err(shim)?;
+                Ok(Started::Init { leader: child, outputs: [stdout, stderr] })
+            } else {
+                Err(StartFailure::new(StartStage::Exec, &detail))
+            }
+        }
+    }
+}
+
+/// The watch over a running job.
+struct Init {
+    leader: Pid,
+    outputs: [Output; 2],
+    signals: SignalFd,
+    timer: TimerFd,
+    /// The runtime's end of the pipe; `None` once it is gone.
+    control: Option<File>,
+    request: Vec<u8>,
+    grace: Duration,
+    /// Nanoseconds since boot at which the job is asked to stop, and at which it is killed.
+    stop_at: Option<u64>,
+    kill_at: Option<u64>,
+    timed_out: bool,
+    buffer: Vec<u8>,
+}
+
+impl Init {
+    fn new(order: &Order, control: File, leader: Pid, outputs: [Output; 2]) -> io::Result<Self> {
+        let watched: SigSet = [Signal::SIGCHLD, Signal::SIGTERM].into_iter().collect();
+        fcntl(control.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        let mut init = Self {
+            leader,
+            outputs,
+            signals: SignalFd::with_flags(
+                &watched,
+                SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+            )?,
+            timer: TimerFd::new(
+                ClockId::CLOCK_BOOTTIME,
+                TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK,
+            )?,
+            control: Some(control),
+            request: Vec::new(),
+            grace: order.placement.grace,
+            stop_at: None,
+            kill_at: None,
+            timed_out: false,
+            buffer: Vec::new(),
+        };
+        if let Some(limit) = order.placement.time_limit {
+            // Dead *at* the limit, so asked one grace before; a grace that leaves the job no time is halved.
+            let now = boottime_ns()?;
+            init.stop_at =
+                Some(now.saturating_add(nanos(limit.saturating_sub(init.grace.min(limit / 2)))));
+            init.kill_at = Some(now.saturating_add(nanos(limit)));
+            init.arm()?;
+        }
+        Ok(init)
+    }
+
+    fn run(mut self) -> io::Result<ExitStatus> {
+        let ended = loop {
+            self.wait()?;
+            // Signals are taken before the dead: a child that ended in between would else take its signal along.
+            self.obey()?;
+            if let Some(status) = self.reap()? {
+                break status;
+            }
+            self.keep_time()?;
+            for output in &mut self.outputs {
+                output.pump(&mut self.buffer);
+            }
+        };
+        // The job is over when its first process is; what it left behind must not be (P6).
+        kill_all(Signal::SIGKILL)?;
+        while namespace::wait_any()?.is_some() {}
+        for output in &mut self.outputs {
+            while output.pump(&mut self.buffer) {}
+        }
+        Ok(match (self.timed_out, ended.code(), ended.signal()) {
+            (true, _, _) => ExitStatus::TimedOut,
+            (false, Some(code), _) => ExitStatus::Exited(code),
+            (false, None, Some(signal)) => ExitStatus::Signaled(signal),
+            (false, None, None) => ExitStatus::ShimKilled,
+        })
+    }
+
+    /// Sleeps until something is to be done.
+    fn wait(&self) -> io::Result<()> {
+        let mut fds = vec![
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.timer.as_fd(), PollFlags::POLLIN),
+        ];
+        let pipes =
+            self.outputs.iter().filter_map(Output::fd).chain(self.control.iter().map(AsFd::as_fd));
+        fds.extend(pipes.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Reaps all that has ended; the status of the job's first process when it was among them.
+    fn reap(&self) -> io::Result<Option<std::process::ExitStatus>> {
+        let mut ended = None;
+        while let Some((pid, status)) = namespace::wait_ended()? {
+            if pid == self.leader.as_raw() {
+                ended = Some(status);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Takes signals and requests to stop, and the end of the runtime.
+    fn obey(&mut self) -> io::Result<()> {
+        while let Some(signal) = self.signals.read_signal()? {
+            if i32::try_from(signal.ssi_signo) == Ok(Signal::SIGTERM as i32) {
+                self.stop(self.grace)?;
+            }
+        }
+        let Some(control) = self.control.as_mut() else { return Ok(()) };
+        let mut bytes = [0; wire::STOP_BYTES];
+        match control.read(&mut bytes) {
+            Ok(0) => {
+                // P4: nobody is left to renew or to stop this job.
+                self.control = None;
+                kill_all(Signal::SIGKILL)
+            }
+            Ok(read) => {
+                self.request.extend(bytes.get(..read).unwrap_or_default());
+                self.take_request()
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn take_request(&mut self) -> io::Result<()> {
+        let Some((request, rest)) = self.request.split_first_chunk() else { return Ok(()) };
+        let grace = wire::grace_of(*request);
+        self.request = rest.to_vec();
+        self.stop(grace)
+    }
+
+    /// Asks every process of the job to end, and remembers when to insist. A second request can only shorten.
+    fn stop(&mut self, grace: Duration) -> io::Result<()> {
+        let kill_at = boottime_ns()?.saturating_add(nanos(grace));
+        self.kill_at = Some(self.kill_at.map_or(kill_at, |earlier| earlier.min(kill_at)));
+        self.arm()?;
+        kill_all(Signal::SIGTERM)
+    }
+
+    fn keep_time(&mut self) -> io::Result<()> {
+        let now = boottime_ns()?;
+        if self.stop_at.is_some_and(|at| at <= now) {
+            self.stop_at = None;
+            self.timed_out = true;
+            self.arm()?;
+            kill_all(Signal::SIGTERM)?;
+        }
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            self.arm()?;
+            kill_all(Signal::SIGKILL)?;
+        }
+        Ok(())
+    }
+
+    /// Sets the timer to the next deadline, on the clock that counts suspended time as well.
+    fn arm(&self) -> io::Result<()> {
+        let next = [self.stop_at, self.kill_at].into_iter().flatten().min();
+        match next {
+            Some(at) => {
+                let at = TimeSpec::from_duration(Duration::from_nanos(at));
+                self.timer.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+            }
+            None => self.timer.unset()?,
+        }
+        Ok(())
+    }
+}
+
+/// Signals every process of the namespace but this one, whatever session or group it moved to.
+fn kill_all(signal: Signal) -> io::Result<()> {
+    match kill(Pid::from_raw(-1), signal) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

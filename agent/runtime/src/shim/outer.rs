@@ -1,0 +1,160 @@
+//! The outer shim: everything that must be done outside the job's namespaces, and the last word on its end.
+
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::{ForkResult, Pid, getpid, getppid, setsid};
+
+use crate::device::tracer::{Held, HoldError};
+use crate::directory::{
+    ExitRecord, ExitStatus, PlacementDir, ShimRecord, StartFailure, StartStage,
+};
+use crate::procfs::{self, ProcessId};
+use crate::shim::wire::{self, Order};
+use crate::shim::{FAILED, complain, init, namespace};
+
+/// Runs one placement from order to record.
+pub(super) fn main(order: &Path) -> ExitCode {
+    let (order, control) = match receive(order) {
+        Ok(received) => received,
+        Err(error) => {
+            complain(&format_args!("no order: {error}"));
+            return ExitCode::from(FAILED);
+        }
+    };
+    let dir = PlacementDir::at(order.dir.clone());
+    let claims: Vec<(String, PathBuf)> = order
+        .placement
+        .devices
+        .iter()
+        .filter_map(|device| Some((device.uuid.clone(), device.lock.clone()?)))
+        .collect();
+    let held = match Held::take(&claims, &order.placement.key) {
+        Ok(held) => held,
+        Err(error) => {
+            let stage = match error {
+                HoldError::Busy(_) => StartStage::Device,
+                HoldError::Io { .. } => StartStage::Shim,
+            };
+            return record(&dir, ExitStatus::StartFailed(StartFailure::new(stage, &error)));
+        }
+    };
+    match in_namespace(&order, &dir, control, &held) {
+        Ok(Side::Init(code)) => code,
+        Ok(Side::Outer(status)) => {
+            // While the locks are still held: a later holder's line can then only come after this one.
+            held.trace_release();
+            record(&dir, status)
+        }
+        Err(failure) => {
+            held.trace_release();
+            record(&dir, ExitStatus::StartFailed(failure))
+        }
+    }
+}
+
+/// Which of the two processes came back from the fork.
+enum Side {
+    Outer(ExitStatus),
+    Init(ExitCode),
+}
+
+/// Closes what the agent's own launcher left open: a job must not get at it, and whoever waits at the other end
+/// must not wait for the job.
+fn close_inherited() -> io::Result<()> {
+    const FIRST: u32 = 3;
+    #[expect(unsafe_code, reason = "there is no safe wrapper for closing a range")]
+    // SAFETY: this is the shim's first act, before it has opened anything; nothing here owns a descriptor from 3 up.
+    let closed = unsafe { nix::libc::syscall(nix::libc::SYS_close_range, FIRST, u32::MAX, 0) };
+    Errno::result(closed)?;
+    Ok(())
+}
+
+fn receive(order: &Path) -> io::Result<(Order, File)> {
+    close_inherited()?;
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // A terminal's or service manager's signal to the whole group must reach init only, which stops in order.
+    let blocked =
+        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGCHLD];
+    blocked.into_iter().collect::<SigSet>().thread_block()?;
+    let control = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let order = wire::take_order(order)?;
+    if getppid() != Pid::from_raw(order.parent) {
+        return Err(io::Error::other("the runtime is gone"));
+    }
+    setsid()?;
+    Ok((order, control))
+}
+
+fn in_namespace(
+    order: &Order,
+    dir: &PlacementDir,
+    control: File,
+    held: &Held,
+) -> Result<Side, StartFailure> {
+    let shim = |error: io::Error| StartFailure::new(StartStage::Shim, &error);
+    let (go_read, go_write) = io::pipe().map_err(shim)?;
+    let (result_read, result_write) = io::pipe().map_err(shim)?;
+    let namespace = |error: io::Error| StartFailure::new(StartStage::Namespace, &error);
+    namespace::enter(order.namespaces).map_err(namespace)?;
+    match namespace::fork_single().map_err(namespace)? {
+        ForkResult::Child => {
+            drop((go_write, result_read));
+            Ok(Side::Init(init::main(order, control, held.files(), go_read, result_write)))
+        }
+        ForkResult::Parent { child } => {
+            drop((go_read, result_write, control));
+            let started = introduce(dir, child).and_then(|()| release(go_write));
+            let status = conclude(result_read, child);
+            started.map_err(shim)?;
+            status.map(Side::Outer).map_err(shim)
+        }
+    }
+}
+
+/// Records who runs the job before it can run. An error leaves init without its go, and it ends.
+fn introduce(dir: &PlacementDir, init: Pid) -> io::Result<()> {
+    let find = |pid: Pid| {
+        ProcessId::of(pid.as_raw())?.ok_or_else(|| io::Error::other("a shim process vanished"))
+    };
+    dir.write_shim(&ShimRecord {
+        boot_id: procfs::boot_id()?,
+        outer: find(getpid())?,
+        init: find(init)?,
+    })
+}
+
+fn release(mut go: PipeWriter) -> io::Result<()> {
+    go.write_all(b"g")
+}
+
+/// Waits for init. When the wait is over, the kernel has reaped every process of the namespace.
+fn conclude(mut result: PipeReader, init: Pid) -> io::Result<ExitStatus> {
+    let mut said = Vec::new();
+    result.read_to_end(&mut said)?;
+    while let Some((pid, _)) = namespace::wait_any()? {
+        if pid == init.as_raw() {
+            break;
+        }
+    }
+    // Init says how the job ended as its last act; an init that said nothing was killed.
+    Ok(postcard::from_bytes(&said).unwrap_or(ExitStatus::ShimKilled))
+}
+
+fn record(dir: &PlacementDir, status: ExitStatus) -> ExitCode {
+    let written = procfs::boottime_ns()
+        .and_then(|at_boottime_ns| dir.write_exit(&ExitRecord { status, at_boottime_ns }));
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format_args!("cannot record the end: {error}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Leases over a replica of one: expiry, renewals and their confirmation, changes of leadership.
+
+use super::*;
+use crate::fake::{Fake, FakeClock};
+use crate::stamp::Identity;
+use sekisho_raft::error::ProposeError;
+use sekisho_types::id::MemberId;
+use sekisho_types::limit::lease_wait;
+
+struct Setup {
+    fake: Fake,
+    clock: Arc<FakeClock>,
+    leases: Leases<Fake>,
+    duty: LeaseDuty<Fake>,
+    node: NodeId,
+}
+
+impl Setup {
+    fn leading() -> Self {
+        let (fake, clock) = (Fake::new(), Arc::new(FakeClock::default()));
+        let leases = Leases::new(fake.clone(), Arc::clone(&clock) as _);
+        let identity = Identity {
+            operator: "kanto".parse().unwrap(),
+            site: "tokyo-1".parse().unwrap(),
+            member: MemberId(2),
+        };
+        let stamp = Stamp::new(&identity, Arc::clone(&clock) as _);
+        let mut duty = LeaseDuty::new(leases.clone(), stamp);
+        fake.lead(Some(7));
+        duty.begin(7);
+        Self { fake, clock, leases, duty, node: "tokyo-1/n-01".parse().unwrap() }
+    }
+
+    fn session(&self) -> SessionId {
+        live_session(&self.fake.view().state, &self.node).unwrap()
+    }
+
+    /// Renews while the rounds run.
+    async fn renew(&self, session: SessionId) -> Result<Renewal, NotCounted> {
+        let received = self.clock.boottime_ns();
+        tokio::select! {
+            () = self.leases.clone().confirm_rounds() => panic!("rounds ended"),
+            answer = self.leases.renew(&self.node, session, received) => answer,
+        }
+    }
+
+    /// One look of the duty, while the rounds run.
+    async fn look(&mut self) -> Result<(), DutyError> {
+        tokio::select! {
+            () = self.leases.clone().confirm_rounds() => panic!("rounds ended"),
+            result = self.duty.run() => result.map(|_pause| ()),
+        }
+    }
+
+    fn live(&self) -> usize {
+        let view = self.fake.view();
+        view.state.nodes().filter(|(_, node)| node.live_session().is_some()).count()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_nodes_expire_after_w_and_renewed_ones_stay() {
+    let mut setup = Setup::leading();
+    setup.look().await.unwrap();
+    setup.clock.forward(Duration::from_secs(10));
+    assert_eq!(setup.renew(setup.session()).await, Ok(Renewal::Acknowledged));
+    setup.clock.forward(lease_wait() - Duration::from_secs(10));
+    setup.look().await.unwrap();
+    assert_eq!(setup.live(), 1, "only the renewed one lives");
+    setup.clock.forward(Duration::from_secs(10) - Duration::from_millis(1));
+    setup.look().await.unwrap();
+    assert_eq!(setup.live(), 1);
+    setup.clock.forward(Duration::from_millis(1));
+    setup.look().await.unwrap();
+    assert_eq!(setup.live(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_leaves_the_mark_and_is_proposed_again() {
+    let mut setup = Setup::leading();
+    setup.look().await.unwrap();
+    setup.clock.forward(lease_wait());
+    setup.fake.fail_proposals(Some(ProposeError::OutcomeUnknown));
+    setup.look().await.unwrap_err();
+    assert_eq!(setup.live(), 6);
+    assert_eq!(setup.renew(setup.session()).await, Ok(Renewal::Expiring));
+    setup.fake.fail_proposals(None);
+    setup.look().await.unwrap();
+    assert_eq!(setup.live(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_counts_only_when_confirmed_in_the_term_of_the_table() {
+    let mut setup = Setup::leading();
+    setup.look().await.unwrap();
+    let session = setup.session();
+    setup.fake.confirm_reads(false);
+    assert_eq!(setup.renew(session).await, Err(NotCounted::NotConfirmed));
+    setup.fake.confirm_reads(true);
+    setup.fake.lead(Some(8));
+    // Confirmed for term 8, but the table is still that of term 7.
+    assert_eq!(setup.renew(session).await, Err(NotCounted::NotLeader));
+    setup.duty.end();
+    assert_eq!(setup.renew(session).await, Err(NotCounted::NotLeader));
+    setup.duty.begin(8);
+    assert_eq!(setup.renew(session).await, Ok(Renewal::Acknowledged));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_waits_a_full_w_and_other_sessions_are_refused() {
+    let mut setup = Setup::leading();
+    setup.look().await.unwrap();
+    setup.clock.forward(lease_wait() - Duration::from_millis(1));
+    setup.duty.end();
+    setup.duty.begin(8);
+    setup.fake.lead(Some(8));
+    setup.look().await.unwrap();
+    setup.clock.forward(lease_wait() - Duration::from_millis(1));
+    setup.look().await.unwrap();
+    assert_eq!(setup.live(), 6);
+    assert_eq!(setup.renew(SessionId([9; 16])).await, Ok(Renewal::UnknownSession));
+    setup.clock.forward(Duration::from_millis(1));
+    setup.look().await.unwrap();
+    assert_eq!(setup.live(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_renewals_share_a_round_begun_after_their_receipt() {
+    let setup = Setup::leading();
+    let session = setup.session();
+    let received = setup.clock.boottime_ns();
+    let all = futures::future::join_all(
+        (0..1000).map(|_| setup.leases.renew(&setup.node, session, received)),
+    );
+    let answers = tokio::select! {
+        () = setup.leases.clone().confirm_rounds() => panic!("rounds ended"),
+        answers = all => answers,
+    };
+    assert!(answers.iter().all(|answer| *answer == Ok(Renewal::Acknowledged)));
+    assert_eq!(setup.fake.reads(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_answer_the_call_ends_by_its_deadline() {
+    let setup = Setup::leading();
+    let received = setup.clock.boottime_ns();
+    // Nobody runs the rounds.
+    let answer = setup.leases.renew(&setup.node, setup.session(), received).await;
+    assert_eq!(answer, Err(NotCounted::NotConfirmed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_slept_through_its_fall_expires_nothing() {
+    let mut setup = Setup::leading();
+    setup.look().await.unwrap();
+    setup.clock.forward(lease_wait());
+    for (term, confirmed) in [(7, false), (8, true)] {
+        setup.fake.lead(Some(term));
+        setup.fake.confirm_reads(confirmed);
+        assert!(matches!(setup.look().await, Err(DutyError::NotConfirmed(_))));
+        assert_eq!(setup.live(), 6);
+    }
+    assert_eq!(setup.fake.proposed().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_nodes_lease_is_not_renewed_and_ends() {
+    let mut setup = Setup::leading();
+    setup.look().await.unwrap();
+    let (node, session) = (setup.node.clone(), setup.session());
+    setup.fake.change(|f| {
+        f.accept(sekisho_fsm::testing::admin("kanto"), Command::RevokeNode { node });
+    });
+    assert_eq!(setup.renew(session).await, Ok(Renewal::UnknownSession));
+    setup.clock.forward(lease_wait());
+    setup.look().await.unwrap();
+    let state = setup.fake.view().state.clone();
+    assert!(
+        state.node(&setup.node).unwrap().live_session().is_none(),
+        "what it held comes back (P5)"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_lease_is_proposed_in_the_term_that_marked_it_or_not_at_all() {
+    let mut setup = Setup::leading();
+    setup.look().await.unwrap();
+    setup.clock.forward(lease_wait());
+    let due = setup.leases.due();
+    assert_eq!((due.term, due.sessions.len()), (7, 6));
+    // Another leader came and went; its acknowledgements are unknown here.
+    setup.fake.lead(Some(9));
+    let (node, session) = due.sessions[0].clone();
+    let refused = setup.duty.expire(due.term, &due.view.state, node, session).await;
+    assert!(matches!(refused, Err(DutyError::Propose(ProposeError::NoLeader))), "{refused:?}");
+    assert_eq!(setup.live(), 6);
+}

@@ -1,0 +1,55 @@
+//! Bounds and periods of the duties, each with its reason.
+
+use std::time::Duration;
+
+/// Least time between two `CommitPlacement`: each makes every voter sign a checkpoint, and 200 signatures a second
+/// are a few percent of a core.
+pub const PLACEMENT_EVERY: Duration = Duration::from_millis(5);
+
+/// The planner looks at the state this often even if nothing woke it: tags expire without an entry.
+pub const PLACEMENT_PERIOD: Duration = Duration::from_secs(1);
+
+/// Nodes plus queued jobs above which a plan is made on a blocking thread: below, it takes less than a millisecond.
+pub const PLAN_INLINE_MAX: usize = 256;
+
+/// Pause between ticks while audit records are uncovered by a checkpoint.
+pub const TICK_UNCOVERED: Duration = Duration::from_secs(1);
+
+/// Pause between ticks otherwise.
+pub const TICK_IDLE: Duration = Duration::from_secs(5);
+
+/// Pause between ticks while the state clock is more than one step behind: an hour is caught up in 8 s.
+pub const TICK_CATCH_UP: Duration = Duration::from_millis(20);
+
+/// How often leases are looked through: adds at most this to W, and 10,000 of them take a millisecond.
+pub const LEASE_SCAN_EVERY: Duration = Duration::from_millis(200);
+
+/// Renewals that arrive within this time share one confirmation of leadership.
+pub const CONFIRM_EVERY: Duration = Duration::from_millis(50);
+
+/// `ExpireLease` proposals in flight: a whole site that is lost must not wait for one round trip per node, nor fill
+/// the proposal queue.
+pub const EXPIRES_IN_FLIGHT: usize = 64;
+
+/// Longest wait for one of them: after it the proposal is given up, and made again only after a new confirmation of
+/// leadership, so that none arrives late at another leader.
+pub const EXPIRE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Longest wait for a confirmation: a member that cannot confirm for this long is not the leader any more.
+pub const CONFIRM_DEADLINE: Duration = Duration::from_secs(2);
+
+/// First pause after a duty failed; doubles up to [`DUTY_BACKOFF_MAX`].
+pub const DUTY_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Longest pause after a duty failed.
+pub const DUTY_BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// Signature lines that a member keeps in memory: at one per 5 ms that is 20 s, longer than an agent's session needs
+/// to be opened again. Each is under 300 bytes.
+pub const SIGNATURES_KEPT: usize = 4096;
+
+/// Signed checkpoints that wait for a slow subscriber; one that falls further behind asks by revision.
+pub const SIGNATURES_BUFFERED: usize = 256;
+
+/// Checkpoints whose signing is made durable together.
+pub const SIGN_BATCH_MAX: usize = 64;

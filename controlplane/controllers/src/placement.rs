@@ -1,0 +1,243 @@
+//! The placement duty: plans on the published state and commits the plan.
+//!
+//! Must hold: one `CommitPlacement` in flight, at most one per [`PLACEMENT_EVERY`] (each makes every voter sign); the
+//! next plan is made on a state that has the last one. Plans from the head of the queue first, so that urgent jobs
+//! never wait for a pass over the whole queue; only a head without result lets it look deeper.
+
+use crate::driver::{Duty, DutyError};
+use crate::limit::{PLACEMENT_EVERY, PLACEMENT_PERIOD, PLAN_INLINE_MAX};
+use crate::replica::{Proposed, Replica};
+use crate::stamp::Stamp;
+use sekisho_fsm::State;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::outcome::{Rejection, Reply};
+use sekisho_fsm::state::QueueKey;
+use sekisho_raft::view::{View, Wake};
+use sekisho_scheduler::{Plan, plan_from};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::limit::{CLOCK_BEHIND_MAX, PROPOSE_DEADLINE};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The duty.
+#[derive(Debug)]
+pub struct Placement<R> {
+    replica: R,
+    stamp: Stamp,
+    committed: Option<Instant>,
+    /// Where the look behind a head without result goes on.
+    deeper: Option<QueueKey>,
+}
+
+impl<R: Replica> Placement<R> {
+    /// Placements by this member.
+    #[must_use]
+    pub fn new(replica: R, stamp: Stamp) -> Self {
+        Self { replica, stamp, committed: None, deeper: None }
+    }
+
+    /// Apply grants nothing while the state clock catches up; planning would only fill the log with rejections.
+    fn clock_behind(&self, state: &State) -> bool {
+        let behind = self.stamp.clock().wall().since_ms(state.clock());
+        Duration::from_millis(behind) > CLOCK_BEHIND_MAX
+    }
+
+    /// The next plan that has groups; an empty one if neither the head nor the next stretch behind it has any.
+    async fn next_plan(&mut self, view: &Arc<View>) -> Result<Plan, DutyError> {
+        let head = self.plan(view, None).await?;
+        observe(&head, &view.state);
+        if !head.groups.is_empty() {
+            return Ok(head);
+        }
+        let Some(behind) = head.resume else {
+            self.deeper = None;
+            return Ok(head);
+        };
+        let from = self.deeper.filter(|deeper| *deeper > behind).unwrap_or(behind);
+        let plan = self.plan(view, Some(from)).await?;
+        self.deeper = plan.resume;
+        Ok(plan)
+    }
+
+    async fn plan(&self, view: &Arc<View>, from: Option<QueueKey>) -> Result<Plan, DutyError> {
+        let size =
+            view.state.queue_len().saturating_add(view.state.nodes().take(PLAN_INLINE_MAX).count());
+        if size <= PLAN_INLINE_MAX {
+            return Ok(plan_from(&view.state, from));
+        }
+        let view = Arc::clone(view);
+        tokio::task::spawn_blocking(move || plan_from(&view.state, from))
+            .await
+            .map_err(DutyError::Planner)
+    }
+
+    async fn commit(&mut self, state: &State, plan: Plan) -> Result<Proposed, DutyError> {
+        if let Some(committed) = self.committed {
+            tokio::time::sleep_until(committed + PLACEMENT_EVERY).await;
+        }
+        let command = Command::CommitPlacement { basis: plan.basis, groups: plan.groups };
+        let entry = self.stamp.entry(state, command)?;
+        self.committed = Some(Instant::now());
+        let proposed = self.replica.propose(entry, PROPOSE_DEADLINE).await?;
+        self.replica.wait_applied(proposed.revision).await;
+        Ok(proposed)
+    }
+}
+
+fn observe(head: &Plan, state: &State) {
+    let gauge = |reason: &'static str, jobs: u32| {
+        metrics::gauge!("sekisho_placement_waiting", "for" => reason).set(f64::from(jobs));
+    };
+    gauge("rules", head.waiting.rules);
+    gauge("quota", head.waiting.quota);
+    gauge("room", head.waiting.room);
+    let queued = u32::try_from(state.queue_len()).unwrap_or(u32::MAX);
+    metrics::gauge!("sekisho_placement_queued").set(f64::from(queued));
+}
+
+/// Takes note of what became of a plan.
+///
+/// A group may be rejected because the state moved on; a plan of which nothing was granted is treated as a failure,
+/// or a disagreement between planner and apply would fill the audit log as fast as the disk allows.
+fn settle(proposed: &Proposed) -> Result<bool, DutyError> {
+    let Reply::Placed { granted, rejected } = proposed.outcome.clone()? else {
+        let why = "a plan was answered as another command";
+        return Err(Rejection::new(ErrorCode::Internal, why).into());
+    };
+    let count = |groups: usize| u64::try_from(groups).unwrap_or(u64::MAX);
+    metrics::counter!("sekisho_placement_granted_total").increment(count(granted.len()));
+    metrics::counter!("sekisho_placement_rejected_total").increment(count(rejected.len()));
+    for job in &granted {
+        tracing::debug!(%job, revision = %proposed.revision, "placed");
+    }
+    for (job, code) in &rejected {
+        tracing::warn!(%job, %code, revision = %proposed.revision, "planned group rejected");
+    }
+    match rejected.first() {
+        Some((job, code)) if granted.is_empty() => {
+            Err(Rejection::new(*code, format!("nothing of the plan was granted; first {job}"))
+                .into())
+        }
+        Some(_) => Ok(true),
+        None => Ok(false),
+    }
+}
+
+impl<R: Replica> Duty for Placement<R> {
+    const NAME: &'static str = "placement";
+    const WAKE: Option<Wake> = Some(Wake::Plannable);
+
+    fn begin(&mut self, _term: u64) {
+        (self.committed, self.deeper) = (None, None);
+    }
+
+    async fn run(&mut self) -> Result<Duration, DutyError> {
+        let view = self.replica.view();
+        if view.state.queue_len() == 0 || self.clock_behind(&view.state) {
+            return Ok(PLACEMENT_PERIOD);
+        }
+        let began = Instant::now();
+        let plan = self.next_plan(&view).await?;
+        metrics::histogram!("sekisho_placement_plan_seconds").record(began.elapsed().as_secs_f64());
+        let more_behind = plan.resume.is_some();
+        if plan.groups.is_empty() {
+            return Ok(if more_behind { Duration::ZERO } else { PLACEMENT_PERIOD });
+        }
+        let proposed = self.commit(&view.state, plan).await?;
+        let again = settle(&proposed)?;
+        Ok(if again || more_behind { Duration::ZERO } else { PLACEMENT_PERIOD })
+    }
+
+    fn end(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{Fake, FakeClock};
+    use crate::stamp::Identity;
+    use sekisho_fsm::testing::{Federation, job};
+    use sekisho_raft::error::ProposeError;
+    use sekisho_types::id::MemberId;
+    use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
+    use sekisho_types::quota::Limit;
+
+    fn identity() -> Identity {
+        Identity {
+            operator: "kanto".parse().unwrap(),
+            site: "tokyo-1".parse().unwrap(),
+            member: MemberId(2),
+        }
+    }
+
+    fn duty(fake: &Fake, clock: &Arc<FakeClock>) -> Placement<Fake> {
+        Placement::new(fake.clone(), Stamp::new(&identity(), Arc::clone(clock) as _))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn queued_jobs_are_placed_at_the_stated_pace() {
+        let mut federation = Federation::new();
+        federation.tenant("sapporo", Limit::Unlimited);
+        for node in 0..5 {
+            federation.ready_node(&format!("tokyo-1/n-{node}"), 64);
+        }
+        for n in 0..GROUPS_PER_PLAN_MAX + 10 {
+            federation.submit(job(&format!("j-{n}"), 1, 1, &[]));
+        }
+        let (fake, clock) = (Fake::of(federation), Arc::new(FakeClock::default()));
+        let mut placement = duty(&fake, &clock);
+        placement.begin(1);
+        let began = Instant::now();
+        assert_eq!(placement.run().await.unwrap(), Duration::ZERO);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert_eq!(placement.run().await.unwrap(), PLACEMENT_PERIOD);
+        assert!(began.elapsed() >= PLACEMENT_EVERY);
+        assert_eq!(fake.proposed().len(), 2);
+        assert_eq!(fake.view().state.queue_len(), 0);
+        // Nothing left: nothing proposed.
+        assert_eq!(placement.run().await.unwrap(), PLACEMENT_PERIOD);
+        assert_eq!(fake.proposed().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unknown_outcome_is_planned_again_on_the_state_that_stands() {
+        let (fake, clock) = (Fake::new(), Arc::new(FakeClock::default()));
+        fake.change(|federation| federation.submit(job("a", 1, 1, &[])));
+        let mut placement = duty(&fake, &clock);
+        placement.begin(1);
+        fake.fail_proposals(Some(ProposeError::OutcomeUnknown));
+        assert!(matches!(placement.run().await, Err(DutyError::Propose(_))));
+        fake.fail_proposals(None);
+        placement.run().await.unwrap();
+        assert_eq!(fake.view().state.queue_len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_planned_while_the_state_clock_catches_up() {
+        let (fake, clock) = (Fake::new(), Arc::new(FakeClock::default()));
+        fake.change(|federation| federation.submit(job("a", 1, 1, &[])));
+        clock.forward(CLOCK_BEHIND_MAX + Duration::from_millis(1));
+        let mut placement = duty(&fake, &clock);
+        placement.begin(1);
+        placement.run().await.unwrap();
+        assert_eq!(fake.proposed().len(), 0);
+    }
+
+    #[test]
+    fn a_plan_of_which_nothing_was_granted_is_a_failure() {
+        let proposed = |granted: &[&str], rejected: &[&str]| Proposed {
+            revision: sekisho_types::revision::Revision(9),
+            outcome: Ok(Reply::Placed {
+                granted: granted.iter().map(|id| id.parse().unwrap()).collect(),
+                rejected: rejected
+                    .iter()
+                    .map(|id| (id.parse().unwrap(), ErrorCode::CapacityFull))
+                    .collect(),
+            }),
+        };
+        assert!(matches!(settle(&proposed(&["t/a"], &[])), Ok(false)));
+        assert!(matches!(settle(&proposed(&["t/a"], &["t/b"])), Ok(true)));
+        assert!(matches!(settle(&proposed(&[], &["t/b"])), Err(DutyError::Rejected(_))));
+    }
+}

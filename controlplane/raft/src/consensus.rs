@@ -1,0 +1,377 @@
+//! The handle that everyone uses: propose, read, watch.
+//!
+//! Must hold: every wait has a deadline (L3); what is in flight is bounded, internal proposals apart from users' (L4);
+//! a write whose fate is not known is called unknown (R3); reads are linearizable unless the caller takes
+//! [`Consensus::view`] as it is (R2); once the member has failed nothing is accepted any more (R7).
+
+mod leadership;
+mod propose;
+mod read;
+mod start;
+
+pub use crate::network::message::Priority;
+pub use leadership::{LeaderInfo, Leadership};
+pub use propose::Committed;
+pub use start::MemberOptions;
+
+use crate::audit::{AuditLog, Payloads};
+use crate::checkpoint::Checkpoints;
+use crate::error::{InitializeError, MemberFailure, ProposeError, ReadError, StartError};
+use crate::limit::{IN_FLIGHT, IN_FLIGHT_PRIORITY};
+use crate::member::{MemberStatus, statuses};
+use crate::network::client::Outbound;
+use crate::network::frame::MemberDirectory;
+use crate::network::inbound::Inbound;
+use crate::network::service::RaftRpc;
+use crate::snapshot::Origin;
+use crate::type_config::{PeerNode, Raft, TypeConfig};
+use crate::view::{Publisher, View, Wake};
+use openraft::RaftMetrics;
+use openraft::async_runtime::WatchReceiver as _;
+use openraft::errors::{Fatal, InitializeError as EngineInitializeError, RaftError};
+use sekisho_fsm::entry::Entry;
+use sekisho_proto::internal::v1::raft_service_server::RaftServiceServer;
+use sekisho_store::{Identity, Store};
+use sekisho_transport::deadline::{Deadline, within};
+use sekisho_transport::task::TaskGroup;
+use sekisho_types::id::MemberId;
+use sekisho_types::revision::Revision;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{Semaphore, watch};
+
+/// What a running member consists of.
+pub(crate) struct Core {
+    raft: Raft,
+    out: Outbound,
+    publisher: Arc<Publisher>,
+    store: Arc<Store>,
+    ordinary: Arc<Semaphore>,
+    internal: Arc<Semaphore>,
+    leadership: watch::Sender<Option<Leadership>>,
+    closing: AtomicBool,
+    tasks: TaskGroup,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("member", &self.out.me).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    fn new(
+        raft: Raft,
+        out: Outbound,
+        publisher: Arc<Publisher>,
+        store: Arc<Store>,
+        tasks: TaskGroup,
+    ) -> Self {
+        let lane =
+            |units: u32| Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(usize::MAX)));
+        Self {
+            raft,
+            out,
+            publisher,
+            store,
+            ordinary: lane(IN_FLIGHT),
+            internal: lane(IN_FLIGHT_PRIORITY),
+            leadership: watch::Sender::default(),
+            closing: AtomicBool::new(false),
+            tasks,
+        }
+    }
+
+    pub(crate) fn me(&self) -> MemberId {
+        self.out.me
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.out.origin
+    }
+
+    pub(crate) fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
+    pub(crate) fn directory(&self) -> &dyn MemberDirectory {
+        self.out.directory.as_ref()
+    }
+
+    fn metrics(&self) -> RaftMetrics<TypeConfig> {
+        self.raft.metrics().borrow_watched().clone()
+    }
+
+    fn closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// The leader that this member knows of, with where it is.
+    fn leader(&self) -> Option<(MemberId, PeerNode)> {
+        let metrics = self.metrics();
+        let leader = metrics.current_leader?;
+        let node = metrics.membership_config.membership().get_node(&leader)?;
+        Some((MemberId(leader), node.clone()))
+    }
+
+    /// Waits until this member hears of a change in who leads, or of its own end; bounded by the caller.
+    async fn leader_changed(&self, known: Option<MemberId>) {
+        let mut metrics = self.raft.server_metrics();
+        loop {
+            let leader = metrics.borrow_watched().current_leader.map(MemberId);
+            if leader != known || metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What made the engine stop.
+fn failure_of(fatal: &Fatal<TypeConfig>) -> MemberFailure {
+    let why = fatal.to_string().into();
+    match fatal {
+        Fatal::StorageError(_) => MemberFailure::Storage(why),
+        Fatal::Panicked | Fatal::Stopped => MemberFailure::Engine(why),
+    }
+}
+
+/// A running member. Clones are handles of the same one.
+#[derive(Debug, Clone)]
+pub struct Consensus(Arc<Core>);
+
+impl Consensus {
+    /// Opens the log and state of a member and takes part from now on. Replays the log; seconds after a crash.
+    ///
+    /// # Errors
+    /// [`StartError`]; the member has not voted then.
+    pub async fn start(options: MemberOptions) -> Result<Self, StartError> {
+        start::start(options).await.map(Self)
+    }
+
+    /// This member.
+    #[must_use]
+    pub fn member(&self) -> MemberId {
+        self.0.me()
+    }
+
+    /// Whose life of which federation it lives in.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.0.origin()
+    }
+
+    /// Numbers of its data directory that peers keep for it (R6).
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.0.store.identity()
+    }
+
+    /// The service that other members call; to be served on authenticated connections only.
+    #[must_use]
+    pub fn service(&self) -> RaftServiceServer<RaftRpc> {
+        RaftRpc::server(self.inbound())
+    }
+
+    /// Where a network of another kind delivers.
+    #[must_use]
+    pub fn inbound(&self) -> Inbound {
+        Inbound::new(Arc::clone(&self.0))
+    }
+
+    /// Commits an entry, wherever the leader is, and returns what apply answered.
+    ///
+    /// Transient refusals are retried until the deadline; a try that may be in the log only where the request id
+    /// makes the second time answer as the first (R3).
+    ///
+    /// # Errors
+    /// [`ProposeError`].
+    pub async fn propose(
+        &self,
+        entry: Entry,
+        deadline: Deadline,
+    ) -> Result<Committed, ProposeError> {
+        self.0.propose(Priority::Ordinary, entry, deadline).await
+    }
+
+    /// Commits an entry as the leader of `term`, or not at all: it is neither forwarded nor tried again. For what
+    /// only that leader may conclude from its own memory, as the end of a lease.
+    ///
+    /// # Errors
+    /// [`ProposeError::NoLeader`] if this member does not lead that term; else as [`Self::propose`].
+    pub async fn propose_led(
+        &self,
+        term: u64,
+        entry: Entry,
+        deadline: Deadline,
+    ) -> Result<Committed, ProposeError> {
+        self.0.propose_led(term, entry, deadline).await
+    }
+
+    /// As [`Self::propose`], with a choice of the in-flight bound.
+    ///
+    /// # Errors
+    /// [`ProposeError`].
+    pub async fn propose_as(
+        &self,
+        priority: Priority,
+        entry: Entry,
+        deadline: Deadline,
+    ) -> Result<Committed, ProposeError> {
+        self.0.propose(priority, entry, deadline).await
+    }
+
+    /// The newest state of this member, which may be behind the leader's: a local read.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        self.0.publisher.view()
+    }
+
+    /// A state that holds every write acknowledged before this call, anywhere in the cluster (R2).
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn read_index(&self, deadline: Deadline) -> Result<Arc<View>, ReadError> {
+        self.0.read_index(deadline).await
+    }
+
+    /// The state once it holds `revision`.
+    ///
+    /// # Errors
+    /// [`ReadError::Behind`] at the deadline; [`ReadError::Failed`].
+    pub async fn wait_for(
+        &self,
+        revision: Revision,
+        deadline: Deadline,
+    ) -> Result<Arc<View>, ReadError> {
+        self.0.wait_for(revision, deadline).await
+    }
+
+    /// The last applied log entry as it moves.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Revision> {
+        self.0.publisher.revisions()
+    }
+
+    /// A counter that moves when something of the kind may have changed.
+    #[must_use]
+    pub fn wakes(&self, wake: Wake) -> watch::Receiver<u64> {
+        self.0.publisher.wakes(wake)
+    }
+
+    /// Points at which this voter signs a checkpoint.
+    #[must_use]
+    pub fn checkpoints(&self) -> &Checkpoints {
+        &self.0.publisher.checkpoints
+    }
+
+    /// Who leads, as far as this member knows.
+    #[must_use]
+    pub fn leader(&self) -> Option<LeaderInfo> {
+        let metrics = self.0.metrics();
+        let member = MemberId(metrics.current_leader?);
+        Some(LeaderInfo { member, term: metrics.current_term })
+    }
+
+    /// Whether this member leads and since which entry. A hint to begin and end duties, no proof: what has to be
+    /// true at an instant needs [`Self::read_index`] or [`Self::propose`].
+    #[must_use]
+    pub fn leadership(&self) -> watch::Receiver<Option<Leadership>> {
+        self.0.leadership.subscribe()
+    }
+
+    /// The members, by id.
+    #[must_use]
+    pub fn members(&self) -> Vec<MemberStatus> {
+        statuses(&self.0.metrics())
+    }
+
+    /// The audit log of this member.
+    #[must_use]
+    pub fn audit(&self) -> AuditLog {
+        AuditLog::new(Arc::clone(&self.0.store))
+    }
+
+    /// Payloads of open jobs.
+    #[must_use]
+    pub fn payloads(&self) -> Payloads {
+        Payloads::new(Arc::clone(&self.0.store))
+    }
+
+    /// Makes `members` the first membership and waits until that is committed. May be repeated, on any of them; once
+    /// there is a membership it changes nothing.
+    ///
+    /// # Errors
+    /// [`InitializeError`].
+    pub async fn initialize(
+        &self,
+        members: &BTreeMap<MemberId, PeerNode>,
+        deadline: Deadline,
+    ) -> Result<(), InitializeError> {
+        let core = &self.0;
+        if !members.contains_key(&core.me()) {
+            return Err(InitializeError::NotInMembers(core.me()));
+        }
+        let nodes: BTreeMap<u64, PeerNode> =
+            members.iter().map(|(id, node)| (id.0, node.clone())).collect();
+        let done = within(deadline, core.raft.initialize(nodes)).await;
+        match done.map_err(|_passed| InitializeError::NotCommitted)? {
+            Ok(()) | Err(RaftError::APIError(EngineInitializeError::NotAllowed(_))) => {}
+            Err(RaftError::APIError(EngineInitializeError::NotInMembers(_))) => {
+                return Err(InitializeError::NotInMembers(core.me()));
+            }
+            Err(RaftError::Fatal(_)) if core.closing() => {
+                return Err(InitializeError::ShuttingDown);
+            }
+            Err(RaftError::Fatal(fatal)) => {
+                let failure = core.publisher.failure();
+                return Err(InitializeError::Failed(failure.unwrap_or_else(|| failure_of(&fatal))));
+            }
+        }
+        // openraft answers before the entry is durable anywhere: a crash now would undo it silently.
+        match core.wait_for(Revision(0), deadline).await {
+            Ok(_view) => Ok(()),
+            Err(ReadError::NoLeader | ReadError::Behind { .. }) => {
+                Err(InitializeError::NotCommitted)
+            }
+            Err(ReadError::ShuttingDown) => Err(InitializeError::ShuttingDown),
+            Err(ReadError::Failed(failure)) => Err(InitializeError::Failed(failure)),
+        }
+    }
+
+    /// Asks the leader, if this member is it, to hand over to `to`. Whether it did shows in [`Self::leader`].
+    pub async fn transfer_leader(&self, to: MemberId) {
+        if let Err(error) = self.0.raft.trigger().transfer_leader(to.0).await {
+            tracing::warn!(%to, %error, "leadership is not handed over");
+        }
+    }
+
+    /// Asks for a snapshot now; it is built in the background.
+    pub async fn trigger_snapshot(&self) {
+        if let Err(error) = self.0.raft.trigger().snapshot().await {
+            tracing::warn!(%error, "no snapshot is built");
+        }
+    }
+
+    /// Resolves when this member has failed (R7); never on a shutdown that was asked for.
+    pub async fn failed(&self) -> MemberFailure {
+        let mut failures = self.0.publisher.failures();
+        let failed = failures.wait_for(Option::is_some).await.map(|failure| failure.clone());
+        match failed {
+            Ok(Some(failure)) => failure,
+            // The publisher lives as long as this handle.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Stops taking part. The data directory stays locked until every handle is dropped.
+    pub async fn shutdown(&self) {
+        self.0.closing.store(true, Ordering::Release);
+        self.0.leadership.send_replace(None);
+        if let Err(error) = self.0.raft.shutdown().await {
+            tracing::warn!(%error, "raft did not stop in order");
+        }
+        self.0.tasks.cancel();
+    }
+}

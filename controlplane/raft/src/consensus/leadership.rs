@@ -1,0 +1,83 @@
+//! Whether this member leads.
+//!
+//! Must hold: leadership is told only once an entry of this leadership is applied here, so that whoever begins a duty
+//! reads everything that leaders before it did; it is taken back once a quorum was silent for a lease, even while
+//! openraft still calls this member leader. Still a hint: an old leader may learn late that it is one.
+
+use super::Core;
+use crate::type_config::{TypeConfig, index};
+use openraft::async_runtime::{Instant as _, WatchReceiver as _};
+use openraft::{RaftMetrics, ServerState};
+use sekisho_types::id::MemberId;
+use sekisho_types::revision::Revision;
+use std::sync::Weak;
+use std::time::Duration;
+
+/// Who leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaderInfo {
+    /// The leader.
+    pub member: MemberId,
+    /// Its term. Two leaders may share a term; (term, member) is unique.
+    pub term: u64,
+}
+
+/// That this member leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leadership {
+    /// Term of the leadership.
+    pub term: u64,
+    /// An entry of this leadership that is committed and applied here: the first one that was seen. Lease waits
+    /// begin here.
+    pub since: Revision,
+}
+
+/// Follows the engine until it or the member is gone.
+pub(super) async fn watch(core: Weak<Core>, lease: Duration) {
+    let Some(mut metrics) = core.upgrade().map(|core| core.raft.metrics()) else { return };
+    // Silence is no event: look twice a lease.
+    let mut tick = tokio::time::interval(lease / 2);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let now = leading(&metrics.borrow_watched(), lease);
+        let Some(core) = core.upgrade() else { return };
+        if core.closing() || core.publisher.failure().is_some() {
+            core.leadership.send_replace(None);
+            return;
+        }
+        let changed = core.leadership.send_if_modified(|current| merge(current, now));
+        if changed {
+            let leadership = *core.leadership.borrow();
+            tracing::info!(?leadership, "leadership of this member changed");
+        }
+        drop(core);
+        tokio::select! {
+            biased;
+            changed = metrics.changed() => if changed.is_err() { return },
+            _ = tick.tick() => {}
+        }
+    }
+}
+
+/// Keeps the first `since` of one leadership.
+fn merge(current: &mut Option<Leadership>, now: Option<Leadership>) -> bool {
+    let same = current.map(|leadership| leadership.term) == now.map(|leadership| leadership.term);
+    if !same {
+        *current = now;
+    }
+    !same
+}
+
+fn leading(metrics: &RaftMetrics<TypeConfig>, lease: Duration) -> Option<Leadership> {
+    let leader = metrics.vote.leader_id();
+    if metrics.state != ServerState::Leader || leader.node_id != metrics.id {
+        return None;
+    }
+    let voters = metrics.membership_config.membership().voter_ids().count();
+    let fresh = metrics.last_quorum_acked.is_some_and(|at| at.elapsed() < lease);
+    if voters > 1 && !fresh {
+        return None;
+    }
+    let applied = metrics.last_applied.filter(|id| id.committed_leader_id() == leader)?;
+    Some(Leadership { term: leader.term, since: Revision(index(&applied)) })
+}

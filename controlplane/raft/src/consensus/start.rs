@@ -1,0 +1,131 @@
+//! Starting a member: what is checked before it may vote, and in which order.
+
+use super::Core;
+use super::{failure_of, leadership};
+use crate::config::RaftConfig;
+use crate::disk::{DataDisk, LogDisk};
+use crate::error::StartError;
+use crate::log_store::{Covered, LogAdapter};
+use crate::member::AppliedMembers;
+use crate::metrics::Recorder;
+use crate::network::client::Outbound;
+use crate::network::link::Links;
+use crate::snapshot::{Origin, Shelf, SnapshotError};
+use crate::state_machine::StateMachine;
+use crate::type_config::{PeerNode, Raft, index};
+use crate::view::Publisher;
+use openraft::async_runtime::WatchReceiver as _;
+use sekisho_store::Store;
+use sekisho_transport::task::{TaskGroup, TaskKind};
+use sekisho_types::id::MemberId;
+use sekisho_types::time::Clock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+/// What a member is started with.
+#[derive(Debug)]
+pub struct MemberOptions {
+    /// Its federation and incarnation.
+    pub origin: Origin,
+    /// Its id; never reused.
+    pub member: MemberId,
+    /// The first members; who may be talked to until state is applied (D3).
+    pub genesis: BTreeMap<MemberId, PeerNode>,
+    /// Its open data directory.
+    pub store: Arc<Store>,
+    /// The way to the others.
+    pub links: Arc<dyn Links>,
+    /// Timing and log keeping.
+    pub config: RaftConfig,
+    /// For the time of views.
+    pub clock: Arc<dyn Clock>,
+    /// Its background tasks live in a child of this group.
+    pub tasks: TaskGroup,
+}
+
+pub(super) async fn start(options: MemberOptions) -> Result<Arc<Core>, StartError> {
+    let engine = options.config.engine(options.origin.cluster)?;
+    let owner = options.store.marker().member;
+    let expected = (options.origin.cluster.0, options.origin.incarnation.0, options.member.0);
+    if (owner.cluster_id, owner.incarnation, owner.member_id) != expected {
+        return Err(StartError::OtherMember);
+    }
+    let publisher = Arc::new(Publisher::new(Arc::clone(&options.clock)));
+    let (store, origin) = (Arc::clone(&options.store), options.origin);
+    let shared = Arc::clone(&publisher);
+    let opening = tokio::task::spawn_blocking(move || open(&store, origin, shared)).await;
+    let (machine, log) = opening.map_err(|e| StartError::Raft(e.to_string()))??;
+
+    let directory = Arc::new(AppliedMembers::new(options.genesis, publisher.views()));
+    let (me, links) = (options.member, options.links);
+    let out = Outbound { origin, me, links, directory };
+    let raft = Raft::build(me.0, Arc::new(engine), out.clone(), log, machine).await;
+    let raft = raft.map_err(|e| StartError::Raft(e.to_string()))?;
+    raft.run();
+    raft.set_metrics_recorder(Some(Arc::new(Recorder)))
+        .await
+        .map_err(|e| StartError::Raft(e.to_string()))?;
+
+    let tasks = options.tasks.child();
+    let core = Arc::new(Core::new(raft, out, publisher, options.store, tasks));
+    let lease = options.config.timing.election_max;
+    core.tasks.spawn(
+        TaskKind::Ordinary,
+        "raft-leadership",
+        leadership::watch(Arc::downgrade(&core), lease),
+    );
+    core.tasks.spawn(TaskKind::Ordinary, "raft-health", watch_health(Arc::downgrade(&core)));
+    tracing::info!(member = %me, revision = %core.publisher.view().revision(), "member started");
+    Ok(core)
+}
+
+/// Blocks: reads the snapshot, verifies it, and decodes the state.
+fn open(
+    store: &Arc<Store>,
+    origin: Origin,
+    publisher: Arc<Publisher>,
+) -> Result<(StateMachine, LogAdapter), StartError> {
+    store.check()?;
+    let covered = Covered::default();
+    let data: Arc<dyn DataDisk> = Arc::<Store>::clone(store);
+    let log: Arc<dyn LogDisk> = Arc::new(store.log().clone());
+    let (shelf, loaded) = Shelf::open(Arc::clone(&data), origin, covered.clone())?;
+    // openraft would find this out by a panic.
+    if let Some((purged, _)) = log.purged() {
+        let snapshot = loaded.as_ref().and_then(|(meta, _)| meta.last_log_id).map(|id| index(&id));
+        if snapshot < Some(purged) {
+            return Err(StartError::SnapshotBehindLog { snapshot, purged });
+        }
+    }
+    let machine = StateMachine::open(data, Arc::new(shelf), publisher, loaded).map_err(
+        |error| match error {
+            SnapshotError::Store(error) => StartError::Store(error),
+            other @ (SnapshotError::Malformed(_)
+            | SnapshotError::OtherCluster
+            | SnapshotError::State(_)
+            | SnapshotError::Payload(_)
+            | SnapshotError::Superseded) => StartError::Snapshot(other),
+        },
+    )?;
+    Ok((machine, LogAdapter::new(log, covered)))
+}
+
+/// Notes when the engine stops by itself.
+async fn watch_health(core: Weak<Core>) {
+    let Some(mut metrics) = core.upgrade().map(|core| core.raft.metrics()) else { return };
+    loop {
+        let running = metrics.borrow_watched().running_state.clone();
+        let Some(core) = core.upgrade() else { return };
+        if let Err(fatal) = running {
+            if !core.closing() {
+                core.publisher.fail(failure_of(&fatal));
+            }
+            core.leadership.send_replace(None);
+            return;
+        }
+        drop(core);
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}

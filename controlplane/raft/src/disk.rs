@@ -1,0 +1,228 @@
+//! What consensus needs of a disk, as traits: production gives them the store, a simulator gives them a disk that
+//! loses what was not synced.
+//!
+//! Must hold: what [`sekisho_store`] promises for its log and tables, and nothing else is used of it here.
+
+use sekisho_evidence::merkle::Appended;
+use sekisho_store::{Done, Hash, LogStore, SavedSnapshot, Store, StoreResult};
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The raft log: bytes by index, see [`LogStore`] for the contract of each method.
+pub trait LogDisk: Send + Sync + fmt::Debug + 'static {
+    /// Adds entries at the end; readable on return, `done` when durable.
+    ///
+    /// # Errors
+    /// As [`LogStore::append`].
+    fn append(&self, entries: Vec<(u64, Vec<u8>)>, done: Done) -> StoreResult<()>;
+    /// Replaces the vote; `done` when durable.
+    ///
+    /// # Errors
+    /// As [`LogStore::save_vote`].
+    fn save_vote(&self, vote: Vec<u8>, done: Done) -> StoreResult<()>;
+    /// Replaces the committed mark; need not be durable.
+    ///
+    /// # Errors
+    /// As [`LogStore::save_committed`].
+    fn save_committed(&self, committed: Vec<u8>, done: Done) -> StoreResult<()>;
+    /// Drops the entries after `last`.
+    ///
+    /// # Errors
+    /// As [`LogStore::truncate_after`].
+    fn truncate_after(&self, last: Option<u64>, done: Done) -> StoreResult<()>;
+    /// Drops the entries up to `upto` and remembers `id` for it.
+    ///
+    /// # Errors
+    /// As [`LogStore::purge`].
+    fn purge(&self, upto: u64, id: Vec<u8>, done: Done) -> StoreResult<()>;
+    /// Entries of `range` that the log has, bounded in bytes but at least one.
+    ///
+    /// # Errors
+    /// As [`LogStore::read`].
+    fn read(&self, range: Range<u64>, max_bytes: usize) -> StoreResult<Vec<(u64, Arc<[u8]>)>>;
+    /// First entry kept.
+    fn first_index(&self) -> Option<u64>;
+    /// Last entry.
+    fn last_index(&self) -> Option<u64>;
+    /// Last purged index with its id.
+    fn purged(&self) -> Option<(u64, Arc<[u8]>)>;
+    /// Vote saved last.
+    fn vote(&self) -> Option<Arc<[u8]>>;
+    /// Committed mark saved last.
+    fn committed(&self) -> Option<Arc<[u8]>>;
+}
+
+impl LogDisk for LogStore {
+    fn append(&self, entries: Vec<(u64, Vec<u8>)>, done: Done) -> StoreResult<()> {
+        Self::append(self, entries, done)
+    }
+    fn save_vote(&self, vote: Vec<u8>, done: Done) -> StoreResult<()> {
+        Self::save_vote(self, vote, done)
+    }
+    fn save_committed(&self, committed: Vec<u8>, done: Done) -> StoreResult<()> {
+        Self::save_committed(self, committed, done)
+    }
+    fn truncate_after(&self, last: Option<u64>, done: Done) -> StoreResult<()> {
+        Self::truncate_after(self, last, done)
+    }
+    fn purge(&self, upto: u64, id: Vec<u8>, done: Done) -> StoreResult<()> {
+        Self::purge(self, upto, id, done)
+    }
+    fn read(&self, range: Range<u64>, max_bytes: usize) -> StoreResult<Vec<(u64, Arc<[u8]>)>> {
+        Self::read(self, range, max_bytes)
+    }
+    fn first_index(&self) -> Option<u64> {
+        Self::first_index(self)
+    }
+    fn last_index(&self) -> Option<u64> {
+        Self::last_index(self)
+    }
+    fn purged(&self) -> Option<(u64, Arc<[u8]>)> {
+        Self::purged(self)
+    }
+    fn vote(&self) -> Option<Arc<[u8]>> {
+        Self::vote(self)
+    }
+    fn committed(&self) -> Option<Arc<[u8]>> {
+        Self::committed(self)
+    }
+}
+
+/// Consecutive audit rows.
+#[derive(Debug, Default)]
+pub struct AuditRows {
+    /// Index of the first record.
+    pub first_record: u64,
+    /// Records from there.
+    pub records: Vec<Vec<u8>>,
+    /// Dense index of the first hash.
+    pub first_hash: u64,
+    /// Hashes from there.
+    pub hashes: Vec<Hash>,
+}
+
+/// What apply and snapshots write. All calls may block.
+pub trait DataDisk: Send + Sync + fmt::Debug + 'static {
+    /// `(first, size)` of the audit log here.
+    fn audit_extent(&self) -> (u64, u64);
+    /// Adds audit rows; not synced; rows that are there must be the same.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::AuditTable::append`].
+    fn audit_append(&self, rows: &AuditRows) -> StoreResult<()>;
+    /// Makes everything written so far durable, payloads included.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::AuditTable::sync`].
+    fn audit_sync(&self) -> StoreResult<()>;
+    /// Empties the audit tables and goes on at a record and hash.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::AuditTable::restart_at`].
+    fn audit_restart(&self, record: u64, hash: u64, frontier: &[(u64, Hash)]) -> StoreResult<()>;
+    /// Keeps a payload.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::PayloadTable::put`].
+    fn payload_put(&self, digest: &Hash, bytes: &[u8]) -> StoreResult<()>;
+    /// A payload.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::PayloadTable::get`].
+    fn payload(&self, digest: &Hash) -> StoreResult<Option<Vec<u8>>>;
+    /// Forgets payloads.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::PayloadTable::delete`].
+    fn payload_delete(&self, digests: &[Hash]) -> StoreResult<()>;
+    /// Digests of all payloads.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::PayloadTable::keys`].
+    fn payload_keys(&self) -> StoreResult<Vec<Hash>>;
+    /// Saves a snapshot; durable on return; its number.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::SnapshotTable::save`].
+    fn snapshot_save(&self, meta: &[u8], data: &[u8]) -> StoreResult<u64>;
+    /// The newest snapshot, verified.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::SnapshotTable::latest`].
+    fn snapshot_latest(&self) -> StoreResult<Option<SavedSnapshot>>;
+}
+
+impl DataDisk for Store {
+    fn audit_extent(&self) -> (u64, u64) {
+        (self.audit().first(), self.audit().size())
+    }
+    fn audit_append(&self, rows: &AuditRows) -> StoreResult<()> {
+        self.audit().append(rows.first_record, &rows.records, rows.first_hash, &rows.hashes)
+    }
+    fn audit_sync(&self) -> StoreResult<()> {
+        self.audit().sync()
+    }
+    fn audit_restart(&self, record: u64, hash: u64, frontier: &[(u64, Hash)]) -> StoreResult<()> {
+        self.audit().restart_at(record, hash, frontier)
+    }
+    fn payload_put(&self, digest: &Hash, bytes: &[u8]) -> StoreResult<()> {
+        self.payloads().put(digest, bytes)
+    }
+    fn payload(&self, digest: &Hash) -> StoreResult<Option<Vec<u8>>> {
+        self.payloads().get(digest)
+    }
+    fn payload_delete(&self, digests: &[Hash]) -> StoreResult<()> {
+        self.payloads().delete(digests)
+    }
+    fn payload_keys(&self) -> StoreResult<Vec<Hash>> {
+        self.payloads().keys()
+    }
+    fn snapshot_save(&self, meta: &[u8], data: &[u8]) -> StoreResult<u64> {
+        self.snapshots().save(meta, data)
+    }
+    fn snapshot_latest(&self) -> StoreResult<Option<SavedSnapshot>> {
+        self.snapshots().latest()
+    }
+}
+
+/// Dense index at which the hashes of record `size` begin, so the number of hashes of a tree of `size` records.
+pub(crate) fn hashes_of(size: u64) -> u64 {
+    // One leaf per record, one more hash for each complete pair, quadruple and so on.
+    std::iter::successors(Some(size), |n| (*n > 1).then(|| n >> 1)).fold(0, u64::saturating_add)
+}
+
+impl AuditRows {
+    /// Adds the rows of one record; `false` if they do not continue these.
+    pub(crate) fn push(&mut self, row: Appended, record: Vec<u8>) -> bool {
+        if self.records.is_empty() {
+            (self.first_record, self.first_hash) = (row.record, row.first_hash);
+        }
+        let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+        let continues = row.record == self.first_record.saturating_add(count(self.records.len()))
+            && row.first_hash == self.first_hash.saturating_add(count(self.hashes.len()));
+        self.records.push(record);
+        self.hashes.extend(row.hashes.into_iter().map(|hash| hash.0));
+        continues
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_evidence::merkle::Frontier;
+
+    #[test]
+    fn rows_of_a_growing_tree_continue_each_other_at_the_computed_index() {
+        let (mut frontier, mut rows) = (Frontier::default(), AuditRows::default());
+        for size in 0..70_u64 {
+            let record = size.to_be_bytes().to_vec();
+            let row = frontier.append(&record).unwrap();
+            assert_eq!(row.first_hash, hashes_of(size), "{size}");
+            assert!(rows.push(row, record));
+        }
+        assert_eq!(rows.records.len(), 70);
+        let again = Frontier::default().append(b"x").unwrap();
+        assert!(!rows.push(again, b"x".to_vec()));
+    }
+}

@@ -1,0 +1,39 @@
+//! Consensus: the replicated log and the state that it makes. The only crate that knows openraft.
+//!
+//! ```text
+//! propose ─> Consensus ─(leader? else one hop)─> openraft ─> log_store ─> disk (fsync, then IOFlushed)
+//!                                                   │  └──> network/client ─> RaftLink ─> other members
+//!                                                   └─ committed ─> state_machine ─> fsm::State::apply
+//!                                                         ├─ audit rows, payloads ─> disk
+//!                                                         ├─ View, checkpoints, wakes ─> everyone
+//!                                                         └─ answer to the proposer
+//! ```
+//! Must hold: R1 (acknowledged = durable on a majority), R2 (linearizable reads on any member), R3 (unknown is called
+//! unknown), R4 (the same log gives the same state), R6 and R7 at start and at the first storage error, R8.
+//! Network, disk and clock are traits ([`network::link`], [`disk`], `sekisho_types::time::Clock`), so that a simulator
+//! can hold them.
+//!
+//! Not here: what an entry means (`fsm`), how bytes reach the disk (`store`), who may connect (`transport`), when a
+//! leader proposes what (`controllers`).
+
+pub mod audit;
+pub mod checkpoint;
+mod codec;
+pub mod config;
+pub mod consensus;
+pub mod disk;
+pub mod error;
+pub mod limit;
+mod log_store;
+pub mod member;
+mod metrics;
+pub mod network;
+pub mod snapshot;
+mod state_machine;
+mod type_config;
+pub mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use type_config::PeerNode;

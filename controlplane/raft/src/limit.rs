@@ -1,0 +1,86 @@
+//! Bounds of this crate, each with its reason.
+
+use std::time::Duration;
+
+/// Entries between two snapshots. A snapshot of a million jobs takes seconds of one core; replaying this many
+/// entries takes under one.
+pub const SNAPSHOT_AFTER: u64 = 50_000;
+
+/// Entries kept behind a snapshot, so that a member that was away for a moment needs no snapshot.
+pub const ENTRIES_KEPT: u64 = 10_000;
+
+/// Entries in one append request.
+pub const APPEND_ENTRIES: u64 = 1024;
+
+/// Entries in one write of the log store; the store's own bounds are in bytes.
+pub const WRITE_ENTRIES: u64 = 4096;
+
+/// Bytes of entries in one append request, at least one entry: 10 ms at 1 Gbit/s, so that a heartbeat on the same
+/// wire is not delayed.
+pub const APPEND_BYTES: usize = 1 << 20;
+
+/// Entries applied before the state is published and callers are answered.
+pub const APPLY_ENTRIES: usize = 1024;
+
+/// Bytes of entries applied before the state is published.
+pub const APPLY_BYTES: usize = 4 << 20;
+
+/// Recent entries kept decoded, so that replication and apply neither read nor decode again. In encoded bytes; decoded
+/// they are a few times that. What falls out is still in the store's own cache.
+pub const RECENT_BYTES: usize = 4 << 20;
+
+/// Recent entries kept decoded, in number.
+pub const RECENT_ENTRIES: usize = 8192;
+
+/// Piece of a snapshot on the wire.
+pub const SNAPSHOT_CHUNK: usize = 1 << 20;
+
+/// Largest snapshot accepted. It is held in memory once while it is verified.
+pub const SNAPSHOT_BYTES: u64 = 8 << 30;
+
+/// Whole transfer and installation of a snapshot. A dead peer is noticed earlier by the transport.
+pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Silence within a snapshot transfer after which the receiver gives up: its slot is for the next leader.
+pub const SNAPSHOT_STALL: Duration = Duration::from_secs(30);
+
+/// Largest frame on the wire: the largest append request or snapshot chunk with room for its envelope.
+pub const FRAME_BYTES: usize = 4 << 20;
+
+/// Opening an append stream. Longer than a handshake between any two places in Japan, shorter than an operator's
+/// patience.
+pub const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Unanswered append requests older than this end the stream: a follower that syncs its disk slower is no use.
+pub const APPEND_STALL: Duration = Duration::from_secs(5);
+
+/// Points of the checkpoint ring: several minutes of placements at full load, in 1 MiB.
+pub const CHECKPOINTS_KEPT: usize = 4096;
+
+/// What may be in flight in one lane, in units of [`IN_FLIGHT_UNIT`]: 8192 small proposals or 32 MiB. Beyond it a
+/// proposal would only wait; it is refused and comes back.
+pub const IN_FLIGHT: u32 = 8192;
+
+/// The same for internal proposals (leases, ticks): users cannot fill this lane.
+pub const IN_FLIGHT_PRIORITY: u32 = 1024;
+
+/// Bytes of a proposal that cost one unit, besides one unit for itself.
+pub const IN_FLIGHT_UNIT: usize = 4096;
+
+/// When an overloaded member may be asked again: the time to commit what is in flight.
+pub const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// First pause before a transient refusal is tried again.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(5);
+
+/// Longest pause before a transient refusal is tried again: below an election.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_millis(100);
+
+const _: () = assert!(
+    APPEND_BYTES + sekisho_types::limit::ENTRY_MAX < FRAME_BYTES && SNAPSHOT_CHUNK < FRAME_BYTES,
+    "every request must fit its frame"
+);
+const _: () = assert!(
+    sekisho_types::limit::ENTRY_MAX / IN_FLIGHT_UNIT < IN_FLIGHT_PRIORITY as usize,
+    "the largest entry must fit either lane"
+);

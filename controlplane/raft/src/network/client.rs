@@ -1,0 +1,270 @@
+//! openraft's network client over a [`RaftLink`].
+//!
+//! Must hold: the peer is a member in this member's applied state each time something is begun; an append stream
+//! whose requests stay unanswered ends ([`APPEND_STALL`]) instead of keeping replication waiting for ever.
+
+use crate::codec::{CodecError, decode, encode};
+use crate::limit::{APPEND_STALL, OPEN_TIMEOUT, SNAPSHOT_CHUNK};
+use crate::network::frame::{Header, MemberDirectory};
+use crate::network::link::{Lane, LinkError, Links, Method, Packet, RaftLink, Replies};
+use crate::network::message::SnapshotHead;
+use crate::snapshot::{Meta, Origin, SnapshotData};
+use crate::type_config::{PeerNode, Snapshot, TypeConfig, Vote};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, stream};
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{
+    Backoff, NetBackoff, NetSnapshot, NetStreamAppend, NetTransferLeader, NetVote, RPCOption,
+    RaftNetworkFactory,
+};
+use openraft::raft::{
+    AppendEntriesRequest, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use sekisho_types::id::{Digest, MemberId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What every client of this member shares.
+#[derive(Debug, Clone)]
+pub(crate) struct Outbound {
+    pub(crate) origin: Origin,
+    pub(crate) me: MemberId,
+    pub(crate) links: Arc<dyn Links>,
+    pub(crate) directory: Arc<dyn MemberDirectory>,
+}
+
+/// The way to one member, as openraft uses it.
+#[derive(Debug)]
+pub(crate) struct PeerClient {
+    out: Outbound,
+    to: MemberId,
+    node: PeerNode,
+    link: Arc<dyn RaftLink>,
+    lane: Lane,
+}
+
+impl Outbound {
+    /// Whether `to` is a member now, and the one that `node` says (D3).
+    fn is_member(&self, to: MemberId, node: &PeerNode) -> bool {
+        self.directory.principal(to) == Some(node.principal(to))
+    }
+
+    /// A packet with its header.
+    pub(crate) fn packet(
+        &self,
+        to: MemberId,
+        node: &PeerNode,
+        body: Vec<u8>,
+    ) -> Result<Packet, LinkError> {
+        if !self.is_member(to, node) {
+            return Err(LinkError::Refused(format!("{to} is not a member in our applied state")));
+        }
+        let header = Header::new(self.origin, self.me, to).bytes().map_err(own)?;
+        Ok(Packet { header, body: body.into() })
+    }
+
+    fn client(&self, to: u64, node: &PeerNode, lane: Lane) -> PeerClient {
+        let to = MemberId(to);
+        let link = self.links.link(to, node);
+        PeerClient { out: self.clone(), to, node: node.clone(), link, lane }
+    }
+}
+
+/// An error of our own encoding: nothing was sent.
+fn own(error: CodecError) -> LinkError {
+    LinkError::Refused(error.to_string())
+}
+
+fn rpc(error: LinkError) -> RPCError<TypeConfig> {
+    RPCError::Unreachable(Unreachable::from_string(error))
+}
+
+impl RaftNetworkFactory<TypeConfig> for Outbound {
+    type Network = PeerClient;
+
+    async fn new_client(&mut self, to: u64, node: &PeerNode) -> PeerClient {
+        self.client(to, node, Lane::Entries)
+    }
+
+    async fn new_heartbeat_client(&mut self, to: u64, node: &PeerNode) -> PeerClient {
+        self.client(to, node, Lane::Heartbeats)
+    }
+}
+
+impl PeerClient {
+    async fn call<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        method: Method,
+        request: &Q,
+        ttl: Duration,
+    ) -> Result<A, LinkError> {
+        let packet = self.out.packet(self.to, &self.node, encode(request).map_err(own)?)?;
+        let answer = self.link.call(method, packet, ttl).await?;
+        decode(&answer).map_err(own)
+    }
+
+    async fn open_append<S>(&self, input: S, ttl: Duration) -> Result<Answers, LinkError>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
+    {
+        // The first packet goes at once: the peer answers the header before there is anything to replicate.
+        let hello = self.out.packet(self.to, &self.node, Vec::new())?;
+        let sent = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&sent);
+        let (out, to, node) = (self.out.clone(), self.to, self.node.clone());
+        // A request that may not or cannot be sent ends the stream; the answers then end, too.
+        let requests = input.scan((), move |(), request| {
+            counted.fetch_add(1, Ordering::AcqRel);
+            let body = out.is_member(to, &node).then(|| encode(&request).ok()).flatten();
+            let packet = body.map(|body| Packet { header: Bytes::new(), body: body.into() });
+            std::future::ready(packet)
+        });
+        let packets = stream::iter([hello]).chain(requests);
+        let replies = self.link.append(self.lane, packets.boxed(), ttl.max(OPEN_TIMEOUT)).await?;
+        Ok(Answers { replies, sent, answered: 0 })
+    }
+}
+
+/// Answers of one append stream, with the count that tells a stall from having nothing to do.
+struct Answers {
+    replies: Replies,
+    sent: Arc<AtomicU64>,
+    answered: u64,
+}
+
+impl Answers {
+    async fn next(mut self) -> Option<(Result<StreamAppendResult<TypeConfig>, LinkError>, Self)> {
+        loop {
+            let answered = self.answered;
+            match tokio::time::timeout(APPEND_STALL, self.replies.next()).await {
+                Ok(None) => return None,
+                Ok(Some(Ok(bytes))) => {
+                    self.answered = self.answered.saturating_add(1);
+                    return Some((decode(&bytes).map_err(own), self));
+                }
+                Ok(Some(Err(error))) => return Some((Err(error), self)),
+                // Requests are sent late and answered early, so a stall is seen within two of these.
+                Err(_elapsed) if self.sent.load(Ordering::Acquire) > answered => {
+                    return Some((Err(LinkError::Timeout), self));
+                }
+                Err(_elapsed) => {}
+            }
+        }
+    }
+
+    fn into_stream(
+        self,
+    ) -> BoxStream<'static, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>> {
+        let answers = stream::unfold(Some(self), |answers| async move {
+            let (answer, rest) = answers?.next().await?;
+            let rest = answer.is_ok().then_some(rest);
+            Some((answer.map_err(rpc), rest))
+        });
+        Box::pin(answers)
+    }
+}
+
+impl NetStreamAppend<TypeConfig> for PeerClient {
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<
+        's,
+        Result<
+            BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>>,
+            RPCError<TypeConfig>,
+        >,
+    >
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
+    {
+        Box::pin(async move {
+            let answers = self.open_append(input, option.hard_ttl()).await.map_err(rpc)?;
+            let answers: BoxStream<'s, _> = answers.into_stream();
+            Ok(answers)
+        })
+    }
+}
+
+impl NetVote<TypeConfig> for PeerClient {
+    async fn vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.call(Method::Vote, &request, option.hard_ttl()).await.map_err(rpc)
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.call(Method::PreVote, &request, option.hard_ttl()).await.map_err(rpc)
+    }
+}
+
+impl NetTransferLeader<TypeConfig> for PeerClient {
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.call(Method::TransferLeader, &request, option.hard_ttl()).await.map_err(rpc)
+    }
+}
+
+impl NetBackoff<TypeConfig> for PeerClient {
+    fn backoff(&self) -> Option<Backoff> {
+        None
+    }
+}
+
+impl NetSnapshot<TypeConfig> for PeerClient {
+    type SnapshotData = SnapshotData;
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let unreachable = |why: String| StreamingError::Unreachable(Unreachable::from_string(why));
+        let Snapshot { meta, snapshot } = snapshot;
+        let loading = tokio::task::spawn_blocking(move || snapshot.load()).await;
+        let data = loading.map_err(|e| unreachable(e.to_string()))?;
+        let data = data.map_err(|e| unreachable(e.to_string()))?;
+        let meta = encode(&Meta::new(self.out.origin, &meta));
+        let meta = meta.map_err(|e| unreachable(e.to_string()))?;
+        let head = SnapshotHead {
+            vote,
+            meta,
+            length: u64::try_from(data.len()).unwrap_or(u64::MAX),
+            digest: Digest::of(&data),
+        };
+        let head = encode(&head).map_err(|e| unreachable(e.to_string()))?;
+        let first = self.out.packet(self.to, &self.node, head);
+        let first = first.map_err(|e| unreachable(e.to_string()))?;
+        let pieces = (0..data.len()).step_by(SNAPSHOT_CHUNK).map(move |at| {
+            let end = at.saturating_add(SNAPSHOT_CHUNK).min(data.len());
+            Packet { header: Bytes::new(), body: data.slice(at..end) }
+        });
+        let packets = stream::iter([first].into_iter().chain(pieces)).boxed();
+        let sending = self.link.snapshot(packets, option.hard_ttl());
+        tokio::select! {
+            biased;
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            answer = sending => {
+                let answer = answer.map_err(|e| unreachable(e.to_string()))?;
+                decode(&answer).map_err(|e| unreachable(e.to_string()))
+            }
+        }
+    }
+}

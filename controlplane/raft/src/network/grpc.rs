@@ -1,0 +1,211 @@
+//! [`RaftLink`] over gRPC channels of `transport`.
+//!
+//! Four connections to each member, made when first used: heartbeats and votes; entries; snapshots; forwarded
+//! proposals and reads. So a full pipe of one kind never delays another (L4).
+
+use crate::limit::FRAME_BYTES;
+use crate::network::link::{Lane, LinkError, Links, Method, Packet, RaftLink, Replies};
+use crate::type_config::PeerNode;
+use bytes::Bytes;
+use futures::Stream;
+use futures::future::{BoxFuture, FutureExt as _};
+use futures::stream::{BoxStream, StreamExt as _};
+use parking_lot::Mutex;
+use sekisho_proto::internal::v1::Frame;
+use sekisho_proto::internal::v1::raft_service_client::RaftServiceClient;
+use sekisho_transport::address::Address;
+use sekisho_transport::dial::{ChannelOptions, Dialer};
+use sekisho_transport::verify::Expect;
+use sekisho_types::id::MemberId;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::timeout;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+type Client = RaftServiceClient<Channel>;
+
+/// Links over mutual TLS. A link is shared as long as the member's address and principal stay the same.
+#[derive(Debug)]
+pub struct GrpcLinks {
+    dialer: Dialer,
+    made: Mutex<BTreeMap<MemberId, Made>>,
+}
+
+/// A link with what it was made for.
+type Made = (PeerNode, Arc<dyn RaftLink>);
+
+impl GrpcLinks {
+    /// Links dialled by `dialer`.
+    #[must_use]
+    pub fn new(dialer: Dialer) -> Arc<Self> {
+        Arc::new(Self { dialer, made: Mutex::default() })
+    }
+
+    fn make(&self, member: MemberId, node: &PeerNode) -> Arc<dyn RaftLink> {
+        let channels =
+            node.address.parse::<Address>().map_err(|e| e.to_string()).and_then(|address| {
+                let expect = Expect::Principal(node.principal(member));
+                let channel = || {
+                    let route = self.dialer.channel(&address, &expect, ChannelOptions::default());
+                    route.map(|route| client(route.channel())).map_err(|e| e.to_string())
+                };
+                let (control, entries) = (channel()?, channel()?);
+                Ok(Channels { control, entries, snapshots: channel()?, forwards: channel()? })
+            });
+        Arc::new(GrpcLink(channels))
+    }
+}
+
+impl Links for GrpcLinks {
+    fn link(&self, member: MemberId, node: &PeerNode) -> Arc<dyn RaftLink> {
+        let mut made = self.made.lock();
+        if let Some((known, link)) = made.get(&member)
+            && known == node
+        {
+            return Arc::clone(link);
+        }
+        let link = self.make(member, node);
+        made.insert(member, (node.clone(), Arc::clone(&link)));
+        link
+    }
+}
+
+fn client(channel: Channel) -> Client {
+    RaftServiceClient::new(channel)
+        .max_decoding_message_size(FRAME_BYTES)
+        .max_encoding_message_size(FRAME_BYTES)
+}
+
+#[derive(Debug, Clone)]
+struct Channels {
+    control: Client,
+    entries: Client,
+    snapshots: Client,
+    forwards: Client,
+}
+
+/// `Err` for an address that cannot be dialled at all.
+#[derive(Debug)]
+struct GrpcLink(Result<Channels, String>);
+
+fn frame(packet: Packet) -> Frame {
+    Frame { header: packet.header, body: packet.body }
+}
+
+/// Packets as frames. A type of its own, because the compiler cannot see that a call over a mapped `dyn Stream` is
+/// `Send` (rust-lang/rust#102211).
+struct Frames(BoxStream<'static, Packet>);
+
+impl Stream for Frames {
+    type Item = Frame;
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+        self.0.as_mut().poll_next(cx).map(|packet| packet.map(frame))
+    }
+}
+
+/// Codes that the service answers before anything happened; all others leave open what happened.
+fn link_error(status: &Status) -> LinkError {
+    match status.code() {
+        Code::FailedPrecondition
+        | Code::PermissionDenied
+        | Code::InvalidArgument
+        | Code::Unauthenticated
+        | Code::ResourceExhausted => LinkError::Refused(status.message().to_owned()),
+        Code::DeadlineExceeded => LinkError::Timeout,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => LinkError::Unreachable(status.to_string()),
+    }
+}
+
+async fn bounded<T>(
+    ttl: Duration,
+    call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Result<T, LinkError> {
+    match timeout(ttl, call).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(link_error(&status)),
+        Err(_elapsed) => Err(LinkError::Timeout),
+    }
+}
+
+impl GrpcLink {
+    fn channels(&self) -> Result<Channels, LinkError> {
+        self.0.clone().map_err(LinkError::Refused)
+    }
+}
+
+impl RaftLink for GrpcLink {
+    fn call(
+        &self,
+        method: Method,
+        packet: Packet,
+        ttl: Duration,
+    ) -> BoxFuture<'static, Result<Bytes, LinkError>> {
+        let channels = self.channels();
+        async move {
+            let Channels { mut control, mut forwards, .. } = channels?;
+            let frame = frame(packet);
+            let answer = match method {
+                Method::Vote => bounded(ttl, control.vote(frame)).await,
+                Method::PreVote => bounded(ttl, control.pre_vote(frame)).await,
+                Method::TransferLeader => bounded(ttl, control.transfer_leader(frame)).await,
+                Method::Propose => bounded(ttl, forwards.propose(frame)).await,
+                Method::ReadIndex => bounded(ttl, forwards.read_index(frame)).await,
+            };
+            answer.map(|frame| frame.body)
+        }
+        .boxed()
+    }
+
+    fn append(
+        &self,
+        lane: Lane,
+        packets: BoxStream<'static, Packet>,
+        ttl: Duration,
+    ) -> BoxFuture<'static, Result<Replies, LinkError>> {
+        let channels = self.channels();
+        let frames = Frames(packets);
+        async move {
+            let Channels { control, entries, .. } = channels?;
+            let mut client = match lane {
+                Lane::Entries => entries,
+                Lane::Heartbeats => control,
+            };
+            let answers = bounded(ttl, client.append_stream(frames)).await?;
+            let answers = answers.map(|answer| match answer {
+                Ok(frame) => Ok(frame.body),
+                Err(status) => Err(link_error(&status)),
+            });
+            Ok(answers.boxed())
+        }
+        .boxed()
+    }
+
+    fn snapshot(
+        &self,
+        packets: BoxStream<'static, Packet>,
+        ttl: Duration,
+    ) -> BoxFuture<'static, Result<Bytes, LinkError>> {
+        let channels = self.channels();
+        let frames = Frames(packets);
+        async move {
+            let mut client = channels?.snapshots;
+            let answer = bounded(ttl, client.install_snapshot(frames)).await;
+            answer.map(|frame| frame.body)
+        }
+        .boxed()
+    }
+}

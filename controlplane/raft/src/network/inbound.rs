@@ -1,0 +1,221 @@
+//! What arrives from other members, without gRPC: a simulator delivers here.
+//!
+//! Must hold: nothing reaches openraft before its header was opened ([`Header::open`]) and its body was read and
+//! checked for what openraft would panic on; a forwarded proposal is never forwarded again.
+
+use crate::codec::{decode, encode};
+use crate::consensus::Core;
+use crate::limit::{SNAPSHOT_BYTES, SNAPSHOT_STALL};
+use crate::network::frame::Header;
+use crate::network::link::Method;
+use crate::network::message::{
+    ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest, Refusal, SnapshotHead,
+};
+use crate::snapshot::{Meta, SnapshotData};
+use crate::type_config::{Snapshot, TypeConfig, index};
+use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt as _};
+use openraft::async_runtime::WatchReceiver as _;
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
+use sekisho_transport::deadline::Deadline;
+use sekisho_types::id::Digest;
+use sekisho_types::principal::Principal;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+
+/// Delivers to one member.
+#[derive(Debug, Clone)]
+pub struct Inbound {
+    core: Arc<Core>,
+    /// One snapshot at a time: each is held in memory whole.
+    receiving: Arc<Semaphore>,
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    decode(body).map_err(|e| Refusal::Body(e.to_string()))
+}
+
+fn write<T: Serialize>(answer: &T) -> Result<Bytes, Refusal> {
+    encode(answer).map(Bytes::from).map_err(|e| Refusal::Body(e.to_string()))
+}
+
+fn stopping(error: impl Display) -> Refusal {
+    Refusal::Stopping(error.to_string())
+}
+
+/// Entries follow `prev` and each other: a gap would become a hole in the log.
+fn check_append(request: &AppendEntriesRequest<TypeConfig>) -> Result<(), Refusal> {
+    let mut next = request.prev_log_id.map(|id| index(&id).saturating_add(1));
+    for entry in &request.entries {
+        let at = index(&entry.log_id);
+        if next.unwrap_or(0) != at {
+            return Err(Refusal::Body(format!("entry {at} where {next:?} follows")));
+        }
+        next = Some(at.saturating_add(1));
+    }
+    Ok(())
+}
+
+impl Inbound {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core, receiving: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Opens a header that `peer` presented.
+    ///
+    /// # Errors
+    /// [`Refusal::Header`].
+    pub fn open(&self, header: &[u8], peer: &Principal) -> Result<Header, Refusal> {
+        let (origin, me) = (self.core.origin(), self.core.me());
+        let opened = Header::open(header, origin, me, peer, self.core.directory());
+        Ok(opened.inspect_err(|error| {
+            tracing::warn!(%peer, %error, "a member's message is refused");
+            metrics::counter!("sekisho_raft_refused_total").increment(1);
+        })?)
+    }
+
+    /// Answers one call whose header was opened.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing happened then.
+    pub async fn call(&self, method: Method, body: &[u8]) -> Result<Bytes, Refusal> {
+        let raft = self.core.raft();
+        match method {
+            Method::Vote => {
+                let request: VoteRequest<TypeConfig> = read(body)?;
+                write(&raft.vote(request).await.map_err(stopping)?)
+            }
+            Method::PreVote => {
+                let request: VoteRequest<TypeConfig> = read(body)?;
+                write(&raft.pre_vote(request).await.map_err(stopping)?)
+            }
+            Method::TransferLeader => {
+                let request: TransferLeaderRequest<TypeConfig> = read(body)?;
+                write(&raft.handle_transfer_leader(request).await.map_err(stopping)?)
+            }
+            Method::Propose => {
+                let request: ProposeRequest = read(body)?;
+                let deadline = Deadline::after(Duration::from_millis(request.remaining_ms))
+                    .at_most(sekisho_types::limit::PROPOSE_DEADLINE);
+                let outcome =
+                    self.core.propose_here(request.priority, request.proposal, deadline).await;
+                write(&match outcome {
+                    Ok(committed) => ProposeReply::Committed {
+                        revision: committed.revision,
+                        outcome: committed.outcome,
+                    },
+                    Err(error) => ProposeReply::of(error),
+                })
+            }
+            Method::ReadIndex => {
+                let request: ReadIndexRequest = read(body)?;
+                let deadline = Deadline::after(Duration::from_millis(request.remaining_ms))
+                    .at_most(sekisho_types::limit::PROPOSE_DEADLINE);
+                write(&ReadIndexReply { index: self.core.read_position(deadline).await })
+            }
+        }
+    }
+
+    /// Answers a stream of append requests of one member, in order. A refused request ends the stream.
+    #[must_use]
+    pub fn append(
+        &self,
+        header: Header,
+        bodies: BoxStream<'static, Bytes>,
+    ) -> BoxStream<'static, Result<Bytes, Refusal>> {
+        let (core, peer) = (Arc::clone(&self.core), self.core.directory().principal(header.from));
+        let (refuse, refused) = oneshot::channel();
+        let mut refuse = Some(refuse);
+        let requests = bodies.map(move |body| {
+            // Membership may have ended since the stream was opened (P5).
+            if peer.is_none() || core.directory().principal(header.from) != peer {
+                return Err(crate::network::frame::HeaderError::NotMember(header.from).into());
+            }
+            let request: AppendEntriesRequest<TypeConfig> = read(&body)?;
+            check_append(&request).map(|()| request)
+        });
+        let requests = requests.scan((), move |(), request: Result<_, Refusal>| {
+            let request = request.map_err(|refusal| {
+                if let Some(refuse) = refuse.take() {
+                    // The answers end by themselves if nobody listens.
+                    refuse.send(refusal).unwrap_or_default();
+                }
+            });
+            std::future::ready(request.ok())
+        });
+        let answers = self.core.raft().stream_append(requests).map(|answer| match answer {
+            Ok(answer) => write(&answer),
+            Err(fatal) => Err(stopping(fatal)),
+        });
+        // After the last answer, why there are no more.
+        let why = futures::stream::once(refused).filter_map(|why| std::future::ready(why.ok()));
+        answers.chain(why.map(Err)).boxed()
+    }
+
+    /// Receives a snapshot whose header was opened: the head, then its pieces.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the state is as before then.
+    pub async fn snapshot(
+        &self,
+        head: &[u8],
+        mut pieces: BoxStream<'static, Bytes>,
+    ) -> Result<Bytes, Refusal> {
+        let _slot = self.receiving.try_acquire().map_err(|_taken| Refusal::Busy)?;
+        let head: SnapshotHead = read(head)?;
+        let meta = self.check_head(&head)?;
+        let mut data = Vec::new();
+        loop {
+            let piece = timeout(SNAPSHOT_STALL, pieces.next()).await;
+            let Some(piece) = piece.map_err(|_elapsed| Refusal::Stalled(SNAPSHOT_STALL))? else {
+                break;
+            };
+            data.extend_from_slice(&piece);
+            if u64::try_from(data.len()).unwrap_or(u64::MAX) > head.length {
+                return Err(Refusal::Body("longer than announced".to_owned()));
+            }
+        }
+        let data = verify(data, &head).await?;
+        let snapshot = Snapshot { meta: meta.engine(), snapshot: SnapshotData::Received(data) };
+        let installed = self.core.raft().install_full_snapshot(head.vote, snapshot).await;
+        write(&installed.map_err(stopping)?)
+    }
+
+    /// What openraft would panic on, and what no transfer is worth.
+    fn check_head(&self, head: &SnapshotHead) -> Result<Meta, Refusal> {
+        let refuse = |why: &str| Err(Refusal::Body(why.to_owned()));
+        if head.length > SNAPSHOT_BYTES {
+            return refuse("larger than any snapshot");
+        }
+        let meta =
+            Meta::open(&head.meta, self.core.origin()).map_err(|e| Refusal::Body(e.to_string()))?;
+        let Some(last) = meta.last_log_id else { return refuse("covers nothing") };
+        if last.committed_leader_id() > head.vote.leader_id() {
+            return refuse("ends beyond its sender's vote");
+        }
+        let committed = self.core.raft().metrics().borrow_watched().local_committed;
+        if committed.is_some_and(|own| last > own && index(&last) <= index(&own)) {
+            return refuse("contradicts what is committed here");
+        }
+        Ok(meta)
+    }
+}
+
+async fn verify(data: Vec<u8>, head: &SnapshotHead) -> Result<Bytes, Refusal> {
+    if u64::try_from(data.len()).unwrap_or(u64::MAX) != head.length {
+        return Err(Refusal::Body("shorter than announced".to_owned()));
+    }
+    let digest = head.digest;
+    let hashing =
+        tokio::task::spawn_blocking(move || (Digest::of(&data) == digest).then_some(data));
+    match hashing.await {
+        Ok(Some(data)) => Ok(data.into()),
+        Ok(None) => Err(Refusal::Body("checksum does not match".to_owned())),
+        Err(error) => Err(stopping(error)),
+    }
+}

@@ -1,0 +1,248 @@
+//! Apply: committed entries in, published states out.
+//!
+//! Order within a batch: apply each entry on the owned state; hand all audit rows and payload effects to the disk;
+//! publish the view and the checkpoints; only then answer the callers. Audit rows are not synced here: the log can
+//! repeat them, and a snapshot is saved only after they are synced.
+//!
+//! Must hold (R4, R7): the same entries give the same state whatever the batches; whatever cannot be applied or
+//! written stops this member with a clear cause before anything of it is published; a panic in apply is such a cause.
+
+mod machine;
+
+use crate::disk::DataDisk;
+use crate::error::MemberFailure;
+use crate::limit::{APPLY_BYTES, APPLY_ENTRIES};
+use crate::snapshot::{Image, Meta, Shelf, SnapshotData, SnapshotError};
+use crate::type_config::{
+    Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, index,
+};
+use crate::view::Publisher;
+use futures::{Stream, StreamExt as _};
+use machine::{ApplyError, Machine};
+use openraft::EntryPayload;
+use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use sekisho_types::revision::Revision;
+use std::io;
+use std::sync::Arc;
+use tokio::task::{JoinError, spawn_blocking};
+
+/// The state machine as openraft sees it.
+#[derive(Debug)]
+pub(crate) struct StateMachine {
+    /// Away while a blocking task works on it; gone for good when that task panicked.
+    machine: Option<Box<Machine>>,
+    last_applied: Option<LogId>,
+    membership: StoredMembership,
+    shelf: Arc<Shelf>,
+    publisher: Arc<Publisher>,
+}
+
+/// Entries to apply together, with whom to answer.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    callers: Vec<Option<ApplyResponder<TypeConfig>>>,
+}
+
+impl StateMachine {
+    /// Starts from the snapshot that counts, or from nothing. Blocks.
+    pub(crate) fn open(
+        disk: Arc<dyn DataDisk>,
+        shelf: Arc<Shelf>,
+        publisher: Arc<Publisher>,
+        loaded: Option<(Meta, Image)>,
+    ) -> Result<Self, SnapshotError> {
+        let mut machine = Box::new(Machine::new(disk, Arc::clone(&publisher)));
+        let (mut last_applied, mut membership) = (None, StoredMembership::default());
+        if let Some((meta, image)) = loaded {
+            machine.replace(&meta, image)?;
+            (last_applied, membership) = (meta.last_log_id, meta.membership);
+        }
+        Ok(Self { machine: Some(machine), last_applied, membership, shelf, publisher })
+    }
+
+    /// Runs `work` on the machine, off the async workers.
+    async fn work<T, F>(&mut self, work: F) -> io::Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Machine) -> Result<T, ApplyError> + Send + 'static,
+    {
+        let mut machine =
+            self.machine.take().ok_or_else(|| io::Error::other("apply has failed"))?;
+        let done = spawn_blocking(move || {
+            let outcome = work(&mut machine);
+            (machine, outcome)
+        });
+        match done.await {
+            Ok((machine, outcome)) => {
+                self.machine = Some(machine);
+                outcome.map_err(|error| self.fail(error.into()))
+            }
+            Err(error) => Err(self.fail(self.panicked(error))),
+        }
+    }
+
+    fn panicked(&self, error: JoinError) -> MemberFailure {
+        let revision = Revision(self.last_applied.map_or(0, |id| index(&id).saturating_add(1)));
+        let why = match error.try_into_panic() {
+            Ok(payload) => payload
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| payload.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "a panic without words".to_owned()),
+            // The runtime is going down; nothing was applied that anybody saw.
+            Err(cancelled) => cancelled.to_string(),
+        };
+        MemberFailure::Apply { revision, why: why.into() }
+    }
+
+    fn fail(&self, failure: MemberFailure) -> io::Error {
+        let error = io::Error::other(failure.to_string());
+        self.publisher.fail(failure);
+        error
+    }
+
+    async fn apply_batch(&mut self, batch: Batch) -> io::Result<()> {
+        let Batch { entries, callers } = batch;
+        let Some(last) = entries.last().map(|entry| entry.log_id) else { return Ok(()) };
+        let membership = entries.iter().rev().find_map(|entry| match &entry.payload {
+            EntryPayload::Membership(membership) => {
+                Some(StoredMembership::new(Some(entry.log_id), membership.clone()))
+            }
+            EntryPayload::Blank | EntryPayload::Normal(_) => None,
+        });
+        let after = self.last_applied;
+        let responses = self.work(move |machine| machine.apply(after, &entries)).await?;
+        self.last_applied = Some(last);
+        self.membership = membership.unwrap_or_else(|| self.membership.clone());
+        for (caller, response) in callers.into_iter().zip(responses) {
+            if let Some(caller) = caller {
+                caller.send(response);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The next entries of `stream`, within the bounds of one batch; and whether the stream is at its end.
+async fn gather<S>(stream: &mut S) -> io::Result<(Batch, bool)>
+where
+    S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin,
+{
+    let (mut batch, mut bytes) = (Batch::default(), 0_usize);
+    while batch.entries.len() < APPLY_ENTRIES && bytes < APPLY_BYTES {
+        let Some(item) = stream.next().await else { return Ok((batch, true)) };
+        let (entry, caller) = item?;
+        if let EntryPayload::Normal(proposal) = &entry.payload {
+            bytes = bytes.saturating_add(proposal.bytes().len());
+        }
+        batch.entries.push(entry);
+        batch.callers.push(caller);
+    }
+    Ok((batch, false))
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotData = SnapshotData;
+    type SnapshotBuilder = SnapshotBuilder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        Ok((self.last_applied, self.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + Send,
+    {
+        loop {
+            let (batch, end) = match gather(&mut entries).await {
+                Ok(gathered) => gathered,
+                Err(error) => {
+                    return Err(self.fail(MemberFailure::Storage(error.to_string().into())));
+                }
+            };
+            self.apply_batch(batch).await?;
+            if end {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
+        SnapshotBuilder {
+            source: self.machine.as_ref().map(|machine| machine.source()),
+            meta: Meta {
+                origin: self.shelf.origin,
+                last_log_id: self.last_applied,
+                membership: self.membership.clone(),
+            },
+            shelf: Arc::clone(&self.shelf),
+            publisher: Arc::clone(&self.publisher),
+        }
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: SnapshotData,
+    ) -> io::Result<()> {
+        let (shelf, origin) = (Arc::clone(&self.shelf), self.shelf.origin);
+        let meta = Meta::new(origin, meta);
+        let described = meta.clone();
+        self.work(move |machine| {
+            let data = snapshot.load()?;
+            // Verified whole before anything is replaced; durable before anything of it is used.
+            let image = Image::decode(&data, origin)?;
+            shelf.save(&meta, &data)?;
+            Ok(machine.replace(&meta, image)?)
+        })
+        .await?;
+        self.last_applied = described.last_log_id;
+        self.membership = described.membership;
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        let current = self.shelf.current();
+        Ok(current.map(|(meta, number)| {
+            let snapshot = SnapshotData::Saved { shelf: Arc::clone(&self.shelf), number };
+            Snapshot { meta: meta.engine(), snapshot }
+        }))
+    }
+}
+
+/// Builds a snapshot of one version while apply goes on.
+#[derive(Debug)]
+pub(crate) struct SnapshotBuilder {
+    source: Option<machine::Source>,
+    meta: Meta,
+    shelf: Arc<Shelf>,
+    publisher: Arc<Publisher>,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
+    type SnapshotData = SnapshotData;
+
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+        let source = self.source.take().ok_or_else(|| io::Error::other("apply has failed"))?;
+        let (shelf, meta) = (Arc::clone(&self.shelf), self.meta.clone());
+        let started = tokio::time::Instant::now();
+        let built = spawn_blocking(move || {
+            let data = source.encode()?;
+            shelf.save(&meta, &data)
+        });
+        let saved = built.await.map_err(|e| SnapshotError::Malformed(e.to_string()));
+        match saved.and_then(|saved| saved) {
+            Ok(number) => {
+                metrics::histogram!("sekisho_raft_snapshot_seconds").record(started.elapsed());
+                let snapshot = SnapshotData::Saved { shelf: Arc::clone(&self.shelf), number };
+                Ok(Snapshot { meta: self.meta.engine(), snapshot })
+            }
+            Err(error) => {
+                let failure = MemberFailure::Storage(machine::explain(&error).into());
+                self.publisher.fail(failure);
+                Err(io::Error::other(error))
+            }
+        }
+    }
+}

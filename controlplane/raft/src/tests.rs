@@ -1,0 +1,40 @@
+//! Tests of whole members: real mutual TLS on loopback, real RocksDB in temporary directories.
+
+mod cluster;
+mod elect;
+mod memory;
+mod partition;
+mod restart;
+mod snapshot;
+mod start;
+mod stranger;
+
+pub(crate) use memory::MemoryDisk;
+
+use crate::snapshot::Origin;
+use sekisho_store::{Member, OpenRequest, Store};
+use sekisho_transport::clock::SystemClock;
+use sekisho_types::id::ClusterId;
+use sekisho_types::revision::Incarnation;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The federation of `sekisho_fsm::testing`.
+pub(crate) const ORIGIN: Origin =
+    Origin { cluster: ClusterId([0x5e; 16]), incarnation: Incarnation(1) };
+
+/// Opens or makes the data directory of a member.
+pub(crate) fn open_store(dir: &Path, member: u64) -> Arc<Store> {
+    let member = Member {
+        cluster_id: ORIGIN.cluster.0,
+        incarnation: ORIGIN.incarnation.0,
+        member_id: member,
+    };
+    let request = OpenRequest {
+        dir: dir.to_path_buf(),
+        member,
+        create_at_ms: Some(1),
+        clock: Arc::new(SystemClock),
+    };
+    Arc::new(Store::open(&request).unwrap())
+}

@@ -1,0 +1,299 @@
+//! Three members of three operators. Each has a runtime of its own, so that ending the runtime is its crash: tasks are
+//! dropped where they stand, nothing is said goodbye to.
+
+use super::{ORIGIN, open_store};
+use crate::config::{RaftConfig, Timing};
+use crate::consensus::{Committed, Consensus, Leadership, MemberOptions};
+use crate::error::ProposeError;
+use crate::network::grpc::GrpcLinks;
+use crate::type_config::PeerNode;
+use crate::view::View;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::entry::Entry;
+use sekisho_fsm::testing::{Federation, OPERATORS, admin, genesis, member};
+use sekisho_store::Store;
+use sekisho_transport::bundle::TrustBundles;
+use sekisho_transport::clock::SystemClock;
+use sekisho_transport::connections::{AllowAll, Direction, LinkPolicy};
+use sekisho_transport::credential::Identity;
+use sekisho_transport::deadline::Deadline;
+use sekisho_transport::dial::Dialer;
+use sekisho_transport::identity::Peer;
+use sekisho_transport::listen::{Limits, Listener};
+use sekisho_transport::pki::{OperatorCa, Validity};
+use sekisho_transport::task::{TaskGroup, TaskKind};
+use sekisho_types::id::{Digest, MemberId};
+use sekisho_types::principal::TrustDomain;
+use sekisho_types::revision::Revision;
+use sekisho_types::time::Clock as _;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+/// Fast enough for tests, slow enough for a machine that compiles meanwhile.
+const TIMING: Timing = Timing {
+    heartbeat: Duration::from_millis(100),
+    election_min: Duration::from_millis(400),
+    election_max: Duration::from_millis(800),
+};
+
+pub(super) fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(30))
+}
+
+/// Closes every link of a member.
+#[derive(Debug)]
+struct Isolated;
+
+impl LinkPolicy for Isolated {
+    fn allow_dial(&self, _addr: SocketAddr) -> bool {
+        false
+    }
+    fn allow(&self, _direction: Direction, _peer: &Peer) -> bool {
+        false
+    }
+}
+
+/// The operators' authorities.
+pub(super) struct Authorities(Vec<OperatorCa>);
+
+impl Authorities {
+    fn new() -> Self {
+        let now = SystemClock.wall();
+        let ca = |(operator, ..): (&str, &str, &str)| {
+            let domain = TrustDomain::parse(&format!("{operator}.example")).unwrap();
+            OperatorCa::create(operator.parse().unwrap(), domain, now).unwrap()
+        };
+        Self(OPERATORS.map(ca).into_iter().collect())
+    }
+
+    /// A certificate of the `of`-th operator for member `id` at the operator's site.
+    pub(super) fn identity(&self, of: usize, id: u64) -> Identity {
+        let now = SystemClock.wall();
+        let validity = Validity { now, lifetime: Duration::from_secs(3600) };
+        let issuer = self.0[of].issuer(&[], now).unwrap();
+        let site = OPERATORS[of].1.parse().unwrap();
+        let (issued, key) = issuer.issue_member(&site, id, &[], None, validity).unwrap();
+        Identity::from_pem(&issued.chain_pem, key.expose()).unwrap()
+    }
+
+    pub(super) fn bundles(&self) -> Arc<TrustBundles> {
+        let bundles = TrustBundles::new(Arc::new(SystemClock));
+        let all = self.0.iter().map(|ca| (ca.trust_domain().clone(), ca.bundle())).collect();
+        bundles.replace(&all).unwrap();
+        bundles
+    }
+}
+
+/// A running member.
+struct Running {
+    consensus: Consensus,
+    bundles: Arc<TrustBundles>,
+    store: Arc<Store>,
+    runtime: Runtime,
+}
+
+pub(super) struct Cluster {
+    pub(super) authorities: Authorities,
+    nodes: BTreeMap<MemberId, PeerNode>,
+    identities: Vec<Identity>,
+    dirs: Vec<TempDir>,
+    running: BTreeMap<u64, Running>,
+    config: RaftConfig,
+    entries: Federation,
+    driver: Runtime,
+}
+
+impl Cluster {
+    /// Three members, running and initialized.
+    pub(super) fn new() -> Self {
+        let mut cluster = Self::stopped(RaftConfig { timing: TIMING, ..RaftConfig::default() });
+        cluster.boot();
+        cluster
+    }
+
+    /// As [`Self::new`], with snapshots every few entries.
+    pub(super) fn with_snapshots(after: u64, kept: u64) -> Self {
+        let config = RaftConfig { timing: TIMING, snapshot_after: after, entries_kept: kept };
+        let mut cluster = Self::stopped(config);
+        cluster.boot();
+        cluster
+    }
+
+    pub(super) fn stopped(config: RaftConfig) -> Self {
+        let authorities = Authorities::new();
+        let identities = (0..3).map(|at| authorities.identity(at, at as u64 + 1)).collect();
+        // An address of this test process alone: a member that restarts must find its port free.
+        let [_, b, c, _] = std::process::id().to_be_bytes();
+        let d = std::process::id().to_be_bytes()[3];
+        let base = 20_000 + 8 * (u16::from(b) % 32);
+        let ip = Ipv4Addr::new(127, 1 + c % 250, d, 1);
+        let nodes = (1_u16..)
+            .zip(OPERATORS)
+            .map(|(id, (operator, site, _))| {
+                let address = format!("{ip}:{}", base + id);
+                let (operator, site) = (operator.parse().unwrap(), site.parse().unwrap());
+                (MemberId(id.into()), PeerNode { address, operator, site })
+            })
+            .collect();
+        let dirs = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+        let driver = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (running, entries) = (BTreeMap::new(), Federation::new());
+        Self { authorities, nodes, identities, dirs, running, config, entries, driver }
+    }
+
+    fn boot(&mut self) {
+        (1..=3).for_each(|id| self.start(id));
+        self.initialize(1);
+    }
+
+    pub(super) fn initialize(&self, by: u64) {
+        let consensus = self.consensus(by);
+        self.driver.block_on(consensus.initialize(&self.nodes, soon())).unwrap();
+    }
+
+    pub(super) fn start(&mut self, id: u64) {
+        let at = usize::try_from(id).unwrap() - 1;
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (identity, bundles) = (self.identities[at].clone(), self.authorities.bundles());
+        let store = open_store(self.dirs[at].path(), id);
+        let address = self.nodes[&MemberId(id)].address.parse().unwrap();
+        let tasks = TaskGroup::new();
+        let options = MemberOptions {
+            origin: ORIGIN,
+            member: MemberId(id),
+            genesis: self.nodes.clone(),
+            store: Arc::clone(&store),
+            links: GrpcLinks::new(Dialer::new(Some(identity.clone()), Arc::clone(&bundles))),
+            config: self.config,
+            clock: Arc::new(SystemClock),
+            tasks: tasks.clone(),
+        };
+        let consensus = runtime.block_on(async {
+            let consensus = Consensus::start(options).await.unwrap();
+            let limits = Limits::default();
+            let bound = Listener::bind(address, &identity, &bundles, &tasks, limits).await;
+            let server = tonic::transport::Server::builder().add_service(consensus.service());
+            tasks.spawn(TaskKind::Ordinary, "serve", async move {
+                server.serve_with_incoming(bound.unwrap().authenticated).await.unwrap();
+            });
+            consensus
+        });
+        self.running.insert(id, Running { consensus, bundles, store, runtime });
+    }
+
+    /// Ends a member without a word. Its runtime is gone when this returns.
+    pub(super) fn crash(&mut self, id: u64) {
+        let Running { consensus, store, runtime, .. } = self.running.remove(&id).unwrap();
+        drop((consensus, store));
+        runtime.shutdown_timeout(Duration::from_secs(20));
+    }
+
+    pub(super) fn stop(&mut self, id: u64) {
+        let consensus = self.consensus(id);
+        self.driver.block_on(consensus.shutdown());
+        drop(consensus);
+        self.crash(id);
+    }
+
+    /// The disk of a member's log goes away under it.
+    pub(super) fn close_log(&self, id: u64) {
+        self.running[&id].store.log().close();
+    }
+
+    pub(super) fn isolate(&self, id: u64) {
+        self.running[&id].bundles.connections().set_policy(Arc::new(Isolated));
+    }
+
+    pub(super) fn heal(&self, id: u64) {
+        self.running[&id].bundles.connections().set_policy(Arc::new(AllowAll));
+    }
+
+    pub(super) fn consensus(&self, id: u64) -> Consensus {
+        self.running[&id].consensus.clone()
+    }
+
+    pub(super) fn ids(&self) -> Vec<u64> {
+        self.running.keys().copied().collect()
+    }
+
+    pub(super) fn node(&self, id: u64) -> PeerNode {
+        self.nodes[&MemberId(id)].clone()
+    }
+
+    pub(super) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.driver.block_on(async {
+            tokio::time::timeout(Duration::from_secs(60), future).await.expect("no end in sight")
+        })
+    }
+
+    /// The one of `among` that leads first.
+    pub(super) fn leader(&self, among: &[u64]) -> (u64, Leadership) {
+        let waits = among.iter().map(|id| {
+            let mut leadership = self.consensus(*id).leadership();
+            Box::pin(async move {
+                let found = leadership.wait_for(Option::is_some).await.unwrap();
+                (*id, found.unwrap())
+            })
+        });
+        self.wait(async { futures::future::select_all(waits).await.0 })
+    }
+
+    pub(super) fn bootstrap(&mut self) -> Entry {
+        self.entries.entry(member("kanto"), &[], Command::Bootstrap(Box::new(genesis())))
+    }
+
+    /// An entry that every replica accepts once, and whose repeat is answered as its first.
+    pub(super) fn site(&mut self, name: &str) -> Entry {
+        let command = Command::CreateSite {
+            site: name.parse().unwrap(),
+            operator: "kanto".parse().unwrap(),
+            area: sekisho_types::jurisdiction::Area::resolve("131016").unwrap(),
+            display_name: name.to_owned(),
+        };
+        let cosigners = [admin("hokuto"), admin("naniwa")];
+        self.entries.entry(admin("kanto"), &cosigners, command)
+    }
+
+    pub(super) fn try_propose(
+        &self,
+        by: u64,
+        entry: Entry,
+        within: Duration,
+    ) -> Result<Committed, ProposeError> {
+        let consensus = self.consensus(by);
+        self.wait(async { consensus.propose(entry, Deadline::after(within)).await })
+    }
+
+    pub(super) fn propose(&self, by: u64, entry: Entry) -> Committed {
+        let committed = self.try_propose(by, entry, Duration::from_secs(30)).unwrap();
+        assert!(committed.outcome.is_ok(), "{:?}", committed.outcome);
+        committed
+    }
+
+    pub(super) fn read(&self, by: u64) -> Arc<View> {
+        let consensus = self.consensus(by);
+        self.wait(async { consensus.read_index(soon()).await.unwrap() })
+    }
+
+    /// All running members hold `revision`, and the same state. Its digest.
+    pub(super) fn converge(&self, revision: Revision) -> Digest {
+        let views: Vec<Arc<View>> = self
+            .ids()
+            .into_iter()
+            .map(|id| self.wait(self.consensus(id).wait_for(revision, soon())).unwrap())
+            .collect();
+        let last = views.iter().filter_map(|view| view.applied).max().unwrap();
+        let digests: Vec<Digest> = self
+            .ids()
+            .into_iter()
+            .map(|id| self.wait(self.consensus(id).wait_for(last, soon())).unwrap())
+            .map(|view| view.state.digest().unwrap())
+            .collect();
+        assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+        digests[0]
+    }
+}

@@ -1,0 +1,106 @@
+//! What a member refuses to start on, and how it stops.
+
+use super::cluster::Cluster;
+use super::{ORIGIN, open_store};
+use crate::codec::encode;
+use crate::config::RaftConfig;
+use crate::consensus::{Consensus, MemberOptions};
+use crate::error::{InitializeError, MemberFailure, StartError};
+use crate::network::grpc::GrpcLinks;
+use crate::snapshot::Origin;
+use crate::type_config::{LogId, PeerNode, TypeConfig};
+use openraft::type_config::alias::CommittedLeaderIdOf;
+use sekisho_store::Store;
+use sekisho_transport::bundle::TrustBundles;
+use sekisho_transport::clock::SystemClock;
+use sekisho_transport::deadline::Deadline;
+use sekisho_transport::dial::Dialer;
+use sekisho_transport::task::TaskGroup;
+use sekisho_types::id::MemberId;
+use sekisho_types::revision::Incarnation;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn options(store: Arc<Store>, member: u64) -> MemberOptions {
+    let bundles = TrustBundles::new(Arc::new(SystemClock));
+    MemberOptions {
+        origin: ORIGIN,
+        member: MemberId(member),
+        genesis: BTreeMap::new(),
+        store,
+        links: GrpcLinks::new(Dialer::new(None, bundles)),
+        config: RaftConfig::default(),
+        clock: Arc::new(SystemClock),
+        tasks: TaskGroup::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_members_directory_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path(), 1);
+    let refused = Consensus::start(options(Arc::clone(&store), 2)).await;
+    assert!(matches!(refused, Err(StartError::OtherMember)));
+    let restored = Origin { incarnation: Incarnation(2), ..ORIGIN };
+    let refused = Consensus::start(MemberOptions { origin: restored, ..options(store, 1) }).await;
+    assert!(matches!(refused, Err(StartError::OtherMember)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_begins_after_the_snapshot_is_refused_without_a_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path(), 1);
+    let leader = CommittedLeaderIdOf::<TypeConfig> { term: 1, node_id: 1 };
+    let purged = encode(&LogId::new(leader, 7)).unwrap();
+    let (tell, told) = tokio::sync::oneshot::channel();
+    store.log().purge(7, purged, Box::new(|done| tell.send(done).unwrap())).unwrap();
+    told.await.unwrap().unwrap();
+    let refused = Consensus::start(options(store, 1)).await;
+    assert!(matches!(refused, Err(StartError::SnapshotBehindLog { snapshot: None, purged: 7 })));
+}
+
+#[test]
+fn initializing_waits_for_a_majority_and_can_be_repeated() {
+    let mut cluster = Cluster::stopped(RaftConfig::default());
+    cluster.start(1);
+    let consensus = cluster.consensus(1);
+    let nodes: BTreeMap<MemberId, PeerNode> =
+        [1, 2, 3].map(|id| (MemberId(id), cluster.node(id))).into();
+    let soon = || Deadline::after(Duration::from_millis(300));
+    let alone = cluster.wait(consensus.initialize(&nodes, soon()));
+    assert_eq!(alone, Err(InitializeError::NotCommitted));
+    let without = BTreeMap::from([(MemberId(2), cluster.node(2))]);
+    let refused = cluster.wait(consensus.initialize(&without, soon()));
+    assert_eq!(refused, Err(InitializeError::NotInMembers(MemberId(1))));
+    cluster.start(2);
+    cluster.initialize(1);
+    cluster.start(3);
+    cluster.initialize(3);
+    let first = cluster.bootstrap();
+    let revision = cluster.propose(3, first).revision;
+    cluster.converge(revision);
+}
+
+#[test]
+fn a_closed_log_fails_the_member_and_it_accepts_nothing_any_more() {
+    let mut cluster = Cluster::new();
+    let first = cluster.bootstrap();
+    cluster.propose(1, first);
+    let (leader, _) = cluster.leader(&[1, 2, 3]);
+    let consensus = cluster.consensus(leader);
+    cluster.close_log(leader);
+    let site = cluster.site("lost");
+    let answer = cluster.try_propose(leader, site, Duration::from_secs(5));
+    assert!(answer.is_err(), "{answer:?}");
+    let failure = cluster.wait(consensus.failed());
+    assert!(matches!(failure, MemberFailure::Storage(_)), "{failure}");
+    let again = cluster.site("again");
+    let refused = cluster.try_propose(leader, again, Duration::from_secs(5));
+    assert!(matches!(refused, Err(crate::error::ProposeError::Failed(_))), "{refused:?}");
+    // The others go on without it.
+    let others: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
+    cluster.leader(&others);
+    let site = cluster.site("without");
+    cluster.propose(others[0], site);
+}

@@ -1,0 +1,183 @@
+//! The published state: one moment of the replicated state, shared by every reader without locks or copies.
+//!
+//! Must hold: published only after the entries of the batch are applied and their audit rows are handed to the
+//! store, before any caller of that batch is answered, so that whoever got an answer reads his own write (R2).
+
+use crate::checkpoint::Checkpoints;
+use crate::error::MemberFailure;
+use sekisho_fsm::State;
+use sekisho_fsm::event::Event;
+use sekisho_types::revision::Revision;
+use sekisho_types::time::Clock;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// One version of the replicated state.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The state.
+    pub state: State,
+    /// Last applied log entry of any kind; `None` before the first. Membership and blank entries move it, they do
+    /// not move [`State::revision`].
+    pub applied: Option<Revision>,
+    /// When it was published, in nanoseconds of `CLOCK_BOOTTIME`.
+    pub applied_at_ns: u64,
+}
+
+impl View {
+    /// The entry that made this state: what a local read is labelled with (R2).
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.state.revision()
+    }
+
+    /// Whether everything up to `revision` is in it.
+    #[must_use]
+    pub fn has(&self, revision: Revision) -> bool {
+        self.applied >= Some(revision)
+    }
+}
+
+/// What a sleeper waits for. An event only wakes; whoever wakes reads the [`View`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// The planner may find something.
+    Plannable,
+    /// A desired set changed.
+    Desired,
+    /// A node changed.
+    Node,
+    /// A job changed.
+    Job,
+    /// Trust has to be derived again.
+    Trust,
+}
+
+impl Wake {
+    fn of(event: &Event) -> Self {
+        match event {
+            Event::Plannable => Self::Plannable,
+            Event::Desired(_) => Self::Desired,
+            Event::Node(_) => Self::Node,
+            Event::Job(_) => Self::Job,
+            Event::Trust => Self::Trust,
+        }
+    }
+}
+
+/// A counter per kind; the numbers mean nothing but "again".
+#[derive(Debug, Default)]
+struct Wakes {
+    plannable: watch::Sender<u64>,
+    desired: watch::Sender<u64>,
+    node: watch::Sender<u64>,
+    job: watch::Sender<u64>,
+    trust: watch::Sender<u64>,
+}
+
+impl Wakes {
+    fn sender(&self, wake: Wake) -> &watch::Sender<u64> {
+        match wake {
+            Wake::Plannable => &self.plannable,
+            Wake::Desired => &self.desired,
+            Wake::Node => &self.node,
+            Wake::Job => &self.job,
+            Wake::Trust => &self.trust,
+        }
+    }
+
+    const ALL: [Wake; 5] = [Wake::Plannable, Wake::Desired, Wake::Node, Wake::Job, Wake::Trust];
+}
+
+/// Where apply tells everyone.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    view: watch::Sender<Arc<View>>,
+    applied: watch::Sender<Revision>,
+    wakes: Wakes,
+    pub(crate) checkpoints: Checkpoints,
+    failure: watch::Sender<Option<MemberFailure>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Publisher {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let first =
+            View { state: State::default(), applied: None, applied_at_ns: clock.boottime_ns() };
+        Self {
+            view: watch::Sender::new(Arc::new(first)),
+            applied: watch::Sender::default(),
+            wakes: Wakes::default(),
+            checkpoints: Checkpoints::default(),
+            failure: watch::Sender::default(),
+            clock,
+        }
+    }
+
+    /// Publishes a state. The replaced version is dropped here, off the async workers.
+    pub(crate) fn publish(&self, state: State, applied: Option<Revision>) {
+        let applied_at_ns = self.clock.boottime_ns();
+        let old = self.view.send_replace(Arc::new(View { state, applied, applied_at_ns }));
+        self.applied.send_replace(applied.unwrap_or_default());
+        drop(old);
+    }
+
+    /// Wakes whoever waits for one of `events`.
+    pub(crate) fn wake(&self, events: &[Event]) {
+        let mut woken: Vec<Wake> = Vec::new();
+        for wake in events.iter().map(Wake::of) {
+            if !woken.contains(&wake) {
+                woken.push(wake);
+            }
+        }
+        for wake in woken {
+            self.wakes.sender(wake).send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Wakes everyone: the state was replaced as a whole.
+    pub(crate) fn wake_all(&self) {
+        for wake in Wakes::ALL {
+            self.wakes.sender(wake).send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.borrow())
+    }
+
+    pub(crate) fn views(&self) -> watch::Receiver<Arc<View>> {
+        self.view.subscribe()
+    }
+
+    pub(crate) fn revisions(&self) -> watch::Receiver<Revision> {
+        self.applied.subscribe()
+    }
+
+    pub(crate) fn wakes(&self, wake: Wake) -> watch::Receiver<u64> {
+        self.wakes.sender(wake).subscribe()
+    }
+
+    /// Notes why this member stops; the first cause stays.
+    pub(crate) fn fail(&self, failure: MemberFailure) {
+        let first = self.failure.send_if_modified(|current| {
+            let first = current.is_none();
+            if first {
+                *current = Some(failure.clone());
+            }
+            first
+        });
+        if first {
+            tracing::error!(%failure, "this member stops: it must not answer on a state that it cannot trust");
+            metrics::counter!("sekisho_raft_member_failures_total").increment(1);
+        }
+    }
+
+    pub(crate) fn failure(&self) -> Option<MemberFailure> {
+        self.failure.borrow().clone()
+    }
+
+    pub(crate) fn failures(&self) -> watch::Receiver<Option<MemberFailure>> {
+        self.failure.subscribe()
+    }
+}

@@ -1,0 +1,99 @@
+//! The filters that a node has to pass, in the order in which they are applied and explained.
+//!
+//! Must hold: the order is fixed, because the first filter that leaves too few nodes is what people are told. What
+//! waiting cannot change comes before what it can, or a cordon would hide a job that can never run.
+
+use sekisho_types::error_code::{ErrorCode, Kind};
+
+/// One filter. The order of the variants is the order of the funnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Filter {
+    /// Inside Japan (D2).
+    Country,
+    /// Established well enough.
+    Tier,
+    /// Inside the areas of every rule set.
+    Area,
+    /// Of an operator that every rule set allows.
+    Operator,
+    /// Has such devices, enough of them in one bucket, in use or not.
+    Device,
+    /// Neither it nor its site is revoked (P5).
+    Enrolled,
+    /// Has not refused this job.
+    Willing,
+    /// Not cordoned, and its lease is live.
+    Usable,
+    /// Its site tag is in force.
+    Tag,
+    /// Enough of the devices are free in one bucket.
+    Capacity,
+    /// The tenant's quota admits the whole group (Q1).
+    Quota,
+}
+
+impl Filter {
+    /// Every filter, in order.
+    pub const ALL: [Self; 11] = [
+        Self::Country,
+        Self::Tier,
+        Self::Area,
+        Self::Operator,
+        Self::Device,
+        Self::Enrolled,
+        Self::Willing,
+        Self::Usable,
+        Self::Tag,
+        Self::Capacity,
+        Self::Quota,
+    ];
+
+    /// The code that stands for it. [`Filter::Quota`] has a second one, `QUOTA_NONE`, for a limit that is too small
+    /// even when nothing is charged.
+    #[must_use]
+    pub fn code(self) -> ErrorCode {
+        match self {
+            Self::Country => ErrorCode::ResidencyOutsideJp,
+            Self::Tier => ErrorCode::ResidencyTier,
+            Self::Area => ErrorCode::ResidencyArea,
+            Self::Operator => ErrorCode::ResidencyOperator,
+            Self::Willing | Self::Usable => ErrorCode::NodeUnavailable,
+            Self::Device => ErrorCode::NoDevice,
+            Self::Enrolled => ErrorCode::NodeRevoked,
+            Self::Tag => ErrorCode::TagExpired,
+            Self::Capacity => ErrorCode::CapacityFull,
+            Self::Quota => ErrorCode::QuotaExceeded,
+        }
+    }
+
+    /// The residency filter that a code of a denial belongs to; `None` for a code that is no denial of residency.
+    #[must_use]
+    pub fn of_residency(code: ErrorCode) -> Option<Self> {
+        [Self::Country, Self::Tier, Self::Area, Self::Operator]
+            .into_iter()
+            .find(|filter| filter.code() == code)
+    }
+
+    /// Whether waiting cannot help.
+    #[must_use]
+    pub fn is_never(self) -> bool {
+        self.code().kind() == Kind::Never
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_the_variants_is_the_order_of_the_funnel() {
+        assert!(Filter::ALL.is_sorted_by(|a, b| a < b));
+        let never: Vec<_> = Filter::ALL.into_iter().filter(|f| f.is_never()).collect();
+        assert!(Filter::ALL.starts_with(&never), "never comes before not yet");
+        assert_eq!(never.len(), 6);
+        for filter in Filter::ALL.into_iter().take(4) {
+            assert_eq!(Filter::of_residency(filter.code()), Some(filter));
+        }
+        assert_eq!(Filter::of_residency(ErrorCode::CapacityFull), None);
+    }
+}

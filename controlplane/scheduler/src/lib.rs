@@ -1,0 +1,25 @@
+//! The planner: which queued groups can stand where, and why the others cannot.
+//!
+//! Must hold: a plan made on a state is granted whole by apply on that same state (P1, Q1, D1); apply decides all the
+//! same, so a wrong plan costs a rejection and never a promise. Equal states give equal plans.
+//! [`plan()`] and [`explain()`] judge a node by the one function in `node.rs`, so what people are told is what happens.
+//! Does not know: who leads, the log, time other than the state clock; it never changes a state.
+#![deny(clippy::arithmetic_side_effects)]
+
+pub mod explain;
+pub mod filter;
+pub mod limit;
+mod node;
+pub mod plan;
+mod quota;
+mod relax;
+mod residency;
+mod room;
+mod survey;
+mod wait;
+
+#[cfg(test)]
+mod tests;
+
+pub use explain::{Explanation, Relaxation, Step, Verdict, explain};
+pub use plan::{Plan, Waiting, plan, plan_from};

@@ -1,0 +1,33 @@
+//! Bounds of one planning round and one explanation, each with its reason.
+
+use sekisho_types::limit::{ENTRY_MAX, GROUP_MAX};
+use sekisho_types::name::NAME_MAX;
+
+/// Queued jobs that one round looks at: about 20 ms, so that a fresh urgent job never waits for a pass over a
+/// million old ones. The next round goes on where this one ended.
+pub const JOBS_PER_PLAN_MAX: u32 = 20_000;
+
+/// Estimated bytes of the places in one plan: leaves a quarter of an entry for the rest of it.
+pub const PLAN_BYTES_MAX: usize = ENTRY_MAX / 4 * 3;
+
+/// Bytes of a place beside its node's names: two lengths and a bucket number.
+pub(crate) const SLOT_OVERHEAD: usize = 5;
+
+/// Bytes of a group beside its places and its job's names: three lengths.
+pub(crate) const GROUP_OVERHEAD: usize = 7;
+
+/// Placements whose end an explanation considers: each costs a microsecond. Leaving some out only makes the estimate
+/// later.
+pub const PLACEMENTS_CONSIDERED_MAX: usize = 4096;
+
+/// Relaxations that an explanation names: people read three and act on one.
+pub const RELAXATIONS_MAX: usize = 5;
+
+/// Other device classes that an explanation tries.
+pub const CLASSES_TRIED_MAX: usize = 16;
+
+const _: () = assert!(
+    GROUP_MAX as usize * (2 * NAME_MAX + SLOT_OVERHEAD) + 2 * NAME_MAX + GROUP_OVERHEAD
+        < PLAN_BYTES_MAX,
+    "the largest group must fit a plan of its own, or it would never be placed"
+);

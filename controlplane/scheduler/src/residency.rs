@@ -1,0 +1,129 @@
+//! Residency verdicts, remembered per distinct place (D1).
+//!
+//! Must hold: the verdict is the one of `State::may_reside`, which apply uses. Beside the tag's time, which is a filter
+//! of its own, it depends on a node's place alone: ten thousand nodes stand at a few dozen places.
+
+use crate::filter::Filter;
+use sekisho_evidence::grant::BoundRules;
+use sekisho_fsm::State;
+use sekisho_fsm::state::Node;
+use sekisho_types::id::{OperatorId, PolicyId, TenantId};
+use sekisho_types::job::{JobFacts, OnDisconnect};
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::residency::{Rules, Tier};
+use sekisho_types::time::Timestamp;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+/// What a verdict depends on.
+type PlaceKey = (OperatorId, Option<Area>, Tier, Tier);
+
+/// The distinct places of the nodes, numbered.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    numbers: BTreeMap<PlaceKey, usize>,
+    /// One node of each place stands for all of them, with a tag that never expires: otherwise a place abroad
+    /// would look like one whose tag only needs renewal.
+    pub(crate) examples: Vec<Node>,
+}
+
+impl Places {
+    /// The number of the node's place.
+    pub(crate) fn number(&mut self, node: &Node) -> usize {
+        let place = node.place();
+        let key = (place.operator, place.area, place.country_tier, place.area_tier);
+        *self.numbers.entry(key).or_insert_with(|| {
+            let mut example = node.clone();
+            (example.tag.issued, example.tag.expires) = (Timestamp(0), Timestamp(u64::MAX));
+            self.examples.push(example);
+            self.examples.len().saturating_sub(1)
+        })
+    }
+}
+
+/// Whether nodes like `example` may hold a job that `rules` bind.
+///
+/// # Errors
+/// The residency filter that denies.
+pub(crate) fn judge(state: &State, rules: &[BoundRules], example: &Node) -> Result<(), Filter> {
+    // A denial without a filter of its own is about an area: a rule names a retired code.
+    state
+        .may_reside(rules, example)
+        .map_err(|rejection| Filter::of_residency(rejection.code).unwrap_or(Filter::Area))
+}
+
+/// Rules in an order, so that jobs with equal rules find each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct OrderedRules<'s>(&'s Rules);
+
+impl Ord for OrderedRules<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |r: &'_ Rules| (r.country_tier, r.area_tier, r.allow_run_to_completion);
+        let (a, b) = (self.0, other.0);
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| a.areas.cmp(&b.areas))
+            .then_with(|| a.denied_areas.cmp(&b.denied_areas))
+            .then_with(|| a.operators.cmp(&b.operators))
+            .then_with(|| a.denied_operators.cmp(&b.denied_operators))
+    }
+}
+
+impl PartialOrd for OrderedRules<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Everything of a job that `State::rules_for` reads.
+type RulesKey<'s> = (&'s TenantId, Option<&'s PolicyId>, bool, OrderedRules<'s>);
+
+#[derive(Debug)]
+struct Binding {
+    /// `None` if a policy or the tenant does not exist: unknown = denied.
+    rules: Option<Vec<BoundRules>>,
+    /// By number of the place; `None` = not asked yet.
+    verdicts: Vec<Option<bool>>,
+}
+
+/// Verdicts of one planning round, by distinct rules and place.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts<'s> {
+    numbers: BTreeMap<RulesKey<'s>, usize>,
+    bindings: Vec<Binding>,
+}
+
+impl<'s> Verdicts<'s> {
+    /// The number of the job's rules; `None` if they are not known.
+    pub(crate) fn number(&mut self, state: &'s State, facts: &'s JobFacts) -> Option<usize> {
+        let completes = facts.on_disconnect == OnDisconnect::RunToCompletion;
+        let own = OrderedRules(&facts.residency);
+        let key = (&facts.id.tenant, facts.policy.as_ref(), completes, own);
+        let bindings = &mut self.bindings;
+        let number = *self.numbers.entry(key).or_insert_with(|| {
+            let rules = state.rules_for(facts).ok();
+            bindings.push(Binding { rules, verdicts: Vec::new() });
+            bindings.len().saturating_sub(1)
+        });
+        self.bindings.get(number)?.rules.as_ref().map(|_known| number)
+    }
+
+    /// Whether nodes of `place` may hold jobs with the rules of this number.
+    pub(crate) fn allows(
+        &mut self,
+        state: &State,
+        rules: usize,
+        place: usize,
+        places: &Places,
+    ) -> bool {
+        let Some(binding) = self.bindings.get_mut(rules) else { return false };
+        let (Some(bound), Some(example)) = (&binding.rules, places.examples.get(place)) else {
+            return false;
+        };
+        if binding.verdicts.len() < places.examples.len() {
+            binding.verdicts.resize(places.examples.len(), None);
+        }
+        let Some(verdict) = binding.verdicts.get_mut(place) else { return false };
+        *verdict.get_or_insert_with(|| judge(state, bound, example).is_ok())
+    }
+}

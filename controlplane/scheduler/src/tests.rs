@@ -1,0 +1,83 @@
+//! The planner and its explanations on states that apply made.
+
+mod explain;
+mod plan;
+mod property;
+
+use sekisho_evidence::receipt::Refusal;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::testing::{Federation, OPERATORS, admin, agent, cluster, member, receipt_key};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{JobId, NodeId};
+
+/// `SITE/NODE,SITE/NODE` of each group, with its job's name.
+fn shown(plan: &crate::Plan) -> Vec<String> {
+    let group = |g: &sekisho_fsm::command::Group| {
+        let nodes: Vec<String> = g.places.iter().map(|slot| slot.node.to_string()).collect();
+        format!("{}: {}", g.job.name, nodes.join(" "))
+    };
+    plan.groups.iter().map(group).collect()
+}
+
+/// Commits a plan from the head; it must be granted whole.
+fn commit(federation: &mut Federation) -> usize {
+    let plan = crate::plan(&federation.state);
+    let planned = plan.groups.len();
+    if planned > 0 {
+        let command = Command::CommitPlacement { basis: plan.basis, groups: plan.groups };
+        let applied = federation.accept(member("naniwa"), command);
+        let rejected = match applied.outcome {
+            Ok(sekisho_fsm::outcome::Reply::Placed { rejected, .. }) => rejected,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(rejected, []);
+    }
+    planned
+}
+
+fn cordon(federation: &mut Federation, node: &str) {
+    let node: NodeId = node.parse().unwrap();
+    let owner = admin(agent(&node).operator.as_str());
+    federation.accept(owner, Command::SetSchedulable { node, schedulable: false });
+}
+
+/// Every node of the fixture's sites but those named is cordoned.
+fn cordon_all_but(federation: &mut Federation, keep: &[&str]) {
+    for (_, site, _) in OPERATORS {
+        for name in ["n-01", "n-02"] {
+            let node = format!("{site}/{name}");
+            if !keep.contains(&node.as_str()) {
+                cordon(federation, &node);
+            }
+        }
+    }
+}
+
+/// The node of the job's first placement refuses it.
+fn refuse(federation: &mut Federation, job: &JobId) -> NodeId {
+    let id = federation.placements(job)[0];
+    let placement = federation.state.placement(&id).unwrap().clone();
+    let refusal = Refusal {
+        cluster: cluster(),
+        node: placement.grant.node.clone(),
+        session: placement.grant.session,
+        placement: id,
+        grant: placement.digest,
+        code: ErrorCode::PayloadMismatch,
+        detail: String::new(),
+        log_size: 1,
+        time: federation.now,
+    };
+    let node = refusal.node.clone();
+    let receipt = refusal.sign(&receipt_key(&node)).unwrap();
+    federation.accept(agent(&node), Command::Refuse { node: node.clone(), receipt });
+    node
+}
+
+/// Moves the state clock on by this many hours, 10 s an entry.
+fn hours_later(federation: &mut Federation, hours: u64) {
+    for _ in (0..hours).flat_map(|_| 0..360) {
+        federation.now = federation.now.plus_ms(10_000);
+        federation.accept(member("kanto"), Command::Tick);
+    }
+}
