@@ -51,6 +51,11 @@ impl State {
         Ok(Head { size: self.frontier.size(), root: self.frontier.root()? })
     }
 
+    /// Roots of the audit tree's complete subtrees, for a store that begins here.
+    pub fn audit_frontier(&self) -> impl Iterator<Item = (u64, Digest)> {
+        self.frontier.roots()
+    }
+
     /// One site.
     #[must_use]
     pub fn site(&self, id: &SiteId) -> Option<&Site> {

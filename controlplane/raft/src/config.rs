@@ -1,6 +1,6 @@
 //! Timing and log keeping of a member, and what openraft is told.
 //!
-//! Must hold: a restarted leader never leads again without an election (see [`RaftConfig::engine`]); a member whose
+//! Must hold: a restarted leader never leads again without an election (see `RaftConfig::engine`); a member whose
 //! log went back is never accepted as if it were new (R6).
 
 use crate::error::StartError;

@@ -2,7 +2,7 @@
 //!
 //! A snapshot is the canonical state and the payloads that it refers to; its meta says whose it is and where in the
 //! log it ends. Must hold: of two snapshots the one further in the log counts, whatever the order of saving; nothing
-//! is covered ([`Covered`]) before it is durable; a snapshot of another cluster or incarnation is refused before
+//! is covered (`Covered`) before it is durable; a snapshot of another cluster or incarnation is refused before
 //! anything of it is used (R6).
 
 use crate::codec::{CodecError, decode, encode};

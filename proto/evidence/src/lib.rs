@@ -12,6 +12,7 @@ pub mod command;
 pub mod cose;
 pub mod genesis;
 pub mod grant;
+pub mod join_token;
 pub mod key;
 pub mod merkle;
 pub mod receipt;

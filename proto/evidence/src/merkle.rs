@@ -83,6 +83,11 @@ impl Frontier {
         self.size
     }
 
+    /// Roots of the complete subtrees, by dense index: what a store needs to prove records that follow.
+    pub fn roots(&self) -> impl Iterator<Item = (u64, Digest)> {
+        self.roots.iter().map(|(index, root)| (*index, *root))
+    }
+
     /// Appends one record.
     ///
     /// # Errors
@@ -247,6 +252,24 @@ mod tests {
             }
         }
         assert_eq!(check_consistency(heads[3], heads[5], &[]), Err(MerkleError::BadProof));
+    }
+
+    #[test]
+    fn the_roots_suffice_to_prove_what_follows() {
+        let mut frontier = Frontier::default();
+        for i in 0..21u8 {
+            frontier.append(&[i]).unwrap();
+        }
+        let mut stored: BTreeMap<u64, Digest> = frontier.roots().collect();
+        for i in 21..60u8 {
+            let appended = frontier.append(&[i]).unwrap();
+            stored.extend((appended.first_hash..).zip(appended.hashes));
+            let (size, root) = (frontier.size(), frontier.root().unwrap());
+            for index in 21..=i {
+                let proof = prove_inclusion(size, index.into(), &stored).unwrap();
+                assert_eq!(check_inclusion(size, &root, index.into(), &[index], &proof), Ok(()));
+            }
+        }
     }
 
     #[test]

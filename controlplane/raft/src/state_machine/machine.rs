@@ -177,7 +177,9 @@ impl Machine {
                 to = at,
                 "audit records are missing here: snapshot installed"
             );
-            self.disk.audit_restart(at, hashes_of(at), &[])?;
+            let frontier: Vec<(u64, Hash)> =
+                state.audit_frontier().map(|(i, h)| (i, h.0)).collect();
+            self.disk.audit_restart(at, hashes_of(at), &frontier)?;
         }
         let have: BTreeSet<Hash> = self.disk.payload_keys()?.into_iter().collect();
         for (digest, bytes) in &payloads {

@@ -1,0 +1,281 @@
+//! Test-only: a federation of three operators (k = 2) with one member each, and histories that it signs.
+#![expect(clippy::arithmetic_side_effects, reason = "test values are small")]
+
+use crate::desired::{Consistency, Delivery, Proved, SignedSet};
+use crate::devices::Device;
+use crate::ledger::Ledger;
+use crate::standing::Standing;
+use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorKeys, OperatorSignature};
+use sekisho_evidence::canonical::encode;
+use sekisho_evidence::checkpoint::{Checkpoint, SignatureLine};
+use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, SessionId, set_hash};
+use sekisho_evidence::key::{Purpose, SigningKey};
+use sekisho_evidence::merkle::{Frontier, Head, prove_consistency, prove_inclusion};
+use sekisho_evidence::record::{Body, Record};
+use sekisho_evidence::tag::{SiteTag, TagArea};
+use sekisho_types::id::{ClusterId, Digest, MemberId, OperatorId};
+use sekisho_types::job::OnDisconnect;
+use sekisho_types::jurisdiction::table_hash;
+use sekisho_types::principal::TrustDomain;
+use sekisho_types::residency::Rules;
+use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
+use sekisho_types::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// 2026-11-22.
+pub(crate) const NOW: Timestamp = Timestamp(1_795_305_600_000);
+pub(crate) const SESSION: SessionId = SessionId([5; 16]);
+pub(crate) const PAYLOAD: &[u8] = b"payload";
+const OPERATORS: [&str; 3] = ["hokuto", "kanto", "naniwa"];
+
+pub(crate) fn epoch(revision: u64) -> Epoch {
+    Epoch { incarnation: Incarnation(1), revision: Revision(revision) }
+}
+
+/// `count` devices of the bucket that grants name.
+pub(crate) fn devices(count: u32) -> Vec<Device> {
+    let device = |index| Device {
+        id: format!("GPU-{index}"),
+        class: "h100-80g".parse().unwrap(),
+        memory_mib: 81_920,
+        island: 1,
+        index,
+        healthy: true,
+    };
+    (0..count).map(device).collect()
+}
+
+/// Record bytes of the grant with an area of six letters in place of one of its own.
+pub(crate) fn grant_bytes_abroad(grant: &Grant, area: &str) -> Vec<u8> {
+    let mut grant = grant.clone();
+    let mark = "012351";
+    grant.rules[0].rules.areas = [mark.to_owned().try_into().unwrap()].into();
+    let revision = grant.placement.epoch.revision;
+    let body = Body::Grant(Box::new(grant));
+    let bytes = Record { revision, time: NOW, body }.bytes().unwrap();
+    let at = bytes.windows(mark.len()).position(|w| w == mark.as_bytes()).unwrap();
+    let (before, after) = (&bytes[..at - 1], &bytes[at + mark.len()..]);
+    [before, &[u8::try_from(area.len()).unwrap()], area.as_bytes(), after].concat()
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Federation {
+    pub(crate) cluster: ClusterId,
+}
+
+impl Federation {
+    pub(crate) fn new() -> Self {
+        Self { cluster: ClusterId([1; 16]) }
+    }
+
+    pub(crate) fn key(&self, number: u8) -> SigningKey {
+        SigningKey::from_seed(&[number; 32])
+    }
+
+    pub(crate) fn operator(&self, member: u64) -> OperatorId {
+        OPERATORS[usize::try_from(member).unwrap() - 1].parse().unwrap()
+    }
+
+    pub(crate) fn bundle(&self) -> EndorserBundle {
+        let member = |n: u8| Endorser {
+            operator: self.operator(u64::from(n)),
+            member: MemberId(u64::from(n)),
+            public_key: self.key(n).public(),
+        };
+        let operator = |n: u8| OperatorKeys {
+            operator: self.operator(u64::from(n)),
+            trust_domain: TrustDomain::parse(&format!("{}.example", self.operator(n.into())))
+                .unwrap(),
+            issuer: self.key(10 + n).public(),
+            site_tag: self.key(20 + n).public(),
+            root_hash: Digest([n; 32]),
+        };
+        let bundle = EndorserBundle {
+            cluster: self.cluster,
+            incarnation: Incarnation(1),
+            version: 1,
+            k: 2,
+            endorsers: (1..=3).map(member).collect(),
+            operators: (1..=3).map(operator).collect(),
+        };
+        bundle.check().unwrap();
+        bundle
+    }
+
+    pub(crate) fn bundle_signatures(&self, next: &EndorserBundle, n: u8) -> Vec<OperatorSignature> {
+        let bytes = encode(next).unwrap();
+        let sign = |n: u8| OperatorSignature {
+            operator: self.operator(n.into()),
+            signature: self.key(10 + n).sign(Purpose::Bundle, &bytes),
+        };
+        (1..=n).map(sign).collect()
+    }
+
+    /// The ledger of a node that has joined and opened [`SESSION`].
+    pub(crate) fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::new("ishikari-1/n-01".parse().unwrap(), self.bundle());
+        ledger.session_opened(SESSION);
+        ledger
+    }
+
+    /// Operator `hokuto`'s node, tagged in `area` for an hour around [`NOW`].
+    pub(crate) fn standing(&self, area: &str) -> Standing {
+        let (operator, node) = (self.operator(1), "ishikari-1/n-01".parse().unwrap());
+        let tag = SiteTag {
+            cluster: self.cluster,
+            operator: operator.clone(),
+            node,
+            area: TagArea::resolve(area).unwrap(),
+            node_key: Digest([7; 32]),
+            issued: Timestamp(NOW.0 - 1_800_000),
+            expires: Timestamp(NOW.0 + 1_800_000),
+            serial: 1,
+        };
+        let signed = tag.sign(&self.key(21)).unwrap();
+        Standing::open(&self.bundle(), &operator, &tag.node, &tag.node_key, &signed).unwrap()
+    }
+
+    pub(crate) fn grant(&self, revision: u64, ordinal: u32) -> Grant {
+        Grant {
+            cluster: self.cluster,
+            placement: PlacementId { epoch: epoch(revision), ordinal },
+            job: "city/train".parse().unwrap(),
+            rank: 0,
+            group: 1,
+            node: "ishikari-1/n-01".parse().unwrap(),
+            node_key: Digest([7; 32]),
+            session: SESSION,
+            class: "h100-80g".parse().unwrap(),
+            memory_mib: 81_920,
+            island: 1,
+            gpus: 1,
+            rules: vec![BoundRules { policy: None, rules: Rules::default() }],
+            table: table_hash(),
+            submitter: "naniwa/user/alice".parse().unwrap(),
+            payload: Digest::of(PAYLOAD),
+            on_disconnect: OnDisconnect::Stop,
+            time_limit_s: 3600,
+        }
+    }
+
+    pub(crate) fn history(&self) -> History {
+        let mut history = History {
+            federation: self.clone(),
+            frontier: Frontier::default(),
+            hashes: BTreeMap::new(),
+            records: Vec::new(),
+        };
+        for filler in 0..5 {
+            history.append(vec![filler]);
+        }
+        history
+    }
+}
+
+/// Indices of a set in a history.
+#[derive(Debug, Clone)]
+pub(crate) struct Set {
+    desired: u64,
+    grants: Vec<u64>,
+}
+
+/// An audit log in the making.
+#[derive(Debug, Clone)]
+pub(crate) struct History {
+    federation: Federation,
+    frontier: Frontier,
+    hashes: BTreeMap<u64, Digest>,
+    records: Vec<Vec<u8>>,
+}
+
+impl History {
+    pub(crate) fn append(&mut self, record: Vec<u8>) -> u64 {
+        let appended = self.frontier.append(&record).unwrap();
+        self.hashes.extend((appended.first_hash..).zip(appended.hashes));
+        self.records.push(record);
+        appended.record
+    }
+
+    fn index_of(&mut self, record: Vec<u8>) -> u64 {
+        match self.records.iter().position(|known| *known == record) {
+            Some(at) => u64::try_from(at).unwrap(),
+            None => self.append(record),
+        }
+    }
+
+    /// Grants what is new of `grants` and makes them the node's set at `revision`.
+    pub(crate) fn desire(&mut self, revision: u64, grants: &[Grant]) -> Set {
+        let records = grants.iter().map(|grant| {
+            let body = Body::Grant(Box::new(grant.clone()));
+            Record { revision: grant.placement.epoch.revision, time: NOW, body }.bytes().unwrap()
+        });
+        let records = records.collect();
+        let hash = set_hash(grants.iter().map(|grant| grant.digest().unwrap()));
+        self.desire_raw(revision, records, hash)
+    }
+
+    /// As [`History::desire`], with records that may be no grants.
+    pub(crate) fn desire_raw(&mut self, revision: u64, records: Vec<Vec<u8>>, hash: Digest) -> Set {
+        let desired = NodeDesired {
+            cluster: self.federation.cluster,
+            node: "ishikari-1/n-01".parse().unwrap(),
+            epoch: epoch(revision),
+            count: u32::try_from(records.len()).unwrap(),
+            hash,
+        };
+        self.desire_record(desired, records)
+    }
+
+    pub(crate) fn desire_record(&mut self, desired: NodeDesired, records: Vec<Vec<u8>>) -> Set {
+        let grants = records.into_iter().map(|record| self.index_of(record)).collect();
+        let revision = desired.epoch.revision;
+        let record = Record { revision, time: NOW, body: Body::Desired(desired) };
+        Set { desired: self.append(record.bytes().unwrap()), grants }
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        Head { size: self.frontier.size(), root: self.frontier.root().unwrap() }
+    }
+
+    pub(crate) fn checkpoint(&self, revision: u64) -> Checkpoint {
+        Checkpoint {
+            cluster: self.federation.cluster,
+            incarnation: Incarnation(1),
+            head: self.head(),
+            revision: Revision(revision),
+            time: NOW,
+        }
+    }
+
+    pub(crate) fn sign(&self, revision: u64, members: &[u64]) -> (String, Vec<SignatureLine>) {
+        let checkpoint = self.checkpoint(revision);
+        let line = |member: &u64| {
+            let key = self.federation.key(u8::try_from(*member).unwrap());
+            checkpoint.sign(&self.federation.operator(*member), MemberId(*member), &key).unwrap()
+        };
+        (checkpoint.text().unwrap(), members.iter().map(line).collect())
+    }
+
+    fn prove(&self, index: u64) -> Proved {
+        let path = prove_inclusion(self.frontier.size(), index, &self.hashes).unwrap();
+        let record = self.records[usize::try_from(index).unwrap()].clone();
+        Proved { record, index, path }
+    }
+
+    pub(crate) fn deliver(&self, set: &Set) -> Delivery {
+        let grants = set.grants.iter().map(|index| self.prove(*index)).collect();
+        Delivery { desired: self.prove(set.desired), grants }
+    }
+
+    pub(crate) fn consistency(&self, from_size: u64) -> Consistency {
+        let proof = prove_consistency(self.frontier.size(), from_size, &self.hashes).unwrap();
+        Consistency { from_size, proof }
+    }
+
+    /// The set under a checkpoint of the present head, signed by two operators, for an agent whose head is `from`.
+    pub(crate) fn signed(&self, set: &Set, revision: u64, from: u64) -> SignedSet {
+        let (text, lines) = self.sign(revision, &[1, 2]);
+        let consistency = Some(self.consistency(from));
+        SignedSet { text, lines, delivery: self.deliver(set), consistency }
+    }
+}

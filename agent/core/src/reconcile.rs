@@ -1,0 +1,426 @@
+//! The agent as a function: what happened comes in, what to do goes out.
+//!
+//! Must hold: each step returns its actions in the order in which they must be carried out; the ledger is written
+//! before anything that rests on it ([`Action::WriteLedger`] comes first, and a failed write must stop the agent);
+//! what is not in the newest accepted set is stopped (P6); nothing starts without a lease, and what the lease binds
+//! is dead by its end plus G (P4).
+
+mod desired;
+mod placement;
+
+use crate::assembly::{Assembly, Delivered};
+use crate::devices::{Device, buckets};
+use crate::ledger::{EntryPhase, Ledger};
+use crate::reason::Reason;
+use crate::report::Outbox;
+use crate::retry::Retry;
+use crate::session::Session;
+use crate::standing::Standing;
+use crate::verify::Host;
+use placement::Local;
+use sekisho_evidence::grant::{Grant, SessionId};
+use sekisho_evidence::receipt::Refusal;
+use sekisho_types::device::Bucket;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, MemberId, OperatorId};
+use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::revision::{PlacementId, Revision};
+use sekisho_types::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The world at one step. Read before the step's actions are carried out.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// `CLOCK_BOOTTIME`, nanoseconds.
+    pub boot_ns: u64,
+    /// Wall clock.
+    pub wall: Timestamp,
+    /// Fresh random bytes, for a session id.
+    pub random: [u8; 16],
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Time passed.
+    Tick,
+    /// The control plane opened the session.
+    SessionOpened(SessionId),
+    /// It did not, or its answer is lost.
+    SessionRefused(Reason),
+    /// A member delivered a desired set.
+    Delivered(MemberId, Box<Delivered>),
+    /// A member acknowledged a renewal.
+    Acknowledged {
+        /// Of this session.
+        session: SessionId,
+        /// The renewal.
+        sequence: u64,
+        /// The member's operator.
+        operator: OperatorId,
+        /// It is the leader.
+        leader: bool,
+    },
+    /// The lease is being taken back, or the control plane knows a newer session.
+    Expiring(SessionId),
+    /// One member says stop.
+    Stop(Vec<PlacementId>),
+    /// A payload came.
+    Payload(PlacementId, Vec<u8>),
+    /// No member gave it.
+    PayloadMissing(PlacementId),
+    /// The job's program runs.
+    Started(PlacementId),
+    /// It does not, and nothing of it does.
+    StartFailed(PlacementId, String),
+    /// Nothing of it runs any more, and how it ended by itself; never [`Ending::Lost`].
+    Exited(PlacementId, Ending),
+    /// The report on its way arrived.
+    Reported,
+    /// It did not, or its outcome is unknown.
+    ReportFailed,
+    /// It was refused for good.
+    ReportRefused(Reason),
+    /// A receipt arrived, or was refused for good.
+    ReceiptSettled(PlacementId),
+    /// It did not arrive.
+    ReceiptFailed(PlacementId),
+    /// A renewed tag.
+    Standing(Box<Standing>),
+    /// The devices of this host, looked at again.
+    Devices(Vec<Device>),
+    /// The agent is to end: stop everything and tell.
+    Shutdown,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Write [`Reconciler::ledger`] durably before the actions that follow.
+    WriteLedger,
+    /// Ask for a session.
+    OpenSession {
+        /// The id.
+        session: SessionId,
+        /// The one before it.
+        previous: Option<SessionId>,
+        /// What to advertise.
+        buckets: Vec<Bucket>,
+        /// Placements that may run.
+        live: Vec<PlacementId>,
+    },
+    /// Keep streams to the members in this session, and drop those of others.
+    Attach(SessionId),
+    /// The session is over: drop its streams.
+    Detach,
+    /// Send a renewal on every stream.
+    Renew(SessionId, u64),
+    /// Tell every member the size of the stored head.
+    HeadMoved(u64),
+    /// Tell every member that the set of this revision is in the ledger.
+    SetAccepted(Revision),
+    /// Get a payload.
+    FetchPayload(PlacementId, Digest),
+    /// Start a placement.
+    Start(Box<StartOrder>),
+    /// Ask it to end, and kill it after so many milliseconds.
+    Stop(PlacementId, u64),
+    /// Kill it.
+    Kill(PlacementId),
+    /// Report phases.
+    Report(SessionId, Vec<(PlacementId, Phase)>),
+    /// Sign and send a receipt.
+    Refuse(Box<Refusal>),
+    /// Tell the operator of this host.
+    Note(Reason),
+    /// Everything is stopped and told; after [`Input::Shutdown`] only.
+    Finished,
+}
+
+/// A start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartOrder {
+    /// What.
+    pub grant: Grant,
+    /// Where.
+    pub devices: Vec<String>,
+    /// The payload, its digest checked.
+    pub payload: Vec<u8>,
+}
+
+/// Receipts on their way at once.
+const RECEIPTS_AT_ONCE: usize = 8;
+
+/// The state behind the function.
+#[derive(Debug, Clone)]
+pub struct Reconciler {
+    ledger: Ledger,
+    standing: Standing,
+    devices: Vec<Device>,
+    session: Session,
+    /// What was advertised last: it may not change while placements live.
+    advertised: Vec<Bucket>,
+    assembly: Assembly,
+    /// The last head and text for which a proof was asked.
+    proof_asked: Option<(u64, String)>,
+    local: BTreeMap<PlacementId, Local>,
+    outbox: Outbox,
+    report_retry: Retry,
+    receipts: BTreeSet<PlacementId>,
+    receipt_retry: Retry,
+    closing: bool,
+    finished: bool,
+    changed: bool,
+    /// When the last step was.
+    stepped_ns: u64,
+    out: Vec<Action>,
+}
+
+/// Ends every entry that may have run under an earlier start of the agent. `seen` is how they ended, as far as it
+/// was recorded; the caller has made sure that nothing of them runs. Adoption will take the place of this.
+#[must_use]
+pub fn recover(mut ledger: Ledger, seen: &BTreeMap<PlacementId, Ending>) -> Ledger {
+    let open: Vec<PlacementId> = ledger.entries().keys().copied().collect();
+    for placement in open {
+        let ending = seen.get(&placement).cloned().unwrap_or(Ending::Lost);
+        ledger.ended(&placement, ending);
+    }
+    ledger
+}
+
+impl Reconciler {
+    /// An agent of which nothing runs: `ledger` comes from [`recover`] or from joining.
+    #[must_use]
+    pub fn new(ledger: Ledger, standing: Standing, devices: Vec<Device>) -> Self {
+        let mut outbox = Outbox::default();
+        for (placement, entry) in ledger.entries() {
+            if let EntryPhase::Ended(ending) = &entry.phase
+                && !entry.acknowledged
+                && *ending != Ending::Lost
+            {
+                outbox.push(*placement, Phase::Ended(ending.clone()));
+            }
+        }
+        Self {
+            ledger,
+            standing,
+            devices,
+            session: Session::new(),
+            advertised: Vec::new(),
+            assembly: Assembly::default(),
+            proof_asked: None,
+            local: BTreeMap::new(),
+            outbox,
+            report_retry: Retry::default(),
+            receipts: BTreeSet::new(),
+            receipt_retry: Retry::default(),
+            closing: false,
+            finished: false,
+            changed: true,
+            stepped_ns: 0,
+            out: Vec::new(),
+        }
+    }
+
+    /// What must be on disk.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// When the lease of the open session ends, boottime in nanoseconds.
+    #[must_use]
+    pub fn lease_deadline_ns(&self) -> Option<u64> {
+        self.session.open()?.1.deadline_ns()
+    }
+
+    /// One step.
+    pub fn step(&mut self, input: Input, now: Moment) -> Vec<Action> {
+        self.stepped_ns = now.boot_ns;
+        self.take(input, now);
+        self.keep_session(now);
+        self.stop_strays(now);
+        self.kill_overdue(now);
+        self.start_granted(now);
+        self.tell(now);
+        let mut actions = std::mem::take(&mut self.out);
+        if std::mem::take(&mut self.changed) {
+            actions.insert(0, Action::WriteLedger);
+        }
+        actions
+    }
+
+    fn take(&mut self, input: Input, now: Moment) {
+        match input {
+            Input::Tick => {}
+            Input::SessionOpened(session) => self.session_opened(session, now),
+            Input::SessionRefused(reason) => {
+                self.session.refused(now.boot_ns);
+                self.out.push(Action::Note(reason));
+            }
+            Input::Delivered(member, delivered) => self.delivered(member, *delivered, now),
+            Input::Acknowledged { session, sequence, operator, leader } => {
+                if let Some(lease) = self.session.lease_of(session) {
+                    lease.acknowledged(sequence, &operator, leader);
+                }
+            }
+            Input::Expiring(session) => {
+                if let Some(lease) = self.session.lease_of(session) {
+                    lease.expire();
+                }
+            }
+            Input::Stop(placements) => {
+                placements.iter().for_each(|placement| self.stop_within_grace(placement, now));
+            }
+            Input::Payload(placement, bytes) => self.payload(placement, bytes),
+            Input::PayloadMissing(placement) => self.payload_missing(placement, now),
+            Input::Started(placement) => self.started(placement, now),
+            Input::StartFailed(placement, why) => {
+                let ending = Ending::StartFailed(Reason::new(ErrorCode::StartFailed, &why).detail);
+                self.ended(placement, ending);
+            }
+            Input::Exited(placement, ending) => self.exited(placement, ending),
+            Input::Reported => self.reported(),
+            Input::ReportFailed => {
+                self.outbox.failed();
+                self.report_retry.failed(now.boot_ns);
+            }
+            Input::ReportRefused(reason) => self.report_refused(reason),
+            Input::ReceiptSettled(placement) => {
+                self.receipts.remove(&placement);
+                self.receipt_retry.succeeded();
+                self.changed |= self.ledger.acknowledge_refusal(&placement);
+            }
+            Input::ReceiptFailed(placement) => {
+                self.receipts.remove(&placement);
+                self.receipt_retry.failed(now.boot_ns);
+            }
+            Input::Standing(standing) => self.standing = *standing,
+            Input::Devices(devices) => self.devices = devices,
+            Input::Shutdown => self.closing = true,
+        }
+    }
+
+    fn host(&self, now: Moment) -> Host<'_> {
+        Host { standing: &self.standing, devices: &self.devices, now: now.wall }
+    }
+
+    fn session_opened(&mut self, session: SessionId, now: Moment) {
+        if !self.session.opened(session, self.ledger.bundle().k, now.boot_ns) {
+            return;
+        }
+        self.ledger.session_opened(session);
+        self.ledger.acknowledge_lost();
+        self.changed = true;
+        if self.session.open().is_some() {
+            self.out.push(Action::Attach(session));
+        }
+    }
+
+    /// Ends, drains, opens and renews.
+    fn keep_session(&mut self, now: Moment) {
+        if let Some(over_ns) = self.session.end(now.boot_ns) {
+            self.out.push(Action::Detach);
+            self.assembly = Assembly::default();
+            self.end_of_lease(over_ns, now);
+        }
+        if !self.ledger.entries().values().any(placement::is_bound_and_may_run) {
+            self.session.drained();
+        }
+        if !self.closing
+            && let Some(id) = self.session.ask(self.ledger.opening(), now.random, now.boot_ns)
+        {
+            self.ledger.open_session(id);
+            self.changed = true;
+            let running = self.ledger.entries().iter().filter(|(_, entry)| entry.may_run());
+            let live: Vec<PlacementId> = running.map(|(placement, _)| *placement).collect();
+            if live.is_empty() {
+                self.advertised = buckets(&self.devices);
+            }
+            self.out.push(Action::OpenSession {
+                session: id,
+                previous: self.ledger.session(),
+                buckets: self.advertised.clone(),
+                live,
+            });
+        }
+        if let Some((session, sequence)) = self.session.renew(now.boot_ns) {
+            self.out.push(Action::Renew(session, sequence));
+        }
+    }
+
+    fn reported(&mut self) {
+        self.report_retry.succeeded();
+        let told = self.outbox.acknowledged();
+        self.settle(told);
+    }
+
+    fn report_refused(&mut self, reason: Reason) {
+        // Nobody takes it: to keep asking would block every later report.
+        let given_up = self.outbox.refused();
+        if !given_up.is_empty() {
+            self.out.push(Action::Note(reason));
+        }
+        self.settle(given_up);
+    }
+
+    fn settle(&mut self, told: BTreeMap<PlacementId, Phase>) {
+        for (placement, phase) in told {
+            self.changed |= self.ledger.acknowledge(&placement, &phase);
+        }
+    }
+
+    /// Reports, receipts, and the word that all is done.
+    fn tell(&mut self, now: Moment) {
+        if let Some((session, _)) = self.session.open() {
+            if self.report_retry.is_due(now.boot_ns)
+                && let Some(phases) = self.outbox.take()
+            {
+                self.out.push(Action::Report(session, phases));
+            }
+            if self.receipt_retry.is_due(now.boot_ns) {
+                self.send_receipts(session, now);
+            }
+        }
+        let running = self.ledger.entries().values().any(|entry| entry.may_run());
+        if self.closing && !running && self.outbox.is_empty() && !self.finished {
+            self.finished = true;
+            self.out.push(Action::Finished);
+        }
+    }
+
+    fn send_receipts(&mut self, session: SessionId, now: Moment) {
+        for (placement, refused) in self.ledger.refused() {
+            if self.receipts.len() >= RECEIPTS_AT_ONCE {
+                return;
+            }
+            if refused.acknowledged || !self.receipts.insert(*placement) {
+                continue;
+            }
+            self.out.push(Action::Refuse(Box::new(Refusal {
+                cluster: self.ledger.bundle().cluster,
+                node: self.ledger.node().clone(),
+                session,
+                placement: *placement,
+                grant: refused.grant,
+                code: refused.reason.code,
+                detail: refused.reason.detail.clone(),
+                log_size: self.ledger.head().size,
+                time: now.wall,
+            })));
+        }
+    }
+
+    /// When the next step is due without any input, boottime in nanoseconds. What was due at the last step has had
+    /// its turn: if it is still there, it waits for an input and not for time.
+    #[must_use]
+    pub fn wake_ns(&self) -> Option<u64> {
+        let retries = [self.report_retry.due_ns(), self.receipt_retry.due_ns()];
+        let placements = self.local.values().flat_map(Local::wakes_ns);
+        let all = retries.into_iter().chain(placements).chain(self.session.wake_ns());
+        all.filter(|wake| *wake > self.stepped_ns).min()
+    }
+}
+
+#[cfg(test)]
+mod tests;

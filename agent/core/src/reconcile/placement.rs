@@ -1,0 +1,239 @@
+//! From an accepted grant to a process and its confirmed end.
+
+use super::{Action, Moment, Reconciler, StartOrder};
+use crate::devices::{Choice, choose};
+use crate::ledger::{Entry, EntryPhase, Refused};
+use crate::limit::{KILL_AGAIN_MS, KILL_GRACE_MS, KILL_MARGIN_MS, NS_PER_MS};
+use crate::reason::Reason;
+use crate::retry::Retry;
+use crate::verify::check_start;
+use sekisho_evidence::grant::Grant;
+use sekisho_types::job::OnDisconnect;
+use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::revision::PlacementId;
+
+/// What only this run knows of a placement.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Local {
+    payload: Payload,
+    fetch_retry: Retry,
+    /// When the time limit has passed and the shim must have ended it.
+    limit_ns: Option<u64>,
+    kill_ns: Option<u64>,
+    timed_out: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Payload {
+    #[default]
+    Wanted,
+    Asked,
+    Here(Vec<u8>),
+}
+
+impl Local {
+    pub(super) fn wakes_ns(&self) -> impl Iterator<Item = u64> {
+        let fetch = Some(self.fetch_retry.due_ns());
+        [self.limit_ns, self.kill_ns, fetch].into_iter().flatten()
+    }
+}
+
+/// Whether the end of the lease ends it, and it may still run.
+pub(super) fn is_bound_and_may_run(entry: &Entry) -> bool {
+    entry.may_run() && entry.grant.on_disconnect == OnDisconnect::Stop
+}
+
+fn ms(ms: u64) -> u64 {
+    ms.saturating_mul(NS_PER_MS)
+}
+
+impl Reconciler {
+    fn placements(&self, chosen: impl Fn(&PlacementId, &Entry) -> bool) -> Vec<PlacementId> {
+        let chosen = |(id, entry): &(&PlacementId, &Entry)| chosen(id, entry);
+        self.ledger.entries().iter().filter(chosen).map(|(id, _)| *id).collect()
+    }
+
+    /// Stops what no set names, and everything when the agent ends.
+    pub(super) fn stop_strays(&mut self, now: Moment) {
+        let (closing, desired) = (self.closing, self.ledger.desired());
+        let stray = self.placements(|id, entry| {
+            let alive = matches!(entry.phase, EntryPhase::Pending | EntryPhase::Live);
+            alive && (closing || !desired.contains(id))
+        });
+        stray.iter().for_each(|placement| self.stop_within_grace(placement, now));
+    }
+
+    pub(super) fn stop_within_grace(&mut self, placement: &PlacementId, now: Moment) {
+        self.stop_by(placement, now.boot_ns.saturating_add(ms(KILL_GRACE_MS)), now);
+    }
+
+    /// Orders a stop whose kill comes at `kill_ns`; an earlier one holds.
+    fn stop_by(&mut self, placement: &PlacementId, kill_ns: u64, now: Moment) {
+        let ordered = self.ledger.stopping(placement);
+        self.changed |= ordered;
+        let Some(entry) = self.ledger.entries().get(placement) else { return };
+        match &entry.phase {
+            EntryPhase::Ended(ending) if ordered => {
+                self.outbox.push(*placement, Phase::Ended(ending.clone()));
+                self.local.remove(placement);
+            }
+            EntryPhase::Stopping => {
+                let local = self.local.entry(*placement).or_default();
+                if local.kill_ns.is_none_or(|earlier| kill_ns < earlier) {
+                    local.kill_ns = Some(kill_ns);
+                    let grace_ms = kill_ns.saturating_sub(now.boot_ns) / NS_PER_MS;
+                    self.out.push(Action::Stop(*placement, grace_ms));
+                }
+            }
+            EntryPhase::Ended(_) | EntryPhase::Pending | EntryPhase::Live => {}
+        }
+    }
+
+    /// The lease ended at `over_ns`: what it bound is dead by then plus G, however late this is noticed (P4). What
+    /// never started never will: its session is over.
+    pub(super) fn end_of_lease(&mut self, over_ns: u64, now: Moment) {
+        let kill_ns = over_ns.saturating_add(ms(KILL_GRACE_MS.saturating_sub(KILL_MARGIN_MS)));
+        for placement in self.placements(|_, entry| is_bound_and_may_run(entry)) {
+            self.stop_by(&placement, kill_ns, now);
+        }
+        for placement in self.placements(|_, entry| entry.phase == EntryPhase::Pending) {
+            self.ended(placement, Ending::Lost);
+        }
+    }
+
+    /// The runtime kills after the grace by itself; this is for a runtime that does not.
+    pub(super) fn kill_overdue(&mut self, now: Moment) {
+        for (placement, local) in &mut self.local {
+            if local.limit_ns.is_some_and(|limit| limit <= now.boot_ns) {
+                local.limit_ns = None;
+                local.timed_out = true;
+                local.kill_ns = Some(now.boot_ns);
+                self.changed |= self.ledger.stopping(placement);
+            }
+            if local.kill_ns.is_some_and(|kill| kill <= now.boot_ns) {
+                local.kill_ns = Some(now.boot_ns.saturating_add(ms(KILL_AGAIN_MS)));
+                self.out.push(Action::Kill(*placement));
+            }
+        }
+    }
+
+    /// Starts, oldest grant first, whatever is accepted, paid out and has its devices.
+    pub(super) fn start_granted(&mut self, now: Moment) {
+        let may = self.session.open().is_some_and(|(_, lease)| lease.allows_start(now.boot_ns));
+        if self.closing || !may {
+            return;
+        }
+        for placement in self.placements(|_, entry| entry.phase == EntryPhase::Pending) {
+            self.start(placement, now);
+        }
+    }
+
+    fn start(&mut self, placement: PlacementId, now: Moment) {
+        let Some(entry) = self.ledger.entries().get(&placement) else { return };
+        let grant = entry.grant.clone();
+        let local = self.local.entry(placement).or_default();
+        let payload = match &local.payload {
+            Payload::Asked => return,
+            Payload::Wanted => {
+                if local.fetch_retry.is_due(now.boot_ns) {
+                    local.payload = Payload::Asked;
+                    self.out.push(Action::FetchPayload(placement, grant.payload));
+                }
+                return;
+            }
+            Payload::Here(payload) => payload.clone(),
+        };
+        let choice = choose(&self.devices, &self.ledger.held_devices(), &grant);
+        if choice == Choice::Wait {
+            return;
+        }
+        if let Err(reason) = check_start(self.host(now), &grant, &payload) {
+            self.refuse(&grant, reason);
+            return;
+        }
+        match choice {
+            Choice::Wait => {}
+            Choice::Broken { healthy } => {
+                let why = format!("{healthy} working devices for {} granted", grant.gpus);
+                self.ended(placement, Ending::StartFailed(why));
+            }
+            Choice::Devices(devices) => {
+                if self.ledger.intend(&placement, devices.clone()) {
+                    self.changed = true;
+                    self.local
+                        .insert(placement, Local { payload: Payload::Asked, ..Local::default() });
+                    self.outbox.push(placement, Phase::Starting);
+                    self.out.push(Action::Start(Box::new(StartOrder { grant, devices, payload })));
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, grant: &Grant, reason: Reason) {
+        let placement = grant.placement;
+        // Encoding cannot fail for a grant that was decoded; if it did, the receipt would say "did not parse".
+        let digest = grant.digest().unwrap_or_else(|_never| sekisho_types::id::Digest::of(&[]));
+        self.out.push(Action::Note(reason.clone()));
+        let refused = Refused { grant: digest, reason, acknowledged: false };
+        self.changed |= self.ledger.refuse(placement, refused);
+        self.local.remove(&placement);
+    }
+
+    pub(super) fn payload(&mut self, placement: PlacementId, bytes: Vec<u8>) {
+        if let Some(local) = self.local.get_mut(&placement)
+            && local.payload == Payload::Asked
+        {
+            local.fetch_retry.succeeded();
+            local.payload = Payload::Here(bytes);
+        }
+    }
+
+    pub(super) fn payload_missing(&mut self, placement: PlacementId, now: Moment) {
+        if let Some(local) = self.local.get_mut(&placement)
+            && local.payload == Payload::Asked
+        {
+            local.fetch_retry.failed(now.boot_ns);
+            local.payload = Payload::Wanted;
+        }
+    }
+
+    pub(super) fn started(&mut self, placement: PlacementId, now: Moment) {
+        let Some(entry) = self.ledger.entries().get(&placement) else { return };
+        if entry.phase == EntryPhase::Live {
+            let limit = ms(entry.grant.time_limit_s.saturating_mul(1000));
+            let local = self.local.entry(placement).or_default();
+            let late = now.boot_ns.saturating_add(limit).saturating_add(ms(KILL_AGAIN_MS));
+            local.limit_ns = Some(late);
+            self.outbox.push(placement, Phase::Running);
+        }
+    }
+
+    /// The runtime has confirmed the end. What was told to stop has stopped, whatever its exit code says.
+    pub(super) fn exited(&mut self, placement: PlacementId, ending: Ending) {
+        let stopping = self
+            .ledger
+            .entries()
+            .get(&placement)
+            .is_some_and(|entry| entry.phase == EntryPhase::Stopping);
+        let timed_out = self.local.get(&placement).is_some_and(|local| local.timed_out);
+        let ending = if timed_out || ending == Ending::TimedOut {
+            Ending::TimedOut
+        } else if stopping {
+            Ending::Stopped
+        } else {
+            ending
+        };
+        self.ended(placement, ending);
+    }
+
+    pub(super) fn ended(&mut self, placement: PlacementId, ending: Ending) {
+        self.local.remove(&placement);
+        if self.ledger.ended(&placement, ending.clone()) {
+            self.changed = true;
+            // A lost one is told by its absence when the next session opens.
+            if ending != Ending::Lost {
+                self.outbox.push(placement, Phase::Ended(ending));
+            }
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! Scenarios of one agent, driven by hand.
+
+use super::*;
+use crate::desired::Consistency;
+use crate::fixture::{Federation, History, NOW, PAYLOAD, SESSION, Set, devices, epoch};
+use crate::limit::{KILL_GRACE_MS, NS_PER_MS};
+use sekisho_types::job::OnDisconnect;
+
+const S: u64 = 1_000_000_000;
+
+/// An agent with its federation at hand.
+struct World {
+    federation: Federation,
+    history: History,
+    agent: Reconciler,
+    ns: u64,
+    session: SessionId,
+    sequence: u64,
+}
+
+fn id(revision: u64, ordinal: u32) -> PlacementId {
+    PlacementId { epoch: epoch(revision), ordinal }
+}
+
+impl World {
+    /// With an open session and a lease.
+    fn new() -> Self {
+        let mut world = Self::closed();
+        world.open();
+        world.beat();
+        world
+    }
+
+    fn closed() -> Self {
+        let federation = Federation::new();
+        let ledger = Ledger::new("ishikari-1/n-01".parse().unwrap(), federation.bundle());
+        let agent = Reconciler::new(ledger, federation.standing("012351"), devices(4));
+        let history = federation.history();
+        Self { federation, history, agent, ns: S, session: SESSION, sequence: 0 }
+    }
+
+    fn step(&mut self, input: Input) -> Vec<Action> {
+        let now = Moment { boot_ns: self.ns, wall: NOW, random: self.session.0 };
+        let actions = self.agent.step(input, now);
+        for action in &actions {
+            if let Action::Renew(_, sequence) = action {
+                self.sequence = *sequence;
+            }
+        }
+        actions
+    }
+
+    fn at(&mut self, ns: u64) -> Vec<Action> {
+        self.ns = ns;
+        self.step(Input::Tick)
+    }
+
+    fn open(&mut self) -> Vec<Action> {
+        let asked = self.step(Input::Tick);
+        assert_eq!(asked[0], Action::WriteLedger);
+        assert!(
+            matches!(&asked[1], Action::OpenSession { session, .. } if *session == self.session)
+        );
+        self.step(Input::SessionOpened(self.session))
+    }
+
+    /// The leader and a further operator acknowledge the newest renewal.
+    fn beat(&mut self) {
+        for (member, leader) in [(1, true), (2, false)] {
+            let (session, sequence) = (self.session, self.sequence);
+            let operator = self.federation.operator(member);
+            self.step(Input::Acknowledged { session, sequence, operator, leader });
+        }
+    }
+
+    fn deliver(&mut self, set: &Set, revision: u64) -> Vec<Action> {
+        let (text, lines) = self.history.sign(revision, &[1, 2]);
+        let size = self.agent.ledger().head().size;
+        let mut last = Vec::new();
+        for (member, line) in [1, 2].into_iter().zip(lines) {
+            let delivered = Delivered {
+                text: text.clone(),
+                line,
+                delivery: self.history.deliver(set),
+                consistency: self.history.consistency(size),
+            };
+            last = self.step(Input::Delivered(MemberId(member), Box::new(delivered)));
+        }
+        last
+    }
+
+    fn desire(&mut self, revision: u64, grants: &[Grant]) -> Vec<Action> {
+        let set = self.history.desire(revision, grants);
+        self.deliver(&set, revision)
+    }
+
+    /// A grant of `gpus`, running.
+    fn run(&mut self, revision: u64, change: impl Fn(&mut Grant)) -> Grant {
+        let mut grant = self.grant(revision);
+        change(&mut grant);
+        self.desire(revision, std::slice::from_ref(&grant));
+        self.step(Input::Payload(grant.placement, PAYLOAD.to_vec()));
+        self.step(Input::Started(grant.placement));
+        self.step(Input::Reported);
+        self.step(Input::Reported);
+        grant
+    }
+
+    fn grant(&self, revision: u64) -> Grant {
+        Grant { session: self.session, ..self.federation.grant(revision, 0) }
+    }
+
+    fn phase(&self, placement: &PlacementId) -> EntryPhase {
+        self.agent.ledger().entries()[placement].phase.clone()
+    }
+}
+
+fn reports(actions: &[Action]) -> Vec<(PlacementId, Phase)> {
+    let report = |action: &Action| {
+        if let Action::Report(_, phases) = action { phases.clone() } else { vec![] }
+    };
+    actions.iter().flat_map(report).collect()
+}
+
+fn starts(actions: &[Action]) -> Vec<Vec<String>> {
+    let start = |action: &Action| {
+        if let Action::Start(order) = action { Some(order.devices.clone()) } else { None }
+    };
+    actions.iter().filter_map(start).collect()
+}
+
+#[test]
+fn from_delivery_to_the_acknowledged_end() {
+    let mut world = World::new();
+    let grant = world.grant(10);
+    let placement = grant.placement;
+    let accepted = world.desire(10, std::slice::from_ref(&grant));
+    assert_eq!(
+        accepted,
+        [
+            Action::WriteLedger,
+            Action::HeadMoved(world.history.head().size),
+            Action::SetAccepted(Revision(10)),
+            Action::FetchPayload(placement, grant.payload),
+        ]
+    );
+    let started = world.step(Input::Payload(placement, PAYLOAD.to_vec()));
+    assert_eq!(started[0], Action::WriteLedger, "the intent is on disk before the start");
+    assert_eq!(starts(&started), [["GPU-0"]]);
+    assert_eq!(reports(&started), [(placement, Phase::Starting)]);
+    assert_eq!(reports(&world.step(Input::Started(placement))), [], "one report at a time");
+    assert_eq!(reports(&world.step(Input::Reported)), [(placement, Phase::Running)]);
+    world.step(Input::Reported);
+    let ended = world.step(Input::Exited(placement, Ending::Exited(0)));
+    assert_eq!(reports(&ended), [(placement, Phase::Ended(Ending::Exited(0)))]);
+    world.step(Input::Reported);
+    assert!(world.agent.ledger().entries().contains_key(&placement), "the set names it");
+    world.desire(11, &[]);
+    assert!(world.agent.ledger().entries().is_empty());
+}
+
+#[test]
+fn nothing_starts_without_a_lease() {
+    let mut world = World::closed();
+    world.open();
+    let grant = world.grant(10);
+    let accepted = world.desire(10, std::slice::from_ref(&grant));
+    assert!(!accepted.contains(&Action::FetchPayload(grant.placement, grant.payload)));
+    world.beat();
+    let asked = world.step(Input::Tick);
+    assert_eq!(asked, [], "asked for with the acknowledgement");
+    let started = world.step(Input::Payload(grant.placement, PAYLOAD.to_vec()));
+    assert_eq!(starts(&started).len(), 1);
+}
+
+#[test]
+fn a_set_without_it_stops_a_placement_and_its_devices_wait_for_its_death() {
+    let mut world = World::new();
+    let old = world.run(10, |grant| grant.gpus = 3);
+    let new = Grant { gpus: 2, ..world.grant(11) };
+    let actions = world.desire(11, std::slice::from_ref(&new));
+    assert!(actions.contains(&Action::Stop(old.placement, KILL_GRACE_MS)));
+    assert_eq!(reports(&actions), [], "agents tell the end, not the order");
+    let waits = world.step(Input::Payload(new.placement, PAYLOAD.to_vec()));
+    assert_eq!(starts(&waits).len(), 0);
+    let killed = world.at(S + KILL_GRACE_MS * NS_PER_MS);
+    assert!(killed.contains(&Action::Kill(old.placement)));
+    let dead = world.step(Input::Exited(old.placement, Ending::Signaled(9)));
+    assert_eq!(starts(&dead), [["GPU-0", "GPU-1"]]);
+    assert!(reports(&dead).contains(&(old.placement, Phase::Ended(Ending::Stopped))));
+}
+
+#[test]
+fn any_one_member_can_stop_but_not_start() {
+    let mut world = World::new();
+    let grant = world.run(10, |_| {});
+    let stopped = world.step(Input::Stop(vec![grant.placement, id(99, 0)]));
+    assert!(stopped.contains(&Action::Stop(grant.placement, KILL_GRACE_MS)));
+    let again = world.step(Input::Stop(vec![grant.placement]));
+    assert!(!again.iter().any(|action| matches!(action, Action::Stop(..))));
+    let next = world.grant(11);
+    let set = world.history.desire(11, &[next]);
+    let (text, lines) = world.history.sign(11, &[1]);
+    let delivery = world.history.deliver(&set);
+    let consistency = world.history.consistency(world.agent.ledger().head().size);
+    let delivered = Delivered { text, line: lines[0].clone(), delivery, consistency };
+    assert_eq!(world.step(Input::Delivered(MemberId(1), Box::new(delivered))), []);
+    assert_eq!(world.agent.ledger().floor(), epoch(10));
+}
+
+#[test]
+fn the_lease_ends_everything_but_run_to_completion_and_a_new_session_follows() {
+    let mut world = World::new();
+    let mut stays = world.grant(10);
+    stays.on_disconnect = OnDisconnect::RunToCompletion;
+    let bound = Grant { placement: id(10, 1), ..world.grant(10) };
+    let waits = Grant { placement: id(10, 2), gpus: 4, ..world.grant(10) };
+    world.desire(10, &[stays.clone(), bound.clone(), waits.clone()]);
+    for grant in [&stays, &bound] {
+        world.step(Input::Payload(grant.placement, PAYLOAD.to_vec()));
+        world.step(Input::Started(grant.placement));
+    }
+    let deadline = world.agent.lease_deadline_ns().unwrap();
+    assert_eq!(deadline, S + 15 * S, "from the send time");
+    let before = world.at(deadline - 1);
+    assert!(!before.contains(&Action::Detach));
+    // Noticed half a second late: the end of the grace does not move.
+    let over = world.at(deadline + S / 2);
+    assert!(over.contains(&Action::Detach));
+    assert!(over.contains(&Action::Stop(bound.placement, 4_000)), "{over:?}");
+    assert_eq!(world.phase(&stays.placement), EntryPhase::Live);
+    assert_eq!(world.phase(&waits.placement), EntryPhase::Ended(Ending::Lost));
+    assert!(reports(&over).is_empty(), "no session to report in");
+    world.session = SessionId([6; 16]);
+    let killed = world.at(deadline + 4_500 * NS_PER_MS);
+    assert!(killed.contains(&Action::Kill(bound.placement)));
+    let asked = world.step(Input::Exited(bound.placement, Ending::Signaled(15)));
+    let Some(Action::OpenSession { session, previous, live, .. }) =
+        asked.iter().find(|action| matches!(action, Action::OpenSession { .. }))
+    else {
+        panic!("{asked:?}")
+    };
+    assert_eq!((*session, *previous), (world.session, Some(SESSION)));
+    assert_eq!(live, &[stays.placement]);
+    let opened = world.step(Input::SessionOpened(world.session));
+    assert!(opened.contains(&Action::Attach(world.session)));
+    assert!(world.agent.ledger().entries()[&waits.placement].acknowledged, "told by its absence");
+    // What runs on is of the session before, and the set still may name it.
+    world.beat();
+    world.desire(12, &[stays.clone()]);
+    assert_eq!(world.phase(&stays.placement), EntryPhase::Live);
+}
+
+#[test]
+fn a_lease_that_is_taken_back_is_used_up_and_not_renewed() {
+    let mut world = World::new();
+    let grant = world.run(10, |_| {});
+    world.step(Input::Expiring(SessionId([9; 16])));
+    assert!(world.at(S + 3 * S).iter().any(|a| matches!(a, Action::Renew(..))), "another's");
+    world.step(Input::Expiring(SESSION));
+    world.beat();
+    assert!(!world.at(S + 6 * S).iter().any(|a| matches!(a, Action::Renew(..))));
+    assert_eq!(world.phase(&grant.placement), EntryPhase::Live);
+    let over = world.at(S + 15 * S);
+    assert!(over.contains(&Action::Stop(grant.placement, 4_500)));
+}
+
+#[test]
+fn a_refusal_is_remembered_before_it_is_told_and_told_until_heard() {
+    let mut world = World::new();
+    let grant = world.grant(10);
+    world.desire(10, std::slice::from_ref(&grant));
+    let refused = world.step(Input::Payload(grant.placement, b"forged".to_vec()));
+    assert_eq!(refused[0], Action::WriteLedger);
+    let Some(Action::Refuse(receipt)) =
+        refused.iter().find(|action| matches!(action, Action::Refuse(_)))
+    else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((receipt.placement, receipt.code), (grant.placement, ErrorCode::PayloadMismatch));
+    assert_eq!(receipt.grant, grant.digest().unwrap());
+    assert_eq!(world.step(Input::ReceiptFailed(grant.placement)), []);
+    let again = world.at(2 * S);
+    assert_eq!(again, [Action::Refuse(receipt.clone())]);
+    world.step(Input::ReceiptSettled(grant.placement));
+    assert!(!world.at(3 * S).iter().any(|action| matches!(action, Action::Refuse(_))));
+    // The same grant again, soundly: given away is given away.
+    let revived = world.desire(12, std::slice::from_ref(&grant));
+    assert!(!revived.contains(&Action::FetchPayload(grant.placement, grant.payload)));
+    world.desire(13, &[]);
+    assert!(world.agent.ledger().refused().is_empty());
+}
+
+#[test]
+fn a_restart_ends_what_ran_and_reports_it_in_a_session_of_its_own() {
+    let mut world = World::new();
+    let grant = world.run(10, |_| {});
+    let left = world.agent.ledger().clone();
+    let seen = [(grant.placement, Ending::Exited(3))].into();
+    let recovered = recover(left.clone(), &seen);
+    assert_eq!(
+        recover(left, &[].into()).entries()[&grant.placement].phase,
+        EntryPhase::Ended(Ending::Lost)
+    );
+    let standing = world.federation.standing("012351");
+    world.agent = Reconciler::new(recovered, standing, devices(4));
+    world.session = SessionId([6; 16]);
+    let opened = world.open();
+    assert_eq!(reports(&opened), [(grant.placement, Phase::Ended(Ending::Exited(3)))]);
+    // The set that was accepted before comes again, under a newer head.
+    let set = world.history.desire(10, std::slice::from_ref(&grant));
+    world.deliver(&set, 10);
+    world.beat();
+    assert!(world.agent.local.is_empty());
+    assert_eq!(world.phase(&grant.placement), EntryPhase::Ended(Ending::Exited(3)));
+}
+
+#[test]
+fn a_crash_between_asking_and_hearing_asks_for_the_same_session_again() {
+    let mut world = World::closed();
+    world.step(Input::Tick);
+    let ledger = world.agent.ledger().clone();
+    assert_eq!(ledger.opening(), Some(SESSION));
+    let standing = world.federation.standing("012351");
+    world.agent = Reconciler::new(ledger, standing, devices(4));
+    let fresh = SessionId([6; 16]);
+    world.session = fresh;
+    let asked = world.step(Input::Tick);
+    assert!(matches!(asked[1], Action::OpenSession { session: SESSION, previous: None, .. }));
+    let then = world.step(Input::SessionOpened(SESSION));
+    assert!(!then.contains(&Action::Attach(SESSION)), "an earlier run's");
+    assert!(matches!(&then[1],
+        Action::OpenSession { session, previous: Some(SESSION), .. } if *session == fresh));
+    assert!(world.step(Input::SessionOpened(fresh)).contains(&Action::Attach(fresh)));
+}
+
+#[test]
+fn a_refused_session_is_asked_for_again_under_the_same_id() {
+    let mut world = World::closed();
+    world.step(Input::Tick);
+    let reason = Reason::new(ErrorCode::NoLeader, &"none");
+    assert_eq!(world.step(Input::SessionRefused(reason.clone())), [Action::Note(reason)]);
+    world.session = SessionId([6; 16]);
+    assert_eq!(world.step(Input::Tick), []);
+    assert_eq!(world.agent.wake_ns(), Some(S + 200 * NS_PER_MS));
+    let again = world.at(S + 200 * NS_PER_MS);
+    assert!(matches!(again[1], Action::OpenSession { session: SESSION, .. }));
+}
+
+#[test]
+fn an_accepted_set_again_and_an_older_one_change_nothing() {
+    let mut world = World::new();
+    let older = world.history.desire(9, &[]);
+    let set = world.history.desire(10, &[world.grant(10)]);
+    world.deliver(&set, 10);
+    let before = world.agent.ledger().clone();
+    world.deliver(&set, 10);
+    world.deliver(&older, 11);
+    assert_eq!(world.agent.ledger(), &before);
+    assert!(world.agent.ledger().refused().is_empty());
+}
+
+#[test]
+fn a_rolled_back_log_is_refused_with_receipts() {
+    let mut world = World::new();
+    let fork = world.history.clone();
+    world.run(10, |_| {});
+    let head = world.agent.ledger().head();
+    world.history = fork;
+    let forged = world.grant(11);
+    let set = world.history.desire(11, std::slice::from_ref(&forged));
+    let (text, lines) = world.history.sign(11, &[1, 2]);
+    let mut last = vec![];
+    for (member, line) in [1, 2].into_iter().zip(lines) {
+        let delivered = Delivered {
+            text: text.clone(),
+            line,
+            delivery: world.history.deliver(&set),
+            consistency: Consistency { from_size: head.size, proof: vec![] },
+        };
+        last = world.step(Input::Delivered(MemberId(member), Box::new(delivered)));
+    }
+    let codes: Vec<_> = last
+        .iter()
+        .filter_map(|action| {
+            let Action::Refuse(refusal) = action else { return None };
+            Some((refusal.placement, refusal.code))
+        })
+        .collect();
+    assert_eq!(codes, [(forged.placement, ErrorCode::GrantRollback)]);
+    assert_eq!(world.agent.ledger().head(), head);
+}
+
+#[test]
+fn a_broken_bucket_fails_the_start_and_a_missing_payload_is_asked_for_again() {
+    let mut world = World::new();
+    let grant = Grant { gpus: 4, ..world.grant(10) };
+    let placement = grant.placement;
+    world.desire(10, std::slice::from_ref(&grant));
+    assert_eq!(world.step(Input::PayloadMissing(placement)), []);
+    assert_eq!(world.at(2 * S), [Action::FetchPayload(placement, grant.payload)]);
+    let mut sick = devices(4);
+    sick[2].healthy = false;
+    world.step(Input::Devices(sick));
+    world.step(Input::Payload(placement, PAYLOAD.to_vec()));
+    let why = "3 working devices for 4 granted".to_owned();
+    assert_eq!(world.phase(&placement), EntryPhase::Ended(Ending::StartFailed(why)));
+}
+
+#[test]
+fn the_time_limit_is_enforced_even_if_the_shim_forgets_it() {
+    let mut world = World::new();
+    let grant = world.run(10, |grant| grant.time_limit_s = 2);
+    assert!(!world.at(4 * S - 1).contains(&Action::Kill(grant.placement)));
+    assert!(world.at(4 * S).contains(&Action::Kill(grant.placement)));
+    let ended = world.step(Input::Exited(grant.placement, Ending::Signaled(9)));
+    assert_eq!(reports(&ended), [(grant.placement, Phase::Ended(Ending::TimedOut))]);
+}
+
+#[test]
+fn shutdown_stops_everything_tells_and_finishes_once() {
+    let mut world = World::new();
+    let grant = world.run(10, |grant| grant.on_disconnect = OnDisconnect::RunToCompletion);
+    let closing = world.step(Input::Shutdown);
+    assert!(closing.contains(&Action::Stop(grant.placement, KILL_GRACE_MS)));
+    let ended = world.step(Input::Exited(grant.placement, Ending::Exited(0)));
+    assert!(!ended.contains(&Action::Finished));
+    assert!(world.step(Input::Reported).contains(&Action::Finished));
+    assert!(!world.step(Input::Tick).contains(&Action::Finished));
+    assert!(World::closed().step(Input::Shutdown).contains(&Action::Finished));
+}
+
+#[test]
+fn what_waits_for_an_input_does_not_keep_the_agent_awake() {
+    let mut world = World::new();
+    let grant = world.run(10, |_| {});
+    assert_eq!(world.agent.wake_ns(), Some(4 * S), "the next renewal");
+    world.step(Input::Exited(grant.placement, Ending::Exited(0)));
+    world.step(Input::ReportFailed);
+    assert_eq!(world.agent.wake_ns(), Some(S + 200 * NS_PER_MS));
+    let again = world.at(S + 200 * NS_PER_MS);
+    assert_eq!(reports(&again).len(), 1);
+    assert_eq!(world.agent.wake_ns(), Some(4 * S), "the report is on its way");
+    world.at(16 * S);
+    assert!(world.agent.wake_ns().is_none(), "a session is being asked for");
+}

@@ -1,0 +1,256 @@
+//! One run of the agent: from a swept host to the last report.
+
+use crate::calls::Calls;
+use crate::config::Config;
+use crate::driver::{After, Driver};
+use crate::enrolment::Enrolment;
+use crate::failure::Failure;
+use crate::host::{Inventory, OutputFiles, lock, open_runtime, sweep_host};
+use crate::join::{join, read_token};
+use crate::ledger::LedgerFile;
+use crate::limit::{EVENTS_MAX, LOOK_EVERY, SHUTDOWN_WITHIN, TASKS_WITHIN, TICK};
+use crate::renew::Renewer;
+use crate::stream::Link;
+use sekisho_agent_core::devices::Device;
+use sekisho_agent_core::reconcile::{Input, Moment, Reconciler, recover};
+use sekisho_agent_runtime::runtime::Exit;
+use sekisho_agent_runtime::shim::ShimCommand;
+use sekisho_transport::dial::Dialer;
+use sekisho_transport::task::{TaskGroup, TaskKind};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::time::Clock;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// What the main loop hears.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// For the core.
+    Core(Input),
+    /// Certificate and tag were renewed.
+    Renewed(Box<Enrolment>),
+    /// The devices were looked at.
+    Looked(Inventory, Vec<Device>),
+}
+
+/// An agent that has everything that it needs to run.
+#[derive(Debug)]
+pub struct Agent {
+    clock: Arc<dyn Clock>,
+    core: Reconciler,
+    driver: Driver,
+    enrolment: Enrolment,
+    events: mpsc::Receiver<Event>,
+    exits: mpsc::Receiver<Exit>,
+    renewer: Option<Renewer>,
+    looked: Instant,
+    _lock: File,
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Failure::host("a blocking step", &error))?
+}
+
+/// What the data directory says the host is; joins first if it has not.
+async fn enrolled(config: &Config, clock: &Arc<dyn Clock>) -> Result<Enrolment, Failure> {
+    let enrolment = match (Enrolment::load(&config.data_dir)?, &config.token) {
+        (Some(enrolment), _) => enrolment,
+        (None, Some(token)) => join(config, &read_token(token)?, clock).await?,
+        (None, None) => {
+            let cause = format!("{} holds no enrolment", config.data_dir.display());
+            return Err(Failure::new(ErrorCode::Unauthenticated, cause)
+                .remedy("Join first: `sekisho-agent join --token-file FILE --config FILE`."));
+        }
+    };
+    if config.node.as_ref().is_some_and(|node| *node != enrolment.node) {
+        let cause = format!("the host has joined as {}", enrolment.node);
+        return Err(Failure::new(ErrorCode::InvalidArgument, cause).remedy("Correct `node`."));
+    }
+    Ok(enrolment)
+}
+
+impl Agent {
+    /// Sweeps the host, joins if it has to, and reads the ledger. Nothing is told to anyone before all of it worked.
+    ///
+    /// # Errors
+    /// Why this host must start nothing.
+    pub async fn open(
+        config: Config,
+        shim: ShimCommand,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Failure> {
+        let lock = lock(&config.data_dir)?;
+        let root = config.runtime_dir();
+        let swept = root.clone();
+        let seen = blocking(move || sweep_host(&swept)).await?;
+        let enrolment = enrolled(&config, &clock).await?;
+        let file = LedgerFile::of(&config.data_dir);
+        let ledger = recover(file.load(&enrolment.node, &enrolment.bundle)?, &seen);
+        let standing = enrolment.standing(ledger.bundle())?;
+        let settings = config.clone();
+        let (mut inventory, (runtime, exits)) =
+            blocking(move || Ok((Inventory::open(&settings)?, open_runtime(&settings, shim)?)))
+                .await?;
+        let found = inventory.look().map_err(|error| Failure::host("devices", &error))?;
+        let identity = enrolment.identity()?;
+        let dialer = Dialer::new(Some(identity.clone()), enrolment.trust(&clock)?);
+        let calls = Arc::new(Calls::new(dialer.clone(), &enrolment.members)?);
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let renewer = Renewer {
+            data_dir: config.data_dir.clone(),
+            identity,
+            clock: Arc::clone(&clock),
+            calls: Arc::clone(&calls),
+            events: sender.clone(),
+        };
+        let driver = Driver {
+            runtime: Arc::new(runtime),
+            inventory,
+            file,
+            calls,
+            link: Link { dialer, events: sender, outputs: Arc::new(OutputFiles(root)) },
+            members: enrolment.members.clone(),
+            receipt_key: enrolment.receipt_key(),
+            tasks: TaskGroup::new(),
+            streams: None,
+            ended: VecDeque::new(),
+        };
+        tracing::info!(node = %enrolment.node, devices = found.len(), "agent ready");
+        Ok(Self {
+            clock,
+            core: Reconciler::new(ledger, standing, found),
+            driver,
+            enrolment,
+            events,
+            exits,
+            renewer: Some(renewer),
+            looked: Instant::now(),
+            _lock: lock,
+        })
+    }
+
+    /// Runs until `stop` resolves and everything is stopped and told, or until it cannot go on.
+    ///
+    /// # Errors
+    /// A ledger that cannot be written, above all. Jobs are dead when this returns.
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) -> Result<(), Failure> {
+        if let Some(renewer) = self.renewer.take() {
+            let task = renewer.run(self.enrolment.clone());
+            self.driver.tasks.spawn(TaskKind::Ordinary, "renew", task);
+        }
+        let result = self.serve(stop).await;
+        self.driver.streams = None;
+        if !self.driver.tasks.shutdown(TASKS_WITHIN).await {
+            tracing::warn!("tasks were still running at the end");
+        }
+        // The runtime kills what is left, and waits for it, when it is dropped.
+        blocking(move || {
+            drop(self);
+            Ok(())
+        })
+        .await?;
+        result
+    }
+
+    async fn serve(&mut self, stop: impl Future<Output = ()> + Send) -> Result<(), Failure> {
+        let mut stop = pin!(stop);
+        let mut end: Option<Instant> = None;
+        loop {
+            let pause = tokio::time::sleep(self.pause());
+            let inputs = tokio::select! {
+                biased;
+                () = &mut stop, if end.is_none() => {
+                    tracing::info!("stopping");
+                    end = Instant::now().checked_add(SHUTDOWN_WITHIN);
+                    vec![Input::Shutdown]
+                }
+                Some(exit) = self.exits.recv() => self.driver.exited(exit).into_iter().collect(),
+                Some(event) = self.events.recv() => self.hear(event)?,
+                () = pause => vec![Input::Tick],
+            };
+            for input in inputs.into_iter().chain(self.look_around()) {
+                if self.step(input).await? == After::Finished {
+                    return Ok(());
+                }
+            }
+            if end.is_some_and(|end| end <= Instant::now()) {
+                tracing::warn!("ending before everything was told");
+                return Ok(());
+            }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        let now = self.clock.boottime_ns();
+        self.core
+            .wake_ns()
+            .map_or(TICK, |wake| Duration::from_nanos(wake.saturating_sub(now)).min(TICK))
+    }
+
+    fn hear(&mut self, event: Event) -> Result<Vec<Input>, Failure> {
+        Ok(match event {
+            Event::Core(input) => vec![input],
+            Event::Looked(inventory, found) => {
+                self.driver.inventory = inventory;
+                vec![Input::Devices(found)]
+            }
+            Event::Renewed(enrolment) => {
+                let standing = enrolment.standing(self.core.ledger().bundle())?;
+                // Streams that are open stay; new ones and calls go to the members of now.
+                if enrolment.members != self.driver.members {
+                    let dialer = self.driver.link.dialer.clone();
+                    self.driver.calls = Arc::new(Calls::new(dialer, &enrolment.members)?);
+                    self.driver.members.clone_from(&enrolment.members);
+                }
+                self.enrolment = *enrolment;
+                vec![Input::Standing(Box::new(standing))]
+            }
+        })
+    }
+
+    /// Every now and then: lost events, and a look at the devices beside the main loop.
+    fn look_around(&mut self) -> Vec<Input> {
+        if self.looked.elapsed() < LOOK_EVERY {
+            return Vec::new();
+        }
+        self.looked = Instant::now();
+        let (mut inventory, events) =
+            (self.driver.inventory.clone(), self.driver.link.events.clone());
+        self.driver.tasks.spawn(TaskKind::Ordinary, "look", async move {
+            let looked = tokio::task::spawn_blocking(move || {
+                let found = inventory.look();
+                (inventory, found)
+            });
+            match looked.await {
+                Ok((inventory, Ok(found))) => {
+                    drop(events.send(Event::Looked(inventory, found)).await);
+                }
+                Ok((_, Err(error))) => tracing::warn!(%error, "devices cannot be told"),
+                Err(error) => tracing::warn!(%error, "devices cannot be told"),
+            }
+        });
+        self.driver.missed(self.core.ledger())
+    }
+
+    async fn step(&mut self, input: Input) -> Result<After, Failure> {
+        let now = Moment {
+            boot_ns: self.clock.boottime_ns(),
+            wall: self.clock.wall(),
+            random: rand::random(),
+        };
+        for action in self.core.step(input, now) {
+            if self.driver.carry_out(self.core.ledger(), action).await? == After::Finished {
+                return Ok(After::Finished);
+            }
+        }
+        Ok(After::GoOn)
+    }
+}

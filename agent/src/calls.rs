@@ -1,0 +1,164 @@
+//! Unary calls to whichever member answers.
+//!
+//! Must hold: every call ends (L3); each can be repeated harmlessly: sessions, reports and receipts carry ids that
+//! apply knows again. What the controller decided is returned as its code; all else is "try again later".
+
+use crate::enrolment::Member;
+use crate::failure::Failure;
+use crate::limit::CALL_WITHIN;
+use rand::SeedableRng as _;
+use sekisho_evidence::receipt::Receipt;
+use sekisho_proto::convert::agent::{OpenSession, Report};
+use sekisho_proto::internal::v1::agent_service_client::AgentServiceClient;
+use sekisho_proto::internal::v1::{
+    FetchPayloadRequest, JoinResponse, OpenSessionRequest, RefuseRequest, RenewRequest,
+    ReportRequest,
+};
+use sekisho_proto::status::ApiError;
+use sekisho_transport::address::Address;
+use sekisho_transport::deadline::Deadline;
+use sekisho_transport::dial::Dialer;
+use sekisho_transport::leader::{CallOptions, Endpoints, Verdict};
+use sekisho_transport::verify::Expect;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::Digest;
+use std::time::Duration;
+use tonic::transport::Channel;
+use tonic::{Response, Status};
+
+/// A client over several members.
+#[derive(Debug)]
+pub struct Calls {
+    endpoints: Endpoints,
+    members: usize,
+}
+
+/// What to do about a refusal: another member may know better, or the controller has decided.
+fn decide(status: &Status) -> Verdict {
+    if ApiError::from_status(status).code.is_retryable() { Verdict::Next } else { Verdict::Return }
+}
+
+/// A client that begins with the first address.
+pub(crate) fn endpoints(
+    dialer: Dialer,
+    addresses: &[String],
+    expect: Expect,
+) -> Result<Endpoints, Failure> {
+    let unusable = |cause: String| Failure::new(ErrorCode::InvalidArgument, cause);
+    let parsed = addresses
+        .iter()
+        .map(|text| text.parse::<Address>().map_err(|error| unusable(error.to_string())))
+        .collect::<Result<Vec<_>, _>>()?;
+    let random = Box::new(rand::rngs::StdRng::from_os_rng());
+    Endpoints::new(dialer, &parsed, expect, CallOptions::default(), random)
+        .map_err(|error| unusable(crate::failure::explain(&error)))
+}
+
+/// One call through `endpoints`, at most `within`.
+pub(crate) async fn call<T, F, Fut>(
+    endpoints: &Endpoints,
+    within: Duration,
+    call: F,
+) -> Result<T, ApiError>
+where
+    F: Fn(Channel) -> Fut,
+    Fut: Future<Output = Result<Response<T>, Status>>,
+{
+    let answer = |channel: Channel| {
+        let answer = call(channel);
+        async { answer.await.map(Response::into_inner) }
+    };
+    endpoints.call(Deadline::after(within), answer, decide).await.map_err(|error| {
+        // The shared budget may have ended the attempts before a dead member was left.
+        endpoints.move_on(&error.address);
+        ApiError::from_status(&error.status)
+    })
+}
+
+impl Calls {
+    /// A client of these members, with the dialler's identity.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for unusable addresses.
+    pub fn new(dialer: Dialer, members: &[Member]) -> Result<Self, Failure> {
+        let addresses: Vec<String> = members.iter().map(|member| member.address.clone()).collect();
+        let endpoints = endpoints(dialer, &addresses, Expect::AnyMember)?;
+        Ok(Self { endpoints, members: addresses.len() })
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// The controller's, or that none answered.
+    pub async fn open_session(&self, open: &OpenSession) -> Result<(), ApiError> {
+        let request = OpenSessionRequest::from(open);
+        let ask = |channel| {
+            let request = request.clone();
+            async move { AgentServiceClient::new(channel).open_session(request).await }
+        };
+        call(&self.endpoints, CALL_WITHIN, ask).await.map(|_written| ())
+    }
+
+    /// Reports phases.
+    ///
+    /// # Errors
+    /// As [`Calls::open_session`].
+    pub async fn report(&self, report: &Report) -> Result<(), ApiError> {
+        let request = ReportRequest::from(report);
+        let ask = |channel| {
+            let request = request.clone();
+            async move { AgentServiceClient::new(channel).report(request).await }
+        };
+        call(&self.endpoints, CALL_WITHIN, ask).await.map(|_written| ())
+    }
+
+    /// Hands in a refusal receipt.
+    ///
+    /// # Errors
+    /// As [`Calls::open_session`].
+    pub async fn refuse(&self, receipt: Receipt) -> Result<(), ApiError> {
+        let request = RefuseRequest { receipt: receipt.0.into() };
+        let ask = |channel| {
+            let request = request.clone();
+            async move { AgentServiceClient::new(channel).refuse(request).await }
+        };
+        call(&self.endpoints, CALL_WITHIN, ask).await.map(|_written| ())
+    }
+
+    /// Fetches a payload. A member that gives other bytes than those asked for is left for the next; if all do,
+    /// the last answer is returned, and the check list refuses it.
+    ///
+    /// # Errors
+    /// As [`Calls::open_session`].
+    pub async fn payload(&self, digest: &Digest) -> Result<Vec<u8>, ApiError> {
+        let request = FetchPayloadRequest { digest: digest.0.to_vec().into() };
+        let mut last = Vec::new();
+        for _ in 0..self.members {
+            let (address, _) = self.endpoints.current();
+            let ask = |channel| {
+                let request = request.clone();
+                async move { AgentServiceClient::new(channel).fetch_payload(request).await }
+            };
+            last = call(&self.endpoints, CALL_WITHIN, ask).await?.payload.to_vec();
+            if Digest::of(&last) == *digest {
+                break;
+            }
+            tracing::warn!(%address, %digest, "a member gave another payload than asked for");
+            self.endpoints.move_on(&address);
+        }
+        Ok(last)
+    }
+
+    /// Renews certificate and tag.
+    ///
+    /// # Errors
+    /// As [`Calls::open_session`].
+    pub async fn renew(&self, csr: Vec<u8>) -> Result<JoinResponse, ApiError> {
+        let request = RenewRequest { csr: csr.into() };
+        let ask = |channel| {
+            let request = request.clone();
+            async move { AgentServiceClient::new(channel).renew(request).await }
+        };
+        call(&self.endpoints, CALL_WITHIN, ask).await
+    }
+}

@@ -1,0 +1,303 @@
+//! Carries out what the core decided, in its order; nothing here decides.
+//!
+//! Must hold: the ledger is on disk when the next action begins, and a write that fails ends the agent, and with it
+//! its jobs (P2); no call or start holds the main loop up: their outcomes come back as events.
+
+use crate::agent::Event;
+use crate::calls::Calls;
+use crate::enrolment::Member;
+use crate::failure::{Failure, explain};
+use crate::host::{Inventory, ending};
+use crate::ledger::LedgerFile;
+use crate::limit::ENDED_KEPT;
+use crate::stream::{Link, Streams};
+use sekisho_agent_core::ledger::Ledger;
+use sekisho_agent_core::reason::Reason;
+use sekisho_agent_core::reconcile::{Action, Input, StartOrder};
+use sekisho_agent_runtime::payload::JobPayload;
+use sekisho_agent_runtime::placement::{DeviceClaim, Epoch, PlacementKey, PlacementSpec};
+use sekisho_agent_runtime::process::ProcessRuntime;
+use sekisho_agent_runtime::runtime::{Exit, Runtime as _, RuntimeError, State};
+use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::key::SigningKey;
+use sekisho_evidence::receipt::Refusal;
+use sekisho_proto::convert::agent::{Attach, OpenSession, Report};
+use sekisho_proto::internal::v1::agent_message::{Accepted, HeadMoved, Message, Renewal};
+use sekisho_proto::status::ApiError;
+use sekisho_transport::task::{TaskGroup, TaskKind};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::Digest;
+use sekisho_types::jurisdiction::table_hash;
+use sekisho_types::limit::KILL_GRACE;
+use sekisho_types::placement::Phase;
+use sekisho_types::revision::PlacementId;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The hands of the agent.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    pub(crate) runtime: Arc<ProcessRuntime>,
+    pub(crate) inventory: Inventory,
+    pub(crate) file: LedgerFile,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) link: Link,
+    pub(crate) members: Vec<Member>,
+    pub(crate) receipt_key: SigningKey,
+    pub(crate) tasks: TaskGroup,
+    pub(crate) streams: Option<Streams>,
+    pub(crate) ended: VecDeque<PlacementKey>,
+}
+
+/// Whether the main loop goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    GoOn,
+    Finished,
+}
+
+fn key(placement: &PlacementId) -> Result<PlacementKey, String> {
+    PlacementKey::new(placement.to_string()).map_err(|error| error.to_string())
+}
+
+fn reason(error: &ApiError) -> Reason {
+    Reason::new(error.code, &error.message)
+}
+
+impl Driver {
+    pub(crate) async fn carry_out(
+        &mut self,
+        ledger: &Ledger,
+        action: Action,
+    ) -> Result<After, Failure> {
+        match action {
+            Action::WriteLedger => self.write(ledger).await?,
+            Action::OpenSession { session, previous, buckets, live } => {
+                let table = table_hash();
+                self.open_session(OpenSession { session, previous, buckets, live, table });
+            }
+            Action::Attach(session) => self.attach(session, ledger),
+            Action::Detach => self.streams = None,
+            Action::Renew(_, sequence) => self.say(&Message::Renewal(Renewal { sequence })),
+            Action::HeadMoved(size) => {
+                if let Some(streams) = &self.streams {
+                    streams.note(|attach| attach.head_size = size);
+                }
+                self.say(&Message::Head(HeadMoved { size }));
+            }
+            Action::SetAccepted(revision) => {
+                if let Some(streams) = &self.streams {
+                    streams.note(|attach| attach.accepted = ledger.floor());
+                }
+                self.say(&Message::Accepted(Accepted { revision: revision.0 }));
+            }
+            Action::FetchPayload(placement, digest) => self.fetch(placement, digest),
+            Action::Start(order) => self.start(*order),
+            Action::Stop(placement, grace_ms) => {
+                let grace = Duration::from_millis(grace_ms);
+                self.end(&placement, |runtime, key| runtime.stop(key, grace));
+            }
+            Action::Kill(placement) => self.end(&placement, |runtime, key| runtime.kill(key)),
+            Action::Report(session, phases) => self.report(session, phases),
+            Action::Refuse(refusal) => self.refuse(*refusal),
+            Action::Note(reason) => {
+                metrics::counter!("sekisho_agent_notes_total", "code" => reason.code.as_str())
+                    .increment(1);
+                tracing::warn!(code = %reason.code, detail = reason.detail, "noted");
+            }
+            Action::Finished => return Ok(After::Finished),
+        }
+        Ok(After::GoOn)
+    }
+
+    async fn write(&self, ledger: &Ledger) -> Result<(), Failure> {
+        let (file, ledger) = (self.file.clone(), ledger.clone());
+        let written = tokio::task::spawn_blocking(move || file.store(&ledger)).await;
+        let written = written.map_err(|error| Failure::host("ledger", &error))?;
+        written.map_err(Failure::from)
+    }
+
+    /// Runs a call beside the main loop; its outcome comes back as an event.
+    fn beside<F>(&self, name: &'static str, future: F)
+    where
+        F: Future<Output = Input> + Send + 'static,
+    {
+        let events = self.link.events.clone();
+        self.tasks.spawn(TaskKind::Ordinary, name, async move {
+            let input = future.await;
+            if events.send(Event::Core(input)).await.is_err() {
+                tracing::debug!("the agent is ending");
+            }
+        });
+    }
+
+    fn open_session(&self, open: OpenSession) {
+        let calls = Arc::clone(&self.calls);
+        tracing::info!(session = %open.session, live = open.live.len(), "opening a session");
+        self.beside("open-session", async move {
+            match calls.open_session(&open).await {
+                Ok(()) => Input::SessionOpened(open.session),
+                Err(error) => Input::SessionRefused(reason(&error)),
+            }
+        });
+    }
+
+    fn attach(&mut self, session: SessionId, ledger: &Ledger) {
+        let attach = Attach { session, head_size: ledger.head().size, accepted: ledger.floor() };
+        self.streams = Some(Streams::open(&self.tasks, &self.link, &self.members, attach));
+    }
+
+    fn say(&self, message: &Message) {
+        if let Some(streams) = &self.streams {
+            streams.send(message);
+        }
+    }
+
+    fn fetch(&self, placement: PlacementId, digest: Digest) {
+        let calls = Arc::clone(&self.calls);
+        self.beside("fetch-payload", async move {
+            match calls.payload(&digest).await {
+                Ok(payload) => Input::Payload(placement, payload),
+                Err(error) => {
+                    tracing::warn!(%placement, %error, "payload not received");
+                    Input::PayloadMissing(placement)
+                }
+            }
+        });
+    }
+
+    fn start(&self, order: StartOrder) {
+        let placement = order.grant.placement;
+        let runtime = Arc::clone(&self.runtime);
+        let prepared = self.spec(order).and_then(|spec| {
+            let key = spec.key.clone();
+            runtime.prepare(spec).map_err(|error| explain(&error))?;
+            Ok(key)
+        });
+        self.beside("start", async move {
+            let key = match prepared {
+                Ok(key) => key,
+                Err(why) => return Input::StartFailed(placement, why),
+            };
+            match runtime.start(&key).await {
+                Ok(running) => {
+                    tracing::info!(%placement, pid = running.pid, "job runs");
+                    Input::Started(placement)
+                }
+                Err(RuntimeError::StartFailed(failure)) => {
+                    Input::StartFailed(placement, failure.to_string())
+                }
+                Err(error) => Input::StartFailed(placement, explain(&error)),
+            }
+        });
+    }
+
+    fn spec(&self, order: StartOrder) -> Result<PlacementSpec, String> {
+        let StartOrder { grant, devices, payload } = order;
+        let claim = |uuid: String| DeviceClaim { lock: self.inventory.lock_file(&uuid), uuid };
+        let epoch = grant.placement.epoch;
+        Ok(PlacementSpec {
+            key: key(&grant.placement)?,
+            job: grant.job.to_string(),
+            epoch: Epoch { incarnation: epoch.incarnation.0, index: epoch.revision.0 },
+            rank: grant.rank,
+            group_size: grant.group,
+            devices: devices.into_iter().map(claim).collect(),
+            payload: JobPayload::parse(&payload).map_err(|error| error.to_string())?,
+            grace: KILL_GRACE,
+            time_limit: Some(Duration::from_secs(grant.time_limit_s)),
+        })
+    }
+
+    /// Stops or kills. One that the runtime does not know is not running: a start that failed says so by itself.
+    fn end(
+        &self,
+        placement: &PlacementId,
+        order: impl FnOnce(&ProcessRuntime, &PlacementKey) -> Result<(), RuntimeError>,
+    ) {
+        let Ok(key) = key(placement) else { return };
+        match order(&self.runtime, &key) {
+            Ok(()) => tracing::info!(%placement, "job is ordered to end"),
+            // The core orders a kill again each second until the end is confirmed.
+            Err(error) => tracing::warn!(%placement, %error, "order to end not taken"),
+        }
+    }
+
+    fn report(&self, session: SessionId, phases: Vec<(PlacementId, Phase)>) {
+        let (calls, report) = (Arc::clone(&self.calls), Report { session, phases });
+        let events = self.link.events.clone();
+        self.beside("report", async move {
+            let Err(error) = calls.report(&report).await else { return Input::Reported };
+            tracing::warn!(%error, "report not taken");
+            if error.code == ErrorCode::SessionStale {
+                // The session was taken over or has ended: what is held is used up, then a new one is opened.
+                drop(events.send(Event::Core(Input::Expiring(session))).await);
+                return Input::ReportFailed;
+            }
+            if error.code.is_retryable() || !error.explained {
+                Input::ReportFailed
+            } else {
+                Input::ReportRefused(reason(&error))
+            }
+        });
+    }
+
+    fn refuse(&self, refusal: Refusal) {
+        let (calls, placement) = (Arc::clone(&self.calls), refusal.placement);
+        tracing::warn!(%placement, code = %refusal.code, detail = refusal.detail, "grant refused");
+        metrics::counter!("sekisho_agent_refusals_total", "code" => refusal.code.as_str())
+            .increment(1);
+        let signed = refusal.sign(&self.receipt_key);
+        self.beside("refuse", async move {
+            let receipt = match signed {
+                Ok(receipt) => receipt,
+                Err(error) => {
+                    tracing::error!(%placement, %error, "receipt cannot be signed");
+                    return Input::ReceiptSettled(placement);
+                }
+            };
+            match calls.refuse(receipt).await {
+                Ok(()) => Input::ReceiptSettled(placement),
+                Err(error) if error.code.is_retryable() || !error.explained => {
+                    tracing::warn!(%placement, %error, "receipt not delivered yet");
+                    Input::ReceiptFailed(placement)
+                }
+                Err(error) => {
+                    tracing::error!(%placement, %error, "receipt not taken");
+                    Input::ReceiptSettled(placement)
+                }
+            }
+        });
+    }
+
+    /// An end that the runtime has confirmed. Keeps its output for a while.
+    pub(crate) fn exited(&mut self, exit: Exit) -> Option<Input> {
+        let placement = exit.key.as_str().parse().ok()?;
+        if !self.ended.contains(&exit.key) {
+            self.ended.push_back(exit.key);
+        }
+        while self.ended.len() > ENDED_KEPT {
+            if let Some(oldest) = self.ended.pop_front()
+                && let Err(error) = self.runtime.forget(&oldest)
+            {
+                tracing::warn!(placement = %oldest, %error, "output of an ended job stays");
+            }
+        }
+        Some(Input::Exited(placement, ending(exit.record.status)))
+    }
+
+    /// Ends whose event was lost: the runtime's table is the truth.
+    pub(crate) fn missed(&mut self, ledger: &Ledger) -> Vec<Input> {
+        let running = |key: &PlacementKey| {
+            let placement: Option<PlacementId> = key.as_str().parse().ok();
+            placement.and_then(|id| ledger.entries().get(&id)).is_some_and(|entry| entry.may_run())
+        };
+        let ended = self.runtime.observe().into_iter().filter_map(|(key, state)| {
+            let State::Ended(record) = state else { return None };
+            running(&key).then_some(Exit { key, record })
+        });
+        let ended: Vec<Exit> = ended.collect();
+        ended.into_iter().filter_map(|exit| self.exited(exit)).collect()
+    }
+}

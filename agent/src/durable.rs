@@ -1,0 +1,116 @@
+//! Small files that are whole or not there: a temporary file, synced, renamed, and the directory synced.
+//!
+//! Must hold: what comes back is what was written; a file with one flipped bit, of another kind or of another
+//! version is refused. All of them hold secrets or state of this host alone: mode 0600.
+
+use sekisho_types::id::Digest;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Says what a file is and of which version.
+pub(crate) type Magic = [u8; 8];
+
+/// Length of magic and checksum.
+const HEADER: usize = 8 + 32;
+
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DurableError {
+    /// The file system refused.
+    #[error("cannot use {}", .0.display())]
+    Io(PathBuf, #[source] io::Error),
+    /// Not the bytes that were written, or those of another kind of file.
+    #[error("{} is damaged or of another kind", .0.display())]
+    Damaged(PathBuf),
+}
+
+/// Writes a file durably.
+pub(crate) fn write(path: &Path, magic: Magic, body: &[u8]) -> Result<(), DurableError> {
+    write_whole(path, magic, body).map_err(|error| DurableError::Io(path.to_owned(), error))
+}
+
+fn write_whole(path: &Path, magic: Magic, body: &[u8]) -> io::Result<()> {
+    let dir = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let fresh = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    // `mode` counts only for a new file; a leftover may have another.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(&[&magic[..], &Digest::of(body).0, body].concat())?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    File::open(dir)?.sync_all()
+}
+
+/// Reads a file of at most `max` bytes; `None` if there is none.
+pub(crate) fn read(path: &Path, magic: Magic, max: u64) -> Result<Option<Vec<u8>>, DurableError> {
+    let failed = |error| DurableError::Io(path.to_owned(), error);
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(max).read_to_end(&mut bytes).map_err(failed)?;
+    let damaged = || DurableError::Damaged(path.to_owned());
+    let (header, body) = bytes.split_at_checked(HEADER).ok_or_else(damaged)?;
+    if header != [&magic[..], &Digest::of(body).0].concat() {
+        return Err(damaged());
+    }
+    Ok(Some(body.to_vec()))
+}
+
+/// Removes a file; to be gone already is no error.
+pub(crate) fn remove(path: &Path) -> Result<(), DurableError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(DurableError::Io(path.to_owned(), error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Makes the agent's directory. Jobs pass through it to their own, hence 0711.
+pub(crate) fn make_dir(path: &Path) -> Result<(), DurableError> {
+    let made = DirBuilder::new().recursive(true).mode(0o711).create(path);
+    made.map_err(|error| DurableError::Io(path.to_owned(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: Magic = *b"TEST\0\0\0\x01";
+
+    #[test]
+    fn whole_files_come_back_and_every_flipped_bit_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        assert!(read(&path, KIND, 999).unwrap().is_none());
+        fs::write(dir.path().join("file.new"), "leftover").unwrap();
+        for body in [&b"first"[..], b"second"] {
+            write(&path, KIND, body).unwrap();
+            assert_eq!(read(&path, KIND, 999).unwrap().as_deref(), Some(body));
+        }
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let good = fs::read(&path).unwrap();
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, bytes).unwrap();
+            assert!(matches!(read(&path, KIND, 999), Err(DurableError::Damaged(_))), "bit {bit}");
+        }
+        for length in 0..good.len() {
+            fs::write(&path, &good[..length]).unwrap();
+            assert!(matches!(read(&path, KIND, 999), Err(DurableError::Damaged(_))), "{length}");
+        }
+        fs::write(&path, &good).unwrap();
+        assert!(matches!(read(&path, *b"OTHER\0\0\x01", 999), Err(DurableError::Damaged(_))));
+        assert!(matches!(read(&path, KIND, 41), Err(DurableError::Damaged(_))), "over its bound");
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+    }
+}

@@ -1,0 +1,278 @@
+//! This host: what an earlier run left on it, its devices, and the runtime.
+//!
+//! Must hold: one agent per data directory; before a session is asked for, nothing of an earlier run lives (P6); a
+//! device that somebody unknown holds is not offered.
+
+use crate::config::{Config, Devices as Choice};
+use crate::failure::{Failure, explain};
+use crate::limit::{ENDED_KEPT, SWEEP_WITHIN};
+use crate::stream::Outputs;
+use sekisho_agent_core::devices::Device;
+use sekisho_agent_runtime::device::nvidia::NvidiaDevices;
+use sekisho_agent_runtime::device::simulated::{SimulatedDevices, SimulatedSettings};
+use sekisho_agent_runtime::device::{DeviceError, Devices, Health};
+use sekisho_agent_runtime::directory::ExitStatus;
+use sekisho_agent_runtime::log::{Chunk, Stream, tail};
+use sekisho_agent_runtime::placement::PlacementKey;
+use sekisho_agent_runtime::process::{ProcessRuntime, ProcessSettings};
+use sekisho_agent_runtime::runtime::{Exit, RuntimeError};
+use sekisho_agent_runtime::shim::ShimCommand;
+use sekisho_agent_runtime::sweep::{Found, sweep};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::placement::Ending;
+use sekisho_types::revision::PlacementId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// How a job ended, in the control plane's words. Nobody but the kernel knows why a shim was killed.
+pub(crate) fn ending(status: ExitStatus) -> Ending {
+    const KILLED: i32 = 9;
+    match status {
+        ExitStatus::Exited(code) => Ending::Exited(code),
+        ExitStatus::Signaled(signal) => Ending::Signaled(signal),
+        ExitStatus::TimedOut => Ending::TimedOut,
+        ExitStatus::StartFailed(failure) => Ending::StartFailed(failure.to_string()),
+        ExitStatus::ShimKilled => Ending::Signaled(KILLED),
+    }
+}
+
+/// Takes the data directory for this process. Without it a second agent would sweep the first one's jobs.
+///
+/// # Errors
+/// `ALREADY_EXISTS` while another agent has it.
+pub fn lock(data_dir: &Path) -> Result<File, Failure> {
+    crate::durable::make_dir(data_dir)
+        .map_err(|error| Failure::host("cannot make data_dir", &error))?;
+    let path = data_dir.join("lock");
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(|error| Failure::host("cannot open the lock", &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let cause = format!("another agent uses {}", data_dir.display());
+            Err(Failure::new(ErrorCode::AlreadyExists, cause).remedy("Stop it first."))
+        }
+        Err(TryLockError::Error(error)) => Err(Failure::host("cannot lock data_dir", &error)),
+    }
+}
+
+/// Kills what an earlier run left, and tells how it ended. Keeps the newest directories for readers of their output.
+/// Blocks.
+///
+/// # Errors
+/// When something may still live: then nothing may be started.
+pub fn sweep_host(root: &Path) -> Result<BTreeMap<PlacementId, Ending>, Failure> {
+    let failed = |error: &dyn std::error::Error| {
+        Failure::new(ErrorCode::Internal, format!("sweep: {}", explain(error)))
+            .remedy("Nothing is started until no process of an earlier run lives.")
+    };
+    let mut found = sweep(root).map_err(|error| failed(&error))?;
+    let mut seen = BTreeMap::new();
+    for left in &found {
+        if !left.alive.is_empty() {
+            tracing::warn!(placement = %left.key, "killing what an earlier run left");
+            left.kill(SWEEP_WITHIN).map_err(|error| failed(&error))?;
+        }
+        if let (Ok(placement), Some(exit)) = (left.key.as_str().parse(), left.exit.clone()) {
+            seen.insert(placement, ending(exit.status));
+        }
+    }
+    found.sort_by_key(|left| left.key.as_str().parse::<PlacementId>().ok());
+    let surplus = found.len().saturating_sub(ENDED_KEPT);
+    let remove = |left: &Found| left.remove(root).map_err(|error| failed(&error));
+    found.iter().take(surplus).try_for_each(remove)?;
+    Ok(seen)
+}
+
+/// Opens the runtime. Blocks.
+///
+/// # Errors
+/// Why this host runs no jobs, with the remedy.
+pub fn open_runtime(
+    config: &Config,
+    shim: ShimCommand,
+) -> Result<(ProcessRuntime, mpsc::Receiver<Exit>), Failure> {
+    let root = config.runtime_dir();
+    let settings = ProcessSettings { root, shim, run_as: config.run_as.map(Into::into) };
+    ProcessRuntime::open(settings).map_err(|error| {
+        let failure = Failure::host("cannot run jobs", &error);
+        if let RuntimeError::NamespacesUnavailable { remedy, .. } = error {
+            failure.remedy(remedy)
+        } else {
+            failure
+        }
+    })
+}
+
+/// The devices of this host.
+#[derive(Clone)]
+pub struct Inventory {
+    source: Option<Arc<dyn Devices>>,
+    /// Held by somebody unknown when the agent started, and since.
+    dirty: BTreeSet<String>,
+}
+
+impl std::fmt::Debug for Inventory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inventory").field("dirty", &self.dirty).finish_non_exhaustive()
+    }
+}
+
+impl Inventory {
+    /// Opens the devices that the settings choose. Nothing may run yet: whoever holds one is unknown. Blocks.
+    ///
+    /// # Errors
+    /// When they cannot be told. A host without a driver has none, which is no error.
+    pub fn open(config: &Config) -> Result<Self, Failure> {
+        let failed = |error: DeviceError| Failure::host("devices", &error);
+        let source: Option<Arc<dyn Devices>> = match &config.devices {
+            Choice::Simulated { dir, groups } => {
+                let dir = dir.clone().unwrap_or_else(|| config.data_dir.join("devices"));
+                let settings = SimulatedSettings { dir, groups: groups.clone() };
+                Some(Arc::new(SimulatedDevices::open(&settings).map_err(failed)?))
+            }
+            Choice::Nvidia => match NvidiaDevices::open() {
+                Ok(devices) => Some(Arc::new(devices)),
+                Err(DeviceError::DriverAbsent(why)) => {
+                    tracing::warn!(why, "no driver: this host offers no devices");
+                    None
+                }
+                Err(error) => return Err(failed(error)),
+            },
+        };
+        let mut inventory = Self { source, dirty: BTreeSet::new() };
+        inventory.dirty = inventory.occupied(None).map_err(failed)?;
+        for uuid in &inventory.dirty {
+            tracing::error!(device = uuid, "dirty: held by an unknown process, not offered");
+        }
+        Ok(inventory)
+    }
+
+    /// Devices that are held, of those given, or of all. One that does not answer counts as held.
+    fn occupied(&self, of: Option<&BTreeSet<String>>) -> Result<BTreeSet<String>, DeviceError> {
+        let Some(source) = &self.source else { return Ok(BTreeSet::new()) };
+        let all = source.inventory()?.into_iter().map(|device| device.uuid);
+        let asked = all.filter(|uuid| of.is_none_or(|of| of.contains(uuid)));
+        Ok(asked.filter(|uuid| source.is_occupied(uuid).unwrap_or(true)).collect())
+    }
+
+    /// Looks again. Blocks.
+    ///
+    /// # Errors
+    /// When they cannot be told; what was known before then stands.
+    pub fn look(&mut self) -> Result<Vec<Device>, DeviceError> {
+        let Some(source) = &self.source else { return Ok(Vec::new()) };
+        let found = source.inventory()?;
+        if !self.dirty.is_empty() {
+            self.dirty = self.occupied(Some(&self.dirty))?;
+        }
+        Ok(found.into_iter().filter_map(|device| self.offered(device)).collect())
+    }
+
+    fn offered(&self, device: sekisho_agent_runtime::device::Device) -> Option<Device> {
+        let Ok(class) = device.class.as_str().parse() else {
+            tracing::warn!(device = device.uuid, class = %device.class, "no name for its class");
+            return None;
+        };
+        Some(Device {
+            healthy: device.health == Health::Healthy && !self.dirty.contains(&device.uuid),
+            id: device.uuid,
+            class,
+            memory_mib: device.memory_mib,
+            island: device.island,
+            index: device.index,
+        })
+    }
+
+    /// The file that a holder locks, where devices have one.
+    #[must_use]
+    pub fn lock_file(&self, uuid: &str) -> Option<PathBuf> {
+        self.source.as_ref()?.lock_file(uuid)
+    }
+}
+
+/// Output of placements below a runtime directory.
+#[derive(Debug)]
+pub(crate) struct OutputFiles(pub(crate) PathBuf);
+
+impl Outputs for OutputFiles {
+    fn read(
+        &self,
+        placement: &PlacementId,
+        output: Stream,
+        offset: u64,
+        max: usize,
+    ) -> Result<Chunk, ErrorCode> {
+        let key = PlacementKey::new(placement.to_string()).map_err(|_form| ErrorCode::Internal)?;
+        let dir = self.0.join(key.as_str());
+        if !dir.is_dir() {
+            return Err(ErrorCode::NotFound);
+        }
+        tail(&dir, output, offset, max).map_err(|error| {
+            tracing::warn!(%placement, %error, "output cannot be read");
+            ErrorCode::Internal
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(data_dir: &Path) -> Config {
+        let text = format!(
+            "area = 'JP'\ndata_dir = '{}'\n[devices]\nkind = 'simulated'\n\
+             groups = [{{ class = 'l4', memory_mib = 1024, islands = 0, devices = 2 }}]",
+            data_dir.display()
+        );
+        Config::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn a_second_agent_is_kept_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = lock(dir.path()).unwrap();
+        assert_eq!(lock(dir.path()).unwrap_err().code, ErrorCode::AlreadyExists);
+        drop(held);
+        lock(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_device_that_somebody_holds_is_not_offered_until_it_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path());
+        let mut inventory = Inventory::open(&config).unwrap();
+        let healthy = |inventory: &mut Inventory| {
+            inventory.look().unwrap().iter().map(|device| device.healthy).collect::<Vec<_>>()
+        };
+        assert_eq!(healthy(&mut inventory), [true, true]);
+        let path = inventory.lock_file("GPU-sim-0001").unwrap();
+        let file = File::open(path).unwrap();
+        file.lock().unwrap();
+        let mut dirty = Inventory::open(&config).unwrap();
+        assert_eq!(healthy(&mut dirty), [true, false]);
+        assert_eq!(healthy(&mut inventory), [true, true], "held by a job of ours");
+        drop(file);
+        assert_eq!(healthy(&mut dirty), [true, true]);
+    }
+
+    #[test]
+    fn a_sweep_keeps_the_newest_output_only() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..ENDED_KEPT + 3 {
+            std::fs::create_dir(dir.path().join(format!("p-1-{n}-0"))).unwrap();
+        }
+        assert!(sweep_host(dir.path()).unwrap().is_empty());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), ENDED_KEPT);
+        assert!(!dir.path().join("p-1-2-0").exists() && dir.path().join("p-1-3-0").exists());
+        let outputs = OutputFiles(dir.path().to_owned());
+        let read = |id: &str| outputs.read(&id.parse().unwrap(), Stream::Stdout, 0, 9);
+        assert_eq!(read("p-1-2-0"), Err(ErrorCode::NotFound));
+        assert!(read("p-1-3-0").unwrap().eof);
+    }
+}

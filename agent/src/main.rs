@@ -1,0 +1,98 @@
+//! `sekisho-agent`: joins this host to a federation and runs its jobs. All of it is in the library.
+
+use clap::{Parser, Subcommand};
+use sekisho_agent::agent::Agent;
+use sekisho_agent::config::Config;
+use sekisho_agent::failure::Failure;
+use sekisho_agent::host::lock;
+use sekisho_agent::join::{join, read_token};
+use sekisho_agent_runtime::shim::{self, ShimCommand};
+use sekisho_transport::clock::SystemClock;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::time::Clock;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Threads of the asynchronous runtime: one for the main loop, one that is free when a step writes.
+const THREADS: usize = 2;
+
+#[derive(Debug, Parser)]
+#[command(name = "sekisho-agent", version, about = "Agent of a GPU host in a Sekisho federation")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Join a federation with a token
+    Join {
+        /// File of the join token; `-` reads standard input
+        #[arg(long, alias = "token", value_name = "FILE")]
+        token_file: PathBuf,
+        /// Settings
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Run; joins first if the settings name a token and the host has not joined
+    Run {
+        /// Settings
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    // Before anything else: a shim may have no other thread.
+    if arguments.next().as_deref() == Some(OsStr::new("shim")) {
+        return shim::main(arguments);
+    }
+    match start(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn start(arguments: Arguments) -> Result<(), Failure> {
+    let (Verb::Join { config, .. } | Verb::Run { config }) = &arguments.verb;
+    let config = Config::load(config)?;
+    let filter = EnvFilter::try_new(&config.log)
+        .map_err(|error| Failure::new(ErrorCode::InvalidArgument, format!("log: {error}")))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::host("cannot start the runtime", &error))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    runtime.block_on(async {
+        match arguments.verb {
+            Verb::Join { token_file, .. } => {
+                let _lock = lock(&config.data_dir)?;
+                join(&config, &read_token(&token_file)?, &clock).await.map(|_enrolment| ())
+            }
+            Verb::Run { .. } => {
+                let stop = terminated()?;
+                Agent::open(config, ShimCommand::of_agent(), clock).await?.run(stop).await
+            }
+        }
+    })
+}
+
+/// Resolves at SIGTERM or SIGINT.
+fn terminated() -> Result<impl Future<Output = ()> + Send, Failure> {
+    let failed = |error: std::io::Error| Failure::host("cannot listen for signals", &error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

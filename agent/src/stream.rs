@@ -1,0 +1,316 @@
+//! Streams to the members: renewals up, desired sets and signatures down, each redialled by itself.
+//!
+//! Must hold: a member that is slow or gone delays no other and never the main loop: what does not fit its queue is
+//! dropped, and with it a renewal, which is what a slow member costs. What a stream says is believed as the word of
+//! that one member, whose certificate was checked before the first byte.
+
+use crate::agent::Event;
+use crate::enrolment::Member;
+use crate::limit::{
+    ATTACH_WITHIN, EVENTS_MAX, LOG_CHUNK_MAX, REDIAL_FIRST, REDIAL_MAX, STREAM_QUEUE, STREAMS_MAX,
+};
+use parking_lot::Mutex;
+use rand::SeedableRng as _;
+use sekisho_agent_core::assembly::Delivered;
+use sekisho_agent_core::desired::{Consistency, Delivery, Proved};
+use sekisho_agent_core::reconcile::Input;
+use sekisho_agent_runtime::log::{Chunk, Stream as Output};
+use sekisho_proto::convert::agent::{Attach, Desired};
+use sekisho_proto::internal::v1::agent_message::{self, LogChunk};
+use sekisho_proto::internal::v1::agent_service_client::AgentServiceClient;
+use sekisho_proto::internal::v1::controller_message::{self, ReadLog};
+use sekisho_proto::internal::v1::{AgentMessage, ControllerMessage};
+use sekisho_proto::status::ApiError;
+use sekisho_transport::dial::{ChannelOptions, Dialer, Route};
+use sekisho_transport::retry::{Backoff, BackoffOptions};
+use sekisho_transport::task::{TaskGroup, TaskKind};
+use sekisho_transport::verify::Expect;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::revision::PlacementId;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+
+const _: () = assert!(STREAM_QUEUE < EVENTS_MAX, "one member must not fill the main loop's queue");
+
+/// Reads a placement's output.
+pub trait Outputs: Send + Sync + fmt::Debug {
+    /// At most `max` bytes from `offset`.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for a placement whose output is not here, `INTERNAL` when it cannot be read.
+    fn read(
+        &self,
+        placement: &PlacementId,
+        output: Output,
+        offset: u64,
+        max: usize,
+    ) -> Result<Chunk, ErrorCode>;
+}
+
+/// What every stream needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) dialer: Dialer,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) outputs: Arc<dyn Outputs>,
+}
+
+/// The streams of one session. Dropping it ends them.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    tasks: TaskGroup,
+    queues: Vec<mpsc::Sender<AgentMessage>>,
+    attach: Arc<Mutex<Attach>>,
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        self.tasks.cancel();
+    }
+}
+
+/// Members to keep streams to: one of each operator before the second of any.
+pub(crate) fn chosen(members: &[Member]) -> Vec<&Member> {
+    let mut of_operator: BTreeMap<_, usize> = BTreeMap::new();
+    let mut ranked: Vec<(usize, &Member)> = members
+        .iter()
+        .map(|member| {
+            let nth = of_operator.entry(&member.operator).or_default();
+            *nth = nth.saturating_add(1);
+            (*nth, member)
+        })
+        .collect();
+    ranked.sort_by_key(|(nth, member)| (*nth, member.member));
+    ranked.into_iter().take(STREAMS_MAX).map(|(_, member)| member).collect()
+}
+
+impl Streams {
+    /// Opens streams in a session; `attach` is where the agent stands now.
+    pub(crate) fn open(tasks: &TaskGroup, link: &Link, members: &[Member], attach: Attach) -> Self {
+        let tasks = tasks.child();
+        let attach = Arc::new(Mutex::new(attach));
+        let mut queues = Vec::new();
+        for member in chosen(members) {
+            let expect = Expect::Principal(member.principal());
+            let address = member.address.parse();
+            let route = address.ok().and_then(|address| {
+                link.dialer.channel(&address, &expect, ChannelOptions::default()).ok()
+            });
+            let Some(route) = route else {
+                tracing::warn!(member = %member.member, address = member.address, "unusable address");
+                continue;
+            };
+            let (queue, outbox) = mpsc::channel(STREAM_QUEUE);
+            let stream = Stream {
+                member: member.clone(),
+                route,
+                link: link.clone(),
+                attach: Arc::clone(&attach),
+            };
+            tasks.spawn(TaskKind::Ordinary, "stream", stream.keep(outbox));
+            queues.push(queue);
+        }
+        Self { tasks, queues, attach }
+    }
+
+    /// Notes where the agent stands, for streams that are dialled again.
+    pub(crate) fn note(&self, note: impl FnOnce(&mut Attach)) {
+        note(&mut self.attach.lock());
+    }
+
+    /// Says something to every member.
+    pub(crate) fn send(&self, message: &agent_message::Message) {
+        for queue in &self.queues {
+            if queue.try_send(AgentMessage { message: Some(message.clone()) }).is_err() {
+                metrics::counter!("sekisho_agent_stream_messages_dropped_total").increment(1);
+            }
+        }
+    }
+}
+
+struct Stream {
+    member: Member,
+    route: Route,
+    link: Link,
+    attach: Arc<Mutex<Attach>>,
+}
+
+impl Stream {
+    async fn keep(self, mut outbox: mpsc::Receiver<AgentMessage>) {
+        let options = BackoffOptions { base: REDIAL_FIRST, max: REDIAL_MAX };
+        let mut backoff = Backoff::new(options);
+        let mut random = rand::rngs::StdRng::from_os_rng();
+        loop {
+            let (why, greeted) = self.serve(&mut outbox).await;
+            if greeted {
+                backoff.reset();
+            }
+            tracing::debug!(member = %self.member.member, why, "stream ended");
+            let pause = tokio::time::sleep(backoff.next_pause(&mut random));
+            tokio::pin!(pause);
+            // What was to be said to a member that is away is stale when it is back.
+            loop {
+                tokio::select! {
+                    () = &mut pause => break,
+                    message = outbox.recv() => if message.is_none() { return },
+                }
+            }
+        }
+    }
+
+    /// One connection's worth. Returns why it ended, and whether the member took it.
+    async fn serve(&self, outbox: &mut mpsc::Receiver<AgentMessage>) -> (String, bool) {
+        let (send, queue) = mpsc::channel(STREAM_QUEUE);
+        let attach = agent_message::Message::Attach((&*self.attach.lock()).into());
+        if send.try_send(AgentMessage { message: Some(attach) }).is_err() {
+            return ("no room for the first message".to_owned(), false);
+        }
+        let mut client = AgentServiceClient::new(self.route.channel());
+        let answer = timeout(ATTACH_WITHIN, client.attach(ReceiverStream::new(queue))).await;
+        let mut inbound = match answer {
+            Ok(Ok(answer)) => answer.into_inner(),
+            Ok(Err(status)) => return (self.explain(&status), false),
+            Err(_elapsed) => return ("no answer in time".to_owned(), false),
+        };
+        let mut greeted = false;
+        loop {
+            tokio::select! {
+                message = outbox.recv() => {
+                    let Some(message) = message else { return ("session over".to_owned(), greeted) };
+                    if send.try_send(message).is_err() {
+                        return ("the member does not read".to_owned(), greeted);
+                    }
+                }
+                heard = inbound.message() => match heard {
+                    Ok(Some(message)) => {
+                        greeted = true;
+                        self.hear(message, &send).await;
+                    }
+                    Ok(None) => return ("ended by the member".to_owned(), greeted),
+                    Err(status) => return (self.explain(&status), greeted),
+                },
+            }
+        }
+    }
+
+    fn explain(&self, status: &tonic::Status) -> String {
+        let error = ApiError::from_status(status);
+        match self.route.last_error().filter(|_| !error.explained) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        }
+    }
+
+    async fn hear(&self, message: ControllerMessage, send: &mpsc::Sender<AgentMessage>) {
+        use controller_message::Message;
+        let session = self.attach.lock().session;
+        let input = match message.message {
+            Some(Message::Attached(_)) => {
+                tracing::info!(member = %self.member.member, operator = %self.member.operator, "attached");
+                return;
+            }
+            Some(Message::Acknowledged(told)) => Input::Acknowledged {
+                session,
+                sequence: told.sequence,
+                operator: self.member.operator.clone(),
+                leader: told.leader,
+            },
+            Some(Message::Expiring(_)) => Input::Expiring(session),
+            Some(Message::Desired(desired)) => match Desired::try_from(&desired) {
+                Ok(desired) => Input::Delivered(self.member.member, Box::new(delivered(desired))),
+                Err(error) => {
+                    tracing::warn!(member = %self.member.member, %error, "malformed desired set");
+                    return;
+                }
+            },
+            Some(Message::Stop(stop)) => {
+                Input::Stop(stop.placements.iter().filter_map(|id| id.parse().ok()).collect())
+            }
+            Some(Message::ReadLog(ask)) => {
+                self.read_log(ask, send.clone()).await;
+                return;
+            }
+            None => return,
+        };
+        // Waits for the main loop, which never waits for this.
+        if self.link.events.send(Event::Core(input)).await.is_err() {
+            tracing::debug!("the agent is ending");
+        }
+    }
+
+    async fn read_log(&self, ask: ReadLog, send: mpsc::Sender<AgentMessage>) {
+        let outputs = Arc::clone(&self.link.outputs);
+        let request = ask.request;
+        let read = tokio::task::spawn_blocking(move || {
+            let placement = ask.placement.parse().map_err(|_form| ErrorCode::InvalidArgument)?;
+            let output = if ask.stderr { Output::Stderr } else { Output::Stdout };
+            let max = usize::try_from(ask.max_bytes).unwrap_or(usize::MAX).min(LOG_CHUNK_MAX);
+            outputs.read(&placement, output, ask.offset, max)
+        });
+        let chunk = match read.await.unwrap_or(Err(ErrorCode::Internal)) {
+            Ok(chunk) => LogChunk {
+                request,
+                data: chunk.data.into(),
+                next_offset: chunk.next_offset,
+                end: chunk.eof,
+                error: String::new(),
+            },
+            Err(code) => LogChunk {
+                request,
+                data: Default::default(),
+                next_offset: 0,
+                end: true,
+                error: code.to_string(),
+            },
+        };
+        let message = AgentMessage { message: Some(agent_message::Message::Log(chunk)) };
+        if send.try_send(message).is_err() {
+            tracing::debug!(member = %self.member.member, "no room for output: the reader asks again");
+        }
+    }
+}
+
+fn delivered(desired: Desired) -> Delivered {
+    let proved = |proved: sekisho_proto::convert::agent::Proved| Proved {
+        record: proved.record.to_vec(),
+        index: proved.index,
+        path: proved.path,
+    };
+    Delivered {
+        text: desired.checkpoint,
+        line: desired.line,
+        delivery: Delivery {
+            desired: proved(desired.desired),
+            grants: desired.grants.into_iter().map(proved).collect(),
+        },
+        consistency: Consistency { from_size: desired.from_size, proof: desired.consistency },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_types::id::MemberId;
+
+    #[test]
+    fn every_operator_gets_a_stream_before_any_gets_a_second() {
+        let member = |id: u64, operator: &str| Member {
+            member: MemberId(id),
+            operator: operator.parse().unwrap(),
+            site: "tokyo-1".parse().unwrap(),
+            address: format!("127.0.0.1:{id}"),
+        };
+        let ids = |members: &[Member]| {
+            chosen(members).into_iter().map(|member| member.member.0).collect::<Vec<_>>()
+        };
+        let three = [member(1, "a"), member(2, "b"), member(3, "c")];
+        assert_eq!(ids(&three), [1, 2, 3]);
+        let mut many: Vec<Member> = (1..=8).map(|id| member(id, "a")).collect();
+        many.extend([member(9, "b"), member(10, "c")]);
+        assert_eq!(ids(&many), [1, 9, 10, 2, 3, 4, 5]);
+    }
+}

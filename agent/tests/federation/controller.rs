@@ -1,0 +1,495 @@
+//! Two members of two operators that share one state in memory: as much of a controller as an agent can see.
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorKeys};
+use sekisho_evidence::canonical::encode;
+use sekisho_evidence::checkpoint::Checkpoint;
+use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, set_hash};
+use sekisho_evidence::join_token::JoinToken;
+use sekisho_evidence::key::SigningKey;
+use sekisho_evidence::merkle::{Frontier, Head, prove_consistency, prove_inclusion};
+use sekisho_evidence::receipt::{Receipt, Refusal};
+use sekisho_evidence::record::{Body, Record};
+use sekisho_evidence::tag::{SiteTag, TagArea};
+use sekisho_proto::convert::agent::{Desired, Join, OpenSession, Proved, Report};
+use sekisho_proto::internal::v1::agent_service_server::{AgentService, AgentServiceServer};
+use sekisho_proto::internal::v1::controller_message::{Acknowledged, Attached, Message, ReadLog};
+use sekisho_proto::internal::v1::join_service_server::{JoinService, JoinServiceServer};
+use sekisho_proto::internal::v1::{
+    AgentMessage, ControllerMessage, FetchPayloadRequest, FetchPayloadResponse, JoinRequest,
+    JoinResponse, MemberEndpoint, OpenSessionRequest, OpenSessionResponse, OperatorRoot,
+    RefuseRequest, RefuseResponse, RenewRequest, ReportRequest, ReportResponse, agent_message,
+};
+use sekisho_proto::status::ApiError;
+use sekisho_transport::bundle::TrustBundles;
+use sekisho_transport::clock::SystemClock;
+use sekisho_transport::credential::Identity;
+use sekisho_transport::listen::{Limits, Listener};
+use sekisho_transport::pki::{Csr, Issuer, OperatorCa, Validity};
+use sekisho_transport::task::{TaskGroup, TaskKind};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{ClusterId, Digest, MemberId, NodeId, OperatorId, PublicKey};
+use sekisho_types::job::OnDisconnect;
+use sekisho_types::jurisdiction::table_hash;
+use sekisho_types::placement::Phase;
+use sekisho_types::principal::TrustDomain;
+use sekisho_types::residency::Rules;
+use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
+use sekisho_types::time::{Clock as _, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+const CLUSTER: ClusterId = ClusterId([7; 16]);
+const SECRET: [u8; 32] = [5; 32];
+const OPERATORS: [&str; 2] = ["hokuto", "kanto"];
+const SITES: [&str; 2] = ["ishikari-1", "tokyo-1"];
+
+/// What agents told.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    pub(crate) sessions: Vec<OpenSession>,
+    pub(crate) phases: Vec<(PlacementId, Phase)>,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) output: Option<Vec<u8>>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    frontier: Frontier,
+    hashes: BTreeMap<u64, Digest>,
+    records: Vec<Vec<u8>>,
+    /// Index of the set's record, of its grants' records, and the entry that made it.
+    desired: Option<(u64, Vec<u64>, Revision)>,
+    revision: u64,
+    payloads: BTreeMap<Digest, Vec<u8>>,
+    node_key: Option<Digest>,
+    receipt_key: Option<PublicKey>,
+    read: Option<PlacementId>,
+    told: Told,
+}
+
+#[derive(Debug)]
+struct Shared {
+    bundle: EndorserBundle,
+    issuer: Issuer,
+    roots: Vec<OperatorRoot>,
+    addresses: Mutex<Vec<String>>,
+    area: String,
+    log: Mutex<Log>,
+    changed: watch::Sender<u64>,
+}
+
+pub(crate) struct Federation {
+    shared: Arc<Shared>,
+    tasks: TaskGroup,
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_seed(&[seed; 32])
+}
+
+fn operator(number: usize) -> OperatorId {
+    OPERATORS[number].parse().unwrap()
+}
+
+fn domain(number: usize) -> TrustDomain {
+    TrustDomain::parse(&format!("{}.example", OPERATORS[number])).unwrap()
+}
+
+impl Shared {
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap()
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Log) -> T) -> T {
+        let done = change(&mut self.log());
+        self.changed.send_modify(|version| *version += 1);
+        done
+    }
+}
+
+impl Log {
+    fn append(&mut self, body: Body) -> u64 {
+        let record = Record { revision: Revision(self.revision), time: SystemClock.wall(), body };
+        let bytes = record.bytes().unwrap();
+        let appended = self.frontier.append(&bytes).unwrap();
+        self.hashes.extend((appended.first_hash..).zip(appended.hashes));
+        self.records.push(bytes);
+        appended.record
+    }
+
+    fn prove(&self, index: u64) -> Proved {
+        let path = prove_inclusion(self.frontier.size(), index, &self.hashes).unwrap();
+        let record = self.records[usize::try_from(index).unwrap()].clone().into();
+        Proved { record, index, path }
+    }
+
+    fn message(&self, member: usize, from_size: u64) -> Option<(u64, Message)> {
+        let (desired, grants, revision) = self.desired.clone()?;
+        let head = Head { size: self.frontier.size(), root: self.frontier.root().unwrap() };
+        let checkpoint = Checkpoint {
+            cluster: CLUSTER,
+            incarnation: Incarnation(1),
+            head,
+            revision,
+            time: Timestamp(revision.0),
+        };
+        let id = MemberId(u64::try_from(member).unwrap() + 1);
+        let signer = key(u8::try_from(member).unwrap() + 1);
+        let desired = Desired {
+            desired: self.prove(desired),
+            grants: grants.iter().map(|index| self.prove(*index)).collect(),
+            checkpoint: checkpoint.text().unwrap(),
+            line: checkpoint.sign(&operator(member), id, &signer).unwrap(),
+            from_size,
+            consistency: prove_consistency(head.size, from_size, &self.hashes).unwrap(),
+            revision,
+        };
+        Some((revision.0, Message::Desired((&desired).into())))
+    }
+}
+
+impl Federation {
+    /// Two members on loopback; the node's operator tags it in `area`, wherever that is.
+    pub(crate) async fn start(area: &str) -> Self {
+        let (now, clock) = (SystemClock.wall(), Arc::new(SystemClock));
+        let cas: Vec<OperatorCa> =
+            (0..2).map(|n| OperatorCa::create(operator(n), domain(n), now).unwrap()).collect();
+        let root = |n: usize| OperatorRoot {
+            operator: OPERATORS[n].to_owned(),
+            trust_domain: domain(n).to_string(),
+            root: cas[n].root().to_vec().into(),
+        };
+        let shared = Arc::new(Shared {
+            bundle: bundle(&cas),
+            issuer: cas[0].issuer(&[], now).unwrap(),
+            roots: vec![root(0), root(1)],
+            addresses: Mutex::default(),
+            area: area.to_owned(),
+            log: Mutex::default(),
+            changed: watch::Sender::new(0),
+        });
+        let (tasks, trust) = (TaskGroup::new(), TrustBundles::new(clock));
+        trust
+            .replace(&cas.iter().map(|ca| (ca.trust_domain().clone(), ca.bundle())).collect())
+            .unwrap();
+        for (n, ca) in cas.iter().enumerate() {
+            let validity = Validity { now, lifetime: Duration::from_secs(3600) };
+            let id = u64::try_from(n).unwrap() + 1;
+            let issuer = ca.issuer(&[], now).unwrap();
+            let site = SITES[n].parse().unwrap();
+            let (issued, secret) = issuer.issue_member(&site, id, &[], None, validity).unwrap();
+            let identity = Identity::from_pem(&issued.chain_pem, secret.expose()).unwrap();
+            let at = "127.0.0.1:0".parse().unwrap();
+            let listener =
+                Listener::bind(at, &identity, &trust, &tasks, Limits::default()).await.unwrap();
+            shared.addresses.lock().unwrap().push(listener.addr.to_string());
+            let member = Member { number: n, shared: Arc::clone(&shared), tasks: tasks.clone() };
+            let agents = tonic::transport::Server::builder()
+                .add_service(AgentServiceServer::new(member.clone()));
+            let joins =
+                tonic::transport::Server::builder().add_service(JoinServiceServer::new(member));
+            tasks.spawn(TaskKind::Ordinary, "agents", async move {
+                agents.serve_with_incoming(listener.authenticated).await.unwrap();
+            });
+            tasks.spawn(TaskKind::Ordinary, "joins", async move {
+                joins.serve_with_incoming(listener.anonymous).await.unwrap();
+            });
+        }
+        Self { shared, tasks }
+    }
+
+    pub(crate) async fn stop(self) {
+        assert!(self.tasks.shutdown(Duration::from_secs(5)).await);
+        assert_eq!(self.tasks.panics(), 0);
+    }
+
+    pub(crate) fn token(&self) -> JoinToken {
+        JoinToken {
+            cluster: CLUSTER,
+            endpoints: vec![self.shared.addresses.lock().unwrap()[0].clone()],
+            bundle_hash: self.shared.bundle.hash().unwrap(),
+            root_hash: self.shared.bundle.operators[0].root_hash,
+            node: "ishikari-1/n-01".parse().unwrap(),
+            secret: SECRET,
+            expires: SystemClock.wall().plus_ms(60_000),
+        }
+    }
+
+    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
+        self.shared.changed.subscribe()
+    }
+
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&Told) -> T) -> T {
+        look(&self.shared.log().told)
+    }
+
+    /// A grant of the next entry, not yet in any set.
+    pub(crate) fn grant(&self, payload: &[u8], change: impl Fn(&mut Grant)) -> Grant {
+        let mut log = self.shared.log();
+        log.revision += 1;
+        let digest = Digest::of(payload);
+        log.payloads.insert(digest, payload.to_vec());
+        let epoch = Epoch { incarnation: Incarnation(1), revision: Revision(log.revision) };
+        let mut grant = Grant {
+            cluster: CLUSTER,
+            placement: PlacementId { epoch, ordinal: 0 },
+            job: "city/train".parse().unwrap(),
+            rank: 0,
+            group: 1,
+            node: "ishikari-1/n-01".parse().unwrap(),
+            node_key: log.node_key.unwrap(),
+            session: log.told.sessions.last().unwrap().session,
+            class: "h100-80g".parse().unwrap(),
+            memory_mib: 81_920,
+            island: 1,
+            gpus: 1,
+            rules: vec![BoundRules { policy: None, rules: Rules::default() }],
+            table: table_hash(),
+            submitter: "hokuto/user/alice".parse().unwrap(),
+            payload: digest,
+            on_disconnect: OnDisconnect::Stop,
+            time_limit_s: 600,
+        };
+        change(&mut grant);
+        grant
+    }
+
+    /// Makes these new grants the node's whole set.
+    pub(crate) fn desire(&self, grants: &[Grant]) {
+        self.shared.change(|log| {
+            let records =
+                grants.iter().map(|grant| log.append(Body::Grant(Box::new(grant.clone()))));
+            let records = records.collect();
+            let epoch = Epoch { incarnation: Incarnation(1), revision: Revision(log.revision) };
+            let desired = log.append(Body::Desired(NodeDesired {
+                cluster: CLUSTER,
+                node: "ishikari-1/n-01".parse().unwrap(),
+                epoch,
+                count: u32::try_from(grants.len()).unwrap(),
+                hash: set_hash(grants.iter().map(|grant| grant.digest().unwrap())),
+            }));
+            log.desired = Some((desired, records, epoch.revision));
+        });
+    }
+
+    pub(crate) fn read_log(&self, placement: &PlacementId) {
+        self.shared.change(|log| log.read = Some(*placement));
+    }
+}
+
+fn bundle(cas: &[OperatorCa]) -> EndorserBundle {
+    let number = |n: usize| u8::try_from(n).unwrap() + 1;
+    let endorser = |n: usize| Endorser {
+        operator: operator(n),
+        member: MemberId(number(n).into()),
+        public_key: key(number(n)).public(),
+    };
+    let keys = |n: usize| OperatorKeys {
+        operator: operator(n),
+        trust_domain: domain(n),
+        issuer: key(10 + number(n)).public(),
+        site_tag: key(20 + number(n)).public(),
+        root_hash: Digest::of(cas[n].root()),
+    };
+    let bundle = EndorserBundle {
+        cluster: CLUSTER,
+        incarnation: Incarnation(1),
+        version: 1,
+        k: 2,
+        endorsers: (0..2).map(endorser).collect(),
+        operators: (0..2).map(keys).collect(),
+    };
+    bundle.check().unwrap();
+    bundle
+}
+
+#[derive(Debug, Clone)]
+struct Member {
+    number: usize,
+    shared: Arc<Shared>,
+    tasks: TaskGroup,
+}
+
+impl Member {
+    fn enrol(&self, node: &NodeId, csr: &[u8]) -> JoinResponse {
+        let now = SystemClock.wall();
+        let validity = Validity { now, lifetime: Duration::from_secs(3600) };
+        let issued = self.shared.issuer.issue_agent_from_csr(csr, node, None, validity).unwrap();
+        let tag = SiteTag {
+            cluster: CLUSTER,
+            operator: operator(0),
+            node: node.clone(),
+            area: TagArea::resolve(&self.shared.area).unwrap(),
+            node_key: Csr::verify(csr).unwrap().spki_sha256(),
+            issued: Timestamp(now.0 - 60_000),
+            expires: Timestamp(now.0 + 3_600_000),
+            serial: 1,
+        };
+        let pem = issued.chain_pem.as_bytes();
+        let chain = CertificateDer::pem_slice_iter(pem).map(|der| der.unwrap().to_vec().into());
+        let addresses = self.shared.addresses.lock().unwrap();
+        let members = addresses.iter().enumerate().map(|(n, address)| MemberEndpoint {
+            member: u64::try_from(n).unwrap() + 1,
+            operator: OPERATORS[n].to_owned(),
+            site: SITES[n].to_owned(),
+            address: address.clone(),
+        });
+        JoinResponse {
+            certificate_chain: chain.collect(),
+            site_tag: tag.sign(&key(21)).unwrap().0.into(),
+            bundle: encode(&self.shared.bundle).unwrap().into(),
+            members: members.collect(),
+            roots: self.shared.roots.clone(),
+        }
+    }
+
+    /// Answers what the agent says, and says what is new, until it is gone.
+    async fn serve(
+        self,
+        mut inbound: Streaming<AgentMessage>,
+        out: mpsc::Sender<Result<ControllerMessage, Status>>,
+    ) {
+        let mut changed = self.shared.changed.subscribe();
+        let (mut head, mut sent, mut read) = (0, 0, None);
+        let say = async |message| {
+            drop(out.send(Ok(ControllerMessage { message: Some(message) })).await);
+        };
+        let member = u64::try_from(self.number).unwrap() + 1;
+        say(Message::Attached(Attached { member, operator: OPERATORS[self.number].into() })).await;
+        loop {
+            let (news, ask) = {
+                let log = self.shared.log();
+                (log.message(self.number, head), log.read)
+            };
+            if let Some((revision, message)) = news.filter(|(revision, _)| *revision > sent) {
+                sent = revision;
+                say(message).await;
+            }
+            if let Some(placement) = ask.filter(|_| read != ask && self.number == 0) {
+                read = ask;
+                let placement = placement.to_string();
+                say(Message::ReadLog(ReadLog {
+                    request: 1,
+                    placement,
+                    stderr: false,
+                    offset: 0,
+                    max_bytes: 99,
+                }))
+                .await;
+            }
+            tokio::select! {
+                done = changed.changed() => if done.is_err() { return },
+                message = inbound.message() => {
+                    let Ok(Some(AgentMessage { message: Some(message) })) = message else { return };
+                    match message {
+                        agent_message::Message::Attach(attach) => {
+                            head = attach.head_size;
+                            sent = attach.accepted_revision;
+                        }
+                        agent_message::Message::Renewal(renewal) => {
+                            let (sequence, leader) = (renewal.sequence, self.number == 0);
+                            say(Message::Acknowledged(Acknowledged { sequence, leader, revision: 0 })).await;
+                        }
+                        agent_message::Message::Head(moved) => head = moved.size,
+                        agent_message::Message::Accepted(_) => {}
+                        agent_message::Message::Log(chunk) => {
+                            // Asked again until the job has written.
+                            if chunk.data.is_empty() { read = None; }
+                            self.shared.change(|log| log.told.output = Some(chunk.data.to_vec()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl JoinService for Member {
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        let join = Join::try_from(request.get_ref())?;
+        if join.token != Digest::of(&SECRET) {
+            return Err(ApiError::new(ErrorCode::TokenUnknown, "").into());
+        }
+        self.shared.change(|log| {
+            log.node_key = Some(Csr::verify(&join.csr).unwrap().spki_sha256());
+            log.receipt_key = Some(join.receipt_key);
+        });
+        Ok(Response::new(self.enrol(&join.node, &join.csr)))
+    }
+}
+
+#[tonic::async_trait]
+impl AgentService for Member {
+    type AttachStream = ReceiverStream<Result<ControllerMessage, Status>>;
+
+    async fn open_session(
+        &self,
+        request: Request<OpenSessionRequest>,
+    ) -> Result<Response<OpenSessionResponse>, Status> {
+        let open = OpenSession::try_from(request.get_ref())?;
+        self.shared.change(|log| log.told.sessions.push(open));
+        Ok(Response::new(OpenSessionResponse { revision: 1 }))
+    }
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<AgentMessage>>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
+        let (out, stream) = mpsc::channel(16);
+        self.tasks.spawn(
+            TaskKind::Ordinary,
+            "attached",
+            self.clone().serve(request.into_inner(), out),
+        );
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn report(
+        &self,
+        request: Request<ReportRequest>,
+    ) -> Result<Response<ReportResponse>, Status> {
+        let report = Report::try_from(request.get_ref())?;
+        self.shared.change(|log| log.told.phases.extend(report.phases));
+        Ok(Response::new(ReportResponse { revision: 1 }))
+    }
+
+    async fn refuse(
+        &self,
+        request: Request<RefuseRequest>,
+    ) -> Result<Response<RefuseResponse>, Status> {
+        let receipt = Receipt(request.into_inner().receipt.to_vec());
+        self.shared.change(|log| {
+            let refusal = receipt.verify(&log.receipt_key.unwrap()).unwrap();
+            log.told.refusals.push(refusal);
+        });
+        Ok(Response::new(RefuseResponse { revision: 1 }))
+    }
+
+    async fn fetch_payload(
+        &self,
+        request: Request<FetchPayloadRequest>,
+    ) -> Result<Response<FetchPayloadResponse>, Status> {
+        let digest = Digest::try_from(&request.get_ref().digest[..]).unwrap();
+        // The first member lies, so that the agent has to ask the other.
+        let payload = match self.number {
+            0 => b"not what was asked for".to_vec(),
+            _ => self.shared.log().payloads[&digest].clone(),
+        };
+        Ok(Response::new(FetchPayloadResponse { payload: payload.into() }))
+    }
+
+    async fn renew(
+        &self,
+        request: Request<RenewRequest>,
+    ) -> Result<Response<JoinResponse>, Status> {
+        let node = "ishikari-1/n-01".parse().unwrap();
+        Ok(Response::new(self.enrol(&node, &request.get_ref().csr)))
+    }
+}

@@ -1,0 +1,176 @@
+//! The agent against a small federation of two operators (k = 2) that speaks the real protocol over real
+//! connections, with simulated devices and real processes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in helpers too"
+)]
+
+mod controller;
+
+use controller::{Federation, Told};
+use sekisho_agent::agent::Agent;
+use sekisho_agent::config::Config;
+use sekisho_agent::failure::Failure;
+use sekisho_agent::join::join;
+use sekisho_agent_runtime::payload::JobPayload;
+use sekisho_agent_runtime::shim::ShimCommand;
+use sekisho_evidence::grant::Grant;
+use sekisho_transport::clock::SystemClock;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::time::Clock;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+fn config(dir: &Path, area: &str) -> Config {
+    let text = format!(
+        "node = 'ishikari-1/n-01'\narea = '{area}'\ndata_dir = '{}'\n[devices]\nkind = 'simulated'\n\
+         groups = [{{ class = 'h100-80g', memory_mib = 81920, islands = 1, devices = 2 }}]",
+        dir.display()
+    );
+    Config::parse(&text).unwrap()
+}
+
+fn shim() -> ShimCommand {
+    let program = env!("CARGO_BIN_EXE_sekisho-agent").into();
+    ShimCommand { program, args: vec!["shim".to_owned()] }
+}
+
+fn shell(script: &str) -> Vec<u8> {
+    let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
+    JobPayload::new(command, [].into(), None).unwrap().encode().unwrap()
+}
+
+/// A running agent.
+struct Running {
+    stop: oneshot::Sender<()>,
+    done: JoinSet<Result<(), Failure>>,
+}
+
+impl Running {
+    async fn start(config: &Config) -> Self {
+        let agent = Agent::open(config.clone(), shim(), clock()).await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let mut done = JoinSet::new();
+        done.spawn(agent.run(async move {
+            drop(stopped.await);
+        }));
+        Self { stop, done }
+    }
+
+    async fn stop(mut self) -> Result<(), Failure> {
+        self.stop.send(()).unwrap();
+        tokio::time::timeout(PATIENCE, self.done.join_next()).await.unwrap().unwrap().unwrap()
+    }
+}
+
+async fn until<T>(federation: &Federation, mut look: impl FnMut(&Told) -> Option<T>) -> T {
+    let mut changed = federation.changed();
+    let found = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Some(found) = federation.with(|told| look(told)) {
+                return found;
+            }
+            changed.changed().await.unwrap();
+        }
+    });
+    found.await.unwrap_or_else(|_elapsed| panic!("{:#?}", federation.with(|told| told.clone())))
+}
+
+async fn phase(federation: &Federation, grant: &Grant, wanted: Phase) {
+    let wanted = (grant.placement, wanted);
+    until(federation, |told| told.phases.contains(&wanted).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_joins_runs_what_k_operators_granted_and_nothing_else() {
+    let federation = Federation::start("012351").await;
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), "012351");
+    let token = federation.token();
+    join(&config, &token, &clock()).await.unwrap();
+    let again = join(&config, &token, &clock()).await.unwrap_err();
+    assert_eq!(again.code, ErrorCode::AlreadyExists);
+
+    let agent = Running::start(&config).await;
+    let session = until(&federation, |told| told.sessions.last().cloned()).await;
+    assert_eq!((session.previous, session.live.len()), (None, 0));
+    assert_eq!(session.buckets.iter().map(|bucket| bucket.count).collect::<Vec<_>>(), [2]);
+
+    let first = federation.grant(&shell("echo hello; exec sleep 60"), |grant| grant.gpus = 2);
+    federation.desire(std::slice::from_ref(&first));
+    phase(&federation, &first, Phase::Running).await;
+    federation.read_log(&first.placement);
+    let output = until(&federation, |told| told.output.clone().filter(|o| !o.is_empty())).await;
+    assert_eq!(output, b"hello\n");
+
+    // The second needs a device of the first, which is not in the set any more.
+    let second = federation.grant(&shell("exit 3"), |_| {});
+    federation.desire(std::slice::from_ref(&second));
+    phase(&federation, &first, Phase::Ended(Ending::Stopped)).await;
+    phase(&federation, &second, Phase::Ended(Ending::Exited(3))).await;
+
+    let elsewhere = federation.grant(&shell("exit 0"), |grant| {
+        grant.rules[0].rules.areas = ["271403".to_owned().try_into().unwrap()].into();
+    });
+    federation.desire(std::slice::from_ref(&elsewhere));
+    let refusal = until(&federation, |told| told.refusals.first().cloned()).await;
+    assert_eq!((refusal.placement, refusal.code), (elsewhere.placement, ErrorCode::ResidencyArea));
+    assert_eq!(refusal.grant, elsewhere.digest().unwrap());
+
+    let last = federation.grant(&shell("exec sleep 60"), |_| {});
+    federation.desire(std::slice::from_ref(&last));
+    phase(&federation, &last, Phase::Running).await;
+    agent.stop().await.unwrap();
+    phase(&federation, &last, Phase::Ended(Ending::Stopped)).await;
+
+    // Another run: a session of its own that knows the one before, and no memory lost.
+    let agent = Running::start(&config).await;
+    let next = until(&federation, |told| told.sessions.get(1).cloned()).await;
+    assert_eq!((next.previous, next.live.len()), (Some(session.session), 0));
+    agent.stop().await.unwrap();
+    let phases = federation.with(|told| told.phases.clone());
+    assert!(!phases.iter().any(|(placement, _)| *placement == elsewhere.placement));
+
+    std::fs::write(dir.path().join("ledger"), "rubbish").unwrap();
+    let dirty = Agent::open(config, shim(), clock()).await.unwrap_err();
+    assert_eq!(dirty.code, ErrorCode::StorageFailed);
+    federation.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_abroad_or_with_a_wrong_token_does_not_join() {
+    let federation = Federation::start("KR-26").await;
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), "KR-26");
+    let token = federation.token();
+    let abroad = join(&config, &token, &clock()).await.unwrap_err();
+    assert_eq!((abroad.code, abroad.exit()), (ErrorCode::ResidencyOutsideJp, 4));
+
+    let mut forged = token.clone();
+    forged.root_hash = sekisho_types::id::Digest([9; 32]);
+    let pinned = join(&config, &forged, &clock()).await.unwrap_err();
+    assert_eq!(pinned.code, ErrorCode::BundleMismatch, "{pinned}");
+    let mut unknown = token.clone();
+    unknown.secret = [0; 32];
+    let refused = join(&config, &unknown, &clock()).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::TokenUnknown);
+    let mut late = token;
+    late.expires = sekisho_types::time::Timestamp(1);
+    assert_eq!(join(&config, &late, &clock()).await.unwrap_err().code, ErrorCode::TokenExpired);
+    let run = Agent::open(config, shim(), clock()).await.unwrap_err();
+    assert_eq!(run.code, ErrorCode::Unauthenticated);
+    federation.stop().await;
+}

@@ -1,0 +1,93 @@
+//! Where jobs land, and why some wait.
+
+use super::Narrator;
+use crate::federation::{Federation, rows, until};
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+/// A spec of a job of tenant `sapporo`.
+pub(super) fn spec(name: &str, group: u32, gpus: u32, areas: &str, script: &str) -> String {
+    format!(
+        "name: {name}\ntenant: sapporo\ngroup: {group}\nresources: {{ class: sim-h100, gpus: {gpus} }}\n\
+         residency: {{ areas: [{areas}] }}\ntime_limit: 10m\nrun: {{ command: [\"/bin/sh\", \"-c\", \"{script}\"] }}\n"
+    )
+}
+
+/// Submits a spec and gives `TENANT/JOB`.
+pub(super) fn submit(federation: &Federation, name: &str, spec: &str) -> Result<String> {
+    let file = federation.file(&format!("{name}.yaml"), spec)?;
+    federation.run("sapporo", &["job", "submit", &file])?.ok()?;
+    Ok(format!("sapporo/{name}"))
+}
+
+pub(super) fn nodes(job: &Value) -> Vec<String> {
+    let placements = rows(job, "placements");
+    placements.iter().filter_map(|p| p["node"].as_str()).map(str::to_owned).collect()
+}
+
+pub(super) fn bound_to_hokkaido(federation: &Federation, narrator: &mut Narrator) -> Result<()> {
+    let job =
+        submit(federation, "hokkaido", &spec("hokkaido", 1, 1, "Hokkaido", "echo 札幌の計算"))?;
+    let done = federation.await_job(&job, &["succeeded"])?;
+    let nodes = nodes(&done);
+    ensure!(nodes.iter().all(|node| node.contains("ishikari-1")), "it ran on {nodes:?}");
+    let printed = until("its output", || {
+        let logs = federation.run("sapporo", &["job", "logs", &job])?.ok()?;
+        ensure!(logs.stdout.contains("札幌の計算"), "{}", logs.stdout);
+        Ok(logs.stdout)
+    })?;
+    narrator.step(
+        "a job bound to Hokkaido ran in Ishikari, and its output came back",
+        &format!("{}: {}", nodes.join(", "), printed.trim()),
+    )
+}
+
+pub(super) fn gang(federation: &Federation, narrator: &mut Narrator) -> Result<()> {
+    let job = submit(federation, "gang", &spec("gang", 2, 2, "Hokkaido", "sleep 1"))?;
+    let done = federation.await_job(&job, &["succeeded"])?;
+    let mut nodes = nodes(&done);
+    nodes.sort();
+    nodes.dedup();
+    ensure!(nodes.len() == 2, "its members ran on {nodes:?}");
+    narrator.step("a gang of two landed whole, in one log entry", &nodes.join(" + "))
+}
+
+pub(super) fn nowhere(federation: &Federation, narrator: &mut Narrator) -> Result<()> {
+    let job = submit(federation, "okinawa", &spec("okinawa", 1, 1, "JP-47", "true"))?;
+    let waiting = federation.await_job(&job, &["queued"])?;
+    ensure!(nodes(&waiting).is_empty());
+    let why = federation.run("sapporo", &["job", "explain", &job])?;
+    ensure!(why.stdout.contains("RESIDENCY_AREA"), "explain says: {}{}", why.stdout, why.stderr);
+    federation.run("sapporo", &["job", "cancel", &job])?.ok()?;
+    narrator.step(
+        "a job for Okinawa, where nobody has a site, waits; explain says why",
+        "RESIDENCY_AREA: never, by these rules",
+    )
+}
+
+pub(super) fn over_quota(federation: &Federation, narrator: &mut Narrator) -> Result<()> {
+    // Two companies sign: a quota is everyone's.
+    let set = ["quota", "set", "sapporo", "sim-h100", "4"];
+    let alone = federation.run("kanto", &set)?;
+    ensure!(
+        alone.code != 0 && alone.stderr.contains("SIGNATURES_MISSING"),
+        "one signature: {}",
+        alone.stderr
+    );
+    federation.run("kanto", &[&set[..], &["--cosign", "naniwa"]].concat())?.ok()?;
+    let holder = submit(federation, "holder", &spec("holder", 1, 3, "", "sleep 300"))?;
+    federation.await_job(&holder, &["running"])?;
+    let waits = submit(federation, "waits", &spec("waits", 1, 2, "", "true"))?;
+    until("explain to name the quota", || {
+        let why = federation.run("sapporo", &["job", "explain", &waits])?;
+        ensure!(why.stdout.contains("QUOTA_EXCEEDED"), "{}{}", why.stdout, why.stderr);
+        Ok(())
+    })?;
+    federation.await_job(&waits, &["queued"])?;
+    federation.run("sapporo", &["job", "cancel", &holder])?.ok()?;
+    federation.await_job(&waits, &["succeeded"])?;
+    narrator.step(
+        "a job over its quota waited, and ran as soon as GPUs were given back",
+        "QUOTA_EXCEEDED at 4 GPUs, then succeeded; setting the quota took two companies' signatures",
+    )
+}

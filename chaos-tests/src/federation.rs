@@ -1,0 +1,263 @@
+//! A federation of real processes, driven through the shipped command line alone.
+//!
+//! Must hold: nothing of it survives the value: processes are killed when it is dropped. The command line is used
+//! as a person would, so that what works here works from a shell.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest that any one thing may take before the drill gives up: an election, a lease and a restart fit.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(150);
+
+/// The processes and where they live.
+#[derive(Debug)]
+pub struct Federation {
+    dir: PathBuf,
+    bin: PathBuf,
+    /// Members that were started again here.
+    revived: BTreeMap<u64, Child>,
+}
+
+/// What a command line answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// Exit code.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained.
+    pub stderr: String,
+}
+
+impl Answer {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let code = output.status.code().unwrap_or(-1);
+        Self { code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// Printed JSON.
+    ///
+    /// # Errors
+    /// It failed, or printed something else.
+    pub fn json(&self) -> Result<Value> {
+        ensure!(self.code == 0, "exit {}: {}", self.code, self.stderr.trim());
+        serde_json::from_str(&self.stdout).with_context(|| format!("not JSON: {}", self.stdout))
+    }
+
+    /// Fails unless it exited with 0.
+    ///
+    /// # Errors
+    /// What it complained.
+    pub fn ok(self) -> Result<Self> {
+        ensure!(self.code == 0, "exit {}: {}{}", self.code, self.stdout, self.stderr);
+        Ok(self)
+    }
+}
+
+/// The folder of the running program: the shipped binaries lie beside it. A test's own program lies one deeper.
+///
+/// # Errors
+/// The path of the running program is unknown.
+pub fn beside() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let dir = own.parent().context("a program has a folder")?;
+    let dir = if dir.ends_with("deps") { dir.parent().context("deps has a parent")? } else { dir };
+    Ok(dir.to_owned())
+}
+
+impl Federation {
+    /// Starts three controllers and four agents in `dir` and waits until every node is ready.
+    ///
+    /// # Errors
+    /// A binary is missing, or something did not become ready in time.
+    pub fn start(dir: &Path, port_base: u16) -> Result<Self> {
+        let bin = beside()?;
+        for name in ["sekisho", "sekisho-controller", "sekisho-agent"] {
+            ensure!(
+                bin.join(name).is_file(),
+                "{name} is not built: run `make demo` or `make test`"
+            );
+        }
+        let federation = Self { dir: dir.to_owned(), bin, revived: BTreeMap::new() };
+        federation.dev(&["--fresh", "--port-base", &port_base.to_string()])?;
+        Ok(federation)
+    }
+
+    fn dev(&self, more: &[&str]) -> Result<()> {
+        let dir = self.dir.to_string_lossy().into_owned();
+        let mut args = vec!["dev", "--dir", &dir, "--detach"];
+        args.extend(more);
+        let output =
+            Command::new(self.bin.join("sekisho")).args(&args).output().context("sekisho dev")?;
+        Answer::of(&output).ok().map(drop)
+    }
+
+    /// Starts a member again that was killed. It is ended when this value is dropped.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn revive(&mut self, member: u64) -> Result<()> {
+        let config = self.dir.join("controllers").join(member.to_string()).join("controller.toml");
+        let log = self.dir.join("logs").join(format!("controller-{member}.log"));
+        let log = std::fs::File::options().append(true).create(true).open(log)?;
+        let child = Command::new(self.bin.join("sekisho-controller"))
+            .arg("--config")
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("sekisho-controller")?;
+        self.revived.insert(member, child);
+        Ok(())
+    }
+
+    /// Where it lives.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Path of a shipped program.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.bin.join(name)
+    }
+
+    /// Runs `sekisho --context CONTEXT ARGS`.
+    ///
+    /// # Errors
+    /// The program cannot be run; what it answers is for the caller to judge.
+    pub fn run(&self, context: &str, args: &[&str]) -> Result<Answer> {
+        let output = Command::new(self.bin.join("sekisho"))
+            .env("SEKISHO_CONFIG", self.dir.join("contexts.toml"))
+            .env("LC_ALL", "C.UTF-8")
+            .args(["--context", context])
+            .args(args)
+            .output()
+            .context("sekisho")?;
+        Ok(Answer::of(&output))
+    }
+
+    /// Runs a read and gives its JSON.
+    ///
+    /// # Errors
+    /// It failed.
+    pub fn read(&self, context: &str, args: &[&str]) -> Result<Value> {
+        let mut all = args.to_vec();
+        all.extend(["-o", "json"]);
+        self.run(context, &all)?.json()
+    }
+
+    /// Writes a file into the federation's folder and gives its path.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn file(&self, name: &str, content: &str) -> Result<String> {
+        let path = self.dir.join(name);
+        std::fs::write(&path, content)?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+
+    /// Process id by name: `controller-1`, `agent-tokyo-1-n-01`, …
+    ///
+    /// # Errors
+    /// Not running.
+    pub fn pid(&self, name: &str) -> Result<Pid> {
+        let revived =
+            name.strip_prefix("controller-").and_then(|n| self.revived.get(&n.parse().ok()?));
+        if let Some(child) = revived {
+            return Ok(Pid::from_raw(child.id().try_into()?));
+        }
+        let text = std::fs::read_to_string(self.dir.join("pids.toml"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_prefix('='));
+        Ok(Pid::from_raw(line.with_context(|| format!("no process {name}"))?.trim().parse()?))
+    }
+
+    /// Sends a signal to one process.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn signal(&self, name: &str, signal: Signal) -> Result<()> {
+        kill(self.pid(name)?, signal).with_context(|| format!("{signal} to {name}"))
+    }
+
+    /// The member that leads.
+    ///
+    /// # Errors
+    /// Nobody does, in time.
+    pub fn leader(&self) -> Result<u64> {
+        until("a leader", || {
+            let members = self.read("kanto", &["member", "list"])?;
+            let list = rows(&members, "items");
+            let leader = list.iter().find(|m| m["leader"] == true).context("no leader yet")?;
+            let name = leader["name"].as_str().context("a member has a name")?;
+            Ok(name.trim_start_matches("members/").parse()?)
+        })
+    }
+
+    /// Waits until a job's phase is one of `phases`, and gives the job.
+    ///
+    /// # Errors
+    /// It is not, in time; the error tells what it was.
+    pub fn await_job(&self, job: &str, phases: &[&str]) -> Result<Value> {
+        until(&format!("{job} to be {}", phases.join(" or ")), || {
+            let found = self.read("sapporo", &["job", "status", job])?;
+            let phase = found["phase"].as_str().unwrap_or_default();
+            ensure!(phases.contains(&phase), "{job} is {phase}: {}", found["message"]);
+            Ok(found)
+        })
+    }
+
+    /// Stops everything.
+    pub fn stop(&self) {
+        let dir = self.dir.to_string_lossy().into_owned();
+        let stopped =
+            Command::new(self.bin.join("sekisho")).args(["dev", "stop", "--dir", &dir]).output();
+        drop(stopped);
+    }
+}
+
+impl Drop for Federation {
+    fn drop(&mut self) {
+        for child in self.revived.values_mut() {
+            // Gone already is as good.
+            child.kill().ok();
+            child.wait().ok();
+        }
+        self.stop();
+    }
+}
+
+/// The rows of a listing, or of a field that is a list.
+#[must_use]
+pub fn rows(value: &Value, field: &str) -> Vec<Value> {
+    value[field].as_array().cloned().unwrap_or_default()
+}
+
+/// Looks until `look` succeeds.
+///
+/// # Errors
+/// What the last look said, after [`PATIENCE`].
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<T>) -> Result<T> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match look() {
+            Ok(found) => return Ok(found),
+            Err(error) if Instant::now() > end => {
+                bail!("waited {PATIENCE:?} for {what}: {error:#}")
+            }
+            // waits: between two looks at another process's state, which cannot be subscribed to from a shell
+            Err(_not_yet) => std::thread::sleep(LOOK),
+        }
+    }
+}

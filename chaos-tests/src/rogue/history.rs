@@ -1,0 +1,149 @@
+//! The log that the rogues invent: a filler, the grant, the desired set, and the heads that they sign over it.
+
+use super::Attempt;
+use anyhow::{Context as _, Result, ensure};
+use sekisho_evidence::bundle::EndorserBundle;
+use sekisho_evidence::canonical::encode;
+use sekisho_evidence::checkpoint::Checkpoint;
+use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, SessionId, set_hash};
+use sekisho_evidence::merkle::{Frontier, Head, prove_inclusion};
+use sekisho_evidence::record::{Body, Record};
+use sekisho_transport::clock::SystemClock;
+use sekisho_types::id::{Digest, NodeId};
+use sekisho_types::job::OnDisconnect;
+use sekisho_types::jurisdiction::{Area, table_hash};
+use sekisho_types::residency::Rules;
+use sekisho_types::revision::{Epoch, PlacementId, Revision};
+use sekisho_types::time::{Clock as _, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+/// Payload of the granted job: harmless, should an agent ever start it.
+pub(super) const PAYLOAD: &[u8] = b"";
+const REVISION: Revision = Revision(1000);
+
+/// What the rogues agree on.
+#[derive(Debug)]
+pub(super) struct History {
+    bundle: EndorserBundle,
+    node: NodeId,
+    attempt: Attempt,
+    began: Timestamp,
+    node_key: Mutex<Digest>,
+    session: Mutex<Option<SessionId>>,
+}
+
+/// One leaf with its way to the root.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    pub(super) record: Vec<u8>,
+    pub(super) index: u64,
+    pub(super) path: Vec<Digest>,
+}
+
+/// What is sent to the agent.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) grant: Leaf,
+    pub(super) desired: Leaf,
+    pub(super) checkpoint: Checkpoint,
+}
+
+fn replace_once(bytes: &mut [u8], old: &[u8], new: &[u8]) -> Result<()> {
+    ensure!(old.len() == new.len());
+    let at = bytes
+        .windows(old.len())
+        .position(|window| window == old)
+        .context("the area is in the bytes")?;
+    let slot = bytes.get_mut(at..at.saturating_add(new.len())).context("inside")?;
+    slot.copy_from_slice(new);
+    Ok(())
+}
+
+impl History {
+    pub(super) fn new(bundle: EndorserBundle, node: NodeId, attempt: Attempt) -> Self {
+        let (node_key, session) = (Mutex::new(Digest([0; 32])), Mutex::default());
+        Self { bundle, node, attempt, began: SystemClock.wall(), node_key, session }
+    }
+
+    pub(super) fn made_out_to(&self, key: &Digest) {
+        *self.node_key.lock().unwrap_or_else(PoisonError::into_inner) = *key;
+    }
+
+    pub(super) fn opened(&self, session: SessionId) {
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+    }
+
+    fn grant(&self) -> Result<Grant> {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let epoch = Epoch { incarnation: self.bundle.incarnation, revision: REVISION };
+        // `JP` is the one allowed area, so that its two letters can be made another country's.
+        let areas = BTreeSet::from([Area::Japan]);
+        Ok(Grant {
+            cluster: self.bundle.cluster,
+            placement: PlacementId { epoch, ordinal: 0 },
+            job: "sapporo/stolen".parse()?,
+            rank: 0,
+            group: 1,
+            node: self.node.clone(),
+            node_key: *self.node_key.lock().unwrap_or_else(PoisonError::into_inner),
+            session: session.context("no session was opened")?,
+            class: "sim-h100".parse()?,
+            memory_mib: 81_920,
+            island: 0,
+            gpus: 1,
+            rules: vec![BoundRules { policy: None, rules: Rules { areas, ..Rules::default() } }],
+            table: table_hash(),
+            submitter: "kanto/user/mallory".parse()?,
+            payload: Digest::of(PAYLOAD),
+            on_disconnect: OnDisconnect::Stop,
+            time_limit_s: 60,
+        })
+    }
+
+    /// The whole invented log, the same whenever it is asked for.
+    pub(super) fn delivery(&self) -> Result<Delivery> {
+        let grant = self.grant()?;
+        let mut grant_bytes = encode(&grant)?;
+        let record = |body| Record { revision: REVISION, time: self.began, body };
+        let mut grant_record = record(Body::Grant(Box::new(grant.clone()))).bytes()?;
+        if self.attempt == Attempt::ForeignArea {
+            // One letter length, then the country: the area's canonical form.
+            replace_once(&mut grant_bytes, b"\x02JP", b"\x02KR")?;
+            replace_once(&mut grant_record, b"\x02JP", b"\x02KR")?;
+        }
+        let desired = NodeDesired {
+            cluster: grant.cluster,
+            node: grant.node.clone(),
+            epoch: grant.placement.epoch,
+            count: 1,
+            hash: set_hash([Digest::of(&grant_bytes)]),
+        };
+        let desired_record = record(Body::Desired(desired)).bytes()?;
+        let filler = record(Body::Entry { entry: Vec::new(), rejected: None }).bytes()?;
+        let (mut frontier, mut hashes) = (Frontier::default(), BTreeMap::new());
+        for leaf in [&filler, &grant_record, &desired_record] {
+            let appended = frontier.append(leaf)?;
+            hashes.extend((appended.first_hash..).zip(appended.hashes));
+        }
+        let head = Head { size: frontier.size(), root: frontier.root()? };
+        let leaf = |record: Vec<u8>, index| {
+            Ok::<_, anyhow::Error>(Leaf {
+                record,
+                index,
+                path: prove_inclusion(head.size, index, &hashes)?,
+            })
+        };
+        Ok(Delivery {
+            grant: leaf(grant_record, 1)?,
+            desired: leaf(desired_record, 2)?,
+            checkpoint: Checkpoint {
+                cluster: self.bundle.cluster,
+                incarnation: self.bundle.incarnation,
+                head,
+                revision: REVISION,
+                time: self.began,
+            },
+        })
+    }
+}

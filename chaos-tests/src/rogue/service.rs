@@ -1,0 +1,128 @@
+//! The agent's service as a rogue controller answers it: everything is granted, and signed.
+
+use super::history::{Delivery, History, Leaf, PAYLOAD};
+use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::key::SigningKey;
+use sekisho_evidence::receipt::Receipt;
+use sekisho_proto::internal::v1::agent_message::Message as Up;
+use sekisho_proto::internal::v1::agent_service_server::AgentService;
+use sekisho_proto::internal::v1::controller_message::{
+    Acknowledged, Attached, Desired, Message as Down, Proved,
+};
+use sekisho_proto::internal::v1::{
+    AgentMessage, ControllerMessage, FetchPayloadRequest, FetchPayloadResponse, JoinResponse,
+    OpenSessionRequest, OpenSessionResponse, RefuseRequest, RefuseResponse, RenewRequest,
+    ReportRequest, ReportResponse,
+};
+use sekisho_types::id::{MemberId, OperatorId};
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, Streaming};
+
+#[derive(Debug)]
+pub(super) struct Rogue {
+    pub(super) operator: OperatorId,
+    pub(super) member: MemberId,
+    pub(super) key: SigningKey,
+    /// Plays the leader.
+    pub(super) leads: bool,
+    pub(super) history: Arc<History>,
+    pub(super) receipts: mpsc::Sender<Receipt>,
+}
+
+fn internal(error: impl std::fmt::Display) -> Status {
+    Status::internal(error.to_string())
+}
+
+fn proved(leaf: &Leaf) -> Proved {
+    let path = leaf.path.iter().map(|hash| hash.0.to_vec().into()).collect();
+    Proved { record: leaf.record.clone().into(), index: leaf.index, path }
+}
+
+impl Rogue {
+    fn desired(&self) -> Result<Desired, Status> {
+        let Delivery { grant, desired, checkpoint } = self.history.delivery().map_err(internal)?;
+        let line = checkpoint.sign(&self.operator, self.member, &self.key).map_err(internal)?;
+        Ok(Desired {
+            desired: Some(proved(&desired)),
+            grants: vec![proved(&grant)],
+            checkpoint: checkpoint.text().map_err(internal)?,
+            line: line.0,
+            from_size: 0,
+            consistency: Vec::new(),
+            revision: checkpoint.revision.0,
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl AgentService for Rogue {
+    async fn open_session(
+        &self,
+        request: Request<OpenSessionRequest>,
+    ) -> Result<Response<OpenSessionResponse>, Status> {
+        let session = request.into_inner().session.as_ref().try_into().map_err(internal)?;
+        self.history.opened(SessionId(session));
+        Ok(Response::new(OpenSessionResponse { revision: 900 }))
+    }
+
+    type AttachStream = Pin<Box<dyn Stream<Item = Result<ControllerMessage, Status>> + Send>>;
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<AgentMessage>>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
+        let (send, receive) = mpsc::channel(16);
+        let down = |message| Ok(ControllerMessage { message: Some(message) });
+        let attached = Attached { member: self.member.0, operator: self.operator.to_string() };
+        send.try_send(down(Down::Attached(attached))).map_err(internal)?;
+        send.try_send(down(Down::Desired(self.desired()?))).map_err(internal)?;
+        let leader = self.leads;
+        let answers = request.into_inner().filter_map(move |message| {
+            let Some(Up::Renewal(renewal)) = message.ok()?.message else { return None };
+            let answer = Acknowledged { sequence: renewal.sequence, leader, revision: 1000 };
+            Some(Ok(ControllerMessage { message: Some(Down::Acknowledged(answer)) }))
+        });
+        // The sender stays with the stream, or it would end after the first messages.
+        let held = send;
+        let stream = ReceiverStream::new(receive).merge(answers).map(move |message| {
+            let _open = &held;
+            message
+        });
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn report(
+        &self,
+        _request: Request<ReportRequest>,
+    ) -> Result<Response<ReportResponse>, Status> {
+        Ok(Response::new(ReportResponse { revision: 1001 }))
+    }
+
+    async fn refuse(
+        &self,
+        request: Request<RefuseRequest>,
+    ) -> Result<Response<RefuseResponse>, Status> {
+        let receipt = Receipt(request.into_inner().receipt.to_vec());
+        // A second receipt is as good as the first; the drill takes one.
+        self.receipts.try_send(receipt).ok();
+        Ok(Response::new(RefuseResponse { revision: 1001 }))
+    }
+
+    async fn fetch_payload(
+        &self,
+        _request: Request<FetchPayloadRequest>,
+    ) -> Result<Response<FetchPayloadResponse>, Status> {
+        Ok(Response::new(FetchPayloadResponse { payload: PAYLOAD.into() }))
+    }
+
+    async fn renew(
+        &self,
+        _request: Request<RenewRequest>,
+    ) -> Result<Response<JoinResponse>, Status> {
+        Err(Status::unimplemented("rogues issue nothing"))
+    }
+}

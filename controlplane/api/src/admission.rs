@@ -1,0 +1,169 @@
+//! From a checked request to an answer: authorize, stamp, propose; and the two ways to read.
+//!
+//! Must hold: apply decides, with the same table of roles, whatever admission let through; a dry run asks apply itself
+//! on a copy of the state, so that it refuses what the real run would. An answer that is kept in applied state is
+//! given again without the log (R3). A read is linearizable unless the caller asked for a local one (R2).
+
+use crate::call::{Call, rejected};
+use crate::core::{Core, federation};
+use crate::limit::READ_DEADLINE;
+use crate::replica::ReplicaError;
+use sekisho_evidence::canonical::encode;
+use sekisho_fsm::State;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::entry::{Entry, FEATURE_LEVEL};
+use sekisho_fsm::outcome::{Outcome, Reply};
+use sekisho_fsm::role::is_deduplicated;
+use sekisho_proto::convert::intent::Intent;
+use sekisho_proto::status::ApiError;
+use sekisho_proto::v1;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, RequestId};
+use sekisho_types::limit::PROPOSE_DEADLINE;
+use sekisho_types::principal::Principal;
+use sekisho_types::revision::Revision;
+
+/// A request that passed admission.
+#[derive(Debug, Clone)]
+pub(crate) struct Admitted {
+    /// Request id, dry run, signatures.
+    pub(crate) intent: Intent,
+    /// What to do.
+    pub(crate) command: Command,
+    /// Content of a submitted job; empty for every other command.
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Admitted {
+    /// A command without content.
+    pub(crate) fn new(intent: Intent, command: Command) -> Self {
+        Self { intent, command, payload: Vec::new() }
+    }
+}
+
+impl Core {
+    /// Writes, or for a dry run says what a write would answer.
+    pub(crate) async fn write(
+        &self,
+        call: &Call,
+        admitted: Admitted,
+    ) -> Result<v1::Written, ApiError> {
+        let state = self.replica.state();
+        let dry = admitted.intent.validate_only;
+        let entry = self.stamp(&state, call.principal(), admitted)?;
+        if let Some((revision, outcome)) = kept(&state, &entry)? {
+            return written(revision, outcome);
+        }
+        if dry {
+            return dry_run(state, &entry);
+        }
+        let (actor, request) = (entry.actor.clone(), entry.request);
+        let deadline = call.deadline(PROPOSE_DEADLINE);
+        let proposed = self.replica.propose(entry, deadline).await.map_err(unanswered)?;
+        // A repeat that raced its first run: the revision of the first is the answer's.
+        let state = self.replica.state();
+        let first = state.reply(&actor, &request).map_or(proposed.revision, |kept| kept.revision);
+        written(first, proposed.outcome)
+    }
+
+    /// Writes in this member's own name, for an agent or a joining host that it has checked.
+    pub(crate) async fn write_for(
+        &self,
+        actor: Principal,
+        command: Command,
+        call: Option<&Call>,
+    ) -> Result<Revision, ApiError> {
+        let intent =
+            Intent { request: self.request_id(&actor), validate_only: false, signatures: vec![] };
+        let entry = self.stamp(&self.replica.state(), &actor, Admitted::new(intent, command))?;
+        let wait = call.and_then(|call| call.wait).unwrap_or(PROPOSE_DEADLINE);
+        let deadline = sekisho_transport::deadline::Deadline::after(wait.min(PROPOSE_DEADLINE));
+        let proposed = self.replica.propose(entry, deadline).await.map_err(unanswered)?;
+        proposed.outcome.map_err(|rejection| rejected(&rejection))?;
+        Ok(proposed.revision)
+    }
+
+    /// Commands of agents and members are idempotent by their content, so the id only helps whoever reads logs.
+    fn request_id(&self, actor: &Principal) -> RequestId {
+        let text = format!("{actor}/{}/{}", self.clock.wall().0, self.clock.boottime_ns());
+        let mut id = [0u8; 16];
+        for (to, from) in id.iter_mut().zip(Digest::of(text.as_bytes()).0) {
+            *to = from;
+        }
+        RequestId(id)
+    }
+
+    fn stamp(
+        &self,
+        state: &State,
+        actor: &Principal,
+        admitted: Admitted,
+    ) -> Result<Entry, ApiError> {
+        let federation = federation(state)?;
+        Ok(Entry {
+            cluster: federation.cluster,
+            incarnation: federation.incarnation,
+            proposed_at: self.clock.wall(),
+            actor: actor.clone(),
+            request: admitted.intent.request,
+            feature_level: FEATURE_LEVEL.min(state.feature_level()),
+            command: admitted.command,
+            signatures: admitted.intent.signatures,
+            payload: admitted.payload,
+        })
+    }
+
+    /// The state that a read answers from.
+    pub(crate) async fn read(
+        &self,
+        call: &Call,
+        read: Option<&v1::Read>,
+    ) -> Result<State, ApiError> {
+        if !read.is_some_and(|read| read.local) {
+            let deadline = call.deadline(READ_DEADLINE);
+            self.replica.read_index(deadline).await.map_err(unanswered)?;
+        }
+        Ok(self.replica.state())
+    }
+}
+
+fn kept(state: &State, entry: &Entry) -> Result<Option<(Revision, Outcome)>, ApiError> {
+    if !is_deduplicated(&entry.command) {
+        return Ok(None);
+    }
+    let Some(kept) = state.reply(&entry.actor, &entry.request) else { return Ok(None) };
+    let command = encode(&entry.command)
+        .map_err(|error| ApiError::new(ErrorCode::InvalidArgument, error.to_string()))?;
+    // Another command under the id goes on to apply: its rejection gets a record of its own (A2).
+    let same = kept.command == Digest::of(&command);
+    Ok(same.then(|| (kept.revision, kept.outcome.clone())))
+}
+
+fn dry_run(mut state: State, entry: &Entry) -> Result<v1::Written, ApiError> {
+    let now = state.revision();
+    let next = Revision(now.0.saturating_add(1));
+    written(now, state.apply(next, entry).outcome)
+}
+
+fn written(revision: Revision, outcome: Outcome) -> Result<v1::Written, ApiError> {
+    match outcome {
+        Ok(Reply::Done | Reply::Placed { .. }) => Ok(v1::Written { revision: revision.0 }),
+        Err(rejection) => Err(rejected(&rejection)),
+    }
+}
+
+/// What the caller sees when consensus gave no answer.
+pub(crate) fn unanswered(error: ReplicaError) -> ApiError {
+    let text = error.to_string();
+    match error {
+        ReplicaError::NoLeader => ApiError::new(ErrorCode::NoLeader, text),
+        ReplicaError::Overloaded { retry_after } => ApiError {
+            retry_after: Some(retry_after),
+            ..ApiError::new(ErrorCode::Overloaded, text)
+        },
+        ReplicaError::OutcomeUnknown => ApiError::new(ErrorCode::OutcomeUnknown, text),
+        ReplicaError::Behind(_) => ApiError::new(ErrorCode::StaleRead, text),
+        ReplicaError::TooLarge(_) => ApiError::new(ErrorCode::TooLarge, text),
+        ReplicaError::Stopped(_) => ApiError::new(ErrorCode::StorageFailed, text),
+    }
+}

@@ -1,0 +1,254 @@
+//! Who calls, until when, and what they may see.
+//!
+//! Must hold: the principal comes from the verified certificate alone (transport put it there); agents and members
+//! are believed only if applied state lists them with this very key or site (A3, P5). What a caller may not read is
+//! answered like what does not exist.
+
+use crate::core::federation;
+use sekisho_evidence::genesis::GenesisMember;
+use sekisho_fsm::State;
+use sekisho_fsm::outcome::Rejection;
+use sekisho_fsm::role::{Target, Verb};
+use sekisho_fsm::state::Node;
+use sekisho_proto::status::ApiError;
+use sekisho_transport::deadline::Deadline;
+use sekisho_transport::identity::{Peer, PeerIdentity};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{MemberId, NodeId};
+use sekisho_types::principal::{Principal, Workload};
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::metadata::MetadataMap;
+
+/// An authenticated call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Who calls.
+    pub peer: Arc<PeerIdentity>,
+    /// Until when the caller waits; `None` if it did not say.
+    pub wait: Option<Duration>,
+}
+
+impl Call {
+    /// Reads the caller of a request.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` without a certificate.
+    pub fn of<T>(request: &tonic::Request<T>) -> Result<Self, ApiError> {
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
+        let none = || ApiError::new(ErrorCode::Unauthenticated, "");
+        Ok(Self { peer: peer.ok_or_else(none)?, wait: timeout(request.metadata()) })
+    }
+
+    /// Who calls.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.peer.principal
+    }
+
+    /// The earlier of the caller's deadline and `limit` from now (L3).
+    #[must_use]
+    pub fn deadline(&self, limit: Duration) -> Deadline {
+        Deadline::after(self.wait.map_or(limit, |wait| wait.min(limit)))
+    }
+
+    /// The caller as an agent that the state lists, with its node.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` for anyone else, `NODE_REVOKED` for a node or site taken out.
+    pub fn agent<'s>(&self, state: &'s State) -> Result<(NodeId, &'s Node), ApiError> {
+        let Workload::Agent { site, node } = &self.principal().workload else {
+            return Err(denied("only agents may call this"));
+        };
+        let id = NodeId { site: site.clone(), name: node.clone() };
+        let known = state.node(&id).filter(|node| {
+            node.operator == self.peer.principal.operator && node.node_key == self.peer.spki_sha256
+        });
+        let node = known.ok_or_else(|| denied("no node is enrolled with this certificate"))?;
+        check_standing(state, &id, node)?;
+        Ok((id, node))
+    }
+
+    /// The caller as a member that the state lists.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` for anyone else.
+    pub fn member<'s>(&self, state: &'s State) -> Result<&'s GenesisMember, ApiError> {
+        let Workload::Member { site, member } = &self.principal().workload else {
+            return Err(denied("only members may call this"));
+        };
+        federation(state)?
+            .members
+            .get(&MemberId(*member))
+            .filter(|m| m.operator == self.principal().operator && m.site == *site)
+            .ok_or_else(|| denied("not a member of this federation"))
+    }
+
+    /// Allows a read of the federation as a whole, or of what is visible to all of its readers.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`.
+    pub fn may(&self, state: &State, verb: Verb, target: Target<'_>) -> Result<(), ApiError> {
+        state.authorize(self.principal(), verb, target).map_err(|rejection| {
+            refused_before_the_log(self.principal(), verb);
+            rejected(&rejection)
+        })
+    }
+
+    /// Whether the caller may do `verb` to `target`.
+    #[must_use]
+    pub fn can(&self, state: &State, verb: Verb, target: Target<'_>) -> bool {
+        state.authorize(self.principal(), verb, target).is_ok()
+    }
+
+    /// Allows `verb` on one resource. Whoever may not even read it learns nothing about its existence.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` to those who may read it, `NOT_FOUND` to all others.
+    pub fn may_on(
+        &self,
+        state: &State,
+        verb: Verb,
+        read: Verb,
+        target: Target<'_>,
+        name: &str,
+    ) -> Result<(), ApiError> {
+        match state.authorize(self.principal(), verb, target) {
+            Ok(()) => Ok(()),
+            Err(rejection) => {
+                refused_before_the_log(self.principal(), verb);
+                let known = self.can(state, read, target);
+                Err(if known { rejected(&rejection) } else { not_found(name) })
+            }
+        }
+    }
+}
+
+/// Whether a node and its site are still in.
+pub(crate) fn check_standing(state: &State, id: &NodeId, node: &Node) -> Result<(), ApiError> {
+    let site_out = state.site(&id.site).is_none_or(|site| site.revoked);
+    if node.revoked || site_out {
+        return Err(ApiError::new(ErrorCode::NodeRevoked, format!("{id} was revoked")));
+    }
+    Ok(())
+}
+
+fn refused_before_the_log(principal: &Principal, verb: Verb) {
+    metrics::counter!("sekisho_api_denied_total").increment(1);
+    tracing::warn!(%principal, ?verb, "refused before the log");
+}
+
+fn denied(why: &str) -> ApiError {
+    ApiError::new(ErrorCode::PermissionDenied, why)
+}
+
+/// There is no such resource, or the caller may not know.
+pub(crate) fn not_found(name: &str) -> ApiError {
+    ApiError::new(ErrorCode::NotFound, format!("{name} does not exist, or you may not see it"))
+        .with("resource", name)
+}
+
+/// A rejection of apply, as the caller sees it.
+pub(crate) fn rejected(rejection: &Rejection) -> ApiError {
+    ApiError::new(rejection.code, rejection.detail.clone())
+}
+
+/// `grpc-timeout`: at most eight digits and a unit.
+fn timeout(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(number.saturating_mul(3600))),
+        "M" => Some(Duration::from_secs(number.saturating_mul(60))),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake;
+    use sekisho_fsm::command::Command;
+    use sekisho_fsm::testing;
+    use sekisho_types::id::Digest;
+
+    #[test]
+    fn the_callers_deadline_counts_when_it_is_the_earlier() {
+        for (text, wait) in [
+            ("5S", Some(Duration::from_secs(5))),
+            ("200m", Some(Duration::from_millis(200))),
+            ("99999999n", Some(Duration::from_nanos(99_999_999))),
+            ("S", None),
+            ("123456789S", None),
+            ("-1S", None),
+            ("1x", None),
+            ("1é", None),
+        ] {
+            let mut metadata = MetadataMap::new();
+            if let Ok(value) = text.parse() {
+                metadata.insert("grpc-timeout", value);
+            }
+            assert_eq!(timeout(&metadata), wait, "{text}");
+        }
+        let call =
+            Call { wait: Some(Duration::from_secs(1)), ..fake::call(&testing::admin("kanto")) };
+        assert!(call.deadline(Duration::from_secs(9)).remaining() <= Duration::from_secs(1));
+        assert!(call.deadline(Duration::ZERO).passed());
+    }
+
+    #[test]
+    fn existence_is_hidden_from_those_who_may_not_read() {
+        let federation = testing::Federation::furnished();
+        let tenant = "sapporo".parse().unwrap();
+        let ask = |principal, verb| {
+            let target = Target::Tenant(&tenant);
+            fake::call(&principal)
+                .may_on(&federation.state, verb, Verb::ReadTenant, target, "tenants/sapporo")
+                .map_err(|error| error.code)
+        };
+        assert_eq!(ask(testing::user("kanto", "sapporo"), Verb::SubmitJob), Ok(()));
+        // A federation-admin may know of the tenant and may not touch its work.
+        let admin = testing::admin("hokuto");
+        assert_eq!(ask(admin, Verb::SubmitJob), Err(ErrorCode::PermissionDenied));
+        let stranger = testing::user("hokuto", "stranger");
+        assert_eq!(ask(stranger.clone(), Verb::SubmitJob), Err(ErrorCode::NotFound));
+        let nothing = "nowhere".parse().unwrap();
+        let unknown = fake::call(&stranger).may_on(
+            &federation.state,
+            Verb::SubmitJob,
+            Verb::ReadTenant,
+            Target::Tenant(&nothing),
+            "tenants/nowhere",
+        );
+        assert_eq!(unknown.unwrap_err().code, ErrorCode::NotFound);
+    }
+
+    #[test]
+    fn agents_and_members_are_believed_only_as_the_state_lists_them() {
+        let mut federation = testing::Federation::furnished();
+        let node: NodeId = "tokyo-1/n-01".parse().unwrap();
+        let agent = fake::call(&testing::agent(&node));
+        assert_eq!(agent.agent(&federation.state).unwrap().0, node);
+        let mut stolen = (*agent.peer).clone();
+        stolen.spki_sha256 = Digest([0; 32]);
+        let stolen = Call { peer: Arc::new(stolen), wait: None };
+        let code = |call: &Call, state: &State| call.agent(state).map(|_| ()).unwrap_err().code;
+        assert_eq!(code(&stolen, &federation.state), ErrorCode::PermissionDenied);
+        let member = fake::call(&testing::member("kanto"));
+        assert_eq!(member.member(&federation.state).unwrap().member, MemberId(2));
+        assert_eq!(code(&member, &federation.state), ErrorCode::PermissionDenied);
+        let mut elsewhere = testing::member("kanto");
+        elsewhere.workload = Workload::Member { site: "sakai-1".parse().unwrap(), member: 2 };
+        fake::call(&elsewhere).member(&federation.state).unwrap_err();
+        federation.accept(testing::admin("kanto"), Command::RevokeNode { node });
+        assert_eq!(code(&agent, &federation.state), ErrorCode::NodeRevoked);
+    }
+}

@@ -1,0 +1,107 @@
+//! What every service shares.
+
+use crate::duty::{LeaseRenewals, SignedHeads};
+use crate::exchange::Links;
+use crate::issuer::Issuer;
+use crate::notes::Notes;
+use crate::peers::PeerTable;
+use crate::replica::{Archive, Replica};
+use crate::session::Sessions;
+use sekisho_fsm::State;
+use sekisho_fsm::state::Federation;
+use sekisho_proto::status::ApiError;
+use sekisho_transport::dial::Dialer;
+use sekisho_transport::task::TaskGroup;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{MemberId, OperatorId, SiteId};
+use sekisho_types::principal::{Principal, Workload};
+use sekisho_types::time::Clock;
+use std::sync::Arc;
+
+/// Which member this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its Raft id.
+    pub member: MemberId,
+    /// Whose controller.
+    pub operator: OperatorId,
+    /// Where it stands.
+    pub site: SiteId,
+}
+
+impl Identity {
+    /// As the actor of an entry.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        let workload = Workload::Member { site: self.site.clone(), member: self.member.0 };
+        Principal { operator: self.operator.clone(), workload }
+    }
+}
+
+/// What the composition root provides.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Consensus.
+    pub replica: Arc<dyn Replica>,
+    /// Audit records and payloads.
+    pub archive: Arc<dyn Archive>,
+    /// Leases.
+    pub leases: Arc<dyn LeaseRenewals>,
+    /// Signed checkpoints.
+    pub heads: Arc<dyn SignedHeads>,
+    /// The operator's issuer.
+    pub issuer: Arc<dyn Issuer>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Dials other members.
+    pub dialer: Dialer,
+    /// Where tasks live.
+    pub tasks: TaskGroup,
+}
+
+/// Shared by every service of one member.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) identity: Identity,
+    pub(crate) replica: Arc<dyn Replica>,
+    pub(crate) archive: Arc<dyn Archive>,
+    pub(crate) leases: Arc<dyn LeaseRenewals>,
+    pub(crate) heads: Arc<dyn SignedHeads>,
+    pub(crate) issuer: Arc<dyn Issuer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tasks: TaskGroup,
+    pub(crate) links: Links,
+    pub(crate) peers: PeerTable,
+    pub(crate) notes: Notes,
+    pub(crate) sessions: Sessions,
+}
+
+impl Core {
+    /// Puts the parts together; starts nothing.
+    #[must_use]
+    pub fn new(identity: Identity, ports: Ports) -> Arc<Self> {
+        Arc::new(Self {
+            identity,
+            replica: ports.replica,
+            archive: ports.archive,
+            leases: ports.leases,
+            heads: ports.heads,
+            issuer: ports.issuer,
+            clock: ports.clock,
+            tasks: ports.tasks,
+            links: Links::new(ports.dialer),
+            peers: PeerTable::default(),
+            notes: Notes::default(),
+            sessions: Sessions::default(),
+        })
+    }
+}
+
+/// The federation of a state.
+///
+/// # Errors
+/// `NO_LEADER` before its first entry: nobody can be known yet.
+pub(crate) fn federation(state: &State) -> Result<&Federation, ApiError> {
+    let none = || ApiError::new(ErrorCode::NoLeader, "the federation has not begun");
+    state.federation().ok_or_else(none)
+}

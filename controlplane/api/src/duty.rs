@@ -1,0 +1,64 @@
+//! What the API asks of the leader's duties and of the checkpoint signer.
+
+use futures::future::BoxFuture;
+use sekisho_evidence::checkpoint::{Checkpoint, SignatureLine};
+use sekisho_evidence::grant::SessionId;
+use sekisho_types::id::NodeId;
+use sekisho_types::revision::Revision;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The leader's answer to a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// Leadership was confirmed after the renewal came in, and the lease runs on.
+    Acknowledged,
+    /// The lease is being taken back; never un-said.
+    Expiring,
+    /// This member does not lead, or could not confirm that it does.
+    NotLeader,
+}
+
+/// The table of leases, which only the leader has.
+pub trait LeaseRenewals: Send + Sync + fmt::Debug {
+    /// Renews a lease; `received_ns` is when the message came in, on `CLOCK_BOOTTIME`.
+    fn renew<'a>(
+        &'a self,
+        node: &'a NodeId,
+        session: SessionId,
+        received_ns: u64,
+    ) -> BoxFuture<'a, Renewal>;
+
+    /// Whether three beats of the node were missed; `None` from a member that does not lead.
+    fn unreachable(&self, node: &NodeId) -> Option<bool>;
+}
+
+/// A checkpoint with this member's signature under it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedHead {
+    /// What was signed.
+    pub checkpoint: Checkpoint,
+    /// Text of the note.
+    pub text: String,
+    /// The signature line.
+    pub line: SignatureLine,
+}
+
+/// Checkpoints that this member signed.
+pub trait SignedHeads: Send + Sync + fmt::Debug {
+    /// The newest.
+    fn latest(&self) -> Option<Arc<SignedHead>>;
+
+    /// The one at exactly this revision, while it is kept.
+    fn at(&self, revision: Revision) -> Option<Arc<SignedHead>>;
+
+    /// Those after a revision, oldest first, the newest `max` of them.
+    fn after(&self, revision: Revision, max: usize) -> Vec<Arc<SignedHead>>;
+
+    /// Revision of the newest, as it changes.
+    fn changes(&self) -> watch::Receiver<Revision>;
+
+    /// Why this member signs nothing, as an error code or a word.
+    fn problem(&self) -> Option<String>;
+}

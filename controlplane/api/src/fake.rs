@@ -1,0 +1,344 @@
+//! Test-only: consensus, storage, leases, signer and issuer in memory, over the fixture federation of `fsm`.
+
+use crate::call::Call;
+use crate::core::{Core, Identity, Ports};
+use crate::duty::{LeaseRenewals, Renewal, SignedHead, SignedHeads};
+use crate::issuer::{IssueError, Issuer, OperatorRoot};
+use crate::replica::{Archive, ArchiveError, Membership, Proposed, Replica, ReplicaError};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use sekisho_evidence::checkpoint::Checkpoint;
+use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::key::SigningKey;
+use sekisho_evidence::merkle::Head;
+use sekisho_evidence::tag::{SignedTag, SiteTag};
+use sekisho_fsm::State;
+use sekisho_fsm::entry::Entry;
+use sekisho_fsm::outcome::{Applied, PayloadEffect};
+use sekisho_fsm::testing;
+use sekisho_transport::bundle::TrustBundles;
+use sekisho_transport::deadline::Deadline;
+use sekisho_transport::dial::Dialer;
+use sekisho_transport::identity::{Peer, PeerIdentity};
+use sekisho_transport::task::TaskGroup;
+use sekisho_types::id::{Digest, MemberId, NodeId};
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::principal::{Principal, TrustDomain, Workload};
+use sekisho_types::revision::{Incarnation, Revision};
+use sekisho_types::time::{Clock, Timestamp};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
+
+/// A peer as the transport would hand it over.
+pub(crate) fn peer(principal: &Principal) -> Peer {
+    let key = match &principal.workload {
+        Workload::Agent { site, node } => {
+            testing::node_key(&NodeId { site: site.clone(), name: node.clone() })
+        }
+        Workload::Member { .. } | Workload::User { .. } => Digest([0; 32]),
+    };
+    let identity = PeerIdentity {
+        principal: principal.clone(),
+        trust_domain: TrustDomain::parse(&format!("{}.example", principal.operator)).unwrap(),
+        spki_sha256: key,
+        site: principal.site().cloned(),
+        residency: None,
+        not_after: Timestamp(u64::MAX),
+    };
+    let addr = "127.0.0.1:1".parse().unwrap();
+    Peer { addr, identity: Some(Arc::new(identity)), exporter: [0; 32] }
+}
+
+pub(crate) fn call(principal: &Principal) -> Call {
+    Call { peer: peer(principal).identity.unwrap(), wait: None }
+}
+
+/// A request as it comes in from `principal`.
+pub(crate) fn request<T>(principal: &Principal, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.extensions_mut().insert(peer(principal));
+    request
+}
+
+/// A signed checkpoint of member 2, kanto.
+pub(crate) fn head(revision: u64, size: u64) -> SignedHead {
+    sign(Checkpoint {
+        cluster: testing::cluster(),
+        incarnation: Incarnation(1),
+        head: Head { size, root: Digest([1; 32]) },
+        revision: Revision(revision),
+        time: testing::BEGIN,
+    })
+}
+
+fn sign(checkpoint: Checkpoint) -> SignedHead {
+    let key = testing::checkpoint_key(MemberId(2));
+    let line = checkpoint.sign(&"kanto".parse().unwrap(), MemberId(2), &key).unwrap();
+    SignedHead { checkpoint, text: checkpoint.text().unwrap(), line }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct FakeHeads {
+    signed: Mutex<BTreeMap<Revision, Arc<SignedHead>>>,
+    changes: watch::Sender<Revision>,
+}
+
+impl FakeHeads {
+    pub(crate) fn of(heads: impl IntoIterator<Item = SignedHead>) -> Self {
+        let fake = Self::default();
+        heads.into_iter().for_each(|head| fake.push(head));
+        fake
+    }
+
+    fn push(&self, head: SignedHead) {
+        let revision = head.checkpoint.revision;
+        self.signed.lock().insert(revision, Arc::new(head));
+        self.changes.send_replace(revision);
+    }
+}
+
+impl SignedHeads for FakeHeads {
+    fn latest(&self) -> Option<Arc<SignedHead>> {
+        self.signed.lock().values().last().cloned()
+    }
+    fn at(&self, revision: Revision) -> Option<Arc<SignedHead>> {
+        self.signed.lock().get(&revision).cloned()
+    }
+    fn after(&self, revision: Revision, max: usize) -> Vec<Arc<SignedHead>> {
+        let signed = self.signed.lock();
+        let newer = signed.values().rev().take_while(|h| h.checkpoint.revision > revision);
+        let mut newer: Vec<_> = newer.take(max).cloned().collect();
+        newer.reverse();
+        newer
+    }
+    fn changes(&self) -> watch::Receiver<Revision> {
+        self.changes.subscribe()
+    }
+    fn problem(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Applies at once, keeps leaves and payloads, and signs each checkpoint as member 2.
+#[derive(Debug)]
+pub(crate) struct FakeReplica {
+    pub(crate) federation: Mutex<testing::Federation>,
+    pub(crate) failure: Mutex<Option<ReplicaError>>,
+    pub(crate) proposed: AtomicU64,
+    pub(crate) leader: Mutex<Option<MemberId>>,
+    pub(crate) renewal: Mutex<Renewal>,
+    heads: Arc<FakeHeads>,
+    nodes: watch::Sender<u64>,
+    records: Mutex<Vec<Vec<u8>>>,
+    hashes: Mutex<BTreeMap<u64, Digest>>,
+    payloads: Mutex<BTreeMap<Digest, Vec<u8>>>,
+}
+
+impl FakeReplica {
+    fn keep(&self, applied: &Applied) {
+        for leaf in &applied.leaves {
+            self.records.lock().push(leaf.record.clone());
+            self.hashes.lock().extend((leaf.first_hash..).zip(leaf.hashes.iter().copied()));
+        }
+        for effect in &applied.payloads {
+            match effect {
+                PayloadEffect::Put(digest, bytes) => {
+                    self.payloads.lock().insert(*digest, bytes.clone());
+                }
+                PayloadEffect::Drop(digest) => {
+                    self.payloads.lock().remove(digest);
+                }
+            }
+        }
+        if let Some(checkpoint) = applied.checkpoint {
+            self.heads.push(sign(checkpoint));
+        }
+    }
+
+    fn publish(&self) {
+        self.nodes.send_modify(|n| *n += 1);
+    }
+
+    /// Runs something on the federation as if it came in through another member.
+    pub(crate) fn elsewhere<R>(&self, change: impl FnOnce(&mut testing::Federation) -> R) -> R {
+        let mut federation = self.federation.lock();
+        let before = federation.applied.len();
+        let result = change(&mut federation);
+        let new: Vec<Applied> = federation.applied[before..].to_vec();
+        drop(federation);
+        new.iter().for_each(|applied| self.keep(applied));
+        self.publish();
+        result
+    }
+}
+
+impl Replica for FakeReplica {
+    fn state(&self) -> State {
+        self.federation.lock().state.clone()
+    }
+    fn applied(&self) -> Revision {
+        self.federation.lock().state.revision()
+    }
+    fn desired_changes(&self) -> watch::Receiver<u64> {
+        self.nodes.subscribe()
+    }
+    fn node_changes(&self) -> watch::Receiver<u64> {
+        self.nodes.subscribe()
+    }
+    fn propose(
+        &self,
+        entry: Entry,
+        _deadline: Deadline,
+    ) -> BoxFuture<'_, Result<Proposed, ReplicaError>> {
+        async move {
+            if let Some(failure) = self.failure.lock().clone() {
+                return Err(failure);
+            }
+            self.proposed.fetch_add(1, Ordering::Relaxed);
+            let outcome = self.elsewhere(|federation| federation.apply(entry).outcome);
+            Ok(Proposed { revision: self.applied(), outcome })
+        }
+        .boxed()
+    }
+    fn read_index(&self, _deadline: Deadline) -> BoxFuture<'_, Result<Revision, ReplicaError>> {
+        let failure = self.failure.lock().clone();
+        let applied = self.applied();
+        std::future::ready(failure.map_or(Ok(applied), Err)).boxed()
+    }
+    fn membership(&self) -> Membership {
+        let voters = [1, 2, 3].map(MemberId).into();
+        Membership { term: 3, leader: *self.leader.lock(), voters, ..Membership::default() }
+    }
+}
+
+impl Archive for FakeReplica {
+    fn first(&self) -> u64 {
+        0
+    }
+    fn records(&self, range: Range<u64>, _max: usize) -> Result<Vec<Vec<u8>>, ArchiveError> {
+        let records = self.records.lock();
+        let at = |n: u64| usize::try_from(n).unwrap().min(records.len());
+        // In small pieces, as a byte bound would cut them.
+        Ok(records[at(range.start)..at(range.end)].iter().take(50).cloned().collect())
+    }
+    fn hash(&self, index: u64) -> Result<Option<Digest>, ArchiveError> {
+        Ok(self.hashes.lock().get(&index).copied())
+    }
+    fn payload(&self, digest: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, ArchiveError>> {
+        let payload = self.payloads.lock().get(&digest).cloned();
+        std::future::ready(Ok(payload)).boxed()
+    }
+}
+
+impl LeaseRenewals for FakeReplica {
+    fn renew<'a>(
+        &'a self,
+        _node: &'a NodeId,
+        _session: SessionId,
+        _received_ns: u64,
+    ) -> BoxFuture<'a, Renewal> {
+        std::future::ready(*self.renewal.lock()).boxed()
+    }
+    fn unreachable(&self, _node: &NodeId) -> Option<bool> {
+        None
+    }
+}
+
+/// Issues "certificates" that are the request; a request is the node's name.
+#[derive(Debug)]
+pub(crate) struct FakeIssuer;
+
+impl Issuer for FakeIssuer {
+    fn key_of(&self, csr: &[u8]) -> Result<Digest, IssueError> {
+        if csr.is_empty() {
+            return Err(IssueError::Request("empty".into()));
+        }
+        Ok(Digest::of(csr))
+    }
+    fn issue_agent(&self, csr: &[u8], _: &NodeId, _: Area) -> Result<Vec<Vec<u8>>, IssueError> {
+        Ok(vec![csr.to_vec()])
+    }
+    fn sign_tag(&self, tag: &SiteTag) -> Result<SignedTag, IssueError> {
+        let seed = Digest::of(format!("site-tag/{}", tag.operator).as_bytes()).0;
+        Ok(tag.sign(&SigningKey::from_seed(&seed)).unwrap())
+    }
+    fn roots(&self) -> Vec<OperatorRoot> {
+        let root = |(operator, _, _): (&str, &str, &str)| OperatorRoot {
+            operator: operator.parse().unwrap(),
+            trust_domain: TrustDomain::parse(&format!("{operator}.example")).unwrap(),
+            der: operator.as_bytes().to_vec(),
+        };
+        testing::OPERATORS.map(root).to_vec()
+    }
+}
+
+/// Stands at the fixture's beginning until moved.
+#[derive(Debug)]
+pub(crate) struct FakeClock(pub(crate) AtomicU64);
+
+impl Clock for FakeClock {
+    fn wall(&self) -> Timestamp {
+        testing::BEGIN.plus_ms(self.0.load(Ordering::Relaxed))
+    }
+    fn boottime_ns(&self) -> u64 {
+        self.0.load(Ordering::Relaxed) * 1_000_000
+    }
+}
+
+/// Member 2 (kanto, Tokyo) of the furnished fixture.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    pub(crate) core: Arc<Core>,
+    pub(crate) replica: Arc<FakeReplica>,
+    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) tasks: TaskGroup,
+}
+
+pub(crate) fn fake() -> Fake {
+    fake_with(Arc::new(FakeIssuer))
+}
+
+pub(crate) fn fake_with(issuer: Arc<dyn Issuer>) -> Fake {
+    let identity = Identity {
+        member: MemberId(2),
+        operator: "kanto".parse().unwrap(),
+        site: "tokyo-1".parse().unwrap(),
+    };
+    fake_as(identity, issuer, None)
+}
+
+/// Another member of the same fixture, which dials with this dialer.
+pub(crate) fn fake_as(identity: Identity, issuer: Arc<dyn Issuer>, dialer: Option<Dialer>) -> Fake {
+    let federation = testing::Federation::furnished();
+    let heads = Arc::new(FakeHeads::default());
+    let replica = Arc::new(FakeReplica {
+        federation: Mutex::new(federation.clone()),
+        failure: Mutex::default(),
+        proposed: AtomicU64::new(0),
+        leader: Mutex::new(Some(MemberId(2))),
+        renewal: Mutex::new(Renewal::Acknowledged),
+        heads: Arc::clone(&heads),
+        nodes: watch::Sender::default(),
+        records: Mutex::default(),
+        hashes: Mutex::default(),
+        payloads: Mutex::default(),
+    });
+    federation.applied.iter().for_each(|applied| replica.keep(applied));
+    let clock = Arc::new(FakeClock(AtomicU64::new(0)));
+    let tasks = TaskGroup::new();
+    let ports = Ports {
+        replica: replica.clone(),
+        archive: replica.clone(),
+        leases: replica.clone(),
+        heads,
+        issuer,
+        clock: clock.clone(),
+        dialer: dialer.unwrap_or_else(|| Dialer::new(None, TrustBundles::new(clock.clone()))),
+        tasks: tasks.clone(),
+    };
+    Fake { core: Core::new(identity, ports), replica, clock, tasks }
+}

@@ -1,0 +1,35 @@
+//! The API of a controller: gRPC services, admission, agents' sessions, what members tell each other.
+//!
+//! ```text
+//! transport (who) ── call ── admission: validate, authorize, stamp ── Replica::propose ── answer
+//!                        └── read: read index, or local on request ── State ── answer
+//! agents ── session: desired sets, stops, renewals, output         members ── exchange: revisions, signatures
+//! ```
+//! Must hold: who calls is known from the connection alone and what they may do from applied state alone (A3);
+//! admission asks the same table of roles as apply; what a caller may not know looks as if it did not exist; every
+//! call has a bounded answer time (L3) and every queue here a bound (L4).
+//! Does not know: openraft, storage, leases' arithmetic, certificates' making. It names what it needs of them as traits:
+//! [`replica`] (with its one real implementation in [`consensus`]), and [`duty`] and [`issuer`], which the composition
+//! root provides.
+
+pub mod admission;
+pub mod call;
+pub mod consensus;
+pub mod core;
+pub mod duty;
+pub mod exchange;
+pub mod issuer;
+pub mod layer;
+pub mod limit;
+pub mod logs;
+pub mod notes;
+pub mod page;
+pub mod peers;
+pub mod replica;
+pub mod server;
+pub mod service;
+pub mod session;
+pub mod status;
+
+#[cfg(test)]
+mod fake;

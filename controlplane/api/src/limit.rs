@@ -1,0 +1,90 @@
+//! Bounds of this crate, each with its reason.
+
+use std::time::Duration;
+
+/// Largest request of the public API, bytes: a payload of 64 KiB with its spec and sixteen signatures.
+pub const REQUEST_MAX: usize = 256 * 1024;
+
+/// Largest request of an agent, bytes: a session with 4096 placements, or a chunk of output of 1 MiB.
+pub const AGENT_REQUEST_MAX: usize = 2 * 1024 * 1024;
+
+/// Largest answer, bytes: a page of a thousand jobs, or 1 MiB of output.
+pub const ANSWER_MAX: usize = 4 * 1024 * 1024;
+
+/// Calls in progress on one connection; more wait in the connection's own flow control (L4).
+pub const CALLS_PER_CONNECTION: usize = 256;
+
+/// Rows of a page when the caller names no number.
+pub const PAGE_DEFAULT: u32 = 100;
+
+/// Most rows of a page; larger wishes are cut to it.
+pub const PAGE_MAX: u32 = 1000;
+
+/// Bytes of audit records in one page or chunk of an export.
+pub const RECORDS_BYTES: usize = 1024 * 1024;
+
+/// Chunks of an export that wait for a slow reader.
+pub const EXPORT_QUEUE: usize = 4;
+
+/// Longest wait of a read for the leader's confirmation: two elections.
+pub const READ_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often members tell each other their applied revision, at least.
+pub const EXCHANGE_EVERY: Duration = Duration::from_secs(1);
+
+/// Longest wait for a member's answer to an exchange.
+pub const EXCHANGE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Signed checkpoints in one exchange; what is older, the receiver no longer needs.
+pub const EXCHANGE_SIGNED_MAX: usize = 64;
+
+/// A member that said nothing for this long is shown as unreachable: three exchanges.
+pub const SILENT_AFTER: Duration = Duration::from_secs(3);
+
+/// A member that does not lead acknowledges a renewal only while it is at most this far behind the highest revision
+/// that it heard of (design section 9): a revocation that it missed is then at most this old.
+pub const BEHIND_MAX: Duration = Duration::from_secs(2);
+
+/// Higher revisions remembered with the time at which they were first heard of.
+pub const HIGHER_KEPT: usize = 64;
+
+/// Checkpoints whose signatures are collected: a few seconds at one per 5 ms.
+pub const NOTES_KEPT: usize = 1024;
+
+/// A signer whose newest checkpoint is older than this, on the state clock, is shown as missing: three idle ticks.
+pub const SIGNER_LATE: Duration = Duration::from_secs(15);
+
+/// Time for an agent's first message on its stream.
+pub const ATTACH_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long an attaching agent is waited for in the state: its session was opened through another member.
+pub const SESSION_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Messages to an agent that wait to be sent; a stream that is fuller is ended, and the agent dials again.
+pub const STREAM_QUEUE: usize = 64;
+
+/// A stop is repeated this often until the placement is confirmed dead.
+pub const RESEND_STOP: Duration = Duration::from_secs(1);
+
+/// A desired set that is not accepted is sent again under a newer checkpoint no more often than this.
+pub const RESEND_DESIRED: Duration = Duration::from_secs(1);
+
+/// Reads of output in progress on one node.
+pub const LOG_READS_PER_NODE: usize = 16;
+
+/// Longest wait for a node's answer to a read of output.
+pub const LOG_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Bytes of one answer with output, and how many when the caller names no number.
+pub const LOG_BYTES_MAX: u32 = 1024 * 1024;
+/// See [`LOG_BYTES_MAX`].
+pub const LOG_BYTES_DEFAULT: u32 = 64 * 1024;
+
+/// A site tag is valid from this long before it is issued: the state clock may be behind the issuer's.
+pub const TAG_BACKDATE: Duration = Duration::from_secs(300);
+
+/// A tag that ends this soon is shown: agents renew at half of their tag's life.
+pub const TAG_ENDS_SOON: Duration = Duration::from_secs(4 * 3600);
+
+/// Findings of one `status`: one screen.
+pub const FINDINGS_MAX: usize = 32;

@@ -1,0 +1,155 @@
+//! Output of jobs: which member may hand it out, and through whom it reaches the node.
+//!
+//! Must hold: a tenant's output passes only through members inside the area (and of an operator) that the job's rules
+//! allow (D3); any other member answers `LOGS_ELSEWHERE` and names one that may.
+
+use crate::core::{Core, federation};
+use crate::limit::{LOG_BYTES_DEFAULT, LOG_BYTES_MAX, LOG_DEADLINE};
+use sekisho_evidence::genesis::GenesisMember;
+use sekisho_fsm::State;
+use sekisho_fsm::state::Job;
+use sekisho_proto::internal::v1 as internal;
+use sekisho_proto::status::ApiError;
+use sekisho_proto::v1;
+use sekisho_transport::deadline::{Deadline, within};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::residency::{Place, Rules, Tier, verdict};
+use sekisho_types::revision::PlacementId;
+
+/// Whether output of the job may pass through this member. Tiers are about where work runs; a member is T1 by the
+/// rules of membership, so they are taken as met.
+pub(crate) fn may_pass(state: &State, job: &Job, member: &GenesisMember) -> bool {
+    let Ok(bound) = state.rules_for(&job.facts) else { return false };
+    let Some(site) = state.site(&member.site).filter(|site| !site.revoked) else { return false };
+    let place = Place {
+        operator: member.operator.clone(),
+        area: Some(site.area),
+        country_tier: Tier::Attested,
+        area_tier: Tier::Attested,
+    };
+    let rules: Vec<&Rules> = bound.iter().map(|bound| &bound.rules).collect();
+    verdict(&place, &rules, state.clock().date_in_japan()).is_ok()
+}
+
+fn ask_of(placement: PlacementId, ask: &v1::ReadJobLogsRequest) -> internal::ReadNodeLogRequest {
+    let wanted = if ask.max_bytes == 0 { LOG_BYTES_DEFAULT } else { ask.max_bytes };
+    internal::ReadNodeLogRequest {
+        placement: placement.to_string(),
+        stderr: ask.stream == i32::from(v1::read_job_logs_request::Stream::Stderr),
+        offset: ask.offset,
+        max_bytes: wanted.min(LOG_BYTES_MAX),
+    }
+}
+
+impl Core {
+    /// Reads output for a caller who may see it.
+    pub(crate) async fn read_output(
+        &self,
+        state: &State,
+        job: &Job,
+        placement: PlacementId,
+        ask: &v1::ReadJobLogsRequest,
+        deadline: Deadline,
+    ) -> Result<v1::ReadJobLogsResponse, ApiError> {
+        let allowed: Vec<&GenesisMember> = federation(state)?
+            .members
+            .values()
+            .filter(|member| may_pass(state, job, member))
+            .collect();
+        if !allowed.iter().any(|member| member.member == self.identity.member) {
+            return Err(self.elsewhere(&allowed));
+        }
+        let read = ask_of(placement, ask);
+        let chunk = match self.read_node_log(state, placement, &read, deadline).await {
+            Err(error) if error.code == ErrorCode::NodeUnavailable => {
+                self.relay(&allowed, read, deadline).await?
+            }
+            other => other?,
+        };
+        let internal::ReadNodeLogResponse { data, next_offset, end } = chunk;
+        Ok(v1::ReadJobLogsResponse { data, next_offset, end })
+    }
+
+    fn elsewhere(&self, allowed: &[&GenesisMember]) -> ApiError {
+        let now = self.clock.boottime_ns();
+        let hears = |member: &GenesisMember| {
+            self.peers.of(member.member, now).is_some_and(|(_, lately)| lately)
+        };
+        let known = allowed.iter().find(|member| hears(member)).or_else(|| allowed.first());
+        let Some(member) = known else {
+            let why = "no member of the federation stands inside the job's area";
+            return ApiError::new(ErrorCode::LogsElsewhere, why);
+        };
+        let (site, address) = (&member.site, &member.address);
+        let why = format!("this member is outside the job's area; ask {site} at {address}");
+        ApiError::new(ErrorCode::LogsElsewhere, why).with("endpoint", address.clone())
+    }
+
+    /// Reads through a stream that is attached here.
+    pub(crate) async fn read_node_log(
+        &self,
+        state: &State,
+        placement: PlacementId,
+        ask: &internal::ReadNodeLogRequest,
+        deadline: Deadline,
+    ) -> Result<internal::ReadNodeLogResponse, ApiError> {
+        let gone = || ApiError::new(ErrorCode::NotFound, format!("{placement} is not kept"));
+        let node = &state.placement(&placement).ok_or_else(gone)?.grant.node;
+        let chunk = self.sessions.read_log(node, ask, deadline).await?;
+        let (data, next_offset, end) = (chunk.data, chunk.next_offset, chunk.end);
+        Ok(internal::ReadNodeLogResponse { data, next_offset, end })
+    }
+
+    /// Asks the other members that may, one after the other: the node is attached to some of them.
+    async fn relay(
+        &self,
+        allowed: &[&GenesisMember],
+        ask: internal::ReadNodeLogRequest,
+        deadline: Deadline,
+    ) -> Result<internal::ReadNodeLogResponse, ApiError> {
+        let mut last = ApiError::new(
+            ErrorCode::NodeUnavailable,
+            "the node is attached to no member inside the job's area",
+        );
+        for member in allowed.iter().filter(|member| member.member != self.identity.member) {
+            let mut client = self.links.client(member)?.max_decoding_message_size(
+                usize::try_from(LOG_BYTES_MAX).unwrap_or(usize::MAX).saturating_mul(2),
+            );
+            let answer = client.read_node_log(ask.clone());
+            match within(deadline.at_most(LOG_DEADLINE), answer).await {
+                Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                Ok(Err(status)) => last = ApiError::from_status(&status),
+                Err(passed) => last = ApiError::new(ErrorCode::Deadline, passed.to_string()),
+            }
+        }
+        Err(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_fsm::testing;
+
+    #[test]
+    fn output_passes_only_through_members_that_the_rules_allow() {
+        let mut federation = testing::Federation::furnished();
+        let mut passes = |name: &str, areas: &[&str], operators: &[&str]| {
+            let mut facts = testing::job(name, 1, 1, areas);
+            facts.residency.operators = operators.iter().map(|o| o.parse().unwrap()).collect();
+            // A proof that no member shows must not close the way to the output.
+            facts.residency.area_tier = Tier::SiteProven;
+            let id = federation.submit(facts);
+            let state = &federation.state;
+            let members = state.federation().unwrap().members.values();
+            let job = state.job(&id).unwrap();
+            members.filter(|m| may_pass(state, job, m)).map(|m| m.member.0).collect::<Vec<_>>()
+        };
+        assert_eq!(passes("a", &[], &[]), [1, 2, 3]);
+        assert_eq!(passes("b", &["JP-01"], &[]), [1]);
+        assert_eq!(passes("c", &["012351", "JP-27"], &[]), [1, 3]);
+        assert_eq!(passes("d", &["012351", "JP-27"], &["naniwa"]), [3]);
+        // No member stands there.
+        assert_eq!(passes("e", &["JP-47"], &[]), [] as [u64; 0]);
+    }
+}

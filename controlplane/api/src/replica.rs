@@ -1,0 +1,131 @@
+//! What the API asks of consensus and of storage, as traits, so that a test can stand in for both.
+
+use futures::future::BoxFuture;
+use sekisho_fsm::State;
+use sekisho_fsm::entry::Entry;
+use sekisho_fsm::outcome::Outcome;
+use sekisho_transport::deadline::Deadline;
+use sekisho_types::id::{Digest, MemberId};
+use sekisho_types::revision::Revision;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A committed and applied proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposed {
+    /// Its log index.
+    pub revision: Revision,
+    /// What apply answered.
+    pub outcome: Outcome,
+}
+
+/// Why consensus gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReplicaError {
+    /// No leader took or confirmed it in time. Nothing happened.
+    #[error("no leader answered in time")]
+    NoLeader,
+    /// Too much is in flight. Nothing happened.
+    #[error("too much is in flight")]
+    Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// It may or may not take effect (R3).
+    #[error("the outcome is unknown")]
+    OutcomeUnknown,
+    /// This member has not applied what the leader confirmed. Nothing happened.
+    #[error("this member is behind revision {0}")]
+    Behind(Revision),
+    /// The entry is over its bound.
+    #[error("an entry of {0} bytes is over its bound")]
+    TooLarge(usize),
+    /// The member stops or has failed. Nothing happened.
+    #[error("the member does not serve: {0}")]
+    Stopped(String),
+}
+
+/// Who takes part, as this member knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Membership {
+    /// Present term.
+    pub term: u64,
+    /// Who leads.
+    pub leader: Option<MemberId>,
+    /// Members whose votes count.
+    pub voters: BTreeSet<MemberId>,
+    /// Members that only follow.
+    pub learners: BTreeSet<MemberId>,
+    /// Entries that a member is behind; only the leader knows.
+    pub lag: BTreeMap<MemberId, u64>,
+}
+
+/// The member's part in consensus.
+pub trait Replica: Send + Sync + fmt::Debug {
+    /// The newest published state; a constant-time clone.
+    fn state(&self) -> State;
+
+    /// Last applied log entry of any kind.
+    fn applied(&self) -> Revision;
+
+    /// Changes whenever some node was enrolled or revoked, or its session opened or ended.
+    fn node_changes(&self) -> watch::Receiver<u64>;
+
+    /// Changes whenever some desired set changed.
+    fn desired_changes(&self) -> watch::Receiver<u64>;
+
+    /// Proposes an entry and waits until it is applied here.
+    fn propose(
+        &self,
+        entry: Entry,
+        deadline: Deadline,
+    ) -> BoxFuture<'_, Result<Proposed, ReplicaError>>;
+
+    /// Waits until everything that was acknowledged before this call is applied here (R2).
+    fn read_index(&self, deadline: Deadline) -> BoxFuture<'_, Result<Revision, ReplicaError>>;
+
+    /// Who takes part.
+    fn membership(&self) -> Membership;
+}
+
+/// Why stored bytes are not to be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArchiveError {
+    /// This member began later than the log and was not backfilled yet.
+    #[error("this member has records only from {first} on")]
+    Incomplete {
+        /// First record that it has.
+        first: u64,
+    },
+    /// The store failed; the member is about to stop (R7).
+    #[error("storage failed: {0}")]
+    Failed(String),
+}
+
+/// Audit records, tree hashes and payloads. Reads of records and hashes block on the disk.
+pub trait Archive: Send + Sync + fmt::Debug {
+    /// Index of the first record that is kept here.
+    fn first(&self) -> u64;
+
+    /// Records of `range` in order and without a gap from its start, up to `max_bytes` but at least one; the range
+    /// may reach beyond the end.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn records(&self, range: Range<u64>, max_bytes: usize) -> Result<Vec<Vec<u8>>, ArchiveError>;
+
+    /// The tree hash at a dense index, if it is held.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn hash(&self, index: u64) -> Result<Option<Digest>, ArchiveError>;
+
+    /// A payload by its digest.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn payload(&self, digest: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, ArchiveError>>;
+}

@@ -1,0 +1,141 @@
+//! All services of a member, and serving them on what the transport accepts.
+//!
+//! Must hold: peers without a certificate are given the join service and nothing else (D3).
+
+use crate::core::Core;
+use crate::layer::Measure;
+use crate::limit::{AGENT_REQUEST_MAX, ANSWER_MAX, CALLS_PER_CONNECTION, REQUEST_MAX};
+use crate::service::agent::AgentApi;
+use crate::service::audit::AuditApi;
+use crate::service::job::JobApi;
+use crate::service::join::JoinApi;
+use crate::service::key::KeyApi;
+use crate::service::member::MemberApi;
+use crate::service::node::NodeApi;
+use crate::service::peer::PeerApi;
+use crate::service::policy::PolicyApi;
+use crate::service::quota::QuotaApi;
+use crate::service::site::SiteApi;
+use crate::service::tenant::TenantApi;
+use sekisho_proto::DESCRIPTORS;
+use sekisho_proto::internal::v1::agent_service_server::AgentServiceServer;
+use sekisho_proto::internal::v1::join_service_server::JoinServiceServer;
+use sekisho_proto::internal::v1::peer_service_server::PeerServiceServer;
+use sekisho_proto::v1::audit_service_server::AuditServiceServer;
+use sekisho_proto::v1::job_service_server::JobServiceServer;
+use sekisho_proto::v1::key_service_server::KeyServiceServer;
+use sekisho_proto::v1::member_service_server::MemberServiceServer;
+use sekisho_proto::v1::node_service_server::NodeServiceServer;
+use sekisho_proto::v1::policy_service_server::PolicyServiceServer;
+use sekisho_proto::v1::quota_service_server::QuotaServiceServer;
+use sekisho_proto::v1::site_service_server::SiteServiceServer;
+use sekisho_proto::v1::tenant_service_server::TenantServiceServer;
+use sekisho_transport::listen::ConnStream;
+use sekisho_transport::task::{TaskGroup, TaskKind};
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+/// HTTP/2 pings of an idle connection: an agent that is gone is noticed within a lease.
+const PING_EVERY: Duration = Duration::from_secs(5);
+
+/// How often health is looked at: once within two heartbeats of a load balancer.
+const HEALTH_EVERY: Duration = Duration::from_millis(500);
+
+/// Bytes of the headers of one request: a certificate's worth of metadata, no more.
+const HEADERS_MAX: u32 = 16 * 1024;
+
+macro_rules! bounded {
+    ($server:ident, $service:expr, $request:expr) => {
+        $server::new($service)
+            .max_decoding_message_size($request)
+            .max_encoding_message_size(ANSWER_MAX)
+    };
+}
+
+/// Why the services cannot be put together.
+#[derive(Debug, thiserror::Error)]
+#[error("the descriptors of the services are not usable")]
+pub struct ServicesError(#[source] tonic_reflection::server::Error);
+
+/// The services of one member.
+#[derive(Debug, Clone)]
+pub struct Services {
+    core: Arc<Core>,
+}
+
+impl Services {
+    /// Services over this core.
+    #[must_use]
+    pub fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Everything for peers with a certificate. The raft service and what else the caller has is added to it.
+    ///
+    /// # Errors
+    /// [`ServicesError`].
+    pub fn authenticated(&self) -> Result<Routes, ServicesError> {
+        let core = || Arc::clone(&self.core);
+        let (reporter, health) = tonic_health::server::health_reporter();
+        let tell = Arc::clone(&self.core);
+        self.core.tasks.spawn(TaskKind::Critical, "health", async move {
+            tell.report_health(reporter).await;
+        });
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .build_v1()
+            .map_err(ServicesError)?;
+        Ok(Routes::new(health)
+            .add_service(reflection)
+            .add_service(bounded!(SiteServiceServer, SiteApi(core()), REQUEST_MAX))
+            .add_service(bounded!(NodeServiceServer, NodeApi(core()), REQUEST_MAX))
+            .add_service(bounded!(TenantServiceServer, TenantApi(core()), REQUEST_MAX))
+            .add_service(bounded!(PolicyServiceServer, PolicyApi(core()), REQUEST_MAX))
+            .add_service(bounded!(QuotaServiceServer, QuotaApi(core()), REQUEST_MAX))
+            .add_service(bounded!(JobServiceServer, JobApi(core()), REQUEST_MAX))
+            .add_service(bounded!(MemberServiceServer, MemberApi(core()), REQUEST_MAX))
+            .add_service(bounded!(KeyServiceServer, KeyApi(core()), REQUEST_MAX))
+            .add_service(bounded!(AuditServiceServer, AuditApi(core()), REQUEST_MAX))
+            .add_service(bounded!(AgentServiceServer, AgentApi(core()), AGENT_REQUEST_MAX))
+            .add_service(bounded!(PeerServiceServer, PeerApi(core()), REQUEST_MAX)))
+    }
+
+    /// What a peer without a certificate reaches.
+    #[must_use]
+    pub fn anonymous(&self) -> Routes {
+        Routes::new(bounded!(JoinServiceServer, JoinApi(Arc::clone(&self.core)), REQUEST_MAX))
+    }
+}
+
+impl Core {
+    /// Serving as long as a leader is known.
+    async fn report_health(&self, reporter: HealthReporter) {
+        loop {
+            let known = self.replica.membership().leader.is_some();
+            let status = if known { ServingStatus::Serving } else { ServingStatus::NotServing };
+            reporter.set_service_status("", status).await;
+            tokio::time::sleep(HEALTH_EVERY).await;
+        }
+    }
+}
+
+/// Serves routes on a stream of connections until the group is cancelled.
+pub fn serve(routes: Routes, connections: ConnStream, tasks: &TaskGroup) {
+    let cancelled = tasks.cancelled();
+    tasks.spawn_finishing(TaskKind::Critical, "serve", async move {
+        let server = Server::builder()
+            .layer(Measure)
+            .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
+            .http2_keepalive_interval(Some(PING_EVERY))
+            .http2_keepalive_timeout(Some(PING_EVERY))
+            .http2_max_header_list_size(HEADERS_MAX)
+            .add_routes(routes);
+        if let Err(error) = server.serve_with_incoming_shutdown(connections, cancelled).await {
+            tracing::error!(%error, "serving ended");
+        }
+    });
+}

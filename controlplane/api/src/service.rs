@@ -1,0 +1,22 @@
+//! The gRPC services, one file for each noun. Thin: read the message, ask admission or the state, write the answer.
+
+pub(crate) mod agent;
+pub(crate) mod audit;
+pub(crate) mod job;
+pub(crate) mod join;
+pub(crate) mod key;
+pub(crate) mod member;
+pub(crate) mod node;
+pub(crate) mod peer;
+pub(crate) mod policy;
+pub(crate) mod quota;
+pub(crate) mod site;
+pub(crate) mod tenant;
+
+#[cfg(test)]
+mod tests;
+
+/// A count for a message, which has 32 bits for it.
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,160 @@
+//! What enrolled agents call.
+
+use crate::call::Call;
+use crate::core::Core;
+use crate::limit::{ATTACH_DEADLINE, SESSION_DEADLINE};
+use crate::session::Down;
+use crate::session::stream::{AgentStream, session_in_force};
+use sekisho_evidence::receipt::Receipt;
+use sekisho_fsm::command::Command;
+use sekisho_proto::convert::agent::{Attach, OpenSession, Report};
+use sekisho_proto::field::FieldError;
+use sekisho_proto::internal::v1::agent_service_server::AgentService;
+use sekisho_proto::internal::v1::{self as internal, agent_message};
+use sekisho_proto::status::ApiError;
+use sekisho_transport::deadline::{Deadline, within};
+use sekisho_transport::task::TaskKind;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, NodeId};
+use std::sync::Arc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+#[derive(Debug)]
+pub(crate) struct AgentApi(pub(crate) Arc<Core>);
+
+impl AgentApi {
+    /// The calling agent's node, if it is enrolled and not revoked.
+    fn node<T>(&self, request: &Request<T>) -> Result<(Call, NodeId), ApiError> {
+        let call = Call::of(request)?;
+        let state = self.0.replica.state();
+        let (id, _) = call.agent(&state)?;
+        Ok((call, id))
+    }
+
+    /// Proposes in the agent's own name: apply knows it by its certificate's principal.
+    async fn propose(&self, call: &Call, command: Command) -> Result<u64, ApiError> {
+        let actor = call.principal().clone();
+        Ok(self.0.write_for(actor, command, Some(call)).await?.0)
+    }
+
+    /// Waits until the session of an attaching agent shows in this member's state: it was opened through another.
+    async fn session_shows(&self, node: &NodeId, attach: &Attach) -> Result<(), ApiError> {
+        let mut changes = self.0.replica.node_changes();
+        let deadline = Deadline::after(SESSION_DEADLINE);
+        loop {
+            let state = self.0.replica.state();
+            let Err(missing) = session_in_force(&state, node, &attach.session) else {
+                return Ok(());
+            };
+            if missing.code != ErrorCode::SessionStale {
+                return Err(missing);
+            }
+            match within(deadline, changes.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(missing),
+            }
+        }
+    }
+}
+
+async fn first(inbound: &mut Streaming<internal::AgentMessage>) -> Result<Attach, Status> {
+    let message = within(Deadline::after(ATTACH_DEADLINE), inbound.message()).await;
+    let message =
+        message.map_err(|passed| ApiError::new(ErrorCode::Deadline, passed.to_string()))??;
+    let Some(agent_message::Message::Attach(attach)) = message.and_then(|m| m.message) else {
+        return Err(FieldError::new("message", "must be `attach` at first").into());
+    };
+    Ok(Attach::try_from(&attach)?)
+}
+
+#[tonic::async_trait]
+impl AgentService for AgentApi {
+    type AttachStream = ReceiverStream<Down>;
+
+    async fn open_session(
+        &self,
+        request: Request<internal::OpenSessionRequest>,
+    ) -> Result<Response<internal::OpenSessionResponse>, Status> {
+        let (call, node) = self.node(&request)?;
+        let open = OpenSession::try_from(request.get_ref())?;
+        let OpenSession { session, previous, buckets, live, table } = open;
+        let command =
+            Command::OpenSession { node: node.clone(), session, previous, buckets, live, table };
+        let revision = self.propose(&call, command).await?;
+        tracing::info!(%node, %session, revision, "agent session opened");
+        Ok(Response::new(internal::OpenSessionResponse { revision }))
+    }
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<internal::AgentMessage>>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
+        let (_, node) = self.node(&request)?;
+        let mut inbound = request.into_inner();
+        let attach = first(&mut inbound).await?;
+        self.session_shows(&node, &attach).await?;
+        let now = self.0.clock.boottime_ns();
+        let (attached, queue) = self.0.sessions.attach(&node, attach.session, now);
+        tracing::info!(%node, session = %attach.session, "agent attached");
+        let stream = AgentStream::new(Arc::clone(&self.0), node, attached, &attach);
+        self.0.tasks.spawn(TaskKind::Ordinary, "agent-stream", stream.run(inbound));
+        Ok(Response::new(ReceiverStream::new(queue)))
+    }
+
+    async fn report(
+        &self,
+        request: Request<internal::ReportRequest>,
+    ) -> Result<Response<internal::ReportResponse>, Status> {
+        let (call, node) = self.node(&request)?;
+        let Report { session, phases } = Report::try_from(request.get_ref())?;
+        let revision = self.propose(&call, Command::Report { node, session, phases }).await?;
+        Ok(Response::new(internal::ReportResponse { revision }))
+    }
+
+    async fn refuse(
+        &self,
+        request: Request<internal::RefuseRequest>,
+    ) -> Result<Response<internal::RefuseResponse>, Status> {
+        let (call, node) = self.node(&request)?;
+        let receipt = Receipt(request.into_inner().receipt.to_vec());
+        let revision = self.propose(&call, Command::Refuse { node, receipt }).await?;
+        Ok(Response::new(internal::RefuseResponse { revision }))
+    }
+
+    async fn fetch_payload(
+        &self,
+        request: Request<internal::FetchPayloadRequest>,
+    ) -> Result<Response<internal::FetchPayloadResponse>, Status> {
+        let (call, _) = self.node(&request)?;
+        let digest = Digest::try_from(request.get_ref().digest.as_ref())
+            .map_err(|error| FieldError::new("digest", error.to_string()))?;
+        let state = self.0.replica.state();
+        let (_, node) = call.agent(&state)?;
+        // What runs elsewhere is not this node's to read.
+        let granted = node
+            .placements
+            .iter()
+            .filter_map(|id| state.placement(id))
+            .any(|placement| placement.grant.payload == digest);
+        if !granted {
+            let why = "no placement of this node has such a payload";
+            return Err(ApiError::new(ErrorCode::NotFound, why).into());
+        }
+        let bytes = self.0.archive.payload(digest).await;
+        let bytes =
+            bytes.map_err(|error| ApiError::new(ErrorCode::StorageFailed, error.to_string()))?;
+        let missing = || ApiError::new(ErrorCode::StaleRead, "the payload is not here yet");
+        let payload = bytes.ok_or_else(missing)?.into();
+        Ok(Response::new(internal::FetchPayloadResponse { payload }))
+    }
+
+    async fn renew(
+        &self,
+        request: Request<internal::RenewRequest>,
+    ) -> Result<Response<internal::JoinResponse>, Status> {
+        let (call, node) = self.node(&request)?;
+        let csr = request.into_inner().csr;
+        Ok(Response::new(self.0.renew_node(&call, &node, &csr).await?))
+    }
+}

@@ -1,0 +1,267 @@
+//! Jobs: submit, cancel, read, plan, explain, output.
+
+use super::count;
+use crate::admission::Admitted;
+use crate::call::{Call, not_found};
+use crate::core::Core;
+use crate::limit::READ_DEADLINE;
+use crate::page::Page;
+use sekisho_evidence::canonical::decode;
+use sekisho_fsm::State;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::role::{Target, Verb};
+use sekisho_fsm::state::Job;
+use sekisho_proto::convert::intent::Intent;
+use sekisho_proto::convert::job::{self as convert, NewJob};
+use sekisho_proto::field::FieldError;
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1::{self, job_service_server::JobService};
+use sekisho_scheduler::{Explanation, Verdict, explain};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, JobId, TenantId};
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::payload::JobPayload;
+use sekisho_types::revision::PlacementId;
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+#[derive(Debug)]
+pub(crate) struct JobApi(pub(crate) Arc<Core>);
+
+fn placement(state: &State, id: &PlacementId) -> Option<v1::Placement> {
+    let placement = state.placement(id)?;
+    let node = state.node(&placement.grant.node);
+    let area = node.and_then(|node| node.place().area);
+    Some(v1::Placement {
+        id: id.to_string(),
+        rank: placement.grant.rank,
+        node: placement.grant.node.name(),
+        operator: node.map(|node| node.operator.to_string()).unwrap_or_default(),
+        area_label: area.map(Area::label).unwrap_or_default(),
+        gpus: placement.grant.gpus,
+        device_class: placement.grant.class.to_string(),
+        phase: placement.phase.to_string(),
+        changed_ms: placement.changed.0,
+        audit_index: placement.record,
+    })
+}
+
+fn message(state: &State, id: &JobId, job: &Job) -> v1::Job {
+    v1::Job {
+        name: id.name(),
+        spec: Some((&job.facts).into()),
+        phase: v1::job::Phase::from(job.phase).into(),
+        message: job.message.clone(),
+        submitter: job.submitter.to_string(),
+        submitted_ms: job.submitted_at.0,
+        submitted_revision: job.submitted.0,
+        attempts: job.attempts,
+        placements: job.placements.iter().filter_map(|id| placement(state, id)).collect(),
+        etag: job.revision.to_string(),
+    }
+}
+
+fn explanation(explanation: &Explanation) -> v1::Explanation {
+    let verdict = match explanation.verdict {
+        Verdict::PlacedNow => v1::explanation::Verdict::PlacedNow,
+        Verdict::WouldWait => v1::explanation::Verdict::WouldWait,
+        Verdict::Never => v1::explanation::Verdict::Never,
+    };
+    let effect = |verdict: Verdict| match verdict {
+        Verdict::PlacedNow => "placed now",
+        Verdict::WouldWait => "would wait",
+        Verdict::Never => "never",
+    };
+    let step = |step: &sekisho_scheduler::Step| v1::explanation::Step {
+        reason: step.token.to_owned(),
+        condition: step.condition.clone(),
+        nodes_left: step.nodes_left,
+    };
+    let relaxation = |change: &sekisho_scheduler::Relaxation| v1::explanation::Relaxation {
+        change: change.change.clone(),
+        effect: effect(change.effect).to_owned(),
+    };
+    let position = explanation.position.map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+    v1::Explanation {
+        revision: explanation.basis.0,
+        verdict: verdict.into(),
+        steps: explanation.steps.iter().map(step).collect(),
+        binding: explanation.binding.map(|code| code.to_string()).unwrap_or_default(),
+        relaxations: explanation.relaxations.iter().map(relaxation).collect(),
+        // The message counts the jobs before it, the planner its place from 1.
+        queue_position: position.map(|at| at.saturating_sub(1)),
+        summary: summary(explanation, effect(explanation.verdict)),
+    }
+}
+
+fn summary(explanation: &Explanation, verdict: &str) -> String {
+    let left = explanation.steps.last().map_or(0, |step| step.nodes_left);
+    let (needed, nodes) = (explanation.nodes_needed, explanation.nodes);
+    let mut text = format!("{verdict}: {left} of {nodes} nodes pass, {needed} needed");
+    if let Some(code) = explanation.binding {
+        text.push_str(&format!("; {code}"));
+    }
+    if !explanation.detail.is_empty() {
+        text.push_str(&format!("; {}", explanation.detail));
+    }
+    if let Some(estimate) = explanation.estimate {
+        text.push_str(&format!("; at the latest {estimate}"));
+    }
+    text
+}
+
+/// What a job runs must be readable by the agent, and may hold no secret while payloads are not sealed.
+fn check_payload(bytes: &[u8]) -> Result<(), FieldError> {
+    let payload: JobPayload =
+        decode(bytes).map_err(|error| FieldError::new("payload", error.to_string()))?;
+    payload.check().map_err(|error| FieldError::new(error.field, error.must))?;
+    match payload.suspicious_secret() {
+        None => Ok(()),
+        Some(name) => {
+            let must = "must not hold a secret: every voter can read it";
+            let field = format!("run.env.{name}");
+            Err(FieldError::new(field, must).with_code(ErrorCode::SecretRefused))
+        }
+    }
+}
+
+impl JobApi {
+    /// A job that the caller may act on.
+    async fn existing(
+        &self,
+        call: &Call,
+        name: &str,
+        verb: Verb,
+        read: Option<&v1::Read>,
+    ) -> Result<(State, JobId), Status> {
+        let id = JobId::from_field("name", name)?;
+        let state = self.0.read(call, read).await?;
+        call.may_on(&state, verb, Verb::ReadTenant, Target::Tenant(&id.tenant), name)?;
+        Ok((state, id))
+    }
+}
+
+#[tonic::async_trait]
+impl JobService for JobApi {
+    async fn list_jobs(
+        &self,
+        request: Request<v1::ListJobsRequest>,
+    ) -> Result<Response<v1::ListJobsResponse>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let tenant = TenantId::from_parent("parent", &ask.parent)?;
+        let page = Page::of(&format!("jobs/{}", ask.parent), ask.page_size, &ask.page_token)?;
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
+        let read = Verb::ReadTenant;
+        if let Some(tenant) = &tenant {
+            call.may_on(&state, read, read, Target::Tenant(tenant), &ask.parent)?;
+        }
+        let readable: std::collections::BTreeSet<&TenantId> = state
+            .tenants()
+            .map(|(id, _)| id)
+            .filter(|id| tenant.as_ref().is_none_or(|tenant| tenant == *id))
+            .filter(|id| call.can(&state, read, Target::Tenant(id)))
+            .collect();
+        let rows = state.jobs().filter(|(id, _)| readable.contains(&id.tenant));
+        let (rows, next_page_token) = page.take(state.revision(), rows);
+        Ok(Response::new(v1::ListJobsResponse {
+            jobs: rows.into_iter().map(|(id, job)| message(&state, id, job)).collect(),
+            next_page_token,
+            revision: state.revision().0,
+        }))
+    }
+
+    async fn get_job(
+        &self,
+        request: Request<v1::GetJobRequest>,
+    ) -> Result<Response<v1::Job>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let (state, id) =
+            self.existing(&call, &ask.name, Verb::ReadTenant, ask.read.as_ref()).await?;
+        let job = state.job(&id).ok_or_else(|| not_found(&ask.name))?;
+        Ok(Response::new(message(&state, &id, job)))
+    }
+
+    async fn create_job(
+        &self,
+        request: Request<v1::CreateJobRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let NewJob { facts, payload } = NewJob::try_from(ask)?;
+        check_payload(&payload)?;
+        let tenant = &facts.id.tenant;
+        let (target, name) = (Target::Tenant(tenant), tenant.name());
+        let state = self.0.replica.state();
+        call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
+        let command = Command::SubmitJob { facts: Box::new(facts) };
+        let admitted = Admitted { intent, command, payload: payload.to_vec() };
+        Ok(Response::new(self.0.write(&call, admitted).await?))
+    }
+
+    async fn cancel_job(
+        &self,
+        request: Request<v1::CancelJobRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        // Whether the job exists is apply's to say; here only who asks matters.
+        let local = v1::Read { local: true };
+        let (_, job) = self.existing(&call, &ask.name, Verb::CancelJob, Some(&local)).await?;
+        let admitted = Admitted::new(intent, Command::CancelJob { job });
+        Ok(Response::new(self.0.write(&call, admitted).await?))
+    }
+
+    async fn plan_job(
+        &self,
+        request: Request<v1::PlanJobRequest>,
+    ) -> Result<Response<v1::Explanation>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let id = convert::job_id(&ask.parent, &ask.job_id)?;
+        let mut spec = ask.spec.ok_or_else(|| FieldError::new("spec", "must be given"))?;
+        if spec.payload_sha256.is_empty() {
+            // What it runs does not matter to where it could.
+            spec.payload_sha256 = Digest([0; 32]).to_string();
+        }
+        let facts = convert::facts(id, &spec)?;
+        let state = self.0.read(&call, None).await?;
+        let target = Target::Tenant(&facts.id.tenant);
+        call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &ask.parent)?;
+        Ok(Response::new(explanation(&explain(&state, &facts))))
+    }
+
+    async fn explain_job(
+        &self,
+        request: Request<v1::ExplainJobRequest>,
+    ) -> Result<Response<v1::Explanation>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let (state, id) = self.existing(&call, &ask.name, Verb::ReadTenant, None).await?;
+        let job = state.job(&id).ok_or_else(|| not_found(&ask.name))?;
+        Ok(Response::new(explanation(&explain(&state, &job.facts))))
+    }
+
+    async fn read_job_logs(
+        &self,
+        request: Request<v1::ReadJobLogsRequest>,
+    ) -> Result<Response<v1::ReadJobLogsResponse>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let local = v1::Read { local: true };
+        let (state, id) = self.existing(&call, &ask.name, Verb::ReadLogs, Some(&local)).await?;
+        let job = state.job(&id).ok_or_else(|| not_found(&ask.name))?;
+        let rank = usize::try_from(ask.rank).unwrap_or(usize::MAX);
+        let none = || {
+            let must = format!("must be below {}", count(job.placements.len()));
+            FieldError::new("rank", must)
+        };
+        let placement = *job.placements.get(rank).ok_or_else(none)?;
+        let chunk =
+            self.0.read_output(&state, job, placement, &ask, call.deadline(READ_DEADLINE)).await?;
+        Ok(Response::new(chunk))
+    }
+}

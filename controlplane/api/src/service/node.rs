@@ -1,0 +1,205 @@
+//! Nodes and join tokens.
+
+use crate::admission::Admitted;
+use crate::call::{Call, not_found};
+use crate::core::{Core, federation};
+use crate::page::Page;
+use sekisho_evidence::canonical::CanonicalError;
+use sekisho_fsm::State;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::role::{Target, Verb};
+use sekisho_fsm::state::Node;
+use sekisho_proto::convert::intent::Intent;
+use sekisho_proto::convert::node::NewToken;
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::status::ApiError;
+use sekisho_proto::v1::{self, node_service_server::NodeService};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{NodeId, SiteId};
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::residency::Tier;
+use sekisho_types::revision::PlacementId;
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+#[derive(Debug)]
+pub(crate) struct NodeApi(pub(crate) Arc<Core>);
+
+impl Core {
+    /// Where a node is in its life, as far as this member can tell.
+    pub(crate) fn node_phase(&self, state: &State, id: &NodeId, node: &Node) -> v1::node::State {
+        if node.revoked || state.site(&id.site).is_none_or(|site| site.revoked) {
+            return v1::node::State::Revoked;
+        }
+        match &node.session {
+            None => v1::node::State::Enrolled,
+            Some(session) if session.expired => v1::node::State::Lost,
+            Some(_) => {
+                let own = || self.sessions.unreachable(id, self.clock.boottime_ns());
+                let silent = self.leases.unreachable(id).or_else(own).unwrap_or(false);
+                if silent { v1::node::State::Unreachable } else { v1::node::State::Ready }
+            }
+        }
+    }
+
+    fn node_message(&self, state: &State, id: &NodeId, node: &Node) -> v1::Node {
+        let in_force = node.tag.check_time(state.clock()).is_ok();
+        // An expired tag establishes nothing: what it said is a claim again.
+        let tier = |tier: Tier| if in_force { tier } else { Tier::Claimed };
+        let place = node.place();
+        let bucket = |(at, bucket): (u16, &sekisho_types::device::Bucket)| v1::Bucket {
+            device_class: bucket.class.to_string(),
+            memory_mib: bucket.memory_mib,
+            island: u32::from(bucket.island),
+            count: bucket.count,
+            used: node.used.get(&at).copied().unwrap_or_default(),
+        };
+        v1::Node {
+            name: id.name(),
+            operator: node.operator.to_string(),
+            area: node.tag.area.to_string(),
+            area_label: place.area.map(Area::label).unwrap_or_default(),
+            country_tier: tier(place.country_tier).to_string(),
+            area_tier: tier(place.area_tier).to_string(),
+            state: self.node_phase(state, id, node).into(),
+            buckets: (0u16..).zip(&node.buckets).map(bucket).collect(),
+            schedulable: node.schedulable,
+            tag_expires_ms: node.tag.expires.0,
+            placements: node.placements.iter().map(PlacementId::to_string).collect(),
+            etag: node.revision.to_string(),
+            node_key: node.node_key.to_string(),
+        }
+    }
+
+    async fn on_node(
+        &self,
+        call: &Call,
+        name: &str,
+        intent: Option<&v1::Intent>,
+        change: (Verb, impl FnOnce(NodeId) -> Command + Send),
+    ) -> Result<Response<v1::Written>, Status> {
+        let (verb, command) = change;
+        let intent = Intent::of(intent)?;
+        let id = NodeId::from_field("name", name)?;
+        let state = self.replica.state();
+        let operator = state.node(&id).map(|node| node.operator.clone());
+        let operator = operator.ok_or_else(|| not_found(name))?;
+        let target = Target::Operator(&operator);
+        call.may_on(&state, verb, Verb::ReadFederation, target, name)?;
+        Ok(Response::new(self.write(call, Admitted::new(intent, command(id))).await?))
+    }
+
+    fn token_answer(
+        &self,
+        state: &State,
+        written: v1::Written,
+        node: &NodeId,
+    ) -> Result<v1::CreateJoinTokenResponse, ApiError> {
+        let federation = federation(state)?;
+        let internal = |e: CanonicalError| ApiError::new(ErrorCode::Internal, e.to_string());
+        let bundle = federation.bundle.hash().map_err(internal)?;
+        let unknown = || not_found(&node.site.name());
+        let operator = state.site(&node.site).map(|site| &site.operator).ok_or_else(unknown)?;
+        let keys = federation.bundle.keys(operator);
+        let keys =
+            keys.ok_or_else(|| ApiError::new(ErrorCode::OperatorUnknown, operator.as_str()))?;
+        // A node joins through its own operator's members.
+        let own = federation.members.values().filter(|member| member.operator == *operator);
+        Ok(v1::CreateJoinTokenResponse {
+            written: Some(written),
+            bundle_sha256: bundle.0.to_vec().into(),
+            root_sha256: keys.root_hash.0.to_vec().into(),
+            endpoints: own.map(|member| member.address.clone()).collect(),
+            cluster: federation.cluster.0.to_vec().into(),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl NodeService for NodeApi {
+    async fn list_nodes(
+        &self,
+        request: Request<v1::ListNodesRequest>,
+    ) -> Result<Response<v1::ListNodesResponse>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let site = SiteId::from_parent("parent", &ask.parent)?;
+        let page = Page::of(&format!("nodes/{}", ask.parent), ask.page_size, &ask.page_token)?;
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
+        call.may(&state, Verb::ReadFederation, Target::Federation)?;
+        let wanted = |id: &NodeId| site.as_ref().is_none_or(|site| id.site == *site);
+        let rows = state.nodes().filter(|(id, _)| wanted(id));
+        let (rows, next_page_token) = page.take(state.revision(), rows);
+        let message = |(id, node): (&NodeId, &Node)| self.0.node_message(&state, id, node);
+        Ok(Response::new(v1::ListNodesResponse {
+            nodes: rows.into_iter().map(message).collect(),
+            next_page_token,
+            revision: state.revision().0,
+            unreachable: self.0.unreachable_sites(&state),
+        }))
+    }
+
+    async fn get_node(
+        &self,
+        request: Request<v1::GetNodeRequest>,
+    ) -> Result<Response<v1::Node>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let id = NodeId::from_field("name", &ask.name)?;
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
+        let read = Verb::ReadFederation;
+        call.may_on(&state, read, read, Target::Federation, &ask.name)?;
+        let node = state.node(&id).ok_or_else(|| not_found(&ask.name))?;
+        Ok(Response::new(self.0.node_message(&state, &id, node)))
+    }
+
+    async fn create_join_token(
+        &self,
+        request: Request<v1::CreateJoinTokenRequest>,
+    ) -> Result<Response<v1::CreateJoinTokenResponse>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let NewToken { token, node, expires } = NewToken::try_from(&ask)?;
+        let state = self.0.replica.state();
+        let site = node.site.name();
+        let operator = state.site(&node.site).map(|site| site.operator.clone());
+        let operator = operator.ok_or_else(|| not_found(&site))?;
+        let target = Target::Operator(&operator);
+        call.may_on(&state, Verb::CreateToken, Verb::ReadFederation, target, &site)?;
+        let command = Command::CreateToken { token, node: node.clone(), expires };
+        let written = self.0.write(&call, Admitted::new(intent, command)).await?;
+        let answer = self.0.token_answer(&self.0.replica.state(), written, &node)?;
+        Ok(Response::new(answer))
+    }
+
+    async fn cordon_node(
+        &self,
+        request: Request<v1::CordonNodeRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let command = |node| Command::SetSchedulable { node, schedulable: false };
+        self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::Cordon, command)).await
+    }
+
+    async fn uncordon_node(
+        &self,
+        request: Request<v1::UncordonNodeRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let command = |node| Command::SetSchedulable { node, schedulable: true };
+        self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::Cordon, command)).await
+    }
+
+    async fn revoke_node(
+        &self,
+        request: Request<v1::RevokeNodeRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let command = |node| Command::RevokeNode { node };
+        self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::RevokeNode, command)).await
+    }
+}

@@ -1,0 +1,81 @@
+//! What members call of each other.
+
+use crate::call::Call;
+use crate::core::{Core, federation};
+use crate::limit::{EXCHANGE_SIGNED_MAX, LOG_BYTES_MAX, LOG_DEADLINE};
+use crate::logs::may_pass;
+use crate::notes::NoteError;
+use sekisho_evidence::checkpoint::SignatureLine;
+use sekisho_proto::field::FieldError;
+use sekisho_proto::internal::v1 as internal;
+use sekisho_proto::internal::v1::peer_service_server::PeerService;
+use sekisho_proto::status::ApiError;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::limit::TEXT_MAX;
+use sekisho_types::revision::{PlacementId, Revision};
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+#[derive(Debug)]
+pub(crate) struct PeerApi(pub(crate) Arc<Core>);
+
+#[tonic::async_trait]
+impl PeerService for PeerApi {
+    async fn exchange(
+        &self,
+        request: Request<internal::ExchangeRequest>,
+    ) -> Result<Response<internal::ExchangeResponse>, Status> {
+        let call = Call::of(&request)?;
+        let state = self.0.replica.state();
+        let caller = call.member(&state)?;
+        let ask = request.get_ref();
+        if ask.signed.len() > EXCHANGE_SIGNED_MAX || ask.signer_problem.len() > TEXT_MAX {
+            return Err(FieldError::new("signed", "must be within its bound").into());
+        }
+        let now = self.0.clock.boottime_ns();
+        let applied = Revision(ask.applied_revision);
+        self.0.peers.hear(caller, applied, Some(&ask.signer_problem), now);
+        let bundle = &federation(&state)?.bundle;
+        for signed in &ask.signed {
+            let line = SignatureLine(signed.line.clone());
+            match self.0.notes.add(bundle, caller.member, &signed.text, &line) {
+                Ok(()) => {}
+                Err(error @ NoteError::Fork(_)) => {
+                    metrics::counter!("sekisho_api_audit_forks_total").increment(1);
+                    tracing::error!(member = %caller.member, %error, "a member signed another history");
+                }
+                Err(error @ (NoteError::Checkpoint(_) | NoteError::NotTheSigner)) => {
+                    tracing::warn!(member = %caller.member, %error, "checkpoint signature not taken");
+                }
+            }
+        }
+        let applied_revision = self.0.replica.applied().0;
+        Ok(Response::new(internal::ExchangeResponse { applied_revision }))
+    }
+
+    async fn read_node_log(
+        &self,
+        request: Request<internal::ReadNodeLogRequest>,
+    ) -> Result<Response<internal::ReadNodeLogResponse>, Status> {
+        let call = Call::of(&request)?;
+        let state = self.0.replica.state();
+        let caller = call.member(&state)?;
+        let mut ask = request.into_inner();
+        ask.max_bytes = ask.max_bytes.min(LOG_BYTES_MAX);
+        let placement: PlacementId =
+            ask.placement.parse().map_err(|error: sekisho_types::revision::PlacementIdError| {
+                FieldError::new("placement", error.to_string())
+            })?;
+        let gone = || ApiError::new(ErrorCode::NotFound, format!("{placement} is not kept"));
+        let job = state.placement(&placement).and_then(|p| state.job(&p.grant.job));
+        let job = job.ok_or_else(gone)?;
+        // Both ends judge: a member that asks for what it may not see is faulty.
+        let own = federation(&state)?.members.get(&self.0.identity.member);
+        if !may_pass(&state, job, caller) || !own.is_some_and(|own| may_pass(&state, job, own)) {
+            let why = "output of this job may not pass here";
+            return Err(ApiError::new(ErrorCode::PermissionDenied, why).into());
+        }
+        let deadline = call.deadline(LOG_DEADLINE);
+        Ok(Response::new(self.0.read_node_log(&state, placement, &ask, deadline).await?))
+    }
+}

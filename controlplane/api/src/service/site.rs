@@ -1,0 +1,114 @@
+//! Sites.
+
+use super::count;
+use crate::admission::Admitted;
+use crate::call::{Call, not_found};
+use crate::core::Core;
+use crate::page::Page;
+use sekisho_fsm::State;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::role::{Target, Verb};
+use sekisho_fsm::state::Site;
+use sekisho_proto::convert::intent::Intent;
+use sekisho_proto::convert::site::NewSite;
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1::{self, site_service_server::SiteService};
+use sekisho_types::id::SiteId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+#[derive(Debug)]
+pub(crate) struct SiteApi(pub(crate) Arc<Core>);
+
+fn message(id: &SiteId, site: &Site, nodes: u32) -> v1::Site {
+    v1::Site {
+        name: id.name(),
+        operator: site.operator.to_string(),
+        area: site.area.to_string(),
+        display_name: site.display_name.clone(),
+        revoked: site.revoked,
+        etag: site.revision.to_string(),
+        nodes,
+        area_label: site.area.label(),
+    }
+}
+
+fn nodes_at(state: &State, site: &SiteId) -> u32 {
+    count(state.nodes().filter(|(id, _)| id.site == *site).count())
+}
+
+#[tonic::async_trait]
+impl SiteService for SiteApi {
+    async fn list_sites(
+        &self,
+        request: Request<v1::ListSitesRequest>,
+    ) -> Result<Response<v1::ListSitesResponse>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let page = Page::of("sites", ask.page_size, &ask.page_token)?;
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
+        call.may(&state, Verb::ReadFederation, Target::Federation)?;
+        let mut nodes: BTreeMap<&SiteId, u32> = BTreeMap::new();
+        for (id, _) in state.nodes() {
+            let at = nodes.entry(&id.site).or_default();
+            *at = at.saturating_add(1);
+        }
+        let (rows, next_page_token) = page.take(state.revision(), state.sites());
+        let message = |(id, site): (&SiteId, &Site)| {
+            message(id, site, nodes.get(id).copied().unwrap_or_default())
+        };
+        Ok(Response::new(v1::ListSitesResponse {
+            sites: rows.into_iter().map(message).collect(),
+            next_page_token,
+            revision: state.revision().0,
+            unreachable: self.0.unreachable_sites(&state),
+        }))
+    }
+
+    async fn get_site(
+        &self,
+        request: Request<v1::GetSiteRequest>,
+    ) -> Result<Response<v1::Site>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let id = SiteId::from_field("name", &ask.name)?;
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
+        let read = Verb::ReadFederation;
+        call.may_on(&state, read, read, Target::Federation, &ask.name)?;
+        let site = state.site(&id).ok_or_else(|| not_found(&ask.name))?;
+        Ok(Response::new(message(&id, site, nodes_at(&state, &id))))
+    }
+
+    async fn create_site(
+        &self,
+        request: Request<v1::CreateSiteRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let NewSite { site, operator, area, display_name } = NewSite::try_from(&ask)?;
+        let state = self.0.replica.state();
+        call.may(&state, Verb::CreateSite, Target::Federation)?;
+        let command = Command::CreateSite { site, operator, area, display_name };
+        let written = self.0.write(&call, Admitted::new(intent, command)).await?;
+        Ok(Response::new(written))
+    }
+
+    async fn revoke_site(
+        &self,
+        request: Request<v1::RevokeSiteRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let site = SiteId::from_field("name", &ask.name)?;
+        let state = self.0.replica.state();
+        let operator = state.site(&site).map(|site| site.operator.clone());
+        let operator = operator.ok_or_else(|| not_found(&ask.name))?;
+        let target = Target::Operator(&operator);
+        call.may_on(&state, Verb::RevokeSite, Verb::ReadFederation, target, &ask.name)?;
+        let admitted = Admitted::new(intent, Command::RevokeSite { site });
+        Ok(Response::new(self.0.write(&call, admitted).await?))
+    }
+}

@@ -1,0 +1,97 @@
+//! Tenants.
+
+use crate::admission::Admitted;
+use crate::call::{Call, not_found};
+use crate::core::Core;
+use crate::page::Page;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::role::{Target, Verb};
+use sekisho_fsm::state::Tenant;
+use sekisho_proto::convert::intent::Intent;
+use sekisho_proto::convert::tenant::PutTenant;
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1::{self, tenant_service_server::TenantService};
+use sekisho_types::id::TenantId;
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+#[derive(Debug)]
+pub(crate) struct TenantApi(pub(crate) Arc<Core>);
+
+fn message(id: &TenantId, tenant: &Tenant) -> v1::Tenant {
+    v1::Tenant {
+        name: id.name(),
+        display_name: tenant.display_name.clone(),
+        policy: tenant.policy.as_ref().map(|policy| policy.name()).unwrap_or_default(),
+        open_jobs: tenant.open_jobs,
+        etag: tenant.revision.to_string(),
+    }
+}
+
+fn command(put: PutTenant) -> Command {
+    let PutTenant { tenant, display_name, policy, expected } = put;
+    Command::PutTenant { tenant, display_name, policy, expected }
+}
+
+#[tonic::async_trait]
+impl TenantService for TenantApi {
+    async fn list_tenants(
+        &self,
+        request: Request<v1::ListTenantsRequest>,
+    ) -> Result<Response<v1::ListTenantsResponse>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let page = Page::of("tenants", ask.page_size, &ask.page_token)?;
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
+        // A list shows what the caller may read, and no more.
+        let rows = state
+            .tenants()
+            .filter(|(id, _)| call.can(&state, Verb::ReadTenant, Target::Tenant(id)));
+        let (rows, next_page_token) = page.take(state.revision(), rows);
+        Ok(Response::new(v1::ListTenantsResponse {
+            tenants: rows.into_iter().map(|(id, tenant)| message(id, tenant)).collect(),
+            next_page_token,
+            revision: state.revision().0,
+        }))
+    }
+
+    async fn get_tenant(
+        &self,
+        request: Request<v1::GetTenantRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let id = TenantId::from_field("name", &ask.name)?;
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
+        let read = Verb::ReadTenant;
+        call.may_on(&state, read, read, Target::Tenant(&id), &ask.name)?;
+        let tenant = state.tenant(&id).ok_or_else(|| not_found(&ask.name))?;
+        Ok(Response::new(message(&id, tenant)))
+    }
+
+    async fn create_tenant(
+        &self,
+        request: Request<v1::CreateTenantRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let put = PutTenant::try_from(&ask)?;
+        call.may(&self.0.replica.state(), Verb::CreateTenant, Target::Federation)?;
+        let admitted = Admitted::new(intent, command(put));
+        Ok(Response::new(self.0.write(&call, admitted).await?))
+    }
+
+    async fn update_tenant(
+        &self,
+        request: Request<v1::UpdateTenantRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let put = PutTenant::try_from(&ask)?;
+        call.may(&self.0.replica.state(), Verb::UpdateTenant, Target::Federation)?;
+        let admitted = Admitted::new(intent, command(put));
+        Ok(Response::new(self.0.write(&call, admitted).await?))
+    }
+}

@@ -1,0 +1,20 @@
+//! The services over an in-memory federation of three operators; this member is kanto's.
+
+mod agent;
+mod audit;
+mod job;
+mod join;
+mod read;
+mod write;
+
+use crate::fake::{Fake, fake, request};
+use sekisho_proto::status::ApiError;
+use sekisho_types::error_code::ErrorCode;
+use tonic::{Response, Status};
+
+/// The code of a refusal.
+fn code<T: std::fmt::Debug>(answer: Result<Response<T>, Status>) -> ErrorCode {
+    let error = ApiError::from_status(&answer.unwrap_err());
+    assert!(error.explained, "{error}");
+    error.code
+}

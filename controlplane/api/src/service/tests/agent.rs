@@ -1,0 +1,88 @@
+//! Agents' unary calls. The stream is tested over real connections, see `tests/stream.rs`.
+
+use super::*;
+use crate::service::agent::AgentApi;
+use sekisho_evidence::grant::SessionId;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::testing::{self, agent, job};
+use sekisho_proto::convert::agent::{OpenSession, Report};
+use sekisho_proto::internal::v1 as internal;
+use sekisho_proto::internal::v1::agent_service_server::AgentService as _;
+use sekisho_types::id::{Digest, NodeId};
+use sekisho_types::job::JobPhase;
+use sekisho_types::jurisdiction::table_hash;
+use sekisho_types::placement::{Ending, Phase};
+use std::sync::Arc;
+
+fn node() -> NodeId {
+    "tokyo-1/n-01".parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_agent_opens_a_session_reports_and_fetches_what_it_runs() {
+    let fake = fake();
+    let api = AgentApi(Arc::clone(&fake.core));
+    let me = agent(&node());
+    let state = fake.core.replica.state();
+    let known = state.node(&node()).unwrap();
+    let open = OpenSession {
+        session: SessionId([7; 16]),
+        previous: known.session.as_ref().map(|session| session.id),
+        buckets: known.buckets.clone(),
+        live: Vec::new(),
+        table: table_hash(),
+    };
+    api.open_session(request(&me, (&open).into())).await.unwrap();
+    let twin = OpenSession { session: SessionId([8; 16]), previous: None, ..open };
+    assert_eq!(code(api.open_session(request(&me, (&twin).into())).await), ErrorCode::SessionTwin);
+    let placement = fake.replica.elsewhere(|federation| {
+        let id = federation.submit(job("train", 1, 1, &[]));
+        federation.place(&id, &["tokyo-1/n-01"]);
+        federation.placements(&id)[0]
+    });
+    let fetch = |principal, digest: Digest| {
+        let digest = digest.0.to_vec().into();
+        api.fetch_payload(request(&principal, internal::FetchPayloadRequest { digest }))
+    };
+    let payload = fetch(me.clone(), Digest::of(testing::PAYLOAD)).await.unwrap();
+    assert_eq!(payload.into_inner().payload.as_ref(), testing::PAYLOAD);
+    // Another node has no such placement.
+    let other = agent(&"tokyo-1/n-02".parse().unwrap());
+    let foreign = fetch(other.clone(), Digest::of(testing::PAYLOAD)).await;
+    assert_eq!(code(foreign), ErrorCode::NotFound);
+    let report = |principal, phases: Vec<Phase>| {
+        let phases = phases.into_iter().map(|phase| (placement, phase)).collect();
+        let report = Report { session: SessionId([7; 16]), phases };
+        api.report(request(&principal, (&report).into()))
+    };
+    report(me.clone(), vec![Phase::Starting, Phase::Running]).await.unwrap();
+    assert_eq!(code(report(other, vec![Phase::Running]).await), ErrorCode::SessionStale);
+    report(me.clone(), vec![Phase::Ended(Ending::Exited(0))]).await.unwrap();
+    let id = "sapporo/train".parse().unwrap();
+    assert_eq!(fake.core.replica.state().job(&id).unwrap().phase, JobPhase::Succeeded);
+    let gone = fetch(me, Digest::of(testing::PAYLOAD)).await;
+    assert_eq!(code(gone), ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_for_the_enrolled_key_and_an_enrolled_node_only() {
+    let fake = fake();
+    let api = AgentApi(Arc::clone(&fake.core));
+    let renew = |principal, csr: &str| {
+        let csr = csr.to_owned().into();
+        api.renew(request(&principal, internal::RenewRequest { csr }))
+    };
+    let before = fake.core.replica.state().node(&node()).unwrap().tag.serial;
+    let answer = renew(agent(&node()), "tokyo-1/n-01").await.unwrap().into_inner();
+    let state = fake.core.replica.state();
+    let tag = &state.node(&node()).unwrap().tag;
+    assert!(tag.serial > before);
+    assert_eq!(answer.site_tag, state.node(&node()).unwrap().signed_tag.0);
+    assert_eq!(code(renew(agent(&node()), "another key").await), ErrorCode::InvalidArgument);
+    let elsewhere = agent(&"sakai-1/n-01".parse().unwrap());
+    assert_eq!(code(renew(elsewhere, "sakai-1/n-01").await), ErrorCode::PermissionDenied);
+    let revoke = Command::RevokeNode { node: node() };
+    fake.replica.elsewhere(|federation| federation.accept(testing::admin("kanto"), revoke));
+    assert_eq!(code(renew(agent(&node()), "tokyo-1/n-01").await), ErrorCode::NodeRevoked);
+    assert_eq!(code(renew(testing::admin("kanto"), "x").await), ErrorCode::PermissionDenied);
+}

@@ -1,0 +1,140 @@
+//! Jobs: what is refused at the edge, and what is explained.
+
+use super::write::intent;
+use super::*;
+use crate::service::job::JobApi;
+use sekisho_evidence::canonical::encode;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::testing::{admin, job, user};
+use sekisho_proto::convert::job::NewJob;
+use sekisho_proto::v1::job_service_server::JobService as _;
+use sekisho_proto::v1::{self, explanation::Verdict};
+use sekisho_types::id::Digest;
+use sekisho_types::payload::JobPayload;
+use std::sync::Arc;
+
+fn new_job(name: &str, env: &[(&str, &str)]) -> NewJob {
+    let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let payload = JobPayload { command: vec!["true".into()], env, working_dir: None };
+    with_payload(name, encode(&payload).unwrap())
+}
+
+fn with_payload(name: &str, payload: Vec<u8>) -> NewJob {
+    let mut facts = job(name, 1, 1, &["JP-13"]);
+    facts.payload = Digest::of(&payload);
+    facts.payload_len = payload.len().try_into().unwrap();
+    NewJob { facts, payload: payload.into() }
+}
+
+fn create(number: u8, job: &NewJob) -> tonic::Request<v1::CreateJobRequest> {
+    let submitter = user("kanto", "sapporo");
+    let command = Command::SubmitJob { facts: Box::new(job.facts.clone()) };
+    let intent = intent(number, &command, std::slice::from_ref(&submitter));
+    request(&submitter, job.request(intent))
+}
+
+#[tokio::test]
+async fn a_job_is_queued_as_it_was_signed_and_shown_to_its_tenant_only() {
+    let fake = fake();
+    let api = JobApi(Arc::clone(&fake.core));
+    let job = new_job("train", &[("BATCH", "32")]);
+    api.create_job(create(1, &job)).await.unwrap();
+    let state = fake.core.replica.state();
+    assert_eq!(state.job(&job.facts.id).unwrap().facts, job.facts);
+    let kept = fake.core.archive.payload(job.facts.payload).await.unwrap();
+    assert_eq!(kept.as_deref(), Some(job.payload.as_ref()));
+    let get = |principal| {
+        let ask = v1::GetJobRequest { name: "tenants/sapporo/jobs/train".into(), read: None };
+        api.get_job(request(&principal, ask))
+    };
+    let shown = get(user("kanto", "sapporo")).await.unwrap().into_inner();
+    assert_eq!((shown.phase(), shown.spec), (v1::job::Phase::Queued, Some((&job.facts).into())));
+    assert_eq!(code(get(user("kanto", "stranger")).await), ErrorCode::NotFound);
+    let list = |principal, parent: &str| {
+        let ask = v1::ListJobsRequest { parent: parent.into(), ..Default::default() };
+        api.list_jobs(request(&principal, ask))
+    };
+    let all = list(admin("hokuto"), "tenants/-").await.unwrap().into_inner();
+    assert_eq!(all.jobs.len(), 1);
+    let none = list(user("kanto", "stranger"), "tenants/-").await.unwrap().into_inner();
+    assert_eq!(none.jobs, []);
+    let hidden = list(user("kanto", "stranger"), "tenants/sapporo").await;
+    assert_eq!(code(hidden), ErrorCode::NotFound);
+    let cancel = |number| {
+        let id = job.facts.id.clone();
+        let submitter = user("kanto", "sapporo");
+        let intent = intent(number, &Command::CancelJob { job: id }, &[]);
+        let name = "tenants/sapporo/jobs/train".into();
+        api.cancel_job(request(&submitter, v1::CancelJobRequest { name, intent: Some(intent) }))
+    };
+    cancel(2).await.unwrap();
+    let shown = get(user("kanto", "sapporo")).await.unwrap().into_inner();
+    assert_eq!(shown.phase(), v1::job::Phase::Cancelled);
+}
+
+#[tokio::test]
+async fn secrets_and_unreadable_payloads_are_refused_before_the_log() {
+    let fake = fake();
+    let api = JobApi(Arc::clone(&fake.core));
+    let refused = |job: NewJob| api.create_job(create(1, &job));
+    assert_eq!(code(refused(new_job("a", &[("HF_TOKEN", "x")])).await), ErrorCode::SecretRefused);
+    let reserved = refused(new_job("a", &[("SEKISHO_EPOCH", "1")])).await;
+    assert_eq!(code(reserved), ErrorCode::InvalidArgument);
+    assert_eq!(
+        code(refused(with_payload("a", b"true".to_vec())).await),
+        ErrorCode::InvalidArgument
+    );
+    // The signature stands under the facts; another payload does not fit them.
+    let good = new_job("a", &[]);
+    let other = NewJob { payload: new_job("a", &[("B", "2")]).payload, ..good };
+    assert_eq!(code(refused(other).await), ErrorCode::InvalidArgument);
+    assert_eq!(fake.replica.proposed.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_plan_says_what_would_happen_and_why() {
+    let fake = fake();
+    let api = JobApi(Arc::clone(&fake.core));
+    let plan = |areas: &[&str]| {
+        let mut spec = v1::JobSpec::from(&job("x", 1, 1, areas));
+        spec.payload_sha256.clear();
+        let (parent, job_id) = ("tenants/sapporo".into(), "x".into());
+        let ask = v1::PlanJobRequest { parent, job_id, spec: Some(spec) };
+        let answer = api.plan_job(request(&user("kanto", "sapporo"), ask));
+        async { answer.await.unwrap().into_inner() }
+    };
+    assert_eq!(plan(&["JP-13"]).await.verdict(), Verdict::PlacedNow);
+    let never = plan(&["JP-47"]).await;
+    assert_eq!(never.verdict(), Verdict::Never);
+    assert_eq!(never.binding, "RESIDENCY_AREA");
+    assert!(never.summary.contains("RESIDENCY_AREA"), "{}", never.summary);
+    let id = fake.replica.elsewhere(|federation| federation.submit(job("y", 1, 1, &["JP-47"])));
+    let ask = v1::ExplainJobRequest { name: format!("tenants/sapporo/jobs/{}", id.name) };
+    let answer = api.explain_job(request(&user("kanto", "sapporo"), ask)).await.unwrap();
+    assert_eq!(answer.into_inner().queue_position, Some(0));
+}
+
+#[tokio::test]
+async fn output_outside_the_area_is_elsewhere() {
+    let fake = fake();
+    let api = JobApi(Arc::clone(&fake.core));
+    let place = |name: &str, areas: &[&str], node: &str| {
+        fake.replica.elsewhere(|federation| {
+            let id = federation.submit(job(name, 1, 1, areas));
+            federation.place(&id, &[node]);
+        });
+    };
+    place("north", &["JP-01"], "ishikari-1/n-01");
+    place("here", &["JP-13"], "tokyo-1/n-01");
+    let read = |name: &str, rank| {
+        let name = format!("tenants/sapporo/jobs/{name}");
+        let ask = v1::ReadJobLogsRequest { name, rank, ..Default::default() };
+        api.read_job_logs(request(&user("kanto", "sapporo"), ask))
+    };
+    let error = ApiError::from_status(&read("north", 0).await.unwrap_err());
+    assert_eq!(error.code, ErrorCode::LogsElsewhere);
+    assert_eq!(error.metadata.get("endpoint").map(String::as_str), Some("127.0.0.1:7001"));
+    // Here, but the node is attached to nobody; and no such member of the group.
+    assert_eq!(code(read("here", 0).await), ErrorCode::NodeUnavailable);
+    assert_eq!(code(read("here", 1).await), ErrorCode::InvalidArgument);
+}

@@ -1,0 +1,187 @@
+//! Lists, single resources, status: complete, and no more than the caller may see.
+
+use super::*;
+use crate::replica::ReplicaError;
+use crate::service::member::MemberApi;
+use crate::service::node::NodeApi;
+use crate::service::quota::QuotaApi;
+use crate::service::site::SiteApi;
+use crate::service::tenant::TenantApi;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::testing::{self, admin, agent, member, user};
+use sekisho_proto::v1::member_service_server::MemberService as _;
+use sekisho_proto::v1::node_service_server::NodeService as _;
+use sekisho_proto::v1::quota_service_server::QuotaService as _;
+use sekisho_proto::v1::site_service_server::SiteService as _;
+use sekisho_proto::v1::tenant_service_server::TenantService as _;
+use sekisho_proto::v1::{self, node::State};
+use sekisho_types::id::MemberId;
+use sekisho_types::quota::Limit;
+use sekisho_types::revision::Revision;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+fn furnished() -> Fake {
+    let fake = fake();
+    fake.replica.elsewhere(|federation| federation.tenant("otaru", Limit::Unlimited));
+    fake
+}
+
+#[tokio::test]
+async fn a_list_shows_what_the_caller_may_read() {
+    let fake = furnished();
+    let api = TenantApi(Arc::clone(&fake.core));
+    let names = |principal| {
+        let api = &api;
+        async move {
+            let ask = request(&principal, v1::ListTenantsRequest::default());
+            let page = api.list_tenants(ask).await.unwrap().into_inner();
+            page.tenants.into_iter().map(|t| t.name).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(names(admin("hokuto")).await, ["tenants/otaru", "tenants/sapporo"]);
+    assert_eq!(names(user("kanto", "sapporo")).await, ["tenants/sapporo"]);
+    assert_eq!(names(user("kanto", "stranger")).await, [] as [&str; 0]);
+    let get = |principal, name: &str| {
+        let ask = v1::GetTenantRequest { name: name.into(), read: None };
+        api.get_tenant(request(&principal, ask))
+    };
+    let own = get(user("kanto", "sapporo"), "tenants/sapporo").await.unwrap().into_inner();
+    assert_eq!(own.name, "tenants/sapporo");
+    // What is there and may not be seen, and what is not there, look alike.
+    for name in ["tenants/otaru", "tenants/nowhere"] {
+        assert_eq!(code(get(user("kanto", "sapporo"), name).await), ErrorCode::NotFound);
+    }
+    let quotas = QuotaApi(Arc::clone(&fake.core));
+    let ask = v1::ListQuotasRequest { parent: "tenants/-".into(), ..Default::default() };
+    let page = quotas.list_quotas(request(&user("kanto", "sapporo"), ask)).await.unwrap();
+    let quota =
+        v1::Quota { name: "tenants/sapporo/quotas/sim-h100".into(), limit: "8".into(), used: 0 };
+    assert_eq!(page.into_inner().quotas, [quota]);
+}
+
+#[tokio::test]
+async fn pages_of_nodes_are_whole_and_a_silent_site_is_named() {
+    let fake = furnished();
+    let api = NodeApi(Arc::clone(&fake.core));
+    let (mut token, mut names) = (String::new(), Vec::new());
+    loop {
+        let ask = v1::ListNodesRequest {
+            parent: "sites/-".into(),
+            page_size: 4,
+            page_token: token.clone(),
+            read: None,
+        };
+        let page = api.list_nodes(request(&admin("kanto"), ask)).await.unwrap().into_inner();
+        assert_eq!(page.unreachable, ["sites/ishikari-1", "sites/sakai-1"]);
+        names.extend(page.nodes.into_iter().map(|node| node.name));
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(names.len(), 6);
+    assert!(names.is_sorted());
+    let wrong = v1::ListNodesRequest {
+        parent: "sites/-".into(),
+        page_token: "x".into(),
+        ..Default::default()
+    };
+    let wrong = api.list_nodes(request(&admin("kanto"), wrong)).await;
+    assert_eq!(code(wrong), ErrorCode::InvalidArgument);
+    let sites = SiteApi(Arc::clone(&fake.core));
+    let page = sites.list_sites(request(&admin("kanto"), v1::ListSitesRequest::default())).await;
+    let sites = page.unwrap().into_inner().sites;
+    assert_eq!(sites.iter().map(|site| site.nodes).collect::<Vec<_>>(), [2, 2, 2]);
+}
+
+#[tokio::test]
+async fn the_state_of_a_node_is_what_this_member_knows() {
+    let fake = furnished();
+    let api = NodeApi(Arc::clone(&fake.core));
+    let get = |name: &str| {
+        let ask = v1::GetNodeRequest { name: name.into(), read: None };
+        let answer = api.get_node(request(&admin("kanto"), ask));
+        async { answer.await.unwrap().into_inner() }
+    };
+    let node = get("sites/tokyo-1/nodes/n-01").await;
+    assert_eq!((node.state(), node.area_tier.as_str()), (State::Ready, "T1"));
+    assert_eq!((node.buckets[0].count, node.buckets[0].used), (4, 0));
+    let id = "tokyo-1/n-01".parse().unwrap();
+    let session = fake.core.replica.state().node(&id).unwrap().session.clone().unwrap().id;
+    let (_stream, _queue) = fake.core.sessions.attach(&id, session, 0);
+    fake.clock.0.store(9_001, Ordering::Relaxed);
+    assert_eq!(get("sites/tokyo-1/nodes/n-01").await.state(), State::Unreachable);
+    fake.replica.elsewhere(|federation| {
+        federation.accept(member("kanto"), Command::ExpireLease { node: id.clone(), session });
+        federation
+            .accept(admin("kanto"), Command::RevokeNode { node: "tokyo-1/n-02".parse().unwrap() });
+    });
+    assert_eq!(get("sites/tokyo-1/nodes/n-01").await.state(), State::Lost);
+    assert_eq!(get("sites/tokyo-1/nodes/n-02").await.state(), State::Revoked);
+}
+
+#[tokio::test]
+async fn a_read_is_linearizable_unless_asked_otherwise() {
+    let fake = furnished();
+    let api = SiteApi(Arc::clone(&fake.core));
+    let ask = |local| {
+        let read = Some(v1::Read { local });
+        request(&admin("kanto"), v1::GetSiteRequest { name: "sites/tokyo-1".into(), read })
+    };
+    api.get_site(ask(false)).await.unwrap();
+    *fake.replica.failure.lock() = Some(ReplicaError::Behind(Revision(99)));
+    assert_eq!(code(api.get_site(ask(false)).await), ErrorCode::StaleRead);
+    api.get_site(ask(true)).await.unwrap();
+}
+
+#[tokio::test]
+async fn status_needs_no_leader_and_says_the_worst_first() {
+    let fake = furnished();
+    let api = MemberApi(Arc::clone(&fake.core));
+    *fake.replica.leader.lock() = None;
+    *fake.replica.failure.lock() = Some(ReplicaError::NoLeader);
+    let ask = || request(&admin("kanto"), v1::GetStatusRequest {});
+    let status = api.get_status(ask()).await.unwrap().into_inner();
+    let worst = &status.findings[0];
+    assert_eq!(worst.severity(), v1::status::Severity::Bad);
+    assert!(worst.what.contains("no leader"), "{worst:?}");
+    assert!(status.findings.iter().all(|f| f.severity() != v1::status::Severity::Ok));
+    assert_eq!((status.nodes_ready, status.nodes_total, status.gpus_total), (6, 6, 24));
+    assert_eq!(status.missing_signers, ["hokuto", "kanto", "naniwa"]);
+    assert_eq!(status.audit_uncovered, status.audit_size);
+    // Everybody answers and signs: all is well.
+    *fake.replica.leader.lock() = Some(MemberId(2));
+    let federation = fake.core.replica.state().federation().unwrap().clone();
+    let head = fake.core.heads.latest().unwrap();
+    for (id, member) in &federation.members {
+        fake.core.peers.hear(member, Revision(1), Some(""), 0);
+        let key = testing::checkpoint_key(*id);
+        let line = head.checkpoint.sign(&member.operator, *id, &key).unwrap();
+        fake.core.notes.add(&federation.bundle, *id, &head.text, &line).unwrap();
+    }
+    let status = api.get_status(ask()).await.unwrap().into_inner();
+    assert_eq!(status.findings.len(), 1, "{:?}", status.findings);
+    assert_eq!(status.findings[0].severity(), v1::status::Severity::Ok);
+    assert_eq!(status.leader, "members/2");
+    assert!(status.members.iter().all(|m| m.reachable && m.role == "voter"));
+    let stranger = request(&user("kanto", "stranger"), v1::GetStatusRequest {});
+    assert_eq!(code(api.get_status(stranger).await), ErrorCode::PermissionDenied);
+}
+
+#[tokio::test]
+async fn hello_says_who_one_is() {
+    let fake = furnished();
+    let api = MemberApi(Arc::clone(&fake.core));
+    let hello = |principal| api.hello(request(&principal, v1::HelloRequest {}));
+    let answer = hello(user("kanto", "sapporo")).await.unwrap().into_inner();
+    assert_eq!(answer.roles, ["tenant-user:sapporo"]);
+    assert_eq!(
+        (answer.principal.as_str(), answer.member.as_str()),
+        ("kanto/user/sapporo", "members/2")
+    );
+    assert_eq!(hello(user("kanto", "stranger")).await.unwrap().into_inner().roles, [] as [&str; 0]);
+    assert_eq!(hello(member("hokuto")).await.unwrap().into_inner().roles, ["member"]);
+    let unknown = agent(&"tokyo-1/n-77".parse().unwrap());
+    assert_eq!(code(hello(unknown).await), ErrorCode::PermissionDenied);
+}

@@ -1,0 +1,306 @@
+//! Agents' streams: who is attached, and the ways to reach one of them.
+//!
+//! ```text
+//! watch: state and signatures change ──> nudge the streams that it concerns ──> stream: choose, prove, send
+//! ```
+//! Must hold: one stream per node here, the newest; a stream that is slower than its queue is ended, never waited for
+//! (L4). A member delivers and acknowledges; it decides nothing about a lease or a start.
+
+pub(crate) mod desired;
+pub(crate) mod proof;
+pub(crate) mod stream;
+
+use crate::core::Core;
+use crate::limit::{LOG_DEADLINE, LOG_READS_PER_NODE, RESEND_STOP, STREAM_QUEUE};
+use parking_lot::Mutex;
+use sekisho_evidence::grant::SessionId;
+use sekisho_fsm::State;
+use sekisho_fsm::state::Session;
+use sekisho_proto::internal::v1::agent_message::LogChunk;
+use sekisho_proto::internal::v1::controller_message::{Message, ReadLog};
+use sekisho_proto::internal::v1::{ControllerMessage, ReadNodeLogRequest};
+use sekisho_proto::status::ApiError;
+use sekisho_transport::deadline::{Deadline, within};
+use sekisho_transport::task::TaskKind;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::NodeId;
+use sekisho_types::limit::{BEATS_MISSED_UNREACHABLE, RENEW_EVERY};
+use sekisho_types::revision::Revision;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tonic::Status;
+
+/// What goes down a stream.
+pub(crate) type Down = Result<ControllerMessage, Status>;
+
+/// One attached agent.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) session: SessionId,
+    out: mpsc::Sender<Down>,
+    /// Something may have to be sent.
+    pub(crate) nudge: Notify,
+    /// A newer stream of the node took over.
+    pub(crate) replaced: Notify,
+    /// Waits for a checkpoint of this member.
+    pub(crate) waits: AtomicBool,
+    beat_ns: AtomicU64,
+    next_read: AtomicU64,
+    reads: Mutex<BTreeMap<u64, oneshot::Sender<LogChunk>>>,
+}
+
+impl Attached {
+    /// Puts a message into the stream's queue; `false` if it is full or gone, and the stream has to end.
+    pub(crate) fn send(&self, message: Message) -> bool {
+        self.out.try_send(Ok(ControllerMessage { message: Some(message) })).is_ok()
+    }
+
+    /// Ends the stream with a reason.
+    pub(crate) fn end(&self, why: ApiError) {
+        // Full or gone: the agent sees the stream end without the reason.
+        let _sent = self.out.try_send(Err(why.into()));
+    }
+
+    pub(crate) fn beat(&self, now_ns: u64) {
+        self.beat_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    /// Hands a chunk to whoever asked for it.
+    pub(crate) fn answered(&self, chunk: LogChunk) {
+        let asker = self.reads.lock().remove(&chunk.request);
+        if let Some(asker) = asker {
+            // Whoever asked may have given up.
+            let _given = asker.send(chunk);
+        }
+    }
+}
+
+/// The attached agents.
+#[derive(Debug, Default)]
+pub struct Sessions(Mutex<BTreeMap<NodeId, Arc<Attached>>>);
+
+impl Sessions {
+    /// Enters a stream in place of an older one of the same node.
+    pub(crate) fn attach(
+        &self,
+        node: &NodeId,
+        session: SessionId,
+        now_ns: u64,
+    ) -> (Arc<Attached>, mpsc::Receiver<Down>) {
+        let (out, queue) = mpsc::channel(STREAM_QUEUE);
+        let attached = Arc::new(Attached {
+            session,
+            out,
+            nudge: Notify::new(),
+            replaced: Notify::new(),
+            waits: AtomicBool::new(false),
+            beat_ns: AtomicU64::new(now_ns),
+            next_read: AtomicU64::new(1),
+            reads: Mutex::default(),
+        });
+        let older = self.0.lock().insert(node.clone(), Arc::clone(&attached));
+        if let Some(older) = older {
+            older.replaced.notify_one();
+        }
+        (attached, queue)
+    }
+
+    /// Takes a stream out, unless a newer one stands there.
+    pub(crate) fn detach(&self, node: &NodeId, stream: &Arc<Attached>) {
+        let mut all = self.0.lock();
+        if all.get(node).is_some_and(|known| Arc::ptr_eq(known, stream)) {
+            all.remove(node);
+        }
+    }
+
+    pub(crate) fn get(&self, node: &NodeId) -> Option<Arc<Attached>> {
+        self.0.lock().get(node).cloned()
+    }
+
+    fn all(&self) -> Vec<(NodeId, Arc<Attached>)> {
+        self.0.lock().iter().map(|(id, stream)| (id.clone(), Arc::clone(stream))).collect()
+    }
+
+    /// Agents attached here.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    /// Whether three beats of an agent that is attached here were missed; `None` if it is attached elsewhere.
+    pub(crate) fn unreachable(&self, node: &NodeId, now_ns: u64) -> Option<bool> {
+        let beat = self.get(node)?.beat_ns.load(Ordering::Relaxed);
+        let late = RENEW_EVERY.as_nanos().saturating_mul(u128::from(BEATS_MISSED_UNREACHABLE));
+        Some(u128::from(now_ns.saturating_sub(beat)) > late)
+    }
+
+    /// Reads output of a placement through the node's stream.
+    ///
+    /// # Errors
+    /// `NODE_UNAVAILABLE` if the node is not attached here, `OVERLOADED`, `DEADLINE`, or the agent's own code.
+    pub(crate) async fn read_log(
+        &self,
+        node: &NodeId,
+        ask: &ReadNodeLogRequest,
+        deadline: Deadline,
+    ) -> Result<LogChunk, ApiError> {
+        let away =
+            || ApiError::new(ErrorCode::NodeUnavailable, format!("{node} is not attached here"));
+        let attached = self.get(node).ok_or_else(away)?;
+        let request = attached.next_read.fetch_add(1, Ordering::Relaxed);
+        let (asker, answer) = oneshot::channel();
+        {
+            let mut reads = attached.reads.lock();
+            reads.retain(|_, asker| !asker.is_closed());
+            if reads.len() >= LOG_READS_PER_NODE {
+                return Err(ApiError::new(ErrorCode::Overloaded, "too many readers of this node"));
+            }
+            reads.insert(request, asker);
+        }
+        let message = ReadLog {
+            request,
+            placement: ask.placement.clone(),
+            stderr: ask.stderr,
+            offset: ask.offset,
+            max_bytes: ask.max_bytes,
+        };
+        if !attached.send(Message::ReadLog(message)) {
+            return Err(away());
+        }
+        let chunk = within(deadline.at_most(LOG_DEADLINE), answer)
+            .await
+            .map_err(|passed| ApiError::new(ErrorCode::Deadline, passed.to_string()))?
+            .map_err(|_gone| away())?;
+        match ErrorCode::parse(&chunk.error) {
+            None if chunk.error.is_empty() => Ok(chunk),
+            Some(code) => Err(ApiError::new(code, "")),
+            None => Err(ApiError::new(ErrorCode::Internal, "the agent's answer is not readable")),
+        }
+    }
+}
+
+/// What of a node concerns its stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Face {
+    desired: Option<(u64, Revision)>,
+    session: Option<Session>,
+    revoked: bool,
+}
+
+impl Face {
+    fn of(state: &State, id: &NodeId) -> Option<Self> {
+        let node = state.node(id)?;
+        let revoked = node.revoked || state.site(&id.site).is_none_or(|site| site.revoked);
+        Some(Self { desired: node.desired, session: node.session.clone(), revoked })
+    }
+}
+
+impl Core {
+    /// Starts the task that nudges streams. One task looks at all nodes: were every stream woken by every entry, ten
+    /// thousand agents would cost more than the entries.
+    pub fn start_sessions(self: &Arc<Self>) {
+        let core = Arc::clone(self);
+        self.tasks.spawn(TaskKind::Critical, "sessions", async move { core.watch_nodes().await });
+    }
+
+    async fn watch_nodes(&self) {
+        let mut heads = self.heads.changes();
+        let (mut nodes, mut sets) = (self.replica.node_changes(), self.replica.desired_changes());
+        let mut faces: BTreeMap<NodeId, Option<Face>> = BTreeMap::new();
+        loop {
+            let signed = tokio::select! {
+                changed = nodes.changed() => if changed.is_err() { return } else { false },
+                changed = sets.changed() => if changed.is_err() { return } else { false },
+                changed = heads.changed() => if changed.is_err() { return } else { true },
+                () = tokio::time::sleep(RESEND_STOP) => true,
+            };
+            let (state, all) = (self.replica.state(), self.sessions.all());
+            let mut seen = BTreeMap::new();
+            for (id, stream) in all {
+                let face = Face::of(&state, &id);
+                let changed = faces.get(&id) != Some(&face);
+                if changed || (signed && stream.waits.load(Ordering::Relaxed)) {
+                    stream.nudge.notify_one();
+                }
+                seen.insert(id, face);
+            }
+            faces = seen;
+            metrics::gauge!("sekisho_api_agents")
+                .set(u32::try_from(faces.len()).unwrap_or(u32::MAX));
+        }
+    }
+}
+
+#[cfg(test)]
+mod over_tls;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn node() -> NodeId {
+        "tokyo-1/n-01".parse().unwrap()
+    }
+
+    fn ask() -> ReadNodeLogRequest {
+        ReadNodeLogRequest { placement: "p-1-2-0".into(), max_bytes: 10, ..Default::default() }
+    }
+
+    #[tokio::test]
+    async fn output_is_read_through_the_stream_and_only_there() {
+        let sessions = Sessions::default();
+        let soon = || Deadline::after(Duration::from_secs(5));
+        let away = sessions.read_log(&node(), &ask(), soon()).await.unwrap_err();
+        assert_eq!(away.code, ErrorCode::NodeUnavailable);
+        let (stream, mut queue) = sessions.attach(&node(), SessionId([1; 16]), 0);
+        for error in ["", "NOT_FOUND", "WHAT"] {
+            let agent = async {
+                let Some(Ok(ControllerMessage { message: Some(Message::ReadLog(read)) })) =
+                    queue.recv().await
+                else {
+                    panic!("no read")
+                };
+                let chunk =
+                    LogChunk { request: read.request, error: error.into(), ..Default::default() };
+                stream.answered(chunk.clone());
+                // A second answer finds nobody.
+                stream.answered(chunk);
+            };
+            let (id, ask) = (node(), ask());
+            let (answer, ()) = tokio::join!(sessions.read_log(&id, &ask, soon()), agent);
+            let code = answer.map(|_| ()).map_err(|error| error.code);
+            let expected = match error {
+                "" => Ok(()),
+                "NOT_FOUND" => Err(ErrorCode::NotFound),
+                _ => Err(ErrorCode::Internal),
+            };
+            assert_eq!(code, expected, "{error}");
+        }
+        let late = sessions.read_log(&node(), &ask(), Deadline::after(Duration::ZERO)).await;
+        assert_eq!(late.unwrap_err().code, ErrorCode::Deadline);
+    }
+
+    #[tokio::test]
+    async fn the_newest_stream_of_a_node_counts() {
+        let sessions = Sessions::default();
+        let (old, _old_queue) = sessions.attach(&node(), SessionId([1; 16]), 0);
+        let (new, mut queue) = sessions.attach(&node(), SessionId([1; 16]), 0);
+        old.replaced.notified().await;
+        sessions.detach(&node(), &old);
+        assert_eq!(sessions.count(), 1);
+        assert_eq!(sessions.unreachable(&node(), 9_000_000_000), Some(false));
+        assert_eq!(sessions.unreachable(&node(), 9_000_000_001), Some(true));
+        new.beat(1);
+        assert_eq!(sessions.unreachable(&node(), 9_000_000_001), Some(false));
+        // A queue that nobody empties fills, and then the stream has to end.
+        let stop = || Message::Stop(Default::default());
+        let sent = (0..STREAM_QUEUE * 2).take_while(|_| new.send(stop())).count();
+        assert_eq!(sent, STREAM_QUEUE);
+        queue.try_recv().unwrap().unwrap();
+        sessions.detach(&node(), &new);
+        assert_eq!((sessions.count(), sessions.unreachable(&node(), 0)), (0, None));
+    }
+}

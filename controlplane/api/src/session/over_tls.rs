@@ -1,0 +1,397 @@
+//! Test-only: a host joins, its agent attaches and is served, over real mutual TLS on loopback.
+
+use crate::duty::Renewal;
+use crate::fake::{Fake, FakeIssuer, fake_as, fake_with};
+use crate::issuer::{IssueError, Issuer, OperatorRoot};
+use crate::server::{Services, serve};
+use sekisho_evidence::bundle::EndorserBundle;
+use sekisho_evidence::checkpoint::{VerifiedCheckpoint, assemble, verify_note};
+use sekisho_evidence::genesis::GenesisMember;
+use sekisho_evidence::grant::{SessionId, set_hash};
+use sekisho_evidence::merkle::check_inclusion;
+use sekisho_evidence::record::{Body, Record};
+use sekisho_evidence::tag::{SignedTag, SiteTag};
+use sekisho_fsm::command::Command;
+use sekisho_fsm::testing::{self, BEGIN, CLASS};
+use sekisho_proto::convert::agent::{Attach, Desired, OpenSession, Proved};
+use sekisho_proto::internal::v1::agent_message::{
+    Accepted, LogChunk, Message as Up, Renewal as Beat,
+};
+use sekisho_proto::internal::v1::agent_service_client::AgentServiceClient;
+use sekisho_proto::internal::v1::controller_message::{Acknowledged, Message as Down, Stop};
+use sekisho_proto::internal::v1::join_service_client::JoinServiceClient;
+use sekisho_proto::internal::v1::{self as internal, AgentMessage, JoinRequest};
+use sekisho_proto::status::ApiError;
+use sekisho_proto::v1::HelloRequest;
+use sekisho_proto::v1::member_service_client::MemberServiceClient;
+use sekisho_transport::bundle::TrustBundles;
+use sekisho_transport::credential::Identity;
+use sekisho_transport::deadline::Deadline;
+use sekisho_transport::dial::{ChannelOptions, Dialer};
+use sekisho_transport::listen::{Limits, Listener};
+use sekisho_transport::pki::{self, Key, OperatorCa, Validity, root_hash};
+use sekisho_transport::verify::Expect;
+use sekisho_types::device::Bucket;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, JobId, MemberId, NodeId};
+use sekisho_types::jurisdiction::{Area, table_hash};
+use sekisho_types::principal::TrustDomain;
+use sekisho_types::revision::{Epoch, Incarnation, Revision};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Status, Streaming};
+
+const LIFE: Duration = Duration::from_secs(3600);
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Real certificates; tags by the fixture's keys.
+#[derive(Debug)]
+struct RealIssuer(pki::Issuer);
+
+impl Issuer for RealIssuer {
+    fn key_of(&self, csr: &[u8]) -> Result<Digest, IssueError> {
+        let csr = pki::Csr::verify(csr).map_err(|e| IssueError::Request(e.to_string()))?;
+        Ok(csr.spki_sha256())
+    }
+    fn issue_agent(
+        &self,
+        csr: &[u8],
+        node: &NodeId,
+        area: Area,
+    ) -> Result<Vec<Vec<u8>>, IssueError> {
+        let validity = Validity { now: BEGIN, lifetime: LIFE };
+        let issued = self.0.issue_agent_from_csr(csr, node, Some(area), validity).unwrap();
+        // As PEM in one piece: the test has no use for DER.
+        Ok(vec![issued.chain_pem.into_bytes()])
+    }
+    fn sign_tag(&self, tag: &SiteTag) -> Result<SignedTag, IssueError> {
+        FakeIssuer.sign_tag(tag)
+    }
+    fn roots(&self) -> Vec<OperatorRoot> {
+        FakeIssuer.roots()
+    }
+}
+
+/// The member of kanto, listening.
+struct Site {
+    fake: Fake,
+    ca: OperatorCa,
+    trust: Arc<TrustBundles>,
+    address: sekisho_transport::address::Address,
+}
+
+fn bundles(fake: &Fake, ca: &OperatorCa) -> Arc<TrustBundles> {
+    let bundles = TrustBundles::new(fake.clock.clone());
+    bundles.replace(&BTreeMap::from([(ca.trust_domain().clone(), ca.bundle())])).unwrap();
+    bundles
+}
+
+async fn site() -> Site {
+    let domain = TrustDomain::parse("kanto.example").unwrap();
+    let ca = OperatorCa::create("kanto".parse().unwrap(), domain, BEGIN).unwrap();
+    let issuer = ca.issuer(&["tokyo-1".parse().unwrap()], BEGIN).unwrap();
+    let validity = Validity { now: BEGIN, lifetime: LIFE };
+    let tokyo = "tokyo-1".parse().unwrap();
+    let (member, key) = issuer.issue_member(&tokyo, 2, &[], None, validity).unwrap();
+    let identity = Identity::from_pem(&member.chain_pem, key.expose()).unwrap();
+    let fake = fake_with(Arc::new(RealIssuer(issuer)));
+    let any = "127.0.0.1:0".parse().unwrap();
+    let trust = bundles(&fake, &ca);
+    let listener =
+        Listener::bind(any, &identity, &trust, &fake.tasks, Limits::default()).await.unwrap();
+    let services = Services::new(Arc::clone(&fake.core));
+    serve(services.authenticated().unwrap(), listener.authenticated, &fake.tasks);
+    serve(services.anonymous(), listener.anonymous, &fake.tasks);
+    fake.core.start_sessions();
+    Site { address: listener.addr.into(), fake, ca, trust }
+}
+
+impl Site {
+    fn channel(&self, identity: Option<Identity>, expect: &Expect) -> Channel {
+        let dialer = Dialer::new(identity, bundles(&self.fake, &self.ca));
+        dialer.channel(&self.address, expect, ChannelOptions::default()).unwrap().channel()
+    }
+
+    /// Joins as `tokyo-1/n-09` with nothing but a token.
+    async fn join(&self) -> (NodeId, Channel) {
+        let node: NodeId = "tokyo-1/n-09".parse().unwrap();
+        let (token, expires) = (Digest::of(&[9; 32]), BEGIN.plus_ms(60_000));
+        let command = Command::CreateToken { token, node: node.clone(), expires };
+        self.fake.replica.elsewhere(|f| f.accept(testing::admin("kanto"), command));
+        let key = Key::generate().unwrap();
+        let ask = JoinRequest {
+            secret: vec![9; 32].into(),
+            site: "tokyo-1".into(),
+            node: "n-09".into(),
+            area: "Tokyo".into(),
+            csr: key.csr().unwrap().into(),
+            receipt_key: vec![1; 32].into(),
+        };
+        let pinned = Expect::CaHash(root_hash(self.ca.root()));
+        let anonymous = self.channel(None, &pinned);
+        // The area of the whole prefecture does not lie in the site's ward.
+        let wide = JoinServiceClient::new(anonymous.clone()).join(ask.clone()).await.unwrap_err();
+        assert_eq!(ApiError::from_status(&wide).code, ErrorCode::TagInvalid);
+        let ask = JoinRequest { area: "131016".into(), ..ask };
+        let answer = JoinServiceClient::new(anonymous.clone()).join(ask).await.unwrap();
+        let answer = answer.into_inner();
+        // Nothing else is there for a peer without a certificate.
+        let hello = MemberServiceClient::new(anonymous).hello(HelloRequest {}).await;
+        assert_eq!(hello.unwrap_err().code(), tonic::Code::Unimplemented);
+        let chain = String::from_utf8(answer.certificate_chain[0].to_vec()).unwrap();
+        let identity = Identity::from_pem(&chain, key.pem().expose()).unwrap();
+        (node, self.channel(Some(identity), &Expect::AnyMember))
+    }
+}
+
+/// The agent's end of a stream.
+struct Agent {
+    up: mpsc::Sender<AgentMessage>,
+    down: Streaming<sekisho_proto::internal::v1::ControllerMessage>,
+}
+
+impl Agent {
+    async fn attach(
+        channel: &Channel,
+        session: SessionId,
+        accepted: Revision,
+    ) -> Result<Self, Status> {
+        let (up, queue) = mpsc::channel(8);
+        let accepted = Epoch { incarnation: Incarnation(1), revision: accepted };
+        let attach = Attach { session, head_size: 0, accepted };
+        let first = AgentMessage { message: Some(Up::Attach((&attach).into())) };
+        up.send(first).await.unwrap();
+        let mut client = AgentServiceClient::new(channel.clone());
+        let down = client.attach(ReceiverStream::new(queue)).await?.into_inner();
+        Ok(Self { up, down })
+    }
+
+    /// Attaches after the session was opened, and accepts the empty set that it begins with.
+    async fn settle(channel: &Channel, session: SessionId) -> (Self, Revision) {
+        let mut agent = Self::attach(channel, session, Revision(0)).await.unwrap();
+        let Ok(Down::Attached(greeting)) = agent.hear().await else { panic!("no greeting") };
+        assert_eq!((greeting.member, greeting.operator.as_str()), (2, "kanto"));
+        let empty = agent.desired().await;
+        assert!(empty.grants.is_empty());
+        agent.say(Up::Accepted(Accepted { revision: empty.revision.0 })).await;
+        (agent, empty.revision)
+    }
+
+    async fn say(&self, message: Up) {
+        self.up.send(AgentMessage { message: Some(message) }).await.unwrap();
+    }
+
+    async fn beat(&self, sequence: u64) {
+        self.say(Up::Renewal(Beat { sequence })).await;
+    }
+
+    async fn hear(&mut self) -> Result<Down, Status> {
+        let message = tokio::time::timeout(GRACE, self.down.message()).await.expect("in time")?;
+        Ok(message.expect("the stream goes on").message.unwrap())
+    }
+
+    async fn desired(&mut self) -> Desired {
+        let Down::Desired(desired) = self.hear().await.unwrap() else { panic!("no set") };
+        Desired::try_from(&desired).unwrap()
+    }
+}
+
+/// Checks everything of a set that one member's word can prove, as the agent will with k of them.
+fn verified(bundle: &EndorserBundle, set: &Desired) -> (Vec<JobId>, VerifiedCheckpoint) {
+    let alone = EndorserBundle { k: 1, ..bundle.clone() };
+    let note = assemble(&set.checkpoint, std::slice::from_ref(&set.line));
+    let verified = verify_note(&alone, &note).unwrap();
+    let head = verified.checkpoint.head;
+    let included = |p: &Proved| {
+        check_inclusion(head.size, &head.root, p.index, &p.record, &p.path).unwrap();
+        Record::parse(&p.record).unwrap().body
+    };
+    let grants: Vec<_> = set.grants.iter().map(included).collect();
+    let grant = |body: &Body| match body {
+        Body::Grant(grant) => (**grant).clone(),
+        Body::Entry { .. } | Body::Desired(_) => panic!("no grant"),
+    };
+    let grants: Vec<_> = grants.iter().map(grant).collect();
+    let Body::Desired(desired) = included(&set.desired) else { panic!("no set") };
+    assert_eq!(desired.hash, set_hash(grants.iter().map(|g| g.digest().unwrap())));
+    (grants.into_iter().map(|grant| grant.job).collect(), verified)
+}
+
+async fn open(channel: &Channel, session: SessionId) {
+    let bucket = Bucket { class: CLASS.parse().unwrap(), memory_mib: 81_920, island: 0, count: 4 };
+    let open = OpenSession {
+        session,
+        previous: None,
+        buckets: vec![bucket],
+        live: vec![],
+        table: table_hash(),
+    };
+    AgentServiceClient::new(channel.clone())
+        .open_session(internal::OpenSessionRequest::from(&open))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_host_joins_attaches_and_is_told_what_to_run_and_stop() {
+    let site = site().await;
+    let (node, channel) = site.join().await;
+    let session = SessionId([7; 16]);
+    open(&channel, session).await;
+    let (mut agent, _) = Agent::settle(&channel, session).await;
+
+    // A set under the checkpoint of its own entry; not accepted, so again under a newer one.
+    let replica = &site.fake.replica;
+    let job = replica.elsewhere(|f| {
+        let job = f.submit(testing::job("train", 1, 1, &["JP-13"]));
+        f.place(&job, &["tokyo-1/n-09"]);
+        job
+    });
+    let state = site.fake.core.replica.state();
+    let bundle = state.federation().unwrap().bundle.clone();
+    let first = agent.desired().await;
+    let (jobs, under) = verified(&bundle, &first);
+    assert_eq!((jobs, under.checkpoint.revision), (vec![job.clone()], first.revision));
+    replica.elsewhere(|f| f.accept(testing::member("kanto"), Command::Tick));
+    let again = agent.desired().await;
+    let (_, newer) = verified(&bundle, &again);
+    assert_eq!(again.revision, first.revision);
+    assert!(newer.checkpoint.revision > under.checkpoint.revision);
+    agent.say(Up::Accepted(Accepted { revision: first.revision.0 })).await;
+
+    // A cancelled job's placement is to stop until it is confirmed dead.
+    let placement = state.job(&job).unwrap().placements[0];
+    replica.elsewhere(|f| f.accept(testing::user("kanto", "sapporo"), Command::CancelJob { job }));
+    let mut stops = 0;
+    let mut empty = false;
+    while stops < 2 || !empty {
+        match agent.hear().await.unwrap() {
+            Down::Stop(Stop { placements }) => {
+                assert_eq!(placements, [placement.to_string()]);
+                stops += 1;
+            }
+            Down::Desired(set) => empty = Desired::try_from(&set).unwrap().grants.is_empty(),
+            Down::Attached(_) | Down::Acknowledged(_) | Down::Expiring(_) | Down::ReadLog(_) => {
+                panic!("not asked for")
+            }
+        }
+    }
+    let revoke = Command::RevokeNode { node };
+    replica.elsewhere(|f| f.accept(testing::admin("kanto"), revoke));
+    let end = loop {
+        if let Err(end) = agent.hear().await {
+            break end;
+        }
+    };
+    assert_eq!(ApiError::from_status(&end).code, ErrorCode::NodeRevoked);
+    agent.up.closed().await;
+    let refused = Agent::attach(&channel, session, Revision(0)).await;
+    let refused = refused.err().map(|status| ApiError::from_status(&status));
+    assert_eq!(refused.map(|error| error.code), Some(ErrorCode::NodeRevoked));
+    assert!(site.fake.tasks.shutdown(GRACE).await);
+    assert_eq!((site.fake.tasks.panics(), site.fake.tasks.failed()), (0, None));
+}
+
+#[tokio::test]
+async fn renewals_are_acknowledged_only_by_those_who_may() {
+    let site = site().await;
+    let (node, channel) = site.join().await;
+    let session = SessionId([7; 16]);
+    open(&channel, session).await;
+    let (mut agent, settled) = Agent::settle(&channel, session).await;
+    let core = &site.fake.core;
+    let acknowledged = |down| {
+        let Down::Acknowledged(Acknowledged { sequence, leader, .. }) = down else {
+            panic!("{down:?}")
+        };
+        (sequence, leader)
+    };
+    agent.beat(1).await;
+    assert_eq!(acknowledged(agent.hear().await.unwrap()), (1, true));
+    // Not the leader, and in contact with nobody: the second beat gets no answer. The stream takes messages in order,
+    // so a read of output that comes back marks the place after it.
+    *site.fake.replica.renewal.lock() = Renewal::NotLeader;
+    agent.beat(2).await;
+    let ask = internal::ReadNodeLogRequest::default();
+    let soon = Deadline::after(GRACE);
+    let output = async {
+        let Down::ReadLog(read) = agent.hear().await.unwrap() else { panic!("no read") };
+        let (request, data) = (read.request, "日本".into());
+        agent.say(Up::Log(LogChunk { request, data, ..LogChunk::default() })).await;
+    };
+    let (read, ()) = tokio::join!(core.sessions.read_log(&node, &ask, soon), output);
+    assert_eq!(read.unwrap().data.as_ref(), "日本".as_bytes());
+    let state = core.replica.state();
+    let federation = state.federation().unwrap();
+    let hokuto = federation.members.values().next().unwrap();
+    *site.fake.replica.renewal.lock() = Renewal::Expiring;
+    agent.beat(3).await;
+    assert_eq!(agent.hear().await.unwrap(), Down::Expiring(Default::default()));
+    *site.fake.replica.renewal.lock() = Renewal::NotLeader;
+    core.peers.hear(hokuto, Revision(1), Some(""), 0);
+    agent.beat(4).await;
+    assert_eq!(acknowledged(agent.hear().await.unwrap()), (4, false));
+    // A session that is not the open one.
+    let stale = Agent::attach(&channel, SessionId([8; 16]), settled);
+    let stale = stale.await.err().map(|status| ApiError::from_status(&status).code);
+    assert_eq!(stale, Some(ErrorCode::SessionStale));
+    // A newer stream of the same session takes over.
+    let mut newer = Agent::attach(&channel, session, settled).await.unwrap();
+    newer.hear().await.unwrap();
+    let end = agent.hear().await.unwrap_err();
+    assert_eq!(ApiError::from_status(&end).code, ErrorCode::SessionTwin);
+    newer.beat(5).await;
+    assert_eq!(acknowledged(newer.hear().await.unwrap()), (5, false));
+    assert_eq!(core.sessions.count(), 1);
+    assert!(site.fake.tasks.shutdown(GRACE).await);
+}
+
+#[tokio::test]
+async fn members_of_one_federation_hear_of_each_other_and_strangers_do_not() {
+    let site = site().await;
+    let core = &site.fake.core;
+    // A second member of the fixture, with a certificate of its own operator, which the first one trusts.
+    let domain = TrustDomain::parse("hokuto.example").unwrap();
+    let ca = OperatorCa::create("hokuto".parse().unwrap(), domain, BEGIN).unwrap();
+    let both = |ca: &OperatorCa| (ca.trust_domain().clone(), ca.bundle());
+    let all = BTreeMap::from([both(&ca), both(&site.ca)]);
+    site.trust.replace(&all).unwrap();
+    let (ishikari, validity) =
+        ("ishikari-1".parse().unwrap(), Validity { now: BEGIN, lifetime: LIFE });
+    let issuer = ca.issuer(&[], BEGIN).unwrap();
+    let other = |id| {
+        let (leaf, key) = issuer.issue_member(&ishikari, id, &[], None, validity).unwrap();
+        let own = Identity::from_pem(&leaf.chain_pem, key.expose()).unwrap();
+        let trust = TrustBundles::new(site.fake.clock.clone());
+        trust.replace(&all).unwrap();
+        let identity = crate::core::Identity {
+            member: MemberId(id),
+            operator: "hokuto".parse().unwrap(),
+            site: ishikari.clone(),
+        };
+        fake_as(identity, Arc::new(FakeIssuer), Some(Dialer::new(Some(own), trust)))
+    };
+    let state = core.replica.state();
+    let listed = &state.federation().unwrap().members[&MemberId(2)];
+    let first = GenesisMember { address: site.address.to_string(), ..listed.clone() };
+    let (hokuto, mut told) = (other(1), Revision(0));
+    hokuto.core.tell_once(&first, &mut told).await.unwrap();
+    let (heard, lately) = core.peers.of(MemberId(1), 0).unwrap();
+    assert_eq!((heard.applied, lately), (hokuto.core.replica.applied(), true));
+    let (heard, _) = hokuto.core.peers.of(MemberId(2), 0).unwrap();
+    assert_eq!(heard.applied, core.replica.applied());
+    // A good certificate of an operator is no membership.
+    let refused = other(9).core.tell_once(&first, &mut told).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::PermissionDenied);
+    // Whoever answers must be the very member that the state names.
+    let third = GenesisMember {
+        address: first.address,
+        ..state.federation().unwrap().members[&MemberId(3)].clone()
+    };
+    assert!(!hokuto.core.tell_once(&third, &mut told).await.unwrap_err().explained);
+    assert!(site.fake.tasks.shutdown(GRACE).await);
+}

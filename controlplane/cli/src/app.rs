@@ -1,0 +1,222 @@
+//! What a running command has at hand: output, contexts, clock, a connection and the signing of its one intention.
+
+use crate::args::Global;
+use crate::client::Client;
+use crate::context::{Context, Contexts, locate};
+use crate::failure::Failure;
+use crate::intent::{Signer, intent};
+use crate::language::Text;
+use crate::output::{Change, Output};
+use rand::TryRngCore as _;
+use rand::rngs::OsRng;
+use sekisho_fsm::command::Command;
+use sekisho_proto::v1;
+use sekisho_transport::clock::SystemClock;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::RequestId;
+use sekisho_types::time::{Clock as _, Date, Timestamp};
+use std::time::Duration;
+
+/// Items that one list call asks for.
+pub const PAGE: u32 = 1000;
+
+/// What a running command has at hand.
+#[derive(Debug)]
+pub struct App<'w> {
+    /// Where results go.
+    pub output: Output<'w>,
+    /// Options of the command line.
+    pub global: Global,
+    contexts: Option<Contexts>,
+    request: Option<RequestId>,
+}
+
+/// A connection, in a context, as somebody who may sign.
+#[derive(Debug)]
+pub struct Session {
+    /// Calls members.
+    pub client: Client,
+    /// The context.
+    pub context: Context,
+    signers: Vec<Signer>,
+}
+
+/// A command that is ready to be sent.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Goes into the request.
+    pub intent: v1::Intent,
+    /// Its id.
+    pub request: RequestId,
+}
+
+/// `N` random bytes.
+///
+/// # Errors
+/// `INTERNAL` without randomness.
+pub fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0u8; N];
+    OsRng.try_fill_bytes(&mut bytes).map_err(|error| {
+        Failure::new(
+            ErrorCode::Internal,
+            format!("no randomness from the operating system: {error}"),
+        )
+    })?;
+    Ok(bytes)
+}
+
+impl<'w> App<'w> {
+    /// A command's surroundings. Nothing is read before it is needed.
+    #[must_use]
+    pub fn new(output: Output<'w>, global: Global) -> Self {
+        Self { output, global, contexts: None, request: None }
+    }
+
+    /// Acts with these contexts in place of the file's.
+    pub fn use_contexts(&mut self, contexts: Contexts) {
+        self.contexts = Some(contexts);
+    }
+
+    /// Wall clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        SystemClock.wall()
+    }
+
+    /// Today in Japan: decides which area codes are valid.
+    #[must_use]
+    pub fn today(&self) -> Date {
+        self.now().date_in_japan()
+    }
+
+    /// How reads are asked for.
+    #[must_use]
+    pub fn read(&self) -> Option<v1::Read> {
+        Some(v1::Read { local: self.global.local })
+    }
+
+    /// The contexts file, read once.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if there is none, `INVALID_ARGUMENT` if it is not readable.
+    pub fn contexts(&mut self) -> Result<&Contexts, Failure> {
+        if self.contexts.is_none() {
+            let variable = |name: &str| std::env::var_os(name);
+            let path = locate(self.global.config.as_deref(), variable).filter(|path| path.exists());
+            let missing = || {
+                let fix = self.output.pick(
+                    "Start one with `sekisho dev`, or name a file: --config FILE.",
+                    "`sekisho dev` で作成するか、--config FILE で指定してください。",
+                );
+                Failure::new(ErrorCode::NotFound, "contexts file").remedy(fix)
+            };
+            self.contexts = Some(Contexts::load(&path.ok_or_else(missing)?)?);
+        }
+        self.contexts.as_ref().ok_or_else(|| Failure::new(ErrorCode::NotFound, "contexts file"))
+    }
+
+    fn named(&mut self, name: Option<&str>) -> Result<Context, Failure> {
+        let language = self.output.language;
+        self.contexts()?.pick(name, language).map(|(_, context)| context.clone())
+    }
+
+    /// Opens a connection in the chosen context. Nothing is dialled before the first call.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the context or its files.
+    pub fn session(&mut self) -> Result<Session, Failure> {
+        let context = self.named(self.global.context.clone().as_deref())?;
+        let timeout = Duration::from_secs(self.global.timeout);
+        let (client, identity) = Client::open(&context, timeout)?;
+        Ok(Session { client, signers: vec![Signer::new(&context, identity)?], context })
+    }
+
+    /// As [`App::session`], with everybody who signs: the context itself and each `--cosign`.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` for `--cosign` in a federation of real operators.
+    pub async fn signing_session(&mut self) -> Result<Session, Failure> {
+        let mut session = self.session()?;
+        if self.global.cosign.is_empty() {
+            return Ok(session);
+        }
+        let hello = session.client.hello().await?;
+        if !hello.dev {
+            let why = "--cosign holds keys of several operators in one hand, which only `sekisho dev` may";
+            return Err(Failure::new(ErrorCode::PermissionDenied, why));
+        }
+        for name in self.global.cosign.clone() {
+            let context = self.named(Some(&name))?;
+            if context.cluster != session.context.cluster {
+                let why = format!("context `{name}` is of another federation");
+                return Err(Failure::new(ErrorCode::WrongCluster, why));
+            }
+            session.signers.push(Signer::load(&context)?);
+        }
+        Ok(session)
+    }
+
+    /// The id of this run's intention: the one given, else a fresh one. One for a run, so that repeating the
+    /// command line with it gives the same answer.
+    ///
+    /// # Errors
+    /// `INTERNAL` without randomness.
+    pub fn request(&mut self) -> Result<RequestId, Failure> {
+        let request = match self.request.or(self.global.request_id) {
+            Some(request) => request,
+            None => RequestId(random()?),
+        };
+        self.request = Some(request);
+        Ok(request)
+    }
+
+    /// Makes the next write an intention of its own; for runs that make several.
+    pub fn next_request(&mut self) {
+        self.request = None;
+        self.global.request_id = None;
+    }
+
+    /// Signs a command as everybody of the session.
+    ///
+    /// # Errors
+    /// `INTERNAL` without randomness.
+    pub fn prepare(&mut self, session: &Session, command: &Command) -> Result<Prepared, Failure> {
+        let request = self.request()?;
+        let context = &session.context;
+        let intent = intent(context, &session.signers, request, command, self.global.dry_run)?;
+        Ok(Prepared { intent, request })
+    }
+
+    /// Tells that a change took effect.
+    ///
+    /// # Errors
+    /// When stdout does not take it.
+    pub fn changed(
+        &mut self,
+        name: &str,
+        request: RequestId,
+        revision: u64,
+        done: Text,
+        next: Option<String>,
+    ) -> Result<(), Failure> {
+        let validate_only = self.global.dry_run;
+        let next = next.filter(|_| !validate_only);
+        let request_id = request.to_string();
+        self.output.changed(&Change { name, revision, request_id, validate_only, done, next })
+    }
+
+    /// Refuses a verb that cannot be taken back unless `--yes` was given.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`.
+    pub fn confirm(&self, yes: bool, what: &str) -> Result<(), Failure> {
+        if yes || self.global.dry_run {
+            return Ok(());
+        }
+        let why = self
+            .output
+            .pick(format!("{what} cannot be undone"), format!("{what} は取り消せません"));
+        let fix = self.output.pick("Add --yes to do it.", "実行するには --yes を付けてください。");
+        Err(Failure::invalid(why).remedy(fix))
+    }
+}

@@ -1,0 +1,173 @@
+//! The command line: `sekisho NOUN VERB`. Each noun's verbs stand with the noun under [`crate::command`].
+
+use crate::command::{audit, job, key, member, node, pki, policy, quota, site, status, tenant};
+use crate::dev::DevCommand;
+use crate::output::Format;
+use sekisho_types::error_code::Language;
+use sekisho_types::id::RequestId;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  sekisho dev                        start a federation of three operators on this machine
+  sekisho status                     health on one screen, worst first
+  sekisho job plan job.yaml          what would happen to this job now
+  sekisho job submit job.yaml --wait running
+  sekisho job explain sapporo/train  why a job waits
+  sekisho audit verify bundle.bin    check every placement again, offline
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 auth, 5 conflict, 6 quota or precondition,
+7 no leader, 8 timeout; `job plan`: 0 placed now, 10 would wait, 11 never.";
+
+/// Sovereign GPU compute in Japan: the federation's command line.
+#[derive(Debug, clap::Parser)]
+#[command(name = "sekisho", version, after_help = EXAMPLES, propagate_version = true)]
+#[command(arg_required_else_help = true)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Contexts file; else $SEKISHO_CONFIG, $SEKISHO_HOME/contexts.toml, the XDG configuration folder
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Context to act in
+    #[arg(long, global = true, value_name = "NAME", env = "SEKISHO_CONTEXT")]
+    pub context: Option<String>,
+    /// Sign as this context too; only in federations made by `sekisho dev`
+    #[arg(long, global = true, value_name = "NAME")]
+    pub cosign: Vec<String>,
+    /// Form of the result
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    pub output: Format,
+    /// Language of messages: en or ja; else by LC_ALL, LC_MESSAGES, LANG
+    #[arg(long, global = true, value_name = "LANG", value_parser = language)]
+    pub lang: Option<Language>,
+    /// Id of the intention, 32 hexadecimal digits: repeat a command with it to get the same answer
+    #[arg(long, global = true, value_name = "ID")]
+    pub request_id: Option<RequestId>,
+    /// Read from the asked member's own state, without asking the leader
+    #[arg(long, global = true)]
+    pub local: bool,
+    /// Check everything, change nothing
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Longest wait for an answer, e.g. 15s
+    #[arg(long, global = true, value_name = "TIME", default_value = "15s", value_parser = crate::duration::seconds)]
+    pub timeout: u64,
+    /// No colour; also with NO_COLOR set or output to a file
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    match text {
+        "en" => Ok(Language::En),
+        "ja" => Ok(Language::Ja),
+        _ => Err("must be en or ja".to_owned()),
+    }
+}
+
+/// The nouns.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Run a federation of three operators on this machine
+    Dev(DevCommand),
+    /// Keys and certificates of one operator
+    #[command(subcommand)]
+    Pki(pki::PkiCommand),
+    /// Places with nodes, controllers or both
+    #[command(subcommand)]
+    Site(site::SiteCommand),
+    /// GPU hosts
+    #[command(subcommand)]
+    Node(node::NodeCommand),
+    /// Customers
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// Named residency policies
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// GPUs that a tenant may hold at once
+    #[command(subcommand)]
+    Quota(quota::QuotaCommand),
+    /// Registered signing keys: who may do what
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Jobs
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Controllers
+    #[command(subcommand)]
+    Member(member::MemberCommand),
+    /// The federation's health on one screen, worst first
+    Status(status::StatusCommand),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Version of this program
+    Version,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory as _, Parser as _};
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_and_after_the_verb() {
+        let id = "ab".repeat(16);
+        let line = [
+            "sekisho",
+            "-o",
+            "json",
+            "site",
+            "list",
+            "--context",
+            "kanto",
+            "--request-id",
+            &id,
+            "--timeout",
+            "1m",
+        ];
+        let cli = Cli::try_parse_from(line).unwrap();
+        assert_eq!((cli.global.output, cli.global.timeout), (Format::Json, 60));
+        assert_eq!(cli.global.context.as_deref(), Some("kanto"));
+        assert_eq!(cli.global.request_id, Some(RequestId([0xab; 16])));
+        for bad in
+            [["--timeout", "5"], ["--request-id", "zz"], ["--lang", "fr"], ["--output", "csv"]]
+        {
+            assert!(
+                Cli::try_parse_from(["sekisho", "site", "list"].iter().chain(&bad)).is_err(),
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_option_takes_a_secret() {
+        fn walk(command: &clap::Command, found: &mut Vec<String>) {
+            let names = command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned);
+            found.extend(names);
+            command.get_subcommands().for_each(|inner| walk(inner, found));
+        }
+        let mut names = Vec::new();
+        walk(&Cli::command(), &mut names);
+        for word in ["secret", "password", "passphrase", "private"] {
+            assert!(!names.iter().any(|name| name.contains(word)), "{word}: {names:?}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Calls to members: follows the leader, repeats what may be repeated, ends by the deadline (L3).
+//!
+//! Every write carries a request id, so repeating one is harmless (R3). Decisions rest on error codes alone.
+
+use crate::context::Context;
+use crate::failure::{Failure, of_file};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use sekisho_proto::status::ApiError;
+use sekisho_proto::v1;
+use sekisho_transport::address::Address;
+use sekisho_transport::bundle::{Bundle, TrustBundles};
+use sekisho_transport::clock::SystemClock;
+use sekisho_transport::credential::Identity;
+use sekisho_transport::deadline::Deadline;
+use sekisho_transport::dial::Dialer;
+use sekisho_transport::leader::{CallError, CallOptions, Endpoints, Verdict};
+use sekisho_transport::pki::file;
+use sekisho_transport::verify::Expect;
+use sekisho_types::error_code::ErrorCode;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::transport::Channel;
+use tonic::{Response, Status};
+
+/// Metadata in which a refusal names the leader's address.
+const LEADER: &str = "leader";
+/// Metadata in which a refusal names another member's address.
+const ENDPOINT: &str = "endpoint";
+
+/// A connection to the federation's members.
+#[derive(Debug)]
+pub struct Client {
+    endpoints: Endpoints,
+    timeout: Duration,
+}
+
+/// Calls `client`: `ask!(client, site_service_client::SiteServiceClient, list_sites, request)`.
+#[macro_export]
+macro_rules! ask {
+    ($client:expr, $service:ident :: $stub:ident, $method:ident, $request:expr) => {{
+        let request = $request;
+        $client
+            .call(|channel| {
+                let request = request.clone();
+                async move { sekisho_proto::v1::$service::$stub::new(channel).$method(request).await }
+            })
+            .await
+    }};
+}
+
+impl Client {
+    /// A client of a context, and the identity that it shows.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` for an unusable identity, `INVALID_ARGUMENT` for other files.
+    pub fn open(context: &Context, timeout: Duration) -> Result<(Self, Identity), Failure> {
+        let identity = identity(context)?;
+        let clock = Arc::new(SystemClock);
+        let bundles = TrustBundles::new(clock);
+        bundles
+            .replace(&roots(context)?)
+            .map_err(|error| Failure::invalid(format!("roots: {error}")))?;
+        let random = StdRng::try_from_os_rng()
+            .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+        let endpoints = Endpoints::new(
+            Dialer::new(Some(identity.clone()), bundles),
+            &context.addresses()?,
+            Expect::AnyMember,
+            CallOptions::default(),
+            Box::new(random),
+        )
+        .map_err(|error| Failure::invalid(format!("endpoints: {error}")))?;
+        Ok((Self { endpoints, timeout }, identity))
+    }
+
+    /// Calls until an answer, a final refusal or the deadline.
+    ///
+    /// # Errors
+    /// The member's refusal, or why there was none.
+    pub async fn call<T, F, Fut>(&self, call: F) -> Result<T, Failure>
+    where
+        F: Fn(Channel) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let deadline = Deadline::after(self.timeout);
+        let once = |channel| {
+            let answer = call(channel);
+            async { answer.await.map(Response::into_inner) }
+        };
+        let result = self.endpoints.call(deadline, once, decide).await;
+        result.map_err(|error| self.failure(&error))
+    }
+
+    /// Who am I, to whom do I talk.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn hello(&self) -> Result<v1::HelloResponse, Failure> {
+        ask!(self, member_service_client::MemberServiceClient, hello, v1::HelloRequest {})
+    }
+
+    /// Goes on with this member.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for an unusable address.
+    pub fn go_to(&self, address: &Address) -> Result<(), Failure> {
+        self.endpoints.go_to(address).map_err(|error| Failure::invalid(error.to_string()))
+    }
+
+    fn failure(&self, error: &CallError) -> Failure {
+        let mut failure = of_status(&error.status);
+        let explained = ApiError::from_status(&error.status).explained;
+        if !explained {
+            let (_, route) = self.endpoints.current();
+            let why = route
+                .last_error()
+                .map_or_else(|| error.status.message().to_owned(), |why| (*why).clone());
+            failure.detail = format!("{} ({} attempts): {why}", error.address, error.attempts);
+        }
+        failure
+    }
+}
+
+/// A refusal as a failure.
+#[must_use]
+pub fn of_status(status: &Status) -> Failure {
+    let error = ApiError::from_status(status);
+    let mut failure = Failure::new(error.code, error.message.clone());
+    failure.endpoint = error.metadata.get(ENDPOINT).cloned();
+    if let Some(reason) = error.metadata.get("reason") {
+        // A code that is newer than this program: its remedy came along, its text did not.
+        failure.detail = format!("{reason}: {}", failure.detail);
+        failure.remedy = error.metadata.get("remedy").cloned();
+    }
+    failure
+}
+
+/// What to do about a refusal.
+fn decide(status: &Status) -> Verdict {
+    let error = ApiError::from_status(status);
+    if error.code == ErrorCode::Overloaded {
+        return Verdict::Again;
+    }
+    if !error.code.is_retryable() {
+        return Verdict::Return;
+    }
+    let leader = error.metadata.get(LEADER).and_then(|address| address.parse().ok());
+    leader.map_or(Verdict::Next, Verdict::Leader)
+}
+
+/// The identity of a context.
+///
+/// # Errors
+/// `UNAUTHENTICATED`.
+pub fn identity(context: &Context) -> Result<Identity, Failure> {
+    let bad =
+        |error: &dyn std::fmt::Display| Failure::new(ErrorCode::Unauthenticated, error.to_string());
+    let chain = file::read(&context.identity).map_err(|error| bad(&error))?;
+    let key = file::read(&context.identity_key).map_err(|error| bad(&error))?;
+    Identity::from_pem(&chain, &key).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+        bad(&format!("{}: {error}{}", context.identity.display(), cause.unwrap_or_default()))
+    })
+}
+
+fn roots(
+    context: &Context,
+) -> Result<BTreeMap<sekisho_types::principal::TrustDomain, Bundle>, Failure> {
+    let read = |root: &crate::context::Root| {
+        let pem = file::read(&root.file).map_err(|error| Failure::invalid(error.to_string()))?;
+        let bundle = Bundle::from_pem(root.operator.clone(), &pem)
+            .map_err(|error| of_file(&root.file, &error))?;
+        Ok((root.trust_domain.clone(), bundle))
+    };
+    context.roots.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_lead_to_the_leader_to_the_next_member_or_back_to_the_caller() {
+        let status = |error: ApiError| Status::from(error);
+        let led = ApiError::new(ErrorCode::NoLeader, "").with(LEADER, "127.0.0.1:7443");
+        assert_eq!(decide(&status(led)), Verdict::Leader("127.0.0.1:7443".parse().unwrap()));
+        assert_eq!(decide(&status(ApiError::new(ErrorCode::NoLeader, ""))), Verdict::Next);
+        assert_eq!(decide(&status(ApiError::new(ErrorCode::Overloaded, ""))), Verdict::Again);
+        assert_eq!(decide(&status(ApiError::new(ErrorCode::OutcomeUnknown, ""))), Verdict::Next);
+        assert_eq!(decide(&Status::unavailable("refused")), Verdict::Next);
+        for code in [ErrorCode::QuotaNone, ErrorCode::NotFound, ErrorCode::LogsElsewhere] {
+            assert_eq!(decide(&status(ApiError::new(code, ""))), Verdict::Return, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_code_words_and_endpoint() {
+        let error = ApiError::new(ErrorCode::LogsElsewhere, "ask hokuto").with(ENDPOINT, "c1:7443");
+        let failure = of_status(&error.into());
+        assert_eq!(
+            (failure.code, failure.detail.as_str()),
+            (ErrorCode::LogsElsewhere, "ask hokuto")
+        );
+        assert_eq!(failure.endpoint.as_deref(), Some("c1:7443"));
+    }
+}

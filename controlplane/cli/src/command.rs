@@ -1,0 +1,71 @@
+//! The verbs, one file for each noun. Each reads or changes through the API alone: the command line has no powers
+//! of its own.
+
+pub mod audit;
+pub mod job;
+pub mod key;
+pub mod member;
+pub mod node;
+pub mod pki;
+pub mod policy;
+pub mod quota;
+pub mod site;
+pub mod status;
+pub mod tenant;
+
+use crate::app::App;
+use crate::args::Command;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use sekisho_types::revision::Revision;
+
+/// Runs one command.
+///
+/// # Errors
+/// Why it was not done.
+pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Dev(command) => Box::pin(crate::dev::run(app, command)).await,
+        Command::Pki(command) => pki::run(app, command),
+        Command::Site(command) => Box::pin(site::run(app, command)).await,
+        Command::Node(command) => Box::pin(node::run(app, command)).await,
+        Command::Tenant(command) => Box::pin(tenant::run(app, command)).await,
+        Command::Policy(command) => Box::pin(policy::run(app, command)).await,
+        Command::Quota(command) => Box::pin(quota::run(app, command)).await,
+        Command::Key(command) => Box::pin(key::run(app, command)).await,
+        Command::Job(command) => Box::pin(job::run(app, command)).await,
+        Command::Member(command) => Box::pin(member::run(app, command)).await,
+        Command::Status(command) => Box::pin(status::run(app, command)).await,
+        Command::Audit(command) => Box::pin(audit::run(app, command)).await,
+        Command::Version => {
+            let version = env!("CARGO_PKG_VERSION");
+            if app.output.format.is_for_people() {
+                app.output.line(&format!("sekisho {version}"))?;
+            } else {
+                app.output.data(&std::collections::BTreeMap::from([("version", version)]))?;
+            }
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+/// The revision that an etag stands for.
+fn etag(text: &str) -> Result<Revision, Failure> {
+    text.parse().map(Revision).map_err(|_digits| Failure::invalid("the answer has no usable etag"))
+}
+
+/// Milliseconds since 1970 for people; `-` for 0.
+fn instant(ms: u64) -> String {
+    if ms == 0 { "-".to_owned() } else { sekisho_types::time::Timestamp(ms).to_string() }
+}
+
+/// `yes` or `no` for people.
+fn yes_no(language: sekisho_types::error_code::Language, value: bool) -> String {
+    let (yes, no) = crate::language::pick(language, ("yes", "no"), ("はい", "いいえ"));
+    if value { yes } else { no }.to_owned()
+}
+
+/// The last part of a resource name, which is what commands take.
+fn short(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}

@@ -1,0 +1,262 @@
+//! `sekisho job`: submit, plan, list, status, explain, cancel, logs.
+
+mod explain;
+mod logs;
+mod view;
+
+use crate::app::{App, PAGE, Session};
+use crate::ask;
+use crate::exit::Exit;
+use crate::failure::{Failure, of_file};
+use crate::language::Text;
+use crate::output::Listed;
+use crate::spec::{JobSpec, Override, SPEC_MAX, parse};
+use sekisho_fsm::command::Command;
+use sekisho_proto::convert::job::NewJob;
+use sekisho_proto::name::{ANY, Resource as _};
+use sekisho_proto::v1;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{JobId, TenantId};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use view::{JobView, is_final, word};
+
+/// Pause between two looks at a job that is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// Verbs of a job.
+#[derive(Debug, clap::Subcommand)]
+pub enum JobCommand {
+    /// Queue a job
+    Submit {
+        /// What and where
+        #[command(flatten)]
+        file: SpecArgs,
+        /// Wait until the job is in this phase, or over
+        #[arg(long, value_name = "PHASE")]
+        wait: Option<Wait>,
+        /// Longest wait
+        #[arg(long, value_name = "TIME", default_value = "10m", value_parser = crate::duration::seconds)]
+        wait_timeout: u64,
+    },
+    /// What would happen to a job now; changes nothing. Exit 0 placed now, 10 would wait, 11 never
+    Plan {
+        /// What and where
+        #[command(flatten)]
+        file: SpecArgs,
+    },
+    /// List jobs
+    List {
+        /// Only of this tenant
+        #[arg(long)]
+        tenant: Option<TenantId>,
+    },
+    /// Show one job and its placements
+    Status {
+        /// TENANT/JOB
+        job: JobId,
+    },
+    /// Why a job is where it is, and what would admit it
+    Explain {
+        /// TENANT/JOB
+        job: JobId,
+    },
+    /// End a job; what runs is stopped
+    Cancel {
+        /// TENANT/JOB
+        job: JobId,
+    },
+    /// Output of one member of a job's group
+    Logs {
+        /// TENANT/JOB
+        job: JobId,
+        /// Which member of the group
+        #[arg(long, default_value_t = 0)]
+        rank: u32,
+        /// Standard error in place of standard output
+        #[arg(long)]
+        stderr: bool,
+        /// Go on until the process ends
+        #[arg(short, long)]
+        follow: bool,
+    },
+}
+
+/// The spec file of a job.
+#[derive(Debug, clap::Args)]
+pub struct SpecArgs {
+    /// Spec file, YAML or JSON; `-` = stdin
+    file: PathBuf,
+    /// Tenant of a spec that names none
+    #[arg(long)]
+    tenant: Option<TenantId>,
+    /// In place of the spec's name
+    #[arg(long)]
+    name: Option<String>,
+}
+
+/// Phases that can be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Wait {
+    /// Every member has a place.
+    Placed,
+    /// Every member runs.
+    Running,
+    /// Nothing more happens to it.
+    Ended,
+}
+
+pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, Failure> {
+    match command {
+        JobCommand::Submit { file, wait, wait_timeout } => {
+            let spec = read_spec(app, &file)?;
+            Box::pin(submit(app, spec, wait, Duration::from_secs(wait_timeout))).await
+        }
+        JobCommand::Plan { file } => {
+            let spec = read_spec(app, &file)?;
+            explain::plan(app, &spec).await
+        }
+        JobCommand::List { tenant } => list(app, tenant).await.map(|()| Exit::Ok),
+        JobCommand::Status { job } => {
+            let session = app.session()?;
+            let found = get(app, &session, &job).await?;
+            view::show(app, found)?;
+            Ok(Exit::Ok)
+        }
+        JobCommand::Explain { job } => explain::explain(app, &job).await,
+        JobCommand::Cancel { job } => cancel(app, &job).await.map(|()| Exit::Ok),
+        JobCommand::Logs { job, rank, stderr, follow } => {
+            logs::run(app, &job, logs::Wanted { rank, stderr, follow }).await
+        }
+    }
+}
+
+fn read_spec(app: &App<'_>, args: &SpecArgs) -> Result<JobSpec, Failure> {
+    let over = Override { tenant: args.tenant.clone(), name: args.name.clone() };
+    parse(&read_text(&args.file)?, &over, app.today())
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    let limit = u64::try_from(SPEC_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = String::new();
+    let result = if path == Path::new("-") {
+        std::io::stdin().take(limit).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text))
+    };
+    result.map_err(|error| of_file(path, &error))?;
+    Ok(text)
+}
+
+async fn get(app: &App<'_>, session: &Session, job: &JobId) -> Result<v1::Job, Failure> {
+    let request = v1::GetJobRequest { name: job.name(), read: app.read() };
+    ask!(session.client, job_service_client::JobServiceClient, get_job, request)
+}
+
+async fn submit(
+    app: &mut App<'_>,
+    spec: JobSpec,
+    wait: Option<Wait>,
+    longest: Duration,
+) -> Result<Exit, Failure> {
+    let session = app.signing_session().await?;
+    let command = Command::SubmitJob { facts: Box::new(spec.facts.clone()) };
+    let prepared = app.prepare(&session, &command)?;
+    let job = spec.facts.id.clone();
+    let new = NewJob { facts: spec.facts, payload: spec.payload.into() };
+    let request = new.request(prepared.intent);
+    let written = ask!(session.client, job_service_client::JobServiceClient, create_job, request)
+        .map_err(|failure| failure.of_request(prepared.request))?;
+    let next = wait.is_none().then(|| format!("sekisho job status {job}"));
+    app.changed(
+        &job.name(),
+        prepared.request,
+        written.revision,
+        Text::new("queued", "を受け付けました"),
+        next,
+    )?;
+    match wait {
+        Some(wait) if !app.global.dry_run => wait_for(app, &session, &job, wait, longest).await,
+        Some(_) | None => Ok(Exit::Ok),
+    }
+}
+
+/// Whether a job in `phase` is what was waited for; a failed or cancelled one only for `ended`.
+fn arrived(wait: Wait, phase: v1::job::Phase) -> bool {
+    match wait {
+        Wait::Placed => matches!(
+            phase,
+            v1::job::Phase::Placed | v1::job::Phase::Running | v1::job::Phase::Succeeded
+        ),
+        Wait::Running => matches!(phase, v1::job::Phase::Running | v1::job::Phase::Succeeded),
+        Wait::Ended => is_final(phase),
+    }
+}
+
+async fn wait_for(
+    app: &mut App<'_>,
+    session: &Session,
+    job: &JobId,
+    wait: Wait,
+    longest: Duration,
+) -> Result<Exit, Failure> {
+    let until = tokio::time::Instant::now().checked_add(longest);
+    let mut last = v1::job::Phase::Unspecified;
+    loop {
+        let found = get(app, session, job).await?;
+        let phase = found.phase();
+        if phase != last {
+            last = phase;
+            app.output.note(&format!("{job}: {} ({})", word(phase), found.message))?;
+        }
+        if arrived(wait, phase) {
+            let failed = matches!(phase, v1::job::Phase::Failed | v1::job::Phase::Cancelled);
+            return Ok(if failed { Exit::Error } else { Exit::Ok });
+        }
+        if is_final(phase) {
+            let why = format!("{job} is {}: {}", word(phase), found.message);
+            return Err(Failure::new(ErrorCode::WrongPhase, why).exit_as(Exit::Error));
+        }
+        if until.is_some_and(|until| tokio::time::Instant::now() >= until) {
+            let why = format!("{job} is still {}: {}", word(phase), found.message);
+            let fix = format!("sekisho job explain {job}");
+            return Err(Failure::new(ErrorCode::Deadline, why).remedy(fix));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn list(app: &mut App<'_>, tenant: Option<TenantId>) -> Result<(), Failure> {
+    let session = app.session()?;
+    let parent = tenant.map_or_else(|| format!("tenants/{ANY}"), |tenant| tenant.name());
+    let (mut items, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let read = app.read();
+        let request =
+            v1::ListJobsRequest { parent: parent.clone(), page_size: PAGE, page_token, read };
+        let page = ask!(session.client, job_service_client::JobServiceClient, list_jobs, request)?;
+        items.extend(page.jobs.into_iter().map(JobView::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            let beside = Listed { revision: page.revision, ..Listed::default() };
+            return app.output.list(&items, &beside);
+        }
+    }
+}
+
+async fn cancel(app: &mut App<'_>, job: &JobId) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let prepared = app.prepare(&session, &Command::CancelJob { job: job.clone() })?;
+    let request = v1::CancelJobRequest { name: job.name(), intent: Some(prepared.intent) };
+    let written = ask!(session.client, job_service_client::JobServiceClient, cancel_job, request)
+        .map_err(|failure| failure.of_request(prepared.request))?;
+    let next = format!("sekisho job status {job}");
+    app.changed(
+        &job.name(),
+        prepared.request,
+        written.revision,
+        Text::new("cancelled", "を取り消しました"),
+        Some(next),
+    )
+}

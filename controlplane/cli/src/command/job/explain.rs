@@ -1,0 +1,165 @@
+//! Why a job is where it is, or what would happen to it: a funnel, the rule that binds, and what would help.
+
+use crate::app::App;
+use crate::ask;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Column, Listed, Shown, column};
+use crate::spec::JobSpec;
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1;
+use sekisho_proto::v1::explanation::Verdict;
+use sekisho_types::error_code::{ErrorCode, Language};
+use sekisho_types::id::JobId;
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+struct StepView {
+    reason: String,
+    condition: String,
+    nodes_left: u32,
+}
+
+impl Shown for StepView {
+    const COLUMNS: &'static [Column] = &[
+        column("nodes left", "残りノード"),
+        column("condition", "条件"),
+        column("code", "コード"),
+    ];
+    fn cells(&self, _language: Language) -> Vec<String> {
+        vec![self.nodes_left.to_string(), self.condition.clone(), self.reason.clone()]
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct RelaxationView {
+    change: String,
+    effect: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ExplanationView {
+    revision: u64,
+    verdict: &'static str,
+    summary: String,
+    binding: Option<String>,
+    steps: Vec<StepView>,
+    relaxations: Vec<RelaxationView>,
+    queue_position: Option<u32>,
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Unspecified => "unknown",
+        Verdict::PlacedNow => "placed_now",
+        Verdict::WouldWait => "would_wait",
+        Verdict::Never => "never",
+    }
+}
+
+/// The exit of `job plan`.
+fn exit(verdict: Verdict) -> Exit {
+    match verdict {
+        Verdict::PlacedNow => Exit::Ok,
+        Verdict::WouldWait => Exit::WouldWait,
+        Verdict::Never => Exit::Never,
+        Verdict::Unspecified => Exit::Error,
+    }
+}
+
+impl From<v1::Explanation> for ExplanationView {
+    fn from(answer: v1::Explanation) -> Self {
+        let verdict = word(answer.verdict());
+        let step = |step: v1::explanation::Step| StepView {
+            reason: step.reason,
+            condition: step.condition,
+            nodes_left: step.nodes_left,
+        };
+        let relaxation =
+            |r: v1::explanation::Relaxation| RelaxationView { change: r.change, effect: r.effect };
+        Self {
+            revision: answer.revision,
+            verdict,
+            summary: answer.summary,
+            binding: Some(answer.binding).filter(|binding| !binding.is_empty()),
+            steps: answer.steps.into_iter().map(step).collect(),
+            relaxations: answer.relaxations.into_iter().map(relaxation).collect(),
+            queue_position: answer.queue_position,
+        }
+    }
+}
+
+/// What would happen to a spec now.
+pub(super) async fn plan(app: &mut App<'_>, spec: &JobSpec) -> Result<Exit, Failure> {
+    let session = app.session()?;
+    let request = v1::PlanJobRequest {
+        parent: spec.facts.id.tenant.name(),
+        job_id: spec.facts.id.name.to_string(),
+        spec: Some((&spec.facts).into()),
+    };
+    let answer = ask!(session.client, job_service_client::JobServiceClient, plan_job, request)?;
+    let exit = exit(answer.verdict());
+    show(app, answer)?;
+    Ok(exit)
+}
+
+/// Why a job is where it is.
+pub(super) async fn explain(app: &mut App<'_>, job: &JobId) -> Result<Exit, Failure> {
+    let session = app.session()?;
+    let request = v1::ExplainJobRequest { name: job.name() };
+    let answer = ask!(session.client, job_service_client::JobServiceClient, explain_job, request)?;
+    show(app, answer)?;
+    Ok(Exit::Ok)
+}
+
+fn show(app: &mut App<'_>, answer: v1::Explanation) -> Result<(), Failure> {
+    let view = ExplanationView::from(answer);
+    if !app.output.format.is_for_people() {
+        return app.output.data(&view);
+    }
+    let verdict = match view.verdict {
+        "placed_now" => app.output.pick("placed now", "今すぐ配置"),
+        "would_wait" => app.output.pick("not yet: would wait", "まだ: 待機"),
+        "never" => app.output.pick("never, as asked", "この要求では配置不可"),
+        _ => "?",
+    };
+    app.output.line(&format!("{verdict}: {}", view.summary))?;
+    if let Some(binding) = &view.binding {
+        let language = app.output.language;
+        let text = ErrorCode::parse(binding).map_or("", |code| code.text(language));
+        let head = app.output.pick("binding constraint", "決め手の制約");
+        app.output.line(&format!("{head}: {binding} {text}"))?;
+    }
+    if let Some(position) = view.queue_position {
+        let line = app
+            .output
+            .pick(format!("jobs before it: {position}"), format!("先行するジョブ: {position}"));
+        app.output.line(&line)?;
+    }
+    if !view.steps.is_empty() {
+        app.output.line("")?;
+        app.output.list(&view.steps, &Listed::default())?;
+    }
+    for relaxation in &view.relaxations {
+        let head = app.output.pick("would help", "緩和案");
+        app.output.line(&format!("{head}: {} -> {}", relaxation.change, relaxation.effect))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_exits_by_its_verdict() {
+        for (verdict, code) in [
+            (Verdict::PlacedNow, 0),
+            (Verdict::WouldWait, 10),
+            (Verdict::Never, 11),
+            (Verdict::Unspecified, 1),
+        ] {
+            assert_eq!(exit(verdict) as u8, code);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Jobs as they are shown.
+
+use crate::app::App;
+use crate::command::{instant, short};
+use crate::duration;
+use crate::failure::Failure;
+use crate::output::{Column, Listed, Shown, column, wide};
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1;
+use sekisho_proto::v1::job::Phase;
+use sekisho_types::error_code::Language;
+use sekisho_types::id::{JobId, NodeId};
+use sekisho_types::jurisdiction::Area;
+use serde::Serialize;
+
+/// The phase's word; stable.
+pub(super) fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Unspecified => "unknown",
+        Phase::Queued => "queued",
+        Phase::Placed => "placed",
+        Phase::Running => "running",
+        Phase::Stopping => "stopping",
+        Phase::Succeeded => "succeeded",
+        Phase::Failed => "failed",
+        Phase::Cancelled => "cancelled",
+    }
+}
+
+/// Whether nothing more happens to a job in this phase.
+pub(super) fn is_final(phase: Phase) -> bool {
+    matches!(phase, Phase::Succeeded | Phase::Failed | Phase::Cancelled)
+}
+
+#[derive(Debug, Serialize)]
+struct PlacementView {
+    id: String,
+    rank: u32,
+    node: String,
+    operator: String,
+    area_label: String,
+    gpus: u32,
+    device_class: String,
+    phase: String,
+    changed_ms: u64,
+    audit_index: u64,
+}
+
+impl From<v1::Placement> for PlacementView {
+    fn from(placement: v1::Placement) -> Self {
+        Self {
+            id: placement.id,
+            rank: placement.rank,
+            node: placement.node,
+            operator: placement.operator,
+            area_label: placement.area_label,
+            gpus: placement.gpus,
+            device_class: placement.device_class,
+            phase: placement.phase,
+            changed_ms: placement.changed_ms,
+            audit_index: placement.audit_index,
+        }
+    }
+}
+
+impl Shown for PlacementView {
+    const COLUMNS: &'static [Column] = &[
+        column("rank", "順位"),
+        column("node", "ノード"),
+        column("operator", "事業者"),
+        column("area", "地域"),
+        column("gpus", "GPU"),
+        column("phase", "状態"),
+        wide("placement", "配置"),
+        wide("changed", "変更"),
+        wide("audit", "監査番号"),
+    ];
+    fn cells(&self, _language: Language) -> Vec<String> {
+        let node =
+            NodeId::from_name(&self.node).map_or_else(|| self.node.clone(), |id| id.to_string());
+        vec![
+            self.rank.to_string(),
+            node,
+            self.operator.clone(),
+            self.area_label.clone(),
+            format!("{} {}", self.gpus, self.device_class),
+            self.phase.clone(),
+            self.id.clone(),
+            instant(self.changed_ms),
+            self.audit_index.to_string(),
+        ]
+    }
+}
+
+/// A job as shown.
+#[derive(Debug, Serialize)]
+pub(super) struct JobView {
+    name: String,
+    phase: &'static str,
+    message: String,
+    submitter: String,
+    submitted_ms: u64,
+    submitted_revision: u64,
+    attempts: u32,
+    group: u32,
+    device_class: String,
+    gpus: u32,
+    memory_mib: u64,
+    priority: u32,
+    policy: Option<String>,
+    areas: Vec<String>,
+    time_limit_s: u64,
+    payload_sha256: String,
+    placements: Vec<PlacementView>,
+    etag: String,
+}
+
+impl From<v1::Job> for JobView {
+    fn from(job: v1::Job) -> Self {
+        let phase = word(job.phase());
+        let spec = job.spec.unwrap_or_default();
+        Self {
+            name: job.name,
+            phase,
+            message: job.message,
+            submitter: job.submitter,
+            submitted_ms: job.submitted_ms,
+            submitted_revision: job.submitted_revision,
+            attempts: job.attempts,
+            group: spec.group,
+            device_class: spec.device_class,
+            gpus: spec.gpus,
+            memory_mib: spec.memory_mib,
+            priority: spec.priority,
+            policy: Some(spec.policy).filter(|policy| !policy.is_empty()),
+            areas: spec.residency.map(|rules| rules.areas).unwrap_or_default(),
+            time_limit_s: spec.time_limit_s,
+            payload_sha256: spec.payload_sha256,
+            placements: job.placements.into_iter().map(PlacementView::from).collect(),
+            etag: job.etag,
+        }
+    }
+}
+
+impl Shown for JobView {
+    const COLUMNS: &'static [Column] = &[
+        column("job", "ジョブ"),
+        column("phase", "状態"),
+        column("gpus", "GPU"),
+        column("where", "場所"),
+        column("message", "説明"),
+        wide("areas", "許可地域"),
+        wide("policy", "ポリシー"),
+        wide("time limit", "制限時間"),
+        wide("priority", "優先度"),
+        wide("attempts", "試行"),
+        wide("submitter", "投入者"),
+        wide("submitted", "投入"),
+    ];
+    fn cells(&self, _language: Language) -> Vec<String> {
+        let id =
+            JobId::from_name(&self.name).map_or_else(|| self.name.clone(), |id| id.to_string());
+        let mut places: Vec<&str> = self.placements.iter().map(|p| p.area_label.as_str()).collect();
+        places.dedup();
+        let label = |text: &String| Area::resolve(text).map_or_else(|_e| text.clone(), Area::label);
+        let areas: Vec<String> = self.areas.iter().map(label).collect();
+        vec![
+            id,
+            self.phase.to_owned(),
+            format!("{}x{} {}", self.group, self.gpus, self.device_class),
+            if places.is_empty() { "-".to_owned() } else { places.join(", ") },
+            self.message.clone(),
+            if areas.is_empty() { Area::Japan.label() } else { areas.join(", ") },
+            self.policy.as_deref().map_or("-", short).to_owned(),
+            duration::text(self.time_limit_s),
+            self.priority.to_string(),
+            self.attempts.to_string(),
+            self.submitter.clone(),
+            instant(self.submitted_ms),
+        ]
+    }
+}
+
+/// One job; for people with a table of its placements.
+pub(super) fn show(app: &mut App<'_>, job: v1::Job) -> Result<(), Failure> {
+    let view = JobView::from(job);
+    app.output.one(&view)?;
+    if app.output.format.is_for_people() && !view.placements.is_empty() {
+        app.output.line("")?;
+        app.output.list(&view.placements, &Listed::default())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! `sekisho key`: registered signing keys, which say who may do what.
+
+use super::instant;
+use crate::app::{App, PAGE};
+use crate::ask;
+use crate::exit::Exit;
+use crate::failure::{Failure, of_file};
+use crate::language::Text;
+use crate::output::{Column, Listed, Shown, column, wide};
+use sekisho_evidence::canonical::encode;
+use sekisho_evidence::key::{Purpose, SigningKey};
+use sekisho_fsm::command::Command;
+use sekisho_proto::convert::key::{RegisterKey, RevokeKey, parse_role};
+use sekisho_proto::v1;
+use sekisho_transport::pki::signing;
+use sekisho_types::error_code::Language;
+use sekisho_types::id::PublicKey;
+use sekisho_types::principal::{KeyRecord, Principal, Role};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Longest life of a key that is registered without saying: a working year; certificates are renewed far more often.
+const LIFETIME: &str = "365d";
+
+/// Verbs of a key.
+#[derive(Debug, clap::Subcommand)]
+pub enum KeyCommand {
+    /// List registered keys
+    List,
+    /// Bind a key and a role to a person; the issuer key of the person's operator vouches
+    Register {
+        /// OPERATOR/user/NAME
+        principal: Principal,
+        /// federation-admin, operator-admin, tenant-admin:T, tenant-user:T, auditor or monitor
+        #[arg(long, value_parser = role)]
+        role: Role,
+        /// The public key, 64 hexadecimal digits: `sekisho pki show`
+        #[arg(long)]
+        public_key: PublicKey,
+        /// PEM file of the operator's issuer key
+        #[arg(long, value_name = "FILE")]
+        issuer_key: PathBuf,
+        /// How long it is good
+        #[arg(long, value_name = "TIME", default_value = LIFETIME, value_parser = crate::duration::seconds)]
+        lifetime: u64,
+    },
+    /// Take a key back
+    Revoke {
+        /// OPERATOR/user/NAME
+        principal: Principal,
+        /// The public key
+        #[arg(long)]
+        public_key: PublicKey,
+    },
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    let known = "federation-admin, operator-admin, tenant-admin:T, tenant-user:T, auditor, monitor";
+    parse_role(text).ok_or_else(|| format!("must be one of {known}"))
+}
+
+#[derive(Debug, Serialize)]
+struct KeyView {
+    principal: String,
+    role: String,
+    public_key: String,
+    expires_ms: u64,
+}
+
+impl From<v1::Key> for KeyView {
+    fn from(key: v1::Key) -> Self {
+        let public_key = PublicKey::try_from(&key.public_key[..]).map(|key| key.to_string());
+        Self {
+            principal: key.principal,
+            role: key.role,
+            public_key: public_key.unwrap_or_default(),
+            expires_ms: key.expires_ms,
+        }
+    }
+}
+
+impl Shown for KeyView {
+    const COLUMNS: &'static [Column] = &[
+        column("principal", "主体"),
+        column("role", "役割"),
+        column("expires", "期限"),
+        wide("public key", "公開鍵"),
+    ];
+    fn cells(&self, _language: Language) -> Vec<String> {
+        vec![
+            self.principal.clone(),
+            self.role.clone(),
+            instant(self.expires_ms),
+            self.public_key.clone(),
+        ]
+    }
+}
+
+pub(super) async fn run(app: &mut App<'_>, command: KeyCommand) -> Result<Exit, Failure> {
+    match command {
+        KeyCommand::List => list(app).await?,
+        KeyCommand::Register { principal, role, public_key, issuer_key, lifetime } => {
+            let issuer =
+                signing::read(&issuer_key).map_err(|error| of_file(&issuer_key, &error))?;
+            let expires = app.now().plus_ms(lifetime.saturating_mul(1000));
+            register(app, KeyRecord { principal, role, public_key, expires }, &issuer).await?;
+        }
+        KeyCommand::Revoke { principal, public_key } => {
+            let session = app.signing_session().await?;
+            let command = Command::RevokeKey { principal: principal.clone(), key: public_key };
+            let prepared = app.prepare(&session, &command)?;
+            let revoke = RevokeKey { principal: principal.clone(), key: public_key };
+            let request = revoke.request(prepared.intent);
+            let written =
+                ask!(session.client, key_service_client::KeyServiceClient, revoke_key, request)
+                    .map_err(|failure| failure.of_request(prepared.request))?;
+            let name = principal.to_string();
+            app.changed(
+                &name,
+                prepared.request,
+                written.revision,
+                Text::new("revoked", "の鍵を失効しました"),
+                None,
+            )?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+async fn list(app: &mut App<'_>) -> Result<(), Failure> {
+    let session = app.session()?;
+    let (mut items, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListKeysRequest { page_size: PAGE, page_token, read: app.read() };
+        let page = ask!(session.client, key_service_client::KeyServiceClient, list_keys, request)?;
+        items.extend(page.keys.into_iter().map(KeyView::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            let beside = Listed { revision: page.revision, ..Listed::default() };
+            return app.output.list(&items, &beside);
+        }
+    }
+}
+
+/// Binds a key, vouched for by the operator's issuer key.
+pub(crate) async fn register(
+    app: &mut App<'_>,
+    record: KeyRecord,
+    issuer: &SigningKey,
+) -> Result<(), Failure> {
+    let bytes = encode(&record).map_err(|error| Failure::invalid(error.to_string()))?;
+    let issuer = issuer.sign(Purpose::KeyRecord, &bytes);
+    let session = app.signing_session().await?;
+    let name = record.principal.to_string();
+    let command = Command::RegisterKey { record: record.clone(), issuer };
+    let prepared = app.prepare(&session, &command)?;
+    let request = RegisterKey { record, issuer }.request(prepared.intent);
+    let written = ask!(session.client, key_service_client::KeyServiceClient, register_key, request)
+        .map_err(|failure| failure.of_request(prepared.request))?;
+    app.changed(
+        &name,
+        prepared.request,
+        written.revision,
+        Text::new("registered", "の鍵を登録しました"),
+        Some("sekisho key list".to_owned()),
+    )
+}

@@ -1,0 +1,245 @@
+//! `sekisho policy`: named residency policies.
+
+use super::{etag, short, yes_no};
+use crate::app::{App, PAGE, Session};
+use crate::ask;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::language::Text;
+use crate::output::{Column, Listed, Shown, column, wide};
+use crate::spec::residency::{Raw, unplaced};
+use sekisho_fsm::command::Command;
+use sekisho_proto::convert::policy::PutPolicy;
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1;
+use sekisho_types::error_code::Language;
+use sekisho_types::id::PolicyId;
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::residency::Rules;
+use sekisho_types::time::Date;
+use serde::Serialize;
+
+/// Verbs of a policy.
+#[derive(Debug, clap::Subcommand)]
+pub enum PolicyCommand {
+    /// List policies
+    List,
+    /// Show one policy
+    Get {
+        /// Its id
+        policy: PolicyId,
+    },
+    /// Create a policy; federation-admins of two operators sign
+    Create {
+        /// Its id
+        policy: PolicyId,
+        /// Its rules
+        #[command(flatten)]
+        rules: RuleArgs,
+    },
+    /// Replace a policy's rules; federation-admins of two operators sign
+    Update {
+        /// Its id
+        policy: PolicyId,
+        /// Its new rules, all of them
+        #[command(flatten)]
+        rules: RuleArgs,
+    },
+}
+
+/// Residency rules on the command line. What is left out does not restrict; Japan always binds.
+#[derive(Debug, clap::Args)]
+pub struct RuleArgs {
+    /// Area allowed: JP-01, Hokkaido, 北海道 or a six-digit code; repeatable
+    #[arg(long = "area", value_name = "AREA")]
+    areas: Vec<String>,
+    /// Area denied; repeatable
+    #[arg(long = "deny-area", value_name = "AREA")]
+    denied_areas: Vec<String>,
+    /// Operator allowed; repeatable
+    #[arg(long = "operator", value_name = "OPERATOR")]
+    operators: Vec<String>,
+    /// Operator denied; repeatable
+    #[arg(long = "deny-operator", value_name = "OPERATOR")]
+    denied_operators: Vec<String>,
+    /// How well "inside Japan" must be established: T1, T2 or T3
+    #[arg(long, value_name = "TIER")]
+    country_tier: Option<String>,
+    /// How well the area must be established
+    #[arg(long, value_name = "TIER")]
+    area_tier: Option<String>,
+    /// Jobs may not outlive the contact to their node
+    #[arg(long)]
+    forbid_run_to_completion: bool,
+}
+
+impl RuleArgs {
+    fn rules(&self, today: Date) -> Result<Rules, Failure> {
+        let all = |texts: &[String]| texts.iter().map(|text| unplaced(text)).collect();
+        let raw = Raw {
+            areas: all(&self.areas),
+            denied_areas: all(&self.denied_areas),
+            operators: all(&self.operators),
+            denied_operators: all(&self.denied_operators),
+            country_tier: self.country_tier.as_deref().map(unplaced),
+            area_tier: self.area_tier.as_deref().map(unplaced),
+            allow_run_to_completion: Some(!self.forbid_run_to_completion),
+        };
+        raw.read("", today)
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct PolicyView {
+    name: String,
+    areas: Vec<String>,
+    denied_areas: Vec<String>,
+    operators: Vec<String>,
+    denied_operators: Vec<String>,
+    country_tier: String,
+    area_tier: String,
+    allow_run_to_completion: bool,
+    etag: String,
+}
+
+impl From<v1::Policy> for PolicyView {
+    fn from(policy: v1::Policy) -> Self {
+        let rules = policy.rules.unwrap_or_default();
+        Self {
+            name: policy.name,
+            areas: rules.areas,
+            denied_areas: rules.denied_areas,
+            operators: rules.operators,
+            denied_operators: rules.denied_operators,
+            country_tier: rules.country_tier,
+            area_tier: rules.area_tier,
+            allow_run_to_completion: rules.allow_run_to_completion,
+            etag: policy.etag,
+        }
+    }
+}
+
+fn labels(areas: &[String], empty: &str) -> String {
+    let label =
+        |text: &String| Area::resolve(text).map_or_else(|_unknown| text.clone(), Area::label);
+    if areas.is_empty() {
+        empty.to_owned()
+    } else {
+        areas.iter().map(label).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Shown for PolicyView {
+    const COLUMNS: &'static [Column] = &[
+        column("policy", "ポリシー"),
+        column("areas", "許可地域"),
+        column("denied", "禁止地域"),
+        column("operators", "事業者"),
+        column("tiers", "証明段階"),
+        wide("run to completion", "切断後の完走"),
+        wide("etag", "etag"),
+    ];
+    fn cells(&self, language: Language) -> Vec<String> {
+        let mut operators = self.operators.clone();
+        operators.extend(self.denied_operators.iter().map(|operator| format!("!{operator}")));
+        let any = crate::language::pick(language, "any", "すべて");
+        vec![
+            short(&self.name).to_owned(),
+            labels(&self.areas, &Area::Japan.label()),
+            labels(&self.denied_areas, "-"),
+            if operators.is_empty() { any.to_owned() } else { operators.join(", ") },
+            format!("{}/{}", self.country_tier, self.area_tier),
+            yes_no(language, self.allow_run_to_completion),
+            self.etag.clone(),
+        ]
+    }
+}
+
+pub(super) async fn run(app: &mut App<'_>, command: PolicyCommand) -> Result<Exit, Failure> {
+    match command {
+        PolicyCommand::List => list(app).await?,
+        PolicyCommand::Get { policy } => {
+            let session = app.session()?;
+            let found = get(app, &session, &policy).await?;
+            app.output.one(&PolicyView::from(found))?;
+        }
+        PolicyCommand::Create { policy, rules } => {
+            let rules = rules.rules(app.today())?;
+            create(app, PutPolicy { policy, rules, expected: None }).await?;
+        }
+        PolicyCommand::Update { policy, rules } => {
+            let rules = rules.rules(app.today())?;
+            let session = app.signing_session().await?;
+            let read = get(app, &session, &policy).await?;
+            let put = PutPolicy { policy, rules, expected: Some(etag(&read.etag)?) };
+            update(app, &session, put).await?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+async fn get(app: &App<'_>, session: &Session, policy: &PolicyId) -> Result<v1::Policy, Failure> {
+    let request = v1::GetPolicyRequest { name: policy.name(), read: app.read() };
+    ask!(session.client, policy_service_client::PolicyServiceClient, get_policy, request)
+}
+
+async fn list(app: &mut App<'_>) -> Result<(), Failure> {
+    let session = app.session()?;
+    let (mut items, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListPoliciesRequest { page_size: PAGE, page_token, read: app.read() };
+        let page = ask!(
+            session.client,
+            policy_service_client::PolicyServiceClient,
+            list_policies,
+            request
+        )?;
+        items.extend(page.policies.into_iter().map(PolicyView::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            let beside = Listed { revision: page.revision, ..Listed::default() };
+            return app.output.list(&items, &beside);
+        }
+    }
+}
+
+fn command(put: &PutPolicy) -> Command {
+    Command::PutPolicy {
+        policy: put.policy.clone(),
+        rules: put.rules.clone(),
+        expected: put.expected,
+    }
+}
+
+/// Creates a policy.
+pub(crate) async fn create(app: &mut App<'_>, put: PutPolicy) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let prepared = app.prepare(&session, &command(&put))?;
+    let request = put.create_request(prepared.intent);
+    let written =
+        ask!(session.client, policy_service_client::PolicyServiceClient, create_policy, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let next = format!("sekisho tenant update TENANT --policy {}", put.policy);
+    app.changed(
+        &put.policy.name(),
+        prepared.request,
+        written.revision,
+        Text::new("created", "を作成しました"),
+        Some(next),
+    )
+}
+
+async fn update(app: &mut App<'_>, session: &Session, put: PutPolicy) -> Result<(), Failure> {
+    let prepared = app.prepare(session, &command(&put))?;
+    let request = put.update_request(prepared.intent);
+    let written =
+        ask!(session.client, policy_service_client::PolicyServiceClient, update_policy, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    app.changed(
+        &put.policy.name(),
+        prepared.request,
+        written.revision,
+        Text::new("updated", "を更新しました"),
+        None,
+    )
+}

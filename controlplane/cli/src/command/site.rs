@@ -1,0 +1,184 @@
+//! `sekisho site`: places with nodes, controllers or both.
+
+use super::yes_no;
+use crate::app::{App, PAGE};
+use crate::ask;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::language::Text;
+use crate::output::{Column, Listed, Shown, column, wide};
+use sekisho_fsm::command::Command;
+use sekisho_proto::convert::site::NewSite;
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1;
+use sekisho_types::error_code::{ErrorCode, Language};
+use sekisho_types::id::{OperatorId, SiteId};
+use sekisho_types::jurisdiction::{Area, AreaError};
+use serde::Serialize;
+
+/// Verbs of a site.
+#[derive(Debug, clap::Subcommand)]
+pub enum SiteCommand {
+    /// List sites
+    List,
+    /// Show one site
+    Get {
+        /// Its id
+        site: SiteId,
+    },
+    /// Register a site; federation-admins of two operators sign
+    Create {
+        /// Its id
+        site: SiteId,
+        /// Who runs it
+        #[arg(long)]
+        operator: OperatorId,
+        /// Where it stands: six-digit code, JP-01 to JP-47, or a prefecture's name
+        #[arg(long)]
+        area: String,
+        /// Name for people
+        #[arg(long, default_value = "")]
+        display_name: String,
+    },
+    /// Take a site out for good: no new grant, its jobs stop within the lease
+    Revoke {
+        /// Its id
+        site: SiteId,
+        /// Do it: it cannot be undone
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct SiteView {
+    name: String,
+    operator: String,
+    area: String,
+    area_label: String,
+    display_name: String,
+    nodes: u32,
+    revoked: bool,
+    etag: String,
+}
+
+impl From<v1::Site> for SiteView {
+    fn from(site: v1::Site) -> Self {
+        let v1::Site { name, operator, area, display_name, revoked, etag, nodes, area_label } =
+            site;
+        Self { name, operator, area, area_label, display_name, nodes, revoked, etag }
+    }
+}
+
+impl Shown for SiteView {
+    const COLUMNS: &'static [Column] = &[
+        column("site", "拠点"),
+        column("operator", "事業者"),
+        column("area", "地域"),
+        column("name", "名称"),
+        column("nodes", "ノード数"),
+        column("revoked", "失効"),
+        wide("etag", "etag"),
+    ];
+    fn cells(&self, language: Language) -> Vec<String> {
+        vec![
+            super::short(&self.name).to_owned(),
+            self.operator.clone(),
+            self.area_label.clone(),
+            self.display_name.clone(),
+            self.nodes.to_string(),
+            yes_no(language, self.revoked),
+            self.etag.clone(),
+        ]
+    }
+}
+
+/// The area that a person named.
+pub(super) fn area(text: &str) -> Result<Area, Failure> {
+    Area::resolve(text).map_err(|error| {
+        let code = match &error {
+            AreaError::Foreign(_) => ErrorCode::ResidencyOutsideJp,
+            AreaError::Unknown(_) => ErrorCode::AreaUnknown,
+            AreaError::Retired { .. } => ErrorCode::AreaRetired,
+        };
+        Failure::new(code, format!("--area: {error}"))
+    })
+}
+
+pub(super) async fn run(app: &mut App<'_>, command: SiteCommand) -> Result<Exit, Failure> {
+    match command {
+        SiteCommand::List => list(app).await?,
+        SiteCommand::Get { site } => {
+            let session = app.session()?;
+            let request = v1::GetSiteRequest { name: site.name(), read: app.read() };
+            let found =
+                ask!(session.client, site_service_client::SiteServiceClient, get_site, request)?;
+            app.output.one(&SiteView::from(found))?;
+        }
+        SiteCommand::Create { site, operator, area: text, display_name } => {
+            let area = area(&text)?;
+            area.valid_on(app.today())
+                .map_err(|e| Failure::new(ErrorCode::AreaRetired, e.to_string()))?;
+            create(app, NewSite { site, operator, area, display_name }).await?;
+        }
+        SiteCommand::Revoke { site, yes } => {
+            app.confirm(yes, &site.name())?;
+            let session = app.signing_session().await?;
+            let prepared = app.prepare(&session, &Command::RevokeSite { site: site.clone() })?;
+            let request =
+                v1::RevokeSiteRequest { name: site.name(), intent: Some(prepared.intent) };
+            let written =
+                ask!(session.client, site_service_client::SiteServiceClient, revoke_site, request)
+                    .map_err(|failure| failure.of_request(prepared.request))?;
+            let next = format!("sekisho node list --site {site}");
+            app.changed(
+                &site.name(),
+                prepared.request,
+                written.revision,
+                Text::new("revoked", "を失効しました"),
+                Some(next),
+            )?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+async fn list(app: &mut App<'_>) -> Result<(), Failure> {
+    let session = app.session()?;
+    let (mut items, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListSitesRequest { page_size: PAGE, page_token, read: app.read() };
+        let page =
+            ask!(session.client, site_service_client::SiteServiceClient, list_sites, request)?;
+        items.extend(page.sites.into_iter().map(SiteView::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            let beside = Listed { revision: page.revision, unreachable: page.unreachable };
+            return app.output.list(&items, &beside);
+        }
+    }
+}
+
+/// Registers a site.
+pub(crate) async fn create(app: &mut App<'_>, new: NewSite) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let command = Command::CreateSite {
+        site: new.site.clone(),
+        operator: new.operator.clone(),
+        area: new.area,
+        display_name: new.display_name.clone(),
+    };
+    let prepared = app.prepare(&session, &command)?;
+    let request = new.request(prepared.intent);
+    let written =
+        ask!(session.client, site_service_client::SiteServiceClient, create_site, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let next = format!("sekisho node token create {}/n-01", new.site);
+    app.changed(
+        &new.site.name(),
+        prepared.request,
+        written.revision,
+        Text::new("created", "を作成しました"),
+        Some(next),
+    )
+}

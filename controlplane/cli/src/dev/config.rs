@@ -1,0 +1,209 @@
+//! The settings files of the programs that `sekisho dev` starts: the one place that knows their keys.
+
+use super::layout::Layout;
+use super::plan::{CLASS, MEMORY_MIB, Node, Operator, Plan};
+use crate::failure::{Failure, of_file};
+use crate::pki::{CHECKPOINT_FILE, OperatorDir, SITE_TAG_FILE, private_dir};
+use sekisho_transport::pki::file::ROOT_FILE;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Filter of the programs' logs.
+const LOG: &str = "info";
+
+/// `controller.toml`.
+#[derive(Debug, Serialize)]
+struct Controller<'p> {
+    member: u64,
+    operator: &'p str,
+    site: &'p str,
+    data_dir: PathBuf,
+    listen: &'p str,
+    genesis: PathBuf,
+    identity_dir: PathBuf,
+    issuer_dir: PathBuf,
+    site_tag_key: PathBuf,
+    checkpoint_key: PathBuf,
+    log: &'p str,
+    roots: Vec<Root<'p>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Root<'p> {
+    operator: &'p str,
+    file: PathBuf,
+}
+
+/// `agent.toml`.
+#[derive(Debug, Serialize)]
+struct Agent<'p> {
+    node: String,
+    /// Where the host says it stands.
+    area: String,
+    data_dir: PathBuf,
+    /// Only until it joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<PathBuf>,
+    log: &'p str,
+    devices: Devices<'p>,
+}
+
+#[derive(Debug, Serialize)]
+struct Devices<'p> {
+    kind: &'p str,
+    dir: PathBuf,
+    groups: Vec<Group<'p>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Group<'p> {
+    class: &'p str,
+    memory_mib: u64,
+    islands: u16,
+    devices: u32,
+}
+
+fn write(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let text = toml::to_string(value).map_err(|error| of_file(path, &error))?;
+    std::fs::write(path, text).map_err(|error| of_file(path, &error))
+}
+
+/// Writes a controller's settings and makes its directories.
+pub(super) fn write_controller(
+    layout: &Layout,
+    plan: &Plan,
+    operator: &Operator,
+) -> Result<(), Failure> {
+    let dir = layout.controller(operator.member);
+    private_dir(&dir)?;
+    let own = OperatorDir::new(layout.operator(&operator.id));
+    let root = |o: &'_ Operator| layout.operator(&o.id).join(ROOT_FILE);
+    let config = Controller {
+        member: operator.member.0,
+        operator: operator.id.as_str(),
+        site: operator.site.as_str(),
+        data_dir: dir.join("data"),
+        listen: &operator.address,
+        genesis: layout.genesis(),
+        identity_dir: own.member(operator.member),
+        issuer_dir: own.site(&operator.site),
+        site_tag_key: own.path().join(SITE_TAG_FILE),
+        checkpoint_key: own.member(operator.member).join(CHECKPOINT_FILE),
+        log: LOG,
+        roots: plan
+            .operators
+            .iter()
+            .map(|o| Root { operator: o.id.as_str(), file: root(o) })
+            .collect(),
+    };
+    write(&dir.join("controller.toml"), &config)
+}
+
+/// Writes an agent's settings and makes its directories. `joining` = there is a token for it.
+pub(super) fn write_agent(layout: &Layout, node: &Node, joining: bool) -> Result<(), Failure> {
+    let dir = layout.agent(&node.id);
+    private_dir(&dir)?;
+    let config = Agent {
+        node: node.id.to_string(),
+        area: node.area.to_string(),
+        data_dir: dir.join("data"),
+        token: joining.then(|| layout.token(&node.id)),
+        log: LOG,
+        devices: Devices {
+            kind: "simulated",
+            dir: dir.join("devices"),
+            groups: vec![Group {
+                class: CLASS,
+                memory_mib: MEMORY_MIB,
+                islands: 1,
+                devices: node.gpus,
+            }],
+        },
+    };
+    write(&dir.join("agent.toml"), &config)
+}
+
+/// The example job.
+pub(super) fn write_example(layout: &Layout) -> Result<(), Failure> {
+    let text = format!(
+        "# sekisho job plan job.yaml --context sapporo
+name: hello
+tenant: sapporo
+resources:
+  class: {CLASS}
+  gpus: 2
+residency:
+  areas: [Hokkaido]
+time_limit: 10m
+run:
+  command: [/bin/sh, -c, \"echo hello from $(uname -n); sleep 30\"]
+"
+    );
+    let path = layout.example();
+    std::fs::write(&path, text).map_err(|error| of_file(&path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_program_gets_settings_with_absolute_paths_and_no_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(&dir.path().join("dev")).unwrap();
+        let plan = Plan::new(17_440).unwrap();
+        for operator in &plan.operators {
+            write_controller(&layout, &plan, operator).unwrap();
+        }
+        let path = layout.controller(plan.operators[1].member).join("controller.toml");
+        let table: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+        let mut keys: Vec<&str> = table.keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(
+            keys,
+            [
+                "checkpoint_key",
+                "data_dir",
+                "genesis",
+                "identity_dir",
+                "issuer_dir",
+                "listen",
+                "log",
+                "member",
+                "operator",
+                "roots",
+                "site",
+                "site_tag_key",
+            ]
+        );
+        assert_eq!(table["listen"].as_str(), Some("127.0.0.1:17441"));
+        assert_eq!(table["roots"].as_array().unwrap().len(), 3);
+        for key in
+            ["data_dir", "genesis", "identity_dir", "issuer_dir", "site_tag_key", "checkpoint_key"]
+        {
+            assert!(Path::new(table[key].as_str().unwrap()).is_absolute(), "{key}");
+        }
+        // An operator's controller is given nothing from another operator's directory but the root.
+        let foreign = table["identity_dir"].as_str().unwrap().contains("operators/kanto");
+        assert!(!foreign);
+        write_agent(&layout, &plan.nodes[3], true).unwrap();
+        let agent: toml::Table =
+            std::fs::read_to_string(layout.agent(&plan.nodes[3].id).join("agent.toml"))
+                .unwrap()
+                .parse()
+                .unwrap();
+        assert_eq!(agent["node"].as_str(), Some("ishikari-1/n-02"));
+        assert_eq!(agent["devices"]["groups"][0]["devices"].as_integer(), Some(2));
+    }
+
+    #[test]
+    fn the_example_job_is_a_good_spec() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path()).unwrap();
+        write_example(&layout).unwrap();
+        let text = std::fs::read_to_string(layout.example()).unwrap();
+        let day = sekisho_types::time::Date::parse("2026-11-22").unwrap();
+        let spec = crate::spec::parse(&text, &crate::spec::Override::default(), day).unwrap();
+        assert_eq!(spec.facts.id.to_string(), "sapporo/hello");
+    }
+}

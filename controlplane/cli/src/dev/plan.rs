@@ -1,0 +1,153 @@
+//! What the development federation consists of. The companies are fictitious; the area codes are real.
+
+use crate::failure::Failure;
+use sekisho_types::id::{DeviceClass, MemberId, NodeId, OperatorId, PolicyId, SiteId, TenantId};
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::name::Name;
+use sekisho_types::principal::TrustDomain;
+use std::fmt::Display;
+use std::str::FromStr;
+
+/// Operator, trust domain, site, area, name of the site.
+const OPERATORS: [[&str; 5]; 3] = [
+    ["kanto", "kanto.example", "tokyo-1", "131016", "Kanto Cloud 東京第一 (千代田区)"],
+    ["naniwa", "naniwa.example", "sakai-1", "271403", "Naniwa Telecom 堺第一"],
+    ["hokuto", "hokuto.example", "ishikari-1", "012351", "Hokuto Internet 石狩第一"],
+];
+
+/// Node, operator, simulated GPUs.
+const NODES: [(&str, &str, u32); 4] = [
+    ("tokyo-1/n-01", "kanto", 4),
+    ("sakai-1/n-01", "naniwa", 4),
+    ("ishikari-1/n-01", "hokuto", 4),
+    ("ishikari-1/n-02", "hokuto", 2),
+];
+
+/// Class of the simulated GPUs.
+pub(super) const CLASS: &str = "sim-h100";
+/// Memory of each simulated GPU, MiB.
+pub(super) const MEMORY_MIB: u64 = 81_920;
+/// Every operator's administrator.
+pub(super) const ADMIN: &str = "admin";
+
+/// An operator with one site and one controller.
+#[derive(Debug)]
+pub(super) struct Operator {
+    pub(super) id: OperatorId,
+    pub(super) trust_domain: TrustDomain,
+    pub(super) site: SiteId,
+    pub(super) area: Area,
+    pub(super) display_name: &'static str,
+    pub(super) member: MemberId,
+    /// `127.0.0.1:PORT`.
+    pub(super) address: String,
+}
+
+/// A node.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) id: NodeId,
+    pub(super) operator: OperatorId,
+    pub(super) area: Area,
+    pub(super) gpus: u32,
+}
+
+/// A tenant with its policy and quota.
+#[derive(Debug)]
+pub(super) struct Tenant {
+    pub(super) id: TenantId,
+    pub(super) display_name: &'static str,
+    pub(super) policy: PolicyId,
+    pub(super) gpus: u64,
+}
+
+/// The whole.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) operators: Vec<Operator>,
+    pub(super) nodes: Vec<Node>,
+    /// Policy and the areas that it allows.
+    pub(super) policies: Vec<(PolicyId, Vec<Area>)>,
+    pub(super) tenants: Vec<Tenant>,
+    pub(super) class: DeviceClass,
+    /// Administrators' login name.
+    pub(super) admin: Name,
+    /// The tenant's person: operator that vouches, login name, tenant.
+    pub(super) user: (OperatorId, Name, TenantId),
+}
+
+fn read<T>(text: &str) -> Result<T, Failure>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.parse().map_err(|error: T::Err| Failure::invalid(format!("{text}: {error}")))
+}
+
+fn area(text: &str) -> Result<Area, Failure> {
+    Area::resolve(text).map_err(|error| Failure::invalid(error.to_string()))
+}
+
+impl Plan {
+    /// The plan with controllers on three ports from `port_base` on.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if there are no three ports.
+    pub(super) fn new(port_base: u16) -> Result<Self, Failure> {
+        let mut operators = Vec::new();
+        for (number, [id, domain, site, code, display_name]) in (0u16..).zip(OPERATORS) {
+            let port = port_base.checked_add(number).filter(|_| port_base > 0);
+            let port = port.ok_or_else(|| Failure::invalid("--port-base: needs three ports"))?;
+            operators.push(Operator {
+                id: read(id)?,
+                trust_domain: TrustDomain::parse(domain)
+                    .map_err(|e| Failure::invalid(e.to_string()))?,
+                site: read(site)?,
+                area: area(code)?,
+                display_name,
+                member: MemberId(u64::from(number).saturating_add(1)),
+                address: format!("127.0.0.1:{port}"),
+            });
+        }
+        let mut nodes = Vec::new();
+        for (id, operator, gpus) in NODES {
+            let (id, operator): (NodeId, OperatorId) = (read(id)?, read(operator)?);
+            let at = operators.iter().find(|known| known.site == id.site);
+            let area = at.map_or(Area::Japan, |operator| operator.area);
+            nodes.push(Node { id, operator, area, gpus });
+        }
+        let tenant = |id, display_name, policy, gpus| {
+            Ok::<_, Failure>(Tenant { id: read(id)?, display_name, policy: read(policy)?, gpus })
+        };
+        Ok(Self {
+            operators,
+            nodes,
+            policies: vec![
+                (read("domestic")?, Vec::new()),
+                (read("hokkaido-only")?, vec![area("JP-01")?]),
+            ],
+            tenants: vec![
+                tenant("sapporo", "Sapporo City (demo) 札幌市", "hokkaido-only", 6)?,
+                tenant("minato", "Minato Bank (demo) みなと銀行", "domestic", 8)?,
+            ],
+            class: read(CLASS)?,
+            admin: read(ADMIN)?,
+            user: (read("hokuto")?, read("sapporo")?, read("sapporo")?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plan_is_sound_and_its_ports_fit() {
+        let plan = Plan::new(17_440).unwrap();
+        assert_eq!(plan.operators.len(), 3);
+        assert_eq!(plan.operators[2].address, "127.0.0.1:17442");
+        assert!(plan.nodes.iter().all(|node| node.area != Area::Japan));
+        assert!(plan.tenants.iter().all(|t| plan.policies.iter().any(|(id, _)| *id == t.policy)));
+        assert!(Plan::new(65_534).is_err() && Plan::new(0).is_err());
+    }
+}

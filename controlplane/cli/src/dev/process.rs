@@ -1,0 +1,237 @@
+//! The programs: found beside this one, started with their output in files, ended with SIGTERM, then SIGKILL.
+//!
+//! Must hold: a process is signalled only if it still is the program that was started: its command line names our
+//! directory. Children are in process groups of their own, so that Ctrl-C reaches this program first and they are
+//! ended in order.
+
+use super::layout::Layout;
+use super::plan::{Node, Operator};
+use crate::failure::{Failure, of_file};
+use crate::pki::private_dir;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sekisho_types::error_code::ErrorCode;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// After SIGTERM, before SIGKILL.
+const GRACE: Duration = Duration::from_secs(10);
+/// Between two looks at processes that are not ours to wait for.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const CONTROLLER: &str = "sekisho-controller";
+const AGENT: &str = "sekisho-agent";
+/// Lines of a log that are shown when its program failed.
+const LAST_WORDS: usize = 5;
+
+/// A program to start.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) name: String,
+    file: PathBuf,
+    arguments: Vec<PathBuf>,
+}
+
+/// A shipped program, beside this one.
+fn beside(name: &str) -> Result<PathBuf, Failure> {
+    let own = std::env::current_exe().map_err(Failure::from)?;
+    let path = own.with_file_name(name);
+    if path.exists() {
+        return Ok(path);
+    }
+    let fix = format!("install {name} beside {}", own.display());
+    Err(Failure::new(ErrorCode::NotFound, path.display().to_string()).remedy(fix))
+}
+
+/// Whether the shipped programs are there.
+///
+/// # Errors
+/// `NOT_FOUND` with the one that is missing.
+pub(super) fn installed() -> Result<(), Failure> {
+    beside(CONTROLLER).and_then(|_found| beside(AGENT)).map(|_found| ())
+}
+
+/// An operator's controller.
+pub(super) fn controller(layout: &Layout, operator: &Operator) -> Result<Program, Failure> {
+    let config = layout.controller(operator.member).join("controller.toml");
+    Ok(Program {
+        name: format!("controller-{}", operator.member),
+        file: beside(CONTROLLER)?,
+        arguments: vec!["--config".into(), config],
+    })
+}
+
+/// A node's agent.
+pub(super) fn agent(layout: &Layout, node: &Node) -> Result<Program, Failure> {
+    let config = layout.agent(&node.id).join("agent.toml");
+    Ok(Program {
+        name: format!("agent-{}-{}", node.id.site, node.id.name),
+        file: beside(AGENT)?,
+        arguments: vec!["run".into(), "--config".into(), config],
+    })
+}
+
+/// The programs that run.
+#[derive(Debug, Default)]
+pub(super) struct Children(Vec<(String, i32, Child)>);
+
+impl Children {
+    /// Starts a program; its output is appended to its log.
+    pub(super) fn start(&mut self, layout: &Layout, program: &Program) -> Result<(), Failure> {
+        let path = layout.log(&program.name);
+        if let Some(folder) = path.parent() {
+            private_dir(folder)?;
+        }
+        let log = File::options().create(true).append(true).open(&path);
+        let log = log.map_err(|error| of_file(&path, &error))?;
+        let copy = log.try_clone().map_err(|error| of_file(&path, &error))?;
+        let child = Command::new(&program.file)
+            .args(&program.arguments)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(copy)
+            .process_group(0)
+            .spawn()
+            .map_err(|error| of_file(&program.file, &error))?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
+        self.0.push((program.name.clone(), pid, child));
+        Ok(())
+    }
+
+    /// Process ids by name.
+    pub(super) fn pids(&self) -> BTreeMap<String, i32> {
+        self.0.iter().map(|(name, pid, _)| (name.clone(), *pid)).collect()
+    }
+
+    /// The first program that has ended, if one has.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        let over = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
+        self.0.iter_mut().find_map(|(name, _, child)| over(child).then(|| name.clone()))
+    }
+
+    /// Fails if a program has ended, with its last words.
+    pub(super) fn check(&mut self, layout: &Layout) -> Result<(), Failure> {
+        let Some(name) = self.ended() else { return Ok(()) };
+        let path = layout.log(&name);
+        let words = last_words(&path);
+        let fix = format!("see {}", path.display());
+        Err(Failure::new(ErrorCode::StartFailed, format!("{name}: {words}")).remedy(fix))
+    }
+
+    /// Waits for Ctrl-C, SIGTERM, or the end of a program, whose name is returned.
+    pub(super) async fn watch(&mut self) -> Option<String> {
+        let mut terminated = signal(SignalKind::terminate()).ok()?;
+        loop {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => return None,
+                _ = terminated.recv() => return None,
+                () = tokio::time::sleep(GRACE / 10) => if let Some(name) = self.ended() { return Some(name) },
+            }
+        }
+    }
+
+    /// Ends all of them: agents first, so that their last reports still reach a controller.
+    pub(super) async fn stop(&mut self) {
+        for (_, pid, child) in self.0.iter_mut().rev() {
+            if matches!(child.try_wait(), Ok(None)) {
+                terminate(*pid, Signal::SIGTERM);
+            }
+        }
+        for (_, pid, child) in self.0.iter_mut().rev() {
+            if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+                terminate(*pid, Signal::SIGKILL);
+                let killed = child.wait().await;
+                drop(killed);
+            }
+        }
+        self.0.clear();
+    }
+}
+
+fn terminate(pid: i32, with: Signal) {
+    // 0 and negative numbers name groups; 1 is init.
+    if pid > 1 {
+        // Gone already is as good.
+        kill(Pid::from_raw(pid), with).unwrap_or_default();
+    }
+}
+
+fn last_words(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(LAST_WORDS);
+    lines.get(from..).unwrap_or_default().join(" | ")
+}
+
+/// Processes of an earlier run that still are what was started.
+pub(super) fn running(layout: &Layout) -> Result<Vec<i32>, Failure> {
+    let dir = layout.dir().as_os_str().to_string_lossy().into_owned();
+    let alive = |pid: &i32| is_ours(*pid, &dir);
+    Ok(layout.load_pids()?.into_values().filter(alive).collect())
+}
+
+fn is_ours(pid: i32, dir: &str) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    pid > 1 && String::from_utf8_lossy(&line).contains(dir)
+}
+
+/// Ends processes that are not our children.
+pub(super) async fn stop(pids: &[i32]) {
+    for pid in pids {
+        terminate(*pid, Signal::SIGTERM);
+    }
+    let until = tokio::time::Instant::now().checked_add(GRACE);
+    let alive = |pid: &i32| kill(Pid::from_raw(*pid), None).is_ok();
+    while pids.iter().any(alive) && until.is_some_and(|until| tokio::time::Instant::now() < until) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    for pid in pids.iter().filter(|pid| alive(pid)) {
+        terminate(*pid, Signal::SIGKILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(name: &str, script: &str) -> Program {
+        Program {
+            name: name.to_owned(),
+            file: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fails_is_noticed_with_its_last_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path()).unwrap();
+        let mut children = Children::default();
+        children.start(&layout, &program("bad", "echo cannot bind; exit 3")).unwrap();
+        assert_eq!(children.watch().await.as_deref(), Some("bad"));
+        let failure = children.check(&layout).unwrap_err();
+        assert_eq!(
+            (failure.code, failure.detail.as_str()),
+            (ErrorCode::StartFailed, "bad: cannot bind")
+        );
+    }
+
+    #[tokio::test]
+    async fn programs_are_found_again_and_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path()).unwrap();
+        let mut children = Children::default();
+        let script = format!("exec sleep 600 # {}", layout.dir().display());
+        children.start(&layout, &program("good", &script)).unwrap();
+        layout.save_pids(&children.pids()).unwrap();
+        assert!(children.ended().is_none());
+        // Another process's id, and one that is nobody's, are not ours.
+        assert!(!is_ours(1, "/") && !is_ours(i32::MAX, "/"));
+        children.stop().await;
+        assert!(running(&layout).unwrap().is_empty());
+    }
+}

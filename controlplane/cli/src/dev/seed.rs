@@ -1,0 +1,216 @@
+//! Filling the new federation through its API, by signed requests, as its users would.
+
+use super::found;
+use super::layout::Layout;
+use super::plan::Plan;
+use super::process::Children;
+use crate::app::{App, PAGE};
+use crate::ask;
+use crate::client::Client;
+use crate::command::{key, node, policy, quota, tenant};
+use crate::context::{Context, Contexts};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::pki::OperatorDir;
+use sekisho_proto::convert::policy::PutPolicy;
+use sekisho_proto::convert::quota::SetQuota;
+use sekisho_proto::convert::tenant::PutTenant;
+use sekisho_proto::name::{QuotaId, Resource as _};
+use sekisho_proto::v1;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::NodeId;
+use sekisho_types::quota::Limit;
+use sekisho_types::residency::Rules;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// For controllers to answer, and for nodes to be ready.
+const READY: Duration = Duration::from_secs(60);
+/// Between two tries.
+const TRY_EVERY: Duration = Duration::from_millis(200);
+/// One try: an answer on loopback takes a millisecond.
+const TRY: Duration = Duration::from_secs(2);
+/// For one write; the first ones wait for the first leader.
+const WRITE_S: u64 = 60;
+/// Life of the join tokens: they are used at once.
+const TOKEN_S: u64 = 3600;
+
+/// Acts in the federation as its people.
+#[derive(Debug)]
+pub(super) struct Seeder<'s> {
+    layout: &'s Layout,
+    plan: &'s Plan,
+    contexts: Contexts,
+    global: crate::args::Global,
+}
+
+impl<'s> Seeder<'s> {
+    pub(super) fn new(
+        app: &App<'_>,
+        layout: &'s Layout,
+        plan: &'s Plan,
+        contexts: Contexts,
+    ) -> Self {
+        let mut global = app.global.clone();
+        global.timeout = WRITE_S;
+        global.dry_run = false;
+        global.local = false;
+        global.request_id = None;
+        Self { layout, plan, contexts, global }
+    }
+
+    /// With the contexts as they lie there now.
+    pub(super) fn again(
+        app: &App<'_>,
+        layout: &'s Layout,
+        plan: &'s Plan,
+    ) -> Result<Self, Failure> {
+        Ok(Self::new(app, layout, plan, Contexts::load(&layout.contexts())?))
+    }
+
+    fn admin(&self) -> Result<&Context, Failure> {
+        let first = self.contexts.context.values().next();
+        first.ok_or_else(|| Failure::new(ErrorCode::NotFound, "contexts"))
+    }
+
+    /// Waits until every controller answers.
+    pub(super) async fn controllers_ready(&self, children: &mut Children) -> Result<(), Failure> {
+        let until = tokio::time::Instant::now().checked_add(READY);
+        for endpoint in self.admin()?.endpoints.clone() {
+            let mut one = self.admin()?.clone();
+            one.endpoints = vec![endpoint.clone()];
+            let (client, _) = Client::open(&one, TRY)?;
+            while let Err(failure) = client.hello().await {
+                children.check(self.layout)?;
+                if until.is_some_and(|until| tokio::time::Instant::now() >= until) {
+                    return Err(
+                        failure.remedy(format!("see {}", self.layout.dir().join("logs").display()))
+                    );
+                }
+                tokio::time::sleep(TRY_EVERY).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// An application whose output is dropped, acting as `context` with `cosign`.
+    fn act<'w>(
+        &self,
+        sinks: &'w mut (Vec<u8>, Vec<u8>),
+        context: &str,
+        cosign: &[&str],
+    ) -> App<'w> {
+        let mut global = self.global.clone();
+        global.context = Some(context.to_owned());
+        global.cosign = cosign.iter().map(|name| (*name).to_owned()).collect();
+        let mut app = App::new(Output::new(&mut sinks.0, &mut sinks.1), global);
+        app.use_contexts(self.contexts.clone());
+        app
+    }
+
+    /// Registers policies, tenants, quotas and the tenant's person. What exists is left as it is.
+    pub(super) async fn register(&self) -> Result<(), Failure> {
+        let mut sinks = (Vec::new(), Vec::new());
+        let mut app = self.act(&mut sinks, "kanto", &["naniwa"]);
+        let known = self.known().await?;
+        for (policy, areas) in &self.plan.policies {
+            if known.contains(&policy.name()) {
+                continue;
+            }
+            let rules = Rules { areas: areas.iter().copied().collect(), ..Rules::default() };
+            let put = PutPolicy { policy: policy.clone(), rules, expected: None };
+            policy::create(&mut app, put).await?;
+            app.next_request();
+        }
+        for wanted in self.plan.tenants.iter().filter(|wanted| !known.contains(&wanted.id.name())) {
+            let put = PutTenant {
+                tenant: wanted.id.clone(),
+                display_name: wanted.display_name.to_owned(),
+                policy: Some(wanted.policy.clone()),
+                expected: None,
+            };
+            tenant::create(&mut app, put).await?;
+            app.next_request();
+            let id = QuotaId { tenant: wanted.id.clone(), class: self.plan.class.clone() };
+            quota::set(&mut app, SetQuota { quota: id, limit: Limit::Gpus(wanted.gpus) }).await?;
+            app.next_request();
+        }
+        let (operator, _, _) = &self.plan.user;
+        if let Some(record) = found::tenant_user(self.layout, self.plan, app.now())? {
+            let issuer = OperatorDir::new(self.layout.operator(operator)).issuer_key()?;
+            let mut sinks = (Vec::new(), Vec::new());
+            let mut app = self.act(&mut sinks, operator.as_str(), &[]);
+            key::register(&mut app, record, &issuer).await?;
+        }
+        Ok(())
+    }
+
+    /// Names of the policies and tenants that an earlier run registered. Asking first leaves no rejections in the
+    /// audit log.
+    async fn known(&self) -> Result<BTreeSet<String>, Failure> {
+        let mut sinks = (Vec::new(), Vec::new());
+        let mut app = self.act(&mut sinks, "kanto", &[]);
+        let session = app.session()?;
+        let (page_size, read) = (PAGE, app.read());
+        let request = v1::ListPoliciesRequest { page_size, page_token: String::new(), read };
+        let client = &session.client;
+        let policies =
+            ask!(client, policy_service_client::PolicyServiceClient, list_policies, request)?;
+        let request = v1::ListTenantsRequest { page_size, page_token: String::new(), read };
+        let tenants =
+            ask!(client, tenant_service_client::TenantServiceClient, list_tenants, request)?;
+        let names = policies.policies.into_iter().map(|policy| policy.name);
+        Ok(names.chain(tenants.tenants.into_iter().map(|tenant| tenant.name)).collect())
+    }
+
+    /// Makes a join token for every node that is not enrolled, by its own operator. Returns those nodes.
+    pub(super) async fn tokens(&self) -> Result<BTreeSet<NodeId>, Failure> {
+        let enrolled = self.nodes().await?;
+        let known: BTreeSet<String> = enrolled.into_iter().map(|node| node.name).collect();
+        let mut made = BTreeSet::new();
+        for node in self.plan.nodes.iter().filter(|node| !known.contains(&node.id.name())) {
+            crate::pki::private_dir(&self.layout.agent(&node.id))?;
+            let mut sinks = (Vec::new(), Vec::new());
+            let mut app = self.act(&mut sinks, node.operator.as_str(), &[]);
+            let out = self.layout.token(&node.id);
+            node::create_token(&mut app, node.id.clone(), TOKEN_S, &out).await?;
+            made.insert(node.id.clone());
+        }
+        Ok(made)
+    }
+
+    async fn nodes(&self) -> Result<Vec<v1::Node>, Failure> {
+        let mut sinks = (Vec::new(), Vec::new());
+        let mut app = self.act(&mut sinks, "kanto", &[]);
+        let session = app.session()?;
+        node::all(&app, &session, None).await.map(|(nodes, _)| nodes)
+    }
+
+    /// Waits until every node is ready.
+    pub(super) async fn nodes_ready(&self, children: &mut Children) -> Result<(), Failure> {
+        let until = tokio::time::Instant::now().checked_add(READY);
+        loop {
+            let nodes = self.nodes().await?;
+            let ready = |name: &str| {
+                nodes.iter().any(|n| n.name == name && n.state() == v1::node::State::Ready)
+            };
+            let missing: Vec<String> = self
+                .plan
+                .nodes
+                .iter()
+                .map(|node| node.id.name())
+                .filter(|name| !ready(name))
+                .collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            children.check(self.layout)?;
+            if until.is_some_and(|until| tokio::time::Instant::now() >= until) {
+                let why = format!("not ready: {}", missing.join(", "));
+                let fix = format!("see {}", self.layout.dir().join("logs").display());
+                return Err(Failure::new(ErrorCode::Deadline, why).remedy(fix));
+            }
+            tokio::time::sleep(TRY_EVERY).await;
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The job spec: what a tenant writes in YAML (JSON is YAML too), and its one reading.
+//!
+//! ```yaml
+//! name: train-01            # unique in the tenant; a-z, 0-9, `-`
+//! tenant: sapporo           # or --tenant
+//! group: 1                  # members, all or nothing, each on a node of its own; 1 to 1024
+//! resources:
+//!   class: h100-80g         # device class: sekisho node list
+//!   gpus: 2                 # of each member, 1 to 16
+//!   memory_gib: 0           # least memory of each GPU; 0 = any
+//! priority: 50              # 0 to 100
+//! policy: hokkaido-only     # a named policy that binds this job beside its tenant's
+//! residency:                # only narrows: Japan and the tenant's policy bind in any case
+//!   areas: [JP-01, Hokkaido, 北海道, "012351"]
+//!   denied_areas: []
+//!   operators: []           # empty = any
+//!   denied_operators: []
+//!   country_tier: T1        # T1, T2 or T3
+//!   area_tier: T1
+//! on_disconnect: stop       # or run_to_completion
+//! over_limit: queue         # or reject
+//! time_limit: 2h            # required; 1s to 30d
+//! run:
+//!   command: [python, train.py]
+//!   env: {EPOCHS: "3"}
+//!   working_dir: project
+//! ```
+//!
+//! Must hold: an unknown field is refused, never ignored: a misspelt residency rule would widen; every refusal names
+//! the field and its line and column. The facts are all that the log sees; what it runs is the payload beside them.
+
+mod refuse;
+pub mod residency;
+
+use crate::duration;
+use crate::failure::Failure;
+use refuse::{at, refuse_read};
+use sekisho_evidence::canonical::encode;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, JobId, TenantId};
+use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
+use sekisho_types::limit::PAYLOAD_MAX;
+use sekisho_types::payload::JobPayload;
+use sekisho_types::time::Date;
+use serde::Deserialize;
+use serde_saphyr::{Location, Spanned};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// Largest spec file, bytes: a payload may have 64 KiB, and its YAML may quote every byte of it.
+pub const SPEC_MAX: usize = 256 * 1024;
+
+/// Priority of a job that names none: the middle of 0 to 100.
+pub const PRIORITY: u8 = 50;
+
+const MIB_PER_GIB: u64 = 1024;
+
+/// A job as submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobSpec {
+    /// What the log sees.
+    pub facts: JobFacts,
+    /// What it runs: canonical bytes of a [`JobPayload`].
+    pub payload: Vec<u8>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    name: Spanned<String>,
+    tenant: Option<Spanned<String>>,
+    group: Option<Spanned<u32>>,
+    resources: RawResources,
+    priority: Option<Spanned<u8>>,
+    policy: Option<Spanned<String>>,
+    residency: Option<residency::Raw>,
+    on_disconnect: Option<Disconnect>,
+    over_limit: Option<Over>,
+    time_limit: Spanned<String>,
+    run: Spanned<Run>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawResources {
+    class: Spanned<String>,
+    gpus: Spanned<u32>,
+    memory_gib: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Disconnect {
+    Stop,
+    RunToCompletion,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Over {
+    Queue,
+    Reject,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Run {
+    command: Vec<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    working_dir: Option<String>,
+}
+
+/// What the command line says in place of the file.
+#[derive(Debug, Clone, Default)]
+pub struct Override {
+    /// Tenant of a spec that names none; must agree with one that does.
+    pub tenant: Option<TenantId>,
+    /// In place of the spec's name, to submit one file many times.
+    pub name: Option<String>,
+}
+
+/// Reads a spec. `today` decides which area codes are valid.
+///
+/// # Errors
+/// `SPEC_SYNTAX`, `SPEC_UNKNOWN_FIELD`, `AREA_UNKNOWN`, `AREA_RETIRED`, `RESIDENCY_OUTSIDE_JP`, `POLICY_TIER`,
+/// `TOO_LARGE`, `SECRET_REFUSED` or `INVALID_ARGUMENT`, each with line and column where it has one.
+pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failure> {
+    if text.len() > SPEC_MAX {
+        return Err(Failure::new(
+            ErrorCode::TooLarge,
+            format!("a spec has at most {SPEC_MAX} bytes"),
+        ));
+    }
+    let raw: Raw = serde_saphyr::from_str(text).map_err(|error| refuse_read(&error))?;
+    let places = Places::of(&raw);
+    let payload = payload(&raw.run)?;
+    let residency = raw.residency.map_or_else(
+        || Ok(sekisho_types::residency::Rules::default()),
+        |rules| rules.read("residency", today),
+    )?;
+    let name = over.name.as_deref().map_or_else(
+        || named("name", &raw.name),
+        |name| name.parse().map_err(|error| Failure::invalid(format!("--name: {error}"))),
+    )?;
+    let time_limit_s = duration::seconds(&raw.time_limit.value)
+        .map_err(|error| at(&raw.time_limit.referenced, "time_limit", &error))?;
+    let facts = JobFacts {
+        id: JobId { tenant: tenant(raw.tenant.as_ref(), over)?, name },
+        group: raw.group.map_or(1, |group| group.value),
+        resources: Resources {
+            class: named("resources.class", &raw.resources.class)?,
+            gpus: raw.resources.gpus.value,
+            memory_mib: memory_mib(raw.resources.memory_gib.as_ref())?,
+        },
+        priority: raw.priority.map_or(PRIORITY, |priority| priority.value),
+        policy: raw.policy.map(|policy| named("policy", &policy)).transpose()?,
+        residency,
+        on_disconnect: match raw.on_disconnect.unwrap_or(Disconnect::Stop) {
+            Disconnect::Stop => OnDisconnect::Stop,
+            Disconnect::RunToCompletion => OnDisconnect::RunToCompletion,
+        },
+        over_limit: match raw.over_limit.unwrap_or(Over::Queue) {
+            Over::Queue => OverLimit::Queue,
+            Over::Reject => OverLimit::Reject,
+        },
+        time_limit_s,
+        payload: Digest::of(&payload),
+        payload_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+    };
+    facts.check().map_err(|error| places.at(&error.field, &error.must))?;
+    Ok(JobSpec { facts, payload })
+}
+
+/// Where the fields stand that are judged together at the end.
+struct Places(Vec<(&'static str, Location)>);
+
+impl Places {
+    fn of(raw: &Raw) -> Self {
+        let mut places = vec![
+            ("resources.gpus", raw.resources.gpus.referenced),
+            ("time_limit", raw.time_limit.referenced),
+            ("run", raw.run.referenced),
+        ];
+        places.extend(raw.group.as_ref().map(|group| ("group", group.referenced)));
+        places.extend(raw.priority.as_ref().map(|priority| ("priority", priority.referenced)));
+        Self(places)
+    }
+
+    fn at(&self, field: &str, must: &str) -> Failure {
+        let place = self.0.iter().find(|(name, _)| *name == field).map(|(_, place)| *place);
+        at(&place.unwrap_or(Location::UNKNOWN), field, &must)
+    }
+}
+
+fn named<T>(field: &str, text: &Spanned<String>) -> Result<T, Failure>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.value.parse().map_err(|error: T::Err| at(&text.referenced, field, &error))
+}
+
+fn tenant(raw: Option<&Spanned<String>>, over: &Override) -> Result<TenantId, Failure> {
+    let written: Option<TenantId> = raw.map(|tenant| named("tenant", tenant)).transpose()?;
+    match (written, &over.tenant) {
+        (Some(written), Some(asked)) if written != *asked => {
+            let place = raw.map_or(Location::UNKNOWN, |tenant| tenant.referenced);
+            Err(at(&place, "tenant", &format!("is {written}, but --tenant says {asked}")))
+        }
+        (Some(tenant), _) => Ok(tenant),
+        (None, Some(tenant)) => Ok(tenant.clone()),
+        (None, None) => Err(Failure::invalid("tenant: is missing; write it or give --tenant")),
+    }
+}
+
+fn memory_mib(raw: Option<&Spanned<u64>>) -> Result<u64, Failure> {
+    let Some(gib) = raw else { return Ok(0) };
+    gib.value
+        .checked_mul(MIB_PER_GIB)
+        .ok_or_else(|| at(&gib.referenced, "resources.memory_gib", &"is too large"))
+}
+
+fn payload(run: &Spanned<Run>) -> Result<Vec<u8>, Failure> {
+    let Run { command, env, working_dir } = &run.value;
+    let payload =
+        JobPayload { command: command.clone(), env: env.clone(), working_dir: working_dir.clone() };
+    payload.check().map_err(|error| at(&run.referenced, &error.field, &error.must))?;
+    if let Some(variable) = payload.suspicious_secret() {
+        let field = format!("run.env.{variable}");
+        let mut failure = at(&run.referenced, &field, &"looks like a secret");
+        failure.code = ErrorCode::SecretRefused;
+        return Err(failure);
+    }
+    let bytes = encode(&payload).map_err(|error| Failure::invalid(format!("run: {error}")))?;
+    if bytes.len() > PAYLOAD_MAX {
+        let why = format!("run: has {} bytes, at most {PAYLOAD_MAX} are allowed", bytes.len());
+        return Err(Failure::new(ErrorCode::TooLarge, why));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

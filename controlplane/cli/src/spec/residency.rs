@@ -1,0 +1,128 @@
+//! Residency rules as people write them, in job specs and in policy files alike.
+//!
+//! Must hold: an area that is unknown, abroad or retired is refused here with a code of its own, before anything is
+//! sent; a retired code names its successors.
+
+use super::refuse::{at, nearest};
+use crate::failure::Failure;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::OperatorId;
+use sekisho_types::jurisdiction::{Area, AreaError};
+use sekisho_types::residency::{Rules, RulesError, Tier};
+use sekisho_types::time::Date;
+use serde::Deserialize;
+use serde_saphyr::{Location, Spanned};
+use std::collections::BTreeSet;
+
+/// Rules as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Raw {
+    /// `JP`, `JP-01`, a prefecture's name in English or Japanese, or a six-digit code.
+    #[serde(default)]
+    pub areas: Vec<Spanned<String>>,
+    /// As `areas`.
+    #[serde(default)]
+    pub denied_areas: Vec<Spanned<String>>,
+    /// Operators' ids.
+    #[serde(default)]
+    pub operators: Vec<Spanned<String>>,
+    /// As `operators`.
+    #[serde(default)]
+    pub denied_operators: Vec<Spanned<String>>,
+    /// `T1`, `T2` or `T3`.
+    pub country_tier: Option<Spanned<String>>,
+    /// As `country_tier`.
+    pub area_tier: Option<Spanned<String>>,
+    /// Whether jobs may outlive the contact to their node; policies only.
+    pub allow_run_to_completion: Option<bool>,
+}
+
+/// A text without a place in a file, for arguments of the command line.
+#[must_use]
+pub fn unplaced(text: &str) -> Spanned<String> {
+    Spanned { value: text.to_owned(), referenced: Location::UNKNOWN, defined: Location::UNKNOWN }
+}
+
+/// Names that people type; codes of municipalities are too many to guess among.
+fn known_areas() -> Vec<String> {
+    let prefecture =
+        |number: u32| Area::resolve(&format!("JP-{number:02}")).ok().and_then(Area::info);
+    (1..=47)
+        .filter_map(prefecture)
+        .flat_map(|info| [info.name_en.to_owned(), info.name_ja.to_owned()])
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+fn area(field: &str, text: &Spanned<String>, today: Date) -> Result<Area, Failure> {
+    let found = Area::resolve(&text.value).and_then(|area| area.valid_on(today).map(|()| area));
+    found.map_err(|error| {
+        let (code, hint) = match &error {
+            AreaError::Unknown(name) => {
+                let known = known_areas();
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                let near = nearest(name, &known).filter(|_| name.chars().count() > 2);
+                let hint = near.map(|near| format!("; did you mean `{near}`?"));
+                (ErrorCode::AreaUnknown, hint.unwrap_or_default())
+            }
+            AreaError::Foreign(_) => (ErrorCode::ResidencyOutsideJp, String::new()),
+            AreaError::Retired { .. } => (ErrorCode::AreaRetired, String::new()),
+        };
+        let mut failure = at(&text.referenced, field, &format!("{error}{hint}"));
+        failure.code = code;
+        failure
+    })
+}
+
+fn areas(field: &str, texts: &[Spanned<String>], today: Date) -> Result<BTreeSet<Area>, Failure> {
+    texts.iter().enumerate().map(|(i, text)| area(&format!("{field}[{i}]"), text, today)).collect()
+}
+
+fn operators(field: &str, texts: &[Spanned<String>]) -> Result<BTreeSet<OperatorId>, Failure> {
+    let parse = |(i, text): (usize, &Spanned<String>)| {
+        let parsed = text.value.parse();
+        parsed.map_err(|error| at(&text.referenced, &format!("{field}[{i}]"), &error))
+    };
+    texts.iter().enumerate().map(parse).collect()
+}
+
+fn tier(field: &str, text: Option<&Spanned<String>>) -> Result<Tier, Failure> {
+    let Some(text) = text else { return Ok(Tier::BASELINE) };
+    Tier::parse(&text.value).ok_or_else(|| {
+        at(&text.referenced, field, &format!("`{}` is not a tier: T1, T2 or T3", text.value))
+    })
+}
+
+impl Raw {
+    /// Reads the rules; `path` is their place in the file, for messages.
+    ///
+    /// # Errors
+    /// `AREA_UNKNOWN`, `AREA_RETIRED`, `RESIDENCY_OUTSIDE_JP`, `POLICY_TIER`, `TOO_LARGE` or `INVALID_ARGUMENT`.
+    pub fn read(&self, path: &str, today: Date) -> Result<Rules, Failure> {
+        let field =
+            |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        let rules = Rules {
+            areas: areas(&field("areas"), &self.areas, today)?,
+            denied_areas: areas(&field("denied_areas"), &self.denied_areas, today)?,
+            operators: operators(&field("operators"), &self.operators)?,
+            denied_operators: operators(&field("denied_operators"), &self.denied_operators)?,
+            country_tier: tier(&field("country_tier"), self.country_tier.as_ref())?,
+            area_tier: tier(&field("area_tier"), self.area_tier.as_ref())?,
+            allow_run_to_completion: self.allow_run_to_completion.unwrap_or(true),
+        };
+        rules.check(today).map_err(|error| {
+            let code = match &error {
+                RulesError::Area(_) => ErrorCode::AreaUnknown,
+                RulesError::BelowBaseline(_) | RulesError::Unreachable(_) => ErrorCode::PolicyTier,
+                RulesError::TooMany => ErrorCode::TooLarge,
+            };
+            let place = self.country_tier.as_ref().or(self.area_tier.as_ref());
+            let place = place.map_or(Location::UNKNOWN, |tier| tier.referenced);
+            let mut failure = at(&place, if path.is_empty() { "rules" } else { path }, &error);
+            failure.code = code;
+            failure
+        })?;
+        Ok(rules)
+    }
+}

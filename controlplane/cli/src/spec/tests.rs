@@ -1,0 +1,147 @@
+//! Every refusal of a spec has its code, field and place; what is accepted means one thing.
+
+use super::*;
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::residency::Tier;
+
+const SPEC: &str = "\
+name: train-01
+tenant: sapporo
+group: 2
+resources:
+  class: sim-h100
+  gpus: 2
+  memory_gib: 80
+residency:
+  areas: [北海道, '012351']
+  country_tier: T1
+time_limit: 1h30m
+run:
+  command: [sleep, \"60\"]
+  env: {EPOCHS: \"3\"}
+";
+
+fn today() -> Date {
+    Date::parse("2026-11-22").unwrap()
+}
+
+fn read(text: &str) -> Result<JobSpec, Failure> {
+    parse(text, &Override::default(), today())
+}
+
+/// The failure of the good spec with one text replaced.
+fn refused(from: &str, to: &str) -> Failure {
+    assert!(SPEC.contains(from), "{from}");
+    read(&SPEC.replace(from, to)).unwrap_err()
+}
+
+#[test]
+fn a_spec_becomes_facts_and_a_payload_that_they_name() {
+    let JobSpec { facts, payload } = read(SPEC).unwrap();
+    assert_eq!(facts.id.to_string(), "sapporo/train-01");
+    assert_eq!((facts.group, facts.resources.gpus, facts.resources.memory_mib), (2, 2, 81_920));
+    assert_eq!((facts.priority, facts.time_limit_s), (PRIORITY, 5400));
+    assert_eq!(facts.residency.areas, [Area::Code(10_006), Area::Code(12_351)].into());
+    assert_eq!(facts.residency.country_tier, Tier::Tagged);
+    assert_eq!((facts.payload, facts.payload_len as usize), (Digest::of(&payload), payload.len()));
+    let run: JobPayload = sekisho_evidence::canonical::decode(&payload).unwrap();
+    assert_eq!(run.command, ["sleep", "60"]);
+}
+
+#[test]
+fn json_is_read_as_well() {
+    let json = r#"{"name":"j","tenant":"t","resources":{"class":"c","gpus":1},"time_limit":"1d","run":{"command":["true"]}}"#;
+    assert_eq!(read(json).unwrap().facts.time_limit_s, 86_400);
+}
+
+#[test]
+fn a_misspelt_field_names_the_nearest_one_and_its_place() {
+    let failure = refused("  areas:", "  aeras:");
+    assert_eq!(failure.code, ErrorCode::SpecUnknownField);
+    assert_eq!(
+        failure.detail,
+        "line 9, column 3: field `aeras` does not exist; did you mean `areas`?"
+    );
+    let failure = refused("group: 2", "replicas: 2");
+    assert!(
+        failure
+            .detail
+            .starts_with("line 3, column 1: field `replicas` does not exist; known: name, ")
+    );
+}
+
+#[test]
+fn broken_yaml_tells_line_and_column() {
+    let failure = refused("\"60\"]", "\"60\"");
+    assert_eq!(failure.code, ErrorCode::SpecSyntax);
+    assert!(failure.detail.starts_with("line "), "{}", failure.detail);
+    assert!(failure.detail.contains(", column "), "{}", failure.detail);
+    assert_eq!(refused("group: 2\n", "group: 2\ngroup: 3\n").code, ErrorCode::SpecSyntax);
+    assert_eq!(read("").unwrap_err().exit(), crate::exit::Exit::Usage);
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_a_field_not_a_syntax_error() {
+    for (from, to, want) in [
+        ("gpus: 2", "gpus: many", "line 6, column 9: "),
+        ("gpus: 2", "gpus: 17", "line 6, column 9: resources.gpus: must be 1 to 16"),
+        ("group: 2", "group: 0", "line 3, column 8: group: must be 1 to 1024"),
+        ("group: 2", "priority: 101", "line 3, column 11: priority: must be 0 to 100"),
+        ("1h30m", "90", "line 11, column 13: time_limit: `90` is not a duration"),
+        ("1h30m", "31d", "line 11, column 13: time_limit: must be 1 s to"),
+        ("name: train-01", "name: Train", "line 1, column 7: name: "),
+        ("tenant: sapporo\n", "", "tenant: is missing"),
+        ("group: 2", "over_limit: rejekt", "value `rejekt` does not exist; did you mean `reject`?"),
+        ("[sleep, \"60\"]", "[]", "run.command: "),
+    ] {
+        let failure = refused(from, to);
+        assert_eq!(failure.code, ErrorCode::InvalidArgument, "{to}");
+        assert!(failure.detail.contains(want), "{to}: {}", failure.detail);
+    }
+    assert!(refused("time_limit: 1h30m\n", "").detail.contains("field `time_limit` is missing"));
+}
+
+#[test]
+fn areas_are_unknown_abroad_or_retired_each_with_its_code() {
+    for (area, code, hint) in [
+        ("Hokaido", ErrorCode::AreaUnknown, "did you mean `Hokkaido`?"),
+        ("'000000'", ErrorCode::AreaUnknown, "residency.areas[0]"),
+        ("KR-26", ErrorCode::ResidencyOutsideJp, "lies outside Japan"),
+        ("'221317'", ErrorCode::AreaRetired, "221384"),
+    ] {
+        let failure = refused("北海道", area);
+        assert_eq!(failure.code, code, "{area}");
+        assert!(failure.detail.contains(hint), "{area}: {}", failure.detail);
+        assert!(
+            failure.detail.starts_with("line 9, column 11: residency.areas[0]: "),
+            "{}",
+            failure.detail
+        );
+    }
+    assert_eq!(refused("country_tier: T1", "country_tier: T0").code, ErrorCode::PolicyTier);
+    assert_eq!(refused("country_tier: T1", "country_tier: T9").code, ErrorCode::InvalidArgument);
+}
+
+#[test]
+fn size_and_secrets_are_bounded_before_anything_is_sent() {
+    let big = "x".repeat(PAYLOAD_MAX + 1);
+    assert!(matches!(
+        refused("\"60\"", &big).code,
+        ErrorCode::TooLarge | ErrorCode::InvalidArgument
+    ));
+    assert_eq!(read(&" ".repeat(SPEC_MAX + 1)).unwrap_err().code, ErrorCode::TooLarge);
+    let secret = refused("{EPOCHS: \"3\"}", "{API_TOKEN: abc}");
+    assert_eq!(secret.code, ErrorCode::SecretRefused);
+    assert!(secret.detail.contains("API_TOKEN") && !secret.detail.contains("abc"));
+}
+
+#[test]
+fn the_command_line_fills_in_and_never_contradicts() {
+    let over =
+        |tenant: &str| Override { tenant: tenant.parse().ok(), name: Some("again".to_owned()) };
+    let spec = parse(SPEC, &over("sapporo"), today()).unwrap();
+    assert_eq!(spec.facts.id.to_string(), "sapporo/again");
+    assert!(parse(SPEC, &over("naha"), today()).unwrap_err().detail.contains("--tenant says naha"));
+    let without = SPEC.replace("tenant: sapporo\n", "");
+    assert_eq!(parse(&without, &over("naha"), today()).unwrap().facts.id.tenant.as_str(), "naha");
+}

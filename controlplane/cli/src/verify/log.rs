@@ -1,0 +1,92 @@
+//! The log itself: who may sign it, whether every record is in its one form, and whether the head is theirs.
+
+use sekisho_evidence::audit_bundle::AuditBundle;
+use sekisho_evidence::checkpoint::{VerifiedCheckpoint, verify_note};
+use sekisho_evidence::genesis::SignedGenesis;
+use sekisho_evidence::merkle::{Frontier, Head};
+use sekisho_evidence::record::Record;
+use sekisho_types::id::Digest;
+use sekisho_types::jurisdiction::table_hash;
+use std::collections::BTreeSet;
+
+/// Whom to believe: the genesis stands, is the trusted one if there is one, and the rest of the head fits it.
+/// Returns the number of operators that signed it.
+///
+/// # Errors
+/// What does not fit.
+pub fn trust(bundle: &AuditBundle<'_>, trusted: Option<&SignedGenesis>) -> Result<usize, String> {
+    let head = &bundle.head;
+    head.genesis.check().map_err(|error| error.to_string())?;
+    if trusted.is_some_and(|trusted| trusted.genesis != head.genesis.genesis) {
+        return Err("the bundle begins with another genesis than the trusted one".to_owned());
+    }
+    let genesis = &head.genesis.genesis;
+    if head.cluster != genesis.bundle.cluster || head.incarnation != genesis.bundle.incarnation {
+        return Err("head and genesis name different federations".to_owned());
+    }
+    if head.table != genesis.table || head.table != table_hash() {
+        return Err(format!(
+            "made under jurisdiction table {}, this program has {}",
+            head.table,
+            table_hash()
+        ));
+    }
+    let mut seen = BTreeSet::new();
+    for root in &head.roots {
+        let keys = genesis.bundle.keys(&root.operator);
+        let same = keys.is_some_and(|keys| keys.root_hash == Digest::of(&root.der));
+        if !same || !seen.insert(&root.operator) {
+            return Err(format!(
+                "the root certificate of {} is not the one in the genesis",
+                root.operator
+            ));
+        }
+    }
+    Ok(genesis.bundle.operators.len())
+}
+
+/// Every record, read strictly, in an order that a log can have.
+///
+/// # Errors
+/// The first record that is malformed or out of order.
+pub fn records(bundle: &AuditBundle<'_>) -> Result<Vec<Record>, String> {
+    let mut records: Vec<Record> = Vec::with_capacity(bundle.records.len());
+    for (index, bytes) in bundle.records.iter().enumerate() {
+        let record = Record::parse(bytes).map_err(|error| format!("record {index}: {error}"))?;
+        if let Some(last) = records.last()
+            && (record.revision < last.revision || record.time < last.time)
+        {
+            return Err(format!("record {index}: revision or time runs back"));
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// The note is signed by k operators of the genesis and covers exactly these records.
+///
+/// # Errors
+/// Why it does not.
+pub fn head(bundle: &AuditBundle<'_>, records: &[Record]) -> Result<VerifiedCheckpoint, String> {
+    let endorsers = &bundle.head.genesis.genesis.bundle;
+    let signed = verify_note(endorsers, &bundle.head.note).map_err(|error| error.to_string())?;
+    let mut frontier = Frontier::default();
+    for bytes in &bundle.records {
+        frontier.append(bytes).map_err(|error| error.to_string())?;
+    }
+    let root = frontier.root().map_err(|error| error.to_string())?;
+    let own = Head { size: frontier.size(), root };
+    let checkpoint = &signed.checkpoint;
+    if checkpoint.head != own {
+        return Err(format!(
+            "the signed head has {} records with root {}, the file {} with root {root}",
+            checkpoint.head.size, checkpoint.head.root, own.size
+        ));
+    }
+    let late =
+        |record: &Record| record.revision > checkpoint.revision || record.time > checkpoint.time;
+    if records.last().is_some_and(late) {
+        return Err("the checkpoint is older than the last record".to_owned());
+    }
+    Ok(signed)
+}

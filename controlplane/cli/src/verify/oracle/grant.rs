@@ -1,0 +1,175 @@
+//! One grant, judged: D1 inside every rule that binds, Q1 within the limit, P1 within the bucket, P2 fenced.
+
+use super::At;
+use super::model::{Held, Job, Life, Model, Node};
+use crate::verify::report::{Report, Step};
+use sekisho_evidence::grant::{BoundRules, Grant};
+use sekisho_types::id::{Digest, PolicyId};
+use sekisho_types::quota::Limit;
+use sekisho_types::residency::{Rules, verdict};
+use sekisho_types::revision::{Epoch, PlacementId};
+
+impl Model {
+    pub(super) fn grant(&mut self, at: At<'_>, grant: &Grant, report: &mut Report) {
+        let mut fail = |step, why: Result<(), String>| {
+            if let Err(why) = why {
+                report.failed(step, format!("{at}: {} on {}: {why}", grant.placement, grant.node));
+            }
+        };
+        fail(Step::Residency, self.residency(at, grant));
+        fail(Step::Fencing, self.fencing(at, grant));
+        fail(Step::Capacity, self.capacity(grant));
+        self.hold(grant);
+        fail(Step::Quota, self.quota(grant));
+    }
+
+    /// D1: the rules are those that bind the job at this moment, and the node's verified tag satisfies them.
+    fn residency(&self, at: At<'_>, grant: &Grant) -> Result<(), String> {
+        let node = self.node(grant)?;
+        let job = self.job(grant)?;
+        let tag = node.tag.as_ref().ok_or("the node has no tag that verifies")?;
+        tag.check_time(at.record.time).map_err(|error| error.to_string())?;
+        if grant.table != self.table {
+            return Err("judged by another jurisdiction table".to_owned());
+        }
+        let bound: Vec<&BoundRules> = grant.rules.iter().collect();
+        let expected = self.binding(job)?;
+        if bound.len() != expected.len() || bound.iter().zip(&expected).any(|(a, b)| **a != *b) {
+            return Err("does not carry the rules that bind the job".to_owned());
+        }
+        let rules: Vec<&Rules> = grant.rules.iter().map(|bound| &bound.rules).collect();
+        verdict(&tag.place(), &rules, at.record.time.date_in_japan())
+            .map_err(|denial| denial.to_string())
+    }
+
+    /// The job's own rules, the policy that it names, its tenant's.
+    fn binding(&self, job: &Job) -> Result<Vec<BoundRules>, String> {
+        let tenant = self.tenants.get(&job.facts.id.tenant).ok_or("the tenant does not exist")?;
+        let mut bound = vec![BoundRules { policy: None, rules: job.facts.residency.clone() }];
+        for id in job.facts.policy.iter().chain(tenant) {
+            let missing = |id: &PolicyId| format!("policy {id} does not exist");
+            let (revision, rules) = self.policies.get(id).ok_or_else(|| missing(id))?;
+            bound.push(BoundRules { policy: Some((id.clone(), *revision)), rules: rules.clone() });
+        }
+        Ok(bound)
+    }
+
+    /// P2: the epoch is this entry's and above the node's floor, the session is the node's live one, and no other
+    /// instance of this member of the group lives (P7).
+    fn fencing(&mut self, at: At<'_>, grant: &Grant) -> Result<(), String> {
+        let epoch = Epoch { incarnation: self.bundle.incarnation, revision: at.record.revision };
+        let expected = PlacementId { epoch, ordinal: self.ordinal };
+        self.ordinal = self.ordinal.saturating_add(1);
+        if grant.placement != expected || grant.cluster != self.bundle.cluster {
+            return Err(format!("must be {expected} of this federation"));
+        }
+        let node = self.node(grant)?;
+        if node.revoked {
+            return Err("the node was revoked (P5)".to_owned());
+        }
+        if node.expired || node.session != Some(grant.session) || node.key != grant.node_key {
+            return Err("not made out to the node's key and live session".to_owned());
+        }
+        if node.floor.is_some_and(|floor| floor >= epoch) {
+            return Err("not above the node's fence floor".to_owned());
+        }
+        let job = self.job(grant)?;
+        let twin = job
+            .held
+            .iter()
+            .filter_map(|id| self.placements.get(id))
+            .any(|row| row.rank == grant.rank);
+        if twin || grant.rank >= job.facts.group || grant.group != job.facts.group {
+            return Err(format!(
+                "rank {} of {} lives already or is none of the group (P7)",
+                grant.rank, grant.job
+            ));
+        }
+        let facts = &job.facts;
+        let same = grant.payload == facts.payload
+            && grant.submitter == job.submitter
+            && grant.gpus == facts.resources.gpus
+            && grant.class == facts.resources.class
+            && grant.on_disconnect == facts.on_disconnect
+            && grant.time_limit_s == facts.time_limit_s;
+        if same { Ok(()) } else { Err("is not what was submitted".to_owned()) }
+    }
+
+    /// P1: the bucket has room beside everything on it that is not confirmed dead.
+    fn capacity(&self, grant: &Grant) -> Result<(), String> {
+        let node = self.node(grant)?;
+        let mut buckets = node.buckets.iter();
+        let bucket = buckets
+            .find(|b| {
+                b.class == grant.class
+                    && b.memory_mib == grant.memory_mib
+                    && b.island == grant.island
+            })
+            .ok_or("the node has no such bucket")?;
+        let used = node
+            .held
+            .iter()
+            .filter_map(|id| self.placements.get(id))
+            .filter(|row| {
+                row.class == grant.class
+                    && row.memory_mib == grant.memory_mib
+                    && row.island == grant.island
+            })
+            .fold(0u64, |sum, row| sum.saturating_add(u64::from(row.gpus)));
+        let all = used.saturating_add(u64::from(grant.gpus));
+        if all <= u64::from(bucket.count) {
+            return Ok(());
+        }
+        Err(format!("{all} devices granted of a bucket of {}", bucket.count))
+    }
+
+    fn hold(&mut self, grant: &Grant) {
+        let Ok(digest) = grant.digest() else { return };
+        self.held(grant, digest);
+        self.untold.insert(grant.node.clone());
+        let key = (grant.job.tenant.clone(), grant.class.clone());
+        let charged = self.charged.entry(key).or_insert(0);
+        *charged = charged.saturating_add(u64::from(grant.gpus));
+    }
+
+    fn held(&mut self, grant: &Grant, digest: Digest) {
+        let row = Held {
+            job: grant.job.clone(),
+            rank: grant.rank,
+            node: grant.node.clone(),
+            class: grant.class.clone(),
+            memory_mib: grant.memory_mib,
+            island: grant.island,
+            gpus: grant.gpus,
+            on_disconnect: grant.on_disconnect,
+            digest,
+            life: Life::Granted,
+        };
+        self.placements.insert(grant.placement, row);
+        if let Some(node) = self.nodes.get_mut(&grant.node) {
+            node.held.insert(grant.placement);
+        }
+        if let Some(job) = self.jobs.get_mut(&grant.job) {
+            job.held.insert(grant.placement);
+        }
+    }
+
+    /// Q1: what the tenant is charged for, this grant included, is within the limit in force.
+    fn quota(&self, grant: &Grant) -> Result<(), String> {
+        let key = (grant.job.tenant.clone(), grant.class.clone());
+        let limit = self.limits.get(&key).copied().unwrap_or(Limit::None);
+        let charged = self.charged.get(&key).copied().unwrap_or(0);
+        if limit.admits(charged) {
+            return Ok(());
+        }
+        Err(format!("{} is charged {charged} {} of {limit}", key.0, key.1))
+    }
+
+    fn node(&self, grant: &Grant) -> Result<&Node, String> {
+        self.nodes.get(&grant.node).ok_or_else(|| "the node is not enrolled".to_owned())
+    }
+
+    fn job(&self, grant: &Grant) -> Result<&Job, String> {
+        self.jobs.get(&grant.job).ok_or_else(|| format!("job {} was never submitted", grant.job))
+    }
+}

@@ -1,0 +1,210 @@
+//! What the auditor keeps while reading: registry, rules, limits, and the placements that live.
+
+use super::At;
+use crate::verify::report::{Report, Step};
+use sekisho_evidence::bundle::EndorserBundle;
+use sekisho_evidence::genesis::Genesis;
+use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::tag::SiteTag;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::entry::Entry;
+use sekisho_types::device::Bucket;
+use sekisho_types::id::{
+    DeviceClass, Digest, JobId, NodeId, OperatorId, PolicyId, PublicKey, SiteId, TenantId,
+};
+use sekisho_types::job::{JobFacts, OnDisconnect};
+use sekisho_types::placement::Ending;
+use sekisho_types::principal::Principal;
+use sekisho_types::quota::Limit;
+use sekisho_types::residency::Rules;
+use sekisho_types::revision::{Epoch, PlacementId, Revision};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A node as enrolled.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) operator: OperatorId,
+    pub(super) key: Digest,
+    pub(super) receipt_key: PublicKey,
+    /// `None` if its tag did not verify: every grant on it is a violation.
+    pub(super) tag: Option<SiteTag>,
+    pub(super) buckets: Vec<Bucket>,
+    pub(super) session: Option<SessionId>,
+    pub(super) expired: bool,
+    pub(super) revoked: bool,
+    pub(super) held: BTreeSet<PlacementId>,
+    /// Epoch of its newest desired set.
+    pub(super) floor: Option<Epoch>,
+}
+
+/// How far a living placement is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// The agent has said nothing.
+    Granted,
+    /// The agent began.
+    Begun,
+    /// Ordered to stop: charged, but no longer desired.
+    Stopping,
+}
+
+/// A placement that is not confirmed dead.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) job: JobId,
+    pub(super) rank: u32,
+    pub(super) node: NodeId,
+    pub(super) class: DeviceClass,
+    pub(super) memory_mib: u64,
+    pub(super) island: u16,
+    pub(super) gpus: u32,
+    pub(super) on_disconnect: OnDisconnect,
+    pub(super) digest: Digest,
+    pub(super) life: Life,
+}
+
+/// A submitted job.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) facts: JobFacts,
+    pub(super) submitter: Principal,
+    pub(super) held: BTreeSet<PlacementId>,
+}
+
+/// Everything at one point of the log.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) bundle: EndorserBundle,
+    pub(super) table: Digest,
+    pub(super) sites: BTreeMap<SiteId, (OperatorId, sekisho_types::jurisdiction::Area)>,
+    pub(super) nodes: BTreeMap<NodeId, Node>,
+    pub(super) tenants: BTreeMap<TenantId, Option<PolicyId>>,
+    pub(super) policies: BTreeMap<PolicyId, (Revision, Rules)>,
+    pub(super) limits: BTreeMap<(TenantId, DeviceClass), Limit>,
+    pub(super) charged: BTreeMap<(TenantId, DeviceClass), u64>,
+    pub(super) jobs: BTreeMap<JobId, Job>,
+    pub(super) placements: BTreeMap<PlacementId, Held>,
+    /// Nodes whose set changed in this entry and was not told yet.
+    pub(super) untold: BTreeSet<NodeId>,
+    /// Grants of this entry so far.
+    pub(super) ordinal: u32,
+}
+
+impl Model {
+    pub(super) fn new(genesis: &Genesis) -> Self {
+        let site = |s: &sekisho_evidence::genesis::GenesisSite| {
+            (s.site.clone(), (s.operator.clone(), s.area))
+        };
+        Self {
+            bundle: genesis.bundle.clone(),
+            table: genesis.table,
+            sites: genesis.sites.iter().map(site).collect(),
+            nodes: BTreeMap::new(),
+            tenants: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            charged: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            placements: BTreeMap::new(),
+            untold: BTreeSet::new(),
+            ordinal: 0,
+        }
+    }
+
+    /// Ends the records of one entry: every changed set was told in a record.
+    pub(super) fn settled(&mut self, at: At<'_>, report: &mut Report) {
+        self.ordinal = 0;
+        for node in std::mem::take(&mut self.untold) {
+            report.failed(
+                Step::Fencing,
+                format!("before {at}: the set of {node} changed without a record"),
+            );
+        }
+    }
+
+    /// Folds an accepted entry in.
+    pub(super) fn entry(&mut self, at: At<'_>, entry: &Entry, report: &mut Report) {
+        match &entry.command {
+            Command::Bootstrap(_) | Command::Tick | Command::SetSchedulable { .. } => {}
+            Command::RegisterKey { .. }
+            | Command::RevokeKey { .. }
+            | Command::CreateToken { .. } => {}
+            // What was granted follows as records of its own.
+            Command::CommitPlacement { .. } => {}
+            Command::CreateSite { site, operator, area, .. } => {
+                self.sites.insert(site.clone(), (operator.clone(), *area));
+            }
+            Command::RevokeSite { site } => {
+                let of_site = |id: &&NodeId| id.site == *site;
+                let nodes: Vec<NodeId> = self.nodes.keys().filter(of_site).cloned().collect();
+                nodes.iter().for_each(|node| self.revoke(node));
+            }
+            Command::RevokeNode { node } => self.revoke(node),
+            Command::EnrollNode { node, node_key, receipt_key, tag, .. } => {
+                // A repeated enrolment by the same key is the same answer once more; its tag is not taken.
+                if !self.nodes.contains_key(node) {
+                    self.enroll(at, node, *node_key, *receipt_key, report);
+                    self.retag(at, node, tag, report);
+                }
+            }
+            Command::RenewTag { node, tag } => self.retag(at, node, tag, report),
+            Command::OpenSession { node, session, buckets, live, .. } => {
+                self.open_session(node, *session, buckets, live);
+            }
+            Command::Report { node, phases, .. } => self.report(node, phases),
+            Command::Refuse { node, receipt } => self.refuse(node, receipt),
+            Command::ExpireLease { node, session } => self.expire(node, *session),
+            Command::PutTenant { tenant, policy, .. } => {
+                self.tenants.insert(tenant.clone(), policy.clone());
+            }
+            Command::PutPolicy { policy, rules, .. } => {
+                self.policies.insert(policy.clone(), (at.record.revision, rules.clone()));
+            }
+            Command::SetQuota { tenant, class, limit } => {
+                self.limits.insert((tenant.clone(), class.clone()), *limit);
+            }
+            Command::SubmitJob { facts } => {
+                let job = Job {
+                    facts: facts.as_ref().clone(),
+                    submitter: entry.actor.clone(),
+                    held: BTreeSet::new(),
+                };
+                self.jobs.insert(facts.id.clone(), job);
+            }
+            Command::CancelJob { job } => self.stop_job(job),
+        }
+    }
+
+    /// Every member of a job is ordered to stop.
+    pub(super) fn stop_job(&mut self, job: &JobId) {
+        let held = self.jobs.get(job).map(|job| job.held.clone()).unwrap_or_default();
+        for id in held {
+            if let Some(row) = self.placements.get_mut(&id)
+                && row.life != Life::Stopping
+            {
+                row.life = Life::Stopping;
+                self.untold.insert(row.node.clone());
+            }
+        }
+    }
+
+    /// A placement is confirmed dead: its charge returns. Unless it exited well, its group goes with it.
+    pub(super) fn end(&mut self, id: &PlacementId, ending: &Ending) {
+        let Some(row) = self.placements.remove(id) else { return };
+        if row.life != Life::Stopping {
+            self.untold.insert(row.node.clone());
+        }
+        if let Some(node) = self.nodes.get_mut(&row.node) {
+            node.held.remove(id);
+        }
+        if let Some(job) = self.jobs.get_mut(&row.job) {
+            job.held.remove(id);
+        }
+        if let Some(charged) = self.charged.get_mut(&(row.job.tenant.clone(), row.class)) {
+            *charged = charged.saturating_sub(u64::from(row.gpus));
+        }
+        if *ending != Ending::Exited(0) {
+            self.stop_job(&row.job);
+        }
+    }
+}

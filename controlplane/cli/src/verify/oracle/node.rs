@@ -1,0 +1,148 @@
+//! What nodes do in the log: enrolment, tags, sessions, reports, refusals, leases, revocation.
+
+use super::At;
+use super::model::{Life, Model, Node};
+use crate::verify::report::{Report, Step};
+use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::receipt::Receipt;
+use sekisho_evidence::tag::{SignedTag, SiteTag, Subject};
+use sekisho_types::device::Bucket;
+use sekisho_types::id::{Digest, JobId, NodeId, PublicKey};
+use sekisho_types::job::OnDisconnect;
+use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::revision::PlacementId;
+use std::collections::BTreeSet;
+
+impl Model {
+    pub(super) fn enroll(
+        &mut self,
+        at: At<'_>,
+        id: &NodeId,
+        key: Digest,
+        receipt_key: PublicKey,
+        report: &mut Report,
+    ) {
+        let Some((operator, _)) = self.sites.get(&id.site) else {
+            report.failed(
+                Step::Residency,
+                format!("{at}: {id} was enrolled at a site that nobody registered"),
+            );
+            return;
+        };
+        let node = Node {
+            operator: operator.clone(),
+            key,
+            receipt_key,
+            tag: None,
+            buckets: Vec::new(),
+            session: None,
+            expired: false,
+            revoked: false,
+            held: BTreeSet::new(),
+            floor: None,
+        };
+        self.nodes.insert(id.clone(), node);
+    }
+
+    /// Takes a tag after verifying it: the operator's key, this node, inside the site's area.
+    pub(super) fn retag(&mut self, at: At<'_>, id: &NodeId, tag: &SignedTag, report: &mut Report) {
+        let verified = self.check_tag(at, id, tag);
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.tag = match verified {
+            Ok(tag) => Some(tag),
+            Err(why) => {
+                report.failed(Step::Residency, format!("{at}: tag of {id}: {why}"));
+                None
+            }
+        };
+    }
+
+    fn check_tag(&self, at: At<'_>, id: &NodeId, tag: &SignedTag) -> Result<SiteTag, String> {
+        let node = self.nodes.get(id).ok_or("the node is not enrolled")?;
+        let (_, area) = self.sites.get(&id.site).ok_or("its site is not registered")?;
+        let keys = self.bundle.keys(&node.operator).ok_or("its operator is unknown")?;
+        let subject = Subject {
+            cluster: &self.bundle.cluster,
+            operator: &node.operator,
+            node: id,
+            node_key: &node.key,
+        };
+        let tag = tag.verify(&keys.site_tag, subject).map_err(|error| error.to_string())?;
+        tag.check_time(at.record.time).map_err(|error| error.to_string())?;
+        if tag.area.domestic().is_none_or(|tagged| !area.contains(tagged)) {
+            return Err(format!("names {}, the site stands in {area}", tag.area));
+        }
+        Ok(tag)
+    }
+
+    pub(super) fn open_session(
+        &mut self,
+        id: &NodeId,
+        session: SessionId,
+        buckets: &[Bucket],
+        live: &[PlacementId],
+    ) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        if node.session == Some(session) {
+            return;
+        }
+        node.session = Some(session);
+        node.expired = false;
+        node.buckets = buckets.to_vec();
+        let dead: Vec<PlacementId> =
+            node.held.iter().filter(|p| !live.contains(p)).copied().collect();
+        dead.iter().for_each(|placement| self.end(placement, &Ending::Lost));
+        self.untold.insert(id.clone());
+    }
+
+    pub(super) fn report(&mut self, id: &NodeId, phases: &[(PlacementId, Phase)]) {
+        for (placement, phase) in phases {
+            let Some(row) = self.placements.get_mut(placement).filter(|row| row.node == *id) else {
+                continue;
+            };
+            match phase {
+                Phase::Ended(ending) => self.end(placement, ending),
+                Phase::Starting | Phase::Running if row.life == Life::Granted => {
+                    row.life = Life::Begun;
+                }
+                Phase::Granted | Phase::Starting | Phase::Running | Phase::Stopping => {}
+            }
+        }
+    }
+
+    /// A refusal ends what had not begun, if its signature is the node's and it names this very grant.
+    pub(super) fn refuse(&mut self, id: &NodeId, receipt: &Receipt) {
+        let Some(node) = self.nodes.get(id) else { return };
+        let Ok(refusal) = receipt.verify(&node.receipt_key) else { return };
+        let open = self.placements.get(&refusal.placement).is_some_and(|row| {
+            row.node == *id && row.digest == refusal.grant && row.life != Life::Begun
+        });
+        if open {
+            self.end(&refusal.placement, &Ending::Refused(refusal.code));
+        }
+    }
+
+    /// A lease ended: what had to stop is dead, what may run to completion stays charged.
+    pub(super) fn expire(&mut self, id: &NodeId, session: SessionId) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        if node.expired || node.session != Some(session) {
+            return;
+        }
+        node.expired = true;
+        let held = node.held.clone();
+        for placement in held {
+            let row = self.placements.get(&placement);
+            if row.is_some_and(|row| row.on_disconnect == OnDisconnect::Stop) {
+                self.end(&placement, &Ending::Lost);
+            }
+        }
+    }
+
+    pub(super) fn revoke(&mut self, id: &NodeId) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.revoked = true;
+        let of = |placement| self.placements.get(placement).map(|row| row.job.clone());
+        let jobs: BTreeSet<JobId> = node.held.iter().filter_map(of).collect();
+        jobs.iter().for_each(|job| self.stop_job(job));
+    }
+}

@@ -1,0 +1,349 @@
+//! An honest log verifies; whatever is changed in it is found, even if every voter signed the change.
+
+use super::report::{Step, Verdict};
+use super::*;
+use sekisho_evidence::audit_bundle::{AuditBundleHead, BundleWriter, FORMAT};
+use sekisho_evidence::canonical::{decode, encode};
+use sekisho_evidence::checkpoint::{Checkpoint, assemble};
+use sekisho_evidence::grant::Grant;
+use sekisho_evidence::merkle::{Frontier, Head};
+use sekisho_evidence::receipt::Refusal;
+use sekisho_evidence::record::{Body, Record};
+use sekisho_fsm::command::Command;
+use sekisho_fsm::entry::Entry;
+use sekisho_fsm::testing::{
+    Federation, admin, agent, checkpoint_key, cluster, genesis, job, member, receipt_key, user,
+};
+use sekisho_types::error_code::{ErrorCode, Language};
+use sekisho_types::id::{Digest, MemberId, NodeId};
+use sekisho_types::jurisdiction::{Area, table_hash};
+use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::revision::{Incarnation, PlacementId};
+
+const SITES: [&str; 2] = ["ishikari-1", "tokyo-1"];
+
+fn node(name: &str) -> NodeId {
+    name.parse().unwrap()
+}
+
+fn report(federation: &mut Federation, at: &str, phases: Vec<(PlacementId, Phase)>) {
+    let id = node(at);
+    let session = federation.state.node(&id).unwrap().session.clone().unwrap().id;
+    federation.accept(agent(&id), Command::Report { node: id, session, phases });
+}
+
+fn tick(federation: &mut Federation, seconds: u64) {
+    for _ in 0..seconds {
+        federation.now = federation.now.plus_ms(1000);
+        federation.accept(member("hokuto"), Command::Tick);
+    }
+}
+
+/// A federation in which much has happened: good and failed jobs, a group torn down, a refusal, a lost lease, a
+/// revoked node, policies changed, submissions refused, ticks and long silence.
+fn eventful() -> Federation {
+    let mut f = Federation::furnished();
+    let policy = f.policy("hokkaido", job("x", 1, 1, &["JP-01"]).residency);
+    tick(&mut f, 40);
+    let mut facts = job("bound", 2, 2, &[]);
+    facts.policy = Some(policy);
+    let bound = f.submit(facts);
+    f.place(&bound, &["ishikari-1/n-01", "ishikari-1/n-02"]);
+    let [a, b] = f.placements(&bound)[..] else { panic!("two members") };
+    report(&mut f, "ishikari-1/n-01", vec![(a, Phase::Starting), (a, Phase::Running)]);
+    let plain = f.submit(job("plain", 1, 4, &["JP-13"]));
+    f.place(&plain, &["tokyo-1/n-01"]);
+    let p = f.placements(&plain)[0];
+    // One member fails: the other is ordered to stop, and ends later.
+    report(&mut f, "ishikari-1/n-01", vec![(a, Phase::Ended(Ending::Exited(1)))]);
+    tick(&mut f, 3);
+    report(&mut f, "ishikari-1/n-02", vec![(b, Phase::Ended(Ending::Stopped))]);
+    report(&mut f, "tokyo-1/n-01", vec![(p, Phase::Running), (p, Phase::Ended(Ending::Exited(0)))]);
+    refused_and_lost(&mut f);
+    // A payload that is not the facts' own is refused, which the records alone must reproduce.
+    let mut entry = f.entry(
+        user("kanto", "sapporo"),
+        &[],
+        Command::SubmitJob { facts: Box::new(job("forged", 1, 1, &[])) },
+    );
+    entry.payload = b"other".to_vec();
+    assert_eq!(f.apply(entry).outcome.unwrap_err().code, ErrorCode::PayloadMismatch);
+    // Far ahead of the state clock, which moves one step only.
+    f.now = f.now.plus_ms(60_000);
+    let late = f.submit(job("late", 1, 1, &[]));
+    f.run(user("kanto", "sapporo"), Command::CancelJob { job: late });
+    f
+}
+
+fn refused_and_lost(f: &mut Federation) {
+    let refused = f.submit(job("refused", 1, 1, &[]));
+    f.place(&refused, &["tokyo-1/n-02"]);
+    let id = f.placements(&refused)[0];
+    let placement = f.state.placement(&id).unwrap().clone();
+    let at = node("tokyo-1/n-02");
+    let refusal = Refusal {
+        cluster: cluster(),
+        node: at.clone(),
+        session: placement.grant.session,
+        placement: id,
+        grant: placement.digest,
+        code: ErrorCode::ResidencyArea,
+        detail: "drill".to_owned(),
+        log_size: 1,
+        time: f.now,
+    };
+    let receipt = refusal.sign(&receipt_key(&at)).unwrap();
+    f.accept(agent(&at), Command::Refuse { node: at.clone(), receipt });
+    f.place(&refused, &["sakai-1/n-01"]);
+    let lost = node("sakai-1/n-01");
+    let session = f.state.node(&lost).unwrap().session.clone().unwrap().id;
+    f.accept(member("kanto"), Command::ExpireLease { node: lost.clone(), session });
+    f.place(&refused, &["sakai-1/n-02"]);
+    f.accept(admin("naniwa"), Command::RevokeNode { node: node("sakai-1/n-02") });
+    f.open(&lost, 4, None);
+    f.accept(admin("kanto"), Command::SetSchedulable { node: at, schedulable: false });
+}
+
+fn records(federation: &Federation) -> Vec<Vec<u8>> {
+    federation
+        .applied
+        .iter()
+        .flat_map(|a| a.leaves.iter().map(|leaf| leaf.record.clone()))
+        .collect()
+}
+
+/// A bundle of these records, signed by the members with these numbers, whatever the records say.
+fn signed(records: &[Vec<u8>], members: &[u64]) -> Vec<u8> {
+    let mut frontier = Frontier::default();
+    records.iter().for_each(|record| drop(frontier.append(record).unwrap()));
+    let last = Record::parse(records.last().unwrap()).unwrap();
+    let checkpoint = Checkpoint {
+        cluster: cluster(),
+        incarnation: Incarnation(1),
+        head: Head { size: frontier.size(), root: frontier.root().unwrap() },
+        revision: last.revision,
+        time: last.time,
+    };
+    let genesis = genesis();
+    let line = |id: &u64| {
+        let member = genesis.genesis.members.iter().find(|m| m.member.0 == *id).unwrap();
+        checkpoint.sign(&member.operator, MemberId(*id), &checkpoint_key(MemberId(*id))).unwrap()
+    };
+    let lines: Vec<_> = members.iter().map(line).collect();
+    let head = AuditBundleHead {
+        format: FORMAT,
+        cluster: cluster(),
+        incarnation: Incarnation(1),
+        genesis: genesis.clone(),
+        table: table_hash(),
+        roots: Vec::new(),
+        note: assemble(&checkpoint.text().unwrap(), &lines),
+        count: records.len() as u64,
+    };
+    let (mut writer, mut bytes) = BundleWriter::start(&head).unwrap();
+    for record in records {
+        bytes.extend(writer.record(record).unwrap());
+    }
+    bytes.extend(writer.finish().unwrap());
+    bytes
+}
+
+fn verdict(report: &Report, step: Step) -> Verdict {
+    report.steps.iter().find(|result| result.step == step).unwrap().verdict
+}
+
+fn findings(report: &Report, step: Step) -> String {
+    report.steps.iter().find(|result| result.step == step).unwrap().findings.join("\n")
+}
+
+/// The honest log with one kind of record changed, signed by every voter.
+fn forged(change: impl Fn(&mut Record)) -> Report {
+    let changed: Vec<Vec<u8>> = records(&eventful())
+        .iter()
+        .map(|bytes| {
+            let mut record = Record::parse(bytes).unwrap();
+            change(&mut record);
+            record.bytes().unwrap()
+        })
+        .collect();
+    verify(&signed(&changed, &[1, 2, 3]), None)
+}
+
+fn forged_grants(change: impl Fn(&mut Grant)) -> Report {
+    forged(|record| {
+        if let Body::Grant(grant) = &mut record.body {
+            change(grant);
+        }
+    })
+}
+
+#[test]
+fn an_honest_log_passes_every_check() {
+    let federation = eventful();
+    let records = records(&federation);
+    let report = verify(&signed(&records, &[1, 2, 3]), Some(&genesis()));
+    assert!(report.is_good(), "{:#?}", report.steps);
+    assert!(report.steps.iter().all(|result| result.checked > 0));
+    assert_eq!(report.subject.signed_by, ["hokuto", "kanto", "naniwa"]);
+    let grants = report.steps.iter().find(|r| r.step == Step::Residency).unwrap().checked;
+    assert_eq!(grants, 6);
+    for site in SITES {
+        assert!(federation.state.nodes().any(|(id, _)| id.site.as_str() == site));
+    }
+    for (language, words) in [(Language::En, "every check passed"), (Language::Ja, "検証成功")]
+    {
+        assert!(report.lines(language).last().unwrap().contains(words));
+    }
+}
+
+#[test]
+fn two_of_three_operators_suffice_and_one_does_not() {
+    let records = records(&eventful());
+    assert!(verify(&signed(&records, &[1, 3]), None).is_good());
+    let report = verify(&signed(&records, &[2]), None);
+    assert_eq!(verdict(&report, Step::Head), Verdict::Failed);
+    assert_eq!(verdict(&report, Step::Residency), Verdict::NotChecked);
+}
+
+#[test]
+fn one_flipped_byte_anywhere_is_found() {
+    let bytes = signed(&records(&eventful()), &[1, 2]);
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x10;
+        assert!(!verify(&changed, None).is_good(), "byte {at}");
+    }
+    assert!(!verify(&bytes[..bytes.len() - 1], None).is_good());
+    assert!(!verify(b"", None).is_good());
+}
+
+#[test]
+fn one_flipped_byte_is_found_without_the_trailer_too() {
+    let bytes = signed(&records(&eventful()), &[1, 2]);
+    let body = bytes.len() - 32;
+    for at in (16..body).step_by(7) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x01;
+        let digest = Digest::of(&changed[..body]);
+        changed[body..].copy_from_slice(&digest.0);
+        assert!(!verify(&changed, None).is_good(), "byte {at}");
+    }
+}
+
+#[test]
+fn another_genesis_than_the_trusted_one_is_refused() {
+    let bytes = signed(&records(&eventful()), &[1, 2]);
+    let mut other = genesis();
+    other.genesis.created = other.genesis.created.plus_ms(1);
+    let report = verify(&bytes, Some(&other));
+    assert_eq!(verdict(&report, Step::Trust), Verdict::Failed);
+    assert!(report.lines(Language::Ja).last().unwrap().contains("検証失敗"));
+}
+
+#[test]
+fn d1_a_grant_without_its_rules_or_outside_them_is_found() {
+    let report = forged_grants(|grant| grant.rules.clear());
+    assert!(findings(&report, Step::Residency).contains("does not carry the rules"), "{report:#?}");
+    // The job itself is rewritten to be bound to Okinawa, its grant too: the place no longer satisfies it.
+    let okinawa = Area::resolve("JP-47").unwrap();
+    let report = forged(|record| match &mut record.body {
+        Body::Grant(grant) => grant.rules[0].rules.areas = [okinawa].into(),
+        Body::Entry { entry, .. } => {
+            let mut read: Entry = decode(entry).unwrap();
+            if let Command::SubmitJob { facts } = &mut read.command {
+                facts.residency.areas = [okinawa].into();
+            }
+            *entry = encode(&read).unwrap();
+        }
+        Body::Desired(_) => {}
+    });
+    assert!(
+        findings(&report, Step::Residency).contains("in none of the allowed areas"),
+        "{report:#?}"
+    );
+    assert_eq!(verdict(&report, Step::Replay), Verdict::Failed);
+}
+
+#[test]
+fn q1_a_charge_above_its_limit_is_found() {
+    let report = forged(|record| {
+        if let Body::Entry { entry, .. } = &mut record.body {
+            let mut read: Entry = decode(entry).unwrap();
+            if let Command::SetQuota { limit, .. } = &mut read.command {
+                *limit = sekisho_types::quota::Limit::Gpus(3);
+            }
+            *entry = encode(&read).unwrap();
+        }
+    });
+    assert!(
+        findings(&report, Step::Quota).contains("sapporo is charged 4 sim-h100 of 3"),
+        "{report:#?}"
+    );
+    assert_eq!(verdict(&report, Step::Residency), Verdict::Passed);
+}
+
+#[test]
+fn p1_devices_beyond_the_bucket_are_found() {
+    let report = forged(|record| {
+        if let Body::Entry { entry, .. } = &mut record.body {
+            let mut read: Entry = decode(entry).unwrap();
+            if let Command::OpenSession { buckets, .. } = &mut read.command {
+                buckets[0].count = 3;
+            }
+            *entry = encode(&read).unwrap();
+        }
+    });
+    assert!(
+        findings(&report, Step::Capacity).contains("4 devices granted of a bucket of 3"),
+        "{report:#?}"
+    );
+}
+
+#[test]
+fn p2_wrong_epochs_sessions_and_sets_are_found() {
+    let report = forged_grants(|grant| grant.placement.epoch.revision.0 += 1);
+    assert!(findings(&report, Step::Fencing).contains("of this federation"), "{report:#?}");
+    let report = forged_grants(|grant| grant.session.0[0] ^= 1);
+    assert!(findings(&report, Step::Fencing).contains("live session"), "{report:#?}");
+    let report = forged(|record| {
+        if let Body::Desired(desired) = &mut record.body {
+            desired.count += 1;
+        }
+    });
+    assert!(findings(&report, Step::Fencing).contains("does not commit"), "{report:#?}");
+    let mut missing = records(&eventful());
+    missing.retain(|bytes| !matches!(Record::parse(bytes).unwrap().body, Body::Desired(_)));
+    let report = verify(&signed(&missing, &[1, 2]), None);
+    assert!(findings(&report, Step::Fencing).contains("changed without a record"), "{report:#?}");
+}
+
+#[test]
+fn a_record_left_out_or_made_up_is_found_by_replay() {
+    let honest = records(&eventful());
+    for at in [1, honest.len() / 2, honest.len() - 2] {
+        let mut cut = honest.clone();
+        cut.remove(at);
+        assert_eq!(
+            verdict(&verify(&signed(&cut, &[1, 2]), None), Step::Replay),
+            Verdict::Failed,
+            "{at}"
+        );
+    }
+    let report = forged(|record| {
+        if let Body::Entry { rejected, .. } = &mut record.body {
+            *rejected = rejected.map(|_code| ErrorCode::NotFound);
+        }
+    });
+    assert_eq!(verdict(&report, Step::Replay), Verdict::Failed);
+}
+
+#[test]
+fn findings_are_bounded_and_counted() {
+    let mut report = Report::default();
+    (0..50).for_each(|i| report.failed(Step::Quota, i));
+    let result = report.steps.iter().find(|result| result.step == Step::Quota).unwrap();
+    assert_eq!((result.findings.len(), result.violations), (report::FINDINGS_MAX, 50));
+    report.passed(Step::Quota, 9);
+    assert_eq!(verdict(&report, Step::Quota), Verdict::Failed);
+    assert!(report.lines(Language::En).iter().any(|line| line.contains("30 more")));
+}

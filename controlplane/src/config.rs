@@ -1,0 +1,134 @@
+//! Settings of a controller: one TOML file, unknown keys refused, checked once.
+
+use sekisho_types::id::{MemberId, OperatorId, SiteId};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Raft id; never reused.
+    pub member: u64,
+    /// Whose controller.
+    pub operator: OperatorId,
+    /// Where it stands.
+    pub site: SiteId,
+    /// Directory of its own: log, state, marker.
+    pub data_dir: PathBuf,
+    /// Where it listens; one port for everything.
+    pub listen: SocketAddr,
+    /// The signed genesis.
+    pub genesis: PathBuf,
+    /// Holds `identity.pem` and `identity.key`.
+    pub identity_dir: PathBuf,
+    /// Root certificates of every operator.
+    pub roots: Vec<Root>,
+    /// The operator's issuer at this site; without it no node can join here.
+    #[serde(default)]
+    pub issuer_dir: Option<PathBuf>,
+    /// The operator's site-tag key; without it no node can join here.
+    #[serde(default)]
+    pub site_tag_key: Option<PathBuf>,
+    /// This member's checkpoint key. If the file is missing the member signs nothing, and says so.
+    #[serde(default)]
+    pub checkpoint_key: Option<PathBuf>,
+    /// Filter of the log, as `RUST_LOG`.
+    #[serde(default = "log_default")]
+    pub log: String,
+}
+
+/// One operator's root certificate.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Root {
+    /// Whose.
+    pub operator: OperatorId,
+    /// PEM file; its hash must be the one in the genesis.
+    pub file: PathBuf,
+}
+
+fn log_default() -> String {
+    "info".to_owned()
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong form; names line and column.
+    #[error("{path}: {source}")]
+    Form {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it are relative to the working directory.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text)
+            .map_err(|source| ConfigError::Form { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// The Raft id.
+    #[must_use]
+    pub fn member(&self) -> MemberId {
+        MemberId(self.member)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        member = 1
+        operator = "kanto"
+        site = "tokyo-1"
+        data_dir = "data"
+        listen = "127.0.0.1:7101"
+        genesis = "genesis.bin"
+        identity_dir = "identity"
+        roots = [{ operator = "kanto", file = "ca.pem" }]
+    "#;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("controller.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path)
+    }
+
+    #[test]
+    fn what_is_left_out_is_off_and_what_is_unknown_is_refused() {
+        let config = load(GOOD).unwrap();
+        assert_eq!((config.member(), config.log.as_str()), (MemberId(1), "info"));
+        assert!(config.checkpoint_key.is_none());
+        for (bad, names) in [
+            (GOOD.replace("site =", "sight ="), "sight"),
+            (GOOD.replace("\"tokyo-1\"", "\"Tokyo\""), "Tokyo"),
+            (GOOD.replace("127.0.0.1:7101", "nowhere"), "listen"),
+        ] {
+            let error = load(&bad).unwrap_err().to_string();
+            assert!(error.contains(names), "{error}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The operator's issuer at this site, as the join service asks it.
+
+use sekisho_api::issuer::{IssueError, Issuer, OperatorRoot};
+use sekisho_evidence::genesis::SignedGenesis;
+use sekisho_evidence::key::SigningKey;
+use sekisho_evidence::tag::{SignedTag, SiteTag};
+use sekisho_transport::pki::{self, Csr, Validity};
+use sekisho_types::id::{Digest, NodeId, OperatorId};
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::limit::CERTIFICATE_LIFETIME;
+use sekisho_types::time::Clock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Issuer, site-tag key and everyone's roots. Without the first two no node joins here.
+#[derive(Debug)]
+pub struct SiteIssuer {
+    issuer: Option<pki::Issuer>,
+    tag_key: Option<SigningKey>,
+    roots: Vec<OperatorRoot>,
+    clock: Arc<dyn Clock>,
+}
+
+impl SiteIssuer {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(
+        issuer: Option<pki::Issuer>,
+        tag_key: Option<SigningKey>,
+        genesis: &SignedGenesis,
+        mut roots: BTreeMap<OperatorId, Vec<u8>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let root = |keys: &sekisho_evidence::bundle::OperatorKeys| OperatorRoot {
+            operator: keys.operator.clone(),
+            trust_domain: keys.trust_domain.clone(),
+            der: roots.remove(&keys.operator).unwrap_or_default(),
+        };
+        let roots = genesis.genesis.bundle.operators.iter().map(root).collect();
+        Self { issuer, tag_key, roots, clock }
+    }
+}
+
+fn none(what: &str) -> IssueError {
+    IssueError::Issuer(format!("this member has no {what}; ask another of its operator"))
+}
+
+impl Issuer for SiteIssuer {
+    fn key_of(&self, csr: &[u8]) -> Result<Digest, IssueError> {
+        Csr::verify(csr)
+            .map(|csr| csr.spki_sha256())
+            .map_err(|error| IssueError::Request(error.to_string()))
+    }
+
+    fn issue_agent(
+        &self,
+        csr: &[u8],
+        node: &NodeId,
+        area: Area,
+    ) -> Result<Vec<Vec<u8>>, IssueError> {
+        let issuer = self.issuer.as_ref().ok_or_else(|| none("issuer"))?;
+        let validity = Validity { now: self.clock.wall(), lifetime: CERTIFICATE_LIFETIME };
+        let issued = issuer
+            .issue_agent_from_csr(csr, node, Some(area), validity)
+            .map_err(|error| IssueError::Issuer(error.to_string()))?;
+        issued.chain_der().map_err(|error| IssueError::Issuer(error.to_string()))
+    }
+
+    fn sign_tag(&self, tag: &SiteTag) -> Result<SignedTag, IssueError> {
+        let key = self.tag_key.as_ref().ok_or_else(|| none("site-tag key"))?;
+        tag.sign(key).map_err(|error| IssueError::Issuer(error.to_string()))
+    }
+
+    fn roots(&self) -> Vec<OperatorRoot> {
+        self.roots.clone()
+    }
+}

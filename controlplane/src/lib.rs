@@ -1,0 +1,11 @@
+//! The controller: composes consensus, duties and API to one process.
+//!
+//! Holds no rule of its own. What it adapts, it adapts one to one; what it decides is only the order of starting.
+
+pub mod begin;
+pub mod config;
+pub mod heads;
+pub mod issuer;
+pub mod ports;
+pub mod startup;
+pub mod trust;

@@ -1,0 +1,208 @@
+//! Starting a controller: the order of steps, and why.
+//!
+//! 1. Genesis and roots, before any socket: they say who may be talked to (D3).
+//! 2. The data directory, which refuses to be another member's (R6).
+//! 3. The listener, then consensus: peers may knock at once, and are answered when the service stands.
+//! 4. Duties, then the API: an agent's first renewal finds a table of leases.
+
+use crate::begin::begin;
+use crate::config::Config;
+use crate::heads::Heads;
+use crate::issuer::SiteIssuer;
+use crate::ports::{ArchivePort, HeadsPort, LeasePort, ReplicaPort};
+use crate::trust;
+use anyhow::{Context as _, Result, bail};
+use sekisho_api::core::{Core, Ports};
+use sekisho_api::server::{Services, serve};
+use sekisho_controllers::start::{Controllers, Options};
+use sekisho_evidence::genesis::SignedGenesis;
+use sekisho_evidence::key::SigningKey;
+use sekisho_raft::PeerNode;
+use sekisho_raft::config::RaftConfig;
+use sekisho_raft::consensus::{Consensus, MemberOptions};
+use sekisho_raft::network::grpc::GrpcLinks;
+use sekisho_raft::snapshot::Origin;
+use sekisho_store::{OpenRequest, Store};
+use sekisho_transport::bundle::TrustBundles;
+use sekisho_transport::clock::SystemClock;
+use sekisho_transport::credential::Identity;
+use sekisho_transport::dial::Dialer;
+use sekisho_transport::listen::{Limits, Listener};
+use sekisho_transport::pki::{self, signing};
+use sekisho_transport::task::{TaskGroup, TaskKind};
+use sekisho_types::id::OperatorId;
+use sekisho_types::principal::Workload;
+use sekisho_types::time::Clock;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A running controller.
+#[derive(Debug)]
+pub struct Controller {
+    /// Its part in consensus.
+    pub consensus: Consensus,
+    /// Everything that it runs.
+    pub tasks: TaskGroup,
+}
+
+/// Everything that stands before a socket is opened.
+struct Ground {
+    genesis: Arc<SignedGenesis>,
+    identity: Identity,
+    bundles: Arc<TrustBundles>,
+    roots: BTreeMap<OperatorId, Vec<u8>>,
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Starts a controller; it serves until its task group is cancelled.
+///
+/// # Errors
+/// What is missing or does not fit, in words.
+pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
+    let ground = ground(config)?;
+    let listener =
+        Listener::bind(config.listen, &ground.identity, &ground.bundles, tasks, Limits::default())
+            .await
+            .with_context(|| format!("listening on {}", config.listen))?;
+    let dialer = Dialer::new(Some(ground.identity.clone()), Arc::clone(&ground.bundles));
+    let consensus = consensus(config, &ground, dialer.clone(), tasks).await?;
+    let me = sekisho_controllers::stamp::Identity {
+        member: config.member(),
+        operator: config.operator.clone(),
+        site: config.site.clone(),
+    };
+    tasks.spawn(
+        TaskKind::Ordinary,
+        "begin",
+        begin(
+            consensus.clone(),
+            Arc::clone(&ground.genesis),
+            me.clone(),
+            Arc::clone(&ground.clock),
+        ),
+    );
+    let cut = trust::cut_revoked(consensus.clone(), Arc::clone(&ground.bundles));
+    tasks.spawn(TaskKind::Critical, "cut-revoked", cut);
+    let controllers = Controllers::start(
+        consensus.clone(),
+        Options {
+            identity: me,
+            checkpoint_key: optional_key(config.checkpoint_key.as_deref(), "checkpoint key")?,
+            heads: Arc::new(Heads(Arc::clone(&ground.store))),
+            clock: Arc::clone(&ground.clock),
+        },
+        tasks,
+    )
+    .context("starting the duties")?;
+    let core = api(config, ground, &consensus, &controllers, dialer, tasks)?;
+    core.start_exchange();
+    core.start_sessions();
+    let services = Services::new(Arc::clone(&core));
+    let routes = services.authenticated()?.add_service(consensus.service());
+    serve(routes, listener.authenticated, tasks);
+    serve(services.anonymous(), listener.anonymous, tasks);
+    Ok(Controller { consensus, tasks: tasks.clone() })
+}
+
+fn ground(config: &Config) -> Result<Ground> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let bytes =
+        std::fs::read(&config.genesis).with_context(|| config.genesis.display().to_string())?;
+    let genesis =
+        SignedGenesis::open(&bytes).with_context(|| config.genesis.display().to_string())?;
+    let bundles = TrustBundles::new(Arc::clone(&clock));
+    let roots = trust::install(&genesis, &config.roots, &bundles)?;
+    let identity = Identity::load(&config.identity_dir)
+        .with_context(|| format!("identity in {}", config.identity_dir.display()))?;
+    let expected = Workload::Member { site: config.site.clone(), member: config.member };
+    if identity.workload() != expected {
+        bail!(
+            "the certificate is for {:?}, the configuration for {expected:?}",
+            identity.workload()
+        );
+    }
+    let bundle = &genesis.genesis.bundle;
+    let request = OpenRequest {
+        dir: config.data_dir.clone(),
+        member: sekisho_store::Member {
+            cluster_id: bundle.cluster.0,
+            incarnation: bundle.incarnation.0,
+            member_id: config.member,
+        },
+        create_at_ms: Some(clock.wall().0),
+        clock: Arc::clone(&clock),
+    };
+    let store = Store::open(&request)
+        .with_context(|| format!("data directory {}", config.data_dir.display()))?;
+    let (genesis, store) = (Arc::new(genesis), Arc::new(store));
+    Ok(Ground { genesis, identity, bundles, roots, store, clock })
+}
+
+async fn consensus(
+    config: &Config,
+    ground: &Ground,
+    dialer: Dialer,
+    tasks: &TaskGroup,
+) -> Result<Consensus> {
+    let genesis = &ground.genesis.genesis;
+    let options = MemberOptions {
+        origin: Origin { cluster: genesis.bundle.cluster, incarnation: genesis.bundle.incarnation },
+        member: config.member(),
+        genesis: genesis.members.iter().map(|m| (m.member, PeerNode::from(m))).collect(),
+        store: Arc::clone(&ground.store),
+        links: GrpcLinks::new(dialer),
+        config: RaftConfig::default(),
+        clock: Arc::clone(&ground.clock),
+        tasks: tasks.clone(),
+    };
+    Consensus::start(options).await.context("starting consensus")
+}
+
+fn api(
+    config: &Config,
+    ground: Ground,
+    consensus: &Consensus,
+    controllers: &Controllers<Consensus>,
+    dialer: Dialer,
+    tasks: &TaskGroup,
+) -> Result<Arc<Core>> {
+    let issuer = match &config.issuer_dir {
+        Some(dir) => {
+            Some(pki::Issuer::load(dir).with_context(|| format!("issuer in {}", dir.display()))?)
+        }
+        None => None,
+    };
+    let tag_key = optional_key(config.site_tag_key.as_deref(), "site-tag key")?;
+    let issuer =
+        SiteIssuer::new(issuer, tag_key, &ground.genesis, ground.roots, Arc::clone(&ground.clock));
+    let (heads, follow_heads) = HeadsPort::new(controllers.signatures.clone());
+    tasks.spawn(TaskKind::Critical, "follow-heads", follow_heads);
+    let identity = sekisho_api::core::Identity {
+        member: config.member(),
+        operator: config.operator.clone(),
+        site: config.site.clone(),
+    };
+    let ports = Ports {
+        replica: Arc::new(ReplicaPort(consensus.clone())),
+        archive: Arc::new(ArchivePort::new(consensus)),
+        leases: Arc::new(LeasePort(controllers.leases.clone())),
+        heads: Arc::new(heads),
+        issuer: Arc::new(issuer),
+        clock: ground.clock,
+        dialer,
+        tasks: tasks.clone(),
+    };
+    Ok(Core::new(identity, ports))
+}
+
+/// A key whose file may be missing: the member then does without, and says so.
+fn optional_key(path: Option<&Path>, what: &str) -> Result<Option<SigningKey>> {
+    let Some(path) = path else { return Ok(None) };
+    if !path.exists() {
+        tracing::warn!(path = %path.display(), "{what} is missing: this member goes on without it");
+        return Ok(None);
+    }
+    signing::read(path).map(Some).with_context(|| format!("{what} {}", path.display()))
+}

@@ -1,0 +1,100 @@
+//! Whom this member talks to: roots from the genesis, and connections cut when the state says so (P5).
+
+use sekisho_evidence::genesis::SignedGenesis;
+use sekisho_fsm::State;
+use sekisho_raft::consensus::Consensus;
+use sekisho_raft::view::Wake;
+use sekisho_transport::bundle::{Bundle, BundleError, TrustBundles};
+use sekisho_transport::identity::Peer;
+use sekisho_transport::pki::root_hash;
+use sekisho_types::id::{NodeId, OperatorId};
+use sekisho_types::principal::Workload;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::Root;
+
+/// Why the roots cannot be trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// A root file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not a root certificate.
+    #[error("root of {operator}")]
+    Bundle {
+        /// Whose.
+        operator: OperatorId,
+        /// Why.
+        #[source]
+        source: BundleError,
+    },
+    /// The genesis pins another root, or none.
+    #[error("the root of {0} is not the one that the genesis pins")]
+    Pin(OperatorId),
+    /// The bundles contradict each other.
+    #[error("the roots cannot be used together")]
+    Together(#[source] BundleError),
+}
+
+/// Installs every operator's root, each checked against the hash in the genesis, and returns them as DER.
+///
+/// # Errors
+/// [`TrustError`]: a member that trusts other roots than its federation may not start.
+pub fn install(
+    genesis: &SignedGenesis,
+    roots: &[Root],
+    bundles: &TrustBundles,
+) -> Result<BTreeMap<OperatorId, Vec<u8>>, TrustError> {
+    let (mut by_domain, mut by_operator) = (BTreeMap::new(), BTreeMap::new());
+    for keys in &genesis.genesis.bundle.operators {
+        let operator = &keys.operator;
+        let root = roots.iter().find(|root| root.operator == *operator);
+        let path =
+            root.map(|root| root.file.clone()).ok_or_else(|| TrustError::Pin(operator.clone()))?;
+        let pem =
+            std::fs::read_to_string(&path).map_err(|source| TrustError::Read { path, source })?;
+        let bundle = Bundle::from_pem(operator.clone(), &pem)
+            .map_err(|source| TrustError::Bundle { operator: operator.clone(), source })?;
+        let pinned = bundle.roots.iter().find(|root| root_hash(root) == keys.root_hash);
+        let der = pinned.ok_or_else(|| TrustError::Pin(operator.clone()))?.to_vec();
+        if bundle.roots.len() != 1 {
+            return Err(TrustError::Pin(operator.clone()));
+        }
+        by_operator.insert(operator.clone(), der);
+        by_domain.insert(keys.trust_domain.clone(), bundle);
+    }
+    bundles.replace(&by_domain).map_err(TrustError::Together)?;
+    Ok(by_operator)
+}
+
+/// Whether the state no longer wants to hear from this peer.
+fn is_out(state: &State, peer: &Peer) -> bool {
+    let Some(identity) = &peer.identity else { return false };
+    match &identity.principal.workload {
+        Workload::Agent { site, node } => {
+            let id = NodeId { site: site.clone(), name: node.clone() };
+            state.node(&id).is_some_and(|row| row.revoked || row.node_key != identity.spki_sha256)
+        }
+        Workload::Member { .. } | Workload::User { .. } => false,
+    }
+}
+
+/// Cuts connections of revoked nodes, as soon as the state revokes them.
+pub async fn cut_revoked(consensus: Consensus, bundles: Arc<TrustBundles>) {
+    let mut changed = consensus.wakes(Wake::Trust);
+    while changed.changed().await.is_ok() {
+        let view = consensus.view();
+        let cut = bundles.connections().cut(|peer| is_out(&view.state, peer));
+        if cut > 0 {
+            tracing::info!(cut, "connections of revoked nodes were cut");
+        }
+    }
+}

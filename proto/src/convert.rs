@@ -1,0 +1,16 @@
+//! Between messages and domain types, one file for each noun.
+//!
+//! What a client signs is built from the same typed values that the server reads out of the request; so for every
+//! mutating request there is a type here with exactly the command's fields, a conversion from the message, and one
+//! back to it that loses nothing.
+
+pub mod agent;
+pub mod intent;
+pub mod job;
+pub mod key;
+pub mod node;
+pub mod policy;
+pub mod quota;
+pub mod rules;
+pub mod site;
+pub mod tenant;

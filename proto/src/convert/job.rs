@@ -1,0 +1,290 @@
+//! Jobs: the facts that the log carries, and the payload beside them.
+
+use super::tenant::{optional_policy, policy_name};
+use crate::field::{FieldError, FieldResult, parsed, required};
+use crate::name::Resource as _;
+use crate::v1::{self, job_spec};
+use bytes::Bytes;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, JobId, TenantId};
+use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect, OverLimit, Resources};
+use sekisho_types::limit::PAYLOAD_MAX;
+use sekisho_types::residency::Rules;
+
+/// A job to queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob {
+    /// Its facts.
+    pub facts: JobFacts,
+    /// Canonical bytes of what it runs; digest and length are those in the facts.
+    pub payload: Bytes,
+}
+
+/// The id that `parent` and `job_id` of a request name.
+///
+/// # Errors
+/// [`FieldError`].
+pub fn job_id(parent: &str, job_id: &str) -> FieldResult<JobId> {
+    let tenant = TenantId::from_field("parent", parent)?;
+    Ok(JobId { tenant, name: parsed("job_id", job_id)? })
+}
+
+/// The facts of a spec. Bounds that need no state are checked.
+///
+/// # Errors
+/// [`FieldError`] with a path that begins with `spec`.
+pub fn facts(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
+    read(id, spec).map_err(|error| error.within("spec"))
+}
+
+fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
+    let rules =
+        |rules: &v1::Rules| Rules::try_from(rules).map_err(|error| error.within("residency"));
+    let priority = u8::try_from(spec.priority);
+    let facts = JobFacts {
+        id,
+        group: spec.group.max(1),
+        resources: Resources {
+            class: parsed("device_class", &spec.device_class)?,
+            gpus: spec.gpus,
+            memory_mib: spec.memory_mib,
+        },
+        priority: priority.map_err(|_range| FieldError::new("priority", "must be 0 to 100"))?,
+        policy: optional_policy("policy", &spec.policy)?,
+        residency: spec.residency.as_ref().map_or_else(|| Ok(Rules::default()), rules)?,
+        on_disconnect: on_disconnect(spec.on_disconnect)?,
+        over_limit: over_limit(spec.over_limit)?,
+        time_limit_s: spec.time_limit_s,
+        payload: parsed("payload_sha256", &spec.payload_sha256)?,
+        payload_len: spec.payload_len,
+    };
+    facts.check().map_err(|error| FieldError::new(wire_field(&error.field), error.must))?;
+    Ok(facts)
+}
+
+/// The message's name of a field that the domain names as the spec file does.
+fn wire_field(field: &str) -> &str {
+    match field {
+        "resources.gpus" => "gpus",
+        "time_limit" => "time_limit_s",
+        "run" => "payload_len",
+        same => same,
+    }
+}
+
+fn on_disconnect(value: i32) -> FieldResult<OnDisconnect> {
+    match job_spec::OnDisconnect::try_from(value) {
+        Ok(job_spec::OnDisconnect::Unspecified | job_spec::OnDisconnect::Stop) => {
+            Ok(OnDisconnect::Stop)
+        }
+        Ok(job_spec::OnDisconnect::RunToCompletion) => Ok(OnDisconnect::RunToCompletion),
+        Err(_unknown) => Err(FieldError::new("on_disconnect", "must be a known mode")),
+    }
+}
+
+fn over_limit(value: i32) -> FieldResult<OverLimit> {
+    match job_spec::OverLimit::try_from(value) {
+        Ok(job_spec::OverLimit::Unspecified | job_spec::OverLimit::Queue) => Ok(OverLimit::Queue),
+        Ok(job_spec::OverLimit::Reject) => Ok(OverLimit::Reject),
+        Err(_unknown) => Err(FieldError::new("over_limit", "must be a known mode")),
+    }
+}
+
+impl From<&JobFacts> for v1::JobSpec {
+    fn from(facts: &JobFacts) -> Self {
+        let on_disconnect = match facts.on_disconnect {
+            OnDisconnect::Stop => job_spec::OnDisconnect::Stop,
+            OnDisconnect::RunToCompletion => job_spec::OnDisconnect::RunToCompletion,
+        };
+        let over_limit = match facts.over_limit {
+            OverLimit::Queue => job_spec::OverLimit::Queue,
+            OverLimit::Reject => job_spec::OverLimit::Reject,
+        };
+        Self {
+            group: facts.group,
+            device_class: facts.resources.class.to_string(),
+            gpus: facts.resources.gpus,
+            memory_mib: facts.resources.memory_mib,
+            priority: u32::from(facts.priority),
+            policy: policy_name(facts.policy.as_ref()),
+            residency: Some((&facts.residency).into()),
+            on_disconnect: on_disconnect.into(),
+            over_limit: over_limit.into(),
+            time_limit_s: facts.time_limit_s,
+            payload_sha256: facts.payload.to_string(),
+            payload_len: facts.payload_len,
+        }
+    }
+}
+
+impl TryFrom<v1::CreateJobRequest> for NewJob {
+    type Error = FieldError;
+    fn try_from(message: v1::CreateJobRequest) -> FieldResult<Self> {
+        let payload = message.payload;
+        if payload.len() > PAYLOAD_MAX {
+            let must = format!("must be at most {PAYLOAD_MAX} bytes");
+            return Err(FieldError::new("payload", must).with_code(ErrorCode::TooLarge));
+        }
+        let id = job_id(&message.parent, &message.job_id)?;
+        let facts = facts(id, required("spec", message.spec.as_ref())?)?;
+        let len = usize::try_from(facts.payload_len).unwrap_or(usize::MAX);
+        if len != payload.len() || facts.payload != Digest::of(&payload) {
+            let must = "must have the length and SHA-256 that the spec names";
+            return Err(FieldError::new("payload", must));
+        }
+        Ok(Self { facts, payload })
+    }
+}
+
+impl NewJob {
+    /// The request that stands for it.
+    #[must_use]
+    pub fn request(&self, intent: v1::Intent) -> v1::CreateJobRequest {
+        v1::CreateJobRequest {
+            parent: self.facts.id.tenant.name(),
+            job_id: self.facts.id.name.to_string(),
+            spec: Some((&self.facts).into()),
+            payload: self.payload.clone(),
+            intent: Some(intent),
+        }
+    }
+}
+
+impl From<JobPhase> for v1::job::Phase {
+    fn from(phase: JobPhase) -> Self {
+        match phase {
+            JobPhase::Queued => Self::Queued,
+            JobPhase::Placed => Self::Placed,
+            JobPhase::Running => Self::Running,
+            JobPhase::Stopping => Self::Stopping,
+            JobPhase::Succeeded => Self::Succeeded,
+            JobPhase::Failed => Self::Failed,
+            JobPhase::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// The phase of a message; `None` for one that this program does not know.
+#[must_use]
+pub fn phase(phase: v1::job::Phase) -> Option<JobPhase> {
+    match phase {
+        v1::job::Phase::Unspecified => None,
+        v1::job::Phase::Queued => Some(JobPhase::Queued),
+        v1::job::Phase::Placed => Some(JobPhase::Placed),
+        v1::job::Phase::Running => Some(JobPhase::Running),
+        v1::job::Phase::Stopping => Some(JobPhase::Stopping),
+        v1::job::Phase::Succeeded => Some(JobPhase::Succeeded),
+        v1::job::Phase::Failed => Some(JobPhase::Failed),
+        v1::job::Phase::Cancelled => Some(JobPhase::Cancelled),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job() -> NewJob {
+        let payload = Bytes::from_static(b"payload");
+        let facts = JobFacts {
+            id: "acme/train".parse().unwrap(),
+            group: 2,
+            resources: Resources {
+                class: "h100-80g".parse().unwrap(),
+                gpus: 8,
+                memory_mib: 40_960,
+            },
+            priority: 50,
+            policy: Some("gov".parse().unwrap()),
+            residency: crate::convert::rules::tests::rules(),
+            on_disconnect: OnDisconnect::RunToCompletion,
+            over_limit: OverLimit::Reject,
+            time_limit_s: 3600,
+            payload: Digest::of(&payload),
+            payload_len: 7,
+        };
+        NewJob { facts, payload }
+    }
+
+    fn refused(
+        change: impl Fn(&mut v1::CreateJobRequest, &mut v1::JobSpec),
+    ) -> (String, ErrorCode) {
+        let mut message = job().request(v1::Intent::default());
+        let mut spec = message.spec.take().unwrap();
+        change(&mut message, &mut spec);
+        message.spec = Some(spec);
+        let error = NewJob::try_from(message).unwrap_err();
+        (error.field, error.code)
+    }
+
+    #[test]
+    fn jobs_round_trip() {
+        let plain = {
+            let mut job = job();
+            job.facts.policy = None;
+            job.facts.residency = Rules::default();
+            job.facts.on_disconnect = OnDisconnect::Stop;
+            job.facts.over_limit = OverLimit::Queue;
+            job
+        };
+        for job in [job(), plain] {
+            assert_eq!(NewJob::try_from(job.request(v1::Intent::default())), Ok(job));
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_has_one_meaning() {
+        let given = v1::JobSpec::from(&job().facts);
+        let spec = v1::JobSpec {
+            device_class: given.device_class,
+            gpus: 1,
+            time_limit_s: 60,
+            payload_sha256: given.payload_sha256,
+            ..v1::JobSpec::default()
+        };
+        let facts = facts(job().facts.id, &spec).unwrap();
+        assert_eq!((facts.group, facts.priority, facts.policy), (1, 0, None));
+        assert_eq!(facts.residency, Rules::default());
+        assert_eq!((facts.on_disconnect, facts.over_limit), (OnDisconnect::Stop, OverLimit::Queue));
+    }
+
+    #[test]
+    fn every_bad_field_is_named() {
+        let invalid = |field: &str| (field.to_owned(), ErrorCode::InvalidArgument);
+        assert_eq!(refused(|m, _| m.parent = "acme".into()), invalid("parent"));
+        assert_eq!(refused(|m, _| m.job_id = "Train".into()), invalid("job_id"));
+        assert_eq!(refused(|_, s| s.group = 1025), invalid("spec.group"));
+        assert_eq!(refused(|_, s| s.device_class.clear()), invalid("spec.device_class"));
+        for gpus in [0, 17] {
+            assert_eq!(refused(|_, s| s.gpus = gpus), invalid("spec.gpus"));
+        }
+        for priority in [101, 256] {
+            assert_eq!(refused(|_, s| s.priority = priority), invalid("spec.priority"));
+        }
+        assert_eq!(refused(|_, s| s.policy = "gov".into()), invalid("spec.policy"));
+        let foreign = v1::Rules { areas: vec!["KR".into()], ..v1::Rules::default() };
+        assert_eq!(
+            refused(|_, s| s.residency = Some(foreign.clone())),
+            ("spec.residency.areas".into(), ErrorCode::ResidencyOutsideJp)
+        );
+        assert_eq!(refused(|_, s| s.on_disconnect = 9), invalid("spec.on_disconnect"));
+        assert_eq!(refused(|_, s| s.over_limit = 9), invalid("spec.over_limit"));
+        for limit in [0, 31 * 86_400] {
+            assert_eq!(refused(|_, s| s.time_limit_s = limit), invalid("spec.time_limit_s"));
+        }
+        assert_eq!(refused(|_, s| s.payload_sha256.clear()), invalid("spec.payload_sha256"));
+        assert_eq!(refused(|_, s| s.payload_len = 65_537), invalid("spec.payload_len"));
+        assert_eq!(refused(|_, s| s.payload_len = 6), invalid("payload"));
+        assert_eq!(refused(|m, _| m.payload = Bytes::from_static(b"paylord")), invalid("payload"));
+        let large = (String::from("payload"), ErrorCode::TooLarge);
+        assert_eq!(refused(|m, _| m.payload = vec![0; PAYLOAD_MAX + 1].into()), large);
+    }
+
+    #[test]
+    fn every_phase_has_a_number_of_its_own() {
+        for number in 1..8 {
+            let message = v1::job::Phase::try_from(number).unwrap();
+            assert_eq!(phase(message).map(v1::job::Phase::from), Some(message));
+        }
+        assert_eq!(phase(v1::job::Phase::Unspecified), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! Sites.
+
+use crate::field::{FieldError, FieldResult, area, parsed, required, words};
+use crate::name::Resource as _;
+use crate::v1;
+use sekisho_types::id::{OperatorId, SiteId};
+use sekisho_types::jurisdiction::Area;
+
+/// A site to register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSite {
+    /// Its id.
+    pub site: SiteId,
+    /// Who runs it.
+    pub operator: OperatorId,
+    /// Where it stands.
+    pub area: Area,
+    /// Name for people.
+    pub display_name: String,
+}
+
+impl TryFrom<&v1::CreateSiteRequest> for NewSite {
+    type Error = FieldError;
+    fn try_from(message: &v1::CreateSiteRequest) -> FieldResult<Self> {
+        let content = required("site", message.site.as_ref())?;
+        let site: SiteId = parsed("site_id", &message.site_id)?;
+        same_name("site.name", &content.name, &site.name())?;
+        Ok(Self {
+            site,
+            operator: parsed("site.operator", &content.operator)?,
+            area: area("site.area", &content.area)?,
+            display_name: words("site.display_name", &content.display_name)?,
+        })
+    }
+}
+
+impl NewSite {
+    /// The request that stands for it.
+    #[must_use]
+    pub fn request(&self, intent: v1::Intent) -> v1::CreateSiteRequest {
+        let site = v1::Site {
+            name: self.site.name(),
+            operator: self.operator.to_string(),
+            area: self.area.to_string(),
+            display_name: self.display_name.clone(),
+            ..v1::Site::default()
+        };
+        v1::CreateSiteRequest {
+            site_id: self.site.to_string(),
+            site: Some(site),
+            intent: Some(intent),
+        }
+    }
+}
+
+/// A name inside a resource that is being created may be left out, and must not contradict the chosen id.
+pub(super) fn same_name(field: &str, given: &str, expected: &str) -> FieldResult<()> {
+    if given.is_empty() || given == expected {
+        return Ok(());
+    }
+    Err(FieldError::new(field, format!("must be empty or `{expected}`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_types::error_code::ErrorCode;
+
+    fn site() -> NewSite {
+        NewSite {
+            site: "ishikari-1".parse().unwrap(),
+            operator: "hokuto".parse().unwrap(),
+            area: Area::resolve("012351").unwrap(),
+            display_name: "石狩第一".into(),
+        }
+    }
+
+    #[test]
+    fn a_site_round_trips() {
+        assert_eq!(NewSite::try_from(&site().request(v1::Intent::default())), Ok(site()));
+    }
+
+    #[test]
+    fn every_bad_field_is_named() {
+        let refused = |change: &dyn Fn(&mut v1::CreateSiteRequest, &mut v1::Site)| {
+            let mut message = site().request(v1::Intent::default());
+            let mut content = message.site.take().unwrap();
+            change(&mut message, &mut content);
+            message.site = Some(content);
+            let error = NewSite::try_from(&message).unwrap_err();
+            (error.field, error.code)
+        };
+        let invalid = |field: &str| (field.to_owned(), ErrorCode::InvalidArgument);
+        assert_eq!(refused(&|m, _| m.site_id = "Ishikari".into()), invalid("site_id"));
+        assert_eq!(refused(&|_, s| s.name = "sites/other".into()), invalid("site.name"));
+        assert_eq!(refused(&|_, s| s.operator.clear()), invalid("site.operator"));
+        let foreign = ("site.area".to_owned(), ErrorCode::ResidencyOutsideJp);
+        assert_eq!(refused(&|_, s| s.area = "KR-26".into()), foreign);
+        assert_eq!(refused(&|_, s| s.display_name = "a\nb".into()), invalid("site.display_name"));
+        assert_eq!(refused(&|_, s| s.display_name = "x".repeat(513)), invalid("site.display_name"));
+        let empty = v1::CreateSiteRequest::default();
+        assert_eq!(NewSite::try_from(&empty).unwrap_err().field, "site");
+    }
+}

@@ -1,0 +1,165 @@
+//! Resource names: `sites/tokyo-1/nodes/n-01`. Inside the system ids are values; names exist on the wire only.
+
+use crate::field::{FieldError, FieldResult};
+use sekisho_types::id::{DeviceClass, JobId, MemberId, NodeId, PolicyId, SiteId, TenantId};
+use std::fmt::Display;
+
+/// Stands for every parent in a list request.
+pub const ANY: &str = "-";
+
+/// An id that has a resource name.
+pub trait Resource: Sized {
+    /// The form, for messages.
+    const FORM: &'static str;
+
+    /// Its name.
+    fn name(&self) -> String;
+
+    /// The id of a name in exactly this form.
+    fn from_name(name: &str) -> Option<Self>;
+
+    /// Reads the name in `field`.
+    ///
+    /// # Errors
+    /// [`FieldError`] if it has another form.
+    fn from_field(field: &str, name: &str) -> FieldResult<Self> {
+        Self::from_name(name)
+            .ok_or_else(|| FieldError::new(field, format!("must be a name `{}`", Self::FORM)))
+    }
+
+    /// Reads a parent that may also be `COLLECTION/-` for all: `None`.
+    ///
+    /// # Errors
+    /// [`FieldError`] if it is neither.
+    fn from_parent(field: &str, name: &str) -> FieldResult<Option<Self>> {
+        let any = name.split_once('/').is_some_and(|(collection, id)| {
+            id == ANY && Self::FORM.split('/').next() == Some(collection)
+        });
+        if any { Ok(None) } else { Self::from_field(field, name).map(Some) }
+    }
+}
+
+/// One tenant's quota for one class.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct QuotaId {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The class.
+    pub class: DeviceClass,
+}
+
+fn join(parts: [&dyn Display; 4]) -> String {
+    let [a, b, c, d] = parts;
+    format!("{a}/{b}/{c}/{d}")
+}
+
+macro_rules! top {
+    ($($id:ty = $collection:literal, $form:literal;)+) => {$(
+        impl Resource for $id {
+            const FORM: &'static str = $form;
+            fn name(&self) -> String {
+                format!(concat!($collection, "/{}"), self)
+            }
+            fn from_name(name: &str) -> Option<Self> {
+                name.strip_prefix(concat!($collection, "/"))?.parse().ok()
+            }
+        }
+    )+};
+}
+
+top! {
+    SiteId = "sites", "sites/SITE";
+    TenantId = "tenants", "tenants/TENANT";
+    PolicyId = "policies", "policies/POLICY";
+}
+
+impl Resource for NodeId {
+    const FORM: &'static str = "sites/SITE/nodes/NODE";
+    fn name(&self) -> String {
+        join([&"sites", &self.site, &"nodes", &self.name])
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let (site, node) = nested(name, "sites", "nodes")?;
+        Some(Self { site: site.parse().ok()?, name: node.parse().ok()? })
+    }
+}
+
+impl Resource for JobId {
+    const FORM: &'static str = "tenants/TENANT/jobs/JOB";
+    fn name(&self) -> String {
+        join([&"tenants", &self.tenant, &"jobs", &self.name])
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let (tenant, job) = nested(name, "tenants", "jobs")?;
+        Some(Self { tenant: tenant.parse().ok()?, name: job.parse().ok()? })
+    }
+}
+
+impl Resource for QuotaId {
+    const FORM: &'static str = "tenants/TENANT/quotas/CLASS";
+    fn name(&self) -> String {
+        join([&"tenants", &self.tenant, &"quotas", &self.class])
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let (tenant, class) = nested(name, "tenants", "quotas")?;
+        Some(Self { tenant: tenant.parse().ok()?, class: class.parse().ok()? })
+    }
+}
+
+impl Resource for MemberId {
+    const FORM: &'static str = "members/NUMBER";
+    fn name(&self) -> String {
+        format!("members/{self}")
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let digits = name.strip_prefix("members/")?;
+        // One spelling per member: `01` and `+1` would be other names of the same voter.
+        digits.parse().ok().filter(|id: &u64| id.to_string() == digits).map(Self)
+    }
+}
+
+fn nested<'n>(name: &'n str, outer: &str, inner: &str) -> Option<(&'n str, &'n str)> {
+    let mut parts = name.split('/');
+    let (a, id, b, nested) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    (a == outer && b == inner && parts.next().is_none()).then_some((id, nested))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same<T: Resource>(names: &[&str], bad: &[&str]) {
+        for name in names {
+            assert_eq!(T::from_name(name).map(|id| id.name()).as_deref(), Some(*name));
+        }
+        for name in bad {
+            assert!(T::from_name(name).is_none(), "{name}");
+            assert_eq!(T::from_field("name", name).err().map(|e| e.field), Some("name".into()));
+        }
+    }
+
+    #[test]
+    fn names_round_trip_and_other_forms_are_refused() {
+        same::<SiteId>(&["sites/tokyo-1"], &["", "sites/", "tokyo-1", "sites/A", "sites/a/b"]);
+        same::<TenantId>(&["tenants/acme"], &["tenant/acme", "sites/acme"]);
+        same::<PolicyId>(&["policies/gov"], &["policies/"]);
+        same::<NodeId>(
+            &["sites/tokyo-1/nodes/n-01"],
+            &["sites/tokyo-1", "sites/tokyo-1/node/n", "sites/t/nodes/n/x", "sites//nodes/n"],
+        );
+        same::<JobId>(&["tenants/acme/jobs/train"], &["tenants/acme/jobs/", "tenants/-/jobs/x"]);
+        same::<QuotaId>(&["tenants/acme/quotas/h100-80g"], &["tenants/acme/quota/h100-80g"]);
+        same::<MemberId>(&["members/3"], &["members/03", "members/+3", "members/x", "member/3"]);
+    }
+
+    #[test]
+    fn a_parent_may_be_any() {
+        let one = TenantId::from_parent("parent", "tenants/acme").unwrap();
+        assert_eq!(one.map(|t| t.to_string()).as_deref(), Some("acme"));
+        assert_eq!(TenantId::from_parent("parent", "tenants/-"), Ok(None));
+        assert_eq!(SiteId::from_parent("parent", "sites/-"), Ok(None));
+        for bad in ["", "-", "sites/-", "tenants/-/jobs/x"] {
+            TenantId::from_parent("parent", bad).unwrap_err();
+        }
+    }
+}
