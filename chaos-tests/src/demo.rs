@@ -9,10 +9,10 @@ use crate::federation::Federation;
 use anyhow::{Context as _, Result};
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// Port of the first controller: outside the ephemeral range, unlikely to be taken.
-const PORT_BASE: u16 = 27_100;
+pub const PORT_BASE: u16 = 27_100;
 
 /// Tells the story, one line a step.
 #[derive(Debug)]
@@ -44,10 +44,10 @@ impl Narrator {
 ///
 /// # Errors
 /// The first step that did not come out right.
-pub fn run(dir: &Path) -> Result<()> {
+pub fn run(dir: &Path, port_base: u16) -> Result<()> {
     let mut narrator = Narrator { begun: Instant::now(), steps: 0 };
     narrator.say("関所 Sekisho: three companies, three controllers, four GPU hosts, one rule: nothing leaves Japan.\n")?;
-    let mut federation = Federation::start(dir, PORT_BASE).context("starting the federation")?;
+    let mut federation = Federation::start(dir, port_base).context("starting the federation")?;
     narrator.step(
         "a federation of kanto (Tokyo), naniwa (Sakai) and hokuto (Ishikari) over mutual TLS",
         "3 controllers on RocksDB, 4 agents ready, 2 of 3 companies must vouch for every start",

@@ -10,7 +10,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Longest that any one thing may take before the drill gives up: an election, a lease and a restart fit.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -212,8 +213,9 @@ impl Federation {
     pub fn await_job(&self, job: &str, phases: &[&str]) -> Result<Value> {
         until(&format!("{job} to be {}", phases.join(" or ")), || {
             let found = self.read("sapporo", &["job", "status", job])?;
-            let phase = found["phase"].as_str().unwrap_or_default();
-            ensure!(phases.contains(&phase), "{job} is {phase}: {}", found["message"]);
+            let told = |field: &str| found.get(field).and_then(Value::as_str).unwrap_or_default();
+            let phase = told("phase");
+            ensure!(phases.contains(&phase), "{job} is {phase}: {}", told("message"));
             Ok(found)
         })
     }

@@ -4,3 +4,4 @@ pub mod demo;
 pub mod federation;
 pub mod rogue;
 pub mod sequence;
+pub mod work;

@@ -176,46 +176,7 @@ async fn perform(stolen: &Stolen, attempt: Attempt, agent: &Path, dir: &Path) ->
     let (receipts, mut received) = mpsc::channel(4);
     let bundle = &stolen.genesis.genesis.bundle;
     let history = Arc::new(History::new(bundle.clone(), node.clone(), attempt));
-    let mut members = Vec::new();
-    for turned in
-        stolen.genesis.genesis.members.iter().filter(|m| TURNED.contains(&m.operator.as_str()))
-    {
-        let own = stolen
-            .dir
-            .join(turned.operator.as_str())
-            .join("members")
-            .join(turned.member.to_string());
-        let key: SigningKey = signing::read(&own.join("checkpoint.key"))?;
-        let identity = Identity::load(&own)?;
-        let listener = Listener::bind(
-            "127.0.0.1:0".parse()?,
-            &identity,
-            &stolen.trust()?,
-            &tasks,
-            Limits::default(),
-        )
-        .await?;
-        members.push(Member {
-            member: turned.member,
-            operator: turned.operator.clone(),
-            site: turned.site.clone(),
-            address: listener.addr.to_string(),
-        });
-        let rogue = Rogue {
-            operator: turned.operator.clone(),
-            member: turned.member,
-            key,
-            leads: turned.operator.as_str() == TURNED[0],
-            history: Arc::clone(&history),
-            receipts: receipts.clone(),
-        };
-        let server =
-            tonic::transport::Server::builder().add_service(AgentServiceServer::new(rogue));
-        let cancelled = tasks.cancelled();
-        tasks.spawn_finishing(TaskKind::Ordinary, "rogue", async move {
-            server.serve_with_incoming_shutdown(listener.authenticated, cancelled).await.ok();
-        });
-    }
+    let members = serve(stolen, &history, &receipts, &tasks).await?;
     ensure!(members.len() == TURNED.len(), "the rogues lack a member");
     let enrolment = stolen.enrolment(&node, area, members)?;
     history.made_out_to(enrolment.standing(bundle)?.node_key());
@@ -236,4 +197,54 @@ async fn perform(stolen: &Stolen, attempt: Attempt, agent: &Path, dir: &Path) ->
     drop(process);
     tasks.shutdown(Duration::from_secs(2)).await;
     Ok(receipt.verify(&enrolment.receipt_key().public())?)
+}
+
+/// Starts a rogue controller for each turned operator's member, on a port of its own.
+async fn serve(
+    stolen: &Stolen,
+    history: &Arc<History>,
+    receipts: &mpsc::Sender<Receipt>,
+    tasks: &TaskGroup,
+) -> Result<Vec<Member>> {
+    let mut members = Vec::new();
+    for turned in
+        stolen.genesis.genesis.members.iter().filter(|m| TURNED.contains(&m.operator.as_str()))
+    {
+        let own = stolen
+            .dir
+            .join(turned.operator.as_str())
+            .join("members")
+            .join(turned.member.to_string());
+        let key: SigningKey = signing::read(&own.join("checkpoint.key"))?;
+        let identity = Identity::load(&own)?;
+        let listener = Listener::bind(
+            "127.0.0.1:0".parse()?,
+            &identity,
+            &stolen.trust()?,
+            tasks,
+            Limits::default(),
+        )
+        .await?;
+        members.push(Member {
+            member: turned.member,
+            operator: turned.operator.clone(),
+            site: turned.site.clone(),
+            address: listener.addr.to_string(),
+        });
+        let rogue = Rogue {
+            operator: turned.operator.clone(),
+            member: turned.member,
+            key,
+            leads: turned.operator.as_str() == TURNED[0],
+            history: Arc::clone(history),
+            receipts: receipts.clone(),
+        };
+        let server =
+            tonic::transport::Server::builder().add_service(AgentServiceServer::new(rogue));
+        let cancelled = tasks.cancelled();
+        tasks.spawn_finishing(TaskKind::Ordinary, "rogue", async move {
+            server.serve_with_incoming_shutdown(listener.authenticated, cancelled).await.ok();
+        });
+    }
+    Ok(members)
 }

@@ -187,6 +187,9 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
         Operation::Bad(other_cluster) => return Some(bad(federation, *other_cluster)),
         Operation::Abroad => {
             let node: NodeId = "tokyo-1/n-50".parse().ok()?;
+            if federation.state.site(&node.site)?.revoked {
+                return None;
+            }
             (member("kanto"), federation.enrolment(&node, "KR-26"))
         }
         Operation::Quota(..) | Operation::Policy(..) => return governance(federation, operation),
@@ -260,7 +263,19 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
             let (_, site, _) = OPERATORS.get(usize::from(*n))?;
             (admin("kanto"), Command::RevokeSite { site: site.parse().ok()? })
         }
-        _ => return None,
+        // Made elsewhere.
+        Operation::Submit(..)
+        | Operation::Cancel(..)
+        | Operation::Place(..)
+        | Operation::Report(..)
+        | Operation::Refuse(..)
+        | Operation::Quota(..)
+        | Operation::Policy(..)
+        | Operation::Pass(..)
+        | Operation::Again(..)
+        | Operation::Bad(..)
+        | Operation::Plan
+        | Operation::Abroad => return None,
     };
     Some(federation.entry(actor, &[], command))
 }
@@ -301,7 +316,22 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
                 Command::PutPolicy { policy, rules: Rules { areas, ..Rules::default() }, expected }
             }
         }
-        _ => return None,
+        // Made elsewhere.
+        Operation::Submit(..)
+        | Operation::Cancel(..)
+        | Operation::Place(..)
+        | Operation::Report(..)
+        | Operation::Refuse(..)
+        | Operation::Expire(..)
+        | Operation::Open(..)
+        | Operation::Cordon(..)
+        | Operation::RevokeNode(..)
+        | Operation::RevokeSite(..)
+        | Operation::Pass(..)
+        | Operation::Again(..)
+        | Operation::Bad(..)
+        | Operation::Plan
+        | Operation::Abroad => return None,
     };
     Some(federation.entry(admin("kanto"), &[admin("naniwa")], command))
 }

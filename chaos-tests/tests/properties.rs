@@ -1,5 +1,6 @@
 //! Properties over random command sequences. The oracle is the auditor's: computed from the audit records alone, not
 //! by the code under test. 10,000 sequences in all.
+#![expect(clippy::expect_used, reason = "helpers of tests: a broken record should fail loudly")]
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "a command-line program")]
 
 use clap::Parser;
+use sekisho_chaos::demo::{self, PORT_BASE};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,10 +25,10 @@ fn main() -> ExitCode {
     let Drill::Demo { dir } = Drill::parse();
     let run = || -> anyhow::Result<()> {
         match dir {
-            Some(dir) => sekisho_chaos::demo::run(&dir),
+            Some(dir) => demo::run(&dir, PORT_BASE),
             None => {
                 let dir = tempfile::tempdir()?;
-                sekisho_chaos::demo::run(dir.path())
+                demo::run(dir.path(), PORT_BASE)
             }
         }
     };

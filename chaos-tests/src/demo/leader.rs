@@ -1,8 +1,8 @@
 //! The leader dies in the middle of work.
 
 use super::Narrator;
-use super::places::{spec, submit};
-use crate::federation::{Federation, rows};
+use crate::federation::Federation;
+use crate::work::{lost, spec, submit, write};
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 
@@ -14,23 +14,14 @@ pub(super) fn killed(federation: &mut Federation, narrator: &mut Narrator) -> Re
     federation.await_job(&runs, &["running"])?;
     let mut acknowledged = Vec::new();
     for n in 0..WRITES {
-        let name = format!("write-{n}");
-        acknowledged.push(submit(federation, &name, &spec(&name, 1, 1, "JP-47", "true"))?);
+        acknowledged.push(write(federation, &format!("write-{n}"))?);
     }
     let leader = federation.leader()?;
     federation.signal(&format!("controller-{leader}"), Signal::SIGKILL)?;
     let next = federation.leader()?;
     ensure!(next != leader, "member {leader} still leads");
-    let jobs = federation.read("sapporo", &["job", "list"])?;
-    let names: Vec<String> =
-        rows(&jobs, "items").iter().filter_map(|j| j["name"].as_str()).map(str::to_owned).collect();
-    for job in &acknowledged {
-        let name = job.trim_start_matches("sapporo/");
-        ensure!(
-            names.iter().any(|n| n.ends_with(&format!("/{name}"))),
-            "{job} was acknowledged and is lost"
-        );
-    }
+    let lost = lost(federation, &acknowledged)?;
+    ensure!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     federation.await_job(&runs, &["running"])?;
     federation.revive(leader)?;
     federation.run("sapporo", &["job", "cancel", &runs])?.ok()?;

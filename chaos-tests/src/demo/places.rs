@@ -1,29 +1,9 @@
 //! Where jobs land, and why some wait.
 
 use super::Narrator;
-use crate::federation::{Federation, rows, until};
+use crate::federation::{Federation, until};
+use crate::work::{nodes, spec, submit};
 use anyhow::{Result, ensure};
-use serde_json::Value;
-
-/// A spec of a job of tenant `sapporo`.
-pub(super) fn spec(name: &str, group: u32, gpus: u32, areas: &str, script: &str) -> String {
-    format!(
-        "name: {name}\ntenant: sapporo\ngroup: {group}\nresources: {{ class: sim-h100, gpus: {gpus} }}\n\
-         residency: {{ areas: [{areas}] }}\ntime_limit: 10m\nrun: {{ command: [\"/bin/sh\", \"-c\", \"{script}\"] }}\n"
-    )
-}
-
-/// Submits a spec and gives `TENANT/JOB`.
-pub(super) fn submit(federation: &Federation, name: &str, spec: &str) -> Result<String> {
-    let file = federation.file(&format!("{name}.yaml"), spec)?;
-    federation.run("sapporo", &["job", "submit", &file])?.ok()?;
-    Ok(format!("sapporo/{name}"))
-}
-
-pub(super) fn nodes(job: &Value) -> Vec<String> {
-    let placements = rows(job, "placements");
-    placements.iter().filter_map(|p| p["node"].as_str()).map(str::to_owned).collect()
-}
 
 pub(super) fn bound_to_hokkaido(federation: &Federation, narrator: &mut Narrator) -> Result<()> {
     let job =

@@ -1,0 +1,54 @@
+//! Jobs as the drills submit them.
+
+use crate::federation::{Federation, rows};
+use anyhow::Result;
+use serde_json::Value;
+
+/// A spec of a job of tenant `sapporo`.
+#[must_use]
+pub fn spec(name: &str, group: u32, gpus: u32, areas: &str, script: &str) -> String {
+    format!(
+        "name: {name}\ntenant: sapporo\ngroup: {group}\nresources: {{ class: sim-h100, gpus: {gpus} }}\n\
+         residency: {{ areas: [{areas}] }}\ntime_limit: 10m\nrun: {{ command: [\"/bin/sh\", \"-c\", \"{script}\"] }}\n"
+    )
+}
+
+/// Submits a spec and gives `TENANT/JOB`.
+///
+/// # Errors
+/// It was refused.
+pub fn submit(federation: &Federation, name: &str, spec: &str) -> Result<String> {
+    let file = federation.file(&format!("{name}.yaml"), spec)?;
+    federation.run("sapporo", &["job", "submit", &file])?.ok()?;
+    Ok(format!("sapporo/{name}"))
+}
+
+/// Submits a job that nothing can place: a write that stays to be looked for.
+///
+/// # Errors
+/// It was refused.
+pub fn write(federation: &Federation, name: &str) -> Result<String> {
+    submit(federation, name, &spec(name, 1, 1, "JP-47", "true"))
+}
+
+/// Nodes on which a job has placements.
+#[must_use]
+pub fn nodes(job: &Value) -> Vec<String> {
+    let placements = rows(job, "placements");
+    placements.iter().filter_map(|p| p["node"].as_str()).map(str::to_owned).collect()
+}
+
+/// Of `written`, the jobs that the federation does not know.
+///
+/// # Errors
+/// It cannot be asked.
+pub fn lost(federation: &Federation, written: &[String]) -> Result<Vec<String>> {
+    let jobs = federation.read("sapporo", &["job", "list"])?;
+    let known: Vec<String> =
+        rows(&jobs, "items").iter().filter_map(|j| j["name"].as_str()).map(str::to_owned).collect();
+    let is_known = |job: &String| {
+        let name = job.trim_start_matches("sapporo/");
+        known.iter().any(|k| k.ends_with(&format!("/{name}")))
+    };
+    Ok(written.iter().filter(|job| !is_known(job)).cloned().collect())
+}

@@ -1,0 +1,155 @@
+//! Real processes: three controllers of three operators and four agents, over mutual TLS and RocksDB.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a broken set-up should fail loudly")]
+
+use anyhow::{Result, ensure};
+use nix::sys::signal::Signal;
+use sekisho_chaos::demo;
+use sekisho_chaos::federation::{Federation, rows, until};
+use sekisho_chaos::work::{lost, spec, submit, write};
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::Instant;
+
+fn federation(port_base: u16) -> (tempfile::TempDir, Federation) {
+    let dir = tempfile::tempdir().unwrap();
+    let federation = Federation::start(dir.path(), port_base).unwrap();
+    (dir, federation)
+}
+
+/// What a user sees: every member there, one leads.
+fn whole(federation: &Federation) -> Result<()> {
+    until("three members in touch", || {
+        let members = rows(&federation.read("kanto", &["member", "list"])?, "items");
+        ensure!(
+            members.len() == 3 && members.iter().all(|m| m["reachable"] == true),
+            "{members:?}"
+        );
+        ensure!(members.iter().filter(|m| m["leader"] == true).count() == 1, "{members:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn the_demo_comes_out_right() {
+    let dir = tempfile::tempdir().unwrap();
+    demo::run(dir.path(), 27_200).unwrap();
+}
+
+/// R1, R8: what was acknowledged survives kill -9 of each member in turn, and of all at once.
+#[test]
+fn nothing_acknowledged_is_lost_to_kill_9() {
+    let (_dir, mut federation) = federation(27_210);
+    let mut written = Vec::new();
+    for member in 1..=3u64 {
+        written.push(write(&federation, &format!("before-{member}")).unwrap());
+        federation.signal(&format!("controller-{member}"), Signal::SIGKILL).unwrap();
+        written.push(write(&federation, &format!("without-{member}")).unwrap());
+        federation.revive(member).unwrap();
+        whole(&federation).unwrap();
+        assert_eq!(lost(&federation, &written).unwrap(), Vec::<String>::new(), "member {member}");
+    }
+    for member in 1..=3u64 {
+        federation.signal(&format!("controller-{member}"), Signal::SIGKILL).unwrap();
+    }
+    for member in 1..=3u64 {
+        federation.revive(member).unwrap();
+    }
+    whole(&federation).unwrap();
+    assert_eq!(lost(&federation, &written).unwrap(), Vec::<String>::new(), "all at once");
+    // And it goes on: a job still crosses the checkpoint.
+    let job = submit(&federation, "after", &spec("after", 1, 1, "Hokkaido", "true")).unwrap();
+    federation.await_job(&job, &["succeeded"]).unwrap();
+}
+
+fn running(marker: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let named = |dir: &Path| std::fs::read(dir.join("cmdline")).unwrap_or_default();
+    processes.filter(|p| String::from_utf8_lossy(&named(&p.path())).contains(marker)).count()
+}
+
+/// P3, P4: with the agent dead the job is dead at once; its place is given again only when the lease is over.
+#[test]
+fn a_dead_agents_work_is_given_again_only_after_its_lease() {
+    let (_dir, federation) = federation(27_220);
+    let script = "exec sleep 31337.25";
+    let job = submit(&federation, "held", &spec("held", 1, 3, "Hokkaido", script)).unwrap();
+    federation.await_job(&job, &["running"]).unwrap();
+    assert!(running("31337.25") > 0);
+    federation.signal("agent-ishikari-1-n-01", Signal::SIGKILL).unwrap();
+    let killed = Instant::now();
+    until("the job's processes to be gone", || {
+        ensure!(running("31337.25") == 0, "still there");
+        Ok(())
+    })
+    .unwrap();
+    // Three GPUs fit on that node only: the job waits until the lease is over, and says so.
+    federation.await_job(&job, &["queued"]).unwrap();
+    let lease = Duration::from_secs(15);
+    assert!(killed.elapsed() > lease, "given back after {:?}", killed.elapsed());
+    let node = federation.read("kanto", &["node", "get", "ishikari-1/n-01"]).unwrap();
+    assert_eq!(node["state"], "lost");
+}
+
+/// Takes a member's checkpoint key away (or gives it back) and starts it again. Its TLS key stays.
+fn with_key(federation: &mut Federation, operator: &str, member: u64, present: bool) {
+    let key = federation
+        .dir()
+        .join("operators")
+        .join(operator)
+        .join(format!("members/{member}/checkpoint.key"));
+    let aside = key.with_extension("aside");
+    let (from, to) = if present { (aside, key) } else { (key, aside) };
+    std::fs::rename(from, to).unwrap();
+    federation.signal(&format!("controller-{member}"), Signal::SIGKILL).unwrap();
+    federation.revive(member).unwrap();
+    whole(federation).unwrap();
+}
+
+fn missing(federation: &Federation) -> Result<Vec<String>> {
+    let status = federation.read("kanto", &["status"])?;
+    Ok(rows(&status, "missing_signers")
+        .iter()
+        .filter_map(|s| s.as_str())
+        .map(str::to_owned)
+        .collect())
+}
+
+/// D4: without k operators' signatures writes go on and nothing starts, and status names who is missing.
+#[test]
+fn without_enough_signers_nothing_starts() {
+    let (_dir, mut federation) = federation(27_230);
+    with_key(&mut federation, "kanto", 1, false);
+    let job = submit(&federation, "two", &spec("two", 1, 1, "Hokkaido", "true")).unwrap();
+    federation.await_job(&job, &["succeeded"]).unwrap();
+    until("status to name kanto", || {
+        let missing = missing(&federation)?;
+        ensure!(missing.iter().any(|m| m.contains("kanto")), "{missing:?}");
+        Ok(())
+    })
+    .unwrap();
+    with_key(&mut federation, "naniwa", 2, false);
+    let job = submit(&federation, "one", &spec("one", 1, 1, "Hokkaido", "true")).unwrap();
+    federation.await_job(&job, &["placed"]).unwrap();
+    until("status to name both", || {
+        let missing = missing(&federation)?;
+        ensure!(
+            ["kanto", "naniwa"].iter().all(|o| missing.iter().any(|m| m.contains(o))),
+            "{missing:?}"
+        );
+        Ok(())
+    })
+    .unwrap();
+    // Ticks go on; had one signature been enough, one of them would have started it.
+    let ticks =
+        |f: &Federation| f.read("kanto", &["status"]).unwrap()["revision"].as_u64().unwrap();
+    let before = ticks(&federation);
+    until("several checkpoints to pass", || {
+        ensure!(ticks(&federation) >= before + 3);
+        Ok(())
+    })
+    .unwrap();
+    let still = federation.read("sapporo", &["job", "status", &job]).unwrap();
+    assert_eq!(still["phase"], "placed", "one operator's signature started it");
+    with_key(&mut federation, "naniwa", 2, true);
+    federation.await_job(&job, &["succeeded"]).unwrap();
+}
