@@ -63,7 +63,11 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::load(config)?;
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|error| Failure::new(ErrorCode::InvalidArgument, format!("log: {error}")))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()

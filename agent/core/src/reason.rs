@@ -35,16 +35,7 @@ impl fmt::Display for Reason {
 impl From<&Denial> for Reason {
     /// The same codes as admission gives.
     fn from(denial: &Denial) -> Self {
-        let code = match denial {
-            Denial::OutsideJapan => ErrorCode::ResidencyOutsideJp,
-            Denial::AreaInvalid | Denial::AreaNotAllowed(_) | Denial::AreaDenied(..) => {
-                ErrorCode::ResidencyArea
-            }
-            Denial::PolicyAreaRetired(_) => ErrorCode::AreaRetired,
-            Denial::Operator(_) => ErrorCode::ResidencyOperator,
-            Denial::CountryTier { .. } | Denial::AreaTier { .. } => ErrorCode::ResidencyTier,
-        };
-        Self::new(code, denial)
+        Self::new(denial.code(), denial)
     }
 }
 

@@ -1,3 +1,5 @@
+//! Sound answers to a join, and every way to spoil one.
+
 use super::*;
 use sekisho_evidence::bundle::Endorser;
 use sekisho_evidence::tag::{SiteTag, TagArea};

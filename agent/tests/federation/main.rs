@@ -16,12 +16,13 @@ use sekisho_agent::config::Config;
 use sekisho_agent::failure::Failure;
 use sekisho_agent::join::join;
 use sekisho_agent_runtime::payload::JobPayload;
-use sekisho_agent_runtime::shim::ShimCommand;
+use sekisho_agent_runtime::shim::{ShimCommand, namespace};
 use sekisho_evidence::grant::Grant;
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::time::Clock;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,16 @@ fn shim() -> ShimCommand {
 fn shell(script: &str) -> Vec<u8> {
     let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
     JobPayload::new(command, [].into(), None).unwrap().encode().unwrap()
+}
+
+/// Says that this host cannot try it; the build turns the file into a failure.
+fn not_run(reason: &str) {
+    let test = std::thread::current().name().unwrap_or("?").to_owned();
+    drop(writeln!(std::io::stderr(), "NOT RUN: {reason}"));
+    if let Some(path) = std::env::var_os("SEKISHO_NOT_RUN") {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        writeln!(file, "{test}: {reason}").unwrap();
+    }
 }
 
 /// A running agent.
@@ -96,6 +107,10 @@ async fn phase(federation: &Federation, grant: &Grant, wanted: Phase) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_joins_runs_what_k_operators_granted_and_nothing_else() {
+    if let Err(reason) = namespace::probe(&shim()) {
+        not_run(&reason);
+        return;
+    }
     let federation = Federation::start("012351").await;
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path(), "012351");

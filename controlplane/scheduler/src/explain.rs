@@ -20,6 +20,9 @@ use sekisho_types::revision::Revision;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeSet;
 
+/// Said of an empty fleet, where every filter is short of nodes and none of them is the reason.
+const NO_NODES: &str = "no node is enrolled";
+
 /// What would become of a job, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -113,7 +116,7 @@ pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
         steps: steps(state, &ask, &funnel),
         verdict,
         binding: binding.map(|(_, code)| code),
-        detail: String::new(),
+        detail: if funnel.total == 0 { NO_NODES.to_owned() } else { String::new() },
         relaxations,
         position,
         estimate: outlook.all,

@@ -140,8 +140,12 @@ impl Funnel<'_, '_> {
     }
 
     /// The filter to name if the group cannot be placed now: the first that leaves too few nodes, unless waiting
-    /// for it would be in vain because the quota can never admit the group.
+    /// for it would be in vain because the quota can never admit the group. An empty fleet lacks devices: to name the
+    /// first filter would send people after a residency rule that dropped nothing.
     pub(crate) fn binding(&self) -> Option<(Filter, ErrorCode)> {
+        if self.total == 0 {
+            return Some((Filter::Device, Filter::Device.code()));
+        }
         let first = Filter::ALL.into_iter().find(|filter| self.left(*filter) < self.need)?;
         if self.quota == Fit::Never && !first.is_never() {
             return Some((Filter::Quota, ErrorCode::QuotaNone));

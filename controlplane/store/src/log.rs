@@ -250,12 +250,19 @@ impl LogStore {
     /// `Purged` if the range starts below the first entry kept; `Damaged` if an entry is missing or not what was
     /// written; `Failed`.
     pub fn read(&self, range: Range<u64>, max_bytes: usize) -> StoreResult<Vec<(u64, Arc<[u8]>)>> {
+        let mut out: Vec<(u64, Arc<[u8]>)> = Vec::new();
+        let mut cuts = None;
         loop {
             self.0.shared.failure.check()?;
             let state = self.0.shared.state.read();
-            let range = range.start..range.end.min(state.next());
-            if range.is_empty() {
-                return Ok(Vec::new());
+            // What was read before a truncation may be gone by now.
+            if cuts.replace(state.cuts).is_some_and(|before| before != state.cuts) {
+                out.clear();
+            }
+            let at = out.last().map_or(range.start, |(index, _)| index.saturating_add(1));
+            let (end, left) = (range.end.min(state.next()), max_bytes.saturating_sub(size(&out)));
+            if at >= end {
+                return Ok(out);
             }
             if range.start < state.first {
                 return Err(StoreError::Purged {
@@ -264,28 +271,24 @@ impl LogStore {
                     first: state.first,
                 });
             }
-            if range.start >= state.cache.first() {
-                return Ok(bounded(&state.cache, &range, max_bytes));
+            if at >= state.cache.first() {
+                return Ok(within_budget(out, bounded(&state.cache, &(at..end), left), left));
             }
-            let (cuts, from_disk) = (state.cuts, range.start..range.end.min(state.cache.first()));
+            let (seen, part) = (state.cuts, at..end.min(state.cache.first()));
             drop(state);
-            // What the disk holds of the range; the caller asks again for the rest, which is then in memory or not.
-            let read = self.0.rows.read(&from_disk, max_bytes);
+            let read = self.0.rows.read(&part, left);
             let state = self.0.shared.state.read();
-            if state.cuts != cuts || state.first > range.start {
+            if state.cuts != seen || state.first > range.start {
                 continue;
             }
-            let mut out = read.map_err(|e| self.0.shared.failure.note(e))?;
-            let (reached, bytes) =
-                (out.last().map_or(range.start, |(i, _)| i.saturating_add(1)), size(&out));
-            if reached >= state.cache.first() && bytes < max_bytes {
-                let rest =
-                    bounded(&state.cache, &(reached..range.end), max_bytes.saturating_sub(bytes));
-                if bytes.saturating_add(size(&rest)) <= max_bytes {
-                    out.extend(rest);
-                }
+            drop(state);
+            let had = out.len();
+            out = within_budget(out, read.map_err(|e| self.0.shared.failure.note(e))?, left);
+            // The cache may have let go of more while the disk was read: only a spent budget ends the answer early.
+            let reached = out.last().map_or(at, |(index, _)| index.saturating_add(1));
+            if out.len() == had || reached < part.end {
+                return Ok(out);
             }
-            return Ok(out);
         }
     }
 
@@ -360,6 +363,18 @@ impl Drop for Handle {
 
 fn size(entries: &[(u64, Arc<[u8]>)]) -> usize {
     entries.iter().fold(0, |sum, (_, e)| sum.saturating_add(e.len()))
+}
+
+/// `out` and what follows it, unless that is over the budget that is left; the first entries are always given.
+fn within_budget(
+    mut out: Vec<(u64, Arc<[u8]>)>,
+    more: Vec<(u64, Arc<[u8]>)>,
+    left: usize,
+) -> Vec<(u64, Arc<[u8]>)> {
+    if out.is_empty() || size(&more) <= left {
+        out.extend(more);
+    }
+    out
 }
 
 /// What the cache has of `range`, up to `max_bytes` but at least one.

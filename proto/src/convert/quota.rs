@@ -1,4 +1,4 @@
-//! Quotas.
+//! Quotas: the limit of one tenant for one class, as a word or a number.
 
 use crate::field::{FieldError, FieldResult, required};
 use crate::name::{QuotaId, Resource as _};

@@ -1,4 +1,4 @@
-//! Sites.
+//! Sites: what registers one. The place is an area of Japan; a foreign one keeps its own code (D2).
 
 use crate::field::{FieldError, FieldResult, area, parsed, required, words};
 use crate::name::Resource as _;

@@ -1,4 +1,4 @@
-//! Tenants.
+//! Tenants: what creates or changes one. A change names the revision that was read, so that none is overwritten.
 
 use super::site::same_name;
 use crate::field::{FieldError, FieldResult, etag, parsed, required, words};

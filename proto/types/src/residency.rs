@@ -4,6 +4,7 @@
 //! *evaluated*, never edited, so the effective policy of a job is the list of rule sets that bind it: all of them
 //! must allow the place. The module knows no node, job or table of state.
 
+use crate::error_code::ErrorCode;
 use crate::id::OperatorId;
 use crate::jurisdiction::{Area, AreaError, Level};
 use crate::time::Date;
@@ -186,6 +187,22 @@ pub enum Denial {
         /// What the rules want.
         want: Tier,
     },
+}
+
+impl Denial {
+    /// The code under which admission, apply and the agent all tell it (D4: the agent's own decision reads the same).
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::OutsideJapan => ErrorCode::ResidencyOutsideJp,
+            Self::AreaInvalid | Self::AreaNotAllowed(_) | Self::AreaDenied(..) => {
+                ErrorCode::ResidencyArea
+            }
+            Self::PolicyAreaRetired(_) => ErrorCode::AreaRetired,
+            Self::Operator(_) => ErrorCode::ResidencyOperator,
+            Self::CountryTier { .. } | Self::AreaTier { .. } => ErrorCode::ResidencyTier,
+        }
+    }
 }
 
 /// Whether `place` satisfies every one of `rules` on `day` (D1). The baseline binds even an empty list.

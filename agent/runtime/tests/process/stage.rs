@@ -139,9 +139,9 @@ pub(crate) fn processes_of(key: &PlacementKey) -> Vec<i32> {
 /// Waits for a condition.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
-    // waits: for other processes, which tell us nothing.
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
+        // waits: for other processes, which tell us nothing.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

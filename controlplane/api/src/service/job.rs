@@ -90,14 +90,15 @@ fn explanation(explanation: &Explanation) -> v1::Explanation {
         relaxations: explanation.relaxations.iter().map(relaxation).collect(),
         // The message counts the jobs before it, the planner its place from 1.
         queue_position: position.map(|at| at.saturating_sub(1)),
-        summary: summary(explanation, effect(explanation.verdict)),
+        summary: summary(explanation),
     }
 }
 
-fn summary(explanation: &Explanation, verdict: &str) -> String {
+/// One sentence. The verdict has a field of its own and is said by the reader, in the reader's language.
+fn summary(explanation: &Explanation) -> String {
     let left = explanation.steps.last().map_or(0, |step| step.nodes_left);
     let (needed, nodes) = (explanation.nodes_needed, explanation.nodes);
-    let mut text = format!("{verdict}: {left} of {nodes} nodes pass, {needed} needed");
+    let mut text = format!("{left} of {nodes} nodes pass, {needed} needed");
     if let Some(code) = explanation.binding {
         text.push_str(&format!("; {code}"));
     }

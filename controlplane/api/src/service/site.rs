@@ -1,4 +1,4 @@
-//! Sites.
+//! `SiteService`: registers sites and takes them out. Says of a silent site that it is unreachable, never that it is empty.
 
 use super::count;
 use crate::admission::Admitted;

@@ -1,4 +1,4 @@
-//! Tenants.
+//! `TenantService`: tenants as their readers may see them; a tenant that one may not read looks like none.
 
 use crate::admission::Admitted;
 use crate::call::{Call, not_found};

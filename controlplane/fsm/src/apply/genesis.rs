@@ -1,4 +1,7 @@
-//! The first entry.
+//! The first entry: the signed genesis becomes the federation, with its sites, keys, members and trust bundle.
+//!
+//! Must hold: A3, R5. It is applied once, only if every signature on it holds, only in the entry of the cluster that
+//! it names, and only by one of its first members. It enrols no node, makes no tenant, and knows nothing of restore.
 
 use super::change::Change;
 use crate::entry::FEATURE_LEVEL;

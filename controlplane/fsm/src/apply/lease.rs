@@ -1,4 +1,7 @@
-//! The end of a lease.
+//! The end of a node's lease: its session is over, and what had to stop on the node has stopped.
+//!
+//! Must hold: P3 and P4. Only the session that is named ends; what was granted to run to completion stays charged. It
+//! measures no time: that the lease, the kill grace and the clock bound have passed is the leader's word.
 
 use super::change::{Change, not_found};
 use super::placement::end;

@@ -7,7 +7,7 @@ use sekisho_evidence::grant::BoundRules;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::PolicyId;
 use sekisho_types::job::JobFacts;
-use sekisho_types::residency::{Denial, Rules, verdict};
+use sekisho_types::residency::{Rules, verdict};
 
 pub(crate) fn rules_for(state: &State, facts: &JobFacts) -> Result<Vec<BoundRules>, Rejection> {
     let tenant = state
@@ -35,19 +35,5 @@ pub(crate) fn may_reside(
         .map_err(|error| Rejection::new(ErrorCode::TagExpired, error.to_string()))?;
     let rules: Vec<&Rules> = rules.iter().map(|bound| &bound.rules).collect();
     verdict(&node.place(), &rules, state.clock.date_in_japan())
-        .map_err(|denial| denial_rejection(&denial))
-}
-
-/// The code under which a denial is told.
-fn denial_rejection(denial: &Denial) -> Rejection {
-    let code = match denial {
-        Denial::OutsideJapan => ErrorCode::ResidencyOutsideJp,
-        Denial::AreaInvalid | Denial::AreaNotAllowed(_) | Denial::AreaDenied(..) => {
-            ErrorCode::ResidencyArea
-        }
-        Denial::PolicyAreaRetired(_) => ErrorCode::AreaRetired,
-        Denial::Operator(_) => ErrorCode::ResidencyOperator,
-        Denial::CountryTier { .. } | Denial::AreaTier { .. } => ErrorCode::ResidencyTier,
-    };
-    Rejection::new(code, denial.to_string())
+        .map_err(|denial| Rejection::new(denial.code(), denial.to_string()))
 }

@@ -1,4 +1,7 @@
-//! Sites.
+//! Sites: their registration by an operator of the federation, and their revocation.
+//!
+//! Must hold: D2 and P5. A site lies in a Japanese area that is valid on the day; a revoked one stays revoked and its
+//! id taken, and its nodes go with it. It judges no node's place: that is `residency`.
 
 use super::change::{Change, not_found};
 use super::node;

@@ -1,4 +1,7 @@
-//! Tenants.
+//! Tenants: who pays, and the policy that binds all their jobs.
+//!
+//! Must hold: A3 and D2. The policy exists, a change names the revision that it changes, and open jobs stay counted.
+//! It sets no quota (`quota`) and does not touch what is placed: grants keep the policy version that they were bound to.
 
 use super::change::{Change, not_found};
 use crate::event::Event;

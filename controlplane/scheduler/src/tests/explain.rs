@@ -56,6 +56,22 @@ QUOTA_EXCEEDED         2  quota of sapporo for sim-h100: 8, in use 0, needed 6";
 }
 
 #[test]
+fn an_empty_fleet_lacks_devices_and_blames_no_residency_rule() {
+    let mut federation = Federation::new();
+    federation.tenant("sapporo", Limit::Gpus(8));
+    for areas in [&[][..], &["JP-01"]] {
+        let found = explain(&federation.state, &job("first", 1, 1, areas));
+        assert_eq!((found.verdict, found.binding), (Verdict::Never, Some(ErrorCode::NoDevice)));
+        assert_eq!((found.nodes, found.detail.as_str()), (0, "no node is enrolled"));
+        assert_eq!(changes(&found), []);
+    }
+    // One node is a fleet: then the rule that drops it is named.
+    federation.ready_node("tokyo-1/n-01", 4);
+    let found = explain(&federation.state, &job("first", 1, 1, &["JP-01"]));
+    assert_eq!((found.binding, found.detail.as_str()), (Some(ErrorCode::ResidencyArea), ""));
+}
+
+#[test]
 fn an_area_without_nodes_is_never_and_dropping_the_rule_helps() {
     let federation = Federation::furnished();
     let found = explain(&federation.state, &job("okinawa", 1, 1, &["JP-47"]));

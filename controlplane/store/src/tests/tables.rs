@@ -1,4 +1,6 @@
-//! The data tables.
+//! The data tables: audit rows, payloads, notes and the rest keep what they were given, within their bounds.
+//!
+//! Must hold: A1 (no gap, no second text for a row) and L4. Damage on disk and sudden death have files of their own.
 
 use super::{is_damaged, open};
 use crate::StoreError;

@@ -103,7 +103,12 @@ async fn a_plan_says_what_would_happen_and_why() {
         let answer = api.plan_job(request(&user("kanto", "sapporo"), ask));
         async { answer.await.unwrap().into_inner() }
     };
-    assert_eq!(plan(&["JP-13"]).await.verdict(), Verdict::PlacedNow);
+    let now = plan(&["JP-13"]).await;
+    assert_eq!(now.verdict(), Verdict::PlacedNow);
+    assert_eq!(
+        now.summary, "2 of 6 nodes pass, 1 needed",
+        "the verdict is said once, by its field"
+    );
     let never = plan(&["JP-47"]).await;
     assert_eq!(never.verdict(), Verdict::Never);
     assert_eq!(never.binding, "RESIDENCY_AREA");
