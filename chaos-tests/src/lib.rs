@@ -1,5 +1,6 @@
 //! Drills, workloads and checks that drive Sekisho from outside.
 
+pub mod bench;
 pub mod demo;
 pub mod federation;
 pub mod rogue;

@@ -9,7 +9,7 @@ use crate::begin::begin;
 use crate::config::Config;
 use crate::heads::Heads;
 use crate::issuer::SiteIssuer;
-use crate::ports::{ArchivePort, HeadsPort, LeasePort, ReplicaPort};
+use crate::ports::{HeadsPort, LeasePort};
 use crate::trust;
 use anyhow::{Context as _, Result, bail};
 use sekisho_api::core::{Core, Ports};
@@ -185,8 +185,8 @@ fn api(
         site: config.site.clone(),
     };
     let ports = Ports {
-        replica: Arc::new(ReplicaPort(consensus.clone())),
-        archive: Arc::new(ArchivePort::new(consensus)),
+        replica: Arc::new(consensus.clone()),
+        archive: Arc::new(consensus.clone()),
         leases: Arc::new(LeasePort(controllers.leases.clone())),
         heads: Arc::new(heads),
         issuer: Arc::new(issuer),

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "a command-line program")]
 
 use clap::Parser;
+use sekisho_chaos::bench;
 use sekisho_chaos::demo::{self, PORT_BASE};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,23 +20,25 @@ enum Drill {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Measure a federation of real processes against the disk that it stands on
+    Bench,
 }
 
 fn main() -> ExitCode {
-    let Drill::Demo { dir } = Drill::parse();
+    let drill = Drill::parse();
     let run = || -> anyhow::Result<()> {
-        match dir {
-            Some(dir) => demo::run(&dir, PORT_BASE),
-            None => {
-                let dir = tempfile::tempdir()?;
-                demo::run(dir.path(), PORT_BASE)
+        let scratch = tempfile::tempdir()?;
+        match &drill {
+            Drill::Demo { dir } => {
+                demo::run(dir.as_deref().unwrap_or_else(|| scratch.path()), PORT_BASE)
             }
+            Drill::Bench => bench::run(scratch.path()),
         }
     };
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("demo failed: {error:#}");
+            eprintln!("{drill:?} failed: {error:#}");
             ExitCode::FAILURE
         }
     }
