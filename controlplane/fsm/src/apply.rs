@@ -90,7 +90,7 @@ impl State {
         let mut leaves = Vec::new();
         if entry.command != Command::Tick {
             let rejected = outcome.as_ref().err().map(|rejection| rejection.code);
-            let facts = bytes_of(&Entry { payload: Vec::new(), ..entry.clone() });
+            let facts = bytes_of(entry.facts().as_ref());
             leaves.push(self.append(Body::Entry { entry: facts, rejected }));
         }
         for id in grants {

@@ -11,6 +11,7 @@ use sekisho_types::principal::Principal;
 use sekisho_types::revision::Incarnation;
 use sekisho_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// The feature level that this program speaks. Raised by an entry once every member understands it.
 pub const FEATURE_LEVEL: u32 = 1;
@@ -52,14 +53,22 @@ impl Entry {
         })
     }
 
-    /// Canonical bytes without the payload: what the audit record keeps.
-    ///
-    /// # Errors
-    /// Never for this type; see [`encode`].
-    pub fn facts(&self) -> Result<Vec<u8>, CanonicalError> {
+    /// The entry without its payload: what the audit record keeps. The payload is not copied on the way.
+    #[must_use]
+    pub fn facts(&self) -> Cow<'_, Self> {
         if self.payload.is_empty() {
-            return encode(self);
+            return Cow::Borrowed(self);
         }
-        encode(&Self { payload: Vec::new(), ..self.clone() })
+        Cow::Owned(Self {
+            cluster: self.cluster,
+            incarnation: self.incarnation,
+            proposed_at: self.proposed_at,
+            actor: self.actor.clone(),
+            request: self.request,
+            feature_level: self.feature_level,
+            command: self.command.clone(),
+            signatures: self.signatures.clone(),
+            payload: Vec::new(),
+        })
     }
 }
