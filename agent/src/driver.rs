@@ -14,12 +14,12 @@ use crate::stream::{Link, Streams};
 use sekisho_agent_core::ledger::Ledger;
 use sekisho_agent_core::reason::Reason;
 use sekisho_agent_core::reconcile::{Action, Input, StartOrder};
-use sekisho_agent_runtime::payload::JobPayload;
 use sekisho_agent_runtime::placement::{DeviceClaim, Epoch, PlacementKey, PlacementSpec};
 use sekisho_agent_runtime::process::ProcessRuntime;
 use sekisho_agent_runtime::runtime::{Exit, Runtime as _, RuntimeError, State};
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::key::SigningKey;
+use sekisho_evidence::payload;
 use sekisho_evidence::receipt::Refusal;
 use sekisho_proto::convert::agent::{Attach, OpenSession, Report};
 use sekisho_proto::internal::v1::agent_message::{Accepted, HeadMoved, Message, Renewal};
@@ -204,7 +204,7 @@ impl Driver {
             rank: grant.rank,
             group_size: grant.group,
             devices: devices.into_iter().map(claim).collect(),
-            payload: JobPayload::parse(&payload).map_err(|error| error.to_string())?,
+            payload: payload::read(&payload).map_err(|error| error.to_string())?,
             grace: KILL_GRACE,
             time_limit: Some(Duration::from_secs(grant.time_limit_s)),
         })

@@ -35,7 +35,7 @@ pub fn of_job(spec: &PlacementSpec, work: &Path) -> BTreeMap<String, String> {
     set("PATH", PATH_DEFAULT.to_owned());
     set("HOME", work.to_string_lossy().into_owned());
     set("LANG", "C.UTF-8".to_owned());
-    for (name, value) in spec.payload.env() {
+    for (name, value) in &spec.payload.env {
         set(name, value.clone());
     }
     let uuids: Vec<&str> = spec.devices.iter().map(|device| device.uuid.as_str()).collect();

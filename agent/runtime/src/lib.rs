@@ -16,7 +16,6 @@ pub mod directory;
 pub mod environment;
 pub mod limit;
 pub mod log;
-pub mod payload;
 pub mod placement;
 pub mod process;
 pub mod procfs;

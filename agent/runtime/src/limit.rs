@@ -10,18 +10,6 @@ pub const UUID_BYTES_MAX: usize = 96;
 pub const CLASS_BYTES_MAX: usize = 63;
 /// Devices of one placement: no host on the market carries more, MIG slices included.
 pub const DEVICES_MAX: usize = 256;
-/// Arguments of a job's command, program included.
-pub const COMMAND_ARGS_MAX: usize = 1024;
-/// Bytes of all arguments together; half of the kernel's smallest limit for arguments and environment.
-pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
-/// Variables that a job may set.
-pub const ENV_VARS_MAX: usize = 512;
-/// Bytes of all names and values together, for the same reason as the arguments.
-pub const ENV_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of a working directory: the kernel's `PATH_MAX`.
-pub const PATH_BYTES_MAX: usize = 4096;
-/// Bytes of an encoded payload: arguments, environment and their framing.
-pub const PAYLOAD_BYTES_MAX: usize = 192 * 1024;
 /// Bytes of what the runtime sends to a shim: a payload plus devices and paths.
 pub const SPEC_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of a record in a placement directory: ids, numbers and one reason.

@@ -7,10 +7,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sekisho_types::payload::{JobPayload, PayloadError};
 use serde::{Deserialize, Serialize};
 
 use crate::limit;
-use crate::payload::JobPayload;
 
 /// Why a placement was refused before anything was touched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +44,9 @@ pub enum PlacementError {
         /// Which one.
         what: &'static str,
     },
+    /// What to run is out of its bounds.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
 }
 
 /// Key of a placement on this host: unique for ever, so it carries the epoch in whatever form the caller likes.
@@ -177,7 +180,7 @@ impl PlacementSpec {
         if self.time_limit.is_some_and(|t| t.is_zero() || t > limit::TIME_LIMIT_MAX) {
             return Err(PlacementError::Duration { what: "time limit" });
         }
-        Ok(())
+        Ok(self.payload.check()?)
     }
 }
 
@@ -201,7 +204,11 @@ mod tests {
             rank: 0,
             group_size: 1,
             devices: vec![DeviceClaim { uuid: "GPU-1".to_owned(), lock: None }],
-            payload: JobPayload::new(vec!["/bin/true".to_owned()], [].into(), None).unwrap(),
+            payload: JobPayload {
+                command: vec!["/bin/true".to_owned()],
+                env: [].into(),
+                working_dir: None,
+            },
             grace: limit::GRACE_DEFAULT,
             time_limit: None,
         }

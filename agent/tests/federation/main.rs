@@ -15,11 +15,12 @@ use sekisho_agent::agent::Agent;
 use sekisho_agent::config::Config;
 use sekisho_agent::failure::Failure;
 use sekisho_agent::join::join;
-use sekisho_agent_runtime::payload::JobPayload;
 use sekisho_agent_runtime::shim::{ShimCommand, namespace};
+use sekisho_evidence::canonical::encode;
 use sekisho_evidence::grant::Grant;
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::error_code::ErrorCode;
+use sekisho_types::payload::JobPayload;
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::time::Clock;
 use std::io::Write as _;
@@ -51,7 +52,7 @@ fn shim() -> ShimCommand {
 
 fn shell(script: &str) -> Vec<u8> {
     let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-    JobPayload::new(command, [].into(), None).unwrap().encode().unwrap()
+    encode(&JobPayload { command, env: [].into(), working_dir: None }).unwrap()
 }
 
 /// Says that this host cannot try it; the build turns the file into a failure.

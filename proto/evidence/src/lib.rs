@@ -15,6 +15,7 @@ pub mod grant;
 pub mod join_token;
 pub mod key;
 pub mod merkle;
+pub mod payload;
 pub mod receipt;
 pub mod record;
 pub mod tag;

@@ -58,13 +58,13 @@ fn command(order: &Order, stdout: PipeWriter, stderr: PipeWriter) -> Command {
     let work = PlacementDir::at(order.dir.clone()).work();
     let payload = &order.placement.payload;
     let (program, args) =
-        payload.command().split_first().map_or(("", [].as_slice()), |(p, a)| (p.as_str(), a));
+        payload.command.split_first().map_or(("", [].as_slice()), |(p, a)| (p.as_str(), a));
     let mut command = Command::new(program);
     command
         .args(args)
         .env_clear()
         .envs(environment::of_job(&order.placement, &work))
-        .current_dir(payload.working_dir().map_or_else(|| work.clone(), |dir| work.join(dir)))
+        .current_dir(payload.working_dir.as_ref().map_or_else(|| work.clone(), |dir| work.join(dir)))
         .stdin(Stdio::null())
         .stdout(stdout)
         .stderr(stderr);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::geteuid;
 use sekisho_agent_runtime::directory::ExitStatus;
-use sekisho_agent_runtime::payload::JobPayload;
 use sekisho_agent_runtime::placement::{DeviceClaim, PlacementSpec};
 use sekisho_agent_runtime::shim::wire::RunAs;
+use sekisho_types::payload::JobPayload;
 
 use crate::stage::{Stage, not_run, shell};
 
@@ -23,7 +23,7 @@ async fn the_environment_is_the_contract_and_nothing_else() {
         devices,
         rank: 2,
         group_size: 4,
-        payload: JobPayload::new(command, own, Some("sub".to_owned())).unwrap(),
+        payload: JobPayload { command, env: own, working_dir: Some("sub".to_owned()) },
         ..shell("env", "")
     };
     sekisho_agent_runtime::runtime::Runtime::prepare(&stage.runtime, spec.clone()).unwrap();

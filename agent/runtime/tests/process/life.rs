@@ -46,12 +46,7 @@ async fn the_record_of_an_end_outlives_the_runtime() {
 async fn what_cannot_be_started_says_why_and_runs_nothing() {
     let Some(mut stage) = Stage::open() else { return };
     let mut missing = shell("missing", "");
-    missing.payload = sekisho_agent_runtime::payload::JobPayload::new(
-        vec!["/no/such".to_owned()],
-        [].into(),
-        None,
-    )
-    .unwrap();
+    missing.payload.command = vec!["/no/such".to_owned()];
     let error = stage.start(missing.clone()).await.unwrap_err();
     let RuntimeError::StartFailed(failure) = error else { panic!("{error}") };
     assert_eq!(failure.stage, StartStage::Exec);

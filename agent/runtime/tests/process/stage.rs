@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use sekisho_agent_runtime::directory::{ExitRecord, ExitStatus};
 use sekisho_agent_runtime::log::{Stream, tail};
-use sekisho_agent_runtime::payload::JobPayload;
 use sekisho_agent_runtime::placement::{Epoch, PlacementKey, PlacementSpec};
 use sekisho_agent_runtime::process::{ProcessRuntime, ProcessSettings};
 use sekisho_agent_runtime::procfs;
 use sekisho_agent_runtime::runtime::{Exit, Running, Runtime, RuntimeError, State};
 use sekisho_agent_runtime::shim::ShimCommand;
 use sekisho_agent_runtime::shim::wire::RunAs;
+use sekisho_types::payload::JobPayload;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -118,7 +118,7 @@ pub(crate) fn shell(name: &str, script: &str) -> PlacementSpec {
         rank: 0,
         group_size: 1,
         devices: vec![],
-        payload: JobPayload::new(command, BTreeMap::new(), None).unwrap(),
+        payload: JobPayload { command, env: BTreeMap::new(), working_dir: None },
         grace: Duration::from_secs(5),
         time_limit: None,
     }

@@ -6,7 +6,7 @@ use crate::call::{Call, not_found};
 use crate::core::Core;
 use crate::limit::READ_DEADLINE;
 use crate::page::Page;
-use sekisho_evidence::canonical::decode;
+use sekisho_evidence::payload;
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::role::{Target, Verb};
@@ -20,7 +20,6 @@ use sekisho_scheduler::{Explanation, Verdict, explain};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, TenantId};
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::payload::JobPayload;
 use sekisho_types::revision::PlacementId;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
@@ -113,9 +112,7 @@ fn summary(explanation: &Explanation) -> String {
 
 /// What a job runs must be readable by the agent, and may hold no secret while payloads are not sealed.
 fn check_payload(bytes: &[u8]) -> Result<(), FieldError> {
-    let payload: JobPayload =
-        decode(bytes).map_err(|error| FieldError::new("payload", error.to_string()))?;
-    payload.check().map_err(|error| FieldError::new(error.field, error.must))?;
+    let payload = payload::read(bytes).map_err(|error| FieldError::new(error.field, error.must))?;
     match payload.suspicious_secret() {
         None => Ok(()),
         Some(name) => {
