@@ -3,10 +3,16 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify fix bench doc clean
+.PHONY: help demo test verify fix bench crash sim doc clean
 
 # Numbers from an unoptimised build compare with nothing.
 BENCH_PROFILE ?= release
+# The full form replaces the published figures; anything else only prints, unless it says where to.
+BENCH_ARGS ?= --out docs/bench
+# Cuts of the long crash drill; the short one is among the tests.
+CUTS ?= 1000
+# Seeds of the long simulation; a hundred are among the tests.
+SEEDS ?= 1000
 export CARGO_INCREMENTAL := 0
 
 scripts := deploy/scripts
@@ -27,9 +33,17 @@ verify: ## format, lints, house rules, docs and tests; writes nothing
 fix: ## format and apply what clippy can repair
 	@$(call enter,verify); cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets; cargo fmt --all
 
-bench: ## measure against the budgets of the design
-	@$(call enter,build); cargo build --locked --workspace --bins --profile $(BENCH_PROFILE); \
-	cargo run --locked --profile $(BENCH_PROFILE) --package sekisho-chaos --bin sekisho-drill -- bench
+bench: ## measure beside etcd and ZooKeeper; BENCH_ARGS="--short" is a look, BENCH_PROFILE=dev builds fast
+	@$(call enter,bench); cargo build --locked --workspace --bins --profile $(BENCH_PROFILE); \
+	$$CARGO_TARGET_DIR/$(if $(filter dev,$(BENCH_PROFILE)),debug,$(BENCH_PROFILE))/sekisho-drill bench $(BENCH_ARGS)
+
+crash: ## cut a member's power CUTS times, fill and damage its disk
+	@$(call enter,test); cargo build --locked --workspace --bins; \
+	"$$CARGO_TARGET_DIR/debug/sekisho-drill" crash all --cuts $(CUTS)
+
+sim: ## simulate SEEDS federations on virtual time, from SEED on
+	@$(call enter,test); cargo build --locked --workspace --bins; \
+	"$$CARGO_TARGET_DIR/debug/sekisho-drill" sim --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
 doc: ## API documentation of every crate
 	@$(call enter,build); RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps

@@ -7,8 +7,9 @@ use crate::enrolment::Member;
 use crate::failure::Failure;
 use crate::limit::CALL_WITHIN;
 use rand::SeedableRng as _;
+use sekisho_agent_core::verify::Fetched;
 use sekisho_evidence::receipt::Receipt;
-use sekisho_proto::convert::agent::{OpenSession, Report};
+use sekisho_proto::convert::agent::{FetchPayload, OpenSession, Report};
 use sekisho_proto::internal::v1::agent_service_client::AgentServiceClient;
 use sekisho_proto::internal::v1::{
     FetchPayloadRequest, JoinResponse, OpenSessionRequest, RefuseRequest, RenewRequest,
@@ -22,6 +23,7 @@ use sekisho_transport::leader::{CallOptions, Endpoints, Verdict};
 use sekisho_transport::verify::Expect;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::Digest;
+use sekisho_types::revision::PlacementId;
 use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
@@ -125,25 +127,33 @@ impl Calls {
         call(&self.endpoints, CALL_WITHIN, ask).await.map(|_written| ())
     }
 
-    /// Fetches a payload. A member that gives other bytes than those asked for is left for the next; if all do,
-    /// the last answer is returned, and the check list refuses it.
+    /// Fetches payload and submission of a placement. A member that gives other bytes than those granted is left for
+    /// the next; if all do, the last answer is returned, and the check list refuses it.
     ///
     /// # Errors
     /// As [`Calls::open_session`].
-    pub async fn payload(&self, digest: &Digest) -> Result<Vec<u8>, ApiError> {
-        let request = FetchPayloadRequest { digest: digest.0.to_vec().into() };
-        let mut last = Vec::new();
+    pub async fn payload(
+        &self,
+        placement: PlacementId,
+        payload: &Digest,
+        submission: &Digest,
+    ) -> Result<Fetched, ApiError> {
+        let request = FetchPayloadRequest::from(&FetchPayload { placement });
+        let mut last = Fetched::default();
         for _ in 0..self.members {
             let (address, _) = self.endpoints.current();
             let ask = |channel| {
                 let request = request.clone();
                 async move { AgentServiceClient::new(channel).fetch_payload(request).await }
             };
-            last = call(&self.endpoints, CALL_WITHIN, ask).await?.payload.to_vec();
-            if Digest::of(&last) == *digest {
+            let given = call(&self.endpoints, CALL_WITHIN, ask).await?;
+            last = Fetched { payload: given.payload.into(), submission: given.submission.into() };
+            let granted = Digest::of(&last.payload) == *payload
+                && Digest::of(&last.submission) == *submission;
+            if granted {
                 break;
             }
-            tracing::warn!(%address, %digest, "a member gave another payload than asked for");
+            tracing::warn!(%address, %placement, "a member gave other bytes than were granted");
             self.endpoints.move_on(&address);
         }
         Ok(last)

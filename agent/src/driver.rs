@@ -92,7 +92,9 @@ impl Driver {
                 }
                 self.say(&Message::Accepted(Accepted { revision: revision.0 }));
             }
-            Action::FetchPayload(placement, digest) => self.fetch(placement, digest),
+            Action::FetchPayload { placement, payload, submission } => {
+                self.fetch(placement, payload, submission);
+            }
             Action::Start(order) => self.start(*order),
             Action::Stop(placement, grace_ms) => {
                 let grace = Duration::from_millis(grace_ms);
@@ -154,11 +156,11 @@ impl Driver {
         }
     }
 
-    fn fetch(&self, placement: PlacementId, digest: Digest) {
+    fn fetch(&self, placement: PlacementId, payload: Digest, submission: Digest) {
         let calls = Arc::clone(&self.calls);
         self.beside("fetch-payload", async move {
-            match calls.payload(&digest).await {
-                Ok(payload) => Input::Payload(placement, payload),
+            match calls.payload(placement, &payload, &submission).await {
+                Ok(fetched) => Input::Payload(placement, fetched),
                 Err(error) => {
                     tracing::warn!(%placement, %error, "payload not received");
                     Input::PayloadMissing(placement)

@@ -1,244 +1,302 @@
-//! `make bench`: a federation of real processes under load from one client program, TLS, audit and checkpoints on.
+//! `make bench`: Sekisho beside its peers on this machine, in one run, through one load generator.
 //!
-//! Must hold: no absolute number stands alone on a shared machine. Each round measures the disk's own durable append
-//! next to the federation's, and what is reported is the ratio, as the median of the rounds with its spread.
+//! Must hold: both sides have three members, sync before they acknowledge, and speak TLS (ZooKeeper does not, and every
+//! table says so); the generator reaches loopback only; what is claimed is a ratio with its spread, not a number.
+//! `docs/bench/README.md` says how to read it. Does not measure agents or placements.
 
-use crate::federation::Federation;
+mod cluster;
+mod etcd;
+mod fault;
+mod figure;
+mod load;
+mod meter;
+mod plot;
+mod process;
+mod profile;
+mod proof;
+mod report;
+mod sekisho;
+mod suite;
+mod zookeeper;
+
 use anyhow::{Context as _, Result, ensure};
-use sekisho_evidence::canonical::encode;
-use sekisho_evidence::command::Intention;
-use sekisho_evidence::genesis::SignedGenesis;
-use sekisho_evidence::key::SigningKey;
-use sekisho_fsm::command::Command;
-use sekisho_proto::v1::node_service_client::NodeServiceClient;
-use sekisho_proto::v1::site_service_client::SiteServiceClient;
-use sekisho_proto::v1::{
-    CordonNodeRequest, GetSiteRequest, Intent, Signature, UncordonNodeRequest,
-};
-use sekisho_transport::address::Address;
-use sekisho_transport::bundle::{Bundle, TrustBundles};
+use cluster::Timing;
+use figure::{Better, What};
 use sekisho_transport::clock::SystemClock;
-use sekisho_transport::credential::Identity;
-use sekisho_transport::dial::{ChannelOptions, Dialer};
-use sekisho_transport::pki::signing;
-use sekisho_transport::verify::Expect;
-use sekisho_types::id::{Digest, NodeId, RequestId};
-use sekisho_types::principal::Principal;
-use std::collections::BTreeMap;
+use sekisho_types::time::Clock as _;
 use std::io::Write as _;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
+use suite::{Side, Suite};
 use tokio::time::Instant;
-use tonic::transport::Channel;
 
-/// Ports of the federation under load.
-const PORT_BASE: u16 = 27_300;
-/// Rounds; their median is reported.
-const ROUNDS: usize = 5;
-/// Length of one measurement.
-const ROUND: Duration = Duration::from_secs(2);
-/// Bytes of one append to the disk: about what one command takes in the log.
-const APPEND: usize = 4096;
+/// Bytes of one append to the disk: about what one command takes in the log, with its envelope.
+const APPEND: usize = 2304;
+/// Fewer rounds than this are a look, not a measurement.
+const CLAIM: usize = 5;
 
-/// An administrator who cordons and uncordons one node, and reads one site.
-#[derive(Debug, Clone)]
-struct Client {
-    channel: Channel,
-    genesis: Arc<SignedGenesis>,
-    principal: Principal,
-    key: SigningKey,
-    node: NodeId,
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Rates, latencies and CPU
+    Load,
+    /// Syncs for each acknowledged write
+    Proof,
+    /// Memory, and all members killed and started again
+    Restart,
+    /// The leader killed and frozen
+    Faults,
 }
 
-impl Client {
-    fn intent(&self, command: &Command) -> Result<Intent> {
-        let bundle = &self.genesis.genesis.bundle;
-        let request = RequestId(rand::random());
-        let intention = Intention {
-            cluster: bundle.cluster,
-            incarnation: bundle.incarnation,
-            request,
-            command: Digest::of(&encode(command)?),
-        };
-        let signed = intention.sign(self.principal.clone(), &self.key);
-        let signature = Signature {
-            principal: signed.principal.to_string(),
-            public_key: signed.key.0.to_vec().into(),
-            signature: signed.signature.0.to_vec().into(),
-        };
-        Ok(Intent {
-            request_id: request.to_string(),
-            validate_only: false,
-            signatures: vec![signature],
-        })
-    }
+/// Beside whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Peer {
+    /// Debian's etcd-server
+    Etcd,
+    /// Debian's zookeeper, in plain text
+    Zookeeper,
+}
 
-    async fn write(&self, schedulable: bool) -> Result<()> {
-        let command = Command::SetSchedulable { node: self.node.clone(), schedulable };
-        let (intent, name) = (
-            Some(self.intent(&command)?),
-            format!("sites/{}/nodes/{}", self.node.site, self.node.name),
-        );
-        let mut client = NodeServiceClient::new(self.channel.clone());
-        if schedulable {
-            client.uncordon_node(UncordonNodeRequest { name, intent }).await?;
-        } else {
-            client.cordon_node(CordonNodeRequest { name, intent }).await?;
+/// Settings of a run.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Interleaved rounds of everything but faults; the median is reported
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Rounds of each fault and timing profile
+    #[arg(long, default_value_t = 30)]
+    faults: usize,
+    /// Timing profiles of the faults; both if left out
+    #[arg(long, value_delimiter = ',')]
+    timings: Vec<Timing>,
+    /// Seconds of one measurement
+    #[arg(long, default_value_t = 3)]
+    seconds: u64,
+    /// Writes before memory and restart are measured
+    #[arg(long, default_value_t = 20_000)]
+    records: u64,
+    /// One round of a second, two of each fault, 2000 records: to see that it works
+    #[arg(long)]
+    short: bool,
+    /// What to measure; everything if left out
+    #[arg(long, value_delimiter = ',')]
+    parts: Vec<Part>,
+    /// Beside whom; whoever is installed if left out
+    #[arg(long, value_delimiter = ',')]
+    peers: Vec<Peer>,
+    /// Sample where the members' CPU time goes
+    #[arg(long)]
+    profile: bool,
+    /// Folder whose README.md, latest.jsonl and plots are replaced
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where the data lie; not a file system in memory
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// [`Options`] with `short` worked in.
+#[derive(Debug, Clone, Default)]
+struct Plan {
+    rounds: usize,
+    faults: usize,
+    time: Duration,
+    records: u64,
+    timings: Vec<Timing>,
+    profile: bool,
+}
+
+impl Options {
+    fn plan(&self) -> Plan {
+        let cut = |long: u64, short: u64| if self.short { long.min(short) } else { long };
+        let count = |long: usize, short: usize| if self.short { long.min(short) } else { long };
+        Plan {
+            rounds: count(self.rounds, 1),
+            faults: if self.has(Part::Faults) { count(self.faults, 2) } else { 0 },
+            time: Duration::from_secs(cut(self.seconds, 1).max(1)),
+            records: cut(self.records, 2000).max(1),
+            timings: match self.timings.as_slice() {
+                [] => vec![Timing::Lan, Timing::Wan],
+                some => some.to_vec(),
+            },
+            profile: self.profile,
         }
-        Ok(())
     }
 
-    async fn read(&self) -> Result<()> {
-        let request = GetSiteRequest { name: format!("sites/{}", self.node.site), read: None };
-        SiteServiceClient::new(self.channel.clone()).get_site(request).await?;
-        Ok(())
+    fn has(&self, part: Part) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
     }
-}
 
-fn client(federation: &Federation, member: u16) -> Result<Client> {
-    let dir = federation.dir();
-    let genesis = SignedGenesis::open(&std::fs::read(dir.join("genesis.bin"))?)?;
-    let mut roots = BTreeMap::new();
-    for keys in &genesis.genesis.bundle.operators {
-        let pem = std::fs::read_to_string(
-            dir.join("operators").join(keys.operator.as_str()).join("root.pem"),
-        )?;
-        roots.insert(keys.trust_domain.clone(), Bundle::from_pem(keys.operator.clone(), &pem)?);
-    }
-    let trust = TrustBundles::new(Arc::new(SystemClock));
-    trust.replace(&roots)?;
-    let own = dir.join("operators/kanto/users/admin");
-    let dialer = Dialer::new(Some(Identity::load(&own)?), trust);
-    let port = PORT_BASE.saturating_add(member);
-    let address: Address = format!("127.0.0.1:{port}").parse()?;
-    let route = dialer.channel(&address, &Expect::AnyMember, ChannelOptions::default())?;
-    Ok(Client {
-        channel: route.channel(),
-        genesis: Arc::new(genesis),
-        principal: "kanto/user/admin".parse()?,
-        key: signing::read(&own.join("sign.key"))?,
-        node: "tokyo-1/n-01".parse()?,
-    })
-}
-
-/// Operations of one measurement and their latencies, sorted, in microseconds.
-#[derive(Debug)]
-struct Measured(Vec<u64>);
-
-impl Measured {
-    fn rate(&self) -> u64 {
-        let count = u64::try_from(self.0.len()).unwrap_or(u64::MAX);
-        count.checked_div(ROUND.as_secs()).unwrap_or(0)
-    }
-    fn percentile(&self, percent: usize) -> u64 {
-        let at = self.0.len().saturating_mul(percent).checked_div(100).unwrap_or(0);
-        self.0.get(at.min(self.0.len().saturating_sub(1))).copied().unwrap_or(0)
-    }
-}
-
-fn micros(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
-}
-
-async fn load(client: &Client, clients: usize, writes: bool) -> Result<Measured> {
-    let end = Instant::now() + ROUND;
-    let one = |n: usize| {
-        let client = client.clone();
-        async move {
-            let (mut latencies, mut schedulable) = (Vec::new(), n.is_multiple_of(2));
-            while Instant::now() < end {
-                let begun = Instant::now();
-                if writes {
-                    client.write(schedulable).await?;
-                } else {
-                    client.read().await?;
-                }
-                latencies.push(micros(begun));
-                schedulable = !schedulable;
+    /// Ours and the peers that were asked for, or that are installed.
+    fn sides(&self) -> Result<Vec<Side>> {
+        let mut sides = vec![Side::Sekisho];
+        for (peer, side) in [(Peer::Etcd, Side::Etcd), (Peer::Zookeeper, Side::Zookeeper)] {
+            let is_there = is_installed(peer);
+            ensure!(is_there || !self.peers.contains(&peer), "{peer:?} is not installed");
+            if is_there && (self.peers.is_empty() || self.peers.contains(&peer)) {
+                sides.push(side);
+            } else if self.peers.is_empty() {
+                say(&format!("{peer:?} is not installed: no comparison with it"));
             }
-            Ok::<_, anyhow::Error>(latencies)
         }
-    };
-    let all = futures::future::try_join_all((0..clients).map(one)).await?;
-    let mut latencies: Vec<u64> = all.into_iter().flatten().collect();
-    latencies.sort_unstable();
-    Ok(Measured(latencies))
+        Ok(sides)
+    }
 }
 
-/// Durable appends to one file, one after the other: what the disk itself can do.
-fn disk(dir: &Path) -> Result<Measured> {
-    let mut file = std::fs::File::create(dir.join("bench.append"))?;
-    let (end, mut latencies) = (Instant::now() + ROUND, Vec::new());
-    while Instant::now() < end {
-        let begun = Instant::now();
+fn is_installed(peer: Peer) -> bool {
+    match peer {
+        Peer::Etcd => first_line(etcd::PROGRAM, "--version").is_some(),
+        Peer::Zookeeper => {
+            Path::new(zookeeper::LIBRARY).exists()
+                && first_line(zookeeper::PROGRAM, "-version").is_some()
+        }
+    }
+}
+
+fn first_line(program: &str, argument: &str) -> Option<String> {
+    let output = Command::new(program).arg(argument).output().ok()?;
+    let all = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&all).lines().next().map(str::to_owned)
+}
+
+/// Progress, for whoever waits; the result goes to standard output.
+fn say(text: &str) {
+    // Nobody listening is no reason to stop.
+    writeln!(std::io::stderr(), "bench: {text}").unwrap_or_default();
+}
+
+/// Durable appends to one file, one after the other, a second: what the disk itself can do.
+fn disk(dir: &Path, time: Duration) -> Result<f64> {
+    let path = dir.join("bench.append");
+    let mut file = std::fs::File::create(&path)?;
+    let (begun, mut appends) = (Instant::now(), 0_u32);
+    while begun.elapsed() < time {
         file.write_all(&[0x5e; APPEND])?;
         file.sync_data()?;
-        latencies.push(micros(begun));
+        appends = appends.saturating_add(1);
     }
-    latencies.sort_unstable();
-    Ok(Measured(latencies))
+    let wall = begun.elapsed();
+    std::fs::remove_file(path)?;
+    Ok(f64::from(appends) / wall.as_secs_f64())
 }
 
-fn median(values: &mut [u64]) -> (u64, u64, u64) {
-    values.sort_unstable();
-    let at = |i: usize| values.get(i).copied().unwrap_or(0);
-    let last = values.len().saturating_sub(1);
-    (at(0), at(last.checked_div(2).unwrap_or(0)), at(last))
+fn head(plan: &Plan, suite: &Suite<'_>, load_before: f64) -> Vec<String> {
+    let profile = if cfg!(debug_assertions) { "dev (not optimised: no claim)" } else { "release" };
+    let claim = if plan.rounds < CLAIM { ", too few to claim anything" } else { "" };
+    let mut head = vec![
+        format!("{}; {}", SystemClock.wall(), meter::machine_words()),
+        format!(
+            "load average {} before, {} after; the last column says how many cores others kept busy",
+            figure::short(load_before),
+            figure::short(meter::load_average())
+        ),
+        format!(
+            "build profile {profile}; {} rounds of {:?}{claim}; {} rounds of each fault",
+            plan.rounds, plan.time, plan.faults
+        ),
+        format!(
+            "three members a side; {} bytes a write request (command with its signature; key and value)",
+            suite.request_bytes()
+        ),
+    ];
+    for peer in [Peer::Etcd, Peer::Zookeeper].into_iter().filter(|peer| is_installed(*peer)) {
+        head.push(match peer {
+            Peer::Etcd => {
+                format!(
+                    "{}, mutual TLS",
+                    first_line(etcd::PROGRAM, "--version").unwrap_or_default()
+                )
+            }
+            Peer::Zookeeper => format!(
+                "ZooKeeper, plaintext, on {}",
+                first_line(zookeeper::PROGRAM, "-version").unwrap_or_default()
+            ),
+        });
+    }
+    head
 }
 
-/// Runs every measurement and prints the table.
+/// Runs every measurement that was asked for, prints the table and writes the page.
 ///
 /// # Errors
-/// The federation did not start, or a call failed: a benchmark that loses answers measures nothing.
-pub fn run(dir: &Path) -> Result<()> {
-    let federation = Federation::start(dir, PORT_BASE)?;
-    let leader =
-        u16::try_from(federation.leader()?).context("a small member id")?.saturating_sub(1);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let client = {
-        // A channel belongs to the runtime that it was made in.
-        let _entered = runtime.enter();
-        client(&federation, leader)?
-    };
-    let kinds: [(&str, usize, bool); 5] = [
-        ("durable write, 1 client", 1, true),
-        ("durable write, 64 clients", 64, true),
-        ("durable write, 256 clients", 256, true),
-        ("linearizable read, 1 client", 1, false),
-        ("linearizable read, 64 clients", 64, false),
-    ];
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "three members and four agents on this machine; TLS, audit and checkpoints on; {ROUNDS} rounds of {ROUND:?}"
-    )?;
-    writeln!(
-        out,
-        "{:<30} {:>22} {:>9} {:>9} {:>22}",
-        "what", "per second min/med/max", "p50 us", "p99 us", "of the disk's appends"
-    )?;
-    for (what, clients, writes) in kinds {
-        let (mut rates, mut p50, mut p99, mut ratios) = (vec![], vec![], vec![], vec![]);
-        for _ in 0..ROUNDS {
-            // Interleaved, so that both see the same neighbours.
-            let floor = disk(dir)?;
-            let found = runtime.block_on(load(&client, clients, writes))?;
-            ensure!(!found.0.is_empty(), "{what}: no answer in {ROUND:?}");
-            ratios.push(found.rate().saturating_mul(100).checked_div(floor.rate()).unwrap_or(0));
-            rates.push(found.rate());
-            p50.push(found.percentile(50));
-            p99.push(found.percentile(99));
-        }
-        let (low, mid, high) = median(&mut rates);
-        let ratio = median(&mut ratios).1;
-        let (p50, p99) = (median(&mut p50).1, median(&mut p99).1);
-        let share = format!("{}.{:02}x", ratio / 100, ratio % 100);
-        writeln!(
-            out,
-            "{what:<30} {:>22} {p50:>9} {p99:>9} {share:>22}",
-            format!("{low}/{mid}/{high}")
-        )?;
+/// A cluster did not start, nothing was acknowledged, or something acknowledged was lost: such a run measures nothing.
+pub fn run(options: &Options, scratch: &Path) -> Result<()> {
+    let dir = options.data.as_deref().unwrap_or(scratch);
+    std::fs::create_dir_all(dir)?;
+    let dir = dir.canonicalize()?;
+    ensure!(
+        !meter::is_memory(&dir)?,
+        "{} is in memory, where a sync costs nothing: choose a disk with --data",
+        dir.display()
+    );
+    let (plan, load_before) = (options.plan(), meter::load_average());
+    let mut suite = Suite::new(&plan, &dir, options.sides()?);
+    let appends = What::new("disk: durable appends of 2304 bytes", "1/s", Better::Neither);
+    for _round in 0..plan.rounds {
+        suite.figures.add(&appends, figure::OURS, disk(&dir, plan.time)?, 0.0);
     }
-    Ok(())
+    // One thread, as every client program of this kind has: the members need the cores.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        if options.has(Part::Proof) {
+            suite.proof().await.context("proof")?;
+        }
+        if options.has(Part::Load) {
+            suite.load().await.context("load")?;
+        }
+        if options.has(Part::Restart) {
+            suite.restart().await.context("restart")?;
+        }
+        if options.has(Part::Faults) {
+            suite.faults().await.context("faults")?;
+        }
+        Ok::<_, anyhow::Error>(())
+    })?;
+    let head = head(&plan, &suite, load_before);
+    report::print(&suite.figures, &head)?;
+    match &options.out {
+        Some(out) => report::save(out, &suite.figures, &head),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(arguments: &[&str]) -> Options {
+        let all = std::iter::once(&"bench").chain(arguments);
+        Arguments::try_parse_from(all).unwrap().options
+    }
+
+    #[test]
+    fn the_full_form_may_claim_and_the_short_one_may_not() {
+        let full = options(&[]);
+        assert!(full.plan().rounds >= CLAIM && full.plan().faults == 30);
+        assert!(full.has(Part::Load) && full.has(Part::Faults));
+        let short = options(&["--short", "--parts", "proof,load"]);
+        assert!(short.plan().rounds < CLAIM && short.plan().records == 2000);
+        assert!(short.has(Part::Proof) && !short.has(Part::Faults));
+        assert_eq!(options(&["--seconds", "0"]).plan().time, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn the_disk_is_asked_and_memory_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(disk(dir.path(), Duration::from_millis(50)).unwrap() > 0.0);
+        assert!(!dir.path().join("bench.append").exists());
+        let shm = Path::new("/dev/shm");
+        if shm.exists() && meter::is_memory(shm).unwrap() {
+            let error = run(&options(&["--data", "/dev/shm"]), dir.path()).unwrap_err();
+            assert!(error.to_string().contains("in memory"), "{error}");
+        }
+    }
 }

@@ -2,6 +2,9 @@
 //!
 //! Must hold: nothing of it survives the value: processes are killed when it is dropped. The command line is used
 //! as a person would, so that what works here works from a shell.
+//! A member is started again only when its former process is dead: a supervisor waits for that, too.
+
+mod process;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
@@ -81,6 +84,15 @@ impl Federation {
     /// # Errors
     /// A binary is missing, or something did not become ready in time.
     pub fn start(dir: &Path, port_base: u16) -> Result<Self> {
+        Self::start_behind(dir, port_base, port_base)
+    }
+
+    /// As [`Self::start`], with controllers that listen on three ports from `listen_base` on, for somebody who
+    /// forwards those from `port_base` on to them.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_behind(dir: &Path, port_base: u16, listen_base: u16) -> Result<Self> {
         let bin = beside()?;
         for name in ["sekisho", "sekisho-controller", "sekisho-agent"] {
             ensure!(
@@ -89,7 +101,8 @@ impl Federation {
             );
         }
         let federation = Self { dir: dir.to_owned(), bin, revived: BTreeMap::new() };
-        federation.dev(&["--fresh", "--port-base", &port_base.to_string()])?;
+        let (port_base, listen_base) = (port_base.to_string(), listen_base.to_string());
+        federation.dev(&["--fresh", "--port-base", &port_base, "--listen-base", &listen_base])?;
         Ok(federation)
     }
 
@@ -105,8 +118,9 @@ impl Federation {
     /// Starts a member again that was killed. It is ended when this value is dropped.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// It cannot be started, or was not killed.
     pub fn revive(&mut self, member: u64) -> Result<()> {
+        self.await_end(member)?;
         let config = self.dir.join("controllers").join(member.to_string()).join("controller.toml");
         let log = self.dir.join("logs").join(format!("controller-{member}.log"));
         let log = std::fs::File::options().append(true).create(true).open(log)?;
@@ -119,6 +133,22 @@ impl Federation {
             .spawn()
             .context("sekisho-controller")?;
         self.revived.insert(member, child);
+        Ok(())
+    }
+
+    /// Waits until the process of a member that was killed is gone. A signal is obeyed when the kernel gets to it: a
+    /// process that is writing its log to disk goes on to hold its directory and its port until that is done, and the
+    /// next one would be refused them.
+    fn await_end(&mut self, member: u64) -> Result<()> {
+        let name = format!("controller-{member}");
+        let pid = self.pid(&name)?;
+        self.until(&format!("the former {name} to be gone"), || {
+            ensure!(process::is_over(pid), "process {pid} is still there");
+            Ok(())
+        })?;
+        if let Some(mut child) = self.revived.remove(&member) {
+            child.wait()?;
+        }
         Ok(())
     }
 
@@ -197,7 +227,7 @@ impl Federation {
     /// # Errors
     /// Nobody does, in time.
     pub fn leader(&self) -> Result<u64> {
-        until("a leader", || {
+        self.until("a leader", || {
             let members = self.read("kanto", &["member", "list"])?;
             let list = rows(&members, "items");
             let leader = list.iter().find(|m| m["leader"] == true).context("no leader yet")?;
@@ -211,13 +241,41 @@ impl Federation {
     /// # Errors
     /// It is not, in time; the error tells what it was.
     pub fn await_job(&self, job: &str, phases: &[&str]) -> Result<Value> {
-        until(&format!("{job} to be {}", phases.join(" or ")), || {
+        self.until(&format!("{job} to be {}", phases.join(" or ")), || {
             let found = self.read("sapporo", &["job", "status", job])?;
             let told = |field: &str| found.get(field).and_then(Value::as_str).unwrap_or_default();
             let phase = told("phase");
             ensure!(phases.contains(&phase), "{job} is {phase}: {}", told("message"));
             Ok(found)
         })
+    }
+
+    /// Looks until `look` succeeds.
+    ///
+    /// # Errors
+    /// What the last look said, after [`PATIENCE`], and the last words of the controllers.
+    pub fn until<T>(&self, what: &str, look: impl FnMut() -> Result<T>) -> Result<T> {
+        self.until_within(PATIENCE, what, look)
+    }
+
+    fn until_within<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        mut look: impl FnMut() -> Result<T>,
+    ) -> Result<T> {
+        let begun = Instant::now();
+        loop {
+            match look() {
+                Ok(found) => return Ok(found),
+                Err(error) if begun.elapsed() > patience => {
+                    let logs = process::last_words(&self.dir.join("logs"));
+                    bail!("waited {patience:?} for {what}: {error:#}{logs}")
+                }
+                // waits: between two looks at another process's state, which cannot be subscribed to from a shell
+                Err(_not_yet) => std::thread::sleep(LOOK),
+            }
+        }
     }
 
     /// Stops everything.
@@ -246,20 +304,42 @@ pub fn rows(value: &Value, field: &str) -> Vec<Value> {
     value[field].as_array().cloned().unwrap_or_default()
 }
 
-/// Looks until `look` succeeds.
-///
-/// # Errors
-/// What the last look said, after [`PATIENCE`].
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<T>) -> Result<T> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match look() {
-            Ok(found) => return Ok(found),
-            Err(error) if Instant::now() > end => {
-                bail!("waited {PATIENCE:?} for {what}: {error:#}")
-            }
-            // waits: between two looks at another process's state, which cannot be subscribed to from a shell
-            Err(_not_yet) => std::thread::sleep(LOOK),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A federation of which member 1 is the process `pid`, and every program does nothing.
+    fn federation(dir: &Path, pid: u32) -> Federation {
+        std::fs::create_dir(dir.join("logs")).unwrap();
+        std::fs::write(dir.join("pids.toml"), format!("[process]\ncontroller-1 = {pid}\n"))
+            .unwrap();
+        std::os::unix::fs::symlink("/bin/true", dir.join("sekisho-controller")).unwrap();
+        Federation { dir: dir.to_owned(), bin: dir.to_owned(), revived: BTreeMap::new() }
+    }
+
+    #[test]
+    fn a_member_is_started_again_only_when_its_former_process_is_dead() {
+        let dir = tempfile::tempdir().unwrap();
+        // It dies late, as one that the kernel keeps until its last write is on disk.
+        let mut old = Command::new("sleep").arg("0.7").spawn().unwrap();
+        let mut federation = federation(dir.path(), old.id());
+        federation.revive(1).unwrap();
+        assert!(old.try_wait().unwrap().is_some(), "two processes of one member");
+        // Again, now of one that was started here.
+        let first = federation.pid("controller-1").unwrap();
+        federation.revive(1).unwrap();
+        assert!(process::is_over(first) && federation.pid("controller-1").unwrap() != first);
+    }
+
+    #[test]
+    fn a_wait_that_is_given_up_tells_what_the_controllers_said_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let federation = federation(dir.path(), std::process::id());
+        std::fs::write(dir.path().join("logs/controller-1.log"), "directory in use\n").unwrap();
+        let given_up: Result<()> =
+            federation.until_within(Duration::ZERO, "quorum", || bail!("nobody leads"));
+        let text = given_up.unwrap_err().to_string();
+        assert!(text.starts_with("waited 0ns for quorum: nobody leads\n--- "), "{text}");
+        assert!(text.ends_with("controller-1.log\ndirectory in use"), "{text}");
     }
 }

@@ -1,8 +1,11 @@
 //! Drills, workloads and checks that drive Sekisho from outside.
 
 pub mod bench;
+pub mod crash;
 pub mod demo;
 pub mod federation;
+pub mod partition;
 pub mod rogue;
 pub mod sequence;
+pub mod sim;
 pub mod work;

@@ -5,7 +5,10 @@
 //! touches a running federation: keys are read, ports are its own, the agent is its own.
 
 mod history;
+mod log;
+mod replay;
 mod service;
+mod submission;
 
 use crate::federation::PATIENCE;
 use anyhow::{Context as _, Result, ensure};
@@ -46,6 +49,14 @@ pub enum Attempt {
     ForeignArea,
     /// A grant that would be good, to a node that its operator's tag puts in Busan.
     TaggedAbroad,
+    /// A flawless grant to a node in Tokyo, for a job that nobody submitted.
+    Unsubmitted,
+    /// A signed set, of which the record of the grant was altered on its way.
+    AlteredRecord,
+    /// A set from before the one that the agent accepted, and then its grant in a newer one.
+    OldGrant,
+    /// A newer set under a head of fewer records than the accepted one.
+    ShorterLog,
 }
 
 /// What the rogues need of the victim's federation.
@@ -63,6 +74,14 @@ impl Stolen {
     pub fn from(dev: &Path) -> Result<Self> {
         let bytes = std::fs::read(dev.join("genesis.bin")).context("genesis.bin")?;
         Ok(Self { genesis: SignedGenesis::open(&bytes)?, dir: dev.join("operators") })
+    }
+
+    /// What the agent of an attempt that was played in `dir` has kept.
+    ///
+    /// # Errors
+    /// No whole ledger of that node is there.
+    pub fn ledger(&self, dir: &Path, node: &NodeId) -> Result<Ledger> {
+        Ok(LedgerFile::of(&dir.join("data")).load(node, &self.genesis.genesis.bundle)?)
     }
 
     fn roots(&self) -> Result<BTreeMap<OperatorId, Bundle>> {
@@ -171,6 +190,10 @@ async fn perform(stolen: &Stolen, attempt: Attempt, agent: &Path, dir: &Path) ->
     let (node, area): (NodeId, &str) = match attempt {
         Attempt::ForeignArea => ("tokyo-1/rogue-1".parse()?, "131016"),
         Attempt::TaggedAbroad => ("tokyo-1/rogue-2".parse()?, "KR-26"),
+        Attempt::Unsubmitted => ("tokyo-1/rogue-3".parse()?, "131016"),
+        Attempt::AlteredRecord => ("tokyo-1/rogue-4".parse()?, "131016"),
+        Attempt::OldGrant => ("tokyo-1/rogue-5".parse()?, "131016"),
+        Attempt::ShorterLog => ("tokyo-1/rogue-6".parse()?, "131016"),
     };
     let tasks = TaskGroup::new();
     let (receipts, mut received) = mpsc::channel(4);

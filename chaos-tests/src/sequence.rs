@@ -13,7 +13,7 @@ use sekisho_fsm::testing::{
 };
 use sekisho_types::device::Bucket;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, JobId, NodeId};
+use sekisho_types::id::{Digest, JobId, MemberId, NodeId};
 use sekisho_types::job::{JobFacts, OnDisconnect};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::placement::{Ending, Phase};
@@ -65,6 +65,8 @@ pub enum Operation {
     Quota(u8, u8),
     /// Bind a tenant to areas by a policy.
     Policy(u8, u8),
+    /// Add, promote, demote or remove a member: what, which, whose.
+    Members(u8, u8, u8),
     /// Try to enrol a node tagged abroad.
     Abroad,
     /// Let time pass, seconds.
@@ -93,6 +95,7 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
         1 => (0u8..12).prop_map(Operation::RevokeSite),
         1 => (0u8..2, 0u8..12).prop_map(|(t, q)| Operation::Quota(t, q)),
         1 => (0u8..2, 0u8..5).prop_map(|(t, a)| Operation::Policy(t, a)),
+        1 => (0u8..6, 1u8..7, 0u8..3).prop_map(|(w, n, o)| Operation::Members(w, n, o)),
         1 => Just(Operation::Abroad),
         2 => (0u8..30).prop_map(Operation::Pass),
         1 => (0u8..4).prop_map(Operation::Again),
@@ -193,6 +196,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             (member("kanto"), federation.enrolment(&node, "KR-26"))
         }
         Operation::Quota(..) | Operation::Policy(..) => return governance(federation, operation),
+        Operation::Members(what, n, of) => return members(federation, *what, *n, *of),
         Operation::Expire(..) | Operation::Open(..) | Operation::Cordon(..) => {
             return on_node(federation, operation);
         }
@@ -275,6 +279,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         | Operation::Again(..)
         | Operation::Bad(..)
         | Operation::Plan
+        | Operation::Members(..)
         | Operation::Abroad => return None,
     };
     Some(federation.entry(actor, &[], command))
@@ -331,7 +336,26 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         | Operation::Again(..)
         | Operation::Bad(..)
         | Operation::Plan
+        | Operation::Members(..)
         | Operation::Abroad => return None,
+    };
+    Some(federation.entry(admin("kanto"), &[admin("naniwa")], command))
+}
+
+fn members(federation: &mut Federation, what: u8, n: u8, of: u8) -> Option<Entry> {
+    let member = MemberId(n.into());
+    let vote = |voter, accept_quorum_in_one_hand| Command::SetVoter {
+        member,
+        voter,
+        accept_quorum_in_one_hand,
+    };
+    let command = match what {
+        0 => federation.newcomer(n.into(), OPERATORS.get(usize::from(of))?.0),
+        1 => vote(true, false),
+        2 => vote(true, true),
+        3 => vote(false, false),
+        4 => vote(false, true),
+        _ => federation.leaver(n.into()),
     };
     Some(federation.entry(admin("kanto"), &[admin("naniwa")], command))
 }

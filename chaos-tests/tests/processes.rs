@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use sekisho_chaos::demo;
-use sekisho_chaos::federation::{Federation, rows, until};
+use sekisho_chaos::federation::{Federation, rows};
 use sekisho_chaos::work::{lost, spec, submit, write};
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn federation(port_base: u16) -> (tempfile::TempDir, Federation) {
 
 /// What a user sees: every member there, one leads.
 fn whole(federation: &Federation) -> Result<()> {
-    until("three members in touch", || {
+    federation.until("three members in touch", || {
         let members = rows(&federation.read("kanto", &["member", "list"])?, "items");
         ensure!(
             members.len() == 3 && members.iter().all(|m| m["reachable"] == true),
@@ -77,11 +77,12 @@ fn a_dead_agents_work_is_given_again_only_after_its_lease() {
     assert!(running("31337.25") > 0);
     federation.signal("agent-ishikari-1-n-01", Signal::SIGKILL).unwrap();
     let killed = Instant::now();
-    until("the job's processes to be gone", || {
-        ensure!(running("31337.25") == 0, "still there");
-        Ok(())
-    })
-    .unwrap();
+    federation
+        .until("the job's processes to be gone", || {
+            ensure!(running("31337.25") == 0, "still there");
+            Ok(())
+        })
+        .unwrap();
     // Three GPUs fit on that node only: the job waits until the lease is over, and says so.
     federation.await_job(&job, &["queued"]).unwrap();
     let lease = Duration::from_secs(15);
@@ -121,33 +122,36 @@ fn without_enough_signers_nothing_starts() {
     with_key(&mut federation, "kanto", 1, false);
     let job = submit(&federation, "two", &spec("two", 1, 1, "Hokkaido", "true")).unwrap();
     federation.await_job(&job, &["succeeded"]).unwrap();
-    until("status to name kanto", || {
-        let missing = missing(&federation)?;
-        ensure!(missing.iter().any(|m| m.contains("kanto")), "{missing:?}");
-        Ok(())
-    })
-    .unwrap();
+    federation
+        .until("status to name kanto", || {
+            let missing = missing(&federation)?;
+            ensure!(missing.iter().any(|m| m.contains("kanto")), "{missing:?}");
+            Ok(())
+        })
+        .unwrap();
     with_key(&mut federation, "naniwa", 2, false);
     let job = submit(&federation, "one", &spec("one", 1, 1, "Hokkaido", "true")).unwrap();
     federation.await_job(&job, &["placed"]).unwrap();
-    until("status to name both", || {
-        let missing = missing(&federation)?;
-        ensure!(
-            ["kanto", "naniwa"].iter().all(|o| missing.iter().any(|m| m.contains(o))),
-            "{missing:?}"
-        );
-        Ok(())
-    })
-    .unwrap();
+    federation
+        .until("status to name both", || {
+            let missing = missing(&federation)?;
+            ensure!(
+                ["kanto", "naniwa"].iter().all(|o| missing.iter().any(|m| m.contains(o))),
+                "{missing:?}"
+            );
+            Ok(())
+        })
+        .unwrap();
     // Ticks go on; had one signature been enough, one of them would have started it.
     let ticks =
         |f: &Federation| f.read("kanto", &["status"]).unwrap()["revision"].as_u64().unwrap();
     let before = ticks(&federation);
-    until("several checkpoints to pass", || {
-        ensure!(ticks(&federation) >= before + 3);
-        Ok(())
-    })
-    .unwrap();
+    federation
+        .until("several checkpoints to pass", || {
+            ensure!(ticks(&federation) >= before + 3);
+            Ok(())
+        })
+        .unwrap();
     let still = federation.read("sapporo", &["job", "status", &job]).unwrap();
     assert_eq!(still["phase"], "placed", "one operator's signature started it");
     with_key(&mut federation, "naniwa", 2, true);

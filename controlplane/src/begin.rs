@@ -3,7 +3,6 @@
 //! Must hold: repeatable at any point. Whoever starts with the least id makes the first membership; whoever leads
 //! proposes the genesis; a second genesis is refused by apply without harm.
 
-use sekisho_controllers::stamp::Identity;
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::{Entry, FEATURE_LEVEL};
@@ -11,6 +10,7 @@ use sekisho_raft::PeerNode;
 use sekisho_raft::consensus::{Consensus, Priority};
 use sekisho_transport::deadline::Deadline;
 use sekisho_types::id::{MemberId, RequestId};
+use sekisho_types::principal::MemberIdentity;
 use sekisho_types::time::Clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const TRY: Duration = Duration::from_secs(5);
 pub async fn begin(
     consensus: Consensus,
     genesis: Arc<SignedGenesis>,
-    identity: Identity,
+    identity: MemberIdentity,
     clock: Arc<dyn Clock>,
 ) {
     let members: BTreeMap<MemberId, PeerNode> =
@@ -47,7 +47,7 @@ pub async fn begin(
     }
 }
 
-fn entry(genesis: &SignedGenesis, identity: &Identity, clock: &dyn Clock) -> Entry {
+fn entry(genesis: &SignedGenesis, identity: &MemberIdentity, clock: &dyn Clock) -> Entry {
     let bundle = &genesis.genesis.bundle;
     Entry {
         cluster: bundle.cluster,

@@ -1,6 +1,8 @@
 //! Settings of a controller: one TOML file, unknown keys refused, checked once.
 
+use sekisho_raft::config::Timing;
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
+use sekisho_types::principal::MemberIdentity;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,9 +36,37 @@ pub struct Config {
     /// This member's checkpoint key. If the file is missing the member signs nothing, and says so.
     #[serde(default)]
     pub checkpoint_key: Option<PathBuf>,
+    /// Heartbeat and election times; the same on every member.
+    #[serde(default)]
+    pub timing: TimingProfile,
     /// Filter of the log, as `RUST_LOG`.
     #[serde(default = "log_default")]
     pub log: String,
+    /// Where metrics are read; without it nowhere.
+    #[serde(default)]
+    pub metrics: Option<MetricsConfig>,
+}
+
+/// Named heartbeat and election times: single numbers would be set differently on two members one day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimingProfile {
+    /// Sites up to 25 ms apart.
+    #[default]
+    Wan,
+    /// One campus.
+    Lan,
+}
+
+impl TimingProfile {
+    /// The times that it stands for.
+    #[must_use]
+    pub const fn timing(self) -> Timing {
+        match self {
+            Self::Wan => Timing::WAN,
+            Self::Lan => Timing::LAN,
+        }
+    }
 }
 
 /// One operator's root certificate.
@@ -49,8 +79,17 @@ pub struct Root {
     pub file: PathBuf,
 }
 
+/// Who may read is decided by applied state: roles monitor, operator-admin, federation-admin.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Mutual TLS, HTTP/1.1, `GET /metrics`; a port of its own.
+    pub listen: SocketAddr,
+}
+
+/// openraft tells at INFO what it sends; what it decides shows in our own lines.
 fn log_default() -> String {
-    "info".to_owned()
+    "info,openraft=warn".to_owned()
 }
 
 /// Why a configuration cannot be used.
@@ -93,6 +132,13 @@ impl Config {
     pub fn member(&self) -> MemberId {
         MemberId(self.member)
     }
+
+    /// Which member this is.
+    #[must_use]
+    pub fn identity(&self) -> MemberIdentity {
+        let (operator, site) = (self.operator.clone(), self.site.clone());
+        MemberIdentity { member: self.member(), operator, site }
+    }
 }
 
 #[cfg(test)]
@@ -120,11 +166,18 @@ mod tests {
     #[test]
     fn what_is_left_out_is_off_and_what_is_unknown_is_refused() {
         let config = load(GOOD).unwrap();
-        assert_eq!((config.member(), config.log.as_str()), (MemberId(1), "info"));
-        assert!(config.checkpoint_key.is_none());
+        assert_eq!((config.member(), config.log.as_str()), (MemberId(1), "info,openraft=warn"));
+        assert!(config.checkpoint_key.is_none() && config.metrics.is_none());
+        let measured = load(&format!("{GOOD}\n[metrics]\nlisten = \"127.0.0.1:7108\"")).unwrap();
+        assert_eq!(measured.metrics.unwrap().listen.port(), 7108);
+        assert_eq!(config.timing, TimingProfile::Wan);
+        let campus = load(&format!("timing = \"lan\"\n{GOOD}")).unwrap();
+        assert_eq!(campus.timing.timing(), Timing::LAN);
         for (bad, names) in [
+            (format!("timing = \"fast\"\n{GOOD}"), "fast"),
             (GOOD.replace("site =", "sight ="), "sight"),
             (GOOD.replace("\"tokyo-1\"", "\"Tokyo\""), "Tokyo"),
+            (format!("{GOOD}\n[metrics]\nlisten = \"127.0.0.1:1\"\nplaintext = true"), "plaintext"),
             (GOOD.replace("127.0.0.1:7101", "nowhere"), "listen"),
         ] {
             let error = load(&bad).unwrap_err().to_string();

@@ -6,6 +6,8 @@ pub mod begin;
 pub mod config;
 pub mod heads;
 pub mod issuer;
+pub mod metrics;
 pub mod ports;
 pub mod startup;
 pub mod trust;
+pub mod vitals;

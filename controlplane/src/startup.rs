@@ -4,13 +4,17 @@
 //! 2. The data directory, which refuses to be another member's (R6).
 //! 3. The listener, then consensus: peers may knock at once, and are answered when the service stands.
 //! 4. Duties, then the API: an agent's first renewal finds a table of leases.
+//! 5. Metrics, where a listener for them is asked for.
 
 use crate::begin::begin;
 use crate::config::Config;
 use crate::heads::Heads;
 use crate::issuer::SiteIssuer;
+use crate::metrics::serve::limits;
+use crate::metrics::{self, Metrics};
 use crate::ports::{HeadsPort, LeasePort};
 use crate::trust;
+use crate::vitals::MemberVitals;
 use anyhow::{Context as _, Result, bail};
 use sekisho_api::core::{Core, Ports};
 use sekisho_api::server::{Services, serve};
@@ -61,6 +65,11 @@ struct Ground {
 /// # Errors
 /// What is missing or does not fit, in words.
 pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
+    // Before anything counts: what is counted without a recorder is lost.
+    let metrics = match &config.metrics {
+        Some(wanted) => Some((wanted.listen, metrics::install(tasks)?)),
+        None => None,
+    };
     let ground = ground(config)?;
     let listener =
         Listener::bind(config.listen, &ground.identity, &ground.bundles, tasks, Limits::default())
@@ -68,11 +77,7 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
             .with_context(|| format!("listening on {}", config.listen))?;
     let dialer = Dialer::new(Some(ground.identity.clone()), Arc::clone(&ground.bundles));
     let consensus = consensus(config, &ground, dialer.clone(), tasks).await?;
-    let me = sekisho_controllers::stamp::Identity {
-        member: config.member(),
-        operator: config.operator.clone(),
-        site: config.site.clone(),
-    };
+    let me = config.identity();
     tasks.spawn(
         TaskKind::Ordinary,
         "begin",
@@ -83,8 +88,8 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
             Arc::clone(&ground.clock),
         ),
     );
-    let cut = trust::cut_revoked(consensus.clone(), Arc::clone(&ground.bundles));
-    tasks.spawn(TaskKind::Critical, "cut-revoked", cut);
+    let follow = trust::follow(consensus.clone(), Arc::clone(&ground.bundles));
+    tasks.spawn(TaskKind::Critical, "follow-trust", follow);
     let controllers = Controllers::start(
         consensus.clone(),
         Options {
@@ -96,6 +101,7 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
         tasks,
     )
     .context("starting the duties")?;
+    let (identity, bundles) = (ground.identity.clone(), Arc::clone(&ground.bundles));
     let core = api(config, ground, &consensus, &controllers, dialer, tasks)?;
     core.start_exchange();
     core.start_sessions();
@@ -103,6 +109,13 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
     let routes = services.authenticated()?.add_service(consensus.service());
     serve(routes, listener.authenticated, tasks);
     serve(services.anonymous(), listener.anonymous, tasks);
+    if let Some((listen, handle)) = metrics {
+        let listener = Listener::bind(listen, &identity, &bundles, tasks, limits())
+            .await
+            .with_context(|| format!("listening on {listen} for metrics"))?;
+        let source = Metrics { handle, core, consensus: consensus.clone() };
+        metrics::serve::serve(listener.authenticated, Arc::new(source), tasks);
+    }
     Ok(Controller { consensus, tasks: tasks.clone() })
 }
 
@@ -114,6 +127,7 @@ fn ground(config: &Config) -> Result<Ground> {
         SignedGenesis::open(&bytes).with_context(|| config.genesis.display().to_string())?;
     let bundles = TrustBundles::new(Arc::clone(&clock));
     let roots = trust::install(&genesis, &config.roots, &bundles)?;
+    trust::judge_by_genesis(&genesis, &bundles);
     let identity = Identity::load(&config.identity_dir)
         .with_context(|| format!("identity in {}", config.identity_dir.display()))?;
     let expected = Workload::Member { site: config.site.clone(), member: config.member };
@@ -153,7 +167,7 @@ async fn consensus(
         genesis: genesis.members.iter().map(|m| (m.member, PeerNode::from(m))).collect(),
         store: Arc::clone(&ground.store),
         links: GrpcLinks::new(dialer),
-        config: RaftConfig::default(),
+        config: RaftConfig { timing: config.timing.timing(), ..RaftConfig::default() },
         clock: Arc::clone(&ground.clock),
         tasks: tasks.clone(),
     };
@@ -179,12 +193,16 @@ fn api(
         SiteIssuer::new(issuer, tag_key, &ground.genesis, ground.roots, Arc::clone(&ground.clock));
     let (heads, follow_heads) = HeadsPort::new(controllers.signatures.clone());
     tasks.spawn(TaskKind::Critical, "follow-heads", follow_heads);
-    let identity = sekisho_api::core::Identity {
-        member: config.member(),
-        operator: config.operator.clone(),
-        site: config.site.clone(),
-    };
+    let identity = config.identity();
+    let vitals = MemberVitals::new(
+        config.data_dir.clone(),
+        ground.identity,
+        consensus.clone(),
+        Arc::clone(&ground.clock),
+    );
+    tasks.spawn(TaskKind::Critical, "vitals", Arc::clone(&vitals).follow());
     let ports = Ports {
+        vitals,
         replica: Arc::new(consensus.clone()),
         archive: Arc::new(consensus.clone()),
         leases: Arc::new(LeasePort(controllers.leases.clone())),

@@ -1,15 +1,17 @@
 //! Whom this member talks to: roots from the genesis, and connections cut when the state says so (P5).
 
-use sekisho_evidence::genesis::SignedGenesis;
+use sekisho_evidence::genesis::{GenesisMember, SignedGenesis};
 use sekisho_fsm::State;
+use sekisho_fsm::state::Standing;
+use sekisho_raft::PeerNode;
 use sekisho_raft::consensus::Consensus;
 use sekisho_raft::view::Wake;
 use sekisho_transport::bundle::{Bundle, BundleError, TrustBundles};
 use sekisho_transport::identity::Peer;
 use sekisho_transport::pki::root_hash;
-use sekisho_types::id::{NodeId, OperatorId};
-use sekisho_types::principal::Workload;
-use std::collections::BTreeMap;
+use sekisho_types::id::{MemberId, NodeId, OperatorId};
+use sekisho_types::principal::{Principal, Workload};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -83,18 +85,37 @@ fn is_out(state: &State, peer: &Peer) -> bool {
             let id = NodeId { site: site.clone(), name: node.clone() };
             state.node(&id).is_some_and(|row| row.revoked || row.node_key != identity.spki_sha256)
         }
-        Workload::Member { .. } | Workload::User { .. } => false,
+        Workload::Member { member, .. } => state.federation().is_some_and(|federation| {
+            federation.standing(MemberId(*member)) == Some(Standing::Removed)
+        }),
+        Workload::User { .. } => false,
     }
 }
 
-/// Cuts connections of revoked nodes, as soon as the state revokes them.
-pub async fn cut_revoked(consensus: Consensus, bundles: Arc<TrustBundles>) {
+/// Whom a member may send federation state to: the members of applied state, before that those of the genesis (D3).
+fn enrolled(members: &mut dyn Iterator<Item = &GenesisMember>) -> BTreeSet<Principal> {
+    members.map(|member| PeerNode::from(member).principal(member.member)).collect()
+}
+
+/// Judges every byte sent by the genesis, until there is a state to judge by.
+pub fn judge_by_genesis(genesis: &SignedGenesis, bundles: &TrustBundles) {
+    bundles.connections().judge_by(enrolled(&mut genesis.genesis.members.iter()));
+}
+
+/// Follows the trust of applied state: cuts connections of revoked nodes and removed members as soon as it has them, and
+/// judges what is sent by the members that it lists.
+pub async fn follow(consensus: Consensus, bundles: Arc<TrustBundles>) {
     let mut changed = consensus.wakes(Wake::Trust);
+    // What was replayed before this task began counts as news.
+    changed.mark_changed();
     while changed.changed().await.is_ok() {
         let view = consensus.view();
+        if let Some(federation) = view.state.federation() {
+            bundles.connections().judge_by(enrolled(&mut federation.members.values()));
+        }
         let cut = bundles.connections().cut(|peer| is_out(&view.state, peer));
         if cut > 0 {
-            tracing::info!(cut, "connections of revoked nodes were cut");
+            tracing::info!(cut, "connections of revoked nodes and removed members were cut");
         }
     }
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make this machine able to build and test: find what is missing, install it, or say exactly what to do.
 #
-#   bootstrap.sh [build|test|verify]
+#   bootstrap.sh [build|test|verify|bench]
 #
 # Must hold: where nothing is missing it touches nothing and takes no noticeable time; it never guesses a
 # download place (packages and crates come from whatever the machine's own clients are set up for); when it
@@ -36,7 +36,24 @@ missing_packages() {
   have git || echo "git (to fetch and to compare)"
   have pkg-config || echo "pkg-config (finds system libraries)"
   have ip || echo "iproute2 (network namespaces of the process tests)"
+  have mkfs.ext4 || echo "e2fsprogs (disks of the crash tests)"
+  have mount || echo "mount (the same)"
   have ps || echo "procps (the process tests look for orphans)"
+}
+
+# The peers that `make bench` measures beside, and the tracer that counts syncs: without them it measures less and
+# says so, hence they are asked for and not required.
+bench_packages() {
+  [ "$job" = bench ] || return 0
+  local wanted=()
+  have etcd || wanted+=(etcd-server)
+  [ -e /usr/share/java/zookeeper.jar ] || wanted+=(zookeeper)
+  have java || wanted+=(default-jre-headless)
+  have strace || wanted+=(strace)
+  [ "${#wanted[@]}" -eq 0 ] && return 0
+  say "for the comparison: ${wanted[*]}"
+  have apt-get && install_packages "${wanted[@]}" && return 0
+  say "not installed: ${wanted[*]}; the comparison goes on without"
 }
 
 as_root() {
@@ -101,7 +118,7 @@ rust() {
 
 # Into the cache folder, not into the user's own cargo: this repository's choice of version is its own.
 nextest() {
-  [ "$job" = build ] && return 0
+  case $job in build | bench) return 0 ;; esac
   export PATH="$SEKISHO_CACHE/tools/bin:$PATH"
   cargo nextest --version >/dev/null 2>&1 && return 0
   say "cargo-nextest is missing: building $NEXTEST, once per machine, some minutes"
@@ -119,4 +136,5 @@ nextest() {
 
 rust
 system_packages
+bench_packages
 nextest

@@ -5,9 +5,11 @@
 //! back to it that loses nothing.
 
 pub mod agent;
+pub mod finding;
 pub mod intent;
 pub mod job;
 pub mod key;
+pub mod member;
 pub mod node;
 pub mod policy;
 pub mod quota;

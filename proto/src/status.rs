@@ -188,7 +188,9 @@ pub fn grpc(code: ErrorCode) -> Code {
 /// outcome is unknown.
 fn guess(code: Code) -> ErrorCode {
     match code {
-        Code::InvalidArgument | Code::OutOfRange => ErrorCode::InvalidArgument,
+        Code::InvalidArgument => ErrorCode::InvalidArgument,
+        // tonic's word for a message above the bound; we give this code to nothing else.
+        Code::OutOfRange => ErrorCode::TooLarge,
         Code::NotFound => ErrorCode::NotFound,
         Code::AlreadyExists => ErrorCode::AlreadyExists,
         Code::PermissionDenied => ErrorCode::PermissionDenied,
@@ -259,6 +261,7 @@ mod tests {
             (Status::unknown("h2"), ErrorCode::OutcomeUnknown),
             (Status::deadline_exceeded("late"), ErrorCode::Deadline),
             (Status::unimplemented("no such method"), ErrorCode::FeatureLevel),
+            (Status::out_of_range("decoded message length too large"), ErrorCode::TooLarge),
         ] {
             let error = ApiError::from_status(&status);
             assert_eq!((error.code, error.explained), (code, false));

@@ -5,18 +5,21 @@ use crate::desired::{Consistency, Delivery, Proved, SignedSet};
 use crate::devices::Device;
 use crate::ledger::Ledger;
 use crate::standing::Standing;
+use crate::verify::Fetched;
 use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorKeys, OperatorSignature};
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::checkpoint::{Checkpoint, SignatureLine};
+use sekisho_evidence::command::Intention;
 use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, SessionId, set_hash};
 use sekisho_evidence::key::{Purpose, SigningKey};
 use sekisho_evidence::merkle::{Frontier, Head, prove_consistency, prove_inclusion};
 use sekisho_evidence::record::{Body, Record};
+use sekisho_evidence::submission::{Submission, submit_command};
 use sekisho_evidence::tag::{SiteTag, TagArea};
-use sekisho_types::id::{ClusterId, Digest, MemberId, OperatorId};
-use sekisho_types::job::OnDisconnect;
+use sekisho_types::id::{ClusterId, Digest, MemberId, OperatorId, RequestId};
+use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::table_hash;
-use sekisho_types::principal::TrustDomain;
+use sekisho_types::principal::{KeyRecord, Role, TrustDomain};
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
@@ -136,7 +139,7 @@ impl Federation {
     }
 
     pub(crate) fn grant(&self, revision: u64, ordinal: u32) -> Grant {
-        Grant {
+        self.submitted(Grant {
             cluster: self.cluster,
             placement: PlacementId { epoch: epoch(revision), ordinal },
             job: "city/train".parse().unwrap(),
@@ -153,9 +156,52 @@ impl Federation {
             table: table_hash(),
             submitter: "naniwa/user/alice".parse().unwrap(),
             payload: Digest::of(PAYLOAD),
+            submission: Digest([0; 32]),
             on_disconnect: OnDisconnect::Stop,
             time_limit_s: 3600,
-        }
+        })
+    }
+
+    /// The grant, as `naniwa/user/alice` submitted it.
+    pub(crate) fn submitted(&self, grant: Grant) -> Grant {
+        let submission = self.submission(&grant).digest().unwrap();
+        Grant { submission, ..grant }
+    }
+
+    /// What a member gives for a grant.
+    pub(crate) fn fetched(&self, grant: &Grant) -> Fetched {
+        let submission = self.submission(grant).bytes().unwrap();
+        Fetched { payload: PAYLOAD.to_vec(), submission }
+    }
+
+    /// What alice signs for a job of which this could be a grant.
+    fn submission(&self, grant: &Grant) -> Submission {
+        let facts = JobFacts {
+            id: grant.job.clone(),
+            group: grant.group,
+            resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+            priority: 50,
+            policy: None,
+            residency: grant.rules[0].rules.clone(),
+            on_disconnect: grant.on_disconnect,
+            over_limit: OverLimit::Queue,
+            time_limit_s: grant.time_limit_s,
+            payload: grant.payload,
+            payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
+        };
+        let alice = self.key(30);
+        let key = KeyRecord {
+            principal: "naniwa/user/alice".parse().unwrap(),
+            role: Role::TenantUser("city".parse().unwrap()),
+            public_key: alice.public(),
+            expires: Timestamp(NOW.0 + 1),
+        };
+        let (request, incarnation) = (RequestId([3; 16]), Incarnation(1));
+        let command = Digest::of(&submit_command(&facts).unwrap());
+        let intention = Intention { cluster: self.cluster, incarnation, request, command };
+        let signature = intention.sign(key.principal.clone(), &alice);
+        let issuer = self.key(13).sign(Purpose::KeyRecord, &encode(&key).unwrap());
+        Submission { facts, request, incarnation, submitted_at: NOW, signature, key, issuer }
     }
 
     pub(crate) fn history(&self) -> History {

@@ -16,7 +16,7 @@ use crate::report::Outbox;
 use crate::retry::Retry;
 use crate::session::Session;
 use crate::standing::Standing;
-use crate::verify::Host;
+use crate::verify::{Fetched, Host};
 use placement::Local;
 use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::receipt::Refusal;
@@ -65,8 +65,8 @@ pub enum Input {
     Expiring(SessionId),
     /// One member says stop.
     Stop(Vec<PlacementId>),
-    /// A payload came.
-    Payload(PlacementId, Vec<u8>),
+    /// Payload and submission came.
+    Payload(PlacementId, Fetched),
     /// No member gave it.
     PayloadMissing(PlacementId),
     /// The job's program runs.
@@ -119,8 +119,15 @@ pub enum Action {
     HeadMoved(u64),
     /// Tell every member that the set of this revision is in the ledger.
     SetAccepted(Revision),
-    /// Get a payload.
-    FetchPayload(PlacementId, Digest),
+    /// Get payload and submission.
+    FetchPayload {
+        /// Of this placement.
+        placement: PlacementId,
+        /// SHA-256 of the payload that was granted.
+        payload: Digest,
+        /// SHA-256 of the submission that was granted.
+        submission: Digest,
+    },
     /// Start a placement.
     Start(Box<StartOrder>),
     /// Ask it to end, and kill it after so many milliseconds.
@@ -272,7 +279,7 @@ impl Reconciler {
             Input::Stop(placements) => {
                 placements.iter().for_each(|placement| self.stop_within_grace(placement, now));
             }
-            Input::Payload(placement, bytes) => self.payload(placement, bytes),
+            Input::Payload(placement, fetched) => self.payload(placement, fetched),
             Input::PayloadMissing(placement) => self.payload_missing(placement, now),
             Input::Started(placement) => self.started(placement, now),
             Input::StartFailed(placement, why) => {

@@ -146,6 +146,7 @@ struct GrantText {
     table: Digest,
     submitter: Principal,
     payload: Digest,
+    submission: Digest,
     on_disconnect: OnDisconnect,
     time_limit_s: u64,
 }

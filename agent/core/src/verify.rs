@@ -13,10 +13,12 @@ use crate::limit::{DESIRED_MAX, ENTRIES_MAX};
 use crate::reason::Reason;
 use crate::standing::Standing;
 use crate::strict::{GrantRecord, read};
+use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::checkpoint::{Checkpoint, CheckpointError, assemble, verify_note};
 use sekisho_evidence::grant::{Grant, NodeDesired, set_hash};
 use sekisho_evidence::merkle::{Head, check_consistency, check_inclusion};
 use sekisho_evidence::record::{Body, Record};
+use sekisho_evidence::submission::Submission;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::Digest;
 use sekisho_types::jurisdiction::table_hash;
@@ -290,19 +292,42 @@ fn resident(host: Host<'_>, grant: &Grant) -> Result<(), Reason> {
     host.standing.judge(&rules, host.now)
 }
 
-/// Judges an accepted grant again just before its start: its place by the tag of this moment, and its payload.
+/// What a member gave for an accepted grant, not yet believed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fetched {
+    /// What to run.
+    pub payload: Vec<u8>,
+    /// Bytes of a [`Submission`].
+    pub submission: Vec<u8>,
+}
+
+/// Judges an accepted grant again just before its start: its place by the tag of this moment, then what its submitter
+/// signed, then its payload.
 ///
 /// # Errors
 /// The [`Reason`] for the receipt.
-pub fn check_start(host: Host<'_>, grant: &Grant, payload: &[u8]) -> Result<(), Reason> {
+pub fn check_start(
+    host: Host<'_>,
+    bundle: &EndorserBundle,
+    grant: &Grant,
+    fetched: &Fetched,
+) -> Result<(), Reason> {
     known_table(grant)?;
     resident(host, grant)?;
-    let digest = Digest::of(payload);
+    submitted(bundle, grant, &fetched.submission)?;
+    let digest = Digest::of(&fetched.payload);
     ensure(
         digest == grant.payload,
         ErrorCode::PayloadMismatch,
         &format_args!("granted {}, received {digest}", grant.payload),
     )
+}
+
+/// k operators alone start nothing: the submitter has signed this job, as it is granted (A3).
+fn submitted(bundle: &EndorserBundle, grant: &Grant, bytes: &[u8]) -> Result<(), Reason> {
+    Submission::parse(bytes)
+        .and_then(|submission| submission.check(bundle, grant))
+        .map_err(|error| fail(ErrorCode::GrantSubmission, &error))
 }
 
 /// Placements of a rejected set that are nothing to this agent yet.

@@ -1,18 +1,18 @@
 //! Two members of two operators that share one state in memory: as much of a controller as an agent can see.
 
+use crate::log::{Log, Told};
+use crate::submission::submission;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorKeys};
 use sekisho_evidence::canonical::encode;
-use sekisho_evidence::checkpoint::Checkpoint;
 use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, set_hash};
 use sekisho_evidence::join_token::JoinToken;
 use sekisho_evidence::key::SigningKey;
-use sekisho_evidence::merkle::{Frontier, Head, prove_consistency, prove_inclusion};
-use sekisho_evidence::receipt::{Receipt, Refusal};
-use sekisho_evidence::record::{Body, Record};
+use sekisho_evidence::receipt::Receipt;
+use sekisho_evidence::record::Body;
 use sekisho_evidence::tag::{SiteTag, TagArea};
-use sekisho_proto::convert::agent::{Desired, Join, OpenSession, Proved, Report};
+use sekisho_proto::convert::agent::{FetchPayload, Join, OpenSession, Report};
 use sekisho_proto::internal::v1::agent_service_server::{AgentService, AgentServiceServer};
 use sekisho_proto::internal::v1::controller_message::{Acknowledged, Attached, Message, ReadLog};
 use sekisho_proto::internal::v1::join_service_server::{JoinService, JoinServiceServer};
@@ -29,49 +29,23 @@ use sekisho_transport::listen::{Limits, Listener};
 use sekisho_transport::pki::{Csr, Issuer, OperatorCa, Validity};
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{ClusterId, Digest, MemberId, NodeId, OperatorId, PublicKey};
+use sekisho_types::id::{ClusterId, Digest, MemberId, NodeId, OperatorId};
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::jurisdiction::table_hash;
-use sekisho_types::placement::Phase;
 use sekisho_types::principal::TrustDomain;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
 use sekisho_types::time::{Clock as _, Timestamp};
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-const CLUSTER: ClusterId = ClusterId([7; 16]);
+pub(crate) const CLUSTER: ClusterId = ClusterId([7; 16]);
 const SECRET: [u8; 32] = [5; 32];
 const OPERATORS: [&str; 2] = ["hokuto", "kanto"];
 const SITES: [&str; 2] = ["ishikari-1", "tokyo-1"];
-
-/// What agents told.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Told {
-    pub(crate) sessions: Vec<OpenSession>,
-    pub(crate) phases: Vec<(PlacementId, Phase)>,
-    pub(crate) refusals: Vec<Refusal>,
-    pub(crate) output: Option<Vec<u8>>,
-}
-
-#[derive(Debug, Default)]
-struct Log {
-    frontier: Frontier,
-    hashes: BTreeMap<u64, Digest>,
-    records: Vec<Vec<u8>>,
-    /// Index of the set's record, of its grants' records, and the entry that made it.
-    desired: Option<(u64, Vec<u64>, Revision)>,
-    revision: u64,
-    payloads: BTreeMap<Digest, Vec<u8>>,
-    node_key: Option<Digest>,
-    receipt_key: Option<PublicKey>,
-    read: Option<PlacementId>,
-    told: Told,
-}
 
 #[derive(Debug)]
 struct Shared {
@@ -89,11 +63,11 @@ pub(crate) struct Federation {
     tasks: TaskGroup,
 }
 
-fn key(seed: u8) -> SigningKey {
+pub(crate) fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(&[seed; 32])
 }
 
-fn operator(number: usize) -> OperatorId {
+pub(crate) fn operator(number: usize) -> OperatorId {
     OPERATORS[number].parse().unwrap()
 }
 
@@ -110,47 +84,6 @@ impl Shared {
         let done = change(&mut self.log());
         self.changed.send_modify(|version| *version += 1);
         done
-    }
-}
-
-impl Log {
-    fn append(&mut self, body: Body) -> u64 {
-        let record = Record { revision: Revision(self.revision), time: SystemClock.wall(), body };
-        let bytes = record.bytes().unwrap();
-        let appended = self.frontier.append(&bytes).unwrap();
-        self.hashes.extend((appended.first_hash..).zip(appended.hashes));
-        self.records.push(bytes);
-        appended.record
-    }
-
-    fn prove(&self, index: u64) -> Proved {
-        let path = prove_inclusion(self.frontier.size(), index, &self.hashes).unwrap();
-        let record = self.records[usize::try_from(index).unwrap()].clone().into();
-        Proved { record, index, path }
-    }
-
-    fn message(&self, member: usize, from_size: u64) -> Option<(u64, Message)> {
-        let (desired, grants, revision) = self.desired.clone()?;
-        let head = Head { size: self.frontier.size(), root: self.frontier.root().unwrap() };
-        let checkpoint = Checkpoint {
-            cluster: CLUSTER,
-            incarnation: Incarnation(1),
-            head,
-            revision,
-            time: Timestamp(revision.0),
-        };
-        let id = MemberId(u64::try_from(member).unwrap() + 1);
-        let signer = key(u8::try_from(member).unwrap() + 1);
-        let desired = Desired {
-            desired: self.prove(desired),
-            grants: grants.iter().map(|index| self.prove(*index)).collect(),
-            checkpoint: checkpoint.text().unwrap(),
-            line: checkpoint.sign(&operator(member), id, &signer).unwrap(),
-            from_size,
-            consistency: prove_consistency(head.size, from_size, &self.hashes).unwrap(),
-            revision,
-        };
-        Some((revision.0, Message::Desired((&desired).into())))
     }
 }
 
@@ -229,12 +162,20 @@ impl Federation {
         look(&self.shared.log().told)
     }
 
-    /// A grant of the next entry, not yet in any set.
+    /// A grant of the next entry, not yet in any set, for a job that its submitter signed.
     pub(crate) fn grant(&self, payload: &[u8], change: impl Fn(&mut Grant)) -> Grant {
+        self.grant_by(&key(11), payload, change)
+    }
+
+    /// As [`Federation::grant`], for a job that nobody submitted: the quorum has made a submitter of its own, for
+    /// whom no operator's issuer signs.
+    pub(crate) fn grant_unsubmitted(&self, payload: &[u8]) -> Grant {
+        self.grant_by(&key(99), payload, |_| {})
+    }
+
+    fn grant_by(&self, issuer: &SigningKey, payload: &[u8], change: impl Fn(&mut Grant)) -> Grant {
         let mut log = self.shared.log();
         log.revision += 1;
-        let digest = Digest::of(payload);
-        log.payloads.insert(digest, payload.to_vec());
         let epoch = Epoch { incarnation: Incarnation(1), revision: Revision(log.revision) };
         let mut grant = Grant {
             cluster: CLUSTER,
@@ -252,11 +193,16 @@ impl Federation {
             rules: vec![BoundRules { policy: None, rules: Rules::default() }],
             table: table_hash(),
             submitter: "hokuto/user/alice".parse().unwrap(),
-            payload: digest,
+            payload: Digest::of(payload),
+            submission: Digest([0; 32]),
             on_disconnect: OnDisconnect::Stop,
             time_limit_s: 600,
         };
         change(&mut grant);
+        let submission = submission(&grant, issuer, payload.len());
+        grant.submission = submission.digest().unwrap();
+        let fetched = (payload.to_vec(), submission.bytes().unwrap());
+        log.fetched.insert(grant.placement, fetched);
         grant
     }
 
@@ -276,6 +222,11 @@ impl Federation {
             }));
             log.desired = Some((desired, records, epoch.revision));
         });
+    }
+
+    /// From now on each new stream loses the first head that the agent tells on it.
+    pub(crate) fn lose_heads(&self) {
+        self.shared.log().loses_heads = true;
     }
 
     pub(crate) fn read_log(&self, placement: &PlacementId) {
@@ -356,7 +307,8 @@ impl Member {
         out: mpsc::Sender<Result<ControllerMessage, Status>>,
     ) {
         let mut changed = self.shared.changed.subscribe();
-        let (mut head, mut sent, mut read) = (0, 0, None);
+        let (mut head, mut accepted, mut sent, mut read) = (0, 0, None, None);
+        let mut loses_head = self.shared.log().loses_heads;
         let say = async |message| {
             drop(out.send(Ok(ControllerMessage { message: Some(message) })).await);
         };
@@ -367,8 +319,10 @@ impl Member {
                 let log = self.shared.log();
                 (log.message(self.number, head), log.read)
             };
-            if let Some((revision, message)) = news.filter(|(revision, _)| *revision > sent) {
-                sent = revision;
+            // As a controller does: again when the head is not the one from which the proof began.
+            let is_new = |revision: u64| revision > accepted && sent != Some((revision, head));
+            if let Some((revision, message)) = news.filter(|(revision, _)| is_new(*revision)) {
+                sent = Some((revision, head));
                 say(message).await;
             }
             if let Some(placement) = ask.filter(|_| read != ask && self.number == 0) {
@@ -390,14 +344,15 @@ impl Member {
                     match message {
                         agent_message::Message::Attach(attach) => {
                             head = attach.head_size;
-                            sent = attach.accepted_revision;
+                            accepted = attach.accepted_revision;
                         }
                         agent_message::Message::Renewal(renewal) => {
                             let (sequence, leader) = (renewal.sequence, self.number == 0);
                             say(Message::Acknowledged(Acknowledged { sequence, leader, revision: 0 })).await;
                         }
+                        agent_message::Message::Head(_) if std::mem::take(&mut loses_head) => {}
                         agent_message::Message::Head(moved) => head = moved.size,
-                        agent_message::Message::Accepted(_) => {}
+                        agent_message::Message::Accepted(set) => accepted = set.revision,
                         agent_message::Message::Log(chunk) => {
                             // Asked again until the job has written.
                             if chunk.data.is_empty() { read = None; }
@@ -476,13 +431,18 @@ impl AgentService for Member {
         &self,
         request: Request<FetchPayloadRequest>,
     ) -> Result<Response<FetchPayloadResponse>, Status> {
-        let digest = Digest::try_from(&request.get_ref().digest[..]).unwrap();
-        // The first member lies, so that the agent has to ask the other.
-        let payload = match self.number {
-            0 => b"not what was asked for".to_vec(),
-            _ => self.shared.log().payloads[&digest].clone(),
-        };
-        Ok(Response::new(FetchPayloadResponse { payload: payload.into() }))
+        let fetch = FetchPayload::try_from(request.get_ref())?;
+        let (mut payload, mut submission) = self.shared.log().fetched[&fetch.placement].clone();
+        // The first member lies, about the one or the other, so that the agent has to ask the second.
+        if self.number == 0 {
+            let odd = fetch.placement.epoch.revision.0 % 2 == 1;
+            let lie = if odd { &mut payload } else { &mut submission };
+            *lie = b"not what was asked for".to_vec();
+        }
+        Ok(Response::new(FetchPayloadResponse {
+            payload: payload.into(),
+            submission: submission.into(),
+        }))
     }
 
     async fn renew(

@@ -9,8 +9,11 @@
 )]
 
 mod controller;
+mod log;
+mod submission;
 
-use controller::{Federation, Told};
+use controller::Federation;
+use log::Told;
 use sekisho_agent::agent::Agent;
 use sekisho_agent::config::Config;
 use sekisho_agent::failure::Failure;
@@ -146,6 +149,13 @@ async fn a_host_joins_runs_what_k_operators_granted_and_nothing_else() {
     assert_eq!((refusal.placement, refusal.code), (elsewhere.placement, ErrorCode::ResidencyArea));
     assert_eq!(refusal.grant, elsewhere.digest().unwrap());
 
+    // Flawless, logged and signed by both operators: only the submitter is missing.
+    let unsubmitted = federation.grant_unsubmitted(&shell("exit 0"));
+    federation.desire(std::slice::from_ref(&unsubmitted));
+    let refusal = until(&federation, |told| told.refusals.get(1).cloned()).await;
+    let expected = (unsubmitted.placement, ErrorCode::GrantSubmission);
+    assert_eq!((refusal.placement, refusal.code), expected, "{}", refusal.detail);
+
     let last = federation.grant(&shell("exec sleep 60"), |_| {});
     federation.desire(std::slice::from_ref(&last));
     phase(&federation, &last, Phase::Running).await;
@@ -158,11 +168,37 @@ async fn a_host_joins_runs_what_k_operators_granted_and_nothing_else() {
     assert_eq!((next.previous, next.live.len()), (Some(session.session), 0));
     agent.stop().await.unwrap();
     let phases = federation.with(|told| told.phases.clone());
-    assert!(!phases.iter().any(|(placement, _)| *placement == elsewhere.placement));
+    for refused in [elsewhere.placement, unsubmitted.placement] {
+        assert!(!phases.iter().any(|(placement, _)| *placement == refused));
+    }
 
     std::fs::write(dir.path().join("ledger"), "rubbish").unwrap();
     let dirty = Agent::open(config, shim(), clock()).await.unwrap_err();
     assert_eq!(dirty.code, ErrorCode::StorageFailed);
+    federation.stop().await;
+}
+
+/// The agent's word that its head moved may be lost, or cross with the next set: then no member's proof begins where
+/// the agent stands, and it has to ask.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_that_crossed_with_a_moved_head_is_asked_for_again() {
+    if let Err(reason) = namespace::probe(&shim()) {
+        not_run(&reason);
+        return;
+    }
+    let federation = Federation::start("012351").await;
+    federation.lose_heads();
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), "012351");
+    join(&config, &federation.token(), &clock()).await.unwrap();
+    let agent = Running::start(&config).await;
+    until(&federation, |told| told.sessions.last().cloned()).await;
+    for code in [3, 4] {
+        let grant = federation.grant(&shell(&format!("exit {code}")), |_| {});
+        federation.desire(std::slice::from_ref(&grant));
+        phase(&federation, &grant, Phase::Ended(Ending::Exited(code))).await;
+    }
+    agent.stop().await.unwrap();
     federation.stop().await;
 }
 

@@ -3,7 +3,9 @@
 
 use clap::Parser;
 use sekisho_chaos::bench;
+use sekisho_chaos::crash;
 use sekisho_chaos::demo::{self, PORT_BASE};
+use sekisho_chaos::sim;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,8 +22,13 @@ enum Drill {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
-    /// Measure a federation of real processes against the disk that it stands on
-    Bench,
+    /// Measure a federation of real processes beside etcd and ZooKeeper
+    Bench(bench::Options),
+    /// Cut, fill and damage the disk of one member's storage
+    #[command(subcommand)]
+    Crash(crash::suite::Drill),
+    /// Simulate whole federations by seed
+    Sim(sim::drill::Options),
 }
 
 fn main() -> ExitCode {
@@ -32,7 +39,9 @@ fn main() -> ExitCode {
             Drill::Demo { dir } => {
                 demo::run(dir.as_deref().unwrap_or_else(|| scratch.path()), PORT_BASE)
             }
-            Drill::Bench => bench::run(scratch.path()),
+            Drill::Bench(options) => bench::run(options, scratch.path()),
+            Drill::Crash(drill) => crash::suite::run(drill),
+            Drill::Sim(options) => sim::drill::run(options),
         }
     };
     match run() {

@@ -1,12 +1,12 @@
 //! The bundle that an auditor takes home.
 
 use super::Narrator;
-use crate::federation::{Federation, until};
+use crate::federation::Federation;
 use anyhow::{Context as _, Result, ensure};
 
 pub(super) fn verified_and_altered(federation: &Federation, narrator: &mut Narrator) -> Result<()> {
     let bundle = federation.dir().join("bundle.bin").to_string_lossy().into_owned();
-    until("the log to be covered by two companies' signatures", || {
+    federation.until("the log to be covered by two companies' signatures", || {
         federation.run("kanto", &["audit", "export", &bundle])?.ok().map(drop)
     })?;
     let good = federation.run("kanto", &["audit", "verify", &bundle])?;

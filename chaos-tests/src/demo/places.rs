@@ -1,7 +1,7 @@
 //! Where jobs land, and why some wait.
 
 use super::Narrator;
-use crate::federation::{Federation, until};
+use crate::federation::Federation;
 use crate::work::{nodes, spec, submit};
 use anyhow::{Result, ensure};
 
@@ -11,7 +11,7 @@ pub(super) fn bound_to_hokkaido(federation: &Federation, narrator: &mut Narrator
     let done = federation.await_job(&job, &["succeeded"])?;
     let nodes = nodes(&done);
     ensure!(nodes.iter().all(|node| node.contains("ishikari-1")), "it ran on {nodes:?}");
-    let printed = until("its output", || {
+    let printed = federation.until("its output", || {
         let logs = federation.run("sapporo", &["job", "logs", &job])?.ok()?;
         ensure!(logs.stdout.contains("札幌の計算"), "{}", logs.stdout);
         Ok(logs.stdout)
@@ -58,7 +58,7 @@ pub(super) fn over_quota(federation: &Federation, narrator: &mut Narrator) -> Re
     let holder = submit(federation, "holder", &spec("holder", 1, 3, "", "sleep 300"))?;
     federation.await_job(&holder, &["running"])?;
     let waits = submit(federation, "waits", &spec("waits", 1, 2, "", "true"))?;
-    until("explain to name the quota", || {
+    federation.until("explain to name the quota", || {
         let why = federation.run("sapporo", &["job", "explain", &waits])?;
         ensure!(why.stdout.contains("QUOTA_EXCEEDED"), "{}{}", why.stdout, why.stderr);
         Ok(())

@@ -1,13 +1,15 @@
 //! The log that the rogues invent: a filler, the grant, the desired set, and the heads that they sign over it.
 
 use super::Attempt;
+use super::log::{Leaf, Log};
+use super::submission::forged;
 use anyhow::{Context as _, Result, ensure};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::checkpoint::Checkpoint;
 use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, SessionId, set_hash};
-use sekisho_evidence::merkle::{Frontier, Head, prove_inclusion};
 use sekisho_evidence::record::{Body, Record};
+use sekisho_evidence::submission::Submission;
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::job::OnDisconnect;
@@ -15,7 +17,7 @@ use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
 use sekisho_types::time::{Clock as _, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 /// Payload of the granted job: harmless, should an agent ever start it.
@@ -27,34 +29,30 @@ const REVISION: Revision = Revision(1000);
 pub(super) struct History {
     bundle: EndorserBundle,
     node: NodeId,
-    attempt: Attempt,
-    began: Timestamp,
+    pub(super) attempt: Attempt,
+    pub(super) began: Timestamp,
     node_key: Mutex<Digest>,
     session: Mutex<Option<SessionId>>,
-}
-
-/// One leaf with its way to the root.
-#[derive(Debug)]
-pub(super) struct Leaf {
-    pub(super) record: Vec<u8>,
-    pub(super) index: u64,
-    pub(super) path: Vec<Digest>,
 }
 
 /// What is sent to the agent.
 #[derive(Debug)]
 pub(super) struct Delivery {
-    pub(super) grant: Leaf,
+    pub(super) grants: Vec<Leaf>,
     pub(super) desired: Leaf,
     pub(super) checkpoint: Checkpoint,
+    /// Size of the head from which `consistency` leads.
+    pub(super) from_size: u64,
+    pub(super) consistency: Vec<Digest>,
 }
 
-fn replace_once(bytes: &mut [u8], old: &[u8], new: &[u8]) -> Result<()> {
+/// Replaces the first `old`.
+pub(super) fn replace_once(bytes: &mut [u8], old: &[u8], new: &[u8]) -> Result<()> {
     ensure!(old.len() == new.len());
     let at = bytes
         .windows(old.len())
         .position(|window| window == old)
-        .context("the area is in the bytes")?;
+        .context("the word is in the bytes")?;
     let slot = bytes.get_mut(at..at.saturating_add(new.len())).context("inside")?;
     slot.copy_from_slice(new);
     Ok(())
@@ -74,9 +72,15 @@ impl History {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
     }
 
-    fn grant(&self) -> Result<Grant> {
+    /// A grant to the node at a revision, flawless but for what the attempt bends.
+    pub(super) fn grant(&self, revision: Revision) -> Result<Grant> {
+        let grant = self.unsubmitted(revision)?;
+        Ok(Grant { submission: forged(&grant, self.began)?.digest()?, ..grant })
+    }
+
+    fn unsubmitted(&self, revision: Revision) -> Result<Grant> {
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let epoch = Epoch { incarnation: self.bundle.incarnation, revision: REVISION };
+        let epoch = Epoch { incarnation: self.bundle.incarnation, revision };
         // `JP` is the one allowed area, so that its two letters can be made another country's.
         let areas = BTreeSet::from([Area::Japan]);
         Ok(Grant {
@@ -90,20 +94,26 @@ impl History {
             session: session.context("no session was opened")?,
             class: "sim-h100".parse()?,
             memory_mib: 81_920,
-            island: 0,
+            island: 1,
             gpus: 1,
             rules: vec![BoundRules { policy: None, rules: Rules { areas, ..Rules::default() } }],
             table: table_hash(),
             submitter: "kanto/user/mallory".parse()?,
             payload: Digest::of(PAYLOAD),
+            submission: Digest([0; 32]),
             on_disconnect: OnDisconnect::Stop,
             time_limit_s: 60,
         })
     }
 
+    /// What they give for the submission that they lack.
+    pub(super) fn submission(&self) -> Result<Submission> {
+        forged(&self.unsubmitted(REVISION)?, self.began)
+    }
+
     /// The whole invented log, the same whenever it is asked for.
     pub(super) fn delivery(&self) -> Result<Delivery> {
-        let grant = self.grant()?;
+        let grant = self.grant(REVISION)?;
         let mut grant_bytes = encode(&grant)?;
         let record = |body| Record { revision: REVISION, time: self.began, body };
         let mut grant_record = record(Body::Grant(Box::new(grant.clone()))).bytes()?;
@@ -121,29 +131,22 @@ impl History {
         };
         let desired_record = record(Body::Desired(desired)).bytes()?;
         let filler = record(Body::Entry { entry: Vec::new(), rejected: None }).bytes()?;
-        let (mut frontier, mut hashes) = (Frontier::default(), BTreeMap::new());
-        for leaf in [&filler, &grant_record, &desired_record] {
-            let appended = frontier.append(leaf)?;
-            hashes.extend((appended.first_hash..).zip(appended.hashes));
-        }
-        let head = Head { size: frontier.size(), root: frontier.root()? };
-        let leaf = |record: Vec<u8>, index| {
-            Ok::<_, anyhow::Error>(Leaf {
-                record,
-                index,
-                path: prove_inclusion(head.size, index, &hashes)?,
-            })
-        };
+        let mut log = Log::default();
+        log.append(filler)?;
+        let granted = log.append(grant_record)?;
+        let wanted = log.append(desired_record)?;
         Ok(Delivery {
-            grant: leaf(grant_record, 1)?,
-            desired: leaf(desired_record, 2)?,
+            grants: vec![log.leaf(granted)?],
+            desired: log.leaf(wanted)?,
             checkpoint: Checkpoint {
                 cluster: self.bundle.cluster,
                 incarnation: self.bundle.incarnation,
-                head,
+                head: log.head()?,
                 revision: REVISION,
                 time: self.began,
             },
+            from_size: 0,
+            consistency: Vec::new(),
         })
     }
 }

@@ -1,6 +1,8 @@
 //! The agent's service as a rogue controller answers it: everything is granted, and signed.
 
-use super::history::{Delivery, History, Leaf, PAYLOAD};
+use super::history::{Delivery, History, PAYLOAD};
+use super::log::Leaf;
+use super::replay::deliveries;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::receipt::Receipt;
@@ -15,6 +17,7 @@ use sekisho_proto::internal::v1::{
     ReportRequest, ReportResponse,
 };
 use sekisho_types::id::{MemberId, OperatorId};
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -43,16 +46,16 @@ fn proved(leaf: &Leaf) -> Proved {
 }
 
 impl Rogue {
-    fn desired(&self) -> Result<Desired, Status> {
-        let Delivery { grant, desired, checkpoint } = self.history.delivery().map_err(internal)?;
+    fn desired(&self, delivery: Delivery) -> Result<Desired, Status> {
+        let Delivery { grants, desired, checkpoint, from_size, consistency } = delivery;
         let line = checkpoint.sign(&self.operator, self.member, &self.key).map_err(internal)?;
         Ok(Desired {
             desired: Some(proved(&desired)),
-            grants: vec![proved(&grant)],
+            grants: grants.iter().map(proved).collect(),
             checkpoint: checkpoint.text().map_err(internal)?,
             line: line.0,
-            from_size: 0,
-            consistency: Vec::new(),
+            from_size,
+            consistency: consistency.iter().map(|hash| hash.0.to_vec().into()).collect(),
             revision: checkpoint.revision.0,
         })
     }
@@ -79,19 +82,28 @@ impl AgentService for Rogue {
         let down = |message| Ok(ControllerMessage { message: Some(message) });
         let attached = Attached { member: self.member.0, operator: self.operator.to_string() };
         send.try_send(down(Down::Attached(attached))).map_err(internal)?;
-        send.try_send(down(Down::Desired(self.desired()?))).map_err(internal)?;
+        let deliveries = deliveries(&self.history, self.history.attempt).map_err(internal)?;
+        let sets = deliveries.into_iter().map(|delivery| self.desired(delivery));
+        let mut sets = sets.collect::<Result<VecDeque<_>, _>>()?;
+        let first = sets.pop_front().ok_or_else(|| Status::internal("nothing to deliver"))?;
+        send.try_send(down(Down::Desired(first))).map_err(internal)?;
         let leader = self.leads;
-        let answers = request.into_inner().filter_map(move |message| {
-            let Some(Up::Renewal(renewal)) = message.ok()?.message else { return None };
-            let answer = Acknowledged { sequence: renewal.sequence, leader, revision: 1000 };
-            Some(Ok(ControllerMessage { message: Some(Down::Acknowledged(answer)) }))
-        });
         // The sender stays with the stream, or it would end after the first messages.
-        let held = send;
-        let stream = ReceiverStream::new(receive).merge(answers).map(move |message| {
-            let _open = &held;
-            message
-        });
+        let answers =
+            request.into_inner().filter_map(move |message| match message.ok()?.message? {
+                Up::Renewal(renewal) => {
+                    let answer =
+                        Acknowledged { sequence: renewal.sequence, leader, revision: 1000 };
+                    Some(down(Down::Acknowledged(answer)))
+                }
+                // What follows the first set only means something to an agent that has taken it.
+                Up::Accepted(_) => {
+                    sets.drain(..).for_each(|set| drop(send.try_send(down(Down::Desired(set)))));
+                    None
+                }
+                Up::Attach(_) | Up::Head(_) | Up::Log(_) => None,
+            });
+        let stream = ReceiverStream::new(receive).merge(answers);
         Ok(Response::new(Box::pin(stream)))
     }
 
@@ -116,7 +128,9 @@ impl AgentService for Rogue {
         &self,
         _request: Request<FetchPayloadRequest>,
     ) -> Result<Response<FetchPayloadResponse>, Status> {
-        Ok(Response::new(FetchPayloadResponse { payload: PAYLOAD.into() }))
+        let submission = self.history.submission().map_err(internal)?;
+        let submission = submission.bytes().map_err(internal)?.into();
+        Ok(Response::new(FetchPayloadResponse { payload: PAYLOAD.into(), submission }))
     }
 
     async fn renew(

@@ -163,6 +163,7 @@ pub(crate) fn unanswered(error: ReplicaError) -> ApiError {
         },
         ReplicaError::OutcomeUnknown => ApiError::new(ErrorCode::OutcomeUnknown, text),
         ReplicaError::Behind(_) => ApiError::new(ErrorCode::StaleRead, text),
+        ReplicaError::NotReady(_) => ApiError::new(ErrorCode::MemberBehind, text),
         ReplicaError::TooLarge(_) => ApiError::new(ErrorCode::TooLarge, text),
         ReplicaError::Stopped(_) => ApiError::new(ErrorCode::StorageFailed, text),
     }

@@ -3,19 +3,24 @@
 //! Must hold: a proposal is answered only when it is applied *here*, so that whoever got the answer reads its own write
 //! from this member (R2, R8).
 
-use crate::replica::{Archive, ArchiveError, Membership, Proposed, Replica, ReplicaError};
+use crate::replica::{
+    Archive, ArchiveError, HandedOver, Membership, Proposed, Replica, ReplicaError,
+};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use sekisho_evidence::genesis::GenesisMember;
 use sekisho_fsm::State;
 use sekisho_fsm::entry::Entry;
-use sekisho_raft::consensus::Consensus;
+use sekisho_raft::consensus::{Consensus, MembershipError};
 use sekisho_raft::error::{ProposeError, ReadError};
 use sekisho_raft::member::MemberRole;
+use sekisho_raft::membership::plan;
 use sekisho_raft::view::Wake;
 use sekisho_store::StoreError;
 use sekisho_transport::deadline::Deadline;
-use sekisho_types::id::Digest;
+use sekisho_types::id::{Digest, MemberId};
 use sekisho_types::revision::Revision;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use tokio::sync::watch;
 
@@ -29,6 +34,23 @@ impl From<ProposeError> for ReplicaError {
             ProposeError::ShuttingDown | ProposeError::Failed(_) | ProposeError::Malformed(_) => {
                 Self::Stopped(error.to_string())
             }
+        }
+    }
+}
+
+impl From<MembershipError> for ReplicaError {
+    fn from(error: MembershipError) -> Self {
+        match error {
+            MembershipError::NoLeader
+            | MembershipError::InProgress
+            | MembershipError::Overtaken => Self::NoLeader,
+            MembershipError::NotReady { .. } | MembershipError::NotVoter(_) => {
+                Self::NotReady(error.to_string())
+            }
+            MembershipError::Unknown => Self::OutcomeUnknown,
+            MembershipError::Refused(_)
+            | MembershipError::ShuttingDown
+            | MembershipError::Failed(_) => Self::Stopped(error.to_string()),
         }
     }
 }
@@ -90,7 +112,41 @@ impl Replica for Consensus {
             voters: of(MemberRole::Voter),
             learners: of(MemberRole::Learner),
             lag: members.iter().filter_map(|m| Some((m.member, m.lag?))).collect(),
+            matched: members.iter().filter_map(|m| Some((m.member, m.matched?))).collect(),
+            silent_for: members.iter().filter_map(|m| Some((m.member, m.silent_for?))).collect(),
+            ..change_under_way(self)
         }
+    }
+
+    fn hand_over(
+        &self,
+        to: MemberId,
+        deadline: Deadline,
+    ) -> BoxFuture<'_, Result<HandedOver, ReplicaError>> {
+        async move {
+            let leader = Self::hand_over(self, to, deadline).await?;
+            Ok(HandedOver { leader: leader.member, term: leader.term })
+        }
+        .boxed()
+    }
+}
+
+/// Where the group stands against the state: what is waited for, and who is leaving; nothing else.
+fn change_under_way(consensus: &Consensus) -> Membership {
+    let (view, now) = (consensus.view(), consensus.membership());
+    let Some(federation) = view.state.federation() else { return Membership::default() };
+    let waits = if now.leads { plan(federation, &now).waits } else { BTreeMap::new() };
+    let gone = now.members.into_iter().filter(|m| !federation.members.contains_key(&m.member));
+    let leaving = gone.map(|m| GenesisMember {
+        member: m.member,
+        operator: m.operator,
+        site: m.site,
+        address: m.address,
+    });
+    Membership {
+        waits: waits.into_iter().map(|(member, wait)| (member, wait.to_string())).collect(),
+        leaving: leaving.collect(),
+        ..Membership::default()
     }
 }
 
@@ -135,9 +191,7 @@ mod tests {
     use sekisho_transport::clock::SystemClock;
     use sekisho_transport::dial::Dialer;
     use sekisho_transport::task::TaskGroup;
-    use sekisho_types::id::MemberId;
     use sekisho_types::revision::Incarnation;
-    use std::collections::BTreeMap;
     use std::path::Path;
     use std::sync::Arc;
     use std::time::Duration;

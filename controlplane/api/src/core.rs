@@ -7,36 +7,16 @@ use crate::notes::Notes;
 use crate::peers::PeerTable;
 use crate::replica::{Archive, Replica};
 use crate::session::Sessions;
+use crate::vitals::VitalsSource;
 use sekisho_fsm::State;
 use sekisho_fsm::state::Federation;
 use sekisho_proto::status::ApiError;
 use sekisho_transport::dial::Dialer;
 use sekisho_transport::task::TaskGroup;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{MemberId, OperatorId, SiteId};
-use sekisho_types::principal::{Principal, Workload};
+use sekisho_types::principal::MemberIdentity;
 use sekisho_types::time::Clock;
 use std::sync::Arc;
-
-/// Which member this is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Its Raft id.
-    pub member: MemberId,
-    /// Whose controller.
-    pub operator: OperatorId,
-    /// Where it stands.
-    pub site: SiteId,
-}
-
-impl Identity {
-    /// As the actor of an entry.
-    #[must_use]
-    pub fn principal(&self) -> Principal {
-        let workload = Workload::Member { site: self.site.clone(), member: self.member.0 };
-        Principal { operator: self.operator.clone(), workload }
-    }
-}
 
 /// What the composition root provides.
 #[derive(Debug, Clone)]
@@ -51,6 +31,8 @@ pub struct Ports {
     pub heads: Arc<dyn SignedHeads>,
     /// The operator's issuer.
     pub issuer: Arc<dyn Issuer>,
+    /// What it knows of itself.
+    pub vitals: Arc<dyn VitalsSource>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Dials other members.
@@ -62,13 +44,16 @@ pub struct Ports {
 /// Shared by every service of one member.
 #[derive(Debug)]
 pub struct Core {
-    pub(crate) identity: Identity,
+    pub(crate) identity: MemberIdentity,
     pub(crate) replica: Arc<dyn Replica>,
     pub(crate) archive: Arc<dyn Archive>,
     pub(crate) leases: Arc<dyn LeaseRenewals>,
     pub(crate) heads: Arc<dyn SignedHeads>,
     pub(crate) issuer: Arc<dyn Issuer>,
+    pub(crate) vitals: Arc<dyn VitalsSource>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// When it was put together, on `CLOCK_BOOTTIME`, nanoseconds.
+    pub(crate) started_ns: u64,
     pub(crate) tasks: TaskGroup,
     pub(crate) links: Links,
     pub(crate) peers: PeerTable,
@@ -79,7 +64,7 @@ pub struct Core {
 impl Core {
     /// Puts the parts together; starts nothing.
     #[must_use]
-    pub fn new(identity: Identity, ports: Ports) -> Arc<Self> {
+    pub fn new(identity: MemberIdentity, ports: Ports) -> Arc<Self> {
         Arc::new(Self {
             identity,
             replica: ports.replica,
@@ -87,6 +72,8 @@ impl Core {
             leases: ports.leases,
             heads: ports.heads,
             issuer: ports.issuer,
+            vitals: ports.vitals,
+            started_ns: ports.clock.boottime_ns(),
             clock: ports.clock,
             tasks: ports.tasks,
             links: Links::new(ports.dialer),

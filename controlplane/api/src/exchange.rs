@@ -7,6 +7,7 @@ use crate::core::Core;
 use crate::limit::{EXCHANGE_DEADLINE, EXCHANGE_EVERY, EXCHANGE_SIGNED_MAX};
 use parking_lot::Mutex;
 use sekisho_evidence::genesis::GenesisMember;
+use sekisho_proto::convert::finding::Finding;
 use sekisho_proto::internal::v1 as internal;
 use sekisho_proto::internal::v1::peer_service_client::PeerServiceClient;
 use sekisho_proto::status::ApiError;
@@ -139,6 +140,7 @@ impl Core {
             applied_revision: self.replica.applied().0,
             signed: signed.into_iter().map(line).collect(),
             signer_problem: self.heads.problem().unwrap_or_default(),
+            conditions: self.own_findings().iter().map(Finding::own).collect(),
         };
         let mut client = self.links.client(member)?;
         let answer = within(Deadline::after(EXCHANGE_DEADLINE), client.exchange(request)).await;

@@ -1,10 +1,13 @@
 //! Test-only: consensus, storage, leases, signer and issuer in memory, over the fixture federation of `fsm`.
 
 use crate::call::Call;
-use crate::core::{Core, Identity, Ports};
+use crate::core::{Core, Ports};
 use crate::duty::{LeaseRenewals, Renewal, SignedHead, SignedHeads};
 use crate::issuer::{IssueError, Issuer, OperatorRoot};
-use crate::replica::{Archive, ArchiveError, Membership, Proposed, Replica, ReplicaError};
+use crate::replica::{
+    Archive, ArchiveError, HandedOver, Membership, Proposed, Replica, ReplicaError,
+};
+use crate::vitals::{Vitals, VitalsSource};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -24,7 +27,7 @@ use sekisho_transport::identity::{Peer, PeerIdentity};
 use sekisho_transport::task::TaskGroup;
 use sekisho_types::id::{Digest, MemberId, NodeId};
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::principal::{Principal, TrustDomain, Workload};
+use sekisho_types::principal::{MemberIdentity, Principal, TrustDomain, Workload};
 use sekisho_types::revision::{Incarnation, Revision};
 use sekisho_types::time::{Clock, Timestamp};
 use std::collections::BTreeMap;
@@ -213,6 +216,15 @@ impl Replica for FakeReplica {
         let voters = [1, 2, 3].map(MemberId).into();
         Membership { term: 3, leader: *self.leader.lock(), voters, ..Membership::default() }
     }
+    fn hand_over(
+        &self,
+        to: MemberId,
+        _deadline: Deadline,
+    ) -> BoxFuture<'_, Result<HandedOver, ReplicaError>> {
+        let failure = self.failure.lock().clone();
+        let handed = failure.map_or(Ok(HandedOver { leader: to, term: 4 }), Err);
+        std::future::ready(handed.inspect(|_| *self.leader.lock() = Some(to))).boxed()
+    }
 }
 
 impl Archive for FakeReplica {
@@ -276,6 +288,16 @@ impl Issuer for FakeIssuer {
     }
 }
 
+/// Shows what a test puts there.
+#[derive(Debug, Default)]
+pub(crate) struct FakeVitals(pub(crate) Mutex<Vitals>);
+
+impl VitalsSource for FakeVitals {
+    fn vitals(&self) -> Vitals {
+        *self.0.lock()
+    }
+}
+
 /// Stands at the fixture's beginning until moved.
 #[derive(Debug)]
 pub(crate) struct FakeClock(pub(crate) AtomicU64);
@@ -295,6 +317,7 @@ pub(crate) struct Fake {
     pub(crate) core: Arc<Core>,
     pub(crate) replica: Arc<FakeReplica>,
     pub(crate) clock: Arc<FakeClock>,
+    pub(crate) vitals: Arc<FakeVitals>,
     pub(crate) tasks: TaskGroup,
 }
 
@@ -303,7 +326,7 @@ pub(crate) fn fake() -> Fake {
 }
 
 pub(crate) fn fake_with(issuer: Arc<dyn Issuer>) -> Fake {
-    let identity = Identity {
+    let identity = MemberIdentity {
         member: MemberId(2),
         operator: "kanto".parse().unwrap(),
         site: "tokyo-1".parse().unwrap(),
@@ -312,7 +335,11 @@ pub(crate) fn fake_with(issuer: Arc<dyn Issuer>) -> Fake {
 }
 
 /// Another member of the same fixture, which dials with this dialer.
-pub(crate) fn fake_as(identity: Identity, issuer: Arc<dyn Issuer>, dialer: Option<Dialer>) -> Fake {
+pub(crate) fn fake_as(
+    identity: MemberIdentity,
+    issuer: Arc<dyn Issuer>,
+    dialer: Option<Dialer>,
+) -> Fake {
     let federation = testing::Federation::furnished();
     let heads = Arc::new(FakeHeads::default());
     let replica = Arc::new(FakeReplica {
@@ -329,6 +356,7 @@ pub(crate) fn fake_as(identity: Identity, issuer: Arc<dyn Issuer>, dialer: Optio
     });
     federation.applied.iter().for_each(|applied| replica.keep(applied));
     let clock = Arc::new(FakeClock(AtomicU64::new(0)));
+    let vitals = Arc::new(FakeVitals::default());
     let tasks = TaskGroup::new();
     let ports = Ports {
         replica: replica.clone(),
@@ -336,9 +364,10 @@ pub(crate) fn fake_as(identity: Identity, issuer: Arc<dyn Issuer>, dialer: Optio
         leases: replica.clone(),
         heads,
         issuer,
+        vitals: vitals.clone(),
         clock: clock.clone(),
         dialer: dialer.unwrap_or_else(|| Dialer::new(None, TrustBundles::new(clock.clone()))),
         tasks: tasks.clone(),
     };
-    Fake { core: Core::new(identity, ports), replica, clock, tasks }
+    Fake { core: Core::new(identity, ports), replica, clock, vitals, tasks }
 }

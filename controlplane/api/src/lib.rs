@@ -9,8 +9,8 @@
 //! admission asks the same table of roles as apply; what a caller may not know looks as if it did not exist; every
 //! call has a bounded answer time (L3) and every queue here a bound (L4).
 //! Does not know: openraft, storage, leases' arithmetic, certificates' making. It names what it needs of them as traits:
-//! [`replica`] (with its one real implementation in [`consensus`]), and [`duty`] and [`issuer`], which the composition
-//! root provides.
+//! [`replica`] (with its one real implementation in [`consensus`]), and [`duty`], [`issuer`] and [`vitals`], which the
+//! composition root provides.
 
 pub mod admission;
 pub mod call;
@@ -30,6 +30,7 @@ pub mod server;
 pub mod service;
 pub mod session;
 pub mod status;
+pub mod vitals;
 
 #[cfg(test)]
 mod fake;

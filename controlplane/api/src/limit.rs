@@ -29,6 +29,9 @@ pub const EXPORT_QUEUE: usize = 4;
 /// Longest wait of a read for the leader's confirmation: two elections.
 pub const READ_DEADLINE: Duration = Duration::from_secs(5);
 
+/// Longest wait for another member to lead after a hand-over: the election that follows if the chosen one does not win.
+pub const HAND_OVER_DEADLINE: Duration = Duration::from_secs(5);
+
 /// How often members tell each other their applied revision, at least.
 pub const EXCHANGE_EVERY: Duration = Duration::from_secs(1);
 
@@ -88,3 +91,27 @@ pub const TAG_ENDS_SOON: Duration = Duration::from_secs(4 * 3600);
 
 /// Findings of one `status`: one screen.
 pub const FINDINGS_MAX: usize = 32;
+
+/// Nodes of one site with the same trouble that are named one by one; of more, the number is shown.
+pub const NAMED_PER_SITE: usize = 3;
+
+/// A member that is further behind is shown: what it misses is about to be purged, and it will need a snapshot.
+pub const MEMBER_LAGS: u64 = 10_000;
+
+/// Audit records that wait longer for signatures than this, on the state clock, are a fault: agents act on nothing new.
+pub const CHECKPOINT_LATE: Duration = Duration::from_secs(60);
+
+/// A member's certificate that ends this soon is shown: whoever renews it by hand needs a working morning.
+pub const CERTIFICATE_ENDS_SOON: Duration = Duration::from_secs(6 * 3600);
+
+/// A member's certificate that ends this soon is a fault.
+pub const CERTIFICATE_ENDS_NOW: Duration = Duration::from_secs(3600);
+
+/// Free part of a disk, percent, below which it is shown, and below which it is a fault.
+pub const DISK_LOW: [u64; 2] = [10, 3];
+
+/// Free bytes above which no part counts as low: a tenth of a large disk is months of log.
+pub const DISK_ENOUGH: u64 = 50 << 30;
+
+/// Part of what may be in flight, percent, from which a member counts as overloaded though it refused nothing yet.
+pub const LOAD_HIGH: u32 = 80;

@@ -12,6 +12,7 @@ use sekisho_proto::internal::v1 as internal;
 use sekisho_proto::status::ApiError;
 use sekisho_proto::v1;
 use sekisho_transport::deadline::{Deadline, within};
+use sekisho_transport::trace;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::residency::{Place, Rules, Tier, verdict};
 use sekisho_types::revision::PlacementId;
@@ -115,7 +116,9 @@ impl Core {
             let mut client = self.links.client(member)?.max_decoding_message_size(
                 usize::try_from(LOG_BYTES_MAX).unwrap_or(usize::MAX).saturating_mul(2),
             );
-            let answer = client.read_node_log(ask.clone());
+            let mut request = tonic::Request::new(ask.clone());
+            trace::inject(request.metadata_mut());
+            let answer = client.read_node_log(request);
             match within(deadline.at_most(LOG_DEADLINE), answer).await {
                 Ok(Ok(answer)) => return Ok(answer.into_inner()),
                 Ok(Err(status)) => last = ApiError::from_status(&status),

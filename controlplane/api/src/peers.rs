@@ -8,6 +8,7 @@ use crate::limit::{BEHIND_MAX, HIGHER_KEPT, SILENT_AFTER};
 use parking_lot::Mutex;
 use sekisho_evidence::genesis::GenesisMember;
 use sekisho_fsm::state::Federation;
+use sekisho_proto::convert::finding::Finding;
 use sekisho_types::id::{MemberId, OperatorId};
 use sekisho_types::revision::Revision;
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +23,8 @@ pub(crate) struct Heard {
     pub(crate) at_ns: u64,
     /// Why it signs nothing; empty = it signs.
     pub(crate) problem: String,
+    /// What it finds wrong with itself.
+    pub(crate) findings: Vec<Finding>,
 }
 
 #[derive(Debug, Default)]
@@ -49,15 +52,23 @@ impl PeerTable {
         now_ns: u64,
     ) {
         let mut table = self.0.lock();
-        let known = table.heard.get(&member.member).map(|heard| heard.problem.clone());
+        let (known, findings) =
+            table.heard.remove(&member.member).map(|h| (h.problem, h.findings)).unzip();
         let problem = problem.map(str::to_owned).or(known).unwrap_or_default();
-        let operator = member.operator.clone();
-        let heard = Heard { operator, applied, at_ns: now_ns, problem };
+        let (operator, findings) = (member.operator.clone(), findings.unwrap_or_default());
+        let heard = Heard { operator, applied, at_ns: now_ns, problem, findings };
         table.heard.insert(member.member, heard);
         // The oldest entries are what counts: a full table keeps them.
         let newest = table.higher.back().map(|(revision, _)| *revision);
         if newest.is_none_or(|newest| applied > newest) && table.higher.len() < HIGHER_KEPT {
             table.higher.push_back((applied, now_ns));
+        }
+    }
+
+    /// Notes what a member that was heard found wrong with itself.
+    pub(crate) fn found(&self, member: MemberId, findings: Vec<Finding>) {
+        if let Some(heard) = self.0.lock().heard.get_mut(&member) {
+            heard.findings = findings;
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the API asks of consensus and of storage, as traits, so that a test can stand in for both.
 
 use futures::future::BoxFuture;
+use sekisho_evidence::genesis::GenesisMember;
 use sekisho_fsm::State;
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::outcome::Outcome;
@@ -40,6 +41,9 @@ pub enum ReplicaError {
     /// This member has not applied what the leader confirmed. Nothing happened.
     #[error("this member is behind revision {0}")]
     Behind(Revision),
+    /// The member cannot be counted on as leader now. Nothing happened.
+    #[error("{0}")]
+    NotReady(String),
     /// The entry is over its bound.
     #[error("an entry of {0} bytes is over its bound")]
     TooLarge(usize),
@@ -61,6 +65,23 @@ pub struct Membership {
     pub learners: BTreeSet<MemberId>,
     /// Entries that a member is behind; only the leader knows.
     pub lag: BTreeMap<MemberId, u64>,
+    /// Last entry known to be in a member's log; only the leader knows.
+    pub matched: BTreeMap<MemberId, Revision>,
+    /// Time since a member last acknowledged anything; only the leader knows.
+    pub silent_for: BTreeMap<MemberId, Duration>,
+    /// What the leader waits for before a member is what the state says.
+    pub waits: BTreeMap<MemberId, String>,
+    /// Members that the state has no more and that are still in the group.
+    pub leaving: Vec<GenesisMember>,
+}
+
+/// Who leads after a hand-over, and in which term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Who leads.
+    pub leader: MemberId,
+    /// Its term.
+    pub term: u64,
 }
 
 /// The member's part in consensus.
@@ -89,6 +110,13 @@ pub trait Replica: Send + Sync + fmt::Debug {
 
     /// Who takes part.
     fn membership(&self) -> Membership;
+
+    /// As the leader: has another member lead, and waits until one does.
+    fn hand_over(
+        &self,
+        to: MemberId,
+        deadline: Deadline,
+    ) -> BoxFuture<'_, Result<HandedOver, ReplicaError>>;
 }
 
 /// Why stored bytes are not to be had.

@@ -20,6 +20,7 @@ use sekisho_transport::verify::Expect;
 use sekisho_types::error_code::ErrorCode;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
@@ -33,6 +34,7 @@ const ENDPOINT: &str = "endpoint";
 #[derive(Debug)]
 pub struct Client {
     endpoints: Endpoints,
+    members: usize,
     timeout: Duration,
 }
 
@@ -64,15 +66,16 @@ impl Client {
             .map_err(|error| Failure::invalid(format!("roots: {error}")))?;
         let random = StdRng::try_from_os_rng()
             .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+        let addresses = context.addresses()?;
         let endpoints = Endpoints::new(
             Dialer::new(Some(identity.clone()), bundles),
-            &context.addresses()?,
+            &addresses,
             Expect::AnyMember,
             CallOptions::default(),
             Box::new(random),
         )
         .map_err(|error| Failure::invalid(format!("endpoints: {error}")))?;
-        Ok((Self { endpoints, timeout }, identity))
+        Ok((Self { endpoints, members: addresses.len(), timeout }, identity))
     }
 
     /// Calls until an answer, a final refusal or the deadline.
@@ -88,6 +91,17 @@ impl Client {
         let once = |channel| {
             let answer = call(channel);
             async { answer.await.map(Response::into_inner) }
+        };
+        let refusals = AtomicUsize::new(0);
+        let decide = |status: &Status| match self.refused() {
+            // One member may be wrong about us; when each has said so, no repetition helps.
+            Some(_)
+                if refusals.fetch_add(1, Ordering::Relaxed).saturating_add(1) < self.members =>
+            {
+                Verdict::Next
+            }
+            Some(_) => Verdict::Return,
+            None => decide(status),
         };
         let result = self.endpoints.call(deadline, once, decide).await;
         result.map_err(|error| self.failure(&error))
@@ -109,7 +123,16 @@ impl Client {
         self.endpoints.go_to(address).map_err(|error| Failure::invalid(error.to_string()))
     }
 
+    /// Why the present member refused our certificate, if it did.
+    fn refused(&self) -> Option<Arc<String>> {
+        self.endpoints.current().1.refused()
+    }
+
     fn failure(&self, error: &CallError) -> Failure {
+        if let Some(why) = self.refused() {
+            let why = format!("{} refused the certificate: {why}", error.address);
+            return Failure::new(ErrorCode::Unauthenticated, why);
+        }
         let mut failure = of_status(&error.status);
         let explained = ApiError::from_status(&error.status).explained;
         if !explained {

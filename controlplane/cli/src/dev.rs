@@ -30,9 +30,13 @@ pub struct DevCommand {
     /// Directory of keys, state and logs
     #[arg(long, global = true, value_name = "DIR", default_value = "sekisho-dev")]
     dir: PathBuf,
-    /// First of three ports on 127.0.0.1; 17440, or those of the earlier run
+    /// First of three ports on 127.0.0.1; 17440, or those of the earlier run. Metrics are seven further
     #[arg(long, value_name = "PORT")]
     port_base: Option<u16>,
+    /// First of three ports on which the controllers listen, where something forwards the others to them: drills
+    /// stand between with it. Without it they listen where they are found
+    #[arg(long, value_name = "PORT")]
+    listen_base: Option<u16>,
     /// Delete what an earlier run left and begin anew
     #[arg(long)]
     fresh: bool,
@@ -76,7 +80,10 @@ pub async fn run(app: &mut App<'_>, command: DevCommand) -> Result<Exit, Failure
         Some(port) => port,
         None => found::port_base(&layout)?.unwrap_or(PORT_BASE),
     };
-    let plan = Plan::new(port_base)?;
+    let plan = match command.listen_base {
+        Some(listen_base) => Plan::behind(port_base, listen_base)?,
+        None => Plan::new(port_base)?,
+    };
     let is_new = !layout.genesis().exists();
     app.output
         .note(app.output.pick("making keys and certificates", "鍵と証明書を作成しています"))?;

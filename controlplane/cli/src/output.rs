@@ -5,6 +5,8 @@
 
 mod table;
 
+pub(crate) use table::broken;
+
 use crate::failure::Failure;
 use crate::language::{Text, pick};
 use sekisho_types::error_code::{ErrorCode, Language};

@@ -39,6 +39,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub mod genesis;
+mod member;
 
 /// Name of the public card.
 pub const CARD_FILE: &str = "card.json";

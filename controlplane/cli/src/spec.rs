@@ -225,17 +225,20 @@ fn payload(run: &Spanned<Run>) -> Result<Vec<u8>, Failure> {
     let Run { command, env, working_dir } = &run.value;
     let payload =
         JobPayload { command: command.clone(), env: env.clone(), working_dir: working_dir.clone() };
+    // First: the size has a code of its own, the other bounds have not.
+    let bytes = encode(&payload).map_err(|error| Failure::invalid(format!("run: {error}")))?;
+    if bytes.len() > PAYLOAD_MAX {
+        let why = format!("has {} bytes, at most {PAYLOAD_MAX} are allowed", bytes.len());
+        let mut failure = at(&run.referenced, "run", &why);
+        failure.code = ErrorCode::TooLarge;
+        return Err(failure);
+    }
     payload.check().map_err(|error| at(&run.referenced, &error.field, &error.must))?;
     if let Some(variable) = payload.suspicious_secret() {
         let field = format!("run.env.{variable}");
         let mut failure = at(&run.referenced, &field, &"looks like a secret");
         failure.code = ErrorCode::SecretRefused;
         return Err(failure);
-    }
-    let bytes = encode(&payload).map_err(|error| Failure::invalid(format!("run: {error}")))?;
-    if bytes.len() > PAYLOAD_MAX {
-        let why = format!("run: has {} bytes, at most {PAYLOAD_MAX} are allowed", bytes.len());
-        return Err(Failure::new(ErrorCode::TooLarge, why));
     }
     Ok(bytes)
 }

@@ -11,13 +11,13 @@ pub use signatures::{Signatures, Signed, SignerState, SignerStatus};
 
 use crate::limit::SIGN_BATCH_MAX;
 use crate::replica::Replica;
-use crate::stamp::Identity;
 use futures::FutureExt as _;
 use rule::{Refusal, may_sign};
 use sekisho_evidence::checkpoint::{Checkpoint, CheckpointError};
 use sekisho_evidence::key::SigningKey;
 use sekisho_fsm::State;
 use sekisho_raft::checkpoint::{CheckpointEvent, CheckpointStream};
+use sekisho_types::principal::MemberIdentity;
 use sekisho_types::time::Clock;
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ enum SignError {
 
 /// Signs checkpoints as one member.
 pub struct Signer {
-    identity: Identity,
+    identity: MemberIdentity,
     key: Option<SigningKey>,
     store: Arc<dyn HeadStore>,
     clock: Arc<dyn Clock>,
@@ -77,7 +77,7 @@ impl Signer {
     /// # Errors
     /// The last signed head cannot be read.
     pub fn open(
-        identity: Identity,
+        identity: MemberIdentity,
         key: Option<SigningKey>,
         store: Arc<dyn HeadStore>,
         clock: Arc<dyn Clock>,

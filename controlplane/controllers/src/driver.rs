@@ -9,6 +9,7 @@ use crate::replica::Replica;
 use crate::stamp::NotBegun;
 use crate::status::DutyHealth;
 use sekisho_fsm::outcome::Rejection;
+use sekisho_raft::consensus::MembershipError;
 use sekisho_raft::error::ProposeError;
 use sekisho_raft::view::Wake;
 use sekisho_types::time::Clock;
@@ -32,6 +33,9 @@ pub enum DutyError {
     /// This member is not certain to lead.
     #[error("leadership not confirmed")]
     NotConfirmed(#[from] NotCounted),
+    /// The membership did not change.
+    #[error("the membership is not changed")]
+    Membership(#[from] MembershipError),
     /// The planner broke.
     #[error("the planner panicked")]
     Planner(#[source] tokio::task::JoinError),

@@ -5,8 +5,11 @@ use parking_lot::Mutex;
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::testing::Federation;
 use sekisho_raft::checkpoint::Checkpoints;
+use sekisho_raft::consensus::MembershipError;
 use sekisho_raft::error::{ProposeError, ReadError};
+use sekisho_raft::membership::{Membership, Step};
 use sekisho_raft::view::{View, Wake};
+use sekisho_types::id::MemberId;
 use sekisho_types::revision::Revision;
 use sekisho_types::time::{Clock, Timestamp};
 use std::sync::Arc;
@@ -52,6 +55,8 @@ struct Inner {
     wake: watch::Sender<u64>,
     applied: watch::Sender<Revision>,
     reads: AtomicU64,
+    membership: Mutex<Option<Membership>>,
+    steps: Mutex<Vec<Step>>,
     /// What the next proposals and reads answer instead.
     broken: Mutex<Option<ProposeError>>,
     unconfirmed: Mutex<bool>,
@@ -74,6 +79,8 @@ impl Fake {
             wake: watch::Sender::default(),
             applied: watch::Sender::default(),
             reads: AtomicU64::new(0),
+            membership: Mutex::default(),
+            steps: Mutex::default(),
             broken: Mutex::default(),
             unconfirmed: Mutex::default(),
         }))
@@ -93,6 +100,15 @@ impl Fake {
 
     pub(crate) fn proposed(&self) -> Vec<Entry> {
         self.0.proposed.lock().clone()
+    }
+
+    /// Sets who is in the Raft group. Steps are noted and change nothing.
+    pub(crate) fn set_membership(&self, membership: Membership) {
+        *self.0.membership.lock() = Some(membership);
+    }
+
+    pub(crate) fn steps(&self) -> Vec<Step> {
+        self.0.steps.lock().clone()
     }
 
     pub(crate) fn reads(&self) -> u64 {
@@ -154,5 +170,18 @@ impl Replica for Fake {
         self.0.reads.fetch_add(1, Ordering::SeqCst);
         let term = self.term().filter(|_| !*self.0.unconfirmed.lock());
         term.ok_or(ReadError::NoLeader)
+    }
+    fn membership(&self) -> Membership {
+        let none = || Membership::of(MemberId(2), false, false, Vec::new());
+        self.0.membership.lock().clone().unwrap_or_else(none)
+    }
+    async fn take_step(
+        &self,
+        step: &Step,
+        _basis: &Membership,
+        _within: Duration,
+    ) -> Result<(), MembershipError> {
+        self.0.steps.lock().push(step.clone());
+        if self.0.broken.lock().is_some() { Err(MembershipError::InProgress) } else { Ok(()) }
     }
 }

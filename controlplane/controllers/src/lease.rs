@@ -84,6 +84,12 @@ impl<R> Clone for Leases<R> {
     }
 }
 
+fn record_counts([live, expiring, silent]: [f64; 3]) {
+    metrics::gauge!("sekisho_leases").set(live);
+    metrics::gauge!("sekisho_leases_expiring").set(expiring);
+    metrics::gauge!("sekisho_nodes_unreachable").set(silent);
+}
+
 /// The session of a node that leases are for, in applied state.
 fn live_session(state: &State, node: &NodeId) -> Option<SessionId> {
     let node = state.node(node).filter(|node| !node.revoked)?;
@@ -189,6 +195,8 @@ impl<R: Replica> Leases<R> {
 
     fn end(&self) {
         *self.0.held.lock() = None;
+        // Only a leader knows of leases; the next one shows them.
+        record_counts([f64::NAN; 3]);
     }
 
     /// Follows the state and marks what is over. The marks stand before anything is proposed.
@@ -206,13 +214,9 @@ impl<R: Replica> Leases<R> {
         let sessions = table.due(now);
         let silent = table.unreachable(now).len();
         let (leases, expiring) = table.counts();
-        for (name, count) in [
-            ("sekisho_leases", leases),
-            ("sekisho_leases_expiring", expiring),
-            ("sekisho_nodes_unreachable", silent),
-        ] {
-            metrics::gauge!(name).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
-        }
+        record_counts(
+            [leases, expiring, silent].map(|n| u32::try_from(n).unwrap_or(u32::MAX).into()),
+        );
         Due { term: *term, view, sessions }
     }
 }

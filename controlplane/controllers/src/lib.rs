@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod driver;
 pub mod lease;
 pub mod limit;
+pub mod membership;
 pub mod placement;
 pub mod replica;
 pub mod stamp;

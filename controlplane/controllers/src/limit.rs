@@ -53,3 +53,15 @@ pub const SIGNATURES_BUFFERED: usize = 256;
 
 /// Checkpoints whose signing is made durable together.
 pub const SIGN_BATCH_MAX: usize = 64;
+
+/// How often the membership is compared with the state if nothing woke the duty: what an earlier leader left half done is
+/// seen at once on taking over, so this is for what nobody foresaw.
+pub const MEMBERSHIP_PERIOD: Duration = Duration::from_secs(5);
+
+/// How often a member is looked at that is waited for: it may be caught up at any time, and that is no event. Also the least
+/// pause between two steps.
+pub const MEMBERSHIP_LOOK: Duration = Duration::from_millis(200);
+
+/// Longest wait for one step: a joint change is two entries, and a hand-over that fails is one election. What is not done
+/// by then is looked at anew.
+pub const MEMBERSHIP_STEP_DEADLINE: Duration = Duration::from_secs(10);

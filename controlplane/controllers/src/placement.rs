@@ -46,7 +46,7 @@ impl<R: Replica> Placement<R> {
     /// The next plan that has groups; an empty one if neither the head nor the next stretch behind it has any.
     async fn next_plan(&mut self, view: &Arc<View>) -> Result<Plan, DutyError> {
         let head = self.plan(view, None).await?;
-        observe(&head, &view.state);
+        record_waiting([head.waiting.rules, head.waiting.quota, head.waiting.room].map(f64::from));
         if !head.groups.is_empty() {
             return Ok(head);
         }
@@ -85,15 +85,14 @@ impl<R: Replica> Placement<R> {
     }
 }
 
-fn observe(head: &Plan, state: &State) {
-    let gauge = |reason: &'static str, jobs: u32| {
-        metrics::gauge!("sekisho_placement_waiting", "for" => reason).set(f64::from(jobs));
+/// Jobs at the head of the queue by what they wait for; NaN from a member that does not plan.
+fn record_waiting([rules, quota, room]: [f64; 3]) {
+    let gauge = |reason: &'static str, jobs: f64| {
+        metrics::gauge!("sekisho_placement_waiting", "for" => reason).set(jobs);
     };
-    gauge("rules", head.waiting.rules);
-    gauge("quota", head.waiting.quota);
-    gauge("room", head.waiting.room);
-    let queued = u32::try_from(state.queue_len()).unwrap_or(u32::MAX);
-    metrics::gauge!("sekisho_placement_queued").set(f64::from(queued));
+    gauge("rules", rules);
+    gauge("quota", quota);
+    gauge("room", room);
 }
 
 /// Takes note of what became of a plan.
@@ -134,6 +133,9 @@ impl<R: Replica> Duty for Placement<R> {
 
     async fn run(&mut self) -> Result<Duration, DutyError> {
         let view = self.replica.view();
+        if view.state.queue_len() == 0 {
+            record_waiting([0.0; 3]);
+        }
         if view.state.queue_len() == 0 || self.clock_behind(&view.state) {
             return Ok(PLACEMENT_PERIOD);
         }
@@ -149,22 +151,24 @@ impl<R: Replica> Duty for Placement<R> {
         Ok(if again || more_behind { Duration::ZERO } else { PLACEMENT_PERIOD })
     }
 
-    fn end(&mut self) {}
+    fn end(&mut self) {
+        record_waiting([f64::NAN; 3]);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fake::{Fake, FakeClock};
-    use crate::stamp::Identity;
     use sekisho_fsm::testing::{Federation, job};
     use sekisho_raft::error::ProposeError;
     use sekisho_types::id::MemberId;
     use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
+    use sekisho_types::principal::MemberIdentity;
     use sekisho_types::quota::Limit;
 
-    fn identity() -> Identity {
-        Identity {
+    fn identity() -> MemberIdentity {
+        MemberIdentity {
             operator: "kanto".parse().unwrap(),
             site: "tokyo-1".parse().unwrap(),
             member: MemberId(2),

@@ -3,8 +3,9 @@
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::outcome::Outcome;
 use sekisho_raft::checkpoint::Checkpoints;
-use sekisho_raft::consensus::{Consensus, Leadership, Priority};
+use sekisho_raft::consensus::{Consensus, Leadership, MembershipError, Priority};
 use sekisho_raft::error::{ProposeError, ReadError};
+use sekisho_raft::membership::{Membership, Step};
 use sekisho_raft::view::{View, Wake};
 use sekisho_transport::deadline::Deadline;
 use sekisho_types::revision::Revision;
@@ -63,6 +64,17 @@ pub trait Replica: Clone + Send + Sync + 'static {
         &self,
         within: Duration,
     ) -> impl Future<Output = Result<u64, ReadError>> + Send;
+
+    /// The membership of the Raft group, as this member sees it.
+    fn membership(&self) -> Membership;
+
+    /// Takes one step towards another membership, on the one that it was planned on.
+    fn take_step(
+        &self,
+        step: &Step,
+        basis: &Membership,
+        within: Duration,
+    ) -> impl Future<Output = Result<(), MembershipError>> + Send;
 }
 
 impl Replica for Consensus {
@@ -120,5 +132,18 @@ impl Replica for Consensus {
         let before = leads().ok_or(ReadError::NoLeader)?;
         self.read_index(Deadline::after(within)).await?;
         if leads() == Some(before) { Ok(before.term) } else { Err(ReadError::NoLeader) }
+    }
+
+    fn membership(&self) -> Membership {
+        self.membership()
+    }
+
+    async fn take_step(
+        &self,
+        step: &Step,
+        basis: &Membership,
+        within: Duration,
+    ) -> Result<(), MembershipError> {
+        self.take_step(step, basis, Deadline::after(within)).await
     }
 }

@@ -3,30 +3,10 @@
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::{Entry, FEATURE_LEVEL};
-use sekisho_types::id::{Digest, MemberId, OperatorId, RequestId, SiteId};
-use sekisho_types::principal::{Principal, Workload};
+use sekisho_types::id::{Digest, RequestId};
+use sekisho_types::principal::{MemberIdentity, Principal};
 use sekisho_types::time::Clock;
 use std::sync::Arc;
-
-/// Which member this is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Whose controller.
-    pub operator: OperatorId,
-    /// Where it stands.
-    pub site: SiteId,
-    /// Its Raft id.
-    pub member: MemberId,
-}
-
-impl Identity {
-    /// As the actor of an entry.
-    #[must_use]
-    pub fn principal(&self) -> Principal {
-        let workload = Workload::Member { site: self.site.clone(), member: self.member.0 };
-        Principal { operator: self.operator.clone(), workload }
-    }
-}
 
 /// The federation has not begun: there is no cluster to stamp an entry for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +23,7 @@ pub struct Stamp {
 impl Stamp {
     /// Entries of this member, with the time of this clock.
     #[must_use]
-    pub fn new(identity: &Identity, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(identity: &MemberIdentity, clock: Arc<dyn Clock>) -> Self {
         Self { actor: identity.principal(), clock }
     }
 

@@ -3,20 +3,22 @@
 use crate::checkpoint::{HeadStore, HeadStoreError, Signatures, Signer, SignerStatus};
 use crate::driver::{Duty, drive};
 use crate::lease::{LeaseDuty, Leases};
+use crate::membership::MembershipDuty;
 use crate::placement::Placement;
 use crate::replica::Replica;
-use crate::stamp::{Identity, Stamp};
+use crate::stamp::Stamp;
 use crate::status::{DutyHealth, DutyStatus};
 use crate::tick::Tick;
 use sekisho_evidence::key::SigningKey;
 use sekisho_transport::task::{TaskGroup, TaskKind};
+use sekisho_types::principal::MemberIdentity;
 use sekisho_types::time::Clock;
 use std::sync::Arc;
 
 /// What a member brings.
 pub struct Options {
     /// Which member it is.
-    pub identity: Identity,
+    pub identity: MemberIdentity,
     /// Its checkpoint key, if it has one.
     pub checkpoint_key: Option<SigningKey>,
     /// Where the last signed head is kept.
@@ -68,6 +70,7 @@ impl<R: Replica> Controllers<R> {
             spawn(&replica, Tick::new(replica.clone(), stamp.clone()), &clock, tasks),
             spawn(&replica, LeaseDuty::new(leases.clone(), stamp.clone()), &clock, tasks),
             spawn(&replica, Placement::new(replica.clone(), stamp), &clock, tasks),
+            spawn(&replica, MembershipDuty::new(replica.clone()), &clock, tasks),
         ];
         Ok(Self { leases, signatures, duties })
     }

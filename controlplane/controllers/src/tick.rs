@@ -93,8 +93,8 @@ impl<R: Replica> Duty for Tick<R> {
 mod tests {
     use super::*;
     use crate::fake::{Fake, FakeClock};
-    use crate::stamp::Identity;
     use sekisho_types::id::MemberId;
+    use sekisho_types::principal::MemberIdentity;
     use sekisho_types::time::Clock;
     use std::sync::Arc;
 
@@ -117,7 +117,7 @@ mod tests {
         let fake = Fake::new();
         let clock = Arc::new(FakeClock::default());
         clock.forward(Duration::from_secs(95));
-        let identity = Identity {
+        let identity = MemberIdentity {
             operator: "kanto".parse().unwrap(),
             site: "tokyo-1".parse().unwrap(),
             member: MemberId(2),

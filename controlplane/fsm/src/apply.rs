@@ -9,7 +9,9 @@ mod genesis;
 mod job;
 mod key;
 mod lease;
+mod member;
 mod node;
+mod payload;
 pub(crate) mod placement;
 mod policy;
 mod quota;
@@ -82,7 +84,7 @@ impl State {
                 checkpoint: None,
             };
         }
-        let mut change = Change::new(self, revision, entry, payload);
+        let mut change = Change::new(self, revision, entry, command, payload);
         let admitted = change.admit().and_then(|()| change.state.request_id_taken(entry));
         let outcome = admitted.and_then(|()| dispatch(&mut change));
         let (effects, grants) = change.finish();
@@ -227,5 +229,13 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::SubmitJob { facts } => job::submit(change, facts),
         Command::CancelJob { job } => job::cancel(change, job),
         Command::CommitPlacement { basis, groups } => placement::commit(change, *basis, groups),
+        Command::AddMember { member, successor } => member::add(change, member, successor),
+        Command::SetVoter { member, voter, accept_quorum_in_one_hand } => {
+            member::set_voter(change, *member, *voter, *accept_quorum_in_one_hand)
+        }
+        Command::SetMemberAddress { member, address } => {
+            member::set_address(change, *member, address)
+        }
+        Command::RemoveMember { member, successor } => member::remove(change, *member, successor),
     }
 }

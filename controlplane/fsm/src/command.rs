@@ -1,14 +1,15 @@
 //! Every change that the log can carry. Append-only: variants keep their number for ever, new ones come last and
 //! behind a feature level.
 
-use sekisho_evidence::genesis::SignedGenesis;
+use sekisho_evidence::bundle::SignedBundle;
+use sekisho_evidence::genesis::{GenesisMember, SignedGenesis};
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Receipt;
 use sekisho_evidence::tag::SignedTag;
 use sekisho_types::device::Bucket;
 use sekisho_types::id::{
-    DeviceClass, Digest, JobId, NodeId, OperatorId, PolicyId, PublicKey, Signature, SiteId,
-    TenantId,
+    DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey, Signature,
+    SiteId, TenantId,
 };
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
@@ -181,6 +182,36 @@ pub enum Command {
         basis: Revision,
         /// Applied in order; each sees the charges of those before it.
         groups: Vec<Group>,
+    },
+    /// Takes a new controller in, as a learner that signs checkpoints.
+    AddMember {
+        /// The controller. Its id was never used before.
+        member: GenesisMember,
+        /// The endorser bundle with its checkpoint key.
+        successor: Box<SignedBundle>,
+    },
+    /// Gives a member its vote, or takes it.
+    SetVoter {
+        /// Which.
+        member: MemberId,
+        /// Whether it shall vote.
+        voter: bool,
+        /// With fewer than three operators: one of them may hold a quorum alone (R5).
+        accept_quorum_in_one_hand: bool,
+    },
+    /// Says where a member is found from now on.
+    SetMemberAddress {
+        /// Which.
+        member: MemberId,
+        /// `host:port`.
+        address: String,
+    },
+    /// Takes a controller out for good. It may be dead, and may have been a voter.
+    RemoveMember {
+        /// Which.
+        member: MemberId,
+        /// The endorser bundle without its checkpoint key.
+        successor: Box<SignedBundle>,
     },
 }
 

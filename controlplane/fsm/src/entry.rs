@@ -45,12 +45,17 @@ impl Entry {
     /// # Errors
     /// Never for this type; see [`encode`].
     pub fn intention(&self) -> Result<Intention, CanonicalError> {
-        Ok(Intention {
+        Ok(self.intention_of(Digest::of(&encode(&self.command)?)))
+    }
+
+    /// As [`Entry::intention`], where the command's digest is at hand.
+    pub(crate) fn intention_of(&self, command: Digest) -> Intention {
+        Intention {
             cluster: self.cluster,
             incarnation: self.incarnation,
             request: self.request,
-            command: Digest::of(&encode(&self.command)?),
-        })
+            command,
+        }
     }
 
     /// The entry without its payload: what the audit record keeps. The payload is not copied on the way.

@@ -1,9 +1,11 @@
 //! Self-checks of a state: one function per promise, each named by its id. Tests, the simulator and the auditor run
 //! them after every step; they read everything, so a member does not.
 
-use crate::state::State;
-use sekisho_types::id::{DeviceClass, NodeId, TenantId};
+use crate::state::{Standing, State};
+use sekisho_evidence::genesis::{GenesisMember, quorum_holder};
+use sekisho_types::id::{DeviceClass, Digest, NodeId, TenantId};
 use sekisho_types::job::JobPhase;
+use sekisho_types::jurisdiction::Area;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks every invariant.
@@ -14,6 +16,8 @@ pub fn check(state: &State) -> Result<(), String> {
     usage_is_the_sum_of_living_placements(state)?;
     capacity_is_not_exceeded(state)?;
     queue_is_the_queued_jobs(state)?;
+    payloads_are_those_of_open_jobs(state)?;
+    members_can_decide_and_sign(state)?;
     nothing_dangles(state)
 }
 
@@ -60,6 +64,51 @@ fn queue_is_the_queued_jobs(state: &State) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("queue {queue:?}, queued jobs {queued:?}"))
+}
+
+/// L4: a payload or submission is kept for open jobs and no longer, and each open job has both.
+fn payloads_are_those_of_open_jobs(state: &State) -> Result<(), String> {
+    let mut uses: BTreeMap<Digest, u32> = BTreeMap::new();
+    for (_, job) in state.jobs().filter(|(_, job)| !job.phase.is_final()) {
+        for digest in [job.facts.payload, job.submission] {
+            let count = uses.entry(digest).or_insert(0);
+            *count = count.saturating_add(1);
+        }
+    }
+    let kept: BTreeMap<_, _> = state.payloads.iter().map(|(d, row)| (*d, row.jobs)).collect();
+    if kept == uses { Ok(()) } else { Err(format!("L4: kept {kept:?}, used {uses:?}")) }
+}
+
+/// R5 and what checkpoints need: members, standings and endorsers agree, somebody votes, no foreign site has a member,
+/// and k operators can sign.
+fn members_can_decide_and_sign(state: &State) -> Result<(), String> {
+    let Some(federation) = state.federation() else { return Ok(()) };
+    let in_it = federation.standings.iter().filter(|(_, standing)| **standing != Standing::Removed);
+    let standing: BTreeSet<_> = in_it.map(|(member, _)| *member).collect();
+    let members: BTreeSet<_> = federation.members.keys().copied().collect();
+    let signing: BTreeSet<_> = federation.bundle.endorsers.iter().map(|e| e.member).collect();
+    if standing != members || signing != members || federation.voters().is_empty() {
+        return Err(format!("R5: members {members:?}, standing {standing:?}, signing {signing:?}"));
+    }
+    let abroad = |member: &GenesisMember| {
+        state
+            .site(&member.site)
+            .is_none_or(|site| site.operator != member.operator || !Area::Japan.contains(site.area))
+    };
+    if let Some(member) = federation.members.values().find(|member| abroad(member)) {
+        return Err(format!("R5: member {} stands at no site of its operator", member.member));
+    }
+    let voters = federation.voters();
+    let of = voters.iter().filter_map(|id| Some(&federation.members.get(id)?.operator));
+    let operators: BTreeSet<_> = federation.members.values().map(|m| &m.operator).collect();
+    if let Some(holder) = quorum_holder(&of.collect::<Vec<_>>()).filter(|_| operators.len() >= 3) {
+        return Err(format!("R5: {holder:?}"));
+    }
+    let signers = federation.bundle.operators().count();
+    if u32::try_from(signers).is_ok_and(|signers| signers >= federation.bundle.k) {
+        return Ok(());
+    }
+    Err(format!("D4: {signers} operators can sign, {} are needed", federation.bundle.k))
 }
 
 /// P6 in the state: every living placement has its job and node, and each of them knows it.

@@ -13,7 +13,7 @@ use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_types::device::Bucket;
 use sekisho_types::id::{
     ClusterId, DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey,
-    RequestId, SiteId, TenantId,
+    RequestId, Signature, SiteId, TenantId,
 };
 use sekisho_types::job::{JobFacts, JobPhase};
 use sekisho_types::jurisdiction::Area;
@@ -123,6 +123,9 @@ pub struct Key {
     pub role: Role,
     /// Refused from this instant on.
     pub expires: Timestamp,
+    /// The signature of the operator's issuer under the key record. `None` for a key of the genesis: what bears the
+    /// operators' signatures there is the genesis as a whole, which no agent holds.
+    pub issuer: Option<Signature>,
 }
 
 /// Why the members of a job are being torn down, decided once.
@@ -141,6 +144,8 @@ pub enum Fate {
 pub struct Job {
     /// What it asks for.
     pub facts: JobFacts,
+    /// SHA-256 of its submission, which lies beside its payload.
+    pub submission: Digest,
     /// Who submitted it.
     pub submitter: Principal,
     /// The entry that submitted it.
@@ -196,7 +201,7 @@ pub struct KeptReply {
 /// Order of the queue: priority (as `100 - priority`), then age.
 pub type QueueKey = (u8, Revision);
 
-/// A payload that some open job refers to.
+/// A payload or submission that some open job refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PayloadUse {
     /// Bytes.
@@ -229,6 +234,17 @@ pub struct State {
     pub(crate) reply_order: Table<(Timestamp, Principal, RequestId), ()>,
 }
 
+/// What a member shall be in the Raft group. The leader's membership duty makes the group follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// Receives the log only.
+    Learner,
+    /// Counts for a majority.
+    Voter,
+    /// Out for good. The row stays, because a member's id is never used again.
+    Removed,
+}
+
 /// What genesis fixed and ceremonies may change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Federation {
@@ -238,12 +254,29 @@ pub struct Federation {
     pub incarnation: Incarnation,
     /// Whose checkpoint signatures count.
     pub bundle: EndorserBundle,
-    /// Controllers by Raft id.
+    /// Controllers that take part, by Raft id. One that was removed is not among them.
     pub members: BTreeMap<MemberId, GenesisMember>,
+    /// What each of them shall be, and who was removed.
+    pub standings: BTreeMap<MemberId, Standing>,
     /// Jurisdiction table of the federation.
     pub table: Digest,
     /// Made by `sekisho dev`.
     pub dev: bool,
+}
+
+impl Federation {
+    /// What a member shall be; `None` for an id that was never used.
+    #[must_use]
+    pub fn standing(&self, member: MemberId) -> Option<Standing> {
+        self.standings.get(&member).copied()
+    }
+
+    /// Members that shall vote.
+    #[must_use]
+    pub fn voters(&self) -> BTreeSet<MemberId> {
+        let voters = self.standings.iter().filter(|(_, standing)| **standing == Standing::Voter);
+        voters.map(|(member, _)| *member).collect()
+    }
 }
 
 impl Node {

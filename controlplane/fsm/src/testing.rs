@@ -6,6 +6,10 @@
     reason = "test code: a broken fixture should fail loudly"
 )]
 
+mod membership;
+
+pub use membership::{endorser, newcomer, signed_bundle};
+
 use crate::command::{Command, Group, Slot};
 use crate::entry::{Entry, FEATURE_LEVEL};
 use crate::outcome::Applied;
@@ -276,6 +280,10 @@ impl Federation {
                 | Command::PutTenant { .. }
                 | Command::PutPolicy { .. }
                 | Command::SetQuota { .. }
+                | Command::AddMember { .. }
+                | Command::SetVoter { .. }
+                | Command::SetMemberAddress { .. }
+                | Command::RemoveMember { .. }
         );
         let entry = self.entry(actor, if by_admin && for_all { &cosigners } else { &[] }, command);
         self.apply(entry)
@@ -308,10 +316,16 @@ impl Federation {
             role: Role::TenantUser(tenant.clone()),
             expires: BEGIN.plus_ms(86_400_000),
         };
-        let issuer =
-            key("issuer", "kanto").sign(Purpose::KeyRecord, &crate::apply::bytes_of(&record));
-        self.accept(admin("kanto"), Command::RegisterKey { record, issuer });
+        self.register(record);
         tenant
+    }
+
+    /// Registers a key, vouched for by the issuer of its principal's operator.
+    pub fn register(&mut self, record: KeyRecord) {
+        let operator = record.principal.operator.clone();
+        let issuer = key("issuer", operator.as_str())
+            .sign(Purpose::KeyRecord, &crate::apply::bytes_of(&record));
+        self.accept(admin(operator.as_str()), Command::RegisterKey { record, issuer });
     }
 
     /// A policy with these rules.

@@ -7,6 +7,7 @@ use crate::error::StartError;
 use crate::limit::{
     APPEND_ENTRIES, ENTRIES_KEPT, SNAPSHOT_AFTER, SNAPSHOT_CHUNK, SNAPSHOT_TIMEOUT, WRITE_ENTRIES,
 };
+use crate::platform::Platform;
 use openraft::{Config, SnapshotPolicy};
 use sekisho_types::id::ClusterId;
 use std::time::Duration;
@@ -65,7 +66,7 @@ impl RaftConfig {
     /// `enable_leader_restore` is off: with it on (its default) a leader that crashed after its followers, but not
     /// itself, had an entry on disk resumed leading in the same term and wrote another entry under the same log id
     /// (seen in simulation with honest disks). The price is one election after a leader's restart.
-    pub(crate) fn engine(&self, cluster: ClusterId) -> Result<Config, StartError> {
+    pub(crate) fn engine<P: Platform>(&self, cluster: ClusterId) -> Result<Config, StartError> {
         let config = Config {
             cluster_name: cluster.to_string(),
             heartbeat_interval: ms(self.timing.heartbeat),
@@ -73,7 +74,7 @@ impl RaftConfig {
             election_timeout_max: ms(self.timing.election_max),
             // A member that cannot win must not raise everyone's term when it comes back.
             enable_pre_vote: Some(true),
-            enable_leader_restore: Some(false),
+            enable_leader_restore: Some(P::leader_restore()),
             allow_log_reversion: Some(false),
             max_payload_entries: APPEND_ENTRIES,
             max_append_entries: Some(WRITE_ENTRIES),
@@ -93,12 +94,13 @@ impl RaftConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::Native;
 
     #[test]
     fn the_dangerous_defaults_are_off() {
         for timing in [Timing::WAN, Timing::LAN] {
             let config = RaftConfig { timing, ..RaftConfig::default() };
-            let engine = config.engine(ClusterId([1; 16])).unwrap();
+            let engine = config.engine::<Native>(ClusterId([1; 16])).unwrap();
             assert_eq!(engine.enable_leader_restore, Some(false));
             assert_eq!(engine.enable_pre_vote, Some(true));
             assert_eq!(engine.allow_log_reversion, Some(false));
@@ -106,6 +108,6 @@ mod tests {
         }
         let upside_down = Timing { election_max: Duration::from_millis(1), ..Timing::WAN };
         let config = RaftConfig { timing: upside_down, ..RaftConfig::default() };
-        assert!(matches!(config.engine(ClusterId([1; 16])), Err(StartError::Config(_))));
+        assert!(matches!(config.engine::<Native>(ClusterId([1; 16])), Err(StartError::Config(_))));
     }
 }

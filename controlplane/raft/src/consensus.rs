@@ -5,12 +5,14 @@
 //! [`Consensus::view`] as it is (R2); once the member has failed nothing is accepted any more (R7).
 
 mod leadership;
+mod membership;
 mod propose;
 mod read;
 mod start;
 
 pub use crate::network::message::Priority;
 pub use leadership::{LeaderInfo, Leadership};
+pub use membership::MembershipError;
 pub use propose::Committed;
 pub use start::MemberOptions;
 
@@ -23,6 +25,7 @@ use crate::network::client::Outbound;
 use crate::network::frame::MemberDirectory;
 use crate::network::inbound::Inbound;
 use crate::network::service::RaftRpc;
+use crate::platform::{Native, Platform};
 use crate::snapshot::Origin;
 use crate::type_config::{PeerNode, Raft, TypeConfig};
 use crate::view::{Publisher, View, Wake};
@@ -31,42 +34,42 @@ use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{Fatal, InitializeError as EngineInitializeError, RaftError};
 use sekisho_fsm::entry::Entry;
 use sekisho_proto::internal::v1::raft_service_server::RaftServiceServer;
-use sekisho_store::{Identity, Store};
-use sekisho_transport::deadline::{Deadline, within};
+use sekisho_store::Identity;
 use sekisho_transport::task::TaskGroup;
 use sekisho_types::id::MemberId;
 use sekisho_types::revision::Revision;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{Semaphore, watch};
 
 /// What a running member consists of.
-pub(crate) struct Core {
-    raft: Raft,
+pub(crate) struct Core<P: Platform> {
+    raft: Raft<P>,
     out: Outbound,
     publisher: Arc<Publisher>,
-    store: Arc<Store>,
+    store: Arc<P::Disk>,
     ordinary: Arc<Semaphore>,
     internal: Arc<Semaphore>,
     leadership: watch::Sender<Option<Leadership>>,
     closing: AtomicBool,
+    shed: [AtomicU64; 2],
     tasks: TaskGroup,
 }
 
-impl fmt::Debug for Core {
+impl<P: Platform> fmt::Debug for Core<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core").field("member", &self.out.me).finish_non_exhaustive()
     }
 }
 
-impl Core {
+impl<P: Platform> Core<P> {
     fn new(
-        raft: Raft,
+        raft: Raft<P>,
         out: Outbound,
         publisher: Arc<Publisher>,
-        store: Arc<Store>,
+        store: Arc<P::Disk>,
         tasks: TaskGroup,
     ) -> Self {
         let lane =
@@ -80,6 +83,7 @@ impl Core {
             internal: lane(IN_FLIGHT_PRIORITY),
             leadership: watch::Sender::default(),
             closing: AtomicBool::new(false),
+            shed: Default::default(),
             tasks,
         }
     }
@@ -92,7 +96,7 @@ impl Core {
         self.out.origin
     }
 
-    pub(crate) fn raft(&self) -> &Raft {
+    pub(crate) fn raft(&self) -> &Raft<P> {
         &self.raft
     }
 
@@ -100,7 +104,7 @@ impl Core {
         self.out.directory.as_ref()
     }
 
-    fn metrics(&self) -> RaftMetrics<TypeConfig> {
+    fn metrics(&self) -> RaftMetrics<TypeConfig<P>> {
         self.raft.metrics().borrow_watched().clone()
     }
 
@@ -108,17 +112,19 @@ impl Core {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// The leader that this member knows of, with where it is.
-    fn leader(&self) -> Option<(MemberId, PeerNode)> {
+    /// The leader that this member knows of, with where it is: a new member may hear of it before it has the
+    /// membership that says so.
+    fn leader(&self) -> Option<(MemberId, Option<PeerNode>)> {
         let metrics = self.metrics();
         let leader = metrics.current_leader?;
-        let node = metrics.membership_config.membership().get_node(&leader)?;
-        Some((MemberId(leader), node.clone()))
+        let node = metrics.membership_config.membership().get_node(&leader).cloned();
+        Some((MemberId(leader), node))
     }
 
-    /// Waits until this member hears of a change in who leads, or of its own end; bounded by the caller.
+    /// Waits until this member hears of a change in who leads, or of its own end; bounded by the caller. Looks where
+    /// [`Self::leader`] looks: a second source that disagrees would make callers ask without a pause.
     async fn leader_changed(&self, known: Option<MemberId>) {
-        let mut metrics = self.raft.server_metrics();
+        let mut metrics = self.raft.metrics();
         loop {
             let leader = metrics.borrow_watched().current_leader.map(MemberId);
             if leader != known || metrics.changed().await.is_err() {
@@ -128,8 +134,19 @@ impl Core {
     }
 }
 
+/// How full one lane of proposals is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InFlight {
+    /// Units in use.
+    pub used: u32,
+    /// Units in all.
+    pub limit: u32,
+    /// Proposals refused for want of room, since start.
+    pub shed: u64,
+}
+
 /// What made the engine stop.
-fn failure_of(fatal: &Fatal<TypeConfig>) -> MemberFailure {
+fn failure_of<P: Platform>(fatal: &Fatal<TypeConfig<P>>) -> MemberFailure {
     let why = fatal.to_string().into();
     match fatal {
         Fatal::StorageError(_) => MemberFailure::Storage(why),
@@ -139,14 +156,49 @@ fn failure_of(fatal: &Fatal<TypeConfig>) -> MemberFailure {
 
 /// A running member. Clones are handles of the same one.
 #[derive(Debug, Clone)]
-pub struct Consensus(Arc<Core>);
+pub struct Consensus<P: Platform = Native>(Arc<Core<P>>);
 
+/// What only the shipped platform has.
 impl Consensus {
     /// Opens the log and state of a member and takes part from now on. Replays the log; seconds after a crash.
     ///
     /// # Errors
     /// [`StartError`]; the member has not voted then.
     pub async fn start(options: MemberOptions) -> Result<Self, StartError> {
+        Self::start_on(options).await
+    }
+
+    /// Numbers of its data directory that peers keep for it (R6).
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.0.store.identity()
+    }
+
+    /// The service that other members call; to be served on authenticated connections only.
+    #[must_use]
+    pub fn service(&self) -> RaftServiceServer<RaftRpc> {
+        RaftRpc::server(self.inbound())
+    }
+
+    /// The audit log of this member.
+    #[must_use]
+    pub fn audit(&self) -> AuditLog {
+        AuditLog::new(Arc::clone(&self.0.store))
+    }
+
+    /// Payloads of open jobs.
+    #[must_use]
+    pub fn payloads(&self) -> Payloads {
+        Payloads::new(Arc::clone(&self.0.store))
+    }
+}
+
+impl<P: Platform> Consensus<P> {
+    /// As [`Consensus::start`], on any platform.
+    ///
+    /// # Errors
+    /// [`StartError`]; the member has not voted then.
+    pub async fn start_on(options: MemberOptions<P>) -> Result<Self, StartError> {
         start::start(options).await.map(Self)
     }
 
@@ -162,21 +214,9 @@ impl Consensus {
         self.0.origin()
     }
 
-    /// Numbers of its data directory that peers keep for it (R6).
-    #[must_use]
-    pub fn identity(&self) -> Identity {
-        self.0.store.identity()
-    }
-
-    /// The service that other members call; to be served on authenticated connections only.
-    #[must_use]
-    pub fn service(&self) -> RaftServiceServer<RaftRpc> {
-        RaftRpc::server(self.inbound())
-    }
-
     /// Where a network of another kind delivers.
     #[must_use]
-    pub fn inbound(&self) -> Inbound {
+    pub fn inbound(&self) -> Inbound<P> {
         Inbound::new(Arc::clone(&self.0))
     }
 
@@ -190,7 +230,7 @@ impl Consensus {
     pub async fn propose(
         &self,
         entry: Entry,
-        deadline: Deadline,
+        deadline: P::Deadline,
     ) -> Result<Committed, ProposeError> {
         self.0.propose(Priority::Ordinary, entry, deadline).await
     }
@@ -204,7 +244,7 @@ impl Consensus {
         &self,
         term: u64,
         entry: Entry,
-        deadline: Deadline,
+        deadline: P::Deadline,
     ) -> Result<Committed, ProposeError> {
         self.0.propose_led(term, entry, deadline).await
     }
@@ -217,7 +257,7 @@ impl Consensus {
         &self,
         priority: Priority,
         entry: Entry,
-        deadline: Deadline,
+        deadline: P::Deadline,
     ) -> Result<Committed, ProposeError> {
         self.0.propose(priority, entry, deadline).await
     }
@@ -232,7 +272,7 @@ impl Consensus {
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn read_index(&self, deadline: Deadline) -> Result<Arc<View>, ReadError> {
+    pub async fn read_index(&self, deadline: P::Deadline) -> Result<Arc<View>, ReadError> {
         self.0.read_index(deadline).await
     }
 
@@ -243,7 +283,7 @@ impl Consensus {
     pub async fn wait_for(
         &self,
         revision: Revision,
-        deadline: Deadline,
+        deadline: P::Deadline,
     ) -> Result<Arc<View>, ReadError> {
         self.0.wait_for(revision, deadline).await
     }
@@ -281,22 +321,23 @@ impl Consensus {
         self.0.leadership.subscribe()
     }
 
+    /// How full a lane of proposals is.
+    #[must_use]
+    pub fn in_flight(&self, priority: Priority) -> InFlight {
+        let [ordinary, internal] = &self.0.shed;
+        let (lane, limit, shed) = match priority {
+            Priority::Ordinary => (&self.0.ordinary, IN_FLIGHT, ordinary),
+            Priority::Internal => (&self.0.internal, IN_FLIGHT_PRIORITY, internal),
+        };
+        let free = u32::try_from(lane.available_permits()).unwrap_or(u32::MAX);
+        let used = limit.saturating_sub(free);
+        InFlight { used, limit, shed: shed.load(Ordering::Relaxed) }
+    }
+
     /// The members, by id.
     #[must_use]
     pub fn members(&self) -> Vec<MemberStatus> {
         statuses(&self.0.metrics())
-    }
-
-    /// The audit log of this member.
-    #[must_use]
-    pub fn audit(&self) -> AuditLog {
-        AuditLog::new(Arc::clone(&self.0.store))
-    }
-
-    /// Payloads of open jobs.
-    #[must_use]
-    pub fn payloads(&self) -> Payloads {
-        Payloads::new(Arc::clone(&self.0.store))
     }
 
     /// Makes `members` the first membership and waits until that is committed. May be repeated, on any of them; once
@@ -307,7 +348,7 @@ impl Consensus {
     pub async fn initialize(
         &self,
         members: &BTreeMap<MemberId, PeerNode>,
-        deadline: Deadline,
+        deadline: P::Deadline,
     ) -> Result<(), InitializeError> {
         let core = &self.0;
         if !members.contains_key(&core.me()) {
@@ -315,7 +356,7 @@ impl Consensus {
         }
         let nodes: BTreeMap<u64, PeerNode> =
             members.iter().map(|(id, node)| (id.0, node.clone())).collect();
-        let done = within(deadline, core.raft.initialize(nodes)).await;
+        let done = P::within(deadline, core.raft.initialize(nodes)).await;
         match done.map_err(|_passed| InitializeError::NotCommitted)? {
             Ok(()) | Err(RaftError::APIError(EngineInitializeError::NotAllowed(_))) => {}
             Err(RaftError::APIError(EngineInitializeError::NotInMembers(_))) => {

@@ -4,7 +4,7 @@
 //! Must hold: what [`sekisho_store`] promises for its log and tables, and nothing else is used of it here.
 
 use sekisho_evidence::merkle::Appended;
-use sekisho_store::{Done, Hash, LogStore, SavedSnapshot, Store, StoreResult};
+use sekisho_store::{Done, Hash, LogStore, Member, SavedSnapshot, Store, StoreResult};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -183,6 +183,36 @@ impl DataDisk for Store {
     }
     fn snapshot_latest(&self) -> StoreResult<Option<SavedSnapshot>> {
         self.snapshots().latest()
+    }
+}
+
+/// Everything that one member keeps, open.
+pub trait MemberDisk: Send + Sync + fmt::Debug + 'static {
+    /// Whose it is (R6).
+    fn owner(&self) -> Member;
+    /// Whether it can still be trusted (R7).
+    ///
+    /// # Errors
+    /// As [`Store::check`].
+    fn check(&self) -> StoreResult<()>;
+    /// The log.
+    fn log(&self) -> Arc<dyn LogDisk>;
+    /// What apply and snapshots write.
+    fn data(self: Arc<Self>) -> Arc<dyn DataDisk>;
+}
+
+impl MemberDisk for Store {
+    fn owner(&self) -> Member {
+        self.marker().member
+    }
+    fn check(&self) -> StoreResult<()> {
+        Self::check(self)
+    }
+    fn log(&self) -> Arc<dyn LogDisk> {
+        Arc::new(Self::log(self).clone())
+    }
+    fn data(self: Arc<Self>) -> Arc<dyn DataDisk> {
+        self
     }
 }
 

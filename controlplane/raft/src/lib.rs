@@ -10,8 +10,8 @@
 //! ```
 //! Must hold: R1 (acknowledged = durable on a majority), R2 (linearizable reads on any member), R3 (unknown is called
 //! unknown), R4 (the same log gives the same state), R6 and R7 at start and at the first storage error, R8.
-//! Network, disk and clock are traits ([`network::link`], [`disk`], `sekisho_types::time::Clock`), so that a simulator
-//! can hold them.
+//! Network, disk, clock and runtime are traits ([`network::link`], [`disk`], `sekisho_types::time::Clock`, [`platform`]):
+//! the simulation in `chaos-tests` holds all four and runs everything else here as it is.
 //!
 //! Not here: what an entry means (`fsm`), how bytes reach the disk (`store`), who may connect (`transport`), when a
 //! leader proposes what (`controllers`).
@@ -26,8 +26,10 @@ pub mod error;
 pub mod limit;
 mod log_store;
 pub mod member;
+pub mod membership;
 mod metrics;
 pub mod network;
+pub mod platform;
 pub mod snapshot;
 mod state_machine;
 mod type_config;

@@ -15,6 +15,14 @@ pub const APPEND_ENTRIES: u64 = 1024;
 /// Entries in one write of the log store; the store's own bounds are in bytes.
 pub const WRITE_ENTRIES: u64 = 4096;
 
+/// Entries that a member may lack and still be counted on as a voter: one append request, so that a commit that has to
+/// wait for it waits for one round trip.
+pub const CATCH_UP_MAX: u64 = APPEND_ENTRIES;
+
+/// A member that acknowledged something within this time is heard: longer than an election between any two places in
+/// Japan, shorter than anybody's patience with a change that cannot end.
+pub const HEARD_LATELY: Duration = Duration::from_secs(3);
+
 /// Bytes of entries in one append request, at least one entry: 10 ms at 1 Gbit/s, so that a heartbeat on the same
 /// wire is not delayed.
 pub const APPEND_BYTES: usize = 1 << 20;
@@ -46,6 +54,12 @@ pub const SNAPSHOT_STALL: Duration = Duration::from_secs(30);
 
 /// Largest frame on the wire: the largest append request or snapshot chunk with room for its envelope.
 pub const FRAME_BYTES: usize = 4 << 20;
+
+/// Pause before an append stream that could not be opened is opened again; doubled with each failure.
+pub const OPEN_PAUSE: Duration = Duration::from_millis(10);
+
+/// Longest such pause: a member that returns waits no longer than this for its entries.
+pub const OPEN_PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// Opening an append stream. Longer than a handshake between any two places in Japan, shorter than an operator's
 /// patience.

@@ -1,6 +1,7 @@
 //! Who the members are, and how they fare as this one sees it.
 
 use crate::network::frame::MemberDirectory;
+use crate::platform::Platform;
 use crate::type_config::{PeerNode, TypeConfig, index};
 use crate::view::View;
 use openraft::async_runtime::Instant as _;
@@ -86,7 +87,7 @@ pub struct MemberStatus {
 }
 
 /// The members of the effective membership, by id.
-pub(crate) fn statuses(metrics: &RaftMetrics<TypeConfig>) -> Vec<MemberStatus> {
+pub(crate) fn statuses<P: Platform>(metrics: &RaftMetrics<TypeConfig<P>>) -> Vec<MemberStatus> {
     let membership = metrics.membership_config.membership();
     let leads = metrics.state == ServerState::Leader;
     let last = metrics.last_log_index;

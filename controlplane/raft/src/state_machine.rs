@@ -12,6 +12,7 @@ mod machine;
 use crate::disk::DataDisk;
 use crate::error::MemberFailure;
 use crate::limit::{APPLY_BYTES, APPLY_ENTRIES};
+use crate::platform::{BlockingError, Native, Platform};
 use crate::snapshot::{Image, Meta, Shelf, SnapshotData, SnapshotError};
 use crate::type_config::{
     Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, index,
@@ -23,28 +24,28 @@ use openraft::EntryPayload;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use sekisho_types::revision::Revision;
 use std::io;
+use std::marker::PhantomData;
 use std::sync::Arc;
-use tokio::task::{JoinError, spawn_blocking};
 
 /// The state machine as openraft sees it.
 #[derive(Debug)]
-pub(crate) struct StateMachine {
+pub(crate) struct StateMachine<P = Native> {
     /// Away while a blocking task works on it; gone for good when that task panicked.
     machine: Option<Box<Machine>>,
     last_applied: Option<LogId>,
     membership: StoredMembership,
     shelf: Arc<Shelf>,
     publisher: Arc<Publisher>,
+    platform: PhantomData<P>,
 }
 
 /// Entries to apply together, with whom to answer.
-#[derive(Default)]
-struct Batch {
+struct Batch<P: Platform> {
     entries: Vec<Entry>,
-    callers: Vec<Option<ApplyResponder<TypeConfig>>>,
+    callers: Vec<Option<ApplyResponder<TypeConfig<P>>>>,
 }
 
-impl StateMachine {
+impl<P: Platform> StateMachine<P> {
     /// Starts from the snapshot that counts, or from nothing. Blocks.
     pub(crate) fn open(
         disk: Arc<dyn DataDisk>,
@@ -58,7 +59,8 @@ impl StateMachine {
             machine.replace(&meta, image)?;
             (last_applied, membership) = (meta.last_log_id, meta.membership);
         }
-        Ok(Self { machine: Some(machine), last_applied, membership, shelf, publisher })
+        let machine = Some(machine);
+        Ok(Self { machine, last_applied, membership, shelf, publisher, platform: PhantomData })
     }
 
     /// Runs `work` on the machine, off the async workers.
@@ -69,7 +71,7 @@ impl StateMachine {
     {
         let mut machine =
             self.machine.take().ok_or_else(|| io::Error::other("apply has failed"))?;
-        let done = spawn_blocking(move || {
+        let done = P::blocking(move || {
             let outcome = work(&mut machine);
             (machine, outcome)
         });
@@ -78,22 +80,14 @@ impl StateMachine {
                 self.machine = Some(machine);
                 outcome.map_err(|error| self.fail(error.into()))
             }
-            Err(error) => Err(self.fail(self.panicked(error))),
+            Err(error) => Err(self.fail(self.panicked(&error))),
         }
     }
 
-    fn panicked(&self, error: JoinError) -> MemberFailure {
+    /// A panic, or a runtime that goes down: nothing was applied then that anybody saw.
+    fn panicked(&self, error: &BlockingError) -> MemberFailure {
         let revision = Revision(self.last_applied.map_or(0, |id| index(&id).saturating_add(1)));
-        let why = match error.try_into_panic() {
-            Ok(payload) => payload
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| payload.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "a panic without words".to_owned()),
-            // The runtime is going down; nothing was applied that anybody saw.
-            Err(cancelled) => cancelled.to_string(),
-        };
-        MemberFailure::Apply { revision, why: why.into() }
+        MemberFailure::Apply { revision, why: error.to_string().into() }
     }
 
     fn fail(&self, failure: MemberFailure) -> io::Error {
@@ -102,7 +96,7 @@ impl StateMachine {
         error
     }
 
-    async fn apply_batch(&mut self, batch: Batch) -> io::Result<()> {
+    async fn apply_batch(&mut self, batch: Batch<P>) -> io::Result<()> {
         let Batch { entries, callers } = batch;
         let Some(last) = entries.last().map(|entry| entry.log_id) else { return Ok(()) };
         let membership = entries.iter().rev().find_map(|entry| match &entry.payload {
@@ -125,11 +119,13 @@ impl StateMachine {
 }
 
 /// The next entries of `stream`, within the bounds of one batch; and whether the stream is at its end.
-async fn gather<S>(stream: &mut S) -> io::Result<(Batch, bool)>
+async fn gather<P, S>(stream: &mut S) -> io::Result<(Batch<P>, bool)>
 where
-    S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin,
+    P: Platform,
+    S: Stream<Item = io::Result<EntryResponder<TypeConfig<P>>>> + Unpin,
 {
-    let (mut batch, mut bytes) = (Batch::default(), 0_usize);
+    let mut batch = Batch { entries: Vec::new(), callers: Vec::new() };
+    let mut bytes = 0_usize;
     while batch.entries.len() < APPLY_ENTRIES && bytes < APPLY_BYTES {
         let Some(item) = stream.next().await else { return Ok((batch, true)) };
         let (entry, caller) = item?;
@@ -142,9 +138,9 @@ where
     Ok((batch, false))
 }
 
-impl RaftStateMachine<TypeConfig> for StateMachine {
+impl<P: Platform> RaftStateMachine<TypeConfig<P>> for StateMachine<P> {
     type SnapshotData = SnapshotData;
-    type SnapshotBuilder = SnapshotBuilder;
+    type SnapshotBuilder = SnapshotBuilder<P>;
 
     async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
         Ok((self.last_applied, self.membership.clone()))
@@ -152,7 +148,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
     where
-        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + Send,
+        S: Stream<Item = io::Result<EntryResponder<TypeConfig<P>>>> + Unpin + Send,
     {
         loop {
             let (batch, end) = match gather(&mut entries).await {
@@ -168,7 +164,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         }
     }
 
-    async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
+    async fn get_snapshot_builder(&mut self) -> SnapshotBuilder<P> {
         SnapshotBuilder {
             source: self.machine.as_ref().map(|machine| machine.source()),
             meta: Meta {
@@ -178,6 +174,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             },
             shelf: Arc::clone(&self.shelf),
             publisher: Arc::clone(&self.publisher),
+            platform: PhantomData,
         }
     }
 
@@ -213,22 +210,25 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
 /// Builds a snapshot of one version while apply goes on.
 #[derive(Debug)]
-pub(crate) struct SnapshotBuilder {
+pub(crate) struct SnapshotBuilder<P = Native> {
     source: Option<machine::Source>,
     meta: Meta,
     shelf: Arc<Shelf>,
     publisher: Arc<Publisher>,
+    platform: PhantomData<P>,
 }
 
-impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
+impl<P: Platform> RaftSnapshotBuilder<TypeConfig<P>> for SnapshotBuilder<P> {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
         let source = self.source.take().ok_or_else(|| io::Error::other("apply has failed"))?;
         let (shelf, meta) = (Arc::clone(&self.shelf), self.meta.clone());
         let started = tokio::time::Instant::now();
-        let built = spawn_blocking(move || {
+        let built = P::blocking(move || {
             let data = source.encode()?;
+            let size = u32::try_from(data.len()).unwrap_or(u32::MAX);
+            metrics::histogram!("sekisho_raft_snapshot_bytes").record(size);
             shelf.save(&meta, &data)
         });
         let saved = built.await.map_err(|e| SnapshotError::Malformed(e.to_string()));

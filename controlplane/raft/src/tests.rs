@@ -2,6 +2,7 @@
 
 mod cluster;
 mod elect;
+mod membership;
 mod memory;
 mod partition;
 mod restart;

@@ -4,9 +4,13 @@
 //! the log, the wire and apply share one [`Proposal`].
 
 use crate::codec::CodecError;
+use crate::platform::{Native, Platform};
+use openraft::impls::{BoxedErrorSource, InlineBatch, ProgressResponder, leader_id_adv};
 use openraft::type_config::alias::{
     EntryOf, LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf, VoteOf,
 };
+use openraft::vote::RaftLeaderId;
+use openraft::{EntryPayload, RaftTypeConfig};
 use sekisho_fsm::entry::Entry as FsmEntry;
 use sekisho_fsm::outcome::Outcome;
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
@@ -15,14 +19,37 @@ use sekisho_types::revision::Revision;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
-openraft::declare_raft_types!(
-    /// Member ids are numbers; leaders are ordered by (term, member), so one term may see two of them.
-    pub(crate) TypeConfig: D = Proposal, R = Response, NodeId = u64, Node = PeerNode
-);
+/// Member ids are numbers; leaders are ordered by (term, member), so one term may see two of them. The platform
+/// decides on the runtime and on nothing that is stored or sent: the aliases below are the same on every platform.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TypeConfig<P = Native>(PhantomData<P>);
 
-pub(crate) type Raft = openraft::Raft<TypeConfig, crate::state_machine::StateMachine>;
+impl<P: Platform> RaftTypeConfig for TypeConfig<P> {
+    type D = Proposal;
+    type R = Response;
+    type NodeId = u64;
+    type Node = PeerNode;
+    type Term = u64;
+    type LeaderId = leader_id_adv::LeaderId<u64, u64>;
+    type Vote = openraft::impls::Vote<Self::LeaderId>;
+    type Payload = EntryPayload<Proposal, u64, PeerNode>;
+    type Entry = openraft::Entry<<Self::LeaderId as RaftLeaderId>::Committed, Self::Payload>;
+    type Responder<T>
+        = ProgressResponder<Self, T>
+    where
+        T: Send + 'static;
+    type Batch<T>
+        = InlineBatch<T>
+    where
+        T: Send + 'static;
+    type AsyncRuntime = P::Engine;
+    type ErrorSource = BoxedErrorSource;
+}
+
+pub(crate) type Raft<P> = openraft::Raft<TypeConfig<P>, crate::state_machine::StateMachine<P>>;
 pub(crate) type Entry = EntryOf<TypeConfig>;
 pub(crate) type LogId = LogIdOf<TypeConfig>;
 pub(crate) type Vote = VoteOf<TypeConfig>;

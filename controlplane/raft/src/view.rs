@@ -10,7 +10,7 @@ use sekisho_fsm::event::Event;
 use sekisho_types::revision::Revision;
 use sekisho_types::time::Clock;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// One version of the replicated state.
 #[derive(Debug, Clone)]
@@ -94,6 +94,8 @@ impl Wakes {
 pub(crate) struct Publisher {
     view: watch::Sender<Arc<View>>,
     applied: watch::Sender<Revision>,
+    /// After each publication and after the failure. Wakes in the order of arrival, which a watch does not.
+    moved: Notify,
     wakes: Wakes,
     pub(crate) checkpoints: Checkpoints,
     failure: watch::Sender<Option<MemberFailure>>,
@@ -107,6 +109,7 @@ impl Publisher {
         Self {
             view: watch::Sender::new(Arc::new(first)),
             applied: watch::Sender::default(),
+            moved: Notify::new(),
             wakes: Wakes::default(),
             checkpoints: Checkpoints::default(),
             failure: watch::Sender::default(),
@@ -119,6 +122,7 @@ impl Publisher {
         let applied_at_ns = self.clock.boottime_ns();
         let old = self.view.send_replace(Arc::new(View { state, applied, applied_at_ns }));
         self.applied.send_replace(applied.unwrap_or_default());
+        self.moved.notify_waiters();
         drop(old);
     }
 
@@ -146,6 +150,23 @@ impl Publisher {
         Arc::clone(&self.view.borrow())
     }
 
+    /// The view once it holds `need`; the failure if that comes first.
+    pub(crate) async fn reached(&self, need: Revision) -> Result<Arc<View>, MemberFailure> {
+        loop {
+            let mut moved = std::pin::pin!(self.moved.notified());
+            // Before the look: what is published in between must wake this.
+            moved.as_mut().enable();
+            let view = self.view();
+            if view.has(need) {
+                return Ok(view);
+            }
+            if let Some(failure) = self.failure() {
+                return Err(failure);
+            }
+            moved.await;
+        }
+    }
+
     pub(crate) fn views(&self) -> watch::Receiver<Arc<View>> {
         self.view.subscribe()
     }
@@ -168,6 +189,7 @@ impl Publisher {
             first
         });
         if first {
+            self.moved.notify_waiters();
             tracing::error!(%failure, "this member stops: it must not answer on a state that it cannot trust");
             metrics::counter!("sekisho_raft_member_failures_total").increment(1);
         }

@@ -7,7 +7,7 @@
 //!
 //! Does not compute hashes, check the tree or know what a record says. One writer (apply); any number of readers.
 
-use crate::data::{Data, Marked};
+use crate::data::Data;
 use crate::db::table::Table;
 use crate::db::{AUDIT_HASHES, AUDIT_RECORDS, NOTES};
 use crate::envelope;
@@ -214,7 +214,7 @@ impl AuditTable {
         }
         self.notes.put(&mut batch, START, &[record.to_be_bytes(), hash.to_be_bytes()].concat())?;
         let mut extent = self.extent.write();
-        self.data.write_synced(&self.notes, batch, Marked::Now)?;
+        self.data.write_synced(&self.notes, batch)?;
         *extent = Extent { first: record, records: record, first_hash: hash, hashes: hash };
         Ok(())
     }
@@ -227,7 +227,7 @@ impl AuditTable {
     pub fn sync(&self) -> StoreResult<()> {
         let mut batch = WriteBatch::default();
         self.notes.put(&mut batch, SYNCED, &self.size().to_be_bytes())?;
-        self.data.write_synced(&self.notes, batch, Marked::Now)
+        self.data.write_synced(&self.notes, batch)
     }
 }
 

@@ -3,7 +3,6 @@
 use crate::db::Db;
 use crate::db::table::Table;
 use crate::error::{Failure, StoreResult};
-use crate::limit::MARK_EVERY;
 use crate::mark::HighWater;
 use parking_lot::Mutex;
 use rocksdb::WriteBatch;
@@ -14,51 +13,26 @@ use std::sync::Arc;
 pub(crate) struct Data {
     db: Arc<Db>,
     failure: Arc<Failure>,
-    marking: Mutex<Marking>,
-}
-
-#[derive(Debug)]
-struct Marking {
-    mark: HighWater,
-    /// Synced writes since the mark was raised.
-    unmarked: u32,
-}
-
-/// How soon the mark has to know of a synced write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Marked {
-    /// Before the write returns.
-    Now,
-    /// After some more of them.
-    Soon,
+    mark: Mutex<HighWater>,
 }
 
 impl Data {
     pub(crate) fn new(db: Arc<Db>, failure: Arc<Failure>, mark: HighWater) -> Self {
-        Self { db, failure, marking: Mutex::new(Marking { mark, unmarked: 0 }) }
+        Self { db, failure, mark: Mutex::new(mark) }
     }
 
     pub(crate) fn table(&self, family: &'static str) -> Table {
         Table::new(&self.db, &self.failure, family, family)
     }
 
-    /// Makes `batch`, which is not empty, and everything written before it durable.
-    pub(crate) fn write_synced(
-        &self,
-        table: &Table,
-        batch: WriteBatch,
-        marked: Marked,
-    ) -> StoreResult<()> {
-        let mut marking = self.marking.lock();
+    /// Makes `batch`, which is not empty, and everything written before it durable. The mark knows of it on return: a
+    /// note or a snapshot that was promised and is gone must be missed at the next start.
+    pub(crate) fn write_synced(&self, table: &Table, batch: WriteBatch) -> StoreResult<()> {
+        let mut mark = self.mark.lock();
         // Read before the sync: unsynced writes of others may come in between, and the mark must not vouch for them.
         let before = self.db.latest_sequence_number();
         table.write(batch, true)?;
-        marking.unmarked = marking.unmarked.saturating_add(1);
-        if marked == Marked::Soon && marking.unmarked < MARK_EVERY {
-            return Ok(());
-        }
-        marking.unmarked = 0;
         // The batch itself took at least one number.
-        marking.mark.raise(before.saturating_add(1)).map_err(|e| self.failure.note(e))
+        mark.raise(before.saturating_add(1)).map_err(|e| self.failure.note(e))
     }
 }

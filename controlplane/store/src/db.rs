@@ -4,7 +4,8 @@
 //! R7). RocksDB switches off the reuse of write-ahead files in the two recovery modes that refuse damage, and reuse is
 //! worth 1.3 to 1.6 times the commits per second; so the log database recovers in point-in-time mode, and the store
 //! refuses damage itself: [`wal`] looks for readable records behind an unreadable one before RocksDB opens, and
-//! [`crate::mark::HighWater`] compares the end that RocksDB reached with the end known to have been synced.
+//! [`crate::mark::HighWater`] compares the end that RocksDB reached with the end known to have been synced, which is
+//! also the last record that [`wal`] could read.
 //! The data database writes most rows unsynced (the log can repeat them), so holes at its end are legal after a
 //! power cut; its mark covers what was synced.
 
@@ -37,11 +38,8 @@ pub(crate) enum Creation {
     Refused,
 }
 
-/// Opens the log database in `dir`.
+/// Opens the log database in `dir`, which [`wal::check_dir`] has found sound.
 pub(crate) fn open_log(dir: &Path, creation: Creation) -> StoreResult<Db> {
-    if creation == Creation::Refused {
-        wal::check_dir(dir)?;
-    }
     let mut options = common(creation);
     options.set_compression_type(DBCompressionType::None);
     options.set_recycle_log_file_num(limit::LOG_RECYCLED_FILES);

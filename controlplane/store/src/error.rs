@@ -12,6 +12,32 @@ use std::sync::{Arc, OnceLock};
 /// The cause of an error, shared between everyone who is told.
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
+/// An error of the operating system and the file or directory that it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {error}", path.display())]
+struct At {
+    path: PathBuf,
+    /// Not its source: it is told in the one sentence.
+    error: std::io::Error,
+}
+
+/// `error` and its causes in one line, for those who see only the line.
+fn in_full(error: &StoreError) -> String {
+    match error {
+        StoreError::Io { source, .. }
+        | StoreError::Engine { source, .. }
+        | StoreError::Full { source, .. } => format!("{error}: {source}"),
+        StoreError::Marker(source) => format!("{error}: {source}"),
+        StoreError::Locked { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Failed { .. }
+        | StoreError::Closed
+        | StoreError::NotContiguous { .. }
+        | StoreError::Purged { .. }
+        | StoreError::TooLarge { .. } => error.to_string(),
+    }
+}
+
 /// Result of a store operation.
 pub type StoreResult<T> = Result<T, StoreError>;
 
@@ -61,7 +87,7 @@ pub enum StoreError {
     #[error("data directory refused")]
     Marker(#[from] MarkerError),
     /// An earlier storage error stopped the store; nothing is read or written any more (R7).
-    #[error("store has stopped after an earlier error: {cause}")]
+    #[error("store has stopped after an earlier error: {}", in_full(cause))]
     Failed {
         /// The first error.
         cause: Arc<StoreError>,
@@ -106,12 +132,12 @@ impl StoreError {
         Self::Damaged { what: what.into().into() }
     }
 
-    pub(crate) fn io(doing: &'static str, source: std::io::Error) -> Self {
+    pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
         let full = matches!(
             source.kind(),
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
         );
-        let source: Cause = Arc::new(source);
+        let source: Cause = Arc::new(At { path: path.to_path_buf(), error: source });
         if full { Self::Full { doing, source } } else { Self::Io { doing, source } }
     }
 
@@ -128,6 +154,10 @@ impl StoreError {
 
     pub(crate) fn engine_at_open(doing: &'static str, dir: &Path, source: rocksdb::Error) -> Self {
         let text = source.as_ref();
+        // The database was there before: a file that it names and that is gone was lost.
+        if text.contains("No such file or directory") {
+            return Self::damaged(format!("{doing}: a file is missing: {source}"));
+        }
         if text.contains("While lock file") || text.contains("lock hold by current process") {
             return Self::Locked { path: Arc::new(dir.to_path_buf()) };
         }
@@ -192,7 +222,11 @@ impl Failure {
     /// Passes `error` through; the first fatal one stops the store.
     pub(crate) fn note(&self, error: StoreError) -> StoreError {
         if error.is_fatal() && self.0.set(Arc::new(error.clone())).is_ok() {
-            tracing::error!(%error, remedy = error.remedy(), "storage has failed: this member stops writing and voting");
+            tracing::error!(
+                error = in_full(&error),
+                remedy = error.remedy(),
+                "storage has failed: this member stops writing and voting"
+            );
             metrics::counter!("sekisho_store_failures_total").increment(1);
         }
         error

@@ -31,6 +31,7 @@ use queue::{Kind, Op, Queue};
 use rows::{Loaded, Rows};
 use sekisho_types::time::Clock;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -131,7 +132,7 @@ impl LoadedLog {
         let thread = std::thread::Builder::new()
             .name("raft-log-io".into())
             .spawn(move || io.run())
-            .map_err(|e| StoreError::io("starting the log thread", e))?;
+            .map_err(|e| StoreError::io("starting a thread", Path::new("raft-log-io"), e))?;
         let thread = Mutex::new(Some(thread));
         Ok(LogStore(Arc::new(Handle { shared, rows, queue, submit: Mutex::new(()), thread })))
     }

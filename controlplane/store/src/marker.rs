@@ -160,10 +160,10 @@ pub(crate) fn claim(
         marker.check(expected)?;
         return Ok(marker);
     }
-    let entries =
-        std::fs::read_dir(dir).map_err(|e| StoreError::io("listing the data directory", e))?;
+    let failed = |e| StoreError::io("listing the data directory", dir, e);
+    let entries = std::fs::read_dir(dir).map_err(failed)?;
     for entry in entries {
-        let name = entry.map_err(|e| StoreError::io("listing the data directory", e))?.file_name();
+        let name = entry.map_err(failed)?.file_name();
         if !BEFORE_MARKER.iter().any(|known| name == *known) {
             return Err(MarkerError::MissingWithData.into());
         }

@@ -1,6 +1,6 @@
 //! Small named blobs that must be durable at once, e.g. the last signed checkpoint.
 
-use crate::data::{Data, Marked};
+use crate::data::Data;
 use crate::db::NOTES;
 use crate::db::table::Table;
 use crate::error::{StoreError, StoreResult};
@@ -46,7 +46,7 @@ impl NoteTable {
         }
         let mut batch = WriteBatch::default();
         self.notes.put(&mut batch, &key(name)?, bytes)?;
-        self.data.write_synced(&self.notes, batch, Marked::Soon)
+        self.data.write_synced(&self.notes, batch)
     }
 
     /// The note `name`.

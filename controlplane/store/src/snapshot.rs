@@ -5,7 +5,7 @@
 //! beyond [`SNAPSHOTS_KEPT`]; data is returned only if its length and SHA-256 are those of the header. Chunks of a
 //! save that was cut off are swept at open and by the next save.
 
-use crate::data::{Data, Marked};
+use crate::data::Data;
 use crate::db::SNAPSHOTS;
 use crate::db::table::Table;
 use crate::error::{StoreError, StoreResult};
@@ -99,7 +99,7 @@ impl SnapshotTable {
         if let Some(&old) = numbers.get(..keep).unwrap_or_default().last() {
             self.remove_upto(&mut batch, old)?;
         }
-        self.data.write_synced(&self.table, batch, Marked::Now)?;
+        self.data.write_synced(&self.table, batch)?;
         *last = number;
         Ok(number)
     }

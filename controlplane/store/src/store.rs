@@ -5,8 +5,9 @@
 
 use crate::audit::AuditTable;
 use crate::data::Data;
-use crate::db::{self, Creation};
+use crate::db::{self, Creation, Db, wal};
 use crate::error::{Failure, StoreError, StoreResult};
+use crate::file;
 use crate::limit::CACHE_BYTES;
 use crate::log::{LoadedLog, LogStore};
 use crate::mark::HighWater;
@@ -75,8 +76,7 @@ impl Store {
     pub(crate) fn open_with(request: &OpenRequest, cache_bytes: usize) -> StoreResult<Self> {
         let dir = &request.dir;
         if request.create_at_ms.is_some() {
-            std::fs::create_dir_all(dir)
-                .map_err(|e| StoreError::io("creating the data directory", e))?;
+            file::create_dir(dir)?;
         }
         if !dir.is_dir() {
             return Err(marker::MarkerError::Missing.into());
@@ -87,14 +87,12 @@ impl Store {
         let creation = if boots == 0 { Creation::Allowed } else { Creation::Refused };
         let failure = Arc::new(Failure::default());
 
-        let log_db = Arc::new(db::open_log(&dir.join(LOG_DIR), creation)?);
-        let loaded = LoadedLog::load(&log_db, &failure)?;
-        if creation == Creation::Allowed && !loaded.is_empty()? {
-            return Err(StoreError::damaged("the log has data, but the boot count is missing"));
-        }
-        let log_mark = open_mark(dir, LOG_MARK, creation, log_db.latest_sequence_number())?;
+        let (loaded, log_mark) = open_log(dir, creation, &failure)?;
+        let data_mark = known_mark(dir, DATA_MARK, DATA_DIR, creation)?;
         let data_db = Arc::new(db::open_data(&dir.join(DATA_DIR), creation)?);
-        let data_mark = open_mark(dir, DATA_MARK, creation, data_db.latest_sequence_number())?;
+        let data_mark =
+            data_mark.map_or_else(|| HighWater::create(dir, DATA_MARK, DATA_DIR), Ok)?;
+        let data_mark = checked_mark(data_mark, &data_db)?;
         let data = Arc::new(Data::new(data_db, Arc::clone(&failure), data_mark));
         let audit = AuditTable::open(&data)?;
         let snapshots = SnapshotTable::open(&data)?;
@@ -160,29 +158,59 @@ impl Store {
 
 /// Taken before anything is read: a second process must be told so, and not that the data looks strange.
 fn lock(dir: &Path) -> StoreResult<File> {
-    let doing = "locking the data directory";
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).open(dir.join(LOCK_FILE));
-    let file = file.map_err(|e| StoreError::io(doing, e))?;
+    let path = dir.join(LOCK_FILE);
+    let failed = |e| StoreError::io("locking the data directory", &path, e);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             Err(StoreError::Locked { path: Arc::new(dir.to_path_buf()) })
         }
-        Err(TryLockError::Error(e)) => Err(StoreError::io(doing, e)),
+        Err(TryLockError::Error(e)) => Err(failed(e)),
     }
 }
 
-fn open_mark(
+/// The log database and its mark, checked against each other.
+fn open_log(
+    dir: &Path,
+    creation: Creation,
+    failure: &Arc<Failure>,
+) -> StoreResult<(LoadedLog, HighWater)> {
+    let log_dir = dir.join(LOG_DIR);
+    let mut mark = known_mark(dir, LOG_MARK, LOG_DIR, creation)?;
+    if let Some(mark) = &mut mark
+        && let Some(last) = wal::check_dir(&log_dir)?
+    {
+        // Before RocksDB opens and removes the files: a second start must not forget what the first one saw.
+        mark.raise(last)?;
+    }
+    let log_db = Arc::new(db::open_log(&log_dir, creation)?);
+    let loaded = LoadedLog::load(&log_db, failure)?;
+    if creation == Creation::Allowed && !loaded.is_empty()? {
+        return Err(StoreError::damaged("the log has data, but the boot count is missing"));
+    }
+    let mark = mark.map_or_else(|| HighWater::create(dir, LOG_MARK, LOG_DIR), Ok)?;
+    Ok((loaded, checked_mark(mark, &log_db)?))
+}
+
+/// The mark of a database that was there before, whose manifest is as long as it was.
+fn known_mark(
     dir: &Path,
     name: &'static str,
+    database: &str,
     creation: Creation,
-    sequence: u64,
-) -> StoreResult<HighWater> {
-    if creation == Creation::Allowed {
-        return HighWater::create(dir, name);
+) -> StoreResult<Option<HighWater>> {
+    match creation {
+        Creation::Allowed => Ok(None),
+        Creation::Refused => HighWater::open(dir, name, database).map(Some),
     }
-    let mark = HighWater::open(dir, name)?;
-    mark.check(sequence)?;
+}
+
+/// `mark`, unless `db` is behind it; it then knows what opening has made of the manifest.
+fn checked_mark(mark: HighWater, db: &Db) -> StoreResult<HighWater> {
+    let mut mark = mark;
+    mark.check(db.latest_sequence_number())?;
+    mark.raise(0)?;
     Ok(mark)
 }

@@ -12,6 +12,7 @@ use crate::workspace::Workspace;
 
 mod docs;
 mod lists;
+mod metrics;
 mod place;
 mod scan;
 mod source;
@@ -41,5 +42,6 @@ fn check_files(workspace: &Workspace, files: &[TextFile]) -> Vec<Violation> {
     found.extend(lists::check(workspace, files));
     found.extend(docs::links(files));
     found.extend(docs::error_codes(files));
+    found.extend(metrics::check(files));
     found
 }

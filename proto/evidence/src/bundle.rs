@@ -64,6 +64,27 @@ pub struct OperatorSignature {
     pub signature: Signature,
 }
 
+/// A bundle with the operators' agreement to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedBundle {
+    /// The bundle.
+    pub bundle: EndorserBundle,
+    /// By operators of the bundle before it.
+    pub signatures: Vec<OperatorSignature>,
+}
+
+/// Most signatures under one bundle: every operator of a large federation, and bounded work for whoever verifies.
+pub const BUNDLE_SIGNATURES_MAX: usize = 16;
+
+/// The one way in which a successor may differ from the bundle before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Succession<'s> {
+    /// This member of this operator signs from now on, too.
+    With(&'s OperatorId, MemberId),
+    /// This member signs no longer.
+    Without(MemberId),
+}
+
 /// Why a bundle does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
@@ -84,6 +105,9 @@ pub enum BundleError {
     /// Another federation or incarnation.
     #[error("the bundle belongs to another cluster or incarnation")]
     WrongCluster,
+    /// Something else differs from the held bundle than the change at hand accounts for.
+    #[error("the bundle differs from its predecessor in more than the key of member {0}")]
+    Unrelated(MemberId),
     /// Not signed by enough operators of the held bundle.
     #[error("the bundle is signed by {have} of {need} operators")]
     Signatures {
@@ -175,6 +199,56 @@ impl EndorserBundle {
         let have = u32::try_from(good.len()).unwrap_or(u32::MAX);
         if have >= self.k { Ok(()) } else { Err(BundleError::Signatures { have, need: self.k }) }
     }
+
+    /// The successor in which one more member signs, in place of an earlier key of the same member.
+    #[must_use]
+    pub fn with(&self, endorser: Endorser) -> Self {
+        let mut next = self.without(endorser.member);
+        next.endorsers.push(endorser);
+        next.endorsers.sort_by_key(|endorser| endorser.member);
+        next
+    }
+
+    /// The successor in which a member no longer signs.
+    #[must_use]
+    pub fn without(&self, member: MemberId) -> Self {
+        let mut next = self.clone();
+        next.version = self.version.saturating_add(1);
+        next.endorsers.retain(|endorser| endorser.member != member);
+        next
+    }
+
+    /// Checks that `next` may replace this bundle and differs from it by exactly `step`.
+    ///
+    /// # Errors
+    /// The first [`BundleError`]: form and version first, then what differs, signatures last.
+    pub fn succeeded_by(
+        &self,
+        next: &SignedBundle,
+        step: Succession<'_>,
+    ) -> Result<(), BundleError> {
+        if next.signatures.len() > BUNDLE_SIGNATURES_MAX {
+            return Err(BundleError::Malformed("too many signatures"));
+        }
+        let (member, expected) = match step {
+            Succession::Without(member) => (member, Some(self.without(member))),
+            Succession::With(operator, member) => {
+                let mut all = next.bundle.endorsers.iter();
+                let own = all.find(|e| e.member == member && e.operator == *operator);
+                // A key that was replaced would be a second change in the shape of the first.
+                let new = self.endorsers.iter().all(|e| e.member != member);
+                (member, own.filter(|_| new).map(|own| self.with(own.clone())))
+            }
+        };
+        let same = |expected: &Self| {
+            let (a, b) = (expected, &next.bundle);
+            a.endorsers == b.endorsers && a.operators == b.operators && a.k == b.k
+        };
+        if !expected.as_ref().is_some_and(same) {
+            return Err(BundleError::Unrelated(member));
+        }
+        self.accepts(&next.bundle, &next.signatures)
+    }
 }
 
 #[cfg(test)]
@@ -228,6 +302,52 @@ mod tests {
         assert_eq!(refused, Err(BundleError::Version { expected: 2, got: 3 }));
         let other = EndorserBundle { cluster: ClusterId([2; 16]), ..bundle(2) };
         assert_eq!(held.accepts(&other, &sign(&other, &[1, 2])), Err(BundleError::WrongCluster));
+    }
+
+    #[test]
+    fn a_successor_differs_by_one_key_and_by_nothing_else() {
+        let held = bundle(1);
+        let op = |n: u8| format!("op-{n}").parse::<OperatorId>().unwrap();
+        let fourth =
+            Endorser { operator: op(2), member: MemberId(4), public_key: issuer(44).public() };
+        let signed = |bundle: EndorserBundle, by: &[u8]| SignedBundle {
+            signatures: sign(&bundle, by),
+            bundle,
+        };
+        let (with, without) = (held.with(fourth.clone()), held.without(MemberId(3)));
+        let (one, two, four) = (op(1), op(2), MemberId(4));
+        let adding = Succession::With(&two, four);
+        let judge = |bundle, step| held.succeeded_by(&signed(bundle, &[1, 2]), step);
+        assert_eq!(judge(with.clone(), adding), Ok(()));
+        assert_eq!(judge(without.clone(), Succession::Without(MemberId(3))), Ok(()));
+        // The right bundle for another step.
+        for (bundle, step) in [
+            (with.clone(), Succession::With(&one, four)),
+            (with.clone(), Succession::With(&two, MemberId(5))),
+            (with.clone(), Succession::Without(four)),
+            (without, Succession::Without(MemberId(2))),
+            (
+                held.with(Endorser { member: MemberId(2), ..fourth }),
+                Succession::With(&two, MemberId(2)),
+            ),
+        ] {
+            assert!(matches!(judge(bundle, step), Err(BundleError::Unrelated(_))), "{step:?}");
+        }
+        // A second change hidden in the first.
+        let mut swapped = with.clone();
+        swapped.operators[0].issuer = issuer(99).public();
+        let mut dropped = with.clone();
+        dropped.endorsers.remove(0);
+        for bundle in [swapped, dropped] {
+            assert_eq!(judge(bundle, adding), Err(BundleError::Unrelated(four)));
+        }
+        let skipped = EndorserBundle { version: 3, ..with.clone() };
+        assert!(matches!(judge(skipped, adding), Err(BundleError::Version { .. })));
+        let alone = held.succeeded_by(&signed(with.clone(), &[2]), adding);
+        assert_eq!(alone, Err(BundleError::Signatures { have: 1, need: 2 }));
+        let mut flood = signed(with, &[1, 2]);
+        flood.signatures = vec![flood.signatures[0].clone(); BUNDLE_SIGNATURES_MAX + 1];
+        assert!(matches!(held.succeeded_by(&flood, adding), Err(BundleError::Malformed(_))));
     }
 
     #[test]

@@ -11,9 +11,9 @@ use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::principal::{KeyRecord, Workload};
 use sekisho_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// A controller of the first membership.
+/// A controller as it is described to the federation: in the genesis, or when it is added later.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GenesisMember {
     /// Raft id.
@@ -84,6 +84,32 @@ pub enum GenesisError {
     Unsigned(OperatorId),
 }
 
+/// An operator that has a quorum of the votes for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumHolder {
+    /// Who.
+    pub operator: OperatorId,
+    /// Its votes.
+    pub votes: usize,
+    /// All votes.
+    pub of: usize,
+    /// Votes of a quorum.
+    pub quorum: usize,
+}
+
+/// The operator that could decide alone, given the operator of each voter (R5). There is at most one.
+pub fn quorum_holder(voters: &[&OperatorId]) -> Option<QuorumHolder> {
+    let mut own = BTreeMap::<&OperatorId, usize>::new();
+    for operator in voters {
+        let votes = own.entry(operator).or_default();
+        *votes = votes.saturating_add(1);
+    }
+    let of = voters.len();
+    let quorum = (of / 2).saturating_add(1);
+    let (operator, votes) = own.into_iter().find(|(_, votes)| *votes >= quorum)?;
+    Some(QuorumHolder { operator: operator.clone(), votes, of, quorum })
+}
+
 impl Genesis {
     /// Bytes that every operator signs.
     ///
@@ -126,6 +152,11 @@ impl Genesis {
         if members != endorsers {
             return bad("every member signs checkpoints, and nobody else");
         }
+        let voters: Vec<_> = self.members.iter().map(|m| &m.operator).collect();
+        let operators: BTreeSet<_> = voters.iter().collect();
+        if operators.len() >= 3 && quorum_holder(&voters).is_some() {
+            return bad("one of three or more operators holds a quorum of the members");
+        }
         let person = |k: &KeyRecord| {
             matches!(k.principal.workload, Workload::User { .. }) && known(&k.principal.operator)
         };
@@ -164,5 +195,27 @@ impl SignedGenesis {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quorum_in_one_hand_is_named_with_its_votes() {
+        let holder = |operators: &str| {
+            let all: Vec<OperatorId> = operators.split(' ').map(|o| o.parse().unwrap()).collect();
+            quorum_holder(&all.iter().collect::<Vec<_>>())
+                .map(|h| (h.operator.to_string(), h.votes, h.of, h.quorum))
+        };
+        assert_eq!(holder("a"), Some(("a".to_owned(), 1, 1, 1)));
+        assert_eq!(holder("a b"), None);
+        assert_eq!(holder("a b b"), Some(("b".to_owned(), 2, 3, 2)));
+        assert_eq!(holder("a b c"), None);
+        // Two of four can stop the quorum, but not decide alone.
+        assert_eq!(holder("a a b c"), None);
+        assert_eq!(holder("a a a b c"), Some(("a".to_owned(), 3, 5, 3)));
+        assert_eq!(quorum_holder(&[]), None);
     }
 }

@@ -65,6 +65,8 @@ pub struct Grant {
     pub submitter: Principal,
     /// SHA-256 of the payload.
     pub payload: Digest,
+    /// SHA-256 of the [`Submission`](crate::submission::Submission): what the submitter signed.
+    pub submission: Digest,
     /// Mode on loss of contact.
     pub on_disconnect: OnDisconnect,
     /// Longest run time, seconds.

@@ -18,4 +18,5 @@ pub mod merkle;
 pub mod payload;
 pub mod receipt;
 pub mod record;
+pub mod submission;
 pub mod tag;

@@ -116,6 +116,26 @@ impl From<&OpenSession> for internal::OpenSessionRequest {
     }
 }
 
+/// What to fetch: payload and submission of this placement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FetchPayload {
+    /// The placement.
+    pub placement: PlacementId,
+}
+
+impl TryFrom<&internal::FetchPayloadRequest> for FetchPayload {
+    type Error = FieldError;
+    fn try_from(message: &internal::FetchPayloadRequest) -> FieldResult<Self> {
+        Ok(Self { placement: parsed("placement", &message.placement)? })
+    }
+}
+
+impl From<&FetchPayload> for internal::FetchPayloadRequest {
+    fn from(fetch: &FetchPayload) -> Self {
+        Self { placement: fetch.placement.to_string() }
+    }
+}
+
 /// How a session's placements fare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -342,6 +362,17 @@ mod tests {
             refused(&|m| m.phases = vec![m.phases[0].clone(); PLACEMENTS_MAX + 1]),
             "phases"
         );
+    }
+
+    #[test]
+    fn a_fetch_names_one_placement() {
+        let fetch = FetchPayload { placement: "p-1-42-0".parse().unwrap() };
+        let message = internal::FetchPayloadRequest::from(&fetch);
+        assert_eq!(FetchPayload::try_from(&message), Ok(fetch));
+        for bad in ["", "p-1-42", "p-1-42-0-0", "p-1-42-4294967296"] {
+            let message = internal::FetchPayloadRequest { placement: bad.into() };
+            assert_eq!(FetchPayload::try_from(&message).unwrap_err().field, "placement", "{bad}");
+        }
     }
 
     #[test]

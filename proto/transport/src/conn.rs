@@ -4,12 +4,15 @@
 //! its bytes are used up (D3): then reads and writes fail and both ends see it closed.
 
 use crate::connections::Registration;
+use crate::explain::certificate_refused;
 use crate::identity::Peer;
+use arc_swap::ArcSwapOption;
 use sekisho_types::limit::UNPROVEN_MAX;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -35,6 +38,8 @@ pub struct Conn {
     /// Bytes that an anonymous peer may still receive.
     unproven_left: Option<usize>,
     _permit: Option<OwnedSemaphorePermit>,
+    /// Where the peer's refusal of the own certificate is noted.
+    refused: Option<Arc<ArcSwapOption<String>>>,
 }
 
 impl Conn {
@@ -54,12 +59,30 @@ impl Conn {
             peer,
             registration,
             _permit: None,
+            refused: None,
         }
     }
 
     pub(crate) fn holding(mut self, permit: OwnedSemaphorePermit) -> Self {
         self._permit = Some(permit);
         self
+    }
+
+    /// Notes in `refused` why the peer refuses the own certificate, and clears it when the peer says anything else.
+    pub(crate) fn noting(mut self, refused: Arc<ArcSwapOption<String>>) -> Self {
+        self.refused = Some(refused);
+        self
+    }
+
+    fn note(&self, result: &Poll<io::Result<()>>, received: usize) {
+        let Some(refused) = &self.refused else { return };
+        if let Poll::Ready(Err(error)) = result
+            && let Some(why) = certificate_refused(error)
+        {
+            refused.store(Some(Arc::new(why.to_owned())));
+        } else if received > 0 && refused.load().is_some() {
+            refused.store(None);
+        }
     }
 
     /// The far end.
@@ -136,7 +159,9 @@ impl AsyncRead for Conn {
         }
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.registration.meter.received(buf.filled().len().saturating_sub(before));
+        let received = buf.filled().len().saturating_sub(before);
+        self.registration.meter.received(received);
+        self.note(&result, received);
         result
     }
 }

@@ -6,7 +6,8 @@
 use crate::identity::{Peer, PeerClass};
 use crate::traffic::{Meter, Traffic};
 use parking_lot::{Mutex, RwLock};
-use std::collections::BTreeMap;
+use sekisho_types::principal::Principal;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -112,6 +113,19 @@ impl Connections {
         self.traffic.bytes(class)
     }
 
+    /// Tells who is enrolled in applied state, or in what stands for it: from now on every byte that this process
+    /// writes on a connection that it dialled to anyone else is counted as sent to an unproven peer (D3). Before the
+    /// first call nothing is judged: an agent has no applied state.
+    pub fn judge_by(&self, enrolled: BTreeSet<Principal>) {
+        self.traffic.judge_by(enrolled);
+    }
+
+    /// Bytes of application data to dialled peers that were not enrolled when they were written. Reads 0 (D3).
+    #[must_use]
+    pub fn bytes_to_unproven(&self) -> u64 {
+        self.traffic.to_unproven()
+    }
+
     /// Enters a connection. It leaves when the registration is dropped.
     pub(crate) fn register(
         self: &Arc<Self>,
@@ -120,9 +134,9 @@ impl Connections {
         cut: CancellationToken,
     ) -> Registration {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let class = peer.class();
+        let meter = self.traffic.meter(direction, &peer);
         self.live.lock().insert(id, Live { direction, peer, cut: cut.clone() });
-        Registration { registry: Arc::clone(self), id, cut, meter: self.traffic.meter(class) }
+        Registration { registry: Arc::clone(self), id, cut, meter }
     }
 
     pub(crate) fn is_live(&self, id: u64) -> bool {

@@ -16,7 +16,7 @@ use crate::limit::{
     STREAM_WINDOW,
 };
 use crate::settle::{SettleError, Terms, settle, tune};
-use crate::tls::client_config;
+use crate::tls::{Protocol, client_config};
 use crate::verify::{Expect, Role};
 use arc_swap::ArcSwapOption;
 use hyper_util::rt::TokioIo;
@@ -109,6 +109,7 @@ struct RouteState {
     bundles: Arc<TrustBundles>,
     established: ArcSwapOption<(u64, Peer)>,
     last_error: ArcSwapOption<String>,
+    refused: Arc<ArcSwapOption<String>>,
 }
 
 impl Route {
@@ -132,6 +133,13 @@ impl Route {
     pub fn last_error(&self) -> Option<Arc<String>> {
         self.state.last_error.load_full()
     }
+
+    /// Why the peer refused this end's certificate; cleared by the first word that it says. Such a refusal comes when
+    /// the handshake is over here, so that the dial has succeeded and a call breaks off without a reason.
+    #[must_use]
+    pub fn refused(&self) -> Option<Arc<String>> {
+        self.state.refused.load_full()
+    }
 }
 
 impl Dialer {
@@ -146,9 +154,26 @@ impl Dialer {
     /// # Errors
     /// [`DialError`] of the last address tried.
     pub async fn connect(&self, address: &Address, expect: &Expect) -> Result<Conn, DialError> {
-        let config = client_config(self.identity.as_ref(), &self.bundles, expect.clone())
-            .map_err(DialError::Config)?;
-        dial(&self.bundles, config, address, expect).await
+        self.connect_for(Protocol::Http2, address, expect).await
+    }
+
+    /// As [`Dialer::connect`], to a listener that speaks `protocol`.
+    ///
+    /// # Errors
+    /// [`DialError`] of the last address tried.
+    pub async fn connect_for(
+        &self,
+        protocol: Protocol,
+        address: &Address,
+        expect: &Expect,
+    ) -> Result<Conn, DialError> {
+        let config = self.config(expect, protocol)?;
+        dial(&self.bundles, (config, protocol), address, expect).await
+    }
+
+    fn config(&self, expect: &Expect, protocol: Protocol) -> Result<Arc<ClientConfig>, DialError> {
+        client_config(self.identity.as_ref(), &self.bundles, expect.clone(), protocol)
+            .map_err(DialError::Config)
     }
 
     /// A gRPC channel. Nothing is dialled before the first call.
@@ -161,12 +186,12 @@ impl Dialer {
         expect: &Expect,
         options: ChannelOptions,
     ) -> Result<Route, DialError> {
-        let config = client_config(self.identity.as_ref(), &self.bundles, expect.clone())
-            .map_err(DialError::Config)?;
+        let config = self.config(expect, Protocol::Http2)?;
         let state = Arc::new(RouteState {
             bundles: Arc::clone(&self.bundles),
             established: ArcSwapOption::empty(),
             last_error: ArcSwapOption::empty(),
+            refused: Arc::default(),
         });
         let (expect, target, shared) = (expect.clone(), address.clone(), Arc::clone(&state));
         let connector = tower::service_fn(move |_uri: http::Uri| {
@@ -201,7 +226,7 @@ impl RouteState {
         address: &Address,
         expect: &Expect,
     ) -> Result<Conn, DialError> {
-        let result = dial(&self.bundles, config, address, expect).await;
+        let result = dial(&self.bundles, (config, Protocol::Http2), address, expect).await;
         match &result {
             Ok(conn) => {
                 self.established.store(Some(Arc::new((conn.id(), conn.peer().clone()))));
@@ -213,13 +238,16 @@ impl RouteState {
                 self.last_error.store(Some(Arc::new(text)));
             }
         }
-        result
+        result.map(|conn| conn.noting(Arc::clone(&self.refused)))
     }
 }
 
+/// How to shake hands, and for what.
+type Config = (Arc<ClientConfig>, Protocol);
+
 async fn dial(
     bundles: &TrustBundles,
-    config: Arc<ClientConfig>,
+    config: Config,
     address: &Address,
     expect: &Expect,
 ) -> Result<Conn, DialError> {
@@ -230,7 +258,7 @@ async fn dial(
     let none = io::Error::from(io::ErrorKind::NotFound);
     let mut last = DialError::Resolve(address.clone(), none);
     for addr in resolved {
-        match dial_one(bundles, Arc::clone(&config), addr, expect).await {
+        match dial_one(bundles, config.clone(), addr, expect).await {
             Ok(conn) => return Ok(conn),
             Err(error) => last = error,
         }
@@ -241,7 +269,7 @@ async fn dial(
 
 async fn dial_one(
     bundles: &TrustBundles,
-    config: Arc<ClientConfig>,
+    (config, protocol): Config,
     addr: SocketAddr,
     expect: &Expect,
 ) -> Result<Conn, DialError> {
@@ -265,7 +293,8 @@ async fn dial_one(
     let stream = TlsStream::Client(stream);
     // A server without a certificate does not get here, so the lifetime is never used.
     let anonymous_lifetime = Duration::ZERO;
-    let terms = Terms { addr, anonymous_lifetime, cut: CancellationToken::new() };
+    let cut = CancellationToken::new();
+    let terms = Terms { addr, protocol, anonymous_lifetime, cut };
     settle(bundles, &before, Role::Server(expect), stream, terms)
         .map_err(|e| DialError::Settle(addr, e))
 }

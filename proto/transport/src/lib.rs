@@ -27,6 +27,7 @@ pub mod pki;
 pub mod retry;
 pub mod spiffe;
 pub mod task;
+pub mod trace;
 pub mod verify;
 
 mod explain;

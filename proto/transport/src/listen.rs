@@ -14,6 +14,7 @@ use crate::limit::{
 };
 use crate::settle::{SettleError, Terms, settle, tune};
 use crate::task::{TaskGroup, TaskKind};
+pub use crate::tls::Protocol;
 use crate::tls::server_config;
 use crate::verify::Role;
 use std::io;
@@ -28,9 +29,11 @@ use tokio_stream::wrappers::ReceiverStream;
 /// Connections ready to be served; what `serve_with_incoming` takes. Ends when the task group is cancelled.
 pub type ConnStream = ReceiverStream<io::Result<Conn>>;
 
-/// Bounds of one listener.
+/// What one listener speaks, and its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// What its connections are for.
+    pub protocol: Protocol,
     /// Handshakes in progress.
     pub handshakes: usize,
     /// Authenticated connections.
@@ -46,6 +49,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            protocol: Protocol::Http2,
             handshakes: HANDSHAKES_MAX,
             connections: CONNECTIONS_MAX,
             anonymous: ANONYMOUS_MAX,
@@ -141,8 +145,8 @@ impl Listener {
         tasks: &TaskGroup,
         limits: Limits,
     ) -> Result<Self, ListenError> {
-        let acceptor =
-            TlsAcceptor::from(server_config(identity, bundles).map_err(ListenError::Tls)?);
+        let config = server_config(identity, bundles, limits.protocol);
+        let acceptor = TlsAcceptor::from(config.map_err(ListenError::Tls)?);
         #[expect(clippy::disallowed_types, reason = "this is where sockets are accepted (D3)")]
         let bound = tokio::net::TcpListener::bind(addr).await;
         let socket = bound.map_err(|e| ListenError::Bind(addr, e))?;
@@ -213,6 +217,7 @@ impl Shared {
         let stream = TlsStream::Server(stream);
         let terms = Terms {
             addr,
+            protocol: self.limits.protocol,
             anonymous_lifetime: self.limits.anonymous_lifetime,
             cut: self.tasks.child_token(),
         };

@@ -9,7 +9,7 @@ use crate::conn::{Conn, TlsStream};
 use crate::connections::Direction;
 use crate::identity::Peer;
 use crate::limit::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, UNACKNOWLEDGED_MAX};
-use crate::tls::{ALPN, exporter};
+use crate::tls::{Protocol, exporter};
 use crate::verify::{Role, VerifyError, identify, judge};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io;
@@ -21,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 /// Why a finished handshake does not become a connection.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
-    /// The peer does not speak HTTP/2.
-    #[error("the peer did not agree on h2")]
-    NotH2,
+    /// The peer does not speak what this connection is for.
+    #[error("the peer did not agree on {0:?}")]
+    Protocol(Protocol),
     /// The chain is not valid any more, or is not whom the caller expects.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -39,6 +39,8 @@ pub enum SettleError {
 #[derive(Debug)]
 pub(crate) struct Terms {
     pub(crate) addr: SocketAddr,
+    /// What the connection is for.
+    pub(crate) protocol: Protocol,
     /// How long a peer without certificate may stay.
     pub(crate) anonymous_lifetime: Duration,
     /// Ends the connection.
@@ -54,8 +56,8 @@ pub(crate) fn settle(
     terms: Terms,
 ) -> Result<Conn, SettleError> {
     let (_socket, tls) = stream.get_ref();
-    if tls.alpn_protocol() != Some(ALPN) {
-        return Err(SettleError::NotH2);
+    if !terms.protocol.accepts(tls.alpn_protocol()) {
+        return Err(SettleError::Protocol(terms.protocol));
     }
     let chain = tls.peer_certificates().unwrap_or_default();
     let identity = match (role, chain) {

@@ -1,8 +1,15 @@
 //! Bytes by class of peer: `sekisho_transport_bytes_total` and the same numbers for tests and `status` (D3).
 //! Counts application data above TLS: what a peer can learn, without record and handshake overhead.
+//!
+//! Must hold: `sekisho_transport_unproven_peer_bytes_total` grows by every byte written to a dialled peer that the
+//! state of this process does not list (D3). Answers to whoever dialled here are the API's, counted by class: the
+//! refusal of a stranger is no federation state.
 
-use crate::connections::Bytes;
-use crate::identity::PeerClass;
+use crate::connections::{Bytes, Direction};
+use crate::identity::{Peer, PeerClass};
+use arc_swap::ArcSwapOption;
+use sekisho_types::principal::Principal;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +21,36 @@ pub(crate) struct Traffic {
     agent: Arc<Totals>,
     user: Arc<Totals>,
     anonymous: Arc<Totals>,
+    proof: Arc<Proof>,
+}
+
+/// Who is enrolled, and what went to others.
+#[derive(Debug, Default)]
+struct Proof {
+    enrolled: ArcSwapOption<BTreeSet<Principal>>,
+    unproven: AtomicU64,
+}
+
+/// The dialled peer of one connection.
+struct Judged {
+    peer: Option<Principal>,
+    proof: Arc<Proof>,
+    unproven: metrics::Counter,
+}
+
+impl Judged {
+    fn sent(&self, bytes: u64) {
+        let enrolled = self.proof.enrolled.load();
+        let Some(enrolled) = enrolled.as_ref() else { return };
+        if self.peer.as_ref().is_none_or(|peer| !enrolled.contains(peer)) {
+            self.proof.unproven.fetch_add(bytes, Ordering::Relaxed);
+            self.unproven.increment(bytes);
+        }
+    }
+}
+
+fn unproven() -> metrics::Counter {
+    metrics::counter!("sekisho_transport_unproven_peer_bytes_total")
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +77,23 @@ impl Traffic {
         }
     }
 
-    pub(crate) fn meter(&self, class: PeerClass) -> Meter {
+    pub(crate) fn judge_by(&self, enrolled: BTreeSet<Principal>) {
+        // Shown from the start: a series that is missing and one that reads 0 are not the same evidence.
+        unproven().increment(0);
+        self.proof.enrolled.store(Some(Arc::new(enrolled)));
+    }
+
+    pub(crate) fn to_unproven(&self) -> u64 {
+        self.proof.unproven.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn meter(&self, direction: Direction, peer: &Peer) -> Meter {
+        let class = peer.class();
+        let judged = (direction == Direction::Dialled).then(|| Judged {
+            peer: peer.identity.as_ref().map(|identity| identity.principal.clone()),
+            proof: Arc::clone(&self.proof),
+            unproven: unproven(),
+        });
         let counter = |direction: &'static str| {
             metrics::counter!(
                 "sekisho_transport_bytes_total", "direction" => direction, "class" => class.as_str()
@@ -53,6 +106,7 @@ impl Traffic {
             sent: counter("sent"),
             received: counter("received"),
             open,
+            judged,
         }
     }
 }
@@ -63,6 +117,7 @@ pub(crate) struct Meter {
     sent: metrics::Counter,
     received: metrics::Counter,
     open: metrics::Gauge,
+    judged: Option<Judged>,
 }
 
 impl Meter {
@@ -70,6 +125,9 @@ impl Meter {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.totals.sent.fetch_add(bytes, Ordering::Relaxed);
         self.sent.increment(bytes);
+        if let Some(judged) = &self.judged {
+            judged.sent(bytes);
+        }
     }
 
     pub(crate) fn received(&self, bytes: usize) {

@@ -392,6 +392,36 @@ codes! {
         "Sekisho内部の障害です。",
         "Report it with the request id.",
         "リクエストIDを添えて報告してください。";
+    GrantSubmission = 61, "GRANT_SUBMISSION", Never,
+        "Nobody who may has signed this job as it is granted.",
+        "許可されたとおりのジョブに、権限のある提出者の署名がありません。",
+        "Treat the sender as faulty; keep the receipt. If the key's issuer was replaced, submit the job again.",
+        "送信元を障害とみなし、受領証を保管してください。発行者の鍵が替わった場合は、ジョブを再提出してください。";
+    MemberQuorumInOneHand = 62, "MEMBER_QUORUM_IN_ONE_HAND", Precondition,
+        "One operator would hold a quorum of the voters alone.",
+        "一つの事業者だけで投票者の定足数を占めることになります。",
+        "Promote a member of another operator first, or demote one of this one; see `sekisho member list`.",
+        "先に別の事業者のメンバーを昇格させるか、この事業者のメンバーを降格させてください(`sekisho member list`)。";
+    MemberNeeded = 63, "MEMBER_NEEDED", Precondition,
+        "The member is still needed: no voter, or too few signing operators, would be left.",
+        "このメンバーはまだ必要です。投票者、または署名する事業者が足りなくなります。",
+        "Add and promote another member first.",
+        "先に別のメンバーを追加し、昇格させてください。";
+    MemberIdUsed = 64, "MEMBER_ID_USED", Conflict,
+        "A member of this number was removed; numbers are never used again.",
+        "この番号のメンバーは削除済みです。番号は再利用できません。",
+        "Choose a number that was never used: `sekisho member list`.",
+        "使われたことのない番号を選んでください(`sekisho member list`)。";
+    MemberBehind = 65, "MEMBER_BEHIND", NotYet,
+        "The member is not a voter that holds what the leader holds, or is not heard.",
+        "このメンバーはリーダーの記録に追いついた投票者ではないか、応答がありません。",
+        "Wait until `sekisho member list` shows it as a voter without lag.",
+        "`sekisho member list` で遅れのない投票者になるまで待ってください。";
+    MemberQuorumAtRisk = 66, "MEMBER_QUORUM_AT_RISK", Precondition,
+        "Of the voters that the change would leave, no majority answers now.",
+        "変更後の投票者の過半数が、現在応答していません。",
+        "Bring the silent voters back first, or add members; see `sekisho member list`.",
+        "先に応答のない投票者を復旧するか、メンバーを追加してください(`sekisho member list`)。";
 }
 
 impl ErrorCode {

@@ -3,7 +3,7 @@
 //! A certificate only says *who*. What they may do stands in replicated state as registered keys with roles, so
 //! that a stolen CA cannot hand out a role (A3).
 
-use crate::id::{OperatorId, PublicKey, SiteId, TenantId};
+use crate::id::{MemberId, OperatorId, PublicKey, SiteId, TenantId};
 use crate::name::{Name, NameError};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,26 @@ impl Principal {
             Workload::Member { site, .. } | Workload::Agent { site, .. } => Some(site),
             Workload::User { .. } => None,
         }
+    }
+}
+
+/// Which member a controller is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberIdentity {
+    /// Its Raft id.
+    pub member: MemberId,
+    /// Whose controller.
+    pub operator: OperatorId,
+    /// Where it stands.
+    pub site: SiteId,
+}
+
+impl MemberIdentity {
+    /// As the actor of an entry, and as its certificate names it.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        let workload = Workload::Member { site: self.site.clone(), member: self.member.0 };
+        Principal { operator: self.operator.clone(), workload }
     }
 }
 

@@ -66,8 +66,9 @@ impl Reconciler {
                     }
                     self.ledger.accept(accepted);
                     self.changed = true;
-                    self.out.push(Action::HeadMoved(size));
+                    // In this order: a moved head without an accepted set asks for the set with another proof.
                     self.out.push(Action::SetAccepted(revision));
+                    self.out.push(Action::HeadMoved(size));
                     return;
                 }
                 Err(rejected) => {

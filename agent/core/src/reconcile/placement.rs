@@ -6,7 +6,7 @@ use crate::ledger::{Entry, EntryPhase, Refused};
 use crate::limit::{KILL_AGAIN_MS, KILL_GRACE_MS, KILL_MARGIN_MS, NS_PER_MS};
 use crate::reason::Reason;
 use crate::retry::Retry;
-use crate::verify::check_start;
+use crate::verify::{Fetched, check_start};
 use sekisho_evidence::grant::Grant;
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::placement::{Ending, Phase};
@@ -28,7 +28,7 @@ enum Payload {
     #[default]
     Wanted,
     Asked,
-    Here(Vec<u8>),
+    Here(Fetched),
 }
 
 impl Local {
@@ -132,22 +132,23 @@ impl Reconciler {
         let Some(entry) = self.ledger.entries().get(&placement) else { return };
         let grant = entry.grant.clone();
         let local = self.local.entry(placement).or_default();
-        let payload = match &local.payload {
+        let fetched = match &local.payload {
             Payload::Asked => return,
             Payload::Wanted => {
                 if local.fetch_retry.is_due(now.boot_ns) {
                     local.payload = Payload::Asked;
-                    self.out.push(Action::FetchPayload(placement, grant.payload));
+                    let (payload, submission) = (grant.payload, grant.submission);
+                    self.out.push(Action::FetchPayload { placement, payload, submission });
                 }
                 return;
             }
-            Payload::Here(payload) => payload.clone(),
+            Payload::Here(fetched) => fetched.clone(),
         };
         let choice = choose(&self.devices, &self.ledger.held_devices(), &grant);
         if choice == Choice::Wait {
             return;
         }
-        if let Err(reason) = check_start(self.host(now), &grant, &payload) {
+        if let Err(reason) = check_start(self.host(now), self.ledger.bundle(), &grant, &fetched) {
             self.refuse(&grant, reason);
             return;
         }
@@ -163,6 +164,7 @@ impl Reconciler {
                     self.local
                         .insert(placement, Local { payload: Payload::Asked, ..Local::default() });
                     self.outbox.push(placement, Phase::Starting);
+                    let payload = fetched.payload;
                     self.out.push(Action::Start(Box::new(StartOrder { grant, devices, payload })));
                 }
             }
@@ -179,12 +181,12 @@ impl Reconciler {
         self.local.remove(&placement);
     }
 
-    pub(super) fn payload(&mut self, placement: PlacementId, bytes: Vec<u8>) {
+    pub(super) fn payload(&mut self, placement: PlacementId, fetched: Fetched) {
         if let Some(local) = self.local.get_mut(&placement)
             && local.payload == Payload::Asked
         {
             local.fetch_retry.succeeded();
-            local.payload = Payload::Here(bytes);
+            local.payload = Payload::Here(fetched);
         }
     }
 

@@ -1,133 +1,13 @@
 //! Scenarios of one agent, driven by hand.
 
+mod world;
+
 use super::*;
 use crate::desired::Consistency;
-use crate::fixture::{Federation, History, NOW, PAYLOAD, SESSION, Set, devices, epoch};
+use crate::fixture::{Federation, History, NOW, SESSION, Set, devices, epoch};
 use crate::limit::{KILL_GRACE_MS, NS_PER_MS};
 use sekisho_types::job::OnDisconnect;
-
-const S: u64 = 1_000_000_000;
-
-/// An agent with its federation at hand.
-struct World {
-    federation: Federation,
-    history: History,
-    agent: Reconciler,
-    ns: u64,
-    session: SessionId,
-    sequence: u64,
-}
-
-fn id(revision: u64, ordinal: u32) -> PlacementId {
-    PlacementId { epoch: epoch(revision), ordinal }
-}
-
-impl World {
-    /// With an open session and a lease.
-    fn new() -> Self {
-        let mut world = Self::closed();
-        world.open();
-        world.beat();
-        world
-    }
-
-    fn closed() -> Self {
-        let federation = Federation::new();
-        let ledger = Ledger::new("ishikari-1/n-01".parse().unwrap(), federation.bundle());
-        let agent = Reconciler::new(ledger, federation.standing("012351"), devices(4));
-        let history = federation.history();
-        Self { federation, history, agent, ns: S, session: SESSION, sequence: 0 }
-    }
-
-    fn step(&mut self, input: Input) -> Vec<Action> {
-        let now = Moment { boot_ns: self.ns, wall: NOW, random: self.session.0 };
-        let actions = self.agent.step(input, now);
-        for action in &actions {
-            if let Action::Renew(_, sequence) = action {
-                self.sequence = *sequence;
-            }
-        }
-        actions
-    }
-
-    fn at(&mut self, ns: u64) -> Vec<Action> {
-        self.ns = ns;
-        self.step(Input::Tick)
-    }
-
-    fn open(&mut self) -> Vec<Action> {
-        let asked = self.step(Input::Tick);
-        assert_eq!(asked[0], Action::WriteLedger);
-        assert!(
-            matches!(&asked[1], Action::OpenSession { session, .. } if *session == self.session)
-        );
-        self.step(Input::SessionOpened(self.session))
-    }
-
-    /// The leader and a further operator acknowledge the newest renewal.
-    fn beat(&mut self) {
-        for (member, leader) in [(1, true), (2, false)] {
-            let (session, sequence) = (self.session, self.sequence);
-            let operator = self.federation.operator(member);
-            self.step(Input::Acknowledged { session, sequence, operator, leader });
-        }
-    }
-
-    fn deliver(&mut self, set: &Set, revision: u64) -> Vec<Action> {
-        let (text, lines) = self.history.sign(revision, &[1, 2]);
-        let size = self.agent.ledger().head().size;
-        let mut last = Vec::new();
-        for (member, line) in [1, 2].into_iter().zip(lines) {
-            let delivered = Delivered {
-                text: text.clone(),
-                line,
-                delivery: self.history.deliver(set),
-                consistency: self.history.consistency(size),
-            };
-            last = self.step(Input::Delivered(MemberId(member), Box::new(delivered)));
-        }
-        last
-    }
-
-    fn desire(&mut self, revision: u64, grants: &[Grant]) -> Vec<Action> {
-        let set = self.history.desire(revision, grants);
-        self.deliver(&set, revision)
-    }
-
-    /// A grant of `gpus`, running.
-    fn run(&mut self, revision: u64, change: impl Fn(&mut Grant)) -> Grant {
-        let mut grant = self.grant(revision);
-        change(&mut grant);
-        self.desire(revision, std::slice::from_ref(&grant));
-        self.step(Input::Payload(grant.placement, PAYLOAD.to_vec()));
-        self.step(Input::Started(grant.placement));
-        self.step(Input::Reported);
-        self.step(Input::Reported);
-        grant
-    }
-
-    fn grant(&self, revision: u64) -> Grant {
-        Grant { session: self.session, ..self.federation.grant(revision, 0) }
-    }
-
-    fn phase(&self, placement: &PlacementId) -> EntryPhase {
-        self.agent.ledger().entries()[placement].phase.clone()
-    }
-}
-
-fn reports(actions: &[Action]) -> Vec<(PlacementId, Phase)> {
-    let report = |action: &Action| {
-        if let Action::Report(_, phases) = action { phases.clone() } else { vec![] }
-    };
-    actions.iter().flat_map(report).collect()
-}
-
-fn starts(actions: &[Action]) -> Vec<Vec<String>> {
-    let start = |action: &Action| {
-        if let Action::Start(order) = action { Some(order.devices.clone()) } else { None }
-    };
-    actions.iter().filter_map(start).collect()
-}
+use world::{S, World, fetch, id, reports, starts};
 
 #[test]
 fn from_delivery_to_the_acknowledged_end() {
@@ -139,12 +19,12 @@ fn from_delivery_to_the_acknowledged_end() {
         accepted,
         [
             Action::WriteLedger,
-            Action::HeadMoved(world.history.head().size),
             Action::SetAccepted(Revision(10)),
-            Action::FetchPayload(placement, grant.payload),
+            Action::HeadMoved(world.history.head().size),
+            fetch(&grant),
         ]
     );
-    let started = world.step(Input::Payload(placement, PAYLOAD.to_vec()));
+    let started = world.fetched(&grant);
     assert_eq!(started[0], Action::WriteLedger, "the intent is on disk before the start");
     assert_eq!(starts(&started), [["GPU-0"]]);
     assert_eq!(reports(&started), [(placement, Phase::Starting)]);
@@ -165,11 +45,11 @@ fn nothing_starts_without_a_lease() {
     world.open();
     let grant = world.grant(10);
     let accepted = world.desire(10, std::slice::from_ref(&grant));
-    assert!(!accepted.contains(&Action::FetchPayload(grant.placement, grant.payload)));
+    assert!(!accepted.contains(&fetch(&grant)));
     world.beat();
     let asked = world.step(Input::Tick);
     assert_eq!(asked, [], "asked for with the acknowledgement");
-    let started = world.step(Input::Payload(grant.placement, PAYLOAD.to_vec()));
+    let started = world.fetched(&grant);
     assert_eq!(starts(&started).len(), 1);
 }
 
@@ -177,11 +57,11 @@ fn nothing_starts_without_a_lease() {
 fn a_set_without_it_stops_a_placement_and_its_devices_wait_for_its_death() {
     let mut world = World::new();
     let old = world.run(10, |grant| grant.gpus = 3);
-    let new = Grant { gpus: 2, ..world.grant(11) };
+    let new = world.grant_of(11, |grant| grant.gpus = 2);
     let actions = world.desire(11, std::slice::from_ref(&new));
     assert!(actions.contains(&Action::Stop(old.placement, KILL_GRACE_MS)));
     assert_eq!(reports(&actions), [], "agents tell the end, not the order");
-    let waits = world.step(Input::Payload(new.placement, PAYLOAD.to_vec()));
+    let waits = world.fetched(&new);
     assert_eq!(starts(&waits).len(), 0);
     let killed = world.at(S + KILL_GRACE_MS * NS_PER_MS);
     assert!(killed.contains(&Action::Kill(old.placement)));
@@ -211,13 +91,13 @@ fn any_one_member_can_stop_but_not_start() {
 #[test]
 fn the_lease_ends_everything_but_run_to_completion_and_a_new_session_follows() {
     let mut world = World::new();
-    let mut stays = world.grant(10);
-    stays.on_disconnect = OnDisconnect::RunToCompletion;
+    let stays = world.grant_of(10, |grant| grant.on_disconnect = OnDisconnect::RunToCompletion);
     let bound = Grant { placement: id(10, 1), ..world.grant(10) };
-    let waits = Grant { placement: id(10, 2), gpus: 4, ..world.grant(10) };
+    let waits = world.grant_of(10, |grant| grant.gpus = 4);
+    let waits = Grant { placement: id(10, 2), ..waits };
     world.desire(10, &[stays.clone(), bound.clone(), waits.clone()]);
     for grant in [&stays, &bound] {
-        world.step(Input::Payload(grant.placement, PAYLOAD.to_vec()));
+        world.fetched(grant);
         world.step(Input::Started(grant.placement));
     }
     let deadline = world.agent.lease_deadline_ns().unwrap();
@@ -247,7 +127,7 @@ fn the_lease_ends_everything_but_run_to_completion_and_a_new_session_follows() {
     assert!(world.agent.ledger().entries()[&waits.placement].acknowledged, "told by its absence");
     // What runs on is of the session before, and the set still may name it.
     world.beat();
-    world.desire(12, &[stays.clone()]);
+    world.desire(12, std::slice::from_ref(&stays));
     assert_eq!(world.phase(&stays.placement), EntryPhase::Live);
 }
 
@@ -270,7 +150,8 @@ fn a_refusal_is_remembered_before_it_is_told_and_told_until_heard() {
     let mut world = World::new();
     let grant = world.grant(10);
     world.desire(10, std::slice::from_ref(&grant));
-    let refused = world.step(Input::Payload(grant.placement, b"forged".to_vec()));
+    let forged = Fetched { payload: b"forged".to_vec(), ..world.federation.fetched(&grant) };
+    let refused = world.step(Input::Payload(grant.placement, forged));
     assert_eq!(refused[0], Action::WriteLedger);
     let Some(Action::Refuse(receipt)) =
         refused.iter().find(|action| matches!(action, Action::Refuse(_)))
@@ -286,9 +167,34 @@ fn a_refusal_is_remembered_before_it_is_told_and_told_until_heard() {
     assert!(!world.at(3 * S).iter().any(|action| matches!(action, Action::Refuse(_))));
     // The same grant again, soundly: given away is given away.
     let revived = world.desire(12, std::slice::from_ref(&grant));
-    assert!(!revived.contains(&Action::FetchPayload(grant.placement, grant.payload)));
+    assert!(!revived.contains(&fetch(&grant)));
     world.desire(13, &[]);
     assert!(world.agent.ledger().refused().is_empty());
+}
+
+#[test]
+fn what_nobody_submitted_is_refused_at_its_start_with_a_receipt() {
+    let mut world = World::new();
+    let signed = world.grant(10);
+    // Flawless otherwise, in the log, and named by k operators.
+    let grant = Grant { time_limit_s: 7200, ..signed.clone() };
+    let accepted = world.desire(10, std::slice::from_ref(&grant));
+    assert!(accepted.contains(&fetch(&grant)), "nothing shows before the start");
+    let refused = world.fetched(&signed_as(&grant, &signed));
+    assert_eq!(starts(&refused).len(), 0);
+    let Some(Action::Refuse(receipt)) =
+        refused.iter().find(|action| matches!(action, Action::Refuse(_)))
+    else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((receipt.placement, receipt.code), (grant.placement, ErrorCode::GrantSubmission));
+    assert_eq!(receipt.grant, grant.digest().unwrap());
+    assert_eq!(receipt.detail, "time_limit: not as it was submitted");
+}
+
+/// What a member gives for `grant` if only `signed` was ever submitted.
+fn signed_as(grant: &Grant, signed: &Grant) -> Grant {
+    Grant { placement: grant.placement, ..signed.clone() }
 }
 
 #[test]
@@ -360,6 +266,31 @@ fn an_accepted_set_again_and_an_older_one_change_nothing() {
     assert!(world.agent.ledger().refused().is_empty());
 }
 
+/// Each head and text is asked for once, whoever delivers it; then a proof from the stored head makes it count.
+#[test]
+fn a_set_with_a_proof_from_an_older_head_is_asked_for_again() {
+    let mut world = World::new();
+    world.desire(10, &[]);
+    let size = world.agent.ledger().head().size;
+    let set = world.history.desire(11, &[]);
+    let (text, lines) = world.history.sign(11, &[1, 2, 3]);
+    let late = |world: &mut World, member: usize, from_size: u64| {
+        let delivered = Delivered {
+            text: text.clone(),
+            line: lines[member - 1].clone(),
+            delivery: world.history.deliver(&set),
+            consistency: world.history.consistency(from_size),
+        };
+        let id = MemberId(u64::try_from(member).unwrap());
+        world.step(Input::Delivered(id, Box::new(delivered)))
+    };
+    assert_eq!(late(&mut world, 1, 0), []);
+    assert_eq!(late(&mut world, 2, 0), [Action::HeadMoved(size)]);
+    assert_eq!(late(&mut world, 3, 0), [], "once");
+    let accepted = late(&mut world, 1, size);
+    assert!(accepted.contains(&Action::SetAccepted(Revision(11))), "{accepted:?}");
+}
+
 #[test]
 fn a_rolled_back_log_is_refused_with_receipts() {
     let mut world = World::new();
@@ -394,15 +325,15 @@ fn a_rolled_back_log_is_refused_with_receipts() {
 #[test]
 fn a_broken_bucket_fails_the_start_and_a_missing_payload_is_asked_for_again() {
     let mut world = World::new();
-    let grant = Grant { gpus: 4, ..world.grant(10) };
+    let grant = world.grant_of(10, |grant| grant.gpus = 4);
     let placement = grant.placement;
     world.desire(10, std::slice::from_ref(&grant));
     assert_eq!(world.step(Input::PayloadMissing(placement)), []);
-    assert_eq!(world.at(2 * S), [Action::FetchPayload(placement, grant.payload)]);
+    assert_eq!(world.at(2 * S), [fetch(&grant)]);
     let mut sick = devices(4);
     sick[2].healthy = false;
     world.step(Input::Devices(sick));
-    world.step(Input::Payload(placement, PAYLOAD.to_vec()));
+    world.fetched(&grant);
     let why = "3 working devices for 4 granted".to_owned();
     assert_eq!(world.phase(&placement), EntryPhase::Ended(Ending::StartFailed(why)));
 }

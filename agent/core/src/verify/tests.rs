@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::desired::Proved;
-use crate::fixture::{Federation, History, NOW, PAYLOAD, devices, epoch, grant_bytes_abroad};
+use crate::fixture::{Federation, History, NOW, devices, epoch, grant_bytes_abroad};
 use proptest::prelude::*;
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::grant::SessionId;
@@ -363,16 +363,53 @@ fn before_its_start_a_grant_is_judged_again_with_its_payload() {
     let (standing, devices) = (federation.standing("012351"), devices(1));
     let grant = federation.grant(10, 0);
     let host = Host { standing: &standing, devices: &devices, now: NOW };
-    assert_eq!(check_start(host, &grant, PAYLOAD), Ok(()));
-    let code = |result: Result<(), Reason>| result.unwrap_err().code;
-    assert_eq!(code(check_start(host, &grant, b"other")), ErrorCode::PayloadMismatch);
-    let late = Host { now: standing.tag().expires, ..host };
-    assert_eq!(code(check_start(late, &grant, PAYLOAD)), ErrorCode::TagExpired);
+    let (bundle, mut fetched) = (federation.bundle(), federation.fetched(&grant));
+    assert_eq!(check_start(host, &bundle, &grant, &fetched), Ok(()));
+    // Each fault is added to the ones before it, and comes before them in the list.
+    fetched.payload = b"other".to_vec();
+    let code = |host, grant: &Grant, fetched: &Fetched| {
+        check_start(host, &bundle, grant, fetched).unwrap_err().code
+    };
+    assert_eq!(code(host, &grant, &fetched), ErrorCode::PayloadMismatch);
+    fetched.submission.push(0);
+    assert_eq!(code(host, &grant, &fetched), ErrorCode::GrantSubmission);
     let abroad = federation.standing("KR");
     let host = Host { standing: &abroad, ..host };
-    assert_eq!(code(check_start(host, &grant, PAYLOAD)), ErrorCode::ResidencyOutsideJp);
+    assert_eq!(code(host, &grant, &fetched), ErrorCode::ResidencyOutsideJp);
+    let late = Host { now: standing.tag().expires, ..host };
+    assert_eq!(code(late, &grant, &fetched), ErrorCode::TagExpired);
     let table = Grant { table: Digest([8; 32]), ..grant };
-    assert_eq!(code(check_start(host, &table, PAYLOAD)), ErrorCode::TableMismatch);
+    assert_eq!(code(late, &table, &fetched), ErrorCode::TableMismatch);
+}
+
+#[test]
+fn a_grant_that_k_operators_signed_starts_nothing_that_its_submitter_did_not_sign() {
+    let federation = Federation::new();
+    let (standing, devices, bundle) =
+        (federation.standing("012351"), devices(4), federation.bundle());
+    let host = Host { standing: &standing, devices: &devices, now: NOW };
+    let signed = federation.grant(10, 0);
+    let fetched = federation.fetched(&signed);
+    let changes: [fn(&mut Grant); 5] = [
+        |g| g.gpus = 2,
+        |g| g.time_limit_s = 3601,
+        |g| g.submitter = "naniwa/user/mallory".parse().unwrap(),
+        |g| g.rules[0].rules.denied_operators = ["kanto".parse().unwrap()].into(),
+        |g| g.submission = Digest([9; 32]),
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        let mut grant = signed.clone();
+        change(&mut grant);
+        let refused = check_start(host, &bundle, &grant, &fetched).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::GrantSubmission, "case {number}");
+    }
+    let mut other = bundle;
+    other.operators[2].issuer = other.operators[1].issuer;
+    let refused = check_start(host, &other, &signed, &fetched).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "GRANT_SUBMISSION: the issuer of naniwa has not signed the submitter's key"
+    );
 }
 
 proptest! {

@@ -64,7 +64,9 @@ fn command(order: &Order, stdout: PipeWriter, stderr: PipeWriter) -> Command {
         .args(args)
         .env_clear()
         .envs(environment::of_job(&order.placement, &work))
-        .current_dir(payload.working_dir.as_ref().map_or_else(|| work.clone(), |dir| work.join(dir)))
+        .current_dir(
+            payload.working_dir.as_ref().map_or_else(|| work.clone(), |dir| work.join(dir)),
+        )
         .stdin(Stdio::null())
         .stdout(stdout)
         .stderr(stderr);

@@ -7,7 +7,7 @@ use crate::session::Down;
 use crate::session::stream::{AgentStream, session_in_force};
 use sekisho_evidence::receipt::Receipt;
 use sekisho_fsm::command::Command;
-use sekisho_proto::convert::agent::{Attach, OpenSession, Report};
+use sekisho_proto::convert::agent::{Attach, FetchPayload, OpenSession, Report};
 use sekisho_proto::field::FieldError;
 use sekisho_proto::internal::v1::agent_service_server::AgentService;
 use sekisho_proto::internal::v1::{self as internal, agent_message};
@@ -36,6 +36,14 @@ impl AgentApi {
     async fn propose(&self, call: &Call, command: Command) -> Result<u64, ApiError> {
         let actor = call.principal().clone();
         Ok(self.0.write_for(actor, command, Some(call)).await?.0)
+    }
+
+    /// Bytes of the payload table. A member that is behind does not have them yet.
+    async fn kept(&self, digest: Digest) -> Result<Vec<u8>, ApiError> {
+        let bytes = self.0.archive.payload(digest).await;
+        bytes
+            .map_err(|error| ApiError::new(ErrorCode::StorageFailed, error.to_string()))?
+            .ok_or_else(|| ApiError::new(ErrorCode::StaleRead, "the payload is not here yet"))
     }
 
     /// Waits until the session of an attaching agent shows in this member's state: it was opened through another.
@@ -126,27 +134,23 @@ impl AgentService for AgentApi {
         &self,
         request: Request<internal::FetchPayloadRequest>,
     ) -> Result<Response<internal::FetchPayloadResponse>, Status> {
-        let (call, _) = self.node(&request)?;
-        let digest = Digest::try_from(request.get_ref().digest.as_ref())
-            .map_err(|error| FieldError::new("digest", error.to_string()))?;
-        let state = self.0.replica.state();
-        let (_, node) = call.agent(&state)?;
-        // What runs elsewhere is not this node's to read.
-        let granted = node
-            .placements
-            .iter()
-            .filter_map(|id| state.placement(id))
-            .any(|placement| placement.grant.payload == digest);
-        if !granted {
-            let why = "no placement of this node has such a payload";
-            return Err(ApiError::new(ErrorCode::NotFound, why).into());
-        }
-        let bytes = self.0.archive.payload(digest).await;
-        let bytes =
-            bytes.map_err(|error| ApiError::new(ErrorCode::StorageFailed, error.to_string()))?;
-        let missing = || ApiError::new(ErrorCode::StaleRead, "the payload is not here yet");
-        let payload = bytes.ok_or_else(missing)?.into();
-        Ok(Response::new(internal::FetchPayloadResponse { payload }))
+        let (payload, submission) = {
+            let call = Call::of(&request)?;
+            let state = self.0.replica.state();
+            let (_, node) = call.agent(&state)?;
+            let FetchPayload { placement } = FetchPayload::try_from(request.get_ref())?;
+            // What runs elsewhere is not this node's to read.
+            let standing = Some(placement).filter(|id| node.placements.contains(id));
+            let row = standing.and_then(|id| state.placement(&id)).ok_or_else(|| {
+                let why = format!("no placement {placement} stands on this node");
+                ApiError::new(ErrorCode::NotFound, why)
+            })?;
+            (row.grant.payload, row.grant.submission)
+        };
+        Ok(Response::new(internal::FetchPayloadResponse {
+            payload: self.kept(payload).await?.into(),
+            submission: self.kept(submission).await?.into(),
+        }))
     }
 
     async fn renew(

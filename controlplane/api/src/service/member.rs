@@ -1,17 +1,56 @@
 //! Members, the state of the federation, and who is who.
 
-use crate::call::Call;
+use crate::admission::{Admitted, unanswered};
+use crate::call::{Call, not_found};
 use crate::core::{Core, federation};
+use crate::limit::HAND_OVER_DEADLINE;
 use crate::status::Health;
+use sekisho_evidence::canonical::encode;
+use sekisho_fsm::command::Command;
 use sekisho_fsm::role::{Target, Verb};
+use sekisho_proto::convert::intent::Intent;
+use sekisho_proto::convert::member::{AddMember, RemoveMember, SetMemberAddress, SetVoter};
+use sekisho_proto::field::FieldError;
 use sekisho_proto::name::Resource as _;
+use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::{self, member_service_server::MemberService};
+use sekisho_transport::address::Address;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, MemberId};
 use sekisho_types::principal::Workload;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 #[derive(Debug)]
 pub(crate) struct MemberApi(pub(crate) Arc<Core>);
+
+/// Who may change the members, before the log.
+fn may_change(call: &Call, core: &Core) -> Result<(), ApiError> {
+    call.may(&core.replica.state(), Verb::ChangeMembers, Target::Federation)
+}
+
+impl MemberApi {
+    /// Refuses a set of voters of which no majority answers: the change would be committed by the old voters and leave a
+    /// group that can commit nothing. Judged here and not in apply, because it is about this moment.
+    fn majority_answers(&self, voters: &BTreeSet<MemberId>) -> Result<(), ApiError> {
+        let heard = voters.iter().filter(|id| self.0.hears_now(**id)).count();
+        if heard > voters.len() / 2 {
+            return Ok(());
+        }
+        let why = format!("{heard} of the {} voters-to-be answer", voters.len());
+        Err(ApiError::new(ErrorCode::MemberQuorumAtRisk, why))
+    }
+
+    async fn write(
+        &self,
+        call: &Call,
+        intent: Intent,
+        command: Command,
+    ) -> Result<Response<v1::Written>, Status> {
+        Ok(Response::new(self.0.write(call, Admitted::new(intent, command)).await?))
+    }
+}
 
 #[tonic::async_trait]
 impl MemberService for MemberApi {
@@ -28,6 +67,118 @@ impl MemberService for MemberApi {
             term: health.membership.term,
             revision: state.revision().0,
             can_stop_quorum: health.can_stop_quorum(),
+        }))
+    }
+
+    async fn add_member(
+        &self,
+        request: Request<v1::AddMemberRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let AddMember { member, successor } = AddMember::try_from(&ask)?;
+        may_change(&call, &self.0)?;
+        let dialled: Result<Address, _> = member.address.parse();
+        dialled.map_err(|error| FieldError::new("address", error.to_string()))?;
+        self.write(&call, intent, Command::AddMember { member, successor }).await
+    }
+
+    async fn set_voter(
+        &self,
+        request: Request<v1::SetVoterRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let SetVoter { member, voter, accept_quorum_in_one_hand } = SetVoter::try_from(&ask)?;
+        may_change(&call, &self.0)?;
+        let mut voters = federation(&self.0.replica.state())?.voters();
+        let changes = if voter { voters.insert(member) } else { voters.remove(&member) };
+        if changes && !voters.is_empty() {
+            self.majority_answers(&voters)?;
+        }
+        let command = Command::SetVoter { member, voter, accept_quorum_in_one_hand };
+        self.write(&call, intent, command).await
+    }
+
+    async fn set_member_address(
+        &self,
+        request: Request<v1::SetMemberAddressRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let SetMemberAddress { member, address } = SetMemberAddress::try_from(&ask)?;
+        may_change(&call, &self.0)?;
+        let dialled: Result<Address, _> = address.parse();
+        dialled.map_err(|error| FieldError::new("address", error.to_string()))?;
+        self.write(&call, intent, Command::SetMemberAddress { member, address }).await
+    }
+
+    async fn remove_member(
+        &self,
+        request: Request<v1::RemoveMemberRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let RemoveMember { member, successor } = RemoveMember::try_from(&ask)?;
+        may_change(&call, &self.0)?;
+        let mut voters = federation(&self.0.replica.state())?.voters();
+        if voters.remove(&member) && !voters.is_empty() {
+            self.majority_answers(&voters)?;
+        }
+        self.write(&call, intent, Command::RemoveMember { member, successor }).await
+    }
+
+    /// Only the leader can: others name it, and clients go there.
+    async fn transfer_leader(
+        &self,
+        request: Request<v1::TransferLeaderRequest>,
+    ) -> Result<Response<v1::TransferLeaderResponse>, Status> {
+        let call = Call::of(&request)?;
+        let to = MemberId::from_field("name", &request.get_ref().name)?;
+        let state = self.0.replica.state();
+        let members = &federation(&state)?.members;
+        let membership = self.0.replica.membership();
+        let leader = membership.leader.and_then(|leader| members.get(&leader));
+        let none = || ApiError::new(ErrorCode::NoLeader, "nobody leads who could hand over");
+        let leader = leader.ok_or_else(none)?;
+        call.may(&state, Verb::TransferLeader, Target::Operator(&leader.operator))?;
+        if !members.contains_key(&to) {
+            return Err(not_found(&to.name()).into());
+        }
+        if leader.member == to {
+            let (leader, term) = (to.name(), membership.term);
+            return Ok(Response::new(v1::TransferLeaderResponse { leader, term }));
+        }
+        if leader.member != self.0.identity.member {
+            let why = format!("member {} leads", leader.member);
+            let error = ApiError::new(ErrorCode::NoLeader, why);
+            return Err(error.with("leader", leader.address.clone()).into());
+        }
+        tracing::info!(principal = %call.principal(), %to, "asked to hand over leadership");
+        let deadline = call.deadline(HAND_OVER_DEADLINE);
+        let handed = self.0.replica.hand_over(to, deadline).await.map_err(unanswered)?;
+        let (leader, term) = (handed.leader.name(), handed.term);
+        Ok(Response::new(v1::TransferLeaderResponse { leader, term }))
+    }
+
+    async fn get_endorser_bundle(
+        &self,
+        request: Request<v1::GetEndorserBundleRequest>,
+    ) -> Result<Response<v1::EndorserBundle>, Status> {
+        let call = Call::of(&request)?;
+        let state = self.0.read(&call, request.get_ref().read.as_ref()).await?;
+        call.may(&state, Verb::ReadFederation, Target::Federation)?;
+        let bundle = &federation(&state)?.bundle;
+        let bytes = encode(bundle);
+        let bytes = bytes.map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?;
+        Ok(Response::new(v1::EndorserBundle {
+            version: bundle.version,
+            sha256: Digest::of(&bytes).0.to_vec().into(),
+            bundle: bytes.into(),
         }))
     }
 

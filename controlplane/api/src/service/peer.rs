@@ -6,9 +6,11 @@ use crate::limit::{EXCHANGE_SIGNED_MAX, LOG_BYTES_MAX, LOG_DEADLINE};
 use crate::logs::may_pass;
 use crate::notes::NoteError;
 use sekisho_evidence::checkpoint::SignatureLine;
+use sekisho_proto::convert::finding::{Finding, OWN_MAX};
 use sekisho_proto::field::FieldError;
 use sekisho_proto::internal::v1 as internal;
 use sekisho_proto::internal::v1::peer_service_server::PeerService;
+use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::limit::TEXT_MAX;
@@ -35,6 +37,9 @@ impl PeerService for PeerApi {
         let now = self.0.clock.boottime_ns();
         let applied = Revision(ask.applied_revision);
         self.0.peers.hear(caller, applied, Some(&ask.signer_problem), now);
+        let own = |told| Finding::of_member(told, &caller.member.name());
+        let found = ask.conditions.iter().take(OWN_MAX).filter_map(own).collect();
+        self.0.peers.found(caller.member, found);
         let bundle = &federation(&state)?.bundle;
         for signed in &ask.signed {
             let line = SignatureLine(signed.line.clone());

@@ -4,6 +4,7 @@ mod agent;
 mod audit;
 mod job;
 mod join;
+mod member;
 mod read;
 mod write;
 

@@ -2,6 +2,10 @@
 //!
 //! The agent needs the *same* text signed by k operators. The checkpoint at exactly the entry that made the set is the
 //! one that every member signs; later ones serve when that is gone, or when it did not lead to acceptance.
+//!
+//! Must hold: a set that was sent with a proof from a head that the agent has left goes again, under the same
+//! checkpoint if that is the newest. The agent's word that its head moved races with the next set; nothing else would
+//! bring the proof before this member signs again, which an idle federation does only with its tick.
 
 use crate::duty::{SignedHead, SignedHeads};
 use sekisho_types::revision::{Epoch, Revision};
@@ -23,8 +27,21 @@ pub(crate) struct Sent {
     pub(crate) desired: Revision,
     /// Revision of the checkpoint that carried it.
     pub(crate) checkpoint: Revision,
-    /// Less than [`crate::limit::RESEND_DESIRED`] ago.
-    pub(crate) lately: bool,
+    /// Size of the agent's head from which its proof began.
+    pub(crate) from_size: u64,
+    /// When.
+    pub(crate) age: Age,
+}
+
+/// How long ago a set was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// [`crate::limit::RESEND_DESIRED`] or more.
+    Old,
+    /// Less; it was the first sending of the set in that time.
+    Lately,
+    /// Less, and out of turn already: an agent whose head moves with each message gets no set for each.
+    LatelyAgain,
 }
 
 /// What to do about a desired set.
@@ -49,10 +66,18 @@ pub(crate) fn next(
     if position.accepted >= epoch {
         return Next::Settled;
     }
-    let before = sent.filter(|sent| sent.desired == epoch.revision);
-    if before.is_some_and(|sent| sent.lately) {
+    let sent = sent.filter(|sent| sent.desired == epoch.revision);
+    let is_stale = |sent: &Sent| sent.from_size != position.head_size;
+    let waits = |sent: &Sent| match sent.age {
+        Age::Old => false,
+        Age::Lately => !is_stale(sent),
+        Age::LatelyAgain => true,
+    };
+    if sent.as_ref().is_some_and(waits) {
         return Next::Wait;
     }
+    // One whose proof the agent cannot use counts as never sent.
+    let before = sent.filter(|sent| !is_stale(sent));
     let usable = |head: &Arc<SignedHead>| {
         let at = &head.checkpoint;
         at.incarnation == epoch.incarnation
@@ -83,8 +108,10 @@ mod tests {
     fn position(head_size: u64, accepted: u64) -> Position {
         Position { head_size, accepted: epoch(accepted) }
     }
-    fn sent(desired: u64, checkpoint: u64, lately: bool) -> Option<Sent> {
-        Some(Sent { desired: Revision(desired), checkpoint: Revision(checkpoint), lately })
+    /// Sent with a proof from the beginning.
+    fn sent(desired: u64, checkpoint: u64, age: Age) -> Option<Sent> {
+        let (desired, checkpoint) = (Revision(desired), Revision(checkpoint));
+        Some(Sent { desired, checkpoint, from_size: 0, age })
     }
     fn revision(next: &Next) -> Option<u64> {
         match next {
@@ -127,10 +154,24 @@ mod tests {
     #[test]
     fn what_was_not_accepted_goes_again_under_a_newer_checkpoint_and_not_too_often() {
         let heads = [(10, 20), (12, 25)];
-        assert_eq!(ask(&heads, position(0, 9), sent(10, 10, true)), Next::Wait);
-        assert_eq!(revision(&ask(&heads, position(0, 9), sent(10, 10, false))), Some(12));
-        assert_eq!(ask(&heads, position(0, 9), sent(10, 12, false)), Next::Wait);
+        assert_eq!(ask(&heads, position(0, 9), sent(10, 10, Age::Lately)), Next::Wait);
+        assert_eq!(revision(&ask(&heads, position(0, 9), sent(10, 10, Age::Old))), Some(12));
+        assert_eq!(ask(&heads, position(0, 9), sent(10, 12, Age::Old)), Next::Wait);
         // An older set's sending says nothing about this one.
-        assert_eq!(revision(&ask(&heads, position(0, 9), sent(8, 8, true))), Some(10));
+        assert_eq!(revision(&ask(&heads, position(0, 9), sent(8, 8, Age::LatelyAgain))), Some(10));
+    }
+
+    #[test]
+    fn what_was_proved_from_a_head_that_the_agent_left_goes_again_at_once() {
+        let heads = [(10, 20)];
+        for (age, goes) in [(Age::Lately, Some(10)), (Age::LatelyAgain, None), (Age::Old, Some(10))]
+        {
+            assert_eq!(revision(&ask(&heads, position(18, 9), sent(10, 10, age))), goes, "{age:?}");
+            // The head stands where the proof began: the agent lacks other operators' signatures.
+            assert_eq!(ask(&heads, position(0, 9), sent(10, 10, age)), Next::Wait, "{age:?}");
+        }
+        // Accepted meanwhile, or the agent is beyond what this member signed.
+        assert_eq!(ask(&heads, position(20, 10), sent(10, 10, Age::Lately)), Next::Settled);
+        assert_eq!(ask(&heads, position(21, 9), sent(10, 10, Age::Lately)), Next::Wait);
     }
 }

@@ -8,14 +8,14 @@ use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::checkpoint::{VerifiedCheckpoint, assemble, verify_note};
 use sekisho_evidence::genesis::GenesisMember;
 use sekisho_evidence::grant::{SessionId, set_hash};
-use sekisho_evidence::merkle::check_inclusion;
+use sekisho_evidence::merkle::{check_consistency, check_inclusion};
 use sekisho_evidence::record::{Body, Record};
 use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::{self, BEGIN, CLASS};
 use sekisho_proto::convert::agent::{Attach, Desired, OpenSession, Proved};
 use sekisho_proto::internal::v1::agent_message::{
-    Accepted, LogChunk, Message as Up, Renewal as Beat,
+    Accepted, HeadMoved, LogChunk, Message as Up, Renewal as Beat,
 };
 use sekisho_proto::internal::v1::agent_service_client::AgentServiceClient;
 use sekisho_proto::internal::v1::controller_message::{Acknowledged, Message as Down, Stop};
@@ -296,6 +296,36 @@ async fn a_host_joins_attaches_and_is_told_what_to_run_and_stop() {
     assert_eq!((site.fake.tasks.panics(), site.fake.tasks.failed()), (0, None));
 }
 
+/// The agent's word that its head moved and the next set cross on their way: nothing is signed meanwhile, and still the
+/// set comes again with a proof that the agent can use.
+#[tokio::test]
+async fn a_set_that_crossed_with_a_moved_head_comes_again() {
+    let site = site().await;
+    let (_node, channel) = site.join().await;
+    let session = SessionId([7; 16]);
+    open(&channel, session).await;
+    let (mut agent, _) = Agent::settle(&channel, session).await;
+    let replica = &site.fake.replica;
+    let state = site.fake.core.replica.state();
+    let bundle = state.federation().unwrap().bundle.clone();
+    replica.elsewhere(|f| {
+        let job = f.submit(testing::job("train", 1, 1, &["JP-13"]));
+        f.place(&job, &["tokyo-1/n-09"]);
+    });
+    let first = agent.desired().await;
+    let (_, under) = verified(&bundle, &first);
+    assert_eq!(first.from_size, 0);
+    let old = site.fake.core.heads.after(Revision(0), usize::MAX)[0].checkpoint.head;
+    assert!(old.size > 0 && old.size < under.checkpoint.head.size, "{old:?}");
+    agent.say(Up::Head(HeadMoved { size: old.size })).await;
+    let again = agent.desired().await;
+    assert_eq!((again.revision, again.from_size), (first.revision, old.size));
+    assert_eq!(again.checkpoint, first.checkpoint, "the text under which all members sign");
+    check_consistency(verified(&bundle, &again).1.checkpoint.head, old, &again.consistency)
+        .unwrap();
+    assert!(site.fake.tasks.shutdown(GRACE).await);
+}
+
 #[tokio::test]
 async fn renewals_are_acknowledged_only_by_those_who_may() {
     let site = site().await;
@@ -368,7 +398,7 @@ async fn members_of_one_federation_hear_of_each_other_and_strangers_do_not() {
         let own = Identity::from_pem(&leaf.chain_pem, key.expose()).unwrap();
         let trust = TrustBundles::new(site.fake.clock.clone());
         trust.replace(&all).unwrap();
-        let identity = crate::core::Identity {
+        let identity = sekisho_types::principal::MemberIdentity {
             member: MemberId(id),
             operator: "hokuto".parse().unwrap(),
             site: ishikari.clone(),

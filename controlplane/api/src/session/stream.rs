@@ -4,7 +4,7 @@
 //! force (P5), by the leader only as its lease table says, by others only while they are not behind (design section
 //! 9). A stop is repeated until the placement is confirmed dead; stopping is always safe.
 
-use super::desired::{Next, Position, Sent, next};
+use super::desired::{Age, Next, Position, Sent, next};
 use super::proof::{Ask, prove};
 use super::{Attached, Sessions};
 use crate::call::check_standing;
@@ -35,7 +35,7 @@ pub(crate) struct AgentStream {
     node: NodeId,
     attached: Arc<Attached>,
     position: Position,
-    sent: Option<(Revision, Revision, Instant)>,
+    sent: Option<(Sent, Instant)>,
     stopped: Option<(Vec<PlacementId>, Instant)>,
 }
 
@@ -180,14 +180,7 @@ impl AgentStream {
         let incarnation = federation(&state)?.incarnation;
         let desired =
             node.desired.map(|(index, revision)| (index, Epoch { incarnation, revision }));
-        let lately = |at: &Instant| at.elapsed() < RESEND_DESIRED;
-        let sent = self.sent.as_ref();
-        let sent = sent.map(|(desired, checkpoint, at)| Sent {
-            desired: *desired,
-            checkpoint: *checkpoint,
-            lately: lately(at),
-        });
-        let next = next(desired, self.position, sent, self.core.heads.as_ref());
+        let next = next(desired, self.position, self.sent(), self.core.heads.as_ref());
         self.attached.waits.store(next != Next::Settled, Ordering::Relaxed);
         let (Next::Send(head), Some(record)) = (next, node.desired) else { return Ok(()) };
         let grants = state.desired(node).map(|(_, placement)| placement.record).collect();
@@ -195,8 +188,18 @@ impl AgentStream {
         self.send_desired(head, ask).await
     }
 
+    /// What was sent last, as old as it is now.
+    fn sent(&self) -> Option<Sent> {
+        let (sent, at) = self.sent.as_ref()?;
+        let age = if at.elapsed() < RESEND_DESIRED { sent.age } else { Age::Old };
+        Some(Sent { age, ..*sent })
+    }
+
     async fn send_desired(&mut self, head: Arc<SignedHead>, ask: Ask) -> Result<(), ApiError> {
         let (desired, checkpoint) = (ask.desired.1, head.checkpoint.revision);
+        let lately = self.sent().filter(|sent| sent.desired == desired && sent.age != Age::Old);
+        let age = if lately.is_some() { Age::LatelyAgain } else { Age::Lately };
+        let sent = Sent { desired, checkpoint, from_size: ask.from_size, age };
         let archive = Arc::clone(&self.core.archive);
         let proved = tokio::task::spawn_blocking(move || prove(archive.as_ref(), &head, &ask));
         let message: Desired = match proved.await {
@@ -204,12 +207,12 @@ impl AgentStream {
             // Another member has the records, and this one may be backfilled.
             Ok(Err(error)) => {
                 tracing::warn!(node = %self.node, %error, "desired set cannot be proved here");
-                self.sent = Some((desired, checkpoint, Instant::now()));
+                self.sent = Some((sent, Instant::now()));
                 return Ok(());
             }
             Err(error) => return Err(ApiError::new(ErrorCode::Internal, error.to_string())),
         };
-        self.sent = Some((desired, checkpoint, Instant::now()));
+        self.sent = Some((sent, Instant::now()));
         self.must_send(Message::Desired((&message).into()))
     }
 

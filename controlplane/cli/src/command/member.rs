@@ -1,123 +1,251 @@
-//! `sekisho member`: controllers, and who could stop the quorum alone.
+//! `sekisho member`: controllers, who votes, and who leads.
+//!
+//! A change of who takes part changes the endorser bundle, which issuers of k operators sign: `prepare` makes the change
+//! as a file at the operator that asks for it, `sign` adds another operator's signature, `add` or `remove` sends it.
+
+mod file;
+mod list;
+
+pub(super) use list::MemberView;
 
 use super::short;
 use crate::app::App;
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::language::pick;
-use crate::output::{Column, Listed, Shown, column, wide};
+use crate::language::Text;
+use file::{Change, ChangeFile};
+use sekisho_fsm::command::Command;
+use sekisho_proto::convert::member::{AddMember, RemoveMember, SetMemberAddress, SetVoter};
+use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
-use sekisho_types::error_code::Language;
-use serde::Serialize;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{MemberId, SiteId};
+use std::path::PathBuf;
 
 /// Verbs of a member.
 #[derive(Debug, clap::Subcommand)]
 pub enum MemberCommand {
     /// List controllers
     List,
+    /// Write a change of who takes part to a file, signed by this operator
+    Prepare(PrepareArgs),
+    /// Add another operator's signature to a change
+    Sign {
+        /// The change
+        file: PathBuf,
+        /// The signing operator's directory
+        #[arg(long, value_name = "DIR")]
+        operator_dir: PathBuf,
+    },
+    /// Take in the controller of a change, as a learner; federation-admins of two operators sign
+    Add {
+        /// The change
+        file: PathBuf,
+    },
+    /// Give a controller its vote once it has caught up; federation-admins of two operators sign
+    Promote {
+        /// Its number
+        #[arg(value_parser = number)]
+        member: MemberId,
+        /// With fewer than three operators: one of them may hold a quorum alone
+        #[arg(long)]
+        accept_quorum_in_one_hand: bool,
+    },
+    /// Take a controller's vote; federation-admins of two operators sign
+    Demote {
+        /// Its number
+        #[arg(value_parser = number)]
+        member: MemberId,
+        /// With fewer than three operators: one of them may hold a quorum alone
+        #[arg(long)]
+        accept_quorum_in_one_hand: bool,
+    },
+    /// Say where a controller is found from now on; federation-admins of two operators sign
+    Address {
+        /// Its number
+        #[arg(value_parser = number)]
+        member: MemberId,
+        /// HOST:PORT
+        address: String,
+    },
+    /// Take a controller out for good, dead or alive; federation-admins of two operators sign
+    Remove {
+        /// Its number
+        #[arg(value_parser = number)]
+        member: MemberId,
+        /// The change
+        file: PathBuf,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Have a controller lead
+    Transfer {
+        /// Its number
+        #[arg(value_parser = number)]
+        member: MemberId,
+    },
 }
 
-#[derive(Debug, Serialize)]
-pub(super) struct MemberView {
-    name: String,
-    operator: String,
-    site: String,
-    address: String,
-    leader: bool,
-    role: String,
-    lag: Option<u64>,
-    reachable: bool,
-    signed_revision: u64,
-    signer_problem: Option<String>,
+/// A change to prepare.
+#[derive(Debug, clap::Args)]
+pub struct PrepareArgs {
+    /// File to write
+    file: PathBuf,
+    /// The directory of the operator that asks for it; a new controller's keys are made there
+    #[arg(long, value_name = "DIR")]
+    operator_dir: PathBuf,
+    /// Number of a new controller; never used before
+    #[arg(long, value_name = "N", value_parser = number, requires_all = ["site", "address"])]
+    #[arg(required_unless_present = "remove", conflicts_with = "remove")]
+    add: Option<MemberId>,
+    /// The site where it stands
+    #[arg(long, requires = "add")]
+    site: Option<SiteId>,
+    /// Where it is found, HOST:PORT
+    #[arg(long, requires = "add")]
+    address: Option<String>,
+    /// Number of a controller that leaves
+    #[arg(long, value_name = "N", value_parser = number)]
+    remove: Option<MemberId>,
 }
 
-impl From<v1::Member> for MemberView {
-    fn from(member: v1::Member) -> Self {
-        Self {
-            name: member.name,
-            operator: member.operator,
-            site: member.site,
-            address: member.address,
-            leader: member.leader,
-            role: member.role,
-            lag: member.lag,
-            reachable: member.reachable,
-            signed_revision: member.signed_revision,
-            signer_problem: Some(member.signer_problem).filter(|problem| !problem.is_empty()),
-        }
-    }
-}
-
-impl Shown for MemberView {
-    const COLUMNS: &'static [Column] = &[
-        column("member", "メンバー"),
-        column("operator", "事業者"),
-        column("site", "拠点"),
-        column("role", "役割"),
-        column("state", "状態"),
-        column("lag", "遅れ"),
-        column("signs", "署名"),
-        wide("address", "アドレス"),
-        wide("signed revision", "署名リビジョン"),
-    ];
-    fn cells(&self, language: Language) -> Vec<String> {
-        let role = if self.leader { pick(language, "leader", "リーダー") } else { &self.role };
-        let state = if self.reachable {
-            pick(language, "reachable", "応答あり")
-        } else {
-            pick(language, "unreachable", "応答なし")
-        };
-        vec![
-            short(&self.name).to_owned(),
-            self.operator.clone(),
-            self.site.clone(),
-            role.to_owned(),
-            state.to_owned(),
-            self.lag.map_or_else(|| "-".to_owned(), |lag| lag.to_string()),
-            self.signer_problem.clone().unwrap_or_else(|| pick(language, "ok", "正常").to_owned()),
-            self.address.clone(),
-            self.signed_revision.to_string(),
-        ]
-    }
+fn number(text: &str) -> Result<MemberId, String> {
+    let number = text.parse::<u64>().ok().filter(|number| *number > 0);
+    number.map(MemberId).ok_or_else(|| "must be a member's number".to_owned())
 }
 
 pub(super) async fn run(app: &mut App<'_>, command: MemberCommand) -> Result<Exit, Failure> {
-    let MemberCommand::List = command;
-    let session = app.session()?;
-    let request = v1::ListMembersRequest { read: app.read() };
-    let found =
-        ask!(session.client, member_service_client::MemberServiceClient, list_members, request)?;
-    if !app.output.format.is_for_people() {
-        #[derive(Serialize)]
-        struct Whole {
-            items: Vec<MemberView>,
-            term: u64,
-            revision: u64,
-            can_stop_quorum: Vec<String>,
+    match command {
+        MemberCommand::List => list::list(app).await?,
+        MemberCommand::Prepare(args) => file::prepare(app, args).await?,
+        MemberCommand::Sign { file, operator_dir } => {
+            file::sign(app, &file, &operator_dir).await?;
         }
-        app.output.data(&Whole {
-            items: found.members.into_iter().map(MemberView::from).collect(),
-            term: found.term,
-            revision: found.revision,
-            can_stop_quorum: found.can_stop_quorum,
-        })?;
-        return Ok(Exit::Ok);
+        MemberCommand::Add { file } => add(app, &file).await?,
+        MemberCommand::Promote { member, accept_quorum_in_one_hand } => {
+            set_voter(app, SetVoter { member, voter: true, accept_quorum_in_one_hand }).await?;
+        }
+        MemberCommand::Demote { member, accept_quorum_in_one_hand } => {
+            set_voter(app, SetVoter { member, voter: false, accept_quorum_in_one_hand }).await?;
+        }
+        MemberCommand::Address { member, address } => {
+            set_address(app, SetMemberAddress { member, address }).await?;
+        }
+        MemberCommand::Remove { member, file, yes } => remove(app, member, &file, yes).await?,
+        MemberCommand::Transfer { member } => transfer(app, member).await?,
     }
-    let items: Vec<MemberView> = found.members.into_iter().map(MemberView::from).collect();
-    app.output.list(&items, &Listed::default())?;
-    let stoppers = found.can_stop_quorum.join(", ");
-    let line = if stoppers.is_empty() {
-        app.output.pick(
-            "no operator can stop the quorum alone".to_owned(),
-            "単独で定足数を止められる事業者はありません".to_owned(),
-        )
-    } else {
-        app.output.pick(
-            format!("can stop the quorum alone: {stoppers}"),
-            format!("単独で定足数を止められる者: {stoppers}"),
-        )
-    };
-    app.output.line(&line)?;
     Ok(Exit::Ok)
+}
+
+fn encoding(error: &impl std::fmt::Display) -> Failure {
+    Failure::new(ErrorCode::Internal, error.to_string())
+}
+
+const LIST: &str = "sekisho member list";
+
+async fn add(app: &mut App<'_>, file: &std::path::Path) -> Result<(), Failure> {
+    let change = ChangeFile::read(file)?;
+    let Change::Add(member) = change.change.clone() else {
+        return Err(Failure::invalid(format!("{}: not one that adds", file.display())));
+    };
+    let add = AddMember { member, successor: Box::new(change.signed) };
+    let session = app.signing_session().await?;
+    let (member, successor) = (add.member.clone(), add.successor.clone());
+    let prepared = app.prepare(&session, &Command::AddMember { member, successor })?;
+    let request = add.request(prepared.intent).map_err(|error| encoding(&error))?;
+    let written =
+        ask!(session.client, member_service_client::MemberServiceClient, add_member, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let (name, next) = (add.member.member.name(), Some(LIST.to_owned()));
+    let done = Text::new("added as a learner", "を学習者として追加しました");
+    app.changed(&name, prepared.request, written.revision, done, next)
+}
+
+async fn set_voter(app: &mut App<'_>, set: SetVoter) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let SetVoter { member, voter, accept_quorum_in_one_hand } = set;
+    let command = Command::SetVoter { member, voter, accept_quorum_in_one_hand };
+    let prepared = app.prepare(&session, &command)?;
+    let request = set.request(prepared.intent);
+    let written =
+        ask!(session.client, member_service_client::MemberServiceClient, set_voter, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let done = if voter {
+        Text::new("votes as soon as it has caught up", "は追いつき次第、投票者になります")
+    } else {
+        Text::new("votes no longer as soon as the others agree", "はまもなく投票しなくなります")
+    };
+    let next = Some(LIST.to_owned());
+    app.changed(&member.name(), prepared.request, written.revision, done, next)
+}
+
+async fn set_address(app: &mut App<'_>, set: SetMemberAddress) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let (member, address) = (set.member, set.address.clone());
+    let prepared = app.prepare(&session, &Command::SetMemberAddress { member, address })?;
+    let request = set.request(prepared.intent);
+    let written = ask!(
+        session.client,
+        member_service_client::MemberServiceClient,
+        set_member_address,
+        request
+    )
+    .map_err(|failure| failure.of_request(prepared.request))?;
+    let (done, next) = (Text::new("moved", "のアドレスを変更しました"), Some(LIST.to_owned()));
+    app.changed(&member.name(), prepared.request, written.revision, done, next)
+}
+
+async fn remove(
+    app: &mut App<'_>,
+    member: MemberId,
+    file: &std::path::Path,
+    yes: bool,
+) -> Result<(), Failure> {
+    let change = ChangeFile::read(file)?;
+    if change.change != Change::Remove(member) {
+        let why = format!("{}: not one that removes member {member}", file.display());
+        return Err(Failure::invalid(why));
+    }
+    app.confirm(yes, &member.name())?;
+    let remove = RemoveMember { member, successor: Box::new(change.signed) };
+    let session = app.signing_session().await?;
+    let successor = remove.successor.clone();
+    let prepared = app.prepare(&session, &Command::RemoveMember { member, successor })?;
+    let request = remove.request(prepared.intent).map_err(|error| encoding(&error))?;
+    let written =
+        ask!(session.client, member_service_client::MemberServiceClient, remove_member, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let (done, next) = (Text::new("removed", "を削除しました"), Some(LIST.to_owned()));
+    app.changed(&member.name(), prepared.request, written.revision, done, next)
+}
+
+async fn transfer(app: &mut App<'_>, member: MemberId) -> Result<(), Failure> {
+    let session = app.session()?;
+    let request = v1::TransferLeaderRequest { name: member.name() };
+    let handed =
+        ask!(session.client, member_service_client::MemberServiceClient, transfer_leader, request)?;
+    if !app.output.format.is_for_people() {
+        #[derive(serde::Serialize)]
+        struct Handed {
+            leader: String,
+            term: u64,
+        }
+        return app.output.data(&Handed { leader: handed.leader, term: handed.term });
+    }
+    let (leader, term) = (short(&handed.leader), handed.term);
+    let line = app.output.pick(
+        format!("member {leader} leads since term {term}"),
+        format!("メンバー {leader} が第 {term} 期からリーダーです"),
+    );
+    app.output.line(&line)?;
+    if handed.leader != member.name() {
+        let note = app.output.pick(
+            format!("member {member} did not win the election"),
+            format!("メンバー {member} は選出されませんでした"),
+        );
+        app.output.note(&note)?;
+    }
+    Ok(())
 }

@@ -8,7 +8,9 @@ use sekisho_transport::pki::file::ROOT_FILE;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Filter of the programs' logs.
+/// Filter of a controller's log: openraft tells at INFO what it sends.
+const CONTROLLER_LOG: &str = "info,openraft=warn";
+/// Filter of an agent's log.
 const LOG: &str = "info";
 
 /// `controller.toml`.
@@ -25,7 +27,13 @@ struct Controller<'p> {
     site_tag_key: PathBuf,
     checkpoint_key: PathBuf,
     log: &'p str,
+    metrics: Metrics<'p>,
     roots: Vec<Root<'p>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Metrics<'p> {
+    listen: &'p str,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,13 +91,14 @@ pub(super) fn write_controller(
         operator: operator.id.as_str(),
         site: operator.site.as_str(),
         data_dir: dir.join("data"),
-        listen: &operator.address,
+        listen: &operator.listen,
         genesis: layout.genesis(),
         identity_dir: own.member(operator.member),
         issuer_dir: own.site(&operator.site),
         site_tag_key: own.path().join(SITE_TAG_FILE),
         checkpoint_key: own.member(operator.member).join(CHECKPOINT_FILE),
-        log: LOG,
+        log: CONTROLLER_LOG,
+        metrics: Metrics { listen: &operator.metrics },
         roots: plan
             .operators
             .iter()
@@ -170,6 +179,7 @@ mod tests {
                 "listen",
                 "log",
                 "member",
+                "metrics",
                 "operator",
                 "roots",
                 "site",
@@ -177,6 +187,7 @@ mod tests {
             ]
         );
         assert_eq!(table["listen"].as_str(), Some("127.0.0.1:17441"));
+        assert_eq!(table["metrics"]["listen"].as_str(), Some("127.0.0.1:17448"));
         assert_eq!(table["roots"].as_array().unwrap().len(), 3);
         for key in
             ["data_dir", "genesis", "identity_dir", "issuer_dir", "site_tag_key", "checkpoint_key"]

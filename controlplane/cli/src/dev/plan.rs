@@ -30,6 +30,9 @@ pub(super) const MEMORY_MIB: u64 = 81_920;
 /// Every operator's administrator.
 pub(super) const ADMIN: &str = "admin";
 
+/// From the port on which a controller listens to the one on which it shows its metrics.
+const METRICS_BESIDE: u16 = 7;
+
 /// An operator with one site and one controller.
 #[derive(Debug)]
 pub(super) struct Operator {
@@ -39,8 +42,12 @@ pub(super) struct Operator {
     pub(super) area: Area,
     pub(super) display_name: &'static str,
     pub(super) member: MemberId,
-    /// `127.0.0.1:PORT`.
+    /// `127.0.0.1:PORT`: where others find its controller.
     pub(super) address: String,
+    /// Where the controller listens: the same, unless something forwards.
+    pub(super) listen: String,
+    /// Where the controller shows its metrics.
+    pub(super) metrics: String,
 }
 
 /// A node.
@@ -84,6 +91,12 @@ where
     text.parse().map_err(|error: T::Err| Failure::invalid(format!("{text}: {error}")))
 }
 
+fn address(option: &str, base: u16, number: u16) -> Result<String, Failure> {
+    let port = base.checked_add(number).filter(|_| base > 0);
+    let port = port.ok_or_else(|| Failure::invalid(format!("{option}: needs ten ports")))?;
+    Ok(format!("127.0.0.1:{port}"))
+}
+
 fn area(text: &str) -> Result<Area, Failure> {
     Area::resolve(text).map_err(|error| Failure::invalid(error.to_string()))
 }
@@ -92,12 +105,23 @@ impl Plan {
     /// The plan with controllers on three ports from `port_base` on.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` if there are no three ports.
+    /// `INVALID_ARGUMENT` if there are not that many ports.
     pub(super) fn new(port_base: u16) -> Result<Self, Failure> {
+        Self::behind(port_base, port_base)
+    }
+
+    /// The plan with controllers that are found on three ports from `port_base` on, and listen on three from
+    /// `listen_base` on.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if there are not that many ports.
+    pub(super) fn behind(port_base: u16, listen_base: u16) -> Result<Self, Failure> {
         let mut operators = Vec::new();
         for (number, [id, domain, site, code, display_name]) in (0u16..).zip(OPERATORS) {
-            let port = port_base.checked_add(number).filter(|_| port_base > 0);
-            let port = port.ok_or_else(|| Failure::invalid("--port-base: needs three ports"))?;
+            let found_at = address("--port-base", port_base, number)?;
+            let listen = address("--listen-base", listen_base, number)?;
+            let beside = number.saturating_add(METRICS_BESIDE);
+            let metrics = address("--listen-base", listen_base, beside)?;
             operators.push(Operator {
                 id: read(id)?,
                 trust_domain: TrustDomain::parse(domain)
@@ -106,7 +130,9 @@ impl Plan {
                 area: area(code)?,
                 display_name,
                 member: MemberId(u64::from(number).saturating_add(1)),
-                address: format!("127.0.0.1:{port}"),
+                address: found_at,
+                listen,
+                metrics,
             });
         }
         let mut nodes = Vec::new();
@@ -149,5 +175,11 @@ mod tests {
         assert!(plan.nodes.iter().all(|node| node.area != Area::Japan));
         assert!(plan.tenants.iter().all(|t| plan.policies.iter().any(|(id, _)| *id == t.policy)));
         assert!(Plan::new(65_534).is_err() && Plan::new(0).is_err());
+        assert_eq!(plan.operators[0].metrics, "127.0.0.1:17447");
+        assert_eq!(plan.operators[2].listen, plan.operators[2].address);
+        let behind = Plan::behind(17_440, 18_440).unwrap();
+        assert_eq!(behind.operators[1].address, plan.operators[1].address);
+        assert_eq!(behind.operators[1].listen, "127.0.0.1:18441");
+        assert!(Plan::behind(17_440, 65_534).unwrap_err().detail.contains("--listen-base"));
     }
 }

@@ -21,6 +21,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// After SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long the end of a killed process is waited for: the kernel finishes its writes first.
+const KILLED_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks at processes that are not ours to wait for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const CONTROLLER: &str = "sekisho-controller";
@@ -179,19 +181,34 @@ fn is_ours(pid: i32, dir: &str) -> bool {
     pid > 1 && String::from_utf8_lossy(&line).contains(dir)
 }
 
-/// Ends processes that are not our children.
+/// Ends processes that are not our children, and waits until they are gone: one that is killed still holds its data
+/// directory and its port while it finishes a write.
 pub(super) async fn stop(pids: &[i32]) {
-    for pid in pids {
-        terminate(*pid, Signal::SIGTERM);
+    for (with, within) in [(Signal::SIGTERM, GRACE), (Signal::SIGKILL, KILLED_WITHIN)] {
+        for pid in pids.iter().filter(|pid| !is_over(**pid)) {
+            terminate(*pid, with);
+        }
+        let over = async {
+            while !pids.iter().all(|pid| is_over(*pid)) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        if tokio::time::timeout(within, over).await.is_ok() {
+            return;
+        }
     }
-    let until = tokio::time::Instant::now().checked_add(GRACE);
-    let alive = |pid: &i32| kill(Pid::from_raw(*pid), None).is_ok();
-    while pids.iter().any(alive) && until.is_some_and(|until| tokio::time::Instant::now() < until) {
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    for pid in pids.iter().filter(|pid| alive(pid)) {
-        terminate(*pid, Signal::SIGKILL);
-    }
+}
+
+/// Whether nothing of a process runs any more, whoever has heard of its end. Its first thread may be dead while
+/// another is still in the kernel and holds the files.
+fn is_over(pid: i32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The name before the state is in parentheses and may hold anything.
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        state.is_none_or(|state| matches!(state, 'Z' | 'X'))
+    })
 }
 
 #[cfg(test)]
@@ -233,5 +250,17 @@ mod tests {
         assert!(!is_ours(1, "/") && !is_ours(i32::MAX, "/"));
         children.stop().await;
         assert!(running(&layout).unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_is_ended_is_gone_though_nobody_has_heard_of_it() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        assert!(!is_over(pid));
+        stop(&[pid]).await;
+        // No wait before: it is a zombie of this process.
+        assert!(is_over(pid) && Path::new(&format!("/proc/{pid}")).exists());
+        child.wait().unwrap();
+        assert!(is_over(pid));
     }
 }

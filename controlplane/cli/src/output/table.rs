@@ -107,7 +107,7 @@ pub(super) fn card<T: Shown>(item: &T, language: Language, look: Look) -> String
 const GAP: usize = 2;
 
 /// `text` in parts of at most `room` columns, a longer word alone.
-fn broken(text: &str, room: usize) -> Vec<String> {
+pub(crate) fn broken(text: &str, room: usize) -> Vec<String> {
     let (mut parts, mut line) = (Vec::new(), String::new());
     for piece in pieces(text) {
         let full = line.width().saturating_add(piece.trim_end().width()) > room;

@@ -1,10 +1,14 @@
 //! The log itself: who may sign it, whether every record is in its one form, and whether the head is theirs.
 
 use sekisho_evidence::audit_bundle::AuditBundle;
+use sekisho_evidence::bundle::EndorserBundle;
+use sekisho_evidence::canonical::decode;
 use sekisho_evidence::checkpoint::{VerifiedCheckpoint, verify_note};
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::merkle::{Frontier, Head};
-use sekisho_evidence::record::Record;
+use sekisho_evidence::record::{Body, Record};
+use sekisho_fsm::command::Command;
+use sekisho_fsm::entry::Entry;
 use sekisho_types::id::Digest;
 use sekisho_types::jurisdiction::table_hash;
 use std::collections::BTreeSet;
@@ -63,13 +67,31 @@ pub fn records(bundle: &AuditBundle<'_>) -> Result<Vec<Record>, String> {
     Ok(records)
 }
 
-/// The note is signed by k operators of the genesis and covers exactly these records.
+/// The endorser bundle in force at the end of these records: that of the genesis, and each successor that the log accepted
+/// and that k operators of the bundle before it have signed. The latter is checked here, whatever the log says.
+fn endorsers(bundle: &AuditBundle<'_>, records: &[Record]) -> Result<EndorserBundle, String> {
+    let mut held = bundle.head.genesis.genesis.bundle.clone();
+    for (index, record) in records.iter().enumerate() {
+        let Body::Entry { entry, rejected: None } = &record.body else { continue };
+        let entry: Entry = decode(entry).map_err(|error| format!("record {index}: {error}"))?;
+        if let Command::AddMember { successor, .. } | Command::RemoveMember { successor, .. } =
+            entry.command
+        {
+            let accepted = held.accepts(&successor.bundle, &successor.signatures);
+            accepted.map_err(|error| format!("record {index}: {error}"))?;
+            held = successor.bundle;
+        }
+    }
+    Ok(held)
+}
+
+/// The note is signed by k operators of the bundle in force and covers exactly these records.
 ///
 /// # Errors
 /// Why it does not.
 pub fn head(bundle: &AuditBundle<'_>, records: &[Record]) -> Result<VerifiedCheckpoint, String> {
-    let endorsers = &bundle.head.genesis.genesis.bundle;
-    let signed = verify_note(endorsers, &bundle.head.note).map_err(|error| error.to_string())?;
+    let endorsers = endorsers(bundle, records)?;
+    let signed = verify_note(&endorsers, &bundle.head.note).map_err(|error| error.to_string())?;
     let mut frontier = Frontier::default();
     for bytes in &bundle.records {
         frontier.append(bytes).map_err(|error| error.to_string())?;

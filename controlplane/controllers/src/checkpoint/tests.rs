@@ -9,6 +9,7 @@ use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::{Federation, checkpoint_key, genesis, member};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::MemberId;
+use sekisho_types::principal::MemberIdentity;
 use sekisho_types::revision::Revision;
 use std::time::Duration;
 
@@ -50,7 +51,8 @@ impl Setup {
 
     fn signer(&self, operator: &str, id: u64, key: Option<SigningKey>) -> Signer {
         let site = member(operator).site().unwrap().clone();
-        let identity = Identity { operator: operator.parse().unwrap(), site, member: MemberId(id) };
+        let identity =
+            MemberIdentity { operator: operator.parse().unwrap(), site, member: MemberId(id) };
         let heads: Arc<dyn HeadStore> = Arc::clone(&self.heads) as _;
         Signer::open(identity, key, heads, Arc::clone(&self.clock) as _).unwrap()
     }

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::fake::{Fake, FakeClock};
-use crate::stamp::Identity;
 use sekisho_raft::error::ProposeError;
 use sekisho_types::id::MemberId;
 use sekisho_types::limit::lease_wait;
+use sekisho_types::principal::MemberIdentity;
 
 struct Setup {
     fake: Fake,
@@ -19,7 +19,7 @@ impl Setup {
     fn leading() -> Self {
         let (fake, clock) = (Fake::new(), Arc::new(FakeClock::default()));
         let leases = Leases::new(fake.clone(), Arc::clone(&clock) as _);
-        let identity = Identity {
+        let identity = MemberIdentity {
             operator: "kanto".parse().unwrap(),
             site: "tokyo-1".parse().unwrap(),
             member: MemberId(2),

@@ -7,7 +7,7 @@ use super::change::Change;
 use crate::entry::FEATURE_LEVEL;
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
-use crate::state::{Federation, Key, Site};
+use crate::state::{Federation, Key, Site, Standing};
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::principal::Workload;
@@ -47,7 +47,7 @@ pub(super) fn bootstrap(change: &mut Change<'_>, signed: &SignedGenesis) -> Outc
         state.sites.insert(site.site.clone(), row);
     }
     for key in &genesis.keys {
-        let row = Key { role: key.role.clone(), expires: key.expires };
+        let row = Key { role: key.role.clone(), expires: key.expires, issuer: None };
         state.keys.insert((key.principal.clone(), key.public_key), row);
     }
     state.feature_level = FEATURE_LEVEL;
@@ -56,6 +56,7 @@ pub(super) fn bootstrap(change: &mut Change<'_>, signed: &SignedGenesis) -> Outc
         incarnation: genesis.bundle.incarnation,
         bundle: genesis.bundle.clone(),
         members: genesis.members.iter().map(|m| (m.member, m.clone())).collect(),
+        standings: genesis.members.iter().map(|m| (m.member, Standing::Voter)).collect(),
         table: genesis.table,
         dev: genesis.dev,
     });

@@ -3,11 +3,11 @@
 use super::change::{Change, not_found};
 use super::placement::order_stop;
 use super::policy::check_rules;
-use super::{Payload, residency};
+use super::{payload, residency};
 use crate::event::Event;
-use crate::outcome::{Outcome, PayloadEffect, Rejection, Reply};
+use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
-use crate::state::{Fate, Job, PayloadUse, QueueKey};
+use crate::state::{Fate, Job, QueueKey};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect, OverLimit, PRIORITY_MAX};
@@ -29,7 +29,7 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     let tenant_id = &facts.id.tenant;
     change.authorize(Verb::SubmitJob, Target::Tenant(tenant_id))?;
     facts.check().map_err(|error| Rejection::new(ErrorCode::InvalidArgument, error.to_string()))?;
-    check_payload(change, facts)?;
+    payload::check(change, facts)?;
     check_rules(change.state, &facts.residency, change.today())?;
     let rules = residency::rules_for(change.state, facts)?;
     let completes = facts.on_disconnect == OnDisconnect::RunToCompletion;
@@ -48,8 +48,10 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         return Err(Rejection::new(ErrorCode::QuotaExceeded, why));
     }
     reject_over_limit(change, facts)?;
+    let submission = payload::submission(change, facts)?;
     let job = Job {
         facts: facts.clone(),
+        submission: Digest::of(&submission),
         submitter: change.entry.actor.clone(),
         submitted: change.revision,
         submitted_at: change.now(),
@@ -61,32 +63,19 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         message: "waits for a place".to_owned(),
         revision: change.revision,
     };
+    let len = u32::try_from(submission.len()).unwrap_or(u32::MAX);
+    payload::keep(change, job.submission, len, &submission);
+    let entry = change.entry;
+    payload::keep(change, facts.payload, facts.payload_len, &entry.payload);
     change.state.queue.insert(queue_key(&job), facts.id.clone());
     change.state.jobs.insert(facts.id.clone(), job);
     change
         .state
         .tenants
         .update(tenant_id, |tenant| tenant.open_jobs = tenant.open_jobs.saturating_add(1));
-    keep_payload(change, facts);
     change.effects.events.insert(Event::Job(facts.id.clone()));
     change.effects.events.insert(Event::Plannable);
     Ok(Reply::Done)
-}
-
-fn check_payload(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
-    let payload = &change.entry.payload;
-    if change.payload == Payload::LeftOut && payload.is_empty() {
-        return Ok(());
-    }
-    let same_length =
-        u64::try_from(payload.len()).is_ok_and(|len| len == u64::from(facts.payload_len));
-    if !same_length || Digest::of(payload) != facts.payload {
-        return Err(Rejection::new(
-            ErrorCode::PayloadMismatch,
-            "the payload is not the one that the facts name",
-        ));
-    }
-    Ok(())
 }
 
 fn reject_over_limit(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
@@ -109,29 +98,6 @@ fn reject_over_limit(change: &Change<'_>, facts: &JobFacts) -> Result<(), Reject
         return Err(Rejection::new(ErrorCode::QuotaExceeded, why));
     }
     Ok(())
-}
-
-fn keep_payload(change: &mut Change<'_>, facts: &JobFacts) {
-    let known = change.state.payloads.get(&facts.payload).map_or(0, |used| used.jobs);
-    let row = PayloadUse { len: facts.payload_len, jobs: known.saturating_add(1) };
-    change.state.payloads.insert(facts.payload, row);
-    if known == 0 {
-        change
-            .effects
-            .payloads
-            .push(PayloadEffect::Put(facts.payload, change.entry.payload.clone()));
-    }
-}
-
-fn drop_payload(change: &mut Change<'_>, digest: &Digest) {
-    let left = change.state.payloads.update(digest, |used| {
-        used.jobs = used.jobs.saturating_sub(1);
-        used.jobs
-    });
-    if left == Some(0) {
-        change.state.payloads.remove(digest);
-        change.effects.payloads.push(PayloadEffect::Drop(*digest));
-    }
 }
 
 /// Cancels a job. What runs is ordered to stop and stays charged until it is confirmed dead.
@@ -292,18 +258,18 @@ fn requeue(change: &mut Change<'_>, id: &JobId, why: &str) {
 
 fn finish(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
     let revision = change.revision;
-    let payload = change.state.jobs.update(id, |job| {
+    let kept = change.state.jobs.update(id, |job| {
         job.phase = phase;
         job.message = message.to_owned();
         job.revision = revision;
-        job.facts.payload
+        [job.facts.payload, job.submission]
     });
     change
         .state
         .tenants
         .update(&id.tenant, |tenant| tenant.open_jobs = tenant.open_jobs.saturating_sub(1));
-    if let Some(digest) = payload {
-        drop_payload(change, &digest);
+    for digest in kept.iter().flatten() {
+        payload::release(change, digest);
     }
     change.effects.events.insert(Event::Job(id.clone()));
     change.effects.events.insert(Event::Plannable);

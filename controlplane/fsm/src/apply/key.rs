@@ -47,7 +47,7 @@ pub(super) fn register(change: &mut Change<'_>, record: &KeyRecord, issuer: &Sig
     if record.expires <= change.now() {
         return Err(Rejection::new(ErrorCode::InvalidArgument, "expires: must lie ahead"));
     }
-    let row = Key { role: record.role.clone(), expires: record.expires };
+    let row = Key { role: record.role.clone(), expires: record.expires, issuer: Some(*issuer) };
     change.state.keys.insert((record.principal.clone(), record.public_key), row);
     change.effects.events.insert(Event::Trust);
     Ok(Reply::Done)

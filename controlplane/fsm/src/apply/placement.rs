@@ -154,6 +154,7 @@ fn grant(
         table: federation.table,
         submitter: job.submitter.clone(),
         payload: facts.payload,
+        submission: job.submission,
         on_disconnect: facts.on_disconnect,
         time_limit_s: facts.time_limit_s,
     };

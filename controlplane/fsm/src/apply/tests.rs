@@ -2,7 +2,9 @@
 
 mod job;
 mod lease;
+mod member;
 mod node;
+mod submission;
 mod trust;
 
 use crate::command::Command;

@@ -5,6 +5,7 @@
 //! openraft still calls this member leader. Still a hint: an old leader may learn late that it is one.
 
 use super::Core;
+use crate::platform::Platform;
 use crate::type_config::{TypeConfig, index};
 use openraft::async_runtime::{Instant as _, WatchReceiver as _};
 use openraft::{RaftMetrics, ServerState};
@@ -33,12 +34,17 @@ pub struct Leadership {
 }
 
 /// Follows the engine until it or the member is gone.
-pub(super) async fn watch(core: Weak<Core>, lease: Duration) {
+pub(super) async fn watch<P: Platform>(core: Weak<Core<P>>, lease: Duration) {
     let Some(mut metrics) = core.upgrade().map(|core| core.raft.metrics()) else { return };
-    // Silence is no event: look twice a lease.
-    let mut tick = tokio::time::interval(lease / 2);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut seen = None;
     loop {
+        let leader = told(&metrics.borrow_watched());
+        if leader.is_some() && leader != seen {
+            // The first that is heard of after a start is no change.
+            metrics::counter!("sekisho_raft_leader_changes_total")
+                .increment(u64::from(seen.is_some()));
+            seen = leader;
+        }
         let now = leading(&metrics.borrow_watched(), lease);
         let Some(core) = core.upgrade() else { return };
         if core.closing() || core.publisher.failure().is_some() {
@@ -51,12 +57,16 @@ pub(super) async fn watch(core: Weak<Core>, lease: Duration) {
             tracing::info!(?leadership, "leadership of this member changed");
         }
         drop(core);
-        tokio::select! {
-            biased;
-            changed = metrics.changed() => if changed.is_err() { return },
-            _ = tick.tick() => {}
+        // Silence is no event: look twice a lease.
+        if matches!(P::within(P::deadline(lease / 2), metrics.changed()).await, Ok(Err(_))) {
+            return;
         }
     }
+}
+
+/// Who leads in which term, as this member was told.
+fn told<P: Platform>(metrics: &RaftMetrics<TypeConfig<P>>) -> Option<(u64, u64)> {
+    Some((metrics.current_term, metrics.current_leader?))
 }
 
 /// Keeps the first `since` of one leadership.
@@ -68,7 +78,10 @@ fn merge(current: &mut Option<Leadership>, now: Option<Leadership>) -> bool {
     !same
 }
 
-fn leading(metrics: &RaftMetrics<TypeConfig>, lease: Duration) -> Option<Leadership> {
+fn leading<P: Platform>(
+    metrics: &RaftMetrics<TypeConfig<P>>,
+    lease: Duration,
+) -> Option<Leadership> {
     let leader = metrics.vote.leader_id();
     if metrics.state != ServerState::Leader || leader.node_id != metrics.id {
         return None;

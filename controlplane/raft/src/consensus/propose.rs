@@ -6,6 +6,7 @@ use crate::error::ProposeError;
 use crate::limit::{IN_FLIGHT_UNIT, RETRY_AFTER, RETRY_PAUSE, RETRY_PAUSE_MAX};
 use crate::network::link::{LinkError, Method};
 use crate::network::message::{ProposeReply, ProposeRequest, milliseconds};
+use crate::platform::Platform;
 use crate::type_config::{PeerNode, Proposal, Response, TypeConfig};
 use openraft::errors::{ClientWriteError, Fatal, RaftError};
 use openraft::impls::ProgressResponder;
@@ -13,12 +14,12 @@ use openraft::type_config::alias::CommittedLeaderIdOf;
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::outcome::Outcome;
 use sekisho_fsm::role::is_deduplicated;
-use sekisho_transport::deadline::{Deadline, within};
 use sekisho_transport::retry::{Backoff, BackoffOptions};
 use sekisho_types::id::MemberId;
 use sekisho_types::limit::ENTRY_MAX;
 use sekisho_types::revision::Revision;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -48,7 +49,7 @@ fn answered(answer: Response) -> Attempt {
     })
 }
 
-impl Core {
+impl<P: Platform> Core<P> {
     /// Refuses at once what cannot succeed.
     fn admit(
         &self,
@@ -66,13 +67,15 @@ impl Core {
             return Err(ProposeError::TooLarge { size });
         }
         proposal.entry().map_err(|e| ProposeError::Malformed(e.to_string().into()))?;
-        let lane = match priority {
-            Priority::Ordinary => &self.ordinary,
-            Priority::Internal => &self.internal,
+        let [ordinary, internal] = &self.shed;
+        let (lane, name, shed) = match priority {
+            Priority::Ordinary => (&self.ordinary, "ordinary", ordinary),
+            Priority::Internal => (&self.internal, "internal", internal),
         };
         let units = u32::try_from(size / IN_FLIGHT_UNIT).unwrap_or(u32::MAX).saturating_add(1);
         Arc::clone(lane).try_acquire_many_owned(units).map_err(|_full| {
-            metrics::counter!("sekisho_raft_shed_total").increment(1);
+            shed.fetch_add(1, Ordering::Relaxed);
+            metrics::counter!("sekisho_raft_shed_total", "lane" => name).increment(1);
             ProposeError::Overloaded { retry_after: RETRY_AFTER }
         })
     }
@@ -81,7 +84,7 @@ impl Core {
         &self,
         priority: Priority,
         entry: Entry,
-        deadline: Deadline,
+        deadline: P::Deadline,
     ) -> Result<Committed, ProposeError> {
         let proposal =
             Proposal::new(entry).map_err(|e| ProposeError::Malformed(e.to_string().into()))?;
@@ -96,10 +99,10 @@ impl Core {
         &self,
         priority: Priority,
         proposal: Proposal,
-        deadline: Deadline,
+        deadline: P::Deadline,
     ) -> Result<Committed, ProposeError> {
         let _in_flight = self.admit(priority, &proposal)?;
-        match within(deadline, self.write(&proposal)).await {
+        match P::within(deadline, self.write(&proposal)).await {
             Ok(Attempt::Done(committed)) => Ok(committed),
             Ok(Attempt::Stop(error)) => Err(error),
             Ok(Attempt::Refused(_)) => Err(ProposeError::NoLeader),
@@ -110,20 +113,20 @@ impl Core {
     /// Tries until the deadline; remembers whether any try may have taken effect.
     async fn retry<F, A>(
         &self,
-        deadline: Deadline,
+        deadline: P::Deadline,
         again: bool,
         mut attempt: F,
     ) -> Result<Committed, ProposeError>
     where
-        F: FnMut() -> A,
-        A: Future<Output = Attempt>,
+        F: FnMut() -> A + Send,
+        A: Future<Output = Attempt> + Send,
     {
         let options = BackoffOptions { base: RETRY_PAUSE, max: RETRY_PAUSE_MAX };
         let (mut backoff, mut unknown) = (Backoff::new(options), false);
         let give_up =
             |unknown: bool, error| if unknown { ProposeError::OutcomeUnknown } else { error };
         loop {
-            let refused_by = match within(deadline, attempt()).await {
+            let refused_by = match P::within(deadline, attempt()).await {
                 Ok(Attempt::Done(committed)) => return Ok(committed),
                 Ok(Attempt::Stop(error)) => return Err(give_up(unknown, error)),
                 Ok(Attempt::Refused(leader)) => leader,
@@ -136,14 +139,15 @@ impl Core {
                 Err(_passed) => return Err(ProposeError::OutcomeUnknown),
             };
             // Until another leads, or for a moment: a lease may return, a connection may heal.
-            let pause = backoff.next_pause(&mut rand::rng()).min(deadline.remaining());
-            let waited = within(deadline, async {
+            let pause = backoff.next_pause(&mut P::random()).min(P::remaining(deadline));
+            let waited = P::within(deadline, async {
                 tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
+                    biased;
+                    () = P::sleep(pause) => {}
                     () = self.leader_changed(refused_by) => tokio::task::yield_now().await,
                 }
             });
-            if waited.await.is_err() || deadline.passed() {
+            if waited.await.is_err() || P::remaining(deadline).is_zero() {
                 return Err(give_up(unknown, ProposeError::NoLeader));
             }
             if let Some(failure) = self.publisher.failure() {
@@ -159,12 +163,15 @@ impl Core {
         &self,
         priority: Priority,
         proposal: &Proposal,
-        deadline: Deadline,
+        deadline: P::Deadline,
     ) -> Attempt {
         match self.leader() {
             None => Attempt::Refused(None),
             Some((leader, _)) if leader == self.me() => self.write(proposal).await,
-            Some((leader, node)) => self.forward(leader, &node, priority, proposal, deadline).await,
+            Some((leader, None)) => Attempt::Refused(Some(leader)),
+            Some((leader, Some(node))) => {
+                self.forward(leader, &node, priority, proposal, deadline).await
+            }
         }
     }
 
@@ -176,8 +183,13 @@ impl Core {
         match written {
             Ok(written) => answered(written.data),
             Err(RaftError::APIError(error)) => self.refused(&error),
-            Err(RaftError::Fatal(fatal)) => self.fatal(&fatal),
+            Err(RaftError::Fatal(fatal)) => self.stopped(&fatal),
         }
+    }
+
+    fn stopped(&self, fatal: &Fatal<TypeConfig<P>>) -> Attempt {
+        self.fatal(fatal);
+        Attempt::Stop(ProposeError::OutcomeUnknown)
     }
 
     /// As the leader of `term` or not at all: not forwarded, and not appended if this member leads another term.
@@ -188,12 +200,12 @@ impl Core {
         &self,
         term: u64,
         entry: Entry,
-        deadline: Deadline,
+        deadline: P::Deadline,
     ) -> Result<Committed, ProposeError> {
         let proposal =
             Proposal::new(entry).map_err(|e| ProposeError::Malformed(e.to_string().into()))?;
         let _in_flight = self.admit(Priority::Internal, &proposal)?;
-        match within(deadline, self.write_led(term, &proposal)).await {
+        match P::within(deadline, self.write_led(term, &proposal)).await {
             Ok(Attempt::Done(committed)) => Ok(committed),
             Ok(Attempt::Stop(error)) => Err(error),
             Ok(Attempt::Refused(_)) => Err(ProposeError::NoLeader),
@@ -202,11 +214,11 @@ impl Core {
     }
 
     async fn write_led(&self, term: u64, proposal: &Proposal) -> Attempt {
-        let leader = CommittedLeaderIdOf::<TypeConfig> { term, node_id: self.me().0 };
+        let leader = CommittedLeaderIdOf::<TypeConfig<P>> { term, node_id: self.me().0 };
         let (responder, answer) = ProgressResponder::complete_only();
         let write = self.raft.write(proposal.clone()).with_leader(leader).responder(responder);
         if let Err(fatal) = write.await {
-            return self.fatal(&fatal);
+            return self.stopped(&fatal);
         }
         match answer.await {
             Ok(Ok(written)) => answered(written.data),
@@ -216,7 +228,7 @@ impl Core {
         }
     }
 
-    fn refused(&self, error: &ClientWriteError<TypeConfig>) -> Attempt {
+    fn refused(&self, error: &ClientWriteError<TypeConfig<P>>) -> Attempt {
         match error {
             // Not the leader any more, handing over, or without a quorum for a lease.
             ClientWriteError::ForwardToLeader(_) => Attempt::Refused(Some(self.me())),
@@ -226,11 +238,11 @@ impl Core {
         }
     }
 
-    fn fatal(&self, fatal: &Fatal<TypeConfig>) -> Attempt {
+    /// Notes that the engine is gone.
+    pub(super) fn fatal(&self, fatal: &Fatal<TypeConfig<P>>) {
         if !self.closing() {
             self.publisher.fail(failure_of(fatal));
         }
-        Attempt::Stop(ProposeError::OutcomeUnknown)
     }
 
     /// To the leader; it does not forward again.
@@ -240,9 +252,9 @@ impl Core {
         node: &PeerNode,
         priority: Priority,
         proposal: &Proposal,
-        deadline: Deadline,
+        deadline: P::Deadline,
     ) -> Attempt {
-        let ttl = deadline.remaining();
+        let ttl = P::remaining(deadline);
         let remaining_ms = milliseconds(ttl);
         let request = ProposeRequest { priority, remaining_ms, proposal: proposal.clone() };
         let packet = encode(&request).map_err(|e| LinkError::Refused(e.to_string()));

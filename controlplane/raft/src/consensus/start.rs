@@ -3,20 +3,20 @@
 use super::Core;
 use super::{failure_of, leadership};
 use crate::config::RaftConfig;
-use crate::disk::{DataDisk, LogDisk};
-use crate::error::StartError;
+use crate::disk::MemberDisk as _;
+use crate::error::{MemberFailure, StartError};
 use crate::log_store::{Covered, LogAdapter};
 use crate::member::AppliedMembers;
 use crate::metrics::Recorder;
 use crate::network::client::Outbound;
 use crate::network::link::Links;
+use crate::platform::{Native, Platform};
 use crate::snapshot::{Origin, Shelf, SnapshotError};
 use crate::state_machine::StateMachine;
 use crate::type_config::{PeerNode, Raft, index};
 use crate::view::Publisher;
 use openraft::async_runtime::WatchReceiver as _;
-use sekisho_store::Store;
-use sekisho_transport::task::{TaskGroup, TaskKind};
+use sekisho_transport::task::TaskGroup;
 use sekisho_types::id::MemberId;
 use sekisho_types::time::Clock;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ use std::sync::{Arc, Weak};
 
 /// What a member is started with.
 #[derive(Debug)]
-pub struct MemberOptions {
+pub struct MemberOptions<P: Platform = Native> {
     /// Its federation and incarnation.
     pub origin: Origin,
     /// Its id; never reused.
@@ -32,7 +32,7 @@ pub struct MemberOptions {
     /// The first members; who may be talked to until state is applied (D3).
     pub genesis: BTreeMap<MemberId, PeerNode>,
     /// Its open data directory.
-    pub store: Arc<Store>,
+    pub store: Arc<P::Disk>,
     /// The way to the others.
     pub links: Arc<dyn Links>,
     /// Timing and log keeping.
@@ -43,9 +43,11 @@ pub struct MemberOptions {
     pub tasks: TaskGroup,
 }
 
-pub(super) async fn start(options: MemberOptions) -> Result<Arc<Core>, StartError> {
-    let engine = options.config.engine(options.origin.cluster)?;
-    let owner = options.store.marker().member;
+pub(super) async fn start<P: Platform>(
+    options: MemberOptions<P>,
+) -> Result<Arc<Core<P>>, StartError> {
+    let engine = options.config.engine::<P>(options.origin.cluster)?;
+    let owner = options.store.owner();
     let expected = (options.origin.cluster.0, options.origin.incarnation.0, options.member.0);
     if (owner.cluster_id, owner.incarnation, owner.member_id) != expected {
         return Err(StartError::OtherMember);
@@ -53,7 +55,7 @@ pub(super) async fn start(options: MemberOptions) -> Result<Arc<Core>, StartErro
     let publisher = Arc::new(Publisher::new(Arc::clone(&options.clock)));
     let (store, origin) = (Arc::clone(&options.store), options.origin);
     let shared = Arc::clone(&publisher);
-    let opening = tokio::task::spawn_blocking(move || open(&store, origin, shared)).await;
+    let opening = P::blocking(move || open::<P>(store, origin, shared)).await;
     let (machine, log) = opening.map_err(|e| StartError::Raft(e.to_string()))??;
 
     let directory = Arc::new(AppliedMembers::new(options.genesis, publisher.views()));
@@ -62,33 +64,28 @@ pub(super) async fn start(options: MemberOptions) -> Result<Arc<Core>, StartErro
     let raft = Raft::build(me.0, Arc::new(engine), out.clone(), log, machine).await;
     let raft = raft.map_err(|e| StartError::Raft(e.to_string()))?;
     raft.run();
-    raft.set_metrics_recorder(Some(Arc::new(Recorder)))
+    raft.set_metrics_recorder(Some(Arc::new(Recorder::default())))
         .await
         .map_err(|e| StartError::Raft(e.to_string()))?;
 
     let tasks = options.tasks.child();
     let core = Arc::new(Core::new(raft, out, publisher, options.store, tasks));
     let lease = options.config.timing.election_max;
-    core.tasks.spawn(
-        TaskKind::Ordinary,
-        "raft-leadership",
-        leadership::watch(Arc::downgrade(&core), lease),
-    );
-    core.tasks.spawn(TaskKind::Ordinary, "raft-health", watch_health(Arc::downgrade(&core)));
+    P::spawn(&core.tasks, "raft-leadership", leadership::watch(Arc::downgrade(&core), lease));
+    P::spawn(&core.tasks, "raft-health", watch_health(Arc::downgrade(&core)));
     tracing::info!(member = %me, revision = %core.publisher.view().revision(), "member started");
     Ok(core)
 }
 
 /// Blocks: reads the snapshot, verifies it, and decodes the state.
-fn open(
-    store: &Arc<Store>,
+fn open<P: Platform>(
+    store: Arc<P::Disk>,
     origin: Origin,
     publisher: Arc<Publisher>,
-) -> Result<(StateMachine, LogAdapter), StartError> {
+) -> Result<(StateMachine<P>, LogAdapter<P>), StartError> {
     store.check()?;
     let covered = Covered::default();
-    let data: Arc<dyn DataDisk> = Arc::<Store>::clone(store);
-    let log: Arc<dyn LogDisk> = Arc::new(store.log().clone());
+    let (log, data) = (store.log(), store.data());
     let (shelf, loaded) = Shelf::open(Arc::clone(&data), origin, covered.clone())?;
     // openraft would find this out by a panic.
     if let Some((purged, _)) = log.purged() {
@@ -111,11 +108,11 @@ fn open(
 }
 
 /// Notes when the engine stops by itself.
-async fn watch_health(core: Weak<Core>) {
-    let Some(mut metrics) = core.upgrade().map(|core| core.raft.metrics()) else { return };
+async fn watch_health<P: Platform>(handle: Weak<Core<P>>) {
+    let Some(mut metrics) = handle.upgrade().map(|core| core.raft.metrics()) else { return };
     loop {
         let running = metrics.borrow_watched().running_state.clone();
-        let Some(core) = core.upgrade() else { return };
+        let Some(core) = handle.upgrade() else { return };
         if let Err(fatal) = running {
             if !core.closing() {
                 core.publisher.fail(failure_of(&fatal));
@@ -125,6 +122,11 @@ async fn watch_health(core: Weak<Core>) {
         }
         drop(core);
         if metrics.changed().await.is_err() {
+            // A panic takes the engine away without a last word.
+            if let Some(core) = handle.upgrade().filter(|core| !core.closing()) {
+                core.publisher.fail(MemberFailure::Engine("it ended without a cause".into()));
+                core.leadership.send_replace(None);
+            }
             return;
         }
     }

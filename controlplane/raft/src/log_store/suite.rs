@@ -122,7 +122,7 @@ async fn nothing_is_purged_that_no_snapshot_covers() {
     let dir = tempfile::tempdir().unwrap();
     let covered = Covered::default();
     let store = open_store(dir.path(), 1);
-    let mut log = LogAdapter::new(Arc::new(store.log().clone()), covered.clone());
+    let mut log: LogAdapter = LogAdapter::new(Arc::new(store.log().clone()), covered.clone());
     let leader = CommittedLeaderIdOf::<TypeConfig> { term: 1, node_id: 1 };
     let blank = |at| Entry { log_id: LogId::new(leader, at), payload: EntryPayload::Blank };
     log.append((0..5).map(blank), IOFlushed::noop()).await.unwrap();
@@ -134,6 +134,9 @@ async fn nothing_is_purged_that_no_snapshot_covers() {
     covered.raise(3);
     log.purge(upto).await.unwrap();
     assert_eq!(log.try_get_log_entries(..).await.unwrap().len(), 1);
+    // A stale command of replication asks for what is gone: nothing, and no error that would stop the leader.
+    assert_eq!(log.limited_get_log_entries(2, 5).await.unwrap().len(), 0);
+    assert_eq!(log.limited_get_log_entries(4, 5).await.unwrap().len(), 1);
 }
 
 /// The form on disk: an openraft that serializes otherwise must not get past this.

@@ -4,12 +4,13 @@
 //! whose requests stay unanswered ends ([`APPEND_STALL`]) instead of keeping replication waiting for ever.
 
 use crate::codec::{CodecError, decode, encode};
-use crate::limit::{APPEND_STALL, OPEN_TIMEOUT, SNAPSHOT_CHUNK};
+use crate::limit::{APPEND_STALL, OPEN_PAUSE, OPEN_PAUSE_MAX, OPEN_TIMEOUT, SNAPSHOT_CHUNK};
 use crate::network::frame::{Header, MemberDirectory};
 use crate::network::link::{Lane, LinkError, Links, Method, Packet, RaftLink, Replies};
 use crate::network::message::SnapshotHead;
+use crate::platform::Platform;
 use crate::snapshot::{Meta, Origin, SnapshotData};
-use crate::type_config::{PeerNode, Snapshot, TypeConfig, Vote};
+use crate::type_config::{LogId, PeerNode, Snapshot, TypeConfig, Vote};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use openraft::base::{BoxFuture, BoxStream};
@@ -46,6 +47,17 @@ pub(crate) struct PeerClient {
     node: PeerNode,
     link: Arc<dyn RaftLink>,
     lane: Lane,
+    /// Append streams in a row that could not be opened.
+    failed: u32,
+}
+
+/// How long to wait before the next append stream is opened.
+///
+/// openraft waits only between requests of an open stream: to a peer whose host refuses at once it would dial
+/// thousands of times a second, and say so in the log each time.
+fn open_pause(failed: u32) -> Duration {
+    let Some(doublings) = failed.checked_sub(1) else { return Duration::ZERO };
+    OPEN_PAUSE.saturating_mul(2_u32.saturating_pow(doublings)).min(OPEN_PAUSE_MAX)
 }
 
 impl Outbound {
@@ -71,7 +83,7 @@ impl Outbound {
     fn client(&self, to: u64, node: &PeerNode, lane: Lane) -> PeerClient {
         let to = MemberId(to);
         let link = self.links.link(to, node);
-        PeerClient { out: self.clone(), to, node: node.clone(), link, lane }
+        PeerClient { out: self.clone(), to, node: node.clone(), link, lane, failed: 0 }
     }
 }
 
@@ -80,11 +92,11 @@ fn own(error: CodecError) -> LinkError {
     LinkError::Refused(error.to_string())
 }
 
-fn rpc(error: LinkError) -> RPCError<TypeConfig> {
+fn rpc<P: Platform>(error: LinkError) -> RPCError<TypeConfig<P>> {
     RPCError::Unreachable(Unreachable::from_string(error))
 }
 
-impl RaftNetworkFactory<TypeConfig> for Outbound {
+impl<P: Platform> RaftNetworkFactory<TypeConfig<P>> for Outbound {
     type Network = PeerClient;
 
     async fn new_client(&mut self, to: u64, node: &PeerNode) -> PeerClient {
@@ -108,19 +120,26 @@ impl PeerClient {
         decode(&answer).map_err(own)
     }
 
-    async fn open_append<S>(&self, input: S, ttl: Duration) -> Result<Answers, LinkError>
+    async fn open_append<P, S>(&self, input: S, ttl: Duration) -> Result<Answers, LinkError>
     where
-        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
+        P: Platform,
+        S: Stream<Item = AppendEntriesRequest<TypeConfig<P>>> + Send + Unpin + 'static,
     {
         // The first packet goes at once: the peer answers the header before there is anything to replicate.
         let hello = self.out.packet(self.to, &self.node, Vec::new())?;
         let sent = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&sent);
         let (out, to, node) = (self.out.clone(), self.to, self.node.clone());
+        let mut before = None;
+        let bulk = self.lane == Lane::Entries;
         // A request that may not or cannot be sent ends the stream; the answers then end, too.
         let requests = input.scan((), move |(), request| {
             counted.fetch_add(1, Ordering::AcqRel);
-            let body = out.is_member(to, &node).then(|| encode(&request).ok()).flatten();
+            let now = position(&request);
+            let idle = bulk && now.is_some() && now == before;
+            before = now;
+            let send = !idle && out.is_member(to, &node);
+            let body = send.then(|| encode(&request).ok()).flatten();
             let packet = body.map(|body| Packet { header: Bytes::new(), body: body.into() });
             std::future::ready(packet)
         });
@@ -130,6 +149,18 @@ impl PeerClient {
     }
 }
 
+/// Where a request without entries stands: what it follows and what it says is committed. Two of them at one place are
+/// the sign of a command whose entries are purged ([`crate::log_store`]): without an end it would go on for ever and
+/// the peer would never get what it lacks. A new stream begins with the newest command.
+fn position<P: Platform>(
+    request: &AppendEntriesRequest<TypeConfig<P>>,
+) -> Option<(Option<LogId>, Option<LogId>)> {
+    request.entries.is_empty().then_some((request.prev_log_id, request.leader_commit))
+}
+
+/// What openraft is given for one append request.
+type Answer<P> = Result<StreamAppendResult<TypeConfig<P>>, RPCError<TypeConfig<P>>>;
+
 /// Answers of one append stream, with the count that tells a stall from having nothing to do.
 struct Answers {
     replies: Replies,
@@ -138,10 +169,12 @@ struct Answers {
 }
 
 impl Answers {
-    async fn next(mut self) -> Option<(Result<StreamAppendResult<TypeConfig>, LinkError>, Self)> {
+    async fn next<P: Platform>(
+        mut self,
+    ) -> Option<(Result<StreamAppendResult<TypeConfig<P>>, LinkError>, Self)> {
         loop {
             let answered = self.answered;
-            match tokio::time::timeout(APPEND_STALL, self.replies.next()).await {
+            match P::within(P::deadline(APPEND_STALL), self.replies.next()).await {
                 Ok(None) => return None,
                 Ok(Some(Ok(bytes))) => {
                     self.answered = self.answered.saturating_add(1);
@@ -157,11 +190,9 @@ impl Answers {
         }
     }
 
-    fn into_stream(
-        self,
-    ) -> BoxStream<'static, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>> {
+    fn into_stream<P: Platform>(self) -> BoxStream<'static, Answer<P>> {
         let answers = stream::unfold(Some(self), |answers| async move {
-            let (answer, rest) = answers?.next().await?;
+            let (answer, rest) = answers?.next::<P>().await?;
             let rest = answer.is_ok().then_some(rest);
             Some((answer.map_err(rpc), rest))
         });
@@ -169,7 +200,7 @@ impl Answers {
     }
 }
 
-impl NetStreamAppend<TypeConfig> for PeerClient {
+impl<P: Platform> NetStreamAppend<TypeConfig<P>> for PeerClient {
     fn stream_append<'s, S>(
         &'s mut self,
         input: S,
@@ -177,56 +208,62 @@ impl NetStreamAppend<TypeConfig> for PeerClient {
     ) -> BoxFuture<
         's,
         Result<
-            BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>>,
-            RPCError<TypeConfig>,
+            BoxStream<'s, Result<StreamAppendResult<TypeConfig<P>>, RPCError<TypeConfig<P>>>>,
+            RPCError<TypeConfig<P>>,
         >,
     >
     where
-        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
+        S: Stream<Item = AppendEntriesRequest<TypeConfig<P>>> + Send + Unpin + 'static,
     {
         Box::pin(async move {
-            let answers = self.open_append(input, option.hard_ttl()).await.map_err(rpc)?;
-            let answers: BoxStream<'s, _> = answers.into_stream();
+            // Heartbeats have their own beat.
+            if self.lane == Lane::Entries && self.failed > 0 {
+                P::sleep(open_pause(self.failed)).await;
+            }
+            let opened = self.open_append::<P, S>(input, option.hard_ttl()).await;
+            self.failed = if opened.is_ok() { 0 } else { self.failed.saturating_add(1) };
+            let answers = opened.map_err(rpc)?;
+            let answers: BoxStream<'s, _> = answers.into_stream::<P>();
             Ok(answers)
         })
     }
 }
 
-impl NetVote<TypeConfig> for PeerClient {
+impl<P: Platform> NetVote<TypeConfig<P>> for PeerClient {
     async fn vote(
         &mut self,
-        request: VoteRequest<TypeConfig>,
+        request: VoteRequest<TypeConfig<P>>,
         option: RPCOption,
-    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+    ) -> Result<VoteResponse<TypeConfig<P>>, RPCError<TypeConfig<P>>> {
         self.call(Method::Vote, &request, option.hard_ttl()).await.map_err(rpc)
     }
 
     async fn pre_vote(
         &mut self,
-        request: VoteRequest<TypeConfig>,
+        request: VoteRequest<TypeConfig<P>>,
         option: RPCOption,
-    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+    ) -> Result<VoteResponse<TypeConfig<P>>, RPCError<TypeConfig<P>>> {
         self.call(Method::PreVote, &request, option.hard_ttl()).await.map_err(rpc)
     }
 }
 
-impl NetTransferLeader<TypeConfig> for PeerClient {
+impl<P: Platform> NetTransferLeader<TypeConfig<P>> for PeerClient {
     async fn transfer_leader(
         &mut self,
-        request: TransferLeaderRequest<TypeConfig>,
+        request: TransferLeaderRequest<TypeConfig<P>>,
         option: RPCOption,
-    ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
+    ) -> Result<TransferLeaderResponse<TypeConfig<P>>, RPCError<TypeConfig<P>>> {
         self.call(Method::TransferLeader, &request, option.hard_ttl()).await.map_err(rpc)
     }
 }
 
-impl NetBackoff<TypeConfig> for PeerClient {
+impl<P: Platform> NetBackoff<TypeConfig<P>> for PeerClient {
     fn backoff(&self) -> Option<Backoff> {
         None
     }
 }
 
-impl NetSnapshot<TypeConfig> for PeerClient {
+impl<P: Platform> NetSnapshot<TypeConfig<P>> for PeerClient {
     type SnapshotData = SnapshotData;
 
     async fn full_snapshot(
@@ -235,10 +272,10 @@ impl NetSnapshot<TypeConfig> for PeerClient {
         snapshot: Snapshot,
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         option: RPCOption,
-    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+    ) -> Result<SnapshotResponse<TypeConfig<P>>, StreamingError<TypeConfig<P>>> {
         let unreachable = |why: String| StreamingError::Unreachable(Unreachable::from_string(why));
         let Snapshot { meta, snapshot } = snapshot;
-        let loading = tokio::task::spawn_blocking(move || snapshot.load()).await;
+        let loading = P::blocking(move || snapshot.load()).await;
         let data = loading.map_err(|e| unreachable(e.to_string()))?;
         let data = data.map_err(|e| unreachable(e.to_string()))?;
         let meta = encode(&Meta::new(self.out.origin, &meta));
@@ -266,5 +303,17 @@ impl NetSnapshot<TypeConfig> for PeerClient {
                 decode(&answer).map_err(|e| unreachable(e.to_string()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_refuses_is_dialled_less_and_less() {
+        let pauses: Vec<u128> = (0..12).map(|failed| open_pause(failed).as_millis()).collect();
+        assert_eq!(pauses, [0, 10, 20, 40, 80, 160, 320, 500, 500, 500, 500, 500]);
+        assert_eq!(open_pause(u32::MAX), OPEN_PAUSE_MAX);
     }
 }

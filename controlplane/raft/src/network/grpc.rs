@@ -15,6 +15,7 @@ use sekisho_proto::internal::v1::Frame;
 use sekisho_proto::internal::v1::raft_service_client::RaftServiceClient;
 use sekisho_transport::address::Address;
 use sekisho_transport::dial::{ChannelOptions, Dialer};
+use sekisho_transport::trace;
 use sekisho_transport::verify::Expect;
 use sekisho_types::id::MemberId;
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::timeout;
 use tonic::transport::Channel;
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 
 type Client = RaftServiceClient<Channel>;
 
@@ -96,6 +97,13 @@ fn frame(packet: Packet) -> Frame {
     Frame { header: packet.header, body: packet.body }
 }
 
+/// A call of its own. Made in the caller's task, which knows what it works for.
+fn traced(packet: Packet) -> Request<Frame> {
+    let mut request = Request::new(frame(packet));
+    trace::inject(request.metadata_mut());
+    request
+}
+
 /// Packets as frames. A type of its own, because the compiler cannot see that a call over a mapped `dyn Stream` is
 /// `Send` (rust-lang/rust#102211).
 struct Frames(BoxStream<'static, Packet>);
@@ -155,15 +163,15 @@ impl RaftLink for GrpcLink {
         ttl: Duration,
     ) -> BoxFuture<'static, Result<Bytes, LinkError>> {
         let channels = self.channels();
+        let request = traced(packet);
         async move {
             let Channels { mut control, mut forwards, .. } = channels?;
-            let frame = frame(packet);
             let answer = match method {
-                Method::Vote => bounded(ttl, control.vote(frame)).await,
-                Method::PreVote => bounded(ttl, control.pre_vote(frame)).await,
-                Method::TransferLeader => bounded(ttl, control.transfer_leader(frame)).await,
-                Method::Propose => bounded(ttl, forwards.propose(frame)).await,
-                Method::ReadIndex => bounded(ttl, forwards.read_index(frame)).await,
+                Method::Vote => bounded(ttl, control.vote(request)).await,
+                Method::PreVote => bounded(ttl, control.pre_vote(request)).await,
+                Method::TransferLeader => bounded(ttl, control.transfer_leader(request)).await,
+                Method::Propose => bounded(ttl, forwards.propose(request)).await,
+                Method::ReadIndex => bounded(ttl, forwards.read_index(request)).await,
             };
             answer.map(|frame| frame.body)
         }
@@ -207,5 +215,23 @@ impl RaftLink for GrpcLink {
             answer.map(|frame| frame.body)
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_transport::trace::{TRACEPARENT, TraceContext, scope};
+
+    #[tokio::test]
+    async fn what_is_forwarded_names_the_call_that_it_is_for() {
+        let sent = || {
+            let request = traced(Packet::default());
+            request.metadata().get(TRACEPARENT).map(|value| value.to_str().unwrap().to_owned())
+        };
+        let call = TraceContext::begin();
+        assert_eq!(scope(call, async { sent() }).await, Some(call.to_string()));
+        // Elections and the like are for nobody.
+        assert_eq!(sent(), None);
     }
 }

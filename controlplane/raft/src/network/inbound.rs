@@ -11,13 +11,13 @@ use crate::network::link::Method;
 use crate::network::message::{
     ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest, Refusal, SnapshotHead,
 };
+use crate::platform::{Native, Platform};
 use crate::snapshot::{Meta, SnapshotData};
 use crate::type_config::{Snapshot, TypeConfig, index};
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
-use sekisho_transport::deadline::Deadline;
 use sekisho_types::id::Digest;
 use sekisho_types::principal::Principal;
 use serde::Serialize;
@@ -26,12 +26,11 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::timeout;
 
 /// Delivers to one member.
 #[derive(Debug, Clone)]
-pub struct Inbound {
-    core: Arc<Core>,
+pub struct Inbound<P: Platform = Native> {
+    core: Arc<Core<P>>,
     /// One snapshot at a time: each is held in memory whole.
     receiving: Arc<Semaphore>,
 }
@@ -48,8 +47,13 @@ fn stopping(error: impl Display) -> Refusal {
     Refusal::Stopping(error.to_string())
 }
 
+/// Until when a forwarded call is worth answering.
+fn deadline<P: Platform>(remaining_ms: u64) -> P::Deadline {
+    P::deadline(Duration::from_millis(remaining_ms).min(sekisho_types::limit::PROPOSE_DEADLINE))
+}
+
 /// Entries follow `prev` and each other: a gap would become a hole in the log.
-fn check_append(request: &AppendEntriesRequest<TypeConfig>) -> Result<(), Refusal> {
+fn check_append<P: Platform>(request: &AppendEntriesRequest<TypeConfig<P>>) -> Result<(), Refusal> {
     let mut next = request.prev_log_id.map(|id| index(&id).saturating_add(1));
     for entry in &request.entries {
         let at = index(&entry.log_id);
@@ -61,8 +65,8 @@ fn check_append(request: &AppendEntriesRequest<TypeConfig>) -> Result<(), Refusa
     Ok(())
 }
 
-impl Inbound {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
+impl<P: Platform> Inbound<P> {
+    pub(crate) fn new(core: Arc<Core<P>>) -> Self {
         Self { core, receiving: Arc::new(Semaphore::new(1)) }
     }
 
@@ -87,21 +91,20 @@ impl Inbound {
         let raft = self.core.raft();
         match method {
             Method::Vote => {
-                let request: VoteRequest<TypeConfig> = read(body)?;
+                let request: VoteRequest<TypeConfig<P>> = read(body)?;
                 write(&raft.vote(request).await.map_err(stopping)?)
             }
             Method::PreVote => {
-                let request: VoteRequest<TypeConfig> = read(body)?;
+                let request: VoteRequest<TypeConfig<P>> = read(body)?;
                 write(&raft.pre_vote(request).await.map_err(stopping)?)
             }
             Method::TransferLeader => {
-                let request: TransferLeaderRequest<TypeConfig> = read(body)?;
+                let request: TransferLeaderRequest<TypeConfig<P>> = read(body)?;
                 write(&raft.handle_transfer_leader(request).await.map_err(stopping)?)
             }
             Method::Propose => {
                 let request: ProposeRequest = read(body)?;
-                let deadline = Deadline::after(Duration::from_millis(request.remaining_ms))
-                    .at_most(sekisho_types::limit::PROPOSE_DEADLINE);
+                let deadline = deadline::<P>(request.remaining_ms);
                 let outcome =
                     self.core.propose_here(request.priority, request.proposal, deadline).await;
                 write(&match outcome {
@@ -114,8 +117,7 @@ impl Inbound {
             }
             Method::ReadIndex => {
                 let request: ReadIndexRequest = read(body)?;
-                let deadline = Deadline::after(Duration::from_millis(request.remaining_ms))
-                    .at_most(sekisho_types::limit::PROPOSE_DEADLINE);
+                let deadline = deadline::<P>(request.remaining_ms);
                 write(&ReadIndexReply { index: self.core.read_position(deadline).await })
             }
         }
@@ -136,7 +138,7 @@ impl Inbound {
             if peer.is_none() || core.directory().principal(header.from) != peer {
                 return Err(crate::network::frame::HeaderError::NotMember(header.from).into());
             }
-            let request: AppendEntriesRequest<TypeConfig> = read(&body)?;
+            let request: AppendEntriesRequest<TypeConfig<P>> = read(&body)?;
             check_append(&request).map(|()| request)
         });
         let requests = requests.scan((), move |(), request: Result<_, Refusal>| {
@@ -171,7 +173,7 @@ impl Inbound {
         let meta = self.check_head(&head)?;
         let mut data = Vec::new();
         loop {
-            let piece = timeout(SNAPSHOT_STALL, pieces.next()).await;
+            let piece = P::within(P::deadline(SNAPSHOT_STALL), pieces.next()).await;
             let Some(piece) = piece.map_err(|_elapsed| Refusal::Stalled(SNAPSHOT_STALL))? else {
                 break;
             };
@@ -180,7 +182,7 @@ impl Inbound {
                 return Err(Refusal::Body("longer than announced".to_owned()));
             }
         }
-        let data = verify(data, &head).await?;
+        let data = verify::<P>(data, &head).await?;
         let snapshot = Snapshot { meta: meta.engine(), snapshot: SnapshotData::Received(data) };
         let installed = self.core.raft().install_full_snapshot(head.vote, snapshot).await;
         write(&installed.map_err(stopping)?)
@@ -206,13 +208,12 @@ impl Inbound {
     }
 }
 
-async fn verify(data: Vec<u8>, head: &SnapshotHead) -> Result<Bytes, Refusal> {
+async fn verify<P: Platform>(data: Vec<u8>, head: &SnapshotHead) -> Result<Bytes, Refusal> {
     if u64::try_from(data.len()).unwrap_or(u64::MAX) != head.length {
         return Err(Refusal::Body("shorter than announced".to_owned()));
     }
     let digest = head.digest;
-    let hashing =
-        tokio::task::spawn_blocking(move || (Digest::of(&data) == digest).then_some(data));
+    let hashing = P::blocking(move || (Digest::of(&data) == digest).then_some(data));
     match hashing.await {
         Ok(Some(data)) => Ok(data.into()),
         Ok(None) => Err(Refusal::Body("checksum does not match".to_owned())),

@@ -5,12 +5,14 @@ use super::{ORIGIN, open_store};
 use crate::config::{RaftConfig, Timing};
 use crate::consensus::{Committed, Consensus, Leadership, MemberOptions};
 use crate::error::ProposeError;
+use crate::membership::{Membership, plan};
 use crate::network::grpc::GrpcLinks;
 use crate::type_config::PeerNode;
 use crate::view::View;
+use sekisho_evidence::genesis::GenesisMember;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::Entry;
-use sekisho_fsm::testing::{Federation, OPERATORS, admin, genesis, member};
+use sekisho_fsm::testing::{Federation, OPERATORS, admin, endorser, genesis, member, newcomer};
 use sekisho_store::Store;
 use sekisho_transport::bundle::TrustBundles;
 use sekisho_transport::clock::SystemClock;
@@ -98,6 +100,7 @@ struct Running {
 
 pub(super) struct Cluster {
     pub(super) authorities: Authorities,
+    /// Where everybody is found; the first three are the genesis.
     nodes: BTreeMap<MemberId, PeerNode>,
     identities: Vec<Identity>,
     dirs: Vec<TempDir>,
@@ -152,7 +155,8 @@ impl Cluster {
 
     pub(super) fn initialize(&self, by: u64) {
         let consensus = self.consensus(by);
-        self.driver.block_on(consensus.initialize(&self.nodes, soon())).unwrap();
+        let first = self.nodes.iter().take(3).map(|(id, node)| (*id, node.clone())).collect();
+        self.driver.block_on(consensus.initialize(&first, soon())).unwrap();
     }
 
     pub(super) fn start(&mut self, id: u64) {
@@ -165,7 +169,7 @@ impl Cluster {
         let options = MemberOptions {
             origin: ORIGIN,
             member: MemberId(id),
-            genesis: self.nodes.clone(),
+            genesis: self.nodes.iter().take(3).map(|(id, node)| (*id, node.clone())).collect(),
             store: Arc::clone(&store),
             links: GrpcLinks::new(Dialer::new(Some(identity.clone()), Arc::clone(&bundles))),
             config: self.config,
@@ -183,6 +187,81 @@ impl Cluster {
             consensus
         });
         self.running.insert(id, Running { consensus, bundles, store, runtime });
+    }
+
+    /// A further member of the `of`-th operator, in the state and running, not yet in the group.
+    pub(super) fn admit(&mut self, id: u64, of: usize) -> Revision {
+        assert_eq!(usize::try_from(id).unwrap(), self.identities.len() + 1);
+        let (operator, site, _) = OPERATORS[of];
+        let first = &self.nodes[&MemberId(1)].address;
+        let (ip, port) = first.rsplit_once(':').unwrap();
+        let address = format!("{ip}:{}", port.parse::<u64>().unwrap() - 1 + id);
+        let member = GenesisMember { address: address.clone(), ..newcomer(id, operator) };
+        let key = endorser(&member);
+        let successor = self.entries.successor(|held| held.with(key), &["kanto", "naniwa"]);
+        let revision = self.decide(Command::AddMember { member, successor });
+        self.identities.push(self.authorities.identity(of, id));
+        self.dirs.push(tempfile::tempdir().unwrap());
+        let (operator, site) = (operator.parse().unwrap(), site.parse().unwrap());
+        self.nodes.insert(MemberId(id), PeerNode { address, operator, site });
+        self.start(id);
+        revision
+    }
+
+    /// A further address of this test alone.
+    pub(super) fn elsewhere(&mut self, id: u64) -> String {
+        let node = self.nodes.get_mut(&MemberId(id)).unwrap();
+        let (ip, port) = node.address.rsplit_once(':').unwrap();
+        node.address = format!("{ip}:{}", port.parse::<u64>().unwrap() + 4);
+        node.address.clone()
+    }
+
+    /// A change of the members that the state takes, by all administrators.
+    pub(super) fn decide(&mut self, command: Command) -> Revision {
+        let entry =
+            self.entries.entry(admin("kanto"), &[admin("hokuto"), admin("naniwa")], command);
+        // The fixture follows, so that the next endorser bundle is a successor.
+        self.entries.apply(entry.clone());
+        let any = self.ids()[0];
+        self.propose(any, entry).revision
+    }
+
+    pub(super) fn set_voter(&mut self, id: u64, voter: bool) -> Revision {
+        let member = MemberId(id);
+        self.decide(Command::SetVoter { member, voter, accept_quorum_in_one_hand: false })
+    }
+
+    pub(super) fn remove(&mut self, id: u64) -> Revision {
+        let command = self.entries.leaver(id);
+        self.decide(command)
+    }
+
+    /// Does what the leader's duty does, until the group is what the state says.
+    pub(super) fn settle(&self) -> Membership {
+        let all: Vec<Consensus> = self.ids().into_iter().map(|id| self.consensus(id)).collect();
+        self.wait(async {
+            loop {
+                for consensus in &all {
+                    let (view, now) = (consensus.view(), consensus.membership());
+                    if consensus.leadership().borrow().is_none() {
+                        continue;
+                    }
+                    let plan = plan(view.state.federation().unwrap(), &now);
+                    match plan.step {
+                        None if plan.waits.is_empty() => return now,
+                        None => {}
+                        Some(step) => {
+                            let deadline = Deadline::after(Duration::from_secs(5));
+                            if let Err(error) = consensus.take_step(&step, &now, deadline).await {
+                                tracing::info!(%error, ?step, "not now");
+                            }
+                        }
+                    }
+                }
+                // waits: until a member has caught up or another leads, as the duty does
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
     }
 
     /// Ends a member without a word. Its runtime is gone when this returns.

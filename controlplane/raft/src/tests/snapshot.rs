@@ -19,6 +19,7 @@ use sekisho_types::id::{ClusterId, Digest};
 use sekisho_types::revision::{Incarnation, Revision};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 #[test]
 fn a_member_that_was_away_past_the_purge_gets_a_snapshot() {
@@ -31,6 +32,15 @@ fn a_member_that_was_away_past_the_purge_gets_a_snapshot() {
     for at in 0..120 {
         let site = cluster.site(&format!("site-{at}"));
         last = cluster.propose(1, site).revision;
+    }
+    // Before that the log would still do, and no snapshot were sent.
+    for id in [1, 2] {
+        let engine = cluster.consensus(id).engine().clone();
+        let purged = engine.wait(Some(Duration::from_secs(30))).metrics(
+            |m| m.purged.as_ref().is_some_and(|purged| purged.index() > early.0),
+            "purged past what it has",
+        );
+        cluster.wait(purged).unwrap();
     }
     cluster.start(3);
     let digest = cluster.converge(last);
@@ -246,11 +256,12 @@ async fn a_payload_is_not_dropped_while_a_snapshot_that_refers_to_it_is_in_the_m
     apply(&mut machine, before).await.unwrap();
     let mut builder = machine.get_snapshot_builder().await;
     apply(&mut machine, std::slice::from_ref(cancel)).await.unwrap();
-    assert_eq!(disk.payload_keys().unwrap().len(), 1);
+    // What it runs, and what its submitter signed.
+    assert_eq!(disk.payload_keys().unwrap().len(), 2);
     builder.build_snapshot().await.unwrap();
     drop(builder);
     let image = Image::decode(&disk.snapshot().unwrap().data, ORIGIN).unwrap();
-    assert_eq!(image.payloads.len(), 1);
+    assert_eq!(image.payloads.len(), 2);
     // With the next entries.
     let blank = Entry { log_id: id(cancel.log_id.index() + 1), payload: EntryPayload::Blank };
     apply(&mut machine, &[blank]).await.unwrap();

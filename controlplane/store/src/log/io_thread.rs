@@ -72,6 +72,8 @@ impl IoThread {
 
     /// One group: write, sync, tell.
     fn group(&mut self, ops: Vec<Op>) {
+        let depth = u32::try_from(ops.len()).unwrap_or(u32::MAX);
+        metrics::histogram!("sekisho_store_queue_depth").record(depth);
         let outcome = self.write(&ops);
         if outcome.is_ok() {
             self.publish(&ops);

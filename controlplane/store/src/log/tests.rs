@@ -16,9 +16,12 @@ fn open(dir: &Path, cache_bytes: usize) -> LogStore {
     let there = dir.join("log.mark").exists();
     let creation = if there { Creation::Refused } else { Creation::Allowed };
     let db = Arc::new(db::open_log(&dir.join("log"), creation).unwrap());
-    let mark =
-        if there { HighWater::open(dir, "log.mark") } else { HighWater::create(dir, "log.mark") }
-            .unwrap();
+    let mark = if there {
+        HighWater::open(dir, "log.mark", "log")
+    } else {
+        HighWater::create(dir, "log.mark", "log")
+    }
+    .unwrap();
     mark.check(db.latest_sequence_number()).unwrap();
     let loaded = LoadedLog::load(&db, &Arc::new(Failure::default())).unwrap();
     loaded.start(mark, Arc::new(Ticks::default()), cache_bytes).unwrap()

@@ -2,6 +2,7 @@
 
 use super::{append, is_damaged, open, wait};
 use crate::StoreError;
+use crate::db::wal::{check_dir, tests as wal};
 use crate::db::{self, Creation};
 use crate::envelope;
 use std::fs;
@@ -19,9 +20,13 @@ fn log_key(index: u64) -> Vec<u8> {
     [b"e".as_slice(), &index.to_be_bytes()].concat()
 }
 
-/// The newest write-ahead file that has something in it.
+/// The newest write-ahead file of the log that has something in it.
 fn newest_wal(dir: &Path) -> PathBuf {
-    let files = fs::read_dir(dir.join("log")).unwrap().map(|e| e.unwrap().path());
+    newest_wal_of(&dir.join("log"))
+}
+
+fn newest_wal_of(database: &Path) -> PathBuf {
+    let files = fs::read_dir(database).unwrap().map(|e| e.unwrap().path());
     let wal = files.filter(|p| p.extension().is_some_and(|e| e == "log"));
     wal.filter(|p| fs::metadata(p).unwrap().len() > 0).max().unwrap()
 }
@@ -139,6 +144,103 @@ fn an_end_that_was_synced_is_not_cut() {
     tear_end(dir.path());
     let outcome = open(dir.path());
     assert!(is_damaged(&outcome), "{outcome:?}");
+}
+
+/// The end of one write-ahead file is unreadable and the next goes on: RocksDB alone would drop the next one whole, and
+/// delete both.
+#[test]
+fn writes_behind_an_unreadable_end_are_missed_at_every_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    append(&store, 0..10, 3000);
+    let mark = fs::read(dir.path().join("log.mark")).unwrap();
+    append(&store, 10..11, 3000);
+    drop(store);
+    let written = check_dir(&dir.path().join("log")).unwrap().unwrap();
+    // As it was before the last writes: the mark is not yet raised.
+    fs::write(dir.path().join("log.mark"), mark).unwrap();
+    tear_end(dir.path());
+    let wal = newest_wal(dir.path());
+    let number: u32 = wal.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    let next = wal.with_file_name(format!("{:06}.log", number + 1));
+    fs::write(&next, wal::record(5, number + 1, &wal::batch(written + 1, 2))).unwrap();
+    for _ in 0..2 {
+        let outcome = open(dir.path());
+        assert!(is_damaged(&outcome), "{outcome:?}");
+        let text = outcome.unwrap_err().to_string();
+        assert!(text.contains(&format!("write {} had been synced", written + 2)), "{text}");
+    }
+}
+
+#[test]
+fn a_note_that_was_put_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    store.notes().put("head", &[7; 500]).unwrap();
+    store.notes().put("head", &[8; 500]).unwrap();
+    drop(store);
+    let wal = newest_wal_of(&dir.path().join("data"));
+    let mut bad = fs::read(&wal).unwrap();
+    let last = bad.iter().rposition(|&byte| byte == 8).unwrap();
+    bad[last] ^= 1;
+    fs::write(&wal, &bad).unwrap();
+    let outcome = open(dir.path());
+    assert!(is_damaged(&outcome), "{outcome:?}");
+}
+
+/// RocksDB alone takes the cut for a torn end and opens without the tables that the missing part names.
+#[test]
+fn a_manifest_that_was_cut_off_is_refused() {
+    for database in ["log", "data"] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path()).unwrap();
+        wait(|done| store.log().save_vote(b"vote".to_vec(), done)).unwrap();
+        store.notes().put("head", b"note").unwrap();
+        drop(store);
+        // Opening moves both into tables, which the manifest names at its end.
+        let store = open(dir.path()).unwrap();
+        append(&store, 0..5, 100);
+        store.notes().put("other", b"later").unwrap();
+        drop(store);
+        let folder = dir.path().join(database);
+        let current = fs::read_to_string(folder.join("CURRENT")).unwrap();
+        let manifest = folder.join(current.trim());
+        let whole = fs::read(&manifest).unwrap();
+        for lost in [1, 60, 150, whole.len() - 1] {
+            fs::write(&manifest, &whole[..whole.len().saturating_sub(lost)]).unwrap();
+            let outcome = open(dir.path());
+            assert!(is_damaged(&outcome), "{database}: {lost} bytes: {outcome:?}");
+        }
+        fs::write(&manifest, &whole).unwrap();
+        assert_eq!(open(dir.path()).unwrap().log().vote().as_deref(), Some(b"vote".as_slice()));
+    }
+}
+
+#[test]
+fn a_database_file_that_is_gone_is_damage_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()).unwrap());
+    let files = fs::read_dir(dir.path().join("log")).unwrap().map(|e| e.unwrap().path());
+    let is_manifest =
+        |p: &PathBuf| p.file_name().unwrap().to_str().unwrap().starts_with("MANIFEST");
+    fs::remove_file(files.into_iter().find(is_manifest).unwrap()).unwrap();
+    let outcome = open(dir.path());
+    assert!(is_damaged(&outcome), "{outcome:?}");
+    assert!(outcome.unwrap_err().to_string().contains("log/MANIFEST"));
+}
+
+#[test]
+fn an_error_names_the_file_and_the_cause_also_when_it_is_told_again() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()).unwrap());
+    fs::remove_file(dir.path().join("boot")).unwrap();
+    fs::create_dir(dir.path().join("boot")).unwrap();
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
+    let again = crate::error::Failure::default();
+    again.note(error);
+    let text = again.check().unwrap_err().to_string();
+    assert!(text.contains("boot: Is a directory"), "{text}");
 }
 
 #[test]

@@ -148,6 +148,39 @@ async fn a_bound_channel_is_one_connection_and_never_another() {
 }
 
 #[tokio::test]
+async fn a_refused_certificate_is_told_in_words_and_forgotten_when_another_is_taken() {
+    let kanto = Authority::new("kanto");
+    let (addr, _tasks) = serve(&kanto, ONE, anywhere()).await;
+    let client = kanto.leaf("/user/alice").days(-3, -2).issue();
+    let identity = Identity::from_pem(&client.chain, &client.key).unwrap();
+    let impostor = Authority::new("kanto").identity("/user/alice");
+    let stranger = Authority::new("naniwa").identity("/user/bob");
+    for (identity, words) in [
+        (&identity, "has expired"),
+        (&impostor, "does not verify"),
+        (&stranger, "not trusted there"),
+    ] {
+        let dialer = Dialer::new(Some(identity.clone()), trust(&[&kanto]));
+        let route = dialer.channel(&addr.into(), &member(ONE), ChannelOptions::default()).unwrap();
+        assert!(route.refused().is_none());
+        let told = async {
+            while route.refused().is_none() {
+                say(route.channel(), "").await.unwrap_err();
+            }
+        };
+        timeout(Duration::from_secs(10), told).await.unwrap();
+        let told = route.refused().unwrap();
+        assert!(told.contains(words), "{told}");
+        if words == "has expired" {
+            let good = kanto.leaf("/user/alice").issue();
+            identity.renew(&good.chain, &good.key).unwrap();
+            until_back(&route).await;
+            assert!(route.refused().is_none());
+        }
+    }
+}
+
+#[tokio::test]
 async fn nobody_there_is_said_plainly() {
     let kanto = Authority::new("kanto");
     let (addr, tasks) = serve(&kanto, ONE, anywhere()).await;

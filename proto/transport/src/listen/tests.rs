@@ -206,7 +206,9 @@ async fn an_anonymous_peer_has_little_time() {
 async fn a_bundle_removed_during_the_handshake_is_noticed() {
     let (kanto, hokuto) = (Authority::new("kanto"), Authority::new("hokuto"));
     let bundles = trust(&[&kanto, &hokuto]);
-    let acceptor = TlsAcceptor::from(server_config(&kanto.identity(SERVER), &bundles).unwrap());
+    let acceptor = TlsAcceptor::from(
+        server_config(&kanto.identity(SERVER), &bundles, Protocol::Http2).unwrap(),
+    );
     #[expect(clippy::disallowed_types, reason = "a listener whose steps the test takes")]
     let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = socket.local_addr().unwrap();
@@ -222,7 +224,7 @@ async fn a_bundle_removed_during_the_handshake_is_noticed() {
         }
         let anonymous_lifetime = Duration::ZERO;
         let cut = TaskGroup::new().child_token();
-        let terms = Terms { addr, anonymous_lifetime, cut };
+        let terms = Terms { addr, protocol: Protocol::Http2, anonymous_lifetime, cut };
         let stream = TlsStream::Server(stream);
         let settled = settle(&bundles, &before, Role::Client, stream, terms);
         let refused = matches!(settled, Err(SettleError::Verify(_)));
@@ -232,12 +234,55 @@ async fn a_bundle_removed_during_the_handshake_is_noticed() {
     }
 }
 
+/// A listener for stock tools speaks HTTP/1.1 and nothing else, to whoever has a certificate and to nobody else.
+#[tokio::test]
+async fn each_listener_speaks_one_protocol() {
+    let mut old = site(Limits { protocol: Protocol::Http1, ..Limits::default() }).await;
+    let identity = old.hokuto.identity(AGENT);
+    let dialer = Dialer::new(Some(identity.clone()), trust(&[&old.kanto, &old.hokuto]));
+    let to = old.listener.addr.into();
+    let mut client = dialer.connect_for(Protocol::Http1, &to, &Expect::AnyMember).await.unwrap();
+    let mut server = next(&mut old.listener.authenticated).await;
+    client.write_all(b"GET").await.unwrap();
+    client.flush().await.unwrap();
+    assert_eq!(server.read_u8().await.unwrap(), b'G');
+    assert!(old.refused(identity.clone()).await, "h2 at a listener for HTTP/1.1");
+    let new = site(Limits::default()).await;
+    let dialer = Dialer::new(Some(identity), trust(&[&new.kanto, &new.hokuto]));
+    let to = new.listener.addr.into();
+    dialer.connect_for(Protocol::Http1, &to, &Expect::AnyMember).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn bytes_to_a_dialled_peer_that_is_not_enrolled_are_counted() {
+    let mut site = site(Limits::default()).await;
+    let bundles = trust(&[&site.kanto, &site.hokuto]);
+    let dialer = Dialer::new(Some(site.hokuto.identity(AGENT)), Arc::clone(&bundles));
+    let to = site.listener.addr.into();
+    let mut conn = dialer.connect(&to, &Expect::AnyMember).await.unwrap();
+    let mut server = next(&mut site.listener.authenticated).await;
+    let peer = conn.peer().identity.as_ref().unwrap().principal.clone();
+    // Nothing is judged yet; then the peer is enrolled; then it is not any more.
+    for (judged, counted) in [(None, 0), (Some(vec![peer]), 0), (Some(vec![]), 4)] {
+        if let Some(enrolled) = judged {
+            bundles.connections().judge_by(enrolled.into_iter().collect());
+        }
+        conn.write_all(b"data").await.unwrap();
+        assert_eq!(bundles.connections().bytes_to_unproven(), counted);
+    }
+    // An answer to whoever dialled is none.
+    site.bundles.connections().judge_by(std::collections::BTreeSet::new());
+    server.write_all(b"no").await.unwrap();
+    assert_eq!(site.bundles.connections().bytes_to_unproven(), 0);
+}
+
 /// No resumption: a resumed session would skip the verifiers.
 #[tokio::test]
 async fn every_handshake_is_a_full_one() {
     let mut site = site(Limits::default()).await;
     let identity = site.hokuto.identity(AGENT);
-    let mut config = client_config(Some(&identity), &site.bundles, Expect::AnyMember).unwrap();
+    let mut config =
+        client_config(Some(&identity), &site.bundles, Expect::AnyMember, Protocol::Http2).unwrap();
     // Also for a client that would resume if it could.
     Arc::get_mut(&mut config).unwrap().resumption =
         rustls::client::Resumption::in_memory_sessions(8);
@@ -314,7 +359,8 @@ async fn connections_are_bounded_and_a_closed_one_makes_room() {
 async fn a_client_that_does_not_speak_h2_is_refused() {
     let mut site = site(Limits::default()).await;
     let identity = site.hokuto.identity(AGENT);
-    let mut config = client_config(Some(&identity), &site.bundles, Expect::AnyMember).unwrap();
+    let mut config =
+        client_config(Some(&identity), &site.bundles, Expect::AnyMember, Protocol::Http2).unwrap();
     Arc::get_mut(&mut config).unwrap().alpn_protocols.clear();
     let connector = tokio_rustls::TlsConnector::from(config);
     let socket = raw(site.listener.addr).await;

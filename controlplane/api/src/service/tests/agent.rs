@@ -3,15 +3,17 @@
 use super::*;
 use crate::service::agent::AgentApi;
 use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::submission::Submission;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::{self, agent, job};
-use sekisho_proto::convert::agent::{OpenSession, Report};
+use sekisho_proto::convert::agent::{FetchPayload, OpenSession, Report};
 use sekisho_proto::internal::v1 as internal;
 use sekisho_proto::internal::v1::agent_service_server::AgentService as _;
-use sekisho_types::id::{Digest, NodeId};
+use sekisho_types::id::NodeId;
 use sekisho_types::job::JobPhase;
 use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::revision::PlacementId;
 use std::sync::Arc;
 
 fn node() -> NodeId {
@@ -40,15 +42,22 @@ async fn an_agent_opens_a_session_reports_and_fetches_what_it_runs() {
         federation.place(&id, &["tokyo-1/n-01"]);
         federation.placements(&id)[0]
     });
-    let fetch = |principal, digest: Digest| {
-        let digest = digest.0.to_vec().into();
-        api.fetch_payload(request(&principal, internal::FetchPayloadRequest { digest }))
+    let fetch = |principal, placement| {
+        let fetch = FetchPayload { placement };
+        api.fetch_payload(request(&principal, (&fetch).into()))
     };
-    let payload = fetch(me.clone(), Digest::of(testing::PAYLOAD)).await.unwrap();
-    assert_eq!(payload.into_inner().payload.as_ref(), testing::PAYLOAD);
+    let fetched = fetch(me.clone(), placement).await.unwrap().into_inner();
+    assert_eq!(fetched.payload.as_ref(), testing::PAYLOAD);
+    let state = fake.core.replica.state();
+    let grant = &state.placement(&placement).unwrap().grant;
+    let submission = Submission::parse(&fetched.submission).unwrap();
+    assert_eq!(submission.check(&state.federation().unwrap().bundle, grant), Ok(()));
+    // One that nobody granted.
+    let next = PlacementId { ordinal: 1, ..placement };
+    assert_eq!(code(fetch(me.clone(), next).await), ErrorCode::NotFound);
     // Another node has no such placement.
     let other = agent(&"tokyo-1/n-02".parse().unwrap());
-    let foreign = fetch(other.clone(), Digest::of(testing::PAYLOAD)).await;
+    let foreign = fetch(other.clone(), placement).await;
     assert_eq!(code(foreign), ErrorCode::NotFound);
     let report = |principal, phases: Vec<Phase>| {
         let phases = phases.into_iter().map(|phase| (placement, phase)).collect();
@@ -60,7 +69,7 @@ async fn an_agent_opens_a_session_reports_and_fetches_what_it_runs() {
     report(me.clone(), vec![Phase::Ended(Ending::Exited(0))]).await.unwrap();
     let id = "sapporo/train".parse().unwrap();
     assert_eq!(fake.core.replica.state().job(&id).unwrap().phase, JobPhase::Succeeded);
-    let gone = fetch(me, Digest::of(testing::PAYLOAD)).await;
+    let gone = fetch(me, placement).await;
     assert_eq!(code(gone), ErrorCode::NotFound);
 }
 

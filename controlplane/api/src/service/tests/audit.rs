@@ -26,7 +26,7 @@ fn word(fake: &Fake, operator: &str, id: u64) -> internal::ExchangeRequest {
     internal::ExchangeRequest {
         applied_revision: revision,
         signed: vec![signed],
-        signer_problem: String::new(),
+        ..Default::default()
     }
 }
 

@@ -4,11 +4,16 @@ use super::*;
 use crate::replica::ReplicaError;
 use crate::service::member::MemberApi;
 use crate::service::node::NodeApi;
+use crate::service::peer::PeerApi;
 use crate::service::quota::QuotaApi;
 use crate::service::site::SiteApi;
 use crate::service::tenant::TenantApi;
+use crate::vitals::{Disk, Load, Vitals};
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::{self, admin, agent, member, user};
+use sekisho_proto::convert::finding::{Condition, Finding};
+use sekisho_proto::internal::v1 as internal;
+use sekisho_proto::internal::v1::peer_service_server::PeerService as _;
 use sekisho_proto::v1::member_service_server::MemberService as _;
 use sekisho_proto::v1::node_service_server::NodeService as _;
 use sekisho_proto::v1::quota_service_server::QuotaService as _;
@@ -150,16 +155,10 @@ async fn status_needs_no_leader_and_says_the_worst_first() {
     assert_eq!((status.nodes_ready, status.nodes_total, status.gpus_total), (6, 6, 24));
     assert_eq!(status.missing_signers, ["hokuto", "kanto", "naniwa"]);
     assert_eq!(status.audit_uncovered, status.audit_size);
+    assert_eq!(worst.code, "NO_LEADER");
     // Everybody answers and signs: all is well.
-    *fake.replica.leader.lock() = Some(MemberId(2));
-    let federation = fake.core.replica.state().federation().unwrap().clone();
-    let head = fake.core.heads.latest().unwrap();
-    for (id, member) in &federation.members {
-        fake.core.peers.hear(member, Revision(1), Some(""), 0);
-        let key = testing::checkpoint_key(*id);
-        let line = head.checkpoint.sign(&member.operator, *id, &key).unwrap();
-        fake.core.notes.add(&federation.bundle, *id, &head.text, &line).unwrap();
-    }
+    let fake = well();
+    let api = MemberApi(Arc::clone(&fake.core));
     let status = api.get_status(ask()).await.unwrap().into_inner();
     assert_eq!(status.findings.len(), 1, "{:?}", status.findings);
     assert_eq!(status.findings[0].severity(), v1::status::Severity::Ok);
@@ -167,6 +166,138 @@ async fn status_needs_no_leader_and_says_the_worst_first() {
     assert!(status.members.iter().all(|m| m.reachable && m.role == "voter"));
     let stranger = request(&user("kanto", "stranger"), v1::GetStatusRequest {});
     assert_eq!(code(api.get_status(stranger).await), ErrorCode::PermissionDenied);
+}
+
+/// Codes of the findings, worst first, after a change to a federation in which all is well.
+async fn found(fake: &Fake) -> Vec<(String, v1::status::Severity)> {
+    let api = MemberApi(Arc::clone(&fake.core));
+    let ask = request(&admin("kanto"), v1::GetStatusRequest {});
+    let status = api.get_status(ask).await.unwrap().into_inner();
+    assert!(status.findings.is_sorted_by_key(|f| std::cmp::Reverse(f.severity)));
+    status.findings.into_iter().map(|f| (f.code.clone(), f.severity())).collect()
+}
+
+fn well() -> Fake {
+    let fake = furnished();
+    hear_all(&fake, 0);
+    let federation = fake.core.replica.state().federation().unwrap().clone();
+    let head = fake.core.heads.latest().unwrap();
+    for (id, member) in &federation.members {
+        let key = testing::checkpoint_key(*id);
+        let line = head.checkpoint.sign(&member.operator, *id, &key).unwrap();
+        fake.core.notes.add(&federation.bundle, *id, &head.text, &line).unwrap();
+    }
+    fake
+}
+
+fn hear_all(fake: &Fake, now_ns: u64) {
+    let federation = fake.core.replica.state().federation().unwrap().clone();
+    for member in federation.members.values() {
+        fake.core.peers.hear(member, Revision(1), Some(""), now_ns);
+    }
+}
+
+#[tokio::test]
+async fn what_a_member_finds_wrong_with_itself_is_shown_with_its_size() {
+    use v1::status::Severity::{Bad, Ok as Well, Warn};
+    let fake = well();
+    assert_eq!(found(&fake).await, [("WELL".to_owned(), Well)]);
+    let now = fake.core.clock.wall();
+    let (gib, hour) = (1u64 << 30, 3_600_000);
+    let with = |change: &dyn Fn(&mut Vitals)| {
+        let mut vitals = Vitals {
+            certificate_ends: Some(now.plus_ms(24 * hour)),
+            disk: Some(Disk { free: 20 * gib, size: 100 * gib }),
+            ordinary: Load { in_flight: 10, bound: 100, shed_lately: false },
+            internal: Load { in_flight: 0, bound: 10, shed_lately: false },
+        };
+        change(&mut vitals);
+        *fake.vitals.0.lock() = vitals;
+    };
+    with(&|_| ());
+    assert_eq!(found(&fake).await, [("WELL".to_owned(), Well)]);
+    for (change, code, severity) in [
+        (
+            &(|v: &mut Vitals| v.certificate_ends = Some(now.plus_ms(5 * hour))) as &dyn Fn(&mut _),
+            "CERTIFICATE_ENDS",
+            Warn,
+        ),
+        (&|v: &mut Vitals| v.certificate_ends = Some(now), "CERTIFICATE_ENDS", Bad),
+        (
+            &|v: &mut Vitals| v.disk = Some(Disk { free: 9 * gib, size: 100 * gib }),
+            "DISK_LOW",
+            Warn,
+        ),
+        (&|v: &mut Vitals| v.disk = Some(Disk { free: gib, size: 100 * gib }), "DISK_LOW", Bad),
+        (&|v: &mut Vitals| v.ordinary.in_flight = 80, "OVERLOADED", Warn),
+        (&|v: &mut Vitals| v.ordinary.shed_lately = true, "OVERLOADED", Warn),
+        (&|v: &mut Vitals| v.internal.shed_lately = true, "OVERLOADED", Bad),
+    ] {
+        with(change);
+        assert_eq!(found(&fake).await, [(code.to_owned(), severity)]);
+    }
+    // A small part of a very large disk is enough.
+    with(&|v| v.disk = Some(Disk { free: 60 * gib, size: 10_000 * gib }));
+    assert_eq!(found(&fake).await, [("WELL".to_owned(), Well)]);
+}
+
+#[tokio::test]
+async fn what_a_member_tells_of_itself_is_shown_by_the_others() {
+    let fake = well();
+    let low = Finding::new(v1::status::Severity::Bad, Condition::DiskLow);
+    let low = low.with("free", 12).with("percent", 1).own();
+    let lie = Finding::new(v1::status::Severity::Bad, Condition::NoLeader).own();
+    let tell = internal::ExchangeRequest { conditions: vec![low, lie], ..Default::default() };
+    let peer = PeerApi(Arc::clone(&fake.core));
+    peer.exchange(request(&member("hokuto"), tell)).await.unwrap();
+    assert_eq!(found(&fake).await, [("DISK_LOW".to_owned(), v1::status::Severity::Bad)]);
+    // Until it says otherwise.
+    let tell = internal::ExchangeRequest::default();
+    peer.exchange(request(&member("hokuto"), tell)).await.unwrap();
+    assert_eq!(found(&fake).await[0].0, "WELL");
+}
+
+#[tokio::test]
+async fn silence_lag_and_late_signatures_are_told_apart() {
+    let fake = well();
+    let federation = fake.core.replica.state().federation().unwrap().clone();
+    fake.core.peers.hear(&federation.members[&MemberId(3)], Revision(50_000), None, 0);
+    let codes =
+        |found: Vec<(String, _)>| found.into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+    // This member and the third are behind what the other has.
+    assert_eq!(codes(found(&fake).await), ["MEMBER_LAGS", "MEMBER_LAGS"]);
+    // Nobody was heard for an hour: the state clock stood still, so the signatures are not late.
+    fake.clock.0.store(3_600_000, Ordering::Relaxed);
+    let silent = codes(found(&fake).await);
+    assert_eq!(
+        silent,
+        ["MEMBER_SILENT", "MEMBER_SILENT", "CLOCK_BEHIND", "SITE_SILENT", "SITE_SILENT"]
+    );
+}
+
+#[tokio::test]
+async fn many_nodes_with_one_trouble_are_one_line() {
+    let fake = well();
+    for name in ["n-11", "n-12"] {
+        fake.replica.elsewhere(|f| f.ready_node(&format!("tokyo-1/{name}"), 1));
+    }
+    let state = fake.core.replica.state();
+    for (id, node) in state.nodes() {
+        let session = node.session.clone().unwrap().id;
+        // The queue is dropped: nobody listens.
+        drop(fake.core.sessions.attach(id, session, 0));
+    }
+    let late = 9_001;
+    fake.clock.0.store(late, Ordering::Relaxed);
+    hear_all(&fake, late * 1_000_000);
+    let found = found(&fake).await;
+    let unreachable: Vec<&str> = found
+        .iter()
+        .map(|(code, _)| code.as_str())
+        .filter(|code| code.starts_with("NODE"))
+        .collect();
+    let (one, many) = ("NODE_UNREACHABLE", "NODES_UNREACHABLE");
+    assert_eq!(unreachable, [one, one, one, one, many]);
 }
 
 #[tokio::test]

@@ -129,6 +129,11 @@ impl Model {
             Command::RegisterKey { .. }
             | Command::RevokeKey { .. }
             | Command::CreateToken { .. } => {}
+            // They decide who agrees to a placement, not what it may be.
+            Command::AddMember { .. }
+            | Command::SetVoter { .. }
+            | Command::SetMemberAddress { .. }
+            | Command::RemoveMember { .. } => {}
             // What was granted follows as records of its own.
             Command::CommitPlacement { .. } => {}
             Command::CreateSite { site, operator, area, .. } => {

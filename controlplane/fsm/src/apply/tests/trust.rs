@@ -36,6 +36,23 @@ fn widening_verbs_need_signatures_of_two_operators_and_of_the_caller() {
     assert_eq!(f.apply(good).outcome, Ok(Reply::Done));
 }
 
+/// A person of two federations who means the other one.
+#[test]
+fn a_verb_that_needs_no_signature_ignores_none() {
+    let mut f = Federation::furnished();
+    let facts = Box::new(job("meant", 1, 1, &[]));
+    f.accept(user("kanto", "sapporo"), Command::SubmitJob { facts });
+    let cancel = Command::CancelJob { job: job("meant", 1, 1, &[]).id };
+    let signed = f.entry(user("kanto", "sapporo"), &[], cancel.clone());
+    let mut elsewhere = signed.clone();
+    elsewhere.request.0[15] ^= 1;
+    assert!(!elsewhere.signatures.is_empty());
+    assert_eq!(code(&f.apply(elsewhere)), Some(ErrorCode::SignatureInvalid));
+    let mut unsigned = signed;
+    unsigned.signatures.clear();
+    assert_eq!(f.apply(unsigned).outcome, Ok(Reply::Done));
+}
+
 #[test]
 fn an_expired_key_signs_nothing() {
     let mut f = Federation::furnished();

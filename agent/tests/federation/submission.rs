@@ -1,0 +1,44 @@
+//! The submitter of every job of these tests.
+
+use crate::controller::{CLUSTER, key};
+use sekisho_evidence::canonical::encode;
+use sekisho_evidence::command::Intention;
+use sekisho_evidence::grant::Grant;
+use sekisho_evidence::key::{Purpose, SigningKey};
+use sekisho_evidence::submission::{Submission, submit_command};
+use sekisho_transport::clock::SystemClock;
+use sekisho_types::id::{Digest, RequestId};
+use sekisho_types::job::{JobFacts, OverLimit, Resources};
+use sekisho_types::principal::{KeyRecord, Role};
+use sekisho_types::revision::Incarnation;
+use sekisho_types::time::Clock as _;
+
+/// What the submitter signs for a job of which this could be a grant, with a key that `issuer` vouches for.
+pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize) -> Submission {
+    let facts = JobFacts {
+        id: grant.job.clone(),
+        group: grant.group,
+        resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        priority: 50,
+        policy: None,
+        residency: grant.rules[0].rules.clone(),
+        on_disconnect: grant.on_disconnect,
+        over_limit: OverLimit::Queue,
+        time_limit_s: grant.time_limit_s,
+        payload: grant.payload,
+        payload_len: u32::try_from(payload_len).unwrap(),
+    };
+    let (alice, submitted_at) = (key(30), SystemClock.wall());
+    let record = KeyRecord {
+        principal: grant.submitter.clone(),
+        role: Role::TenantUser(grant.job.tenant.clone()),
+        public_key: alice.public(),
+        expires: submitted_at.plus_ms(60_000),
+    };
+    let (request, incarnation) = (RequestId([3; 16]), Incarnation(1));
+    let command = Digest::of(&submit_command(&facts).unwrap());
+    let intention = Intention { cluster: CLUSTER, incarnation, request, command };
+    let signature = intention.sign(record.principal.clone(), &alice);
+    let issuer = issuer.sign(Purpose::KeyRecord, &encode(&record).unwrap());
+    Submission { facts, request, incarnation, submitted_at, signature, key: record, issuer }
+}

@@ -1,0 +1,228 @@
+//! What is wrong, worst first.
+//!
+//! Must hold: the same trouble of many nodes is one line, so that one screen shows all kinds of trouble.
+
+use super::{Health, majority, ms, small};
+use crate::core::Core;
+use crate::limit::{
+    CERTIFICATE_ENDS_NOW, CERTIFICATE_ENDS_SOON, CHECKPOINT_LATE, DISK_ENOUGH, DISK_LOW,
+    FINDINGS_MAX, LOAD_HIGH, MEMBER_LAGS, NAMED_PER_SITE, SIGNER_LATE, TAG_ENDS_SOON,
+};
+use crate::vitals::Vitals;
+use sekisho_proto::convert::finding::{Condition, Finding};
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1::node::State as Phase;
+use sekisho_proto::v1::status::Severity;
+use sekisho_types::id::{MemberId, NodeId, SiteId};
+use sekisho_types::limit::{CLOCK_AHEAD_MAX, CLOCK_BEHIND_MAX};
+use sekisho_types::time::Timestamp;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Nodes with one kind of trouble, by site.
+type Troubled = BTreeMap<SiteId, Vec<(NodeId, Timestamp)>>;
+
+impl Core {
+    /// What this member finds wrong with itself; told to the others with each exchange.
+    pub(crate) fn own_findings(&self) -> Vec<Finding> {
+        let now = self.clock.wall();
+        let Vitals { certificate_ends, disk, ordinary, internal } = self.vitals.vitals();
+        let mut own = Vec::new();
+        if let Some(ends) = certificate_ends {
+            let left = ends.since_ms(now);
+            let severity = grade(left, ms(CERTIFICATE_ENDS_SOON), ms(CERTIFICATE_ENDS_NOW));
+            own.extend(
+                severity.map(|s| Finding::new(s, Condition::CertificateEnds).with("at", ends)),
+            );
+        }
+        if let Some(disk) = disk.filter(|disk| disk.free < DISK_ENOUGH) {
+            let percent = disk.free.saturating_mul(100).checked_div(disk.size).unwrap_or(0);
+            let [low, bad] = DISK_LOW;
+            own.extend(grade(percent, low, bad).map(|severity| {
+                let found = Finding::new(severity, Condition::DiskLow);
+                found.with("free", disk.free >> 20).with("percent", percent)
+            }));
+        }
+        let load = ordinary.percent().max(internal.percent());
+        let shed = ordinary.shed_lately || internal.shed_lately;
+        if shed || load >= LOAD_HIGH {
+            let severity = if internal.shed_lately { Severity::Bad } else { Severity::Warn };
+            own.push(Finding::new(severity, Condition::Overloaded).with("load", load));
+        }
+        own
+    }
+}
+
+/// How bad it is that only this much is left.
+fn grade(left: u64, warn: u64, bad: u64) -> Option<Severity> {
+    match left {
+        left if left < bad => Some(Severity::Bad),
+        left if left < warn => Some(Severity::Warn),
+        _ => None,
+    }
+}
+
+impl Health<'_> {
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        let mut all = Vec::new();
+        self.quorum(&mut all);
+        self.sites(&mut all);
+        self.nodes(&mut all);
+        self.clocks(&mut all);
+        self.checkpoints(&mut all);
+        self.signers(&mut all);
+        self.vitals(&mut all);
+        all.sort_by_key(|finding| Reverse(finding.severity));
+        all.truncate(FINDINGS_MAX);
+        if all.is_empty() {
+            all.push(Finding::new(Severity::Ok, Condition::Well));
+        }
+        all
+    }
+
+    fn quorum(&self, all: &mut Vec<Finding>) {
+        if self.membership.leader.is_none() {
+            all.push(Finding::new(Severity::Bad, Condition::NoLeader));
+        }
+        let voters = &self.membership.voters;
+        let silent: Vec<MemberId> =
+            voters.iter().copied().filter(|id| !self.core.hears(*id, self.now_ns)).collect();
+        let left = voters.len().saturating_sub(silent.len());
+        for id in &silent {
+            let spare = left > majority(voters.len());
+            let severity = if spare { Severity::Warn } else { Severity::Bad };
+            let found = Finding::new(severity, Condition::MemberSilent).with("member", id.name());
+            all.push(found.with("left", left).with("voters", voters.len()));
+        }
+        for who in self.can_stop_quorum().iter().filter(|who| who.starts_with("operators/")) {
+            all.push(Finding::new(Severity::Bad, Condition::QuorumStopper).with("operator", who));
+        }
+        for (id, entries) in self.lags().into_iter().filter(|(_, entries)| *entries > MEMBER_LAGS) {
+            let found = Finding::new(Severity::Warn, Condition::MemberLags);
+            all.push(found.with("member", id.name()).with("entries", entries));
+        }
+    }
+
+    /// How far members are behind: as the leader knows, else as they last told each other.
+    pub(super) fn lags(&self) -> BTreeMap<MemberId, u64> {
+        if !self.membership.lag.is_empty() {
+            return self.membership.lag.clone();
+        }
+        let own = (self.core.identity.member, self.core.replica.applied().0);
+        let others = self.federation.members.keys().filter_map(|id| {
+            let (heard, lately) = self.core.peers.of(*id, self.now_ns)?;
+            // What a silent member has, nobody knows; that it is silent is shown.
+            lately.then_some((*id, heard.applied.0))
+        });
+        let applied: BTreeMap<MemberId, u64> = others.chain([own]).collect();
+        let highest = applied.values().copied().max().unwrap_or_default();
+        applied.into_iter().map(|(id, applied)| (id, highest.saturating_sub(applied))).collect()
+    }
+
+    fn sites(&self, all: &mut Vec<Finding>) {
+        for site in self.core.unreachable_sites(self.state) {
+            let site = site.strip_prefix("sites/").unwrap_or(&site);
+            all.push(Finding::new(Severity::Warn, Condition::SiteSilent).with("site", site));
+        }
+    }
+
+    fn nodes(&self, all: &mut Vec<Finding>) {
+        let now = self.state.clock();
+        let (mut unreachable, mut lost, mut ends) =
+            (Troubled::new(), Troubled::new(), Troubled::new());
+        for (id, node) in self.state.nodes() {
+            let troubled = match self.core.node_phase(self.state, id, node) {
+                Phase::Unreachable => &mut unreachable,
+                Phase::Lost => &mut lost,
+                Phase::Ready if node.tag.expires.since_ms(now) < ms(TAG_ENDS_SOON) => &mut ends,
+                Phase::Ready | Phase::Enrolled | Phase::Revoked | Phase::Unspecified => continue,
+            };
+            troubled.entry(id.site.clone()).or_default().push((id.clone(), node.tag.expires));
+        }
+        let mut tell = |troubled: Troubled, one, many| {
+            for (site, nodes) in troubled {
+                if nodes.len() > NAMED_PER_SITE {
+                    let found = Finding::new(Severity::Warn, many).with("site", site);
+                    all.push(found.with("count", nodes.len()));
+                    continue;
+                }
+                for (node, at) in nodes {
+                    let found = Finding::new(Severity::Warn, one).with("node", node);
+                    all.push(if one == Condition::TagEnds { found.with("at", at) } else { found });
+                }
+            }
+        };
+        tell(unreachable, Condition::NodeUnreachable, Condition::NodesUnreachable);
+        tell(lost, Condition::NodeLost, Condition::NodesLost);
+        tell(ends, Condition::TagEnds, Condition::TagsEnd);
+    }
+
+    fn clocks(&self, all: &mut Vec<Finding>) {
+        let (state, wall) = (self.state.clock(), self.core.clock.wall());
+        let own = self.core.identity.member.name();
+        for (off, max, condition) in [
+            (state.since_ms(wall), CLOCK_AHEAD_MAX, Condition::ClockAhead),
+            (wall.since_ms(state), CLOCK_BEHIND_MAX, Condition::ClockBehind),
+        ] {
+            if off > ms(max) {
+                let found = Finding::new(Severity::Bad, condition).with("member", &own);
+                all.push(found.with("seconds", off / 1000));
+            }
+        }
+    }
+
+    fn checkpoints(&self, all: &mut Vec<Finding>) {
+        let (records, k) = (self.uncovered(), self.federation.bundle.k);
+        if records == 0 {
+            return;
+        }
+        let Some(note) = self.core.notes.newest() else {
+            // After a start the first one comes with the next tick.
+            let found = Finding::new(Severity::Warn, Condition::CheckpointNone);
+            all.push(found.with("records", records).with("k", k));
+            return;
+        };
+        let age = self.state.clock().since_ms(note.checkpoint.time);
+        if age <= ms(SIGNER_LATE) {
+            return;
+        }
+        let late = age > ms(CHECKPOINT_LATE);
+        let severity = if late { Severity::Bad } else { Severity::Warn };
+        let found = Finding::new(severity, Condition::CheckpointLags).with("records", records);
+        all.push(found.with("k", k).with("seconds", age / 1000));
+    }
+
+    fn signers(&self, all: &mut Vec<Finding>) {
+        let k = self.federation.bundle.k;
+        let missing = self.missing_signers();
+        let operators = self.federation.bundle.operators().count();
+        let left = operators.saturating_sub(missing.len());
+        for operator in &missing {
+            let short = small(left) < k;
+            let severity = if short { Severity::Bad } else { Severity::Warn };
+            let found = Finding::new(severity, Condition::SignerMissing).with("operator", operator);
+            all.push(found.with("left", left).with("operators", operators).with("k", k));
+        }
+        for member in self.members().into_iter().filter(|m| !m.signer_problem.is_empty()) {
+            let found = Finding::new(Severity::Warn, Condition::SignerProblem);
+            let found = found.with("member", member.name);
+            all.push(found.with("problem", member.signer_problem.escape_debug()));
+        }
+        if k < 2 {
+            all.push(Finding::new(Severity::Warn, Condition::SingleSigner));
+        } else if operators == 2 {
+            all.push(Finding::new(Severity::Warn, Condition::TwoOperators));
+        }
+    }
+
+    /// Certificates, disks and load: this member's own, and what the others told of theirs.
+    fn vitals(&self, all: &mut Vec<Finding>) {
+        let own = self.core.identity.member.name();
+        all.extend(self.core.own_findings().into_iter().map(|found| found.with("member", &own)));
+        for id in self.federation.members.keys() {
+            if let Some((heard, true)) = self.core.peers.of(*id, self.now_ns) {
+                all.extend(heard.findings);
+            }
+        }
+    }
+}

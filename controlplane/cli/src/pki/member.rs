@@ -1,0 +1,68 @@
+//! A further controller of an operator that takes part already, and the operator's word on a changed membership.
+
+use super::{CHECKPOINT_FILE, OperatorDir, new_key, pki, private_dir};
+use crate::failure::{Failure, of_file};
+use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorSignature};
+use sekisho_evidence::canonical::encode;
+use sekisho_evidence::genesis::GenesisSite;
+use sekisho_evidence::key::Purpose;
+use sekisho_transport::address::Address;
+use sekisho_transport::pki::file::ISSUER_FILE;
+use sekisho_transport::pki::{OperatorCa, signing};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::MemberId;
+use sekisho_types::time::Timestamp;
+use std::net::SocketAddr;
+
+impl OperatorDir {
+    /// Keys and certificate of a further controller at a site of this operator. A site without an issuer gets one, for
+    /// which the root's key must be at hand. Repeatable: a checkpoint key that is there stays, the certificate is renewed.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for another operator's site; what the issuer says.
+    pub fn add_member(
+        &self,
+        site: &GenesisSite,
+        member: MemberId,
+        address: &Address,
+        now: Timestamp,
+    ) -> Result<Endorser, Failure> {
+        let operator = self.card()?.keys.operator;
+        if site.operator != operator {
+            let why = format!("site {} is one of {}, not of {operator}", site.site, site.operator);
+            return Err(Failure::invalid(why));
+        }
+        let at = self.site(&site.site);
+        if !at.join(ISSUER_FILE).exists() {
+            private_dir(&at)?;
+            let ca = OperatorCa::load(self.path()).map_err(|error| pki(&error))?;
+            let issuer = ca.issuer(std::slice::from_ref(&site.site), now);
+            issuer.and_then(|issuer| issuer.save(&at)).map_err(|error| pki(&error))?;
+        }
+        let dir = self.member(member);
+        private_dir(&dir)?;
+        let path = dir.join(CHECKPOINT_FILE);
+        let key = if path.exists() {
+            signing::read(&path).map_err(|error| of_file(&path, &error))?
+        } else {
+            new_key(&path)?
+        };
+        // A certificate names an address only where that is a number.
+        let ips: Vec<_> =
+            address.to_string().parse().map(|at: SocketAddr| at.ip()).into_iter().collect();
+        self.renew_member(site, member, &ips, now)?;
+        Ok(Endorser { operator, member, public_key: key.public() })
+    }
+
+    /// This operator's agreement to an endorser bundle.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if the key is not readable.
+    pub fn sign_bundle(&self, bundle: &EndorserBundle) -> Result<OperatorSignature, Failure> {
+        let operator = self.card()?.keys.operator;
+        let bytes =
+            encode(bundle).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+        let signature = self.issuer_key()?.sign(Purpose::Bundle, &bytes);
+        Ok(OperatorSignature { operator, signature })
+    }
+}

@@ -1,0 +1,81 @@
+//! What agents fetch for a job: its payload, and the submission that its submitter signed.
+//!
+//! Must hold: the bytes are kept in a table beside the state exactly while an open job refers to them; the state
+//! itself holds digest, length and count (a queue of many jobs has to fit in memory).
+
+use super::change::Change;
+use super::{Payload, bytes_of};
+use crate::outcome::{PayloadEffect, Rejection};
+use crate::state::PayloadUse;
+use sekisho_evidence::submission::Submission;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::Digest;
+use sekisho_types::job::JobFacts;
+use sekisho_types::principal::KeyRecord;
+
+/// The entry's payload is the one that the facts name, unless the entry comes from a record that leaves it out.
+pub(super) fn check(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
+    let payload = &change.entry.payload;
+    if change.payload == Payload::LeftOut && payload.is_empty() {
+        return Ok(());
+    }
+    let same_length =
+        u64::try_from(payload.len()).is_ok_and(|len| len == u64::from(facts.payload_len));
+    if !same_length || Digest::of(payload) != facts.payload {
+        return Err(Rejection::new(
+            ErrorCode::PayloadMismatch,
+            "the payload is not the one that the facts name",
+        ));
+    }
+    Ok(())
+}
+
+/// Bytes of the submission that this entry makes; the entry is authorized already. A key that came with the genesis
+/// bears no issuer's signature of its own, so no agent could believe what it signs.
+pub(super) fn submission(change: &Change<'_>, facts: &JobFacts) -> Result<Vec<u8>, Rejection> {
+    let entry = change.entry;
+    let vouched_for = entry.signatures.iter().find_map(|signature| {
+        let key = change.state.key(&entry.actor, &signature.key)?;
+        Some((signature, key, key.issuer?)).filter(|_| signature.principal == entry.actor)
+    });
+    let Some((signature, key, issuer)) = vouched_for else {
+        let why = format!("the key of {} is not signed by its operator's issuer", entry.actor);
+        return Err(Rejection::new(ErrorCode::KeyUnknown, why));
+    };
+    Ok(bytes_of(&Submission {
+        facts: facts.clone(),
+        request: entry.request,
+        incarnation: entry.incarnation,
+        submitted_at: change.now(),
+        signature: signature.clone(),
+        key: KeyRecord {
+            principal: entry.actor.clone(),
+            role: key.role.clone(),
+            public_key: signature.key,
+            expires: key.expires,
+        },
+        issuer,
+    }))
+}
+
+/// One more open job refers to these bytes.
+pub(super) fn keep(change: &mut Change<'_>, digest: Digest, len: u32, bytes: &[u8]) {
+    let known = change.state.payloads.get(&digest).map_or(0, |used| used.jobs);
+    let row = PayloadUse { len, jobs: known.saturating_add(1) };
+    change.state.payloads.insert(digest, row);
+    if known == 0 {
+        change.effects.payloads.push(PayloadEffect::Put(digest, bytes.to_vec()));
+    }
+}
+
+/// One open job fewer refers to these bytes.
+pub(super) fn release(change: &mut Change<'_>, digest: &Digest) {
+    let left = change.state.payloads.update(digest, |used| {
+        used.jobs = used.jobs.saturating_sub(1);
+        used.jobs
+    });
+    if left == Some(0) {
+        change.state.payloads.remove(digest);
+        change.effects.payloads.push(PayloadEffect::Drop(*digest));
+    }
+}

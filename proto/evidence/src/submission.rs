@@ -1,0 +1,247 @@
+//! What a submitter signed, with all that is needed to verify it offline.
+//!
+//! Must hold: D4, A3. A grant starts nothing that nobody submitted, and no job elsewhere or otherwise than as its
+//! submitter signed it: k members' keys do not suffice, a person's key is needed that the person's own operator
+//! vouches for.
+//! Does not hold: `submitted_at`, and the content of a *named* policy, are the word of those who signed the grant, and
+//! so is whether a job was run or cancelled before. A key that was taken back is known to the state, not here.
+
+use crate::bundle::EndorserBundle;
+use crate::canonical::{CanonicalError, decode, encode};
+use crate::command::{CommandSignature, Intention};
+use crate::grant::{BoundRules, Grant};
+use crate::key::{Purpose, verify};
+use sekisho_types::id::{Digest, OperatorId, PolicyId, RequestId, Signature, TenantId};
+use sekisho_types::job::JobFacts;
+use sekisho_types::principal::{KeyRecord, Principal, Role};
+use sekisho_types::revision::Incarnation;
+use sekisho_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Number of the state machine's command `SubmitJob`. Commands are append-only, so it never moves; a test beside
+/// them holds the two together.
+pub const SUBMIT_JOB: u32 = 18;
+
+/// Bytes of a submission at most: rules of full length take less than half, and it travels beside a payload.
+pub const SUBMISSION_MAX: usize = 64 * 1024;
+
+/// A job as it was submitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    /// What was asked for.
+    pub facts: JobFacts,
+    /// Request id that the signature binds.
+    pub request: RequestId,
+    /// Life of the federation in which it was asked.
+    pub incarnation: Incarnation,
+    /// When, on the state clock.
+    pub submitted_at: Timestamp,
+    /// The submitter's signature under the command.
+    pub signature: CommandSignature,
+    /// The submitter's registered key.
+    pub key: KeyRecord,
+    /// The signature under that record, by the issuer of the submitter's operator.
+    pub issuer: Signature,
+}
+
+/// Why a submission does not stand behind a grant: the first check that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmissionError {
+    /// Longer than [`SUBMISSION_MAX`].
+    #[error("the submission has {0} bytes, at most {SUBMISSION_MAX} are read")]
+    TooLarge(usize),
+    /// Not canonical bytes of a submission.
+    #[error("the submission does not parse")]
+    Malformed(#[source] CanonicalError),
+    /// Not the one that the grant names.
+    #[error("the grant names submission {granted}, this is {found}")]
+    Digest {
+        /// In the grant.
+        granted: Digest,
+        /// Of these bytes.
+        found: Digest,
+    },
+    /// The submitter has not signed this command, for this cluster and life.
+    #[error("the submitter's signature does not verify")]
+    Signature,
+    /// Signer, key and grant name different people.
+    #[error("signed by {0} or with a key of {0}, who is not the submitter that the grant names")]
+    Principal(Principal),
+    /// The key record is about another key than the one that signed.
+    #[error("the key record is about another key than the one that signed")]
+    Key,
+    /// The submitter's operator is none of the bundle's.
+    #[error("operator {0} of the submitter is not in the endorser bundle")]
+    Operator(OperatorId),
+    /// The operator's issuer has not signed the key record.
+    #[error("the issuer of {0} has not signed the submitter's key")]
+    Issuer(OperatorId),
+    /// The key had expired.
+    #[error("the submitter's key expired before the submission")]
+    Expired,
+    /// The role may not submit for the tenant.
+    #[error("role {role} may not submit for tenant {tenant}")]
+    Role {
+        /// Of the key.
+        role: Role,
+        /// Of the job.
+        tenant: TenantId,
+    },
+    /// The grant is for something else than was asked for.
+    #[error("{0}: not as it was submitted")]
+    Facts(&'static str),
+    /// The grant binds the job by other rules than the submitter signed.
+    #[error("the rules that the submitter signed do not bind the grant")]
+    Rules,
+    /// The policy that the submitter named does not bind the grant.
+    #[error("the policy that the submitter named does not bind the grant")]
+    Policy,
+    /// Submitted in a later life of the federation than granted.
+    #[error("submitted in incarnation {submitted}, granted in {granted}")]
+    Incarnation {
+        /// Of the submission.
+        submitted: Incarnation,
+        /// Of the grant.
+        granted: Incarnation,
+    },
+}
+
+/// Whether this role lets somebody submit jobs for the tenant. The table of roles has the same rule.
+#[must_use]
+pub fn may_submit(role: &Role, tenant: &TenantId) -> bool {
+    match role {
+        Role::TenantAdmin(own) | Role::TenantUser(own) => own == tenant,
+        Role::FederationAdmin
+        | Role::OperatorAdmin
+        | Role::Auditor
+        | Role::Monitor
+        | Role::Agent
+        | Role::Member => false,
+    }
+}
+
+/// Canonical bytes of the command that submits these facts. The commands themselves lie above this crate.
+///
+/// # Errors
+/// Never for this type; see [`encode`].
+pub fn submit_command(facts: &JobFacts) -> Result<Vec<u8>, CanonicalError> {
+    encode(&(SUBMIT_JOB, facts))
+}
+
+impl Submission {
+    /// Canonical bytes.
+    ///
+    /// # Errors
+    /// Never for this type; see [`encode`].
+    pub fn bytes(&self) -> Result<Vec<u8>, CanonicalError> {
+        encode(self)
+    }
+
+    /// SHA-256 of the canonical bytes: what a grant names.
+    ///
+    /// # Errors
+    /// Never for this type; see [`encode`].
+    pub fn digest(&self) -> Result<Digest, CanonicalError> {
+        Ok(Digest::of(&self.bytes()?))
+    }
+
+    /// Reads a submission. Nothing of it is verified yet.
+    ///
+    /// # Errors
+    /// [`SubmissionError::TooLarge`] or [`SubmissionError::Malformed`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, SubmissionError> {
+        if bytes.len() > SUBMISSION_MAX {
+            return Err(SubmissionError::TooLarge(bytes.len()));
+        }
+        decode(bytes).map_err(SubmissionError::Malformed)
+    }
+
+    /// Checks that it stands behind `grant`: signed by the submitter, whose operator in `bundle` vouches for the key,
+    /// and granted as it was signed.
+    ///
+    /// # Errors
+    /// The first [`SubmissionError`], in the order of its variants.
+    pub fn check(&self, bundle: &EndorserBundle, grant: &Grant) -> Result<(), SubmissionError> {
+        let found = self.digest().map_err(SubmissionError::Malformed)?;
+        if found != grant.submission {
+            return Err(SubmissionError::Digest { granted: grant.submission, found });
+        }
+        self.signed(grant)?;
+        self.vouched_for(bundle)?;
+        if self.key.expires <= self.submitted_at {
+            return Err(SubmissionError::Expired);
+        }
+        let tenant = &grant.job.tenant;
+        if !may_submit(&self.key.role, tenant) {
+            let (role, tenant) = (self.key.role.clone(), tenant.clone());
+            return Err(SubmissionError::Role { role, tenant });
+        }
+        self.granted_as_signed(grant)?;
+        let (submitted, granted) = (self.incarnation, grant.placement.epoch.incarnation);
+        if submitted > granted {
+            return Err(SubmissionError::Incarnation { submitted, granted });
+        }
+        Ok(())
+    }
+
+    /// The command bears the submitter's signature.
+    fn signed(&self, grant: &Grant) -> Result<(), SubmissionError> {
+        let command = submit_command(&self.facts).map_err(SubmissionError::Malformed)?;
+        let intention = Intention {
+            cluster: grant.cluster,
+            incarnation: self.incarnation,
+            request: self.request,
+            command: Digest::of(&command),
+        };
+        self.signature.check(&intention).map_err(|_bad| SubmissionError::Signature)?;
+        for named in [&self.signature.principal, &self.key.principal] {
+            if *named != grant.submitter {
+                return Err(SubmissionError::Principal(named.clone()));
+            }
+        }
+        if self.key.public_key == self.signature.key { Ok(()) } else { Err(SubmissionError::Key) }
+    }
+
+    /// The submitter's own operator, and no other, says that the key is the submitter's.
+    fn vouched_for(&self, bundle: &EndorserBundle) -> Result<(), SubmissionError> {
+        let operator = &self.key.principal.operator;
+        let keys =
+            bundle.keys(operator).ok_or_else(|| SubmissionError::Operator(operator.clone()))?;
+        let record = encode(&self.key).map_err(SubmissionError::Malformed)?;
+        verify(&keys.issuer, Purpose::KeyRecord, &record, &self.issuer)
+            .map_err(|_bad| SubmissionError::Issuer(operator.clone()))
+    }
+
+    fn granted_as_signed(&self, grant: &Grant) -> Result<(), SubmissionError> {
+        let (facts, wanted) = (&self.facts, &self.facts.resources);
+        let same = [
+            (facts.id == grant.job, "job"),
+            (facts.payload == grant.payload, "payload"),
+            (wanted.class == grant.class, "class"),
+            (wanted.gpus == grant.gpus, "gpus"),
+            // The bucket may have more than was asked for.
+            (wanted.memory_mib <= grant.memory_mib, "memory"),
+            (facts.group == grant.group && grant.rank < grant.group, "group"),
+            (facts.on_disconnect == grant.on_disconnect, "on_disconnect"),
+            (facts.time_limit_s == grant.time_limit_s, "time_limit"),
+        ];
+        if let Some((_, what)) = same.iter().find(|(same, _)| !same) {
+            return Err(SubmissionError::Facts(what));
+        }
+        // All rule sets of a grant must allow the place: those beside the submitter's own can only narrow.
+        let own = |bound: &BoundRules| bound.policy.is_none() && bound.rules == facts.residency;
+        if !grant.rules.iter().any(own) {
+            return Err(SubmissionError::Rules);
+        }
+        let named = |id: &PolicyId| {
+            grant.rules.iter().any(|bound| bound.policy.as_ref().is_some_and(|(p, _)| p == id))
+        };
+        if !facts.policy.as_ref().is_none_or(named) {
+            return Err(SubmissionError::Policy);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
