@@ -36,7 +36,8 @@ fn a_member_that_was_away_past_the_purge_gets_a_snapshot() {
     // Before that the log would still do, and no snapshot were sent.
     for id in [1, 2] {
         let engine = cluster.consensus(id).engine().clone();
-        let purged = engine.wait(Some(Duration::from_secs(30))).metrics(
+        let wait = engine.wait(Some(Duration::from_secs(30)));
+        let purged = wait.metrics(
             |m| m.purged.as_ref().is_some_and(|purged| purged.index() > early.0),
             "purged past what it has",
         );
