@@ -1,5 +1,11 @@
 //! The simulation: whole federations by seed. `make sim SEEDS=…` for more of them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests: what goes wrong should fail loudly"
+)]
+
 use sekisho_chaos::sim::plan::{Bug, Plan};
 use sekisho_chaos::sim::report::Sweep;
 use sekisho_chaos::sim::{find, run, sweep};

@@ -8,3 +8,16 @@ export SEKISHO_CACHE SEKISHO_ROCKSDB_SYS
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$SEKISHO_CACHE/target}
 export ROCKSDB_LIB_DIR=$SEKISHO_CACHE/rocksdb-$SEKISHO_ROCKSDB_SYS-u1
 export ROCKSDB_STATIC=1
+
+# Cargo knows a source by its path within the checkout and by its time. Where two checkouts share the cache, what the
+# other one built later would be taken for this one's, and the tests would run another tree: so everything counts as
+# changed when the checkout changes. Only times are written.
+sekisho_claim_cache() {
+  local root claim=$CARGO_TARGET_DIR/checkout
+  root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+  [ "$(cat "$claim" 2>/dev/null)" != "$root" ] || return 0
+  find "$root" \( -name .git -o -path "$root/target" \) -prune -o -type f -exec touch -c {} +
+  mkdir -p "$CARGO_TARGET_DIR"
+  printf '%s\n' "$root" >"$claim"
+}
+sekisho_claim_cache

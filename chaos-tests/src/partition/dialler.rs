@@ -160,7 +160,12 @@ mod tests {
         };
         let told = |file: &str| {
             let mut child = start(file);
-            let told = member(&PathBuf::from(format!("/proc/{}", child.id())), dir);
+            let process = PathBuf::from(format!("/proc/{}", child.id()));
+            // The kernel lets the parent go on before the child's command line can be read.
+            while std::fs::read(process.join("cmdline")).unwrap().is_empty() {
+                std::thread::yield_now();
+            }
+            let told = member(&process, dir);
             child.kill().unwrap();
             child.wait().unwrap();
             told

@@ -3,7 +3,6 @@
 use std::env;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -14,7 +13,8 @@ use xtask::{deny, floors, tidy};
 
 const USAGE: &str = "usage: xtask floors|tidy|deny|all
        xtask tally [--junit FILE] [--libtest LOG]... [--not-run FILE]
-Checks of the house rules (docs/STYLE.md); exit status 1 when one is broken.";
+Checks of the house rules (docs/STYLE.md) in the workspace around the current folder;
+exit status 1 when one is broken.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -35,9 +35,7 @@ fn run(arguments: &[String]) -> anyhow::Result<bool> {
     if command == "tally" {
         return tally(rest);
     }
-    // Compiled in: the checkout that this binary was built from, wherever it is called.
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
-    let workspace = Workspace::load(&root)?;
+    let workspace = Workspace::load(&env::current_dir()?)?;
     let mut found = Vec::new();
     let is_asked = |name| command == name || command == "all";
     if is_asked("floors") {

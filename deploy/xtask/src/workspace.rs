@@ -93,14 +93,15 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Asks cargo about the workspace whose root manifest lies in `root`.
+    /// Asks cargo about the workspace that `dir` lies in. Never a folder that was compiled in: cargo shares what it
+    /// built between checkouts, and the rules of another one would be checked.
     ///
     /// # Errors
     /// When cargo cannot resolve the workspace (also when `Cargo.lock` is out of date) or the tables
     /// in the root manifest have another shape.
-    pub fn load(root: &Path) -> anyhow::Result<Self> {
+    pub fn load(dir: &Path) -> anyhow::Result<Self> {
         let metadata = MetadataCommand::new()
-            .manifest_path(root.join("Cargo.toml"))
+            .current_dir(dir)
             .other_options(vec!["--locked".to_owned(), "--all-features".to_owned()])
             .exec()
             .context("cargo metadata")?;

@@ -13,7 +13,8 @@ use xtask::workspace::Workspace;
 use xtask::{deny, floors, tidy};
 
 fn workspace() -> Workspace {
-    Workspace::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).expect("cargo metadata")
+    // A test runs in the folder of its package.
+    Workspace::load(Path::new(".")).expect("cargo metadata")
 }
 
 fn assert_none(found: &[Violation]) {

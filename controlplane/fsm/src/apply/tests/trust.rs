@@ -43,7 +43,7 @@ fn a_verb_that_needs_no_signature_ignores_none() {
     let facts = Box::new(job("meant", 1, 1, &[]));
     f.accept(user("kanto", "sapporo"), Command::SubmitJob { facts });
     let cancel = Command::CancelJob { job: job("meant", 1, 1, &[]).id };
-    let signed = f.entry(user("kanto", "sapporo"), &[], cancel.clone());
+    let signed = f.entry(user("kanto", "sapporo"), &[], cancel);
     let mut elsewhere = signed.clone();
     elsewhere.request.0[15] ^= 1;
     assert!(!elsewhere.signatures.is_empty());
