@@ -14,7 +14,7 @@ use sekisho_evidence::bundle::{EndorserBundle, OperatorKeys};
 use sekisho_evidence::canonical::{decode, encode};
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::tag::SignedTag;
-use sekisho_proto::internal::v1::JoinResponse;
+use sekisho_proto::internal::v1::{JoinResponse, OperatorRoot};
 use sekisho_transport::address::Address;
 use sekisho_transport::bundle::{Bundle, TrustBundles};
 use sekisho_transport::credential::Identity;
@@ -100,13 +100,23 @@ pub struct Enrolment {
     pub roots: Vec<Root>,
 }
 
+/// The endorser bundle by which an answer is judged.
+#[derive(Debug, Clone, Copy)]
+pub enum PinnedBundle<'p> {
+    /// The one of this hash, which the answer brings: at a join.
+    Hash(Digest),
+    /// The one that is held, whatever is in force meanwhile: at a renewal. Members may come and go; what a host believes
+    /// moves only along signed successors, never with an answer.
+    Held(&'p EndorserBundle),
+}
+
 /// What an answer must agree with.
 #[derive(Debug, Clone, Copy)]
 pub struct Pinned<'p> {
     /// The node.
     pub node: &'p NodeId,
-    /// Hash of the endorser bundle.
-    pub bundle_hash: Digest,
+    /// The endorser bundle.
+    pub bundle: PinnedBundle<'p>,
     /// Hash of the root of the node's operator.
     pub root_hash: Digest,
 }
@@ -139,11 +149,15 @@ impl Enrolment {
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
         let mismatch = |cause: &str| refuse(ErrorCode::BundleMismatch, cause);
-        if Digest::of(&answer.bundle) != pinned.bundle_hash {
-            return Err(mismatch("the answer's endorser bundle is not the pinned one"));
-        }
-        let bundle: EndorserBundle =
-            decode(&answer.bundle).map_err(|error| mismatch(&error.to_string()))?;
+        let bundle = match pinned.bundle {
+            PinnedBundle::Held(held) => held.clone(),
+            PinnedBundle::Hash(hash) if Digest::of(&answer.bundle) == hash => {
+                decode(&answer.bundle).map_err(|error| mismatch(&error.to_string()))?
+            }
+            PinnedBundle::Hash(_) => {
+                return Err(mismatch("the answer's endorser bundle is not the pinned one"));
+            }
+        };
         bundle.check().map_err(|error| mismatch(&error.to_string()))?;
         let own = bundle.operators.iter().find(|keys| keys.root_hash == pinned.root_hash);
         let own = own.ok_or_else(|| mismatch("no operator of the bundle has the pinned root"))?;
@@ -286,11 +300,15 @@ fn members(answer: &JoinResponse, bundle: &EndorserBundle) -> Result<Vec<Member>
     Ok(members)
 }
 
-/// Roots whose hash the bundle gives for their operator: one for each.
+/// Roots whose hash the bundle gives for their operator: one for each. Those of operators that it does not know are left
+/// aside.
 fn roots(answer: &JoinResponse, bundle: &EndorserBundle) -> Result<Vec<Root>, Failure> {
     let mismatch = |cause: String| refuse(ErrorCode::BundleMismatch, cause);
     let mut roots: Vec<Root> = Vec::new();
-    for told in answer.roots.iter().take(MEMBERS_MAX) {
+    let known = |told: &&OperatorRoot| {
+        bundle.operators.iter().any(|keys| keys.operator.as_str() == told.operator)
+    };
+    for told in answer.roots.iter().filter(known).take(MEMBERS_MAX) {
         let sound = bundle.operators.iter().find(|keys| {
             keys.operator.as_str() == told.operator
                 && keys.trust_domain.as_str() == told.trust_domain

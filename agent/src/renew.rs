@@ -5,7 +5,7 @@
 
 use crate::agent::Event;
 use crate::calls::Calls;
-use crate::enrolment::{Enrolment, Pinned};
+use crate::enrolment::{Enrolment, Pinned, PinnedBundle};
 use crate::failure::Failure;
 use crate::limit::{RENEW_LOOK, RENEW_PAUSE};
 use sekisho_transport::credential::Identity;
@@ -63,9 +63,8 @@ impl Renewer {
         let own = old.bundle.keys(&old.operator);
         let own =
             own.ok_or_else(|| Failure::new(ErrorCode::OperatorUnknown, old.operator.as_str()))?;
-        let hash = old.bundle.hash();
-        let bundle_hash = hash.map_err(|error| Failure::host("the pinned bundle", &error))?;
-        let pinned = Pinned { node: &old.node, bundle_hash, root_hash: own.root_hash };
+        let (node, bundle) = (&old.node, PinnedBundle::Held(&old.bundle));
+        let pinned = Pinned { node, bundle, root_hash: own.root_hash };
         let renewed = Enrolment::judge(pinned, old.secrets.clone(), &answer, &self.clock)?;
         let (data_dir, copy) = (self.data_dir.clone(), renewed.clone());
         let stored = tokio::task::spawn_blocking(move || copy.store(&data_dir)).await;

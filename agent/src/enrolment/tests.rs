@@ -109,13 +109,39 @@ fn chain(ca: &OperatorCa, node: &NodeId, key: &Key) -> Vec<tonic::codegen::Bytes
 
 impl Scene {
     fn judge(&self) -> Result<Enrolment, Failure> {
-        let pinned = Pinned {
-            node: &self.node,
-            bundle_hash: self.bundle.hash().unwrap(),
-            root_hash: Digest::of(self.ca.root()),
-        };
+        self.judge_by(PinnedBundle::Hash(self.bundle.hash().unwrap()))
+    }
+
+    fn judge_by(&self, bundle: PinnedBundle<'_>) -> Result<Enrolment, Failure> {
+        let root_hash = Digest::of(self.ca.root());
+        let pinned = Pinned { node: &self.node, bundle, root_hash };
         Enrolment::judge(pinned, self.secrets.clone(), &self.answer, &clock())
     }
+}
+
+/// Members come and go: a renewal is judged by the bundle that is held, and leaves it as it is.
+#[test]
+fn a_renewal_after_a_change_of_members_keeps_the_held_bundle() {
+    let mut scene = scene("012351");
+    let held = scene.bundle.clone();
+    let mut next = held.clone();
+    next.version += 1;
+    next.endorsers.retain(|endorser| endorser.member.0 != 2);
+    scene.answer.bundle = encode(&next).unwrap().into();
+    scene.answer.roots.push(OperatorRoot {
+        operator: "newcomer".into(),
+        trust_domain: "newcomer.example".into(),
+        root: vec![1].into(),
+    });
+    let refused = scene.judge().unwrap_err();
+    assert_eq!(refused.code, ErrorCode::BundleMismatch);
+    let renewed = scene.judge_by(PinnedBundle::Held(&held)).unwrap();
+    assert_eq!(renewed.bundle, held);
+    assert!(renewed.roots.iter().all(|root| root.operator.as_str() != "newcomer"));
+    // Under it nothing is laxer: a root that is not the bundle's is refused.
+    scene.answer.roots[0].root = vec![1].into();
+    let refused = scene.judge_by(PinnedBundle::Held(&held)).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::BundleMismatch);
 }
 
 #[test]

@@ -88,6 +88,8 @@ pub struct Node {
 pub struct Token {
     /// The one node that may join with it.
     pub node: NodeId,
+    /// Hash of the endorser bundle that it pins.
+    pub bundle: Digest,
     /// Refused from this instant on.
     pub expires: Timestamp,
     /// Who used it, and when.

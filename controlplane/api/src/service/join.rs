@@ -87,6 +87,12 @@ impl Core {
         self.own_operator(state, site)?;
         let area = area_at(join, site)?;
         let Some((user, at)) = token.used else {
+            let hash = federation(state)?.bundle.hash();
+            let hash = hash.map_err(|error| refused(ErrorCode::Internal, error.to_string()))?;
+            if token.bundle != hash {
+                let why = "the members have changed since the token was made: make a new one";
+                return Err(refused(ErrorCode::BundleMismatch, why));
+            }
             let over = token.expires <= state.clock().max(self.clock.wall());
             let why = || format!("expired at {}", token.expires);
             let expired = || refused(ErrorCode::TokenExpired, why());

@@ -49,8 +49,16 @@ pub(super) fn create(
     if change.state.tokens.contains(token) {
         return Err(Rejection::new(ErrorCode::AlreadyExists, "a token with this secret exists"));
     }
-    change.state.tokens.insert(*token, Token { node: node.clone(), expires, used: None });
+    let bundle = pinned(change)?;
+    let row = Token { node: node.clone(), bundle, expires, used: None };
+    change.state.tokens.insert(*token, row);
     Ok(Reply::Done)
+}
+
+/// Hash of the endorser bundle in force.
+fn pinned(change: &Change<'_>) -> Result<Digest, Rejection> {
+    let hash = change.federation()?.bundle.hash();
+    hash.map_err(|error| Rejection::new(ErrorCode::Internal, error.to_string()))
 }
 
 /// What a host brings.
@@ -132,6 +140,12 @@ pub(super) fn enroll(
         } else {
             Err(Rejection::new(ErrorCode::TokenUsed, "the token was used"))
         };
+    }
+    if row.bundle != pinned(change)? {
+        // Before anything is used: the host would refuse the answer, and its name would be taken.
+        let why =
+            "the token pins the endorser bundle of before a change of members: make a new one";
+        return Err(Rejection::new(ErrorCode::BundleMismatch, why));
     }
     if row.expires <= now {
         return Err(Rejection::new(ErrorCode::TokenExpired, format!("expired at {}", row.expires)));
