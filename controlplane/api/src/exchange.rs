@@ -5,7 +5,10 @@
 
 use crate::core::Core;
 use crate::limit::{EXCHANGE_DEADLINE, EXCHANGE_EVERY, EXCHANGE_SIGNED_MAX};
+use crate::notes::{Fork, NoteError};
 use parking_lot::Mutex;
+use sekisho_evidence::bundle::EndorserBundle;
+use sekisho_evidence::checkpoint::SignatureLine;
 use sekisho_evidence::genesis::GenesisMember;
 use sekisho_proto::convert::finding::Finding;
 use sekisho_proto::internal::v1 as internal;
@@ -96,8 +99,30 @@ impl Core {
         for head in self.heads.after(*last, EXCHANGE_SIGNED_MAX) {
             *last = head.checkpoint.revision;
             let member = self.identity.member;
-            if let Err(error) = self.notes.add(&federation.bundle, member, &head.text, &head.line) {
-                tracing::error!(%error, "own checkpoint signature is not usable");
+            self.note(&federation.bundle, member, &head.text, &head.line);
+        }
+    }
+
+    /// Keeps a member's signature under a checkpoint; what contradicts another's is alarmed.
+    pub(crate) fn note(
+        &self,
+        bundle: &EndorserBundle,
+        member: MemberId,
+        text: &str,
+        line: &SignatureLine,
+    ) {
+        match self.notes.add(bundle, member, text, line) {
+            Ok(None) => {}
+            Ok(Some(Fork(revision))) => {
+                metrics::counter!("sekisho_api_audit_forks_total").increment(1);
+                tracing::error!(%member, %revision, "two members signed different histories");
+            }
+            Err(error @ NoteError::Twice(_)) => {
+                metrics::counter!("sekisho_api_audit_forks_total").increment(1);
+                tracing::error!(%member, %error, "checkpoint signature not taken");
+            }
+            Err(error @ (NoteError::Checkpoint(_) | NoteError::NotTheSigner)) => {
+                tracing::warn!(%member, %error, "checkpoint signature not taken");
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Signatures of all members under the checkpoints, put together to notes of k operators.
 //!
 //! Must hold: a line counts only if it verifies under the federation's bundle as the key of the member that it came
-//! from; two texts at one revision are a fork and alarmed, never combined (A1).
+//! from; two texts at one revision are a fork and alarmed, never combined (A1); what one member says, of whatever
+//! revision, takes no room from another's and does not keep others' lines from becoming a note.
 
 use crate::limit::NOTES_KEPT;
 use parking_lot::Mutex;
@@ -24,16 +25,17 @@ pub(crate) enum NoteError {
     /// Signed by somebody else than it came from.
     #[error("the line is signed by another operator's key than the sender's")]
     NotTheSigner,
-    /// Another text at the same revision.
-    #[error("two checkpoints at revision {0}: the audit log has forked")]
-    Fork(Revision),
+    /// It signed another text at the same revision.
+    #[error("the member signed two checkpoints at revision {0}")]
+    Twice(Revision),
 }
 
-#[derive(Debug)]
-struct Pending {
-    text: String,
-    lines: BTreeMap<MemberId, (OperatorId, SignatureLine)>,
-}
+/// Another member signed another text at the same revision: the audit log has forked, or one of them lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fork(pub(crate) Revision);
+
+/// Lines under one text.
+type Lines = BTreeMap<MemberId, (OperatorId, SignatureLine)>;
 
 /// A note that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +53,12 @@ struct Signed {
 
 #[derive(Debug, Default)]
 struct Collected {
-    pending: BTreeMap<Revision, Pending>,
+    /// By revision and text; more than one text is a fork.
+    pending: BTreeMap<Revision, BTreeMap<String, Lines>>,
     newest: Option<Arc<Note>>,
     signed: BTreeMap<MemberId, Signed>,
+    /// Revisions of which a member's line is pending.
+    kept: BTreeMap<MemberId, BTreeSet<Revision>>,
 }
 
 /// The collection.
@@ -82,7 +87,7 @@ fn check(
 }
 
 impl Notes {
-    /// Takes a signature line of `member`.
+    /// Takes a signature line of `member`, and says whether another member contradicts it.
     ///
     /// # Errors
     /// [`NoteError`]; nothing is kept then.
@@ -92,25 +97,23 @@ impl Notes {
         member: MemberId,
         text: &str,
         line: &SignatureLine,
-    ) -> Result<(), NoteError> {
+    ) -> Result<Option<Fork>, NoteError> {
         let (checkpoint, operator) = check(bundle, member, text, line)?;
         let revision = checkpoint.revision;
         let mut collected = self.0.lock();
-        let entry = collected
-            .pending
-            .entry(revision)
-            .or_insert_with(|| Pending { text: text.to_owned(), lines: BTreeMap::new() });
-        if entry.text != text {
-            return Err(NoteError::Fork(revision));
+        let texts = collected.pending.entry(revision).or_default();
+        if texts.iter().any(|(other, lines)| other != text && lines.contains_key(&member)) {
+            return Err(NoteError::Twice(revision));
         }
-        entry.lines.insert(member, (operator, line.clone()));
-        let operators: BTreeSet<&OperatorId> = entry.lines.values().map(|(o, _)| o).collect();
+        let lines = texts.entry(text.to_owned()).or_default();
+        lines.insert(member, (operator, line.clone()));
+        let operators: BTreeSet<&OperatorId> = lines.values().map(|(o, _)| o).collect();
         let counts = u32::try_from(operators.len()).is_ok_and(|have| have >= bundle.k);
-        let lines: Vec<SignatureLine> =
-            entry.lines.values().map(|(_, line)| line.clone()).collect();
-        let note = counts.then(|| Note { checkpoint, bytes: assemble(text, &lines) });
+        let signed: Vec<SignatureLine> = lines.values().map(|(_, line)| line.clone()).collect();
+        let note = counts.then(|| Note { checkpoint, bytes: assemble(text, &signed) });
+        let fork = (texts.len() > 1).then_some(Fork(revision));
         collected.settle(note, member, checkpoint);
-        Ok(())
+        Ok(fork)
     }
 
     /// The newest note of k operators.
@@ -147,8 +150,17 @@ impl Collected {
         {
             self.newest = Some(Arc::new(note));
         }
-        while self.pending.len() > NOTES_KEPT {
-            self.pending.pop_first();
+        let kept = self.kept.entry(member).or_default();
+        kept.insert(revision);
+        if kept.len() > NOTES_KEPT
+            && let Some(oldest) = kept.pop_first()
+            && let Some(texts) = self.pending.get_mut(&oldest)
+        {
+            texts.values_mut().for_each(|lines| drop(lines.remove(&member)));
+            texts.retain(|_, lines| !lines.is_empty());
+            if texts.is_empty() {
+                self.pending.remove(&oldest);
+            }
         }
     }
 }
@@ -187,7 +199,7 @@ mod tests {
         point.sign(&operator, MemberId(member), key).unwrap()
     }
 
-    fn add(notes: &Notes, point: &Checkpoint, member: u64) -> Result<(), NoteError> {
+    fn add(notes: &Notes, point: &Checkpoint, member: u64) -> Result<Option<Fork>, NoteError> {
         let text = point.text().unwrap();
         notes.add(&bundle(), MemberId(member), &text, &line(point, member))
     }
@@ -229,9 +241,30 @@ mod tests {
         let changed =
             notes.add(&bundle(), MemberId(1), &point(8, 1).text().unwrap(), &line(&good, 1));
         assert_eq!(changed, Err(NoteError::Checkpoint(CheckpointError::BadSignature)));
-        add(&notes, &good, 1).unwrap();
-        assert_eq!(add(&notes, &point(7, 2), 2), Err(NoteError::Fork(Revision(7))));
+        assert_eq!(add(&notes, &good, 1), Ok(None));
+        assert_eq!(add(&notes, &point(7, 2), 1), Err(NoteError::Twice(Revision(7))));
+        assert_eq!(add(&notes, &point(7, 2), 2), Ok(Some(Fork(Revision(7)))));
         assert_eq!(notes.newest(), None);
+        // Whoever lies first does not keep the others from agreeing.
+        assert_eq!(add(&notes, &point(7, 2), 3), Ok(Some(Fork(Revision(7)))));
+        assert_eq!(notes.newest().unwrap().checkpoint, point(7, 2));
+    }
+
+    #[test]
+    fn a_member_that_signs_the_far_future_takes_room_from_nobody() {
+        let notes = Notes::default();
+        let kept = u64::try_from(NOTES_KEPT).unwrap();
+        for at in 0..kept + 10 {
+            add(&notes, &point(1_000_000 + at, 1), 1).unwrap();
+        }
+        for at in 0..20 {
+            add(&notes, &point(at, 1), 2).unwrap();
+            add(&notes, &point(at, 1), 3).unwrap();
+        }
+        assert_eq!(notes.newest().unwrap().checkpoint.revision, Revision(19));
+        let collected = notes.0.lock();
+        assert_eq!(collected.pending.len(), NOTES_KEPT + 20);
+        assert_eq!(collected.kept[&MemberId(1)].first(), Some(&Revision(1_000_010)));
     }
 
     #[test]

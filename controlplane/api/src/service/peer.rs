@@ -4,7 +4,6 @@ use crate::call::Call;
 use crate::core::{Core, federation};
 use crate::limit::{EXCHANGE_SIGNED_MAX, LOG_BYTES_MAX, LOG_DEADLINE};
 use crate::logs::may_pass;
-use crate::notes::NoteError;
 use sekisho_evidence::checkpoint::SignatureLine;
 use sekisho_proto::convert::finding::{Finding, OWN_MAX};
 use sekisho_proto::field::FieldError;
@@ -43,16 +42,7 @@ impl PeerService for PeerApi {
         let bundle = &federation(&state)?.bundle;
         for signed in &ask.signed {
             let line = SignatureLine(signed.line.clone());
-            match self.0.notes.add(bundle, caller.member, &signed.text, &line) {
-                Ok(()) => {}
-                Err(error @ NoteError::Fork(_)) => {
-                    metrics::counter!("sekisho_api_audit_forks_total").increment(1);
-                    tracing::error!(member = %caller.member, %error, "a member signed another history");
-                }
-                Err(error @ (NoteError::Checkpoint(_) | NoteError::NotTheSigner)) => {
-                    tracing::warn!(member = %caller.member, %error, "checkpoint signature not taken");
-                }
-            }
+            self.0.note(bundle, caller.member, &signed.text, &line);
         }
         let applied_revision = self.0.replica.applied().0;
         Ok(Response::new(internal::ExchangeResponse { applied_revision }))
