@@ -9,6 +9,7 @@ use super::log::{self, Log};
 use super::member::Task;
 use super::plan::{Cut, Plan};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use nix::unistd::Pid;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -100,10 +101,10 @@ impl<'a> Chain<'a> {
     /// # Errors
     /// A violation, or the program or the machine failed.
     pub fn live(&mut self, task: &Task, plan: Plan) -> Result<End> {
-        self.live_while(task, plan, |_| Ok(()))
+        self.live_while(task, plan, |_, _| Ok(()))
     }
 
-    /// The same; `meanwhile` is called with the number of each line that the member says.
+    /// The same; `meanwhile` is called with the member's process and the number of each line that it says.
     ///
     /// # Errors
     /// A violation, or the program or the machine failed.
@@ -111,7 +112,7 @@ impl<'a> Chain<'a> {
         &mut self,
         task: &Task,
         plan: Plan,
-        mut meanwhile: impl FnMut(u64) -> Result<()>,
+        mut meanwhile: impl FnMut(Pid, u64) -> Result<()>,
     ) -> Result<End> {
         self.lives = self.lives.saturating_add(1);
         self.boot.1 = self.boot.1.saturating_add(1);
@@ -122,11 +123,12 @@ impl<'a> Chain<'a> {
         member.args(task.create.then_some("--create")).args(task.big.then_some("--big"));
         let mut member = member.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let lines = member.stdout.take().context("no pipe")?;
+        let pid = Pid::from_raw(member.id().try_into()?);
         let mut end = None;
         let mut judged = Ok(());
         let mut opened = false;
         for (number, line) in (1..).zip(BufReader::new(lines).lines()) {
-            meanwhile(number)?;
+            meanwhile(pid, number)?;
             // A line cut off by the kill says nothing.
             let Ok(line) = serde_json::from_str::<Line>(&line?) else { continue };
             opened |= matches!(line, Line::Opened(..));

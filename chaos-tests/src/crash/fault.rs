@@ -8,6 +8,8 @@ use super::disk::{Disk, own_mounts, scratch};
 use super::line::Refusal;
 use super::plan::Plan;
 use anyhow::{Result, anyhow, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
@@ -102,6 +104,30 @@ pub fn read_only(program: &Path) -> Result<Refusal> {
     })
 }
 
+/// Does `act` while every thread of the process stands outside of the kernel.
+///
+/// Otherwise a sync could be under way when the file system gives up. Such a sync may answer well although ext4 could no
+/// longer note that the blocks are written (`failed to convert unwritten extents`): a fault of the kernel that no store
+/// can notice, and which the other members make up for.
+fn still(pid: Pid, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    kill(pid, Signal::SIGSTOP)?;
+    let stopped = |task: &Path| {
+        let stat = std::fs::read_to_string(task.join("stat")).unwrap_or_default();
+        // The name before the state is in parentheses and may hold anything.
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        state.is_none_or(|state| matches!(state, 'T' | 'Z' | 'X'))
+    };
+    let all = || -> Result<bool> {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))?;
+        Ok(tasks.flatten().all(|task| stopped(&task.path())))
+    };
+    while !all()? {
+        std::thread::yield_now();
+    }
+    act()?;
+    Ok(kill(pid, Signal::SIGCONT)?)
+}
+
 /// A file system that gives up in the middle of the work, so that writes and syncs fail: how the member stopped.
 ///
 /// # Errors
@@ -110,7 +136,8 @@ pub fn aborted(program: &Path) -> Result<Refusal> {
     apart(SMALL_MIB, |disk| {
         let mut chain = Chain::new(program, disk);
         finished(&mut chain, SOME)?;
-        let meanwhile = |line| if line == LINES { disk.abort() } else { Ok(()) };
+        let abort = || disk.abort();
+        let meanwhile = |pid, line| if line == LINES { still(pid, abort) } else { Ok(()) };
         let end = chain.live_while(&chain.task(4, MANY, false), Plan::NOTHING, meanwhile)?;
         let End::Stopped(why) = end else { bail!("the file system gave up, but {end:?}") };
         disk.restart()?;
