@@ -136,10 +136,13 @@ impl Federation {
         Ok(())
     }
 
-    /// Waits until the process of a member that was killed is gone. A signal is obeyed when the kernel gets to it: a
-    /// process that is writing its log to disk goes on to hold its directory and its port until that is done, and the
-    /// next one would be refused them.
-    fn await_end(&mut self, member: u64) -> Result<()> {
+    /// Waits until the process of a member that was killed, or ends by itself, is gone. A signal is obeyed when the kernel
+    /// gets to it: a process that is writing its log to disk goes on to hold its directory and its port until that is
+    /// done, and the next one would be refused them.
+    ///
+    /// # Errors
+    /// It is not, in time.
+    pub fn await_end(&mut self, member: u64) -> Result<()> {
         let name = format!("controller-{member}");
         let pid = self.pid(&name)?;
         self.until(&format!("the former {name} to be gone"), || {

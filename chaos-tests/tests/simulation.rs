@@ -38,6 +38,7 @@ fn every_promise_holds_through_a_hundred_seeds() {
     assert!(totals.lost_groups > SEEDS / 10 && totals.failed_disks > SEEDS / 10, "{totals:?}");
     assert!(totals.cuts > SEEDS && totals.late > SEEDS, "{totals:?}");
     assert!(totals.snapshots > SEEDS && totals.installed > SEEDS / 10, "{totals:?}");
+    assert!(totals.backfilled > SEEDS / 10, "{totals:?}");
 }
 
 /// Otherwise a failure could not be looked at again.

@@ -1,11 +1,10 @@
 //! Whom this member talks to: roots from the genesis, and connections cut when the state says so (P5).
 
-use sekisho_evidence::genesis::{GenesisMember, SignedGenesis};
-use sekisho_fsm::State;
+use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_fsm::state::Standing;
 use sekisho_raft::PeerNode;
 use sekisho_raft::consensus::Consensus;
-use sekisho_raft::view::Wake;
+use sekisho_raft::view::{View, Wake};
 use sekisho_transport::bundle::{Bundle, BundleError, TrustBundles};
 use sekisho_transport::identity::Peer;
 use sekisho_transport::pki::root_hash;
@@ -78,7 +77,8 @@ pub fn install(
 }
 
 /// Whether the state no longer wants to hear from this peer.
-fn is_out(state: &State, peer: &Peer) -> bool {
+fn is_out(view: &View, peer: &Peer) -> bool {
+    let state = &view.state;
     let Some(identity) = &peer.identity else { return false };
     match &identity.principal.workload {
         Workload::Agent { site, node } => {
@@ -86,34 +86,36 @@ fn is_out(state: &State, peer: &Peer) -> bool {
             state.node(&id).is_some_and(|row| row.revoked || row.node_key != identity.spki_sha256)
         }
         Workload::Member { member, .. } => state.federation().is_some_and(|federation| {
-            federation.standing(MemberId(*member)) == Some(Standing::Removed)
+            let id = MemberId(*member);
+            federation.standing(id) == Some(Standing::Removed) && !view.group.contains_key(&id)
         }),
         Workload::User { .. } => false,
     }
 }
 
-/// Whom a member may send federation state to: the members of applied state, before that those of the genesis (D3).
-fn enrolled(members: &mut dyn Iterator<Item = &GenesisMember>) -> BTreeSet<Principal> {
-    members.map(|member| PeerNode::from(member).principal(member.member)).collect()
+/// Whom a member may send federation state to (D3).
+fn enrolled(members: &BTreeMap<MemberId, PeerNode>) -> BTreeSet<Principal> {
+    members.iter().map(|(id, node)| node.principal(*id)).collect()
 }
 
 /// Judges every byte sent by the genesis, until there is a state to judge by.
 pub fn judge_by_genesis(genesis: &SignedGenesis, bundles: &TrustBundles) {
-    bundles.connections().judge_by(enrolled(&mut genesis.genesis.members.iter()));
+    let members = genesis.genesis.members.iter().map(|m| (m.member, PeerNode::from(m))).collect();
+    bundles.connections().judge_by(enrolled(&members));
 }
 
 /// Follows the trust of applied state: cuts connections of revoked nodes and removed members as soon as it has them, and
-/// judges what is sent by the members that it lists.
+/// judges what is sent by the members that it lists and those who still vote.
 pub async fn follow(consensus: Consensus, bundles: Arc<TrustBundles>) {
     let mut changed = consensus.wakes(Wake::Trust);
     // What was replayed before this task began counts as news.
     changed.mark_changed();
     while changed.changed().await.is_ok() {
         let view = consensus.view();
-        if let Some(federation) = view.state.federation() {
-            bundles.connections().judge_by(enrolled(&mut federation.members.values()));
+        if let Some(members) = view.members() {
+            bundles.connections().judge_by(enrolled(&members));
         }
-        let cut = bundles.connections().cut(|peer| is_out(&view.state, peer));
+        let cut = bundles.connections().cut(|peer| is_out(&view, peer));
         if cut > 0 {
             tracing::info!(cut, "connections of revoked nodes and removed members were cut");
         }

@@ -20,8 +20,8 @@ use log::{LogImage, LogOp};
 use parking_lot::Mutex;
 use rand::Rng as _;
 use rand::rngs::StdRng;
-use sekisho_raft::disk::{DataDisk, LogDisk, MemberDisk};
-use sekisho_store::{Done, Member, StoreError, StoreResult};
+use sekisho_raft::disk::{AuditDisk, DataDisk, LogDisk, MemberDisk};
+use sekisho_store::{Done, Identity, Member, StoreError, StoreResult};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -54,6 +54,8 @@ struct Platter {
     under_way: Vec<LogOp>,
     tables: Tables,
     unsynced: Vec<DataOp>,
+    /// Openings so far.
+    boots: u64,
 }
 
 /// What survives a crash. Clones share it.
@@ -89,6 +91,7 @@ impl Medium {
             under_way: Vec::new(),
             tables: Tables::default(),
             unsynced: Vec::new(),
+            boots: 0,
         };
         let (world, platter) = (oracle.world().clone(), Arc::new(Mutex::new(platter)));
         Self { member, world, oracle: oracle.clone(), bug, platter }
@@ -154,6 +157,7 @@ struct Open {
     alive: Arc<AtomicBool>,
     memory: Mutex<Memory>,
     work: Notify,
+    boot_seq: u64,
 }
 
 impl fmt::Debug for Open {
@@ -193,7 +197,9 @@ pub(super) struct SimDisk(Arc<Open>);
 impl SimDisk {
     /// Opens it for a process that lives as long as `alive` says.
     pub(super) fn open(medium: &Medium, alive: Arc<AtomicBool>) -> Self {
-        let platter = medium.platter.lock();
+        let mut platter = medium.platter.lock();
+        platter.boots = platter.boots.saturating_add(1);
+        let boot_seq = platter.boots;
         let memory = Memory {
             log: platter.log.clone(),
             queue: VecDeque::new(),
@@ -202,15 +208,27 @@ impl SimDisk {
         };
         drop(platter);
         let (medium, memory) = (medium.clone(), Mutex::new(memory));
-        let open = Arc::new(Open { medium, alive, memory, work: Notify::new() });
+        let open = Arc::new(Open { medium, alive, memory, work: Notify::new(), boot_seq });
         super::platform::spawn(log::writing(Arc::clone(&open)));
         Self(open)
+    }
+}
+
+impl SimDisk {
+    fn tables(&self) -> data::SimTables {
+        data::SimTables(Arc::clone(&self.0))
     }
 }
 
 impl MemberDisk for SimDisk {
     fn owner(&self) -> Member {
         owner(self.0.medium.member)
+    }
+    fn identity(&self) -> Identity {
+        let mut directory = [0; 16];
+        directory[..8].copy_from_slice(&self.0.medium.member.to_be_bytes());
+        let durable_log_index = self.0.medium.platter.lock().log.peak;
+        Identity { directory, boot_seq: self.0.boot_seq, durable_log_index }
     }
     fn check(&self) -> StoreResult<()> {
         self.0.check(&self.0.memory.lock())
@@ -219,6 +237,15 @@ impl MemberDisk for SimDisk {
         Arc::new(log::SimLog(Arc::clone(&self.0)))
     }
     fn data(self: Arc<Self>) -> Arc<dyn DataDisk> {
-        Arc::new(data::SimTables(Arc::clone(&self.0)))
+        Arc::new(self.tables())
+    }
+    fn archive(self: Arc<Self>) -> Arc<dyn AuditDisk> {
+        Arc::new(self.tables())
+    }
+    fn note_put(&self, name: &str, bytes: &[u8]) -> StoreResult<()> {
+        self.tables().note_put(name, bytes)
+    }
+    fn note(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
+        self.tables().note(name)
     }
 }

@@ -157,7 +157,7 @@ fn refused(refusal: Refusal) -> LinkError {
             LinkError::Refused(refusal.to_string())
         }
         Refusal::Stalled(_) => LinkError::Timeout,
-        Refusal::Stopping(why) => LinkError::Unreachable(why),
+        Refusal::Stopping(_) | Refusal::Unproven => LinkError::Unreachable(refusal.to_string()),
     }
 }
 
@@ -208,7 +208,9 @@ impl SimLink {
             Ok((end, principal)) => {
                 self.note(&format!("{method:?} {}", packet.body.len()));
                 match end.inbound.open(&packet.header, &principal) {
-                    Ok(_header) => end.inbound.call(method, &packet.body).await.map_err(refused),
+                    Ok(header) => {
+                        end.inbound.call(header, method, &packet.body).await.map_err(refused)
+                    }
                     Err(refusal) => Err(refused(refusal)),
                 }
             }

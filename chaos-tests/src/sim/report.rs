@@ -34,6 +34,8 @@ pub struct Totals {
     pub snapshots: u64,
     /// Snapshots that a member took from another.
     pub installed: u64,
+    /// Audit logs completed after that from another member.
+    pub backfilled: u64,
     /// Packets that were meant to break something (planted bugs).
     pub tampered: u64,
 }
@@ -55,6 +57,7 @@ impl AddAssign for Totals {
             (&mut self.late, other.late),
             (&mut self.snapshots, other.snapshots),
             (&mut self.installed, other.installed),
+            (&mut self.backfilled, other.backfilled),
             (&mut self.tampered, other.tampered),
         ];
         for (sum, more) in sums {

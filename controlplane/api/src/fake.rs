@@ -30,7 +30,7 @@ use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::{MemberIdentity, Principal, TrustDomain, Workload};
 use sekisho_types::revision::{Incarnation, Revision};
 use sekisho_types::time::{Clock, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -133,6 +133,8 @@ pub(crate) struct FakeReplica {
     pub(crate) failure: Mutex<Option<ReplicaError>>,
     pub(crate) proposed: AtomicU64,
     pub(crate) leader: Mutex<Option<MemberId>>,
+    /// Who votes in the group, whatever the state says.
+    pub(crate) voters: Mutex<BTreeSet<MemberId>>,
     pub(crate) renewal: Mutex<Renewal>,
     heads: Arc<FakeHeads>,
     nodes: watch::Sender<u64>,
@@ -213,7 +215,7 @@ impl Replica for FakeReplica {
         std::future::ready(failure.map_or(Ok(applied), Err)).boxed()
     }
     fn membership(&self) -> Membership {
-        let voters = [1, 2, 3].map(MemberId).into();
+        let voters = self.voters.lock().clone();
         Membership { term: 3, leader: *self.leader.lock(), voters, ..Membership::default() }
     }
     fn hand_over(
@@ -347,6 +349,7 @@ pub(crate) fn fake_as(
         failure: Mutex::default(),
         proposed: AtomicU64::new(0),
         leader: Mutex::new(Some(MemberId(2))),
+        voters: Mutex::new([1, 2, 3].map(MemberId).into()),
         renewal: Mutex::new(Renewal::Acknowledged),
         heads: Arc::clone(&heads),
         nodes: watch::Sender::default(),

@@ -128,7 +128,7 @@ impl Replica for Fake {
     fn view(&self) -> Arc<View> {
         let state = self.0.federation.lock().state.clone();
         let applied = Some(state.revision());
-        Arc::new(View { state, applied, applied_at_ns: 0 })
+        Arc::new(View { state, applied, group: Arc::default(), applied_at_ns: 0 })
     }
     fn wakes(&self, _wake: Wake) -> watch::Receiver<u64> {
         self.0.wake.subscribe()

@@ -128,6 +128,12 @@ pub fn cluster() -> ClusterId {
 /// The signed genesis of the fixture.
 #[must_use]
 pub fn genesis() -> SignedGenesis {
+    genesis_at(|id| format!("127.0.0.1:700{id}"))
+}
+
+/// The same, with members at these addresses.
+#[must_use]
+pub fn genesis_at(address: impl Fn(u64) -> String) -> SignedGenesis {
     let operators = OPERATORS.map(|(operator, _, _)| OperatorKeys {
         operator: operator.parse().unwrap(),
         trust_domain: TrustDomain::parse(&format!("{operator}.example")).unwrap(),
@@ -141,7 +147,7 @@ pub fn genesis() -> SignedGenesis {
             member: MemberId(id),
             operator: operator.parse().unwrap(),
             site: site.parse().unwrap(),
-            address: format!("127.0.0.1:700{id}"),
+            address: address(id),
         })
         .collect();
     let endorsers = members

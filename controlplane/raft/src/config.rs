@@ -75,6 +75,8 @@ impl RaftConfig {
             // A member that cannot win must not raise everyone's term when it comes back.
             enable_pre_vote: Some(true),
             enable_leader_restore: Some(P::leader_restore()),
+            // Not before the others have accepted its data directory (R6).
+            enable_elect: false,
             allow_log_reversion: Some(false),
             max_payload_entries: APPEND_ENTRIES,
             max_append_entries: Some(WRITE_ENTRIES),

@@ -4,9 +4,11 @@
 //! a write whose fate is not known is called unknown (R3); reads are linearizable unless the caller takes
 //! [`Consensus::view`] as it is (R2); once the member has failed nothing is accepted any more (R7).
 
+pub(crate) mod backfill;
 mod leadership;
 mod membership;
 mod propose;
+mod prove;
 mod read;
 mod start;
 
@@ -14,6 +16,7 @@ pub use crate::network::message::Priority;
 pub use leadership::{LeaderInfo, Leadership};
 pub use membership::MembershipError;
 pub use propose::Committed;
+use prove::Proof;
 pub use start::MemberOptions;
 
 use crate::audit::{AuditLog, Payloads};
@@ -50,6 +53,7 @@ pub(crate) struct Core<P: Platform> {
     out: Outbound,
     publisher: Arc<Publisher>,
     store: Arc<P::Disk>,
+    proof: Proof,
     ordinary: Arc<Semaphore>,
     internal: Arc<Semaphore>,
     leadership: watch::Sender<Option<Leadership>>,
@@ -79,6 +83,7 @@ impl<P: Platform> Core<P> {
             out,
             publisher,
             store,
+            proof: Proof::new::<P>(),
             ordinary: lane(IN_FLIGHT),
             internal: lane(IN_FLIGHT_PRIORITY),
             leadership: watch::Sender::default(),
@@ -112,13 +117,9 @@ impl<P: Platform> Core<P> {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// The leader that this member knows of, with where it is: a new member may hear of it before it has the
-    /// membership that says so.
-    fn leader(&self) -> Option<(MemberId, Option<PeerNode>)> {
-        let metrics = self.metrics();
-        let leader = metrics.current_leader?;
-        let node = metrics.membership_config.membership().get_node(&leader).cloned();
-        Some((MemberId(leader), node))
+    /// The leader that this member knows of. Asked for each command: nothing is copied.
+    fn leader(&self) -> Option<MemberId> {
+        self.raft.metrics().borrow_watched().current_leader.map(MemberId)
     }
 
     /// Waits until this member hears of a change in who leads, or of its own end; bounded by the caller. Looks where
@@ -340,8 +341,8 @@ impl<P: Platform> Consensus<P> {
         statuses(&self.0.metrics())
     }
 
-    /// Makes `members` the first membership and waits until that is committed. May be repeated, on any of them; once
-    /// there is a membership it changes nothing.
+    /// Makes `members` the first membership, once all of them have met (R6), and waits until that is committed. May be
+    /// repeated, on any of them; once there is a membership it changes nothing.
     ///
     /// # Errors
     /// [`InitializeError`].
@@ -356,6 +357,10 @@ impl<P: Platform> Consensus<P> {
         }
         let nodes: BTreeMap<u64, PeerNode> =
             members.iter().map(|(id, node)| (id.0, node.clone())).collect();
+        // Otherwise one that was wiped could not be told from one that is late.
+        let first = members.keys().copied().collect();
+        let met = P::within(deadline, core.all_met(&first)).await;
+        met.map_err(|_passed| InitializeError::NotCommitted)?;
         let done = P::within(deadline, core.raft.initialize(nodes)).await;
         match done.map_err(|_passed| InitializeError::NotCommitted)? {
             Ok(()) | Err(RaftError::APIError(EngineInitializeError::NotAllowed(_))) => {}
@@ -404,6 +409,11 @@ impl<P: Platform> Consensus<P> {
             // The publisher lives as long as this handle.
             Ok(None) | Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Resolves when a majority of the voters has accepted this member's data directory (R6): it takes part from then on.
+    pub async fn accepted(&self) {
+        self.0.accepted().await;
     }
 
     /// Stops taking part. The data directory stays locked until every handle is dropped.

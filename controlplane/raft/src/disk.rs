@@ -4,7 +4,7 @@
 //! Must hold: what [`sekisho_store`] promises for its log and tables, and nothing else is used of it here.
 
 use sekisho_evidence::merkle::Appended;
-use sekisho_store::{Done, Hash, LogStore, Member, SavedSnapshot, Store, StoreResult};
+use sekisho_store::{Done, Hash, Identity, LogStore, Member, SavedSnapshot, Store, StoreResult};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -186,10 +186,69 @@ impl DataDisk for Store {
     }
 }
 
+/// The audit log as others read it and as it is completed from theirs. All calls may block.
+pub trait AuditDisk: Send + Sync + fmt::Debug + 'static {
+    /// Index of the first record that is shown: 0 once complete.
+    fn first(&self) -> u64;
+    /// Audit records in order, up to `max_bytes` but at least one; the range may reach beyond the end.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::AuditTable::records`].
+    fn records(&self, range: Range<u64>, max_bytes: usize) -> StoreResult<Vec<Vec<u8>>>;
+    /// Records from 0 on that were backfilled below the beginning.
+    fn low(&self) -> u64;
+    /// A hash as it was backfilled or given with the beginning.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::AuditTable::low_hash`].
+    fn low_hash(&self, index: u64) -> StoreResult<Option<Hash>>;
+    /// Adds older records from [`Self::low`] on.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::AuditTable::backfill`].
+    fn backfill(&self, first: u64, records: &[Vec<u8>], hashes: &[Hash]) -> StoreResult<()>;
+    /// Forgets what was backfilled.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::AuditTable::forget_backfill`].
+    fn forget(&self) -> StoreResult<()>;
+    /// Makes one log of what was backfilled and what follows.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::AuditTable::join_backfill`].
+    fn join(&self) -> StoreResult<()>;
+}
+
+impl AuditDisk for Store {
+    fn first(&self) -> u64 {
+        Self::audit(self).first()
+    }
+    fn records(&self, range: Range<u64>, max_bytes: usize) -> StoreResult<Vec<Vec<u8>>> {
+        Self::audit(self).records(range, max_bytes)
+    }
+    fn low(&self) -> u64 {
+        Self::audit(self).low()
+    }
+    fn low_hash(&self, index: u64) -> StoreResult<Option<Hash>> {
+        Self::audit(self).low_hash(index)
+    }
+    fn backfill(&self, first: u64, records: &[Vec<u8>], hashes: &[Hash]) -> StoreResult<()> {
+        Self::audit(self).backfill(first, records, hashes)
+    }
+    fn forget(&self) -> StoreResult<()> {
+        Self::audit(self).forget_backfill()
+    }
+    fn join(&self) -> StoreResult<()> {
+        Self::audit(self).join_backfill()
+    }
+}
+
 /// Everything that one member keeps, open.
 pub trait MemberDisk: Send + Sync + fmt::Debug + 'static {
     /// Whose it is (R6).
     fn owner(&self) -> Member;
+    /// What tells it from every other directory of its member (R6).
+    fn identity(&self) -> Identity;
     /// Whether it can still be trusted (R7).
     ///
     /// # Errors
@@ -199,11 +258,26 @@ pub trait MemberDisk: Send + Sync + fmt::Debug + 'static {
     fn log(&self) -> Arc<dyn LogDisk>;
     /// What apply and snapshots write.
     fn data(self: Arc<Self>) -> Arc<dyn DataDisk>;
+    /// The audit log.
+    fn archive(self: Arc<Self>) -> Arc<dyn AuditDisk>;
+    /// Keeps a note; durable on return.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::NoteTable::put`].
+    fn note_put(&self, name: &str, bytes: &[u8]) -> StoreResult<()>;
+    /// A note.
+    ///
+    /// # Errors
+    /// As [`sekisho_store::NoteTable::get`].
+    fn note(&self, name: &str) -> StoreResult<Option<Vec<u8>>>;
 }
 
 impl MemberDisk for Store {
     fn owner(&self) -> Member {
         self.marker().member
+    }
+    fn identity(&self) -> Identity {
+        Self::identity(self)
     }
     fn check(&self) -> StoreResult<()> {
         Self::check(self)
@@ -214,12 +288,15 @@ impl MemberDisk for Store {
     fn data(self: Arc<Self>) -> Arc<dyn DataDisk> {
         self
     }
-}
-
-/// Dense index at which the hashes of record `size` begin, so the number of hashes of a tree of `size` records.
-pub(crate) fn hashes_of(size: u64) -> u64 {
-    // One leaf per record, one more hash for each complete pair, quadruple and so on.
-    std::iter::successors(Some(size), |n| (*n > 1).then(|| n >> 1)).fold(0, u64::saturating_add)
+    fn archive(self: Arc<Self>) -> Arc<dyn AuditDisk> {
+        self
+    }
+    fn note_put(&self, name: &str, bytes: &[u8]) -> StoreResult<()> {
+        self.notes().put(name, bytes)
+    }
+    fn note(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
+        self.notes().get(name)
+    }
 }
 
 impl AuditRows {
@@ -241,6 +318,7 @@ impl AuditRows {
 mod tests {
     use super::*;
     use sekisho_evidence::merkle::Frontier;
+    use sekisho_store::hashes_of;
 
     #[test]
     fn rows_of_a_growing_tree_continue_each_other_at_the_computed_index() {

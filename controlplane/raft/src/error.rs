@@ -2,6 +2,7 @@
 //!
 //! Must hold: a write whose fate is not known is called [`ProposeError::OutcomeUnknown`], never anything else (R3).
 
+use crate::claim::Objection;
 use crate::snapshot::SnapshotError;
 use sekisho_store::StoreError;
 use sekisho_types::id::MemberId;
@@ -50,6 +51,14 @@ pub enum MemberFailure {
         revision: Revision,
         /// What it met.
         why: Arc<str>,
+    },
+    /// Another member knows better which data directory is this one's (R6).
+    #[error("data directory refused by member {by}: {objection}; {}", objection.remedy())]
+    Identity {
+        /// Who objected.
+        by: MemberId,
+        /// To what.
+        objection: Objection,
     },
     /// The consensus engine stopped by itself.
     #[error("consensus stopped: {0}")]
@@ -114,8 +123,8 @@ pub enum InitializeError {
     /// This member is not among the members given.
     #[error("member {0} is not among the first members")]
     NotInMembers(MemberId),
-    /// The first entry was not committed before the deadline. Repeat it.
-    #[error("the first entry is not committed yet; repeat when a majority of the members runs")]
+    /// Not all first members have met, or the first entry was not committed before the deadline. Repeat it.
+    #[error("the first entry is not committed yet; repeat when all first members run")]
     NotCommitted,
     /// The member is shutting down.
     #[error("the member is shutting down")]

@@ -18,6 +18,7 @@
 
 pub mod audit;
 pub mod checkpoint;
+pub mod claim;
 mod codec;
 pub mod config;
 pub mod consensus;

@@ -6,8 +6,9 @@ use std::time::Duration;
 /// entries takes under one.
 pub const SNAPSHOT_AFTER: u64 = 50_000;
 
-/// Entries kept behind a snapshot, so that a member that was away for a moment needs no snapshot.
-pub const ENTRIES_KEPT: u64 = 10_000;
+/// Entries kept behind a snapshot: a member that is being sent one under full load must find what follows it, although
+/// the leader has saved newer ones meanwhile. About 100 MB of disk.
+pub const ENTRIES_KEPT: u64 = 3 * SNAPSHOT_AFTER;
 
 /// Entries in one append request.
 pub const APPEND_ENTRIES: u64 = 1024;
@@ -52,6 +53,15 @@ pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
 /// Silence within a snapshot transfer after which the receiver gives up: its slot is for the next leader.
 pub const SNAPSHOT_STALL: Duration = Duration::from_secs(30);
 
+/// Audit records in one answer to a member that lacks them, bytes, at least one record.
+pub const AUDIT_CHUNK: usize = 1 << 20;
+
+/// Between two looks whether audit records are missing here: it happens once in a member's life.
+pub const BACKFILL_LOOK: Duration = Duration::from_secs(1);
+
+/// For one answer with audit records.
+pub const BACKFILL_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Largest frame on the wire: the largest append request or snapshot chunk with room for its envelope.
 pub const FRAME_BYTES: usize = 4 << 20;
 
@@ -81,6 +91,22 @@ pub const IN_FLIGHT_PRIORITY: u32 = 1024;
 /// Bytes of a proposal that cost one unit, besides one unit for itself.
 pub const IN_FLIGHT_UNIT: usize = 4096;
 
+/// Between two claims to a member that accepted the one before: what was acknowledged within it cannot be missed in a
+/// directory that was set back. Each costs the other one a synced write.
+pub const CLAIM_EVERY: Duration = Duration::from_secs(10);
+
+/// Before a member that did not answer a claim is asked again, once this one takes part without it.
+pub const CLAIM_AGAIN: Duration = Duration::from_secs(1);
+
+/// The same before it takes part: a restart waits for it.
+pub const CLAIM_RETRY: Duration = Duration::from_millis(100);
+
+/// For a claim to be answered: a dial, a look for twins and two synced writes.
+pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// For the process at an address to say who it is: a dial between any two places in Japan.
+pub const IDENTIFY_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// When an overloaded member may be asked again: the time to commit what is in flight.
 pub const RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -90,6 +116,10 @@ pub const RETRY_PAUSE: Duration = Duration::from_millis(5);
 /// Longest pause before a transient refusal is tried again: below an election.
 pub const RETRY_PAUSE_MAX: Duration = Duration::from_millis(100);
 
+const _: () = assert!(
+    ENTRIES_KEPT > SNAPSHOT_AFTER,
+    "what follows a snapshot that is being sent must outlast the next one"
+);
 const _: () = assert!(
     APPEND_BYTES + sekisho_types::limit::ENTRY_MAX < FRAME_BYTES && SNAPSHOT_CHUNK < FRAME_BYTES,
     "every request must fit its frame"

@@ -154,10 +154,15 @@ impl<P: Platform> RaftLogReader<TypeConfig<P>> for LogAdapter<P> {
     /// (openraft 0.10.0-alpha.37, after a commit went out without entries), and what it names is gone by then. An
     /// error would stop a leader that lacks nothing; [`crate::network::client`] ends that stream.
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
-        if self.disk.purged().is_some_and(|(purged, _)| start <= purged) {
+        let gone = || self.disk.purged().is_some_and(|(purged, _)| start <= purged);
+        if gone() {
             return Ok(Vec::new());
         }
-        self.read(start..end, APPEND_BYTES).await
+        match self.read(start..end, APPEND_BYTES).await {
+            // Purged while it was read.
+            Err(_) if gone() => Ok(Vec::new()),
+            read => read,
+        }
     }
 
     /// In pieces, so that a long replay is not held in memory as a whole.
@@ -174,6 +179,10 @@ impl<P: Platform> RaftLogReader<TypeConfig<P>> for LogAdapter<P> {
             async move {
                 let range = range?;
                 match log.read(range.clone(), APPEND_BYTES).await {
+                    Ok(part) if is_short(&part, &range) => {
+                        let short = io::Error::from(io::ErrorKind::UnexpectedEof);
+                        Some((vec![Err(short)], None))
+                    }
                     Ok(part) => {
                         let last = index(&part.last()?.log_id);
                         let rest = last.saturating_add(1)..range.end;
@@ -185,6 +194,15 @@ impl<P: Platform> RaftLogReader<TypeConfig<P>> for LogAdapter<P> {
             }
         });
         futures::StreamExt::flat_map(parts, futures::stream::iter)
+    }
+}
+
+/// Whether entries are missing at the beginning of what was read. openraft counts the whole range as applied, whatever
+/// came of it: one that is left out would be a silent difference from every other replica (R4).
+fn is_short(part: &[Entry], range: &Range<u64>) -> bool {
+    match part.first() {
+        Some(first) => index(&first.log_id) != range.start,
+        None => !range.is_empty() && range.end < u64::MAX,
     }
 }
 

@@ -8,7 +8,6 @@ use openraft::async_runtime::Instant as _;
 use openraft::{RaftMetrics, ServerState};
 use sekisho_evidence::genesis::GenesisMember;
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
-use sekisho_types::principal::Principal;
 use sekisho_types::revision::Revision;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,14 +41,19 @@ impl AppliedMembers {
 }
 
 impl MemberDirectory for AppliedMembers {
-    fn principal(&self, member: MemberId) -> Option<Principal> {
+    fn members(&self) -> BTreeMap<MemberId, PeerNode> {
+        let view = Arc::clone(&self.view.borrow());
+        view.members().unwrap_or_else(|| self.genesis.clone())
+    }
+
+    fn node(&self, member: MemberId) -> Option<PeerNode> {
         let view = Arc::clone(&self.view.borrow());
         match view.state.federation() {
             Some(federation) => {
-                let node = federation.members.get(&member).map(PeerNode::from)?;
-                Some(node.principal(member))
+                let listed = federation.members.get(&member).map(PeerNode::from);
+                listed.or_else(|| view.group.get(&member).cloned())
             }
-            None => self.genesis.get(&member).map(|node| node.principal(member)),
+            None => self.genesis.get(&member).cloned(),
         }
     }
 }

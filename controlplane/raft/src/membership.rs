@@ -150,6 +150,12 @@ impl Plan {
 #[must_use]
 pub fn plan(federation: &Federation, now: &Membership) -> Plan {
     let mut plan = Plan::default();
+    let (wanted, voting) = (federation.voters(), now.voters());
+    if now.joint && wanted.iter().all(|id| now.status(*id).is_some()) {
+        // Any other change would end it as a side effect, with the voters that were wanted before.
+        voters(&mut plan, now, &wanted, &voting);
+        return plan;
+    }
     for (id, member) in &federation.members {
         let node = PeerNode::from(member);
         match now.status(*id) {
@@ -161,8 +167,7 @@ pub fn plan(federation: &Federation, now: &Membership) -> Plan {
             Some(_) => {}
         }
     }
-    let (wanted, voting) = (federation.voters(), now.voters());
-    if now.joint || wanted != voting {
+    if wanted != voting {
         voters(&mut plan, now, &wanted, &voting);
     } else if !wanted.contains(&now.me)
         && let Some(to) = now.successor(&wanted)
@@ -307,6 +312,10 @@ mod tests {
         now.members.push(status(&PeerNode::from(&testing::newcomer(4, "kanto")), 4));
         of(&mut now, 4).role = MemberRole::Voter;
         assert_eq!(plan(federation, &now).step, vote(&[1, 2, 3]));
+        // Nor does any other step come before its end; one would end it, towards those wanted before.
+        let elsewhere = std::mem::replace(&mut of(&mut now, 2).address, "10.0.0.9:7009".into());
+        assert_eq!(plan(federation, &now).step, vote(&[1, 2, 3]));
+        of(&mut now, 2).address = elsewhere;
         // What was dropped from the state is dropped from the group once it has no vote.
         of(&mut now, 4).role = MemberRole::Learner;
         now.joint = false;

@@ -63,6 +63,11 @@ impl<P: Platform> StateMachine<P> {
         Ok(Self { machine, last_applied, membership, shelf, publisher, platform: PhantomData })
     }
 
+    /// The entry that its state ends with.
+    pub(crate) fn last_applied(&self) -> Option<LogId> {
+        self.last_applied
+    }
+
     /// Runs `work` on the machine, off the async workers.
     async fn work<T, F>(&mut self, work: F) -> io::Result<T>
     where

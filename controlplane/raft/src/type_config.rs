@@ -54,6 +54,7 @@ pub(crate) type Entry = EntryOf<TypeConfig>;
 pub(crate) type LogId = LogIdOf<TypeConfig>;
 pub(crate) type Vote = VoteOf<TypeConfig>;
 pub(crate) type StoredMembership = StoredMembershipOf<TypeConfig>;
+pub(crate) type Membership = openraft::Membership<u64, PeerNode>;
 pub(crate) type SnapshotMeta = SnapshotMetaOf<TypeConfig>;
 pub(crate) type Snapshot = SnapshotOf<TypeConfig, crate::snapshot::SnapshotData>;
 

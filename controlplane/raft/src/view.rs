@@ -5,12 +5,18 @@
 
 use crate::checkpoint::Checkpoints;
 use crate::error::MemberFailure;
+use crate::type_config::PeerNode;
 use sekisho_fsm::State;
 use sekisho_fsm::event::Event;
+use sekisho_types::id::MemberId;
 use sekisho_types::revision::Revision;
 use sekisho_types::time::Clock;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
+
+/// Members that vote, with where they are.
+pub type Group = BTreeMap<MemberId, PeerNode>;
 
 /// One version of the replicated state.
 #[derive(Debug, Clone)]
@@ -20,6 +26,9 @@ pub struct View {
     /// Last applied log entry of any kind; `None` before the first. Membership and blank entries move it, they do
     /// not move [`State::revision`].
     pub applied: Option<Revision>,
+    /// The voters of the Raft group as of the same entry, with where they are: for a while after a change they are not yet
+    /// those of the state.
+    pub group: Arc<Group>,
     /// When it was published, in nanoseconds of `CLOCK_BOOTTIME`.
     pub applied_at_ns: u64,
 }
@@ -29,6 +38,15 @@ impl View {
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.state.revision()
+    }
+
+    /// Whom this member talks to: the members of the state, and whoever still votes. `None` before there is a state.
+    #[must_use]
+    pub fn members(&self) -> Option<BTreeMap<MemberId, PeerNode>> {
+        let federation = self.state.federation()?;
+        let mut members = Group::clone(&self.group);
+        members.extend(federation.members.iter().map(|(id, m)| (*id, PeerNode::from(m))));
+        Some(members)
     }
 
     /// Whether everything up to `revision` is in it.
@@ -104,8 +122,9 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let applied_at_ns = clock.boottime_ns();
         let first =
-            View { state: State::default(), applied: None, applied_at_ns: clock.boottime_ns() };
+            View { state: State::default(), applied: None, group: Arc::default(), applied_at_ns };
         Self {
             view: watch::Sender::new(Arc::new(first)),
             applied: watch::Sender::default(),
@@ -118,9 +137,9 @@ impl Publisher {
     }
 
     /// Publishes a state. The replaced version is dropped here, off the async workers.
-    pub(crate) fn publish(&self, state: State, applied: Option<Revision>) {
+    pub(crate) fn publish(&self, state: State, applied: Option<Revision>, group: Arc<Group>) {
         let applied_at_ns = self.clock.boottime_ns();
-        let old = self.view.send_replace(Arc::new(View { state, applied, applied_at_ns }));
+        let old = self.view.send_replace(Arc::new(View { state, applied, group, applied_at_ns }));
         self.applied.send_replace(applied.unwrap_or_default());
         self.moved.notify_waiters();
         drop(old);

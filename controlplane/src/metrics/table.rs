@@ -149,6 +149,8 @@ pub const CONTROLLER: &[Metric] = &[
     histogram_seconds("sekisho_raft_snapshot_seconds", "Time to build and save a snapshot."),
     histogram_bytes("sekisho_raft_snapshot_bytes", "Size of a snapshot that was built."),
     counter("sekisho_raft_refused_total", "Messages of members refused because their header did not stand."),
+    counter("sekisho_raft_claims_refused_total", "Data directories of members that were refused: wiped, set back, copied or twice alive (R6)."),
+    counter("sekisho_raft_backfill_refused_total", "Audit records of a member that did not lead to the tree of the snapshot before which they belong."),
     counter("sekisho_raft_member_failures_total", "1 once this member stopped because it could not trust itself (R7)."),
 
     // Storage.

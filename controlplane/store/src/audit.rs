@@ -3,9 +3,11 @@
 //! Two tables, indexed from 0: records, and hashes by stored-hash index (the tile log's numbering). Both are derived
 //! in apply, so that rows are written unsynced and a replay of the log writes the same rows again: identical rows
 //! are accepted, a differing one is damage. Must hold: rows are contiguous from `first` to `size`; a member that
-//! installed a snapshot starts at the snapshot's size and has only the frontier hashes below it.
+//! installed a snapshot starts at the snapshot's size and shows only the frontier hashes below it, until the records
+//! below were backfilled and the caller has found that they lead to that frontier.
 //!
-//! Does not compute hashes, check the tree or know what a record says. One writer (apply); any number of readers.
+//! Does not compute hashes, check the tree or know what a record says. One writer of new rows (apply), one of old ones;
+//! any number of readers.
 
 use crate::data::Data;
 use crate::db::table::Table;
@@ -20,17 +22,29 @@ use std::sync::Arc;
 /// A tree hash.
 pub type Hash = [u8; 32];
 
-/// Row in `notes`: where the tables begin, `record index ‖ hash index`. Notes of callers cannot have this name.
+/// Row in `notes`: where the tables begin, `record index ‖ hash index ‖ frontier indexes`. Notes of callers cannot have
+/// this name.
 const START: &[u8] = b"\0audit-start";
 /// Row in `notes` that is rewritten to sync.
 const SYNCED: &[u8] = b"\0audit-synced";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Number of hashes that a tree of `size` records has: the index at which those of the next record begin.
+#[must_use]
+pub fn hashes_of(size: u64) -> u64 {
+    // One leaf per record, one more hash for each complete pair, quadruple and so on.
+    std::iter::successors(Some(size), |n| (*n > 1).then(|| n >> 1)).fold(0, u64::saturating_add)
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Extent {
     first: u64,
     records: u64,
     first_hash: u64,
     hashes: u64,
+    /// Records from 0 on that are here although the log begins later: backfilled so far, and shown to nobody.
+    low: u64,
+    /// Hashes below the beginning that may be shown.
+    frontier: Arc<[u64]>,
 }
 
 /// The audit tables.
@@ -47,18 +61,19 @@ impl AuditTable {
     pub(crate) fn open(data: &Arc<Data>) -> StoreResult<Self> {
         let (records, hashes, notes) =
             (data.table(AUDIT_RECORDS), data.table(AUDIT_HASHES), data.table(NOTES));
-        let (first, first_hash) = match notes.get(START)? {
-            None => (0, 0),
-            Some(row) => {
-                let second = row.get(8..).unwrap_or_default();
-                (envelope::be_u64("audit start", &row)?, envelope::be_u64("audit start", second)?)
-            }
+        let row = notes.get(START)?.unwrap_or_else(|| vec![0; 16]);
+        let numbers = row.chunks(8).map(|number| envelope::be_u64("audit start", number));
+        let numbers = numbers.collect::<StoreResult<Vec<u64>>>()?;
+        let [first, first_hash, frontier @ ..] = numbers.as_slice() else {
+            return Err(notes.damaged("audit start: too short"));
         };
         let extent = Extent {
-            first,
-            records: end(&records, first)?,
-            first_hash,
-            hashes: end(&hashes, first_hash)?,
+            first: *first,
+            records: end(&records, *first)?,
+            first_hash: *first_hash,
+            hashes: end(&hashes, *first_hash)?,
+            low: last_below(&records, *first)?,
+            frontier: frontier.into(),
         };
         Ok(Self { data: Arc::clone(data), records, hashes, notes, extent: RwLock::new(extent) })
     }
@@ -94,7 +109,7 @@ impl AuditTable {
         first_hash: u64,
         hashes: &[Hash],
     ) -> StoreResult<()> {
-        let extent = *self.extent.read();
+        let extent = self.extent.read().clone();
         let mut batch = WriteBatch::default();
         let after = Extent {
             records: add(
@@ -125,7 +140,7 @@ impl AuditTable {
     /// # Errors
     /// `Purged` below `first`; `Damaged`; `Engine`; `Failed`.
     pub fn record(&self, index: u64) -> StoreResult<Option<Vec<u8>>> {
-        let extent = *self.extent.read();
+        let extent = self.extent.read().clone();
         if index >= extent.records {
             return Ok(None);
         }
@@ -146,7 +161,7 @@ impl AuditTable {
     /// # Errors
     /// `Purged` below `first`; `Damaged`; `Engine`; `Failed`.
     pub fn records(&self, range: Range<u64>, max_bytes: usize) -> StoreResult<Vec<Vec<u8>>> {
-        let extent = *self.extent.read();
+        let extent = self.extent.read().clone();
         let range = range.start..range.end.min(extent.records);
         if range.is_empty() {
             return Ok(Vec::new());
@@ -180,15 +195,15 @@ impl AuditTable {
     /// # Errors
     /// `Damaged`; `Engine`; `Failed`.
     pub fn hash(&self, index: u64) -> StoreResult<Option<Hash>> {
-        let extent = *self.extent.read();
-        let Some(row) = self.hashes.get(&index.to_be_bytes())? else {
-            if (extent.first_hash..extent.hashes).contains(&index) {
-                return Err(self.hashes.damaged(&format!("hash {index} is missing")));
-            }
+        let extent = self.extent.read().clone();
+        if index < extent.first_hash && !extent.frontier.contains(&index) {
             return Ok(None);
-        };
-        let hash = Hash::try_from(row.as_slice()).map(Some);
-        hash.map_err(|e| self.hashes.damaged(&format!("hash {index}: {e}")))
+        }
+        let hash = self.low_hash(index)?;
+        if hash.is_none() && (extent.first_hash..extent.hashes).contains(&index) {
+            return Err(self.hashes.damaged(&format!("hash {index} is missing")));
+        }
+        Ok(hash)
     }
 
     /// The hashes at `indexes`, in the order asked; as [`Self::hash`] each.
@@ -199,23 +214,115 @@ impl AuditTable {
         indexes.iter().map(|&index| self.hash(index)).collect()
     }
 
-    /// Empties both tables and goes on at `record` and `hash`: after a snapshot was installed that is ahead of this
-    /// member. `frontier` are the older hashes that the tree needs to grow. Durable on return.
+    /// Goes on at `record` and `hash`: after a snapshot was installed that is ahead of this member. `frontier` are the
+    /// older hashes that the tree needs to grow. What was here from 0 on counts as backfilled. Durable on return.
     ///
     /// # Errors
     /// `Engine`, `Full`, `Failed`.
     pub fn restart_at(&self, record: u64, hash: u64, frontier: &[(u64, Hash)]) -> StoreResult<()> {
+        let mut extent = self.extent.write();
+        let low = if extent.first == 0 { extent.records } else { extent.low };
         let mut batch = WriteBatch::default();
-        for table in [&self.records, &self.hashes] {
-            table.delete_range(&mut batch, &[], &[0xff; 9])?;
-        }
+        self.cut(&mut batch, low)?;
         for (index, value) in frontier {
             self.hashes.put(&mut batch, &index.to_be_bytes(), value)?;
         }
-        self.notes.put(&mut batch, START, &[record.to_be_bytes(), hash.to_be_bytes()].concat())?;
-        let mut extent = self.extent.write();
+        let frontier: Arc<[u64]> = frontier.iter().map(|(index, _)| *index).collect();
+        let numbers = [record, hash].into_iter().chain(frontier.iter().copied());
+        let row: Vec<u8> = numbers.flat_map(u64::to_be_bytes).collect();
+        self.notes.put(&mut batch, START, &row)?;
         self.data.write_synced(&self.notes, batch)?;
-        *extent = Extent { first: record, records: record, first_hash: hash, hashes: hash };
+        let (first, first_hash) = (record, hash);
+        *extent = Extent { first, records: first, first_hash, hashes: first_hash, low, frontier };
+        Ok(())
+    }
+
+    /// Removes every row from record `low` on.
+    fn cut(&self, batch: &mut WriteBatch, low: u64) -> StoreResult<()> {
+        for (table, from) in [(&self.records, low), (&self.hashes, hashes_of(low))] {
+            table.delete_range(batch, &from.to_be_bytes(), &[0xff; 9])?;
+        }
+        Ok(())
+    }
+
+    /// Records from 0 on that were backfilled; 0 in a log that begins at 0.
+    #[must_use]
+    pub fn low(&self) -> u64 {
+        self.extent.read().low
+    }
+
+    /// A hash below the beginning as it was backfilled: to go on after a restart, and to nobody else.
+    ///
+    /// # Errors
+    /// `Damaged`; `Engine`; `Failed`.
+    pub fn low_hash(&self, index: u64) -> StoreResult<Option<Hash>> {
+        let Some(row) = self.hashes.get(&index.to_be_bytes())? else { return Ok(None) };
+        let hash = Hash::try_from(row.as_slice()).map(Some);
+        hash.map_err(|e| self.hashes.damaged(&format!("hash {index}: {e}")))
+    }
+
+    /// Adds older records from [`Self::low`] on with their hashes. The frontier is not touched: it is what they will be
+    /// compared with. Not synced.
+    ///
+    /// # Errors
+    /// `NotContiguous` unless they begin at `low` and end before `first`; `Engine`, `Full`, `Failed`.
+    pub fn backfill(&self, first: u64, records: &[Vec<u8>], hashes: &[Hash]) -> StoreResult<()> {
+        let mut extent = self.extent.write();
+        let count = u64::try_from(records.len()).unwrap_or(u64::MAX);
+        let end = first.saturating_add(count);
+        if first != extent.low || end > extent.first {
+            let expected = extent.low;
+            return Err(StoreError::NotContiguous { table: AUDIT_RECORDS, expected, got: first });
+        }
+        let mut batch = WriteBatch::default();
+        for (index, record) in (first..).zip(records) {
+            self.records.put(&mut batch, &index.to_be_bytes(), record)?;
+        }
+        for (index, hash) in (hashes_of(first)..).zip(hashes) {
+            if !extent.frontier.contains(&index) {
+                self.hashes.put(&mut batch, &index.to_be_bytes(), hash)?;
+            }
+        }
+        self.records.write(batch, false)?;
+        extent.low = end;
+        Ok(())
+    }
+
+    /// Forgets what was backfilled: it did not lead to the frontier. Durable on return.
+    ///
+    /// # Errors
+    /// `Engine`, `Full`, `Failed`.
+    pub fn forget_backfill(&self) -> StoreResult<()> {
+        let mut extent = self.extent.write();
+        let mut batch = WriteBatch::default();
+        self.records.delete_range(&mut batch, &[], &extent.first.to_be_bytes())?;
+        let mut from = 0_u64;
+        let mut shown: Vec<u64> = extent.frontier.to_vec();
+        shown.sort_unstable();
+        for kept in shown.into_iter().chain([extent.first_hash]) {
+            self.hashes.delete_range(&mut batch, &from.to_be_bytes(), &kept.to_be_bytes())?;
+            from = kept.saturating_add(1);
+        }
+        self.data.write_synced(&self.notes, batch)?;
+        extent.low = 0;
+        Ok(())
+    }
+
+    /// Shows the backfilled records: the caller has compared their tree with the frontier. Durable on return.
+    ///
+    /// # Errors
+    /// `NotContiguous` while some are missing; `Engine`, `Full`, `Failed`.
+    pub fn join_backfill(&self) -> StoreResult<()> {
+        let mut extent = self.extent.write();
+        if extent.low != extent.first {
+            let (expected, got) = (extent.first, extent.low);
+            return Err(StoreError::NotContiguous { table: AUDIT_RECORDS, expected, got });
+        }
+        let mut batch = WriteBatch::default();
+        self.notes.put(&mut batch, START, &[0; 16])?;
+        self.data.write_synced(&self.notes, batch)?;
+        let (records, hashes) = (extent.records, extent.hashes);
+        *extent = Extent { records, hashes, ..Extent::default() };
         Ok(())
     }
 
@@ -237,6 +344,12 @@ fn end(table: &Table, start: u64) -> StoreResult<u64> {
     last.map_or(Ok(start), |key| {
         envelope::be_u64("audit key", &key).map(|last| last.saturating_add(1))
     })
+}
+
+/// The number of rows below `start`, which begin at 0 where there are any.
+fn last_below(table: &Table, start: u64) -> StoreResult<u64> {
+    let last = table.last_key(&[], &start.to_be_bytes())?;
+    last.map_or(Ok(0), |key| envelope::be_u64("audit key", &key).map(|last| last.saturating_add(1)))
 }
 
 /// Puts `rows` from `at` on into `batch`, comparing those that are there; the index after the last row then.

@@ -38,7 +38,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use audit::{AuditTable, Hash};
+pub use audit::{AuditTable, Hash, hashes_of};
 pub use error::{Cause, StoreError, StoreResult};
 pub use log::{Done, LogStore};
 pub use marker::{Marker, MarkerError, Member};

@@ -1,8 +1,9 @@
 //! The identity marker: whose data directory is this (R6)?
 //!
 //! Written once, durably, before any database; checked at each open before a database is touched. The boot count is
-//! raised and synced at each open, so that a copy of the directory that starts later is behind what the peers saw.
-//! Asking the peers is not done here: `raft` does, with the numbers of [`crate::Identity`].
+//! raised and synced at each open, so that a copy of the directory that starts later is behind what the peers saw; the
+//! directory's own id tells it from another one that was set up for the same member. Asking the peers is not done here:
+//! `raft` does, with the numbers of [`crate::Identity`].
 
 use crate::envelope;
 use crate::error::{StoreError, StoreResult};
@@ -34,6 +35,8 @@ pub struct Marker {
     pub format_version: u8,
     /// Whose directory it is.
     pub member: Member,
+    /// Drawn when it was set up. Copies share it.
+    pub directory: [u8; 16],
     /// When it was created, milliseconds since 1970, for people.
     pub created_unix_ms: u64,
 }
@@ -169,7 +172,8 @@ pub(crate) fn claim(
         }
     }
     let created_unix_ms = create_at_ms.ok_or(MarkerError::Missing)?;
-    let marker = Marker { format_version: FORMAT_VERSION, member: *expected, created_unix_ms };
+    let (format_version, directory) = (FORMAT_VERSION, rand::random());
+    let marker = Marker { format_version, member: *expected, directory, created_unix_ms };
     marker.write(dir)?;
     Ok(marker)
 }

@@ -43,6 +43,8 @@ pub struct OpenRequest {
 /// The numbers that peers keep for this member (R6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
+    /// Drawn when the data directory was set up; copies share it.
+    pub directory: [u8; 16],
     /// Opens of this data directory, this one included.
     pub boot_seq: u64,
     /// The highest log index ever durable here.
@@ -114,7 +116,8 @@ impl Store {
     /// The numbers for the peers (R6); the log index moves.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        Identity { boot_seq: self.boot_seq, durable_log_index: self.log.durable_log_index() }
+        let (directory, boot_seq) = (self.marker.directory, self.boot_seq);
+        Identity { directory, boot_seq, durable_log_index: self.log.durable_log_index() }
     }
 
     /// `Err` once any part of the store has failed (R7).

@@ -77,6 +77,17 @@ impl Hashes for BTreeMap<u64, Digest> {
 }
 
 impl Frontier {
+    /// The frontier of the first `size` records of a tree whose hashes are at hand.
+    ///
+    /// # Errors
+    /// [`MerkleError::Missing`].
+    pub fn read<H: Hashes + ?Sized>(size: u64, hashes: &H) -> Result<Self, MerkleError> {
+        let indexes = tlog::sub_tree_index(0, size, Vec::new()).into_iter();
+        let roots = indexes.map(|index| Some((index, hashes.hash(index)?)));
+        let roots = roots.collect::<Option<_>>().ok_or(MerkleError::Missing)?;
+        Ok(Self { size, roots })
+    }
+
     /// Number of records.
     #[must_use]
     pub fn size(&self) -> u64 {

@@ -65,6 +65,9 @@ conditions! {
     MemberLags = "MEMBER_LAGS", "sekisho member list",
         "{member} is {entries} entries behind",
         "{member} は {entries} エントリー遅れています";
+    MemberSiteRevoked = "MEMBER_SITE_REVOKED", "sekisho member list",
+        "{member} stands at site {site}, which was revoked: remove it",
+        "{member} は取り消された拠点 {site} にあります。メンバーから外してください";
     SiteSilent = "SITE_SILENT", "sekisho site get {site}",
         "no controller of site {site} answers",
         "拠点 {site} のコントローラーが一つも応答しません";

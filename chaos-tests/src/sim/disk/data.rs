@@ -1,9 +1,10 @@
 //! The tables of a simulated disk: audit rows, payloads, snapshots. One file, one order of writes.
 
 use super::{Open, eio};
-use sekisho_raft::disk::{AuditRows, DataDisk};
-use sekisho_store::{Hash, SavedSnapshot, StoreError, StoreResult};
+use sekisho_raft::disk::{AuditDisk, AuditRows, DataDisk};
+use sekisho_store::{Hash, SavedSnapshot, StoreError, StoreResult, hashes_of};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// One write.
@@ -11,11 +12,18 @@ use std::sync::Arc;
 pub(super) enum DataOp {
     /// New records and hashes by index.
     Audit(Vec<(u64, Vec<u8>)>, Vec<(u64, Hash)>),
-    /// Records and hashes begin here.
-    Restart(u64, u64),
+    /// Records and hashes begin here; older hashes that may be shown.
+    Restart(u64, u64, Vec<(u64, Hash)>),
+    /// Older records and hashes.
+    Backfill(Vec<(u64, Vec<u8>)>, Vec<(u64, Hash)>),
+    /// Forgets those.
+    Forget,
+    /// Shows those.
+    Join,
     Put(Hash, Vec<u8>),
     Delete(Vec<Hash>),
     Snapshot(SavedSnapshot),
+    Note(String, Vec<u8>),
 }
 
 /// Rows that begin somewhere and have no gap.
@@ -64,6 +72,10 @@ pub(super) struct Tables {
     hashes: Rows<Hash>,
     payloads: BTreeMap<Hash, Vec<u8>>,
     snapshot: Option<SavedSnapshot>,
+    notes: BTreeMap<String, Vec<u8>>,
+    /// Rows below the beginning, shown to nobody, and the hashes there that came with it.
+    low: (BTreeMap<u64, Vec<u8>>, BTreeMap<u64, Hash>),
+    frontier: BTreeMap<u64, Hash>,
 }
 
 impl Tables {
@@ -73,15 +85,35 @@ impl Tables {
                 self.records.rows.extend(records);
                 self.hashes.rows.extend(hashes);
             }
-            DataOp::Restart(record, hash) => {
-                self.records = Rows { first: record, rows: BTreeMap::new() };
-                self.hashes = Rows { first: hash, rows: BTreeMap::new() };
+            DataOp::Restart(record, hash, frontier) => {
+                let records = Rows { first: record, rows: BTreeMap::new() };
+                let records = std::mem::replace(&mut self.records, records);
+                let hashes = Rows { first: hash, rows: BTreeMap::new() };
+                let hashes = std::mem::replace(&mut self.hashes, hashes);
+                if records.first == 0 {
+                    self.low = (records.rows, hashes.rows);
+                }
+                self.frontier = frontier.into_iter().collect();
+            }
+            DataOp::Backfill(records, hashes) => {
+                self.low.0.extend(records);
+                self.low.1.extend(hashes);
+            }
+            DataOp::Forget => self.low = Default::default(),
+            DataOp::Join => {
+                let (records, hashes) = std::mem::take(&mut self.low);
+                self.records.first = 0;
+                self.records.rows.extend(records);
+                self.hashes.first = 0;
+                self.hashes.rows.extend(hashes);
+                self.frontier.clear();
             }
             DataOp::Put(digest, bytes) => drop(self.payloads.insert(digest, bytes)),
             DataOp::Delete(digests) => {
                 digests.iter().for_each(|digest| drop(self.payloads.remove(digest)));
             }
             DataOp::Snapshot(snapshot) => self.snapshot = Some(snapshot),
+            DataOp::Note(name, bytes) => drop(self.notes.insert(name, bytes)),
         }
     }
 }
@@ -128,6 +160,66 @@ impl SimTables {
     }
 }
 
+impl SimTables {
+    pub(super) fn note_put(&self, name: &str, bytes: &[u8]) -> StoreResult<()> {
+        self.write(true, |_| Ok(Some(DataOp::Note(name.to_owned(), bytes.to_vec()))))
+    }
+
+    pub(super) fn note(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
+        self.read(|tables| tables.notes.get(name).cloned())
+    }
+}
+
+impl AuditDisk for SimTables {
+    fn first(&self) -> u64 {
+        self.0.memory.lock().tables.records.first
+    }
+
+    fn records(&self, range: Range<u64>, max_bytes: usize) -> StoreResult<Vec<Vec<u8>>> {
+        self.read(|tables| {
+            let mut bytes = 0_usize;
+            let rows = tables.records.rows.range(range).map(|(_, row)| row.clone());
+            rows.take_while(|row| {
+                let begun = bytes > 0;
+                bytes = bytes.saturating_add(row.len());
+                !begun || bytes <= max_bytes
+            })
+            .collect()
+        })
+    }
+
+    fn low(&self) -> u64 {
+        let next = |tables: &Tables| tables.low.0.keys().next_back().map(|last| last + 1);
+        self.read(next).ok().flatten().unwrap_or_default()
+    }
+
+    fn low_hash(&self, index: u64) -> StoreResult<Option<Hash>> {
+        let of = |tables: &Tables| {
+            tables.frontier.get(&index).or_else(|| tables.low.1.get(&index)).copied()
+        };
+        self.read(of)
+    }
+
+    fn backfill(&self, first: u64, records: &[Vec<u8>], hashes: &[Hash]) -> StoreResult<()> {
+        let medium = &self.0.medium;
+        for (index, record) in (first..).zip(records) {
+            medium.oracle.recorded(medium.member, index, record);
+        }
+        let records = (first..).zip(records.iter().cloned()).collect();
+        let hashes = (hashes_of(first)..).zip(hashes.iter().copied()).collect();
+        self.write(false, |_| Ok(Some(DataOp::Backfill(records, hashes))))
+    }
+
+    fn forget(&self) -> StoreResult<()> {
+        self.write(true, |_| Ok(Some(DataOp::Forget)))
+    }
+
+    fn join(&self) -> StoreResult<()> {
+        self.0.medium.world.count(|totals| totals.backfilled += 1);
+        self.write(true, |_| Ok(Some(DataOp::Join)))
+    }
+}
+
 impl DataDisk for SimTables {
     fn audit_extent(&self) -> (u64, u64) {
         let memory = self.0.memory.lock();
@@ -151,9 +243,10 @@ impl DataDisk for SimTables {
         self.write(true, |_| Ok(None))
     }
 
-    fn audit_restart(&self, record: u64, hash: u64, _frontier: &[(u64, Hash)]) -> StoreResult<()> {
+    fn audit_restart(&self, record: u64, hash: u64, frontier: &[(u64, Hash)]) -> StoreResult<()> {
         self.0.medium.world.count(|totals| totals.installed += 1);
-        self.write(true, |_| Ok(Some(DataOp::Restart(record, hash))))
+        let frontier = frontier.to_vec();
+        self.write(true, |_| Ok(Some(DataOp::Restart(record, hash, frontier))))
     }
 
     fn payload_put(&self, digest: &Hash, bytes: &[u8]) -> StoreResult<()> {

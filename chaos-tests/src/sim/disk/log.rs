@@ -30,6 +30,8 @@ pub(super) struct LogImage {
     purged: Option<(u64, Arc<[u8]>)>,
     vote: Option<Arc<[u8]>>,
     committed: Option<Arc<[u8]>>,
+    /// The highest index that was ever here.
+    pub(super) peak: Option<u64>,
 }
 
 impl LogImage {
@@ -46,6 +48,7 @@ impl LogImage {
         match op {
             LogOp::Append(first, entries) => {
                 self.entries.extend((*first..).zip(entries.iter().cloned()));
+                self.peak = self.peak.max(self.next().checked_sub(1));
             }
             LogOp::Vote(vote) => self.vote = Some(Arc::clone(vote)),
             LogOp::Committed(committed) => self.committed = Some(Arc::clone(committed)),

@@ -191,10 +191,10 @@ impl SimLink {
         let (end, principal) = self.peer()?;
         let mut packets = packets.into_iter();
         let head = packets.next().ok_or_else(reset_by_peer)?;
-        end.inbound.open(&head.header, &principal).map_err(refused)?;
+        let header = end.inbound.open(&head.header, &principal).map_err(refused)?;
         self.note(&format!("snapshot head {}", head.body.len()));
         let pieces = futures::stream::iter(packets.map(|packet| packet.body)).boxed();
-        let answer = end.inbound.snapshot(&head.body, pieces).await.map_err(refused);
+        let answer = end.inbound.snapshot(header, &head.body, pieces).await.map_err(refused);
         sleep(self.network.draw().0).await;
         if self.network.passable(self.to, self.from).await { answer } else { Err(reset_by_peer()) }
     }

@@ -3,7 +3,7 @@
 use crate::admission::{Admitted, unanswered};
 use crate::call::{Call, not_found};
 use crate::core::{Core, federation};
-use crate::limit::HAND_OVER_DEADLINE;
+use crate::limit::{HAND_OVER_DEADLINE, READ_DEADLINE};
 use crate::status::Health;
 use sekisho_evidence::canonical::encode;
 use sekisho_fsm::command::Command;
@@ -31,6 +31,22 @@ fn may_change(call: &Call, core: &Core) -> Result<(), ApiError> {
 }
 
 impl MemberApi {
+    /// Refuses a removal that could not be ended: a change is under way, or of those who vote now too few answer without
+    /// the one that leaves, who need not stay for it.
+    fn can_lose(&self, leaver: MemberId, voters: &BTreeSet<MemberId>) -> Result<(), ApiError> {
+        let risk = |why: String| Err(ApiError::new(ErrorCode::MemberQuorumAtRisk, why));
+        let group = self.0.replica.membership().voters;
+        if group != *voters {
+            return risk("another change of the voters is under way".to_owned());
+        }
+        let left = group.iter().filter(|id| **id != leaver);
+        let heard = left.filter(|id| self.0.hears_now(**id)).count();
+        if heard > group.len() / 2 {
+            return Ok(());
+        }
+        risk(format!("{heard} of the {} voters answer without member {leaver}", group.len()))
+    }
+
     /// Refuses a set of voters of which no majority answers: the change would be committed by the old voters and leave a
     /// group that can commit nothing. Judged here and not in apply, because it is about this moment.
     fn majority_answers(&self, voters: &BTreeSet<MemberId>) -> Result<(), ApiError> {
@@ -40,6 +56,13 @@ impl MemberApi {
         }
         let why = format!("{heard} of the {} voters-to-be answer", voters.len());
         Err(ApiError::new(ErrorCode::MemberQuorumAtRisk, why))
+    }
+
+    /// The voters of the state, everything acknowledged included: a repeat of a request that was done must find it done.
+    async fn voters_now(&self, call: &Call) -> Result<BTreeSet<MemberId>, ApiError> {
+        let read = self.0.replica.read_index(call.deadline(READ_DEADLINE)).await;
+        read.map_err(unanswered)?;
+        Ok(federation(&self.0.replica.state())?.voters())
     }
 
     async fn write(
@@ -93,7 +116,7 @@ impl MemberService for MemberApi {
         let intent = Intent::of(ask.intent.as_ref())?;
         let SetVoter { member, voter, accept_quorum_in_one_hand } = SetVoter::try_from(&ask)?;
         may_change(&call, &self.0)?;
-        let mut voters = federation(&self.0.replica.state())?.voters();
+        let mut voters = self.voters_now(&call).await?;
         let changes = if voter { voters.insert(member) } else { voters.remove(&member) };
         if changes && !voters.is_empty() {
             self.majority_answers(&voters)?;
@@ -125,9 +148,9 @@ impl MemberService for MemberApi {
         let intent = Intent::of(ask.intent.as_ref())?;
         let RemoveMember { member, successor } = RemoveMember::try_from(&ask)?;
         may_change(&call, &self.0)?;
-        let mut voters = federation(&self.0.replica.state())?.voters();
-        if voters.remove(&member) && !voters.is_empty() {
-            self.majority_answers(&voters)?;
+        let voters = self.voters_now(&call).await?;
+        if voters.contains(&member) && voters.len() > 1 {
+            self.can_lose(member, &voters)?;
         }
         self.write(&call, intent, Command::RemoveMember { member, successor }).await
     }

@@ -94,6 +94,13 @@ impl Health<'_> {
             let found = Finding::new(severity, Condition::MemberSilent).with("member", id.name());
             all.push(found.with("left", left).with("voters", voters.len()));
         }
+        for (id, member) in &self.federation.members {
+            // It goes on to vote and to sign until the others have taken it out together.
+            if self.state.site(&member.site).is_some_and(|site| site.revoked) {
+                let found = Finding::new(Severity::Bad, Condition::MemberSiteRevoked);
+                all.push(found.with("member", id.name()).with("site", &member.site));
+            }
+        }
         for who in self.can_stop_quorum().iter().filter(|who| who.starts_with("operators/")) {
             all.push(Finding::new(Severity::Bad, Condition::QuorumStopper).with("operator", who));
         }

@@ -14,13 +14,13 @@ use crate::state::{Federation, Standing};
 use sekisho_evidence::bundle::{BundleError, SignedBundle, Succession};
 use sekisho_evidence::genesis::{GenesisMember, quorum_holder};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{MemberId, SiteId};
+use sekisho_types::id::{MemberId, OperatorId, SiteId};
 use sekisho_types::jurisdiction::Area;
 use std::collections::BTreeSet;
 
-/// Members that take part at once: far more sites than a quorum across Japan has use for, and few enough that each may
-/// tell each other every second.
-const MEMBERS_MAX: usize = 32;
+/// Members that take part at once: more sites than a quorum across Japan has use for, few enough that each may tell each
+/// other every second and that the signatures of all fit into one note ([`sekisho_evidence::checkpoint::NOTE_MAX`]).
+const MEMBERS_MAX: usize = 16;
 
 fn refuse<T>(code: ErrorCode, why: impl Into<String>) -> Result<T, Rejection> {
     Err(Rejection::new(code, why))
@@ -53,6 +53,7 @@ pub(super) fn add(
         let why = format!("site {} is not one of {}", member.site, member.operator);
         return refuse(ErrorCode::InvalidArgument, why);
     }
+    one_more_operator(federation, &member.operator)?;
     follows(federation, successor, Succession::With(&member.operator, id))?;
     let (member, bundle) = (member.clone(), successor.bundle.clone());
     amend(change, |federation| {
@@ -194,8 +195,34 @@ fn follows(
             | BundleError::Version { .. }
             | BundleError::Unrelated(_) => ErrorCode::BundleMismatch,
         };
-        Rejection::new(code, error.to_string())
+        let remedy = match error {
+            BundleError::Signatures { .. } => ": have more operators run `sekisho member sign`",
+            BundleError::Version { .. } => ": another change came first, prepare this one anew",
+            BundleError::WrongCluster
+            | BundleError::Malformed(_)
+            | BundleError::Threshold(_)
+            | BundleError::Unrelated(_) => "",
+        };
+        Rejection::new(code, format!("{error}{remedy}"))
     })
+}
+
+/// R5: with two operators a quorum in one hand may have been accepted; a third one ends that.
+fn one_more_operator(federation: &Federation, newcomer: &OperatorId) -> Result<(), Rejection> {
+    let present = federation.members.values().map(|m| &m.operator);
+    let operators: BTreeSet<_> = present.chain([newcomer]).collect();
+    let voting = federation.voters();
+    let of = voting.iter().filter_map(|id| Some(&federation.members.get(id)?.operator));
+    match quorum_holder(&of.collect::<Vec<_>>()) {
+        Some(holder) if operators.len() >= 3 => refuse(
+            ErrorCode::MemberQuorumInOneHand,
+            format!(
+                "{} holds a quorum, which a third operator ends: demote one of its members first",
+                holder.operator
+            ),
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// R5: somebody votes, and no operator decides alone. `without` leaves the federation with this change.
@@ -221,7 +248,7 @@ fn may_decide(
     if few && (accepted || before) {
         return Ok(());
     }
-    let remedy = if few {
+    let remedy = if few && without.is_none() {
         "; with fewer than three operators it can be accepted: --accept-quorum-in-one-hand"
     } else {
         ""

@@ -86,9 +86,10 @@ fn leading<P: Platform>(
     if metrics.state != ServerState::Leader || leader.node_id != metrics.id {
         return None;
     }
-    let voters = metrics.membership_config.membership().voter_ids().count();
+    // Alone it is its own quorum; as a learner beside a single voter it is not.
+    let alone = metrics.membership_config.membership().voter_ids().all(|id| id == metrics.id);
     let fresh = metrics.last_quorum_acked.is_some_and(|at| at.elapsed() < lease);
-    if voters > 1 && !fresh {
+    if !alone && !fresh {
         return None;
     }
     let applied = metrics.last_applied.filter(|id| id.committed_leader_id() == leader)?;

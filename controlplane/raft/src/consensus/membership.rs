@@ -91,13 +91,7 @@ impl<P: Platform> Consensus<P> {
             }
             Step::Move(member, node) => {
                 let change = ChangeMembers::SetNodes(nodes([(*member, node.clone())]));
-                self.change(change, basis, deadline).await?;
-                // openraft keeps the streams that it has, to the old address; only another leader dials anew.
-                let now = self.membership();
-                match now.successor(&now.voters()) {
-                    Some(to) => self.hand_over(to, deadline).await.map(drop),
-                    None => Ok(()),
-                }
+                self.change(change, basis, deadline).await
             }
             Step::HandOver(to) => self.hand_over(*to, deadline).await.map(drop),
             Step::Vote(voters) => self.change_voters(voters, basis, deadline).await,

@@ -7,7 +7,7 @@ use crate::limit::{IN_FLIGHT_UNIT, RETRY_AFTER, RETRY_PAUSE, RETRY_PAUSE_MAX};
 use crate::network::link::{LinkError, Method};
 use crate::network::message::{ProposeReply, ProposeRequest, milliseconds};
 use crate::platform::Platform;
-use crate::type_config::{PeerNode, Proposal, Response, TypeConfig};
+use crate::type_config::{Proposal, Response, TypeConfig};
 use openraft::errors::{ClientWriteError, Fatal, RaftError};
 use openraft::impls::ProgressResponder;
 use openraft::type_config::alias::CommittedLeaderIdOf;
@@ -167,11 +167,8 @@ impl<P: Platform> Core<P> {
     ) -> Attempt {
         match self.leader() {
             None => Attempt::Refused(None),
-            Some((leader, _)) if leader == self.me() => self.write(proposal).await,
-            Some((leader, None)) => Attempt::Refused(Some(leader)),
-            Some((leader, Some(node))) => {
-                self.forward(leader, &node, priority, proposal, deadline).await
-            }
+            Some(leader) if leader == self.me() => self.write(proposal).await,
+            Some(leader) => self.forward(leader, priority, proposal, deadline).await,
         }
     }
 
@@ -249,7 +246,6 @@ impl<P: Platform> Core<P> {
     async fn forward(
         &self,
         leader: MemberId,
-        node: &PeerNode,
         priority: Priority,
         proposal: &Proposal,
         deadline: P::Deadline,
@@ -258,11 +254,10 @@ impl<P: Platform> Core<P> {
         let remaining_ms = milliseconds(ttl);
         let request = ProposeRequest { priority, remaining_ms, proposal: proposal.clone() };
         let packet = encode(&request).map_err(|e| LinkError::Refused(e.to_string()));
-        let packet = match packet.and_then(|body| self.out.packet(leader, node, body)) {
-            Ok(packet) => packet,
-            Err(_refused) => return Attempt::Refused(Some(leader)),
+        let Ok((packet, link)) = packet.and_then(|body| self.out.packet(leader, body)) else {
+            return Attempt::Refused(Some(leader));
         };
-        let answer = self.out.links.link(leader, node).call(Method::Propose, packet, ttl).await;
+        let answer = link.call(Method::Propose, packet, ttl).await;
         let reply = answer.map(|bytes| decode::<ProposeReply>(&bytes));
         match reply {
             Ok(Ok(ProposeReply::Committed { revision, outcome })) => {

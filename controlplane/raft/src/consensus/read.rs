@@ -7,7 +7,6 @@ use crate::limit::{RETRY_PAUSE, RETRY_PAUSE_MAX};
 use crate::network::link::{LinkError, Method};
 use crate::network::message::{ReadIndexReply, ReadIndexRequest, milliseconds};
 use crate::platform::Platform;
-use crate::type_config::PeerNode;
 use crate::view::View;
 use openraft::ReadPolicy;
 use openraft::errors::RaftError;
@@ -34,16 +33,10 @@ impl<P: Platform> Core<P> {
         }
     }
 
-    async fn ask(
-        &self,
-        leader: MemberId,
-        node: &PeerNode,
-        deadline: P::Deadline,
-    ) -> Option<Revision> {
+    async fn ask(&self, leader: MemberId, deadline: P::Deadline) -> Option<Revision> {
         let ttl = P::remaining(deadline);
         let body = encode(&ReadIndexRequest { remaining_ms: milliseconds(ttl) }).ok()?;
-        let packet = self.out.packet(leader, node, body).ok()?;
-        let link = self.out.links.link(leader, node);
+        let (packet, link) = self.out.packet(leader, body).ok()?;
         let answer: Result<_, LinkError> = link.call(Method::ReadIndex, packet, ttl).await;
         decode::<ReadIndexReply>(&answer.ok()?).ok()?.index
     }
@@ -55,10 +48,10 @@ impl<P: Platform> Core<P> {
             self.check()?;
             let leader = self.leader();
             let position = async {
-                match &leader {
-                    Some((leader, _)) if *leader == self.me() => self.read_position(deadline).await,
-                    None | Some((_, None)) => None,
-                    Some((leader, Some(node))) => self.ask(*leader, node, deadline).await,
+                match leader {
+                    None => None,
+                    Some(leader) if leader == self.me() => self.read_position(deadline).await,
+                    Some(leader) => self.ask(leader, deadline).await,
                 }
             };
             let position = P::within(deadline, position).await;
@@ -66,7 +59,7 @@ impl<P: Platform> Core<P> {
                 return self.wait_for(position, deadline).await;
             }
             let pause = backoff.next_pause(&mut P::random());
-            let known = leader.map(|(leader, _)| leader);
+            let known = leader;
             let waited = P::within(deadline, async {
                 tokio::select! {
                     biased;

@@ -1,7 +1,7 @@
 //! Starting a member: what is checked before it may vote, and in which order.
 
 use super::Core;
-use super::{failure_of, leadership};
+use super::{backfill, failure_of, leadership, prove};
 use crate::config::RaftConfig;
 use crate::disk::MemberDisk as _;
 use crate::error::{MemberFailure, StartError};
@@ -13,9 +13,10 @@ use crate::network::link::Links;
 use crate::platform::{Native, Platform};
 use crate::snapshot::{Origin, Shelf, SnapshotError};
 use crate::state_machine::StateMachine;
-use crate::type_config::{PeerNode, Raft, index};
+use crate::type_config::{LogId, PeerNode, Raft, index};
 use crate::view::Publisher;
 use openraft::async_runtime::WatchReceiver as _;
+use openraft::storage::RaftLogStorage as _;
 use sekisho_transport::task::TaskGroup;
 use sekisho_types::id::MemberId;
 use sekisho_types::time::Clock;
@@ -56,7 +57,8 @@ pub(super) async fn start<P: Platform>(
     let (store, origin) = (Arc::clone(&options.store), options.origin);
     let shared = Arc::clone(&publisher);
     let opening = P::blocking(move || open::<P>(store, origin, shared)).await;
-    let (machine, log) = opening.map_err(|e| StartError::Raft(e.to_string()))??;
+    let (machine, mut log) = opening.map_err(|e| StartError::Raft(e.to_string()))??;
+    drop_covered(&machine, &mut log).await?;
 
     let directory = Arc::new(AppliedMembers::new(options.genesis, publisher.views()));
     let (me, links) = (options.member, options.links);
@@ -72,6 +74,8 @@ pub(super) async fn start<P: Platform>(
     let core = Arc::new(Core::new(raft, out, publisher, options.store, tasks));
     let lease = options.config.timing.election_max;
     P::spawn(&core.tasks, "raft-leadership", leadership::watch(Arc::downgrade(&core), lease));
+    P::spawn(&core.tasks, "raft-claim", prove::prove(Arc::downgrade(&core)));
+    P::spawn(&core.tasks, "raft-backfill", backfill::follow(Arc::downgrade(&core)));
     P::spawn(&core.tasks, "raft-health", watch_health(Arc::downgrade(&core)));
     tracing::info!(member = %me, revision = %core.publisher.view().revision(), "member started");
     Ok(core)
@@ -105,6 +109,23 @@ fn open<P: Platform>(
         },
     )?;
     Ok((machine, LogAdapter::new(log, covered)))
+}
+
+/// Drops a log that ends before the snapshot, all of it. A crash between the saving of a received snapshot and the purge
+/// behind it leaves one; openraft sees that only where the last entry has the lesser id, which an uncommitted one of a
+/// later term has not, and would go on writing behind the gap.
+async fn drop_covered<P: Platform>(
+    machine: &StateMachine<P>,
+    log: &mut LogAdapter<P>,
+) -> Result<(), StartError> {
+    let Some(snapshot) = machine.last_applied() else { return Ok(()) };
+    let state = log.get_log_state().await.map_err(|e| StartError::Raft(e.to_string()))?;
+    let is_before = |last: &LogId| index(last) < index(&snapshot);
+    if state.last_log_id.as_ref().is_some_and(is_before) {
+        tracing::warn!(last = ?state.last_log_id, ?snapshot, "the log ends before the snapshot: dropped");
+        log.purge(snapshot).await.map_err(|e| StartError::Raft(e.to_string()))?;
+    }
+    Ok(())
 }
 
 /// Notes when the engine stops by itself.

@@ -139,6 +139,27 @@ async fn nothing_is_purged_that_no_snapshot_covers() {
     assert_eq!(log.limited_get_log_entries(4, 5).await.unwrap().len(), 1);
 }
 
+/// What is left out of a replay must not count as applied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_that_lacks_entries_ends_in_an_error() {
+    use futures::TryStreamExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let covered = Covered::default();
+    covered.raise(1);
+    let store = open_store(dir.path(), 1);
+    let mut log: LogAdapter = LogAdapter::new(Arc::new(store.log().clone()), covered);
+    let leader = CommittedLeaderIdOf::<TypeConfig> { term: 1, node_id: 1 };
+    let blank = |at| Entry { log_id: LogId::new(leader, at), payload: EntryPayload::Blank };
+    log.append((0..5).map(blank), IOFlushed::noop()).await.unwrap();
+    let read = log.entries_stream(0..5).await.try_collect::<Vec<_>>().await;
+    assert_eq!(read.unwrap().len(), 5);
+    log.entries_stream(0..9).await.try_collect::<Vec<_>>().await.unwrap_err();
+    log.purge(LogId::new(leader, 1)).await.unwrap();
+    log.entries_stream(0..5).await.try_collect::<Vec<_>>().await.unwrap_err();
+    let rest = log.entries_stream(2..5).await.try_collect::<Vec<_>>().await;
+    assert_eq!(rest.unwrap().len(), 3);
+}
+
 /// The form on disk: an openraft that serializes otherwise must not get past this.
 #[test]
 fn golden_bytes() {

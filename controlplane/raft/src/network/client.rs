@@ -1,15 +1,16 @@
 //! openraft's network client over a [`RaftLink`].
 //!
-//! Must hold: the peer is a member in this member's applied state each time something is begun; an append stream
+//! Must hold: the peer is a member in this member's applied state, and where that says, each time something is begun
+//! (openraft keeps its clients when a node moves); an append stream
 //! whose requests stay unanswered ends ([`APPEND_STALL`]) instead of keeping replication waiting for ever.
 
 use crate::codec::{CodecError, decode, encode};
 use crate::limit::{APPEND_STALL, OPEN_PAUSE, OPEN_PAUSE_MAX, OPEN_TIMEOUT, SNAPSHOT_CHUNK};
 use crate::network::frame::{Header, MemberDirectory};
 use crate::network::link::{Lane, LinkError, Links, Method, Packet, RaftLink, Replies};
-use crate::network::message::SnapshotHead;
+use crate::network::message::{SnapshotHead, SnapshotOffset};
 use crate::platform::Platform;
-use crate::snapshot::{Meta, Origin, SnapshotData};
+use crate::snapshot::{Meta, Origin, SnapshotData, SnapshotError};
 use crate::type_config::{LogId, PeerNode, Snapshot, TypeConfig, Vote};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
@@ -44,8 +45,6 @@ pub(crate) struct Outbound {
 pub(crate) struct PeerClient {
     out: Outbound,
     to: MemberId,
-    node: PeerNode,
-    link: Arc<dyn RaftLink>,
     lane: Lane,
     /// Append streams in a row that could not be opened.
     failed: u32,
@@ -61,29 +60,24 @@ fn open_pause(failed: u32) -> Duration {
 }
 
 impl Outbound {
-    /// Whether `to` is a member now, and the one that `node` says (D3).
-    fn is_member(&self, to: MemberId, node: &PeerNode) -> bool {
-        self.directory.principal(to) == Some(node.principal(to))
-    }
-
-    /// A packet with its header.
+    /// A packet with its header, and the way to where `to` is now: it may have moved since it was last talked to.
+    ///
+    /// # Errors
+    /// [`LinkError::Refused`] if it is no member in applied state (D3).
     pub(crate) fn packet(
         &self,
         to: MemberId,
-        node: &PeerNode,
         body: Vec<u8>,
-    ) -> Result<Packet, LinkError> {
-        if !self.is_member(to, node) {
-            return Err(LinkError::Refused(format!("{to} is not a member in our applied state")));
-        }
+    ) -> Result<(Packet, Arc<dyn RaftLink>), LinkError> {
+        let node = self.directory.node(to);
+        let node = node
+            .ok_or_else(|| LinkError::Refused(format!("{to} is not a member in applied state")))?;
         let header = Header::new(self.origin, self.me, to).bytes().map_err(own)?;
-        Ok(Packet { header, body: body.into() })
+        Ok((Packet { header, body: body.into() }, self.links.link(to, &node)))
     }
 
-    fn client(&self, to: u64, node: &PeerNode, lane: Lane) -> PeerClient {
-        let to = MemberId(to);
-        let link = self.links.link(to, node);
-        PeerClient { out: self.clone(), to, node: node.clone(), link, lane, failed: 0 }
+    fn client(&self, to: u64, lane: Lane) -> PeerClient {
+        PeerClient { out: self.clone(), to: MemberId(to), lane, failed: 0 }
     }
 }
 
@@ -99,12 +93,12 @@ fn rpc<P: Platform>(error: LinkError) -> RPCError<TypeConfig<P>> {
 impl<P: Platform> RaftNetworkFactory<TypeConfig<P>> for Outbound {
     type Network = PeerClient;
 
-    async fn new_client(&mut self, to: u64, node: &PeerNode) -> PeerClient {
-        self.client(to, node, Lane::Entries)
+    async fn new_client(&mut self, to: u64, _node: &PeerNode) -> PeerClient {
+        self.client(to, Lane::Entries)
     }
 
-    async fn new_heartbeat_client(&mut self, to: u64, node: &PeerNode) -> PeerClient {
-        self.client(to, node, Lane::Heartbeats)
+    async fn new_heartbeat_client(&mut self, to: u64, _node: &PeerNode) -> PeerClient {
+        self.client(to, Lane::Heartbeats)
     }
 }
 
@@ -115,8 +109,8 @@ impl PeerClient {
         request: &Q,
         ttl: Duration,
     ) -> Result<A, LinkError> {
-        let packet = self.out.packet(self.to, &self.node, encode(request).map_err(own)?)?;
-        let answer = self.link.call(method, packet, ttl).await?;
+        let (packet, link) = self.out.packet(self.to, encode(request).map_err(own)?)?;
+        let answer = link.call(method, packet, ttl).await?;
         decode(&answer).map_err(own)
     }
 
@@ -126,10 +120,11 @@ impl PeerClient {
         S: Stream<Item = AppendEntriesRequest<TypeConfig<P>>> + Send + Unpin + 'static,
     {
         // The first packet goes at once: the peer answers the header before there is anything to replicate.
-        let hello = self.out.packet(self.to, &self.node, Vec::new())?;
+        let (hello, link) = self.out.packet(self.to, Vec::new())?;
         let sent = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&sent);
-        let (out, to, node) = (self.out.clone(), self.to, self.node.clone());
+        let (directory, to) = (Arc::clone(&self.out.directory), self.to);
+        let at = directory.node(to);
         let mut before = None;
         let bulk = self.lane == Lane::Entries;
         // A request that may not or cannot be sent ends the stream; the answers then end, too.
@@ -138,13 +133,14 @@ impl PeerClient {
             let now = position(&request);
             let idle = bulk && now.is_some() && now == before;
             before = now;
-            let send = !idle && out.is_member(to, &node);
+            // A member that moved is no longer at the end of this stream.
+            let send = !idle && directory.node(to) == at;
             let body = send.then(|| encode(&request).ok()).flatten();
             let packet = body.map(|body| Packet { header: Bytes::new(), body: body.into() });
             std::future::ready(packet)
         });
         let packets = stream::iter([hello]).chain(requests);
-        let replies = self.link.append(self.lane, packets.boxed(), ttl.max(OPEN_TIMEOUT)).await?;
+        let replies = link.append(self.lane, packets.boxed(), ttl.max(OPEN_TIMEOUT)).await?;
         Ok(Answers { replies, sent, answered: 0 })
     }
 }
@@ -275,26 +271,30 @@ impl<P: Platform> NetSnapshot<TypeConfig<P>> for PeerClient {
     ) -> Result<SnapshotResponse<TypeConfig<P>>, StreamingError<TypeConfig<P>>> {
         let unreachable = |why: String| StreamingError::Unreachable(Unreachable::from_string(why));
         let Snapshot { meta, snapshot } = snapshot;
-        let loading = P::blocking(move || snapshot.load()).await;
-        let data = loading.map_err(|e| unreachable(e.to_string()))?;
-        let data = data.map_err(|e| unreachable(e.to_string()))?;
+        let loading = P::blocking(move || {
+            let data = snapshot.load()?;
+            let digest = Digest::of(&data);
+            Ok::<_, SnapshotError>((data, digest))
+        });
+        let loaded = loading.await.map_err(|e| unreachable(e.to_string()))?;
+        let (data, digest) = loaded.map_err(|e| unreachable(e.to_string()))?;
         let meta = encode(&Meta::new(self.out.origin, &meta));
         let meta = meta.map_err(|e| unreachable(e.to_string()))?;
-        let head = SnapshotHead {
-            vote,
-            meta,
-            length: u64::try_from(data.len()).unwrap_or(u64::MAX),
-            digest: Digest::of(&data),
-        };
+        let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        let mut head = SnapshotHead { vote, meta, length, digest, offset: 0 };
+        let held: Result<SnapshotOffset, LinkError> =
+            self.call(Method::SnapshotOffset, &head, OPEN_TIMEOUT).await;
+        head.offset = held.map_err(|e| unreachable(e.to_string()))?.offset.min(length);
+        let begin = usize::try_from(head.offset).unwrap_or(usize::MAX);
         let head = encode(&head).map_err(|e| unreachable(e.to_string()))?;
-        let first = self.out.packet(self.to, &self.node, head);
-        let first = first.map_err(|e| unreachable(e.to_string()))?;
-        let pieces = (0..data.len()).step_by(SNAPSHOT_CHUNK).map(move |at| {
+        let first = self.out.packet(self.to, head);
+        let (first, link) = first.map_err(|e| unreachable(e.to_string()))?;
+        let pieces = (begin..data.len()).step_by(SNAPSHOT_CHUNK).map(move |at| {
             let end = at.saturating_add(SNAPSHOT_CHUNK).min(data.len());
             Packet { header: Bytes::new(), body: data.slice(at..end) }
         });
         let packets = stream::iter([first].into_iter().chain(pieces)).boxed();
-        let sending = self.link.snapshot(packets, option.hard_ttl());
+        let sending = link.snapshot(packets, option.hard_ttl());
         tokio::select! {
             biased;
             closed = cancel => Err(StreamingError::Closed(closed)),

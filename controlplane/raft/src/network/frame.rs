@@ -2,10 +2,12 @@
 
 use crate::codec::{CodecError, decode, encode};
 use crate::snapshot::Origin;
+use crate::type_config::PeerNode;
 use bytes::Bytes;
 use sekisho_types::id::MemberId;
 use sekisho_types::principal::Principal;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Version of everything that members send each other.
@@ -47,10 +49,19 @@ pub enum HeaderError {
     NotMember(MemberId),
 }
 
-/// Who is a member: applied state, and before that the genesis.
+/// Who is a member: applied state, and before that the genesis. One that the state has no more stays as long as it votes:
+/// the change that takes its vote may need it.
 pub trait MemberDirectory: Send + Sync + fmt::Debug {
+    /// All of them, with where they are.
+    fn members(&self) -> BTreeMap<MemberId, PeerNode>;
+
+    /// Where one of them is; `None` if it is no member.
+    fn node(&self, member: MemberId) -> Option<PeerNode>;
+
     /// Whom the certificate of `member` has to name; `None` if it is no member.
-    fn principal(&self, member: MemberId) -> Option<Principal>;
+    fn principal(&self, member: MemberId) -> Option<Principal> {
+        Some(self.node(member)?.principal(member))
+    }
 }
 
 impl Header {
@@ -98,7 +109,6 @@ impl Header {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::type_config::PeerNode;
     use sekisho_types::id::ClusterId;
     use sekisho_types::revision::Incarnation;
 
@@ -106,8 +116,11 @@ mod tests {
     struct Two;
 
     impl MemberDirectory for Two {
-        fn principal(&self, member: MemberId) -> Option<Principal> {
-            (member.0 <= 2).then(|| PeerNode::default().principal(member))
+        fn members(&self) -> BTreeMap<MemberId, PeerNode> {
+            [1, 2].map(|id| (MemberId(id), PeerNode::default())).into()
+        }
+        fn node(&self, member: MemberId) -> Option<PeerNode> {
+            self.members().remove(&member)
         }
     }
 

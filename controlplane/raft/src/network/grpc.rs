@@ -1,7 +1,7 @@
 //! [`RaftLink`] over gRPC channels of `transport`.
 //!
-//! Four connections to each member, made when first used: heartbeats and votes; entries; snapshots; forwarded
-//! proposals and reads. So a full pipe of one kind never delays another (L4).
+//! Four connections to each member, made when first used: heartbeats and votes; entries; snapshots and audit records;
+//! forwarded proposals and reads. So a full pipe of one kind never delays another (L4).
 
 use crate::limit::FRAME_BYTES;
 use crate::network::link::{Lane, LinkError, Links, Method, Packet, RaftLink, Replies};
@@ -165,11 +165,15 @@ impl RaftLink for GrpcLink {
         let channels = self.channels();
         let request = traced(packet);
         async move {
-            let Channels { mut control, mut forwards, .. } = channels?;
+            let Channels { mut control, mut forwards, mut snapshots, .. } = channels?;
             let answer = match method {
                 Method::Vote => bounded(ttl, control.vote(request)).await,
                 Method::PreVote => bounded(ttl, control.pre_vote(request)).await,
                 Method::TransferLeader => bounded(ttl, control.transfer_leader(request)).await,
+                Method::Claim => bounded(ttl, control.claim(request)).await,
+                Method::Identify => bounded(ttl, control.identify(request)).await,
+                Method::SnapshotOffset => bounded(ttl, snapshots.snapshot_offset(request)).await,
+                Method::ReadAudit => bounded(ttl, snapshots.read_audit(request)).await,
                 Method::Propose => bounded(ttl, forwards.propose(request)).await,
                 Method::ReadIndex => bounded(ttl, forwards.read_index(request)).await,
             };

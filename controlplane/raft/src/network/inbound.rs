@@ -1,28 +1,30 @@
 //! What arrives from other members, without gRPC: a simulator delivers here.
 //!
-//! Must hold: nothing reaches openraft before its header was opened ([`Header::open`]) and its body was read and
-//! checked for what openraft would panic on; a forwarded proposal is never forwarded again.
+//! Must hold: nothing reaches openraft before its header was opened ([`Header::open`]), its body was read and checked for
+//! what openraft would panic on, and this member's own data directory was accepted (R6); a forwarded proposal is never
+//! forwarded again.
 
 use crate::codec::{decode, encode};
 use crate::consensus::Core;
-use crate::limit::{SNAPSHOT_BYTES, SNAPSHOT_STALL};
+use crate::limit::{SNAPSHOT_BYTES, SNAPSHOT_CHUNK, SNAPSHOT_STALL};
 use crate::network::frame::Header;
 use crate::network::link::Method;
 use crate::network::message::{
     ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest, Refusal, SnapshotHead,
+    SnapshotOffset,
 };
 use crate::platform::{Native, Platform};
 use crate::snapshot::{Meta, SnapshotData};
-use crate::type_config::{Snapshot, TypeConfig, index};
+use crate::type_config::{Raft, Snapshot, TypeConfig, Vote, index};
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
+use parking_lot::Mutex;
 use sekisho_types::id::Digest;
 use sekisho_types::principal::Principal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
@@ -33,6 +35,16 @@ pub struct Inbound<P: Platform = Native> {
     core: Arc<Core<P>>,
     /// One snapshot at a time: each is held in memory whole.
     receiving: Arc<Semaphore>,
+    /// What came of one whose transfer was cut off. The same state at the same place has the same bytes on every member,
+    /// so any leader may go on with it.
+    begun: Arc<Mutex<Option<Begun>>>,
+}
+
+/// A snapshot that did not come whole.
+#[derive(Debug)]
+struct Begun {
+    digest: Digest,
+    data: Vec<u8>,
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
@@ -43,13 +55,23 @@ fn write<T: Serialize>(answer: &T) -> Result<Bytes, Refusal> {
     encode(answer).map(Bytes::from).map_err(|e| Refusal::Body(e.to_string()))
 }
 
-fn stopping(error: impl Display) -> Refusal {
-    Refusal::Stopping(error.to_string())
-}
-
 /// Until when a forwarded call is worth answering.
 fn deadline<P: Platform>(remaining_ms: u64) -> P::Deadline {
     P::deadline(Duration::from_millis(remaining_ms).min(sekisho_types::limit::PROPOSE_DEADLINE))
+}
+
+/// A vote is its sender's: another's would make a leader of somebody who did not stand, of the receiver itself too.
+fn is_own(vote: &Vote, header: Header) -> Result<(), Refusal> {
+    if vote.leader_id().node_id == header.from.0 {
+        return Ok(());
+    }
+    Err(Refusal::Body(format!("vote for {}", vote.leader_id().node_id)))
+}
+
+/// Entries and snapshots come from a leader that a quorum has granted its vote.
+fn leads(vote: &Vote, header: Header) -> Result<(), Refusal> {
+    is_own(vote, header)?;
+    if vote.is_committed() { Ok(()) } else { Err(Refusal::Body("vote not granted".to_owned())) }
 }
 
 /// Entries follow `prev` and each other: a gap would become a hole in the log.
@@ -67,7 +89,7 @@ fn check_append<P: Platform>(request: &AppendEntriesRequest<TypeConfig<P>>) -> R
 
 impl<P: Platform> Inbound<P> {
     pub(crate) fn new(core: Arc<Core<P>>) -> Self {
-        Self { core, receiving: Arc::new(Semaphore::new(1)) }
+        Self { core, receiving: Arc::new(Semaphore::new(1)), begun: Arc::default() }
     }
 
     /// Opens a header that `peer` presented.
@@ -83,26 +105,57 @@ impl<P: Platform> Inbound<P> {
         })?)
     }
 
+    /// The engine, for a member that may speak (R6).
+    fn raft(&self) -> Result<&Raft<P>, Refusal> {
+        self.core.proven().map(|()| self.core.raft())
+    }
+
     /// Answers one call whose header was opened.
     ///
     /// # Errors
     /// [`Refusal`]; nothing happened then.
-    pub async fn call(&self, method: Method, body: &[u8]) -> Result<Bytes, Refusal> {
-        let raft = self.core.raft();
+    pub async fn call(
+        &self,
+        header: Header,
+        method: Method,
+        body: &[u8],
+    ) -> Result<Bytes, Refusal> {
         match method {
+            Method::Claim => {
+                let judging = Arc::clone(&self.core).judge_claim(header.from, read(body)?);
+                write(&judging.await?)
+            }
+            Method::SnapshotOffset => {
+                self.core.proven()?;
+                let head: SnapshotHead = read(body)?;
+                leads(&head.vote, header)?;
+                self.check_head(&head)?;
+                write(&SnapshotOffset { offset: self.held(&head) })
+            }
+            Method::Identify => write(&self.core.instance()),
+            Method::ReadAudit => {
+                self.core.proven()?;
+                write(&self.core.read_audit(read(body)?).await?)
+            }
             Method::Vote => {
                 let request: VoteRequest<TypeConfig<P>> = read(body)?;
-                write(&raft.vote(request).await.map_err(stopping)?)
+                is_own(&request.vote, header)?;
+                let raft = self.raft()?;
+                write(&raft.vote(request).await.map_err(Refusal::stopping)?)
             }
             Method::PreVote => {
                 let request: VoteRequest<TypeConfig<P>> = read(body)?;
-                write(&raft.pre_vote(request).await.map_err(stopping)?)
+                is_own(&request.vote, header)?;
+                let raft = self.raft()?;
+                write(&raft.pre_vote(request).await.map_err(Refusal::stopping)?)
             }
             Method::TransferLeader => {
                 let request: TransferLeaderRequest<TypeConfig<P>> = read(body)?;
-                write(&raft.handle_transfer_leader(request).await.map_err(stopping)?)
+                let raft = self.raft()?;
+                write(&raft.handle_transfer_leader(request).await.map_err(Refusal::stopping)?)
             }
             Method::Propose => {
+                self.core.proven()?;
                 let request: ProposeRequest = read(body)?;
                 let deadline = deadline::<P>(request.remaining_ms);
                 let outcome =
@@ -116,6 +169,7 @@ impl<P: Platform> Inbound<P> {
                 })
             }
             Method::ReadIndex => {
+                self.core.proven()?;
                 let request: ReadIndexRequest = read(body)?;
                 let deadline = deadline::<P>(request.remaining_ms);
                 write(&ReadIndexReply { index: self.core.read_position(deadline).await })
@@ -138,7 +192,9 @@ impl<P: Platform> Inbound<P> {
             if peer.is_none() || core.directory().principal(header.from) != peer {
                 return Err(crate::network::frame::HeaderError::NotMember(header.from).into());
             }
+            core.proven()?;
             let request: AppendEntriesRequest<TypeConfig<P>> = read(&body)?;
+            leads(&request.vote, header)?;
             check_append(&request).map(|()| request)
         });
         let requests = requests.scan((), move |(), request: Result<_, Refusal>| {
@@ -152,7 +208,7 @@ impl<P: Platform> Inbound<P> {
         });
         let answers = self.core.raft().stream_append(requests).map(|answer| match answer {
             Ok(answer) => write(&answer),
-            Err(fatal) => Err(stopping(fatal)),
+            Err(fatal) => Err(Refusal::stopping(fatal)),
         });
         // After the last answer, why there are no more.
         let why = futures::stream::once(refused).filter_map(|why| std::future::ready(why.ok()));
@@ -165,27 +221,46 @@ impl<P: Platform> Inbound<P> {
     /// [`Refusal`]; the state is as before then.
     pub async fn snapshot(
         &self,
+        header: Header,
         head: &[u8],
         mut pieces: BoxStream<'static, Bytes>,
     ) -> Result<Bytes, Refusal> {
+        self.core.proven()?;
         let _slot = self.receiving.try_acquire().map_err(|_taken| Refusal::Busy)?;
         let head: SnapshotHead = read(head)?;
+        leads(&head.vote, header)?;
         let meta = self.check_head(&head)?;
-        let mut data = Vec::new();
-        loop {
-            let piece = P::within(P::deadline(SNAPSHOT_STALL), pieces.next()).await;
-            let Some(piece) = piece.map_err(|_elapsed| Refusal::Stalled(SNAPSHOT_STALL))? else {
-                break;
-            };
-            data.extend_from_slice(&piece);
-            if u64::try_from(data.len()).unwrap_or(u64::MAX) > head.length {
-                return Err(Refusal::Body("longer than announced".to_owned()));
+        let mut data = self.go_on(&head)?;
+        let came = receive::<P>(&mut data, &mut pieces, head.length).await;
+        if let Err(refusal) = came {
+            if data.len() > SNAPSHOT_CHUNK {
+                *self.begun.lock() = Some(Begun { digest: head.digest, data });
             }
+            return Err(refusal);
         }
         let data = verify::<P>(data, &head).await?;
         let snapshot = Snapshot { meta: meta.engine(), snapshot: SnapshotData::Received(data) };
         let installed = self.core.raft().install_full_snapshot(head.vote, snapshot).await;
-        write(&installed.map_err(stopping)?)
+        write(&installed.map_err(Refusal::stopping)?)
+    }
+
+    /// Bytes that are here of this very snapshot.
+    fn held(&self, head: &SnapshotHead) -> u64 {
+        let begun = self.begun.lock();
+        let same = begun.as_ref().filter(|begun| begun.digest == head.digest);
+        same.map_or(0, |begun| u64::try_from(begun.data.len()).unwrap_or(u64::MAX))
+    }
+
+    /// What the pieces that come now follow.
+    fn go_on(&self, head: &SnapshotHead) -> Result<Vec<u8>, Refusal> {
+        let held = self.held(head);
+        // Whatever else was begun is given up: a newer one is on its way.
+        let begun = self.begun.lock().take();
+        match head.offset {
+            0 => Ok(Vec::new()),
+            offset if offset == held => Ok(begun.map(|begun| begun.data).unwrap_or_default()),
+            offset => Err(Refusal::Body(format!("goes on at {offset}, {held} bytes are here"))),
+        }
     }
 
     /// What openraft would panic on, and what no transfer is worth.
@@ -208,15 +283,35 @@ impl<P: Platform> Inbound<P> {
     }
 }
 
-async fn verify<P: Platform>(data: Vec<u8>, head: &SnapshotHead) -> Result<Bytes, Refusal> {
-    if u64::try_from(data.len()).unwrap_or(u64::MAX) != head.length {
+/// Adds pieces until there are `length` bytes.
+async fn receive<P: Platform>(
+    data: &mut Vec<u8>,
+    pieces: &mut BoxStream<'static, Bytes>,
+    length: u64,
+) -> Result<(), Refusal> {
+    let size = |data: &[u8]| u64::try_from(data.len()).unwrap_or(u64::MAX);
+    loop {
+        let piece = P::within(P::deadline(SNAPSHOT_STALL), pieces.next()).await;
+        let piece = piece.map_err(|_elapsed| Refusal::Stalled(SNAPSHOT_STALL))?;
+        let Some(piece) = piece else { break };
+        if size(data).saturating_add(size(&piece)) > length {
+            data.clear();
+            return Err(Refusal::Body("longer than announced".to_owned()));
+        }
+        data.extend_from_slice(&piece);
+    }
+    if size(data) < length {
         return Err(Refusal::Body("shorter than announced".to_owned()));
     }
+    Ok(())
+}
+
+async fn verify<P: Platform>(data: Vec<u8>, head: &SnapshotHead) -> Result<Bytes, Refusal> {
     let digest = head.digest;
     let hashing = P::blocking(move || (Digest::of(&data) == digest).then_some(data));
     match hashing.await {
         Ok(Some(data)) => Ok(data.into()),
         Ok(None) => Err(Refusal::Body("checksum does not match".to_owned())),
-        Err(error) => Err(stopping(error)),
+        Err(error) => Err(Refusal::stopping(error)),
     }
 }

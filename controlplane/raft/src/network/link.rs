@@ -34,6 +34,14 @@ pub enum Method {
     Propose,
     /// A follower asks the leader for a log id to wait for.
     ReadIndex,
+    /// A member says which data directory it holds (R6).
+    Claim,
+    /// Asks whoever is at a member's address which process it is (R6).
+    Identify,
+    /// Where the transfer of a snapshot goes on that was cut off.
+    SnapshotOffset,
+    /// A member that installed a snapshot asks for audit records before it.
+    ReadAudit,
 }
 
 /// Which connection an append stream takes, so that bulk never delays a heartbeat.

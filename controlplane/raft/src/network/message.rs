@@ -7,6 +7,7 @@ use sekisho_fsm::outcome::Outcome;
 use sekisho_types::id::Digest;
 use sekisho_types::revision::Revision;
 use serde::{Deserialize, Serialize};
+use std::fmt::Display;
 use std::time::Duration;
 
 /// Which in-flight bound a proposal counts against.
@@ -74,8 +75,21 @@ pub(crate) struct ReadIndexReply {
     pub(crate) index: Option<Revision>,
 }
 
-/// First packet of a snapshot.
+/// Asks for audit records from `first` to before `end`.
 #[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AuditRequest {
+    pub(crate) first: u64,
+    pub(crate) end: u64,
+}
+
+/// Records from the first that was asked for, as many as fit; `None` from a member that lacks some itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AuditReply {
+    pub(crate) records: Option<Vec<Vec<u8>>>,
+}
+
+/// First packet of a snapshot, and alone the question where to go on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SnapshotHead {
     pub(crate) vote: Vote,
     /// Bytes of a [`crate::snapshot::Meta`].
@@ -84,6 +98,14 @@ pub(crate) struct SnapshotHead {
     pub(crate) length: u64,
     /// SHA-256 of the body.
     pub(crate) digest: Digest,
+    /// Byte of the body at which the pieces begin.
+    pub(crate) offset: u64,
+}
+
+/// Where a snapshot that was begun goes on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SnapshotOffset {
+    pub(crate) offset: u64,
 }
 
 /// Why something that came in is refused. Nothing happened.
@@ -107,6 +129,15 @@ pub enum Refusal {
     /// The member is stopping.
     #[error("this member is stopping: {0}")]
     Stopping(String),
+    /// It takes no part before others have accepted its data directory (R6).
+    #[error("this member's data directory is not accepted by a majority yet")]
+    Unproven,
+}
+
+impl Refusal {
+    pub(crate) fn stopping(error: impl Display) -> Self {
+        Self::Stopping(error.to_string())
+    }
 }
 
 /// Milliseconds of a duration.

@@ -30,8 +30,8 @@ impl RaftRpc {
     ) -> Result<Response<Frame>, Status> {
         let peer = principal(request.extensions())?;
         let frame = request.into_inner();
-        self.0.open(&frame.header, &peer).map_err(status)?;
-        let body = self.0.call(method, &frame.body).await.map_err(status)?;
+        let header = self.0.open(&frame.header, &peer).map_err(status)?;
+        let body = self.0.call(header, method, &frame.body).await.map_err(status)?;
         Ok(Response::new(answer(body)))
     }
 }
@@ -55,7 +55,7 @@ fn status(refusal: Refusal) -> Status {
         Refusal::Body(_) => Status::invalid_argument(text),
         Refusal::Busy => Status::resource_exhausted(text),
         Refusal::Stalled(_) => Status::deadline_exceeded(text),
-        Refusal::Stopping(_) => Status::unavailable(text),
+        Refusal::Stopping(_) | Refusal::Unproven => Status::unavailable(text),
     }
 }
 
@@ -98,8 +98,8 @@ impl RaftService for RaftRpc {
     ) -> Result<Response<Frame>, Status> {
         let peer = principal(request.extensions())?;
         let (first, bodies) = split(request.into_inner()).await?;
-        self.0.open(&first.header, &peer).map_err(status)?;
-        let body = self.0.snapshot(&first.body, bodies).await.map_err(status)?;
+        let header = self.0.open(&first.header, &peer).map_err(status)?;
+        let body = self.0.snapshot(header, &first.body, bodies).await.map_err(status)?;
         Ok(Response::new(answer(body)))
     }
 
@@ -109,6 +109,22 @@ impl RaftService for RaftRpc {
 
     async fn propose(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
         self.call(Method::Propose, request).await
+    }
+
+    async fn claim(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
+        self.call(Method::Claim, request).await
+    }
+
+    async fn identify(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
+        self.call(Method::Identify, request).await
+    }
+
+    async fn snapshot_offset(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
+        self.call(Method::SnapshotOffset, request).await
+    }
+
+    async fn read_audit(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
+        self.call(Method::ReadAudit, request).await
     }
 
     async fn read_index(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {

@@ -1,10 +1,10 @@
 //! The owned state and what apply does with it, synchronously. Runs on blocking threads only.
 
-use crate::disk::{AuditRows, DataDisk, hashes_of};
+use crate::disk::{AuditRows, DataDisk};
 use crate::error::MemberFailure;
 use crate::snapshot::{Image, Meta, SnapshotError};
-use crate::type_config::{Entry, LogId, Response, index};
-use crate::view::Publisher;
+use crate::type_config::{Entry, LogId, Membership, Response, index};
+use crate::view::{Group, Publisher};
 use openraft::EntryPayload;
 use sekisho_evidence::checkpoint::Checkpoint;
 use sekisho_evidence::merkle::Appended;
@@ -13,8 +13,8 @@ use sekisho_fsm::entry::Entry as FsmEntry;
 use sekisho_fsm::event::Event;
 use sekisho_fsm::outcome::PayloadEffect;
 use sekisho_fsm::role::is_deduplicated;
-use sekisho_store::{Hash, StoreError};
-use sekisho_types::id::Digest;
+use sekisho_store::{Hash, StoreError, hashes_of};
+use sekisho_types::id::{Digest, MemberId};
 use sekisho_types::revision::Revision;
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -62,10 +62,18 @@ struct Effects {
     checkpoints: Vec<Checkpoint>,
 }
 
+/// The voters of a membership, of both sets during a change.
+fn group(membership: &Membership) -> Group {
+    let voter = |id: &u64| membership.voter_ids().any(|voter| voter == *id);
+    let nodes = membership.nodes().filter(|(id, _)| voter(id));
+    nodes.map(|(id, node)| (MemberId(*id), node.clone())).collect()
+}
+
 /// The replicated state of this member.
 #[derive(Debug)]
 pub(super) struct Machine {
     state: State,
+    group: Arc<Group>,
     disk: Arc<dyn DataDisk>,
     publisher: Arc<Publisher>,
     /// Shared with every snapshot in the making: while one is, payloads are not dropped.
@@ -77,7 +85,7 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn new(disk: Arc<dyn DataDisk>, publisher: Arc<Publisher>) -> Self {
         let (building, dropped) = (Arc::default(), BTreeSet::new());
-        Self { state: State::default(), disk, publisher, building, dropped }
+        Self { state: State::default(), group: Arc::default(), disk, publisher, building, dropped }
     }
 
     /// Applies entries that follow `after`, in order; one response each.
@@ -102,13 +110,18 @@ impl Machine {
                         decoded.map_err(|e| ApplyError::Entry { revision, why: e.to_string() })?;
                     self.apply_one(revision, entry, &mut effects)?
                 }
-                EntryPayload::Blank | EntryPayload::Membership(_) => {
+                EntryPayload::Blank => Response { revision, outcome: None },
+                EntryPayload::Membership(membership) => {
+                    self.group = Arc::new(group(membership));
+                    // Whoever votes no longer is nobody to talk to.
+                    effects.events.push(Event::Trust);
                     Response { revision, outcome: None }
                 }
             });
         }
         self.write(&effects)?;
-        self.publisher.publish(self.state.clone(), last.map(Revision));
+        let (state, group) = (self.state.clone(), Arc::clone(&self.group));
+        self.publisher.publish(state, last.map(Revision), group);
         self.publisher.checkpoints.push(effects.checkpoints);
         self.publisher.wake(&effects.events);
         let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
@@ -170,12 +183,11 @@ impl Machine {
         let Image { state, payloads } = image;
         let (_, size) = self.disk.audit_extent();
         if size < state.audit_size() {
-            // Interior hashes below are not known here until the log is backfilled from another member.
             let at = state.audit_size();
             tracing::warn!(
                 from = size,
                 to = at,
-                "audit records are missing here: snapshot installed"
+                "snapshot installed: the audit records before it are fetched from another member"
             );
             let frontier: Vec<(u64, Hash)> =
                 state.audit_frontier().map(|(i, h)| (i, h.0)).collect();
@@ -193,7 +205,9 @@ impl Machine {
         self.dropped.clear();
         self.state = state;
         let applied = meta.last_log_id.map(|id| Revision(index(&id)));
-        self.publisher.publish(self.state.clone(), applied);
+        self.group = Arc::new(group(meta.membership.membership()));
+        let (state, group) = (self.state.clone(), Arc::clone(&self.group));
+        self.publisher.publish(state, applied, group);
         self.publisher.wake_all();
         Ok(())
     }

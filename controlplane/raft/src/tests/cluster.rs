@@ -12,7 +12,7 @@ use crate::view::View;
 use sekisho_evidence::genesis::GenesisMember;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::Entry;
-use sekisho_fsm::testing::{Federation, OPERATORS, admin, endorser, genesis, member, newcomer};
+use sekisho_fsm::testing::{Federation, OPERATORS, admin, endorser, genesis_at, member, newcomer};
 use sekisho_store::Store;
 use sekisho_transport::bundle::TrustBundles;
 use sekisho_transport::clock::SystemClock;
@@ -30,6 +30,7 @@ use sekisho_types::revision::Revision;
 use sekisho_types::time::Clock as _;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -166,16 +167,7 @@ impl Cluster {
         let store = open_store(self.dirs[at].path(), id);
         let address = self.nodes[&MemberId(id)].address.parse().unwrap();
         let tasks = TaskGroup::new();
-        let options = MemberOptions {
-            origin: ORIGIN,
-            member: MemberId(id),
-            genesis: self.nodes.iter().take(3).map(|(id, node)| (*id, node.clone())).collect(),
-            store: Arc::clone(&store),
-            links: GrpcLinks::new(Dialer::new(Some(identity.clone()), Arc::clone(&bundles))),
-            config: self.config,
-            clock: Arc::new(SystemClock),
-            tasks: tasks.clone(),
-        };
+        let options = self.options(id, &store, &bundles, &tasks);
         let consensus = runtime.block_on(async {
             let consensus = Consensus::start(options).await.unwrap();
             let limits = Limits::default();
@@ -187,6 +179,54 @@ impl Cluster {
             consensus
         });
         self.running.insert(id, Running { consensus, bundles, store, runtime });
+    }
+
+    fn options(
+        &self,
+        id: u64,
+        store: &Arc<Store>,
+        bundles: &Arc<TrustBundles>,
+        tasks: &TaskGroup,
+    ) -> MemberOptions {
+        let identity = self.identities[usize::try_from(id).unwrap() - 1].clone();
+        MemberOptions {
+            origin: ORIGIN,
+            member: MemberId(id),
+            genesis: self.nodes.iter().take(3).map(|(id, node)| (*id, node.clone())).collect(),
+            store: Arc::clone(store),
+            links: GrpcLinks::new(Dialer::new(Some(identity), Arc::clone(bundles))),
+            config: self.config,
+            clock: Arc::new(SystemClock),
+            tasks: tasks.clone(),
+        }
+    }
+
+    /// Another process of a member that runs, with the directory `dir`, where nobody looks for it.
+    pub(super) fn twin(&self, id: u64, dir: &Path) -> Consensus {
+        let (store, bundles) = (open_store(dir, id), self.authorities.bundles());
+        let options = self.options(id, &store, &bundles, &TaskGroup::new());
+        self.driver.block_on(Consensus::start(options)).unwrap()
+    }
+
+    pub(super) fn dir(&self, id: u64) -> PathBuf {
+        self.dirs[usize::try_from(id).unwrap() - 1].path().to_owned()
+    }
+
+    /// Waits until a member has every audit record.
+    pub(super) fn complete(&self, id: u64) {
+        let audit = self.consensus(id).audit();
+        self.wait(async {
+            while !audit.complete() {
+                // waits: for rows that its own task fetches, of which nobody is told
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+
+    /// Waits until a majority has accepted the directory of a member.
+    pub(super) fn accepted(&self, id: u64) {
+        let consensus = self.consensus(id);
+        self.wait(consensus.accepted());
     }
 
     /// A further member of the `of`-th operator, in the state and running, not yet in the group.
@@ -322,7 +362,8 @@ impl Cluster {
     }
 
     pub(super) fn bootstrap(&mut self) -> Entry {
-        self.entries.entry(member("kanto"), &[], Command::Bootstrap(Box::new(genesis())))
+        let genesis = genesis_at(|id| self.nodes[&MemberId(id)].address.clone());
+        self.entries.entry(member("kanto"), &[], Command::Bootstrap(Box::new(genesis)))
     }
 
     /// An entry that every replica accepts once, and whose repeat is answered as its first.

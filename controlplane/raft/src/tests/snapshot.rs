@@ -1,7 +1,9 @@
 //! Snapshots: installed on a member that was away too long, and what a damaged or foreign one does.
 
-use super::cluster::{Cluster, soon};
+use super::cluster::Cluster;
 use super::{MemoryDisk, ORIGIN};
+use crate::consensus::backfill::{BackfillError, Progress, add};
+use crate::disk::AuditDisk;
 use crate::error::MemberFailure;
 use crate::log_store::Covered;
 use crate::snapshot::{Image, Meta, Origin, Shelf, SnapshotData, SnapshotError};
@@ -11,9 +13,10 @@ use crate::view::Publisher;
 use openraft::EntryPayload;
 use openraft::storage::{RaftSnapshotBuilder as _, RaftStateMachine as _};
 use openraft::type_config::alias::CommittedLeaderIdOf;
+use sekisho_evidence::merkle::Frontier;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::{Federation, PAYLOAD, job, user};
-use sekisho_store::SavedSnapshot;
+use sekisho_store::{AuditTable, SavedSnapshot, hashes_of};
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::id::{ClusterId, Digest};
 use sekisho_types::revision::{Incarnation, Revision};
@@ -45,14 +48,19 @@ fn a_member_that_was_away_past_the_purge_gets_a_snapshot() {
     }
     cluster.start(3);
     let digest = cluster.converge(last);
-    // It has the state, but not the audit records of the time when it was away.
-    let audit = cluster.consensus(3).audit();
-    assert!(!audit.complete() && audit.serve().is_err());
-    let size = cluster.read(3).state.audit_size();
-    assert_eq!(audit.local().size(), size);
-    assert!(audit.local().first() > 1 && audit.local().record(0).is_err());
-    assert!([1, 2].iter().all(|id| cluster.consensus(*id).audit().complete()));
-    drop(audit);
+    // It has the state, and fetches the audit records of the time when it was away.
+    let same = |cluster: &Cluster| {
+        cluster.complete(3);
+        let logs = [1, 3].map(|id| cluster.consensus(id).audit());
+        let [whole, fetched] = logs.each_ref().map(|log| log.serve().unwrap());
+        let size = whole.size();
+        assert_eq!(fetched.size(), size);
+        let all = |log: &AuditTable| log.records(0..size, usize::MAX).unwrap();
+        assert_eq!(all(fetched), all(whole));
+        let hashes: Vec<u64> = (0..hashes_of(size)).collect();
+        assert_eq!(fetched.hashes(&hashes).unwrap(), whole.hashes(&hashes).unwrap());
+    };
+    same(&cluster);
     // And it goes on from there, also after a crash of everyone.
     for id in [1, 2, 3] {
         cluster.crash(id);
@@ -61,13 +69,39 @@ fn a_member_that_was_away_past_the_purge_gets_a_snapshot() {
         cluster.start(id);
     }
     assert_eq!(cluster.converge(last), digest);
-    assert!(!cluster.consensus(3).audit().complete());
     let site = cluster.site("afterwards");
     let last = cluster.propose(3, site).revision;
     cluster.converge(last);
-    let view = cluster.wait(cluster.consensus(3).wait_for(last, soon())).unwrap();
-    let record = cluster.consensus(3).audit().local().record(view.state.audit_size() - 1).unwrap();
-    assert!(record.is_some());
+    same(&cluster);
+}
+
+/// Whoever sends audit records is not trusted: they have to lead to the frontier that came with the snapshot.
+#[test]
+fn backfilled_records_of_another_history_are_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = super::open_store(dir.path(), 1);
+    let disk: &dyn AuditDisk = store.as_ref();
+    let record = |at: u64, salt: u8| [vec![salt], at.to_be_bytes().to_vec()].concat();
+    let mut tree = Frontier::default();
+    for at in 0..11 {
+        tree.append(&record(at, 0)).unwrap();
+    }
+    let frontier: Vec<_> = tree.roots().map(|(index, hash)| (index, hash.0)).collect();
+    store.audit().restart_at(11, hashes_of(11), &frontier).unwrap();
+    let records = |from: u64, salt: u8| (from..11).map(|at| record(at, salt)).collect::<Vec<_>>();
+    assert!(matches!(add(disk, &records(0, 0)[..6]), Ok(Progress::More)));
+    assert!(matches!(add(disk, &records(6, 1)), Err(BackfillError::OtherTree)));
+    disk.forget().unwrap();
+    assert_eq!((store.audit().first(), store.audit().low()), (11, 0));
+    // What was shown before is shown still: the frontier.
+    let shown = |index: &u64| store.audit().hash(*index).unwrap();
+    assert!(frontier.iter().all(|(index, hash)| shown(index) == Some(*hash)));
+    assert!(matches!(add(disk, &records(0, 0)[..4]), Ok(Progress::More)));
+    let inner = (0..hashes_of(4)).filter(|index| frontier.iter().all(|(kept, _)| kept != index));
+    assert!(inner.clone().all(|index| shown(&index).is_none()), "not yet proven");
+    assert!(matches!(add(disk, &records(4, 0)), Ok(Progress::Done)));
+    assert!(inner.clone().all(|index| shown(&index).is_some()));
+    assert_eq!(store.audit().records(0..99, usize::MAX).unwrap(), records(0, 0));
 }
 
 fn id(at: u64) -> LogId {
@@ -91,16 +125,20 @@ fn machine(disk: &Arc<MemoryDisk>) -> (StateMachine, Arc<Publisher>, Arc<Shelf>)
     (machine.unwrap(), publisher, shelf)
 }
 
+/// The log of a federation: before its entries is the first membership.
+fn log_of(federation: Federation) -> Vec<Entry> {
+    let log = federation.log.into_iter().map(|(revision, entry)| Entry {
+        log_id: id(revision.0),
+        payload: EntryPayload::Normal(Proposal::new(entry).unwrap()),
+    });
+    [Entry { log_id: id(0), payload: EntryPayload::Blank }].into_iter().chain(log).collect()
+}
+
 /// The entries of a federation with a job in it.
 fn entries() -> Vec<Entry> {
     let mut federation = Federation::furnished();
     federation.submit(job("train", 1, 4, &["JP"]));
-    let log = federation.log.into_iter();
-    log.map(|(revision, entry)| Entry {
-        log_id: id(revision.0),
-        payload: EntryPayload::Normal(Proposal::new(entry).unwrap()),
-    })
-    .collect()
+    log_of(federation)
 }
 
 async fn apply(machine: &mut StateMachine, entries: &[Entry]) -> std::io::Result<()> {
@@ -233,7 +271,7 @@ async fn an_entry_that_is_none_or_comes_again_stops_the_member() {
 
     let (mut machine, publisher, _) = machine(&Arc::new(MemoryDisk::default()));
     let payload = EntryPayload::Normal(Proposal::from_bytes(vec![1, 2, 3]));
-    assert!(apply(&mut machine, &[Entry { log_id: id(1), payload }]).await.is_err());
+    assert!(apply(&mut machine, &[Entry { log_id: id(0), payload }]).await.is_err());
     assert!(matches!(publisher.failure(), Some(MemberFailure::Apply { .. })));
 }
 
@@ -243,14 +281,7 @@ async fn a_payload_is_not_dropped_while_a_snapshot_that_refers_to_it_is_in_the_m
     let mut federation = Federation::furnished();
     let job = federation.submit(job("train", 1, 4, &["JP"]));
     federation.accept(user("kanto", "sapporo"), Command::CancelJob { job });
-    let entries: Vec<Entry> = federation
-        .log
-        .into_iter()
-        .map(|(revision, entry)| Entry {
-            log_id: id(revision.0),
-            payload: EntryPayload::Normal(Proposal::new(entry).unwrap()),
-        })
-        .collect();
+    let entries = log_of(federation);
     let (cancel, before) = entries.split_last().unwrap();
     let disk = Arc::new(MemoryDisk::default());
     let (mut machine, _, _) = machine(&disk);

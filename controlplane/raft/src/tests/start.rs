@@ -7,9 +7,10 @@ use crate::config::RaftConfig;
 use crate::consensus::{Consensus, MemberOptions};
 use crate::error::{InitializeError, MemberFailure, StartError};
 use crate::network::grpc::GrpcLinks;
-use crate::snapshot::Origin;
-use crate::type_config::{LogId, PeerNode, TypeConfig};
+use crate::snapshot::{Image, Meta, Origin};
+use crate::type_config::{Entry, LogId, PeerNode, StoredMembership, TypeConfig};
 use openraft::type_config::alias::CommittedLeaderIdOf;
+use sekisho_fsm::State;
 use sekisho_store::Store;
 use sekisho_transport::bundle::TrustBundles;
 use sekisho_transport::clock::SystemClock;
@@ -60,8 +61,33 @@ async fn a_log_that_begins_after_the_snapshot_is_refused_without_a_panic() {
     assert!(matches!(refused, Err(StartError::SnapshotBehindLog { snapshot: None, purged: 7 })));
 }
 
+/// What a crash between the saving of a received snapshot and the purge behind it leaves, with an uncommitted entry of a
+/// later term than the snapshot's last.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_ends_before_its_snapshot_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path(), 1);
+    let id = |term, at| LogId::new(CommittedLeaderIdOf::<TypeConfig> { term, node_id: 1 }, at);
+    let blank = |term, at| {
+        let entry = Entry { log_id: id(term, at), payload: openraft::EntryPayload::Blank };
+        (at, encode(&entry).unwrap())
+    };
+    let entries = (0..10).map(|at| blank(5, at)).chain([blank(7, 10)]).collect();
+    let (tell, told) = tokio::sync::oneshot::channel();
+    store.log().append(entries, Box::new(|done| tell.send(done).unwrap())).unwrap();
+    told.await.unwrap().unwrap();
+    let (origin, membership) = (ORIGIN, StoredMembership::default());
+    let meta = Meta { origin, last_log_id: Some(id(6, 20)), membership };
+    let image = Image { state: State::default(), payloads: Vec::new() };
+    store.snapshots().save(&encode(&meta).unwrap(), &image.encode().unwrap()).unwrap();
+    let consensus = Consensus::start(options(Arc::clone(&store), 1)).await.unwrap();
+    let log = store.log();
+    assert_eq!((log.last_index(), log.purged().unwrap().0), (None, 20));
+    consensus.shutdown().await;
+}
+
 #[test]
-fn initializing_waits_for_a_majority_and_can_be_repeated() {
+fn initializing_waits_for_all_first_members_and_can_be_repeated() {
     let mut cluster = Cluster::stopped(RaftConfig::default());
     cluster.start(1);
     let consensus = cluster.consensus(1);
@@ -74,8 +100,10 @@ fn initializing_waits_for_a_majority_and_can_be_repeated() {
     let refused = cluster.wait(consensus.initialize(&without, soon()));
     assert_eq!(refused, Err(InitializeError::NotInMembers(MemberId(1))));
     cluster.start(2);
-    cluster.initialize(1);
+    let two = cluster.wait(consensus.initialize(&nodes, soon()));
+    assert_eq!(two, Err(InitializeError::NotCommitted));
     cluster.start(3);
+    cluster.initialize(1);
     cluster.initialize(3);
     let first = cluster.bootstrap();
     let revision = cluster.propose(3, first).revision;

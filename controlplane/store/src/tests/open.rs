@@ -15,7 +15,8 @@ fn refusal(outcome: StoreResult<Store>) -> MarkerError {
 fn reopen_finds_everything() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
-    assert_eq!(store.identity(), Identity { boot_seq: 1, durable_log_index: None });
+    let directory = store.identity().directory;
+    assert_eq!(store.identity(), Identity { directory, boot_seq: 1, durable_log_index: None });
     append(&store, 0..20, 100);
     wait(|done| store.log().save_vote(b"vote".to_vec(), done)).unwrap();
     wait(|done| store.log().save_committed(b"committed".to_vec(), done)).unwrap();
@@ -33,7 +34,7 @@ fn reopen_finds_everything() {
     let store = open(dir.path()).unwrap();
     let log = store.log();
     // The peak is not lowered by the truncation.
-    assert_eq!(store.identity(), Identity { boot_seq: 2, durable_log_index: Some(19) });
+    assert_eq!(store.identity(), Identity { directory, boot_seq: 2, durable_log_index: Some(19) });
     assert_eq!((log.first_index(), log.last_index()), (Some(5), Some(17)));
     assert_eq!(log.vote().as_deref(), Some(b"vote".as_slice()));
     assert_eq!(log.committed().as_deref(), Some(b"committed".as_slice()));

@@ -73,7 +73,13 @@ async fn a_member_is_added_promoted_moved_and_removed_by_signed_requests() {
     let command = fake.replica.federation.lock().leaver(2);
     let Command::RemoveMember { member, successor } = command.clone() else { panic!("not one") };
     let ask = RemoveMember { member, successor }.request(intent(4, &command, &both())).unwrap();
+    // Not before the group is what the state says.
+    let refused = api.remove_member(request(&admin("kanto"), ask.clone())).await;
+    assert_eq!(code(refused), ErrorCode::MemberQuorumAtRisk);
+    fake.replica.voters.lock().insert(MemberId(4));
+    hear(&fake, &[]);
     api.remove_member(request(&admin("kanto"), ask)).await.unwrap();
+    *fake.replica.voters.lock() = [1, 2, 3].map(MemberId).into();
     // The group is as the fake says; the state wants another.
     let ask = request(&admin("kanto"), v1::ListMembersRequest::default());
     let list = api.list_members(ask).await.unwrap().into_inner();

@@ -96,6 +96,9 @@ fn two_operators_may_accept_it_and_the_signers_stay() {
     let add = f.newcomer(5, "kanto");
     accept(&mut f, add);
     accept(&mut f, set_voter(5, true));
+    // A third operator ends what only two may accept.
+    let third = f.newcomer(6, "hokuto");
+    refused(&mut f, admin("kanto"), third, one_hand);
     // naniwa's last member signs for it: without it no grant would count.
     accept(&mut f, set_voter(3, false));
     let last = f.leaver(3);

@@ -1,0 +1,241 @@
+//! Showing the others which data directory this member holds, and judging theirs (R6, [`crate::claim`]).
+
+use super::Core;
+use crate::claim::{Answer, Claim, Configs, Objection, Standing, judge};
+use crate::codec::{decode, encode};
+use crate::disk::MemberDisk;
+use crate::error::MemberFailure;
+use crate::limit::{CLAIM_AGAIN, CLAIM_EVERY, CLAIM_RETRY, CLAIM_TIMEOUT, IDENTIFY_TIMEOUT};
+use crate::network::link::Method;
+use crate::network::message::Refusal;
+use crate::platform::Platform;
+use crate::type_config::index;
+use futures::future::{BoxFuture, FutureExt as _, join_all};
+use parking_lot::Mutex;
+use rand::RngCore as _;
+use sekisho_store::{StoreError, StoreResult};
+use sekisho_types::id::MemberId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How far this member's own proof has come, and what it keeps of the others.
+#[derive(Debug)]
+pub(super) struct Proof {
+    /// Drawn at start: tells this process from any other with the same directory.
+    instance: [u8; 16],
+    open: AtomicBool,
+    standing: Mutex<Standing>,
+    /// After each round of answers.
+    moved: Notify,
+    /// Held over reading and writing what is kept of another member.
+    keeping: Arc<Mutex<()>>,
+}
+
+impl Proof {
+    pub(super) fn new<P: Platform>() -> Self {
+        let mut instance = [0; 16];
+        P::random().fill_bytes(&mut instance);
+        Self {
+            instance,
+            open: AtomicBool::new(false),
+            standing: Mutex::default(),
+            moved: Notify::new(),
+            keeping: Arc::default(),
+        }
+    }
+}
+
+/// Name of the note that keeps the last claim of a member.
+fn note(member: MemberId) -> String {
+    format!("claim/{}", member.0)
+}
+
+fn kept(disk: &impl MemberDisk, member: MemberId) -> StoreResult<Option<Claim>> {
+    let bytes = disk.note(&note(member))?;
+    let damaged = |e| StoreError::Damaged { what: format!("claim of {member}: {e}").into() };
+    bytes.map(|bytes| decode(&bytes)).transpose().map_err(damaged)
+}
+
+impl<P: Platform> Core<P> {
+    /// Which process this is.
+    pub(crate) fn instance(&self) -> [u8; 16] {
+        self.proof.instance
+    }
+
+    /// Refuses what needs this member to be who it says.
+    pub(crate) fn proven(&self) -> Result<(), Refusal> {
+        if self.proof.open.load(Ordering::Acquire) { Ok(()) } else { Err(Refusal::Unproven) }
+    }
+
+    fn claim(&self) -> Claim {
+        let identity = self.store.identity();
+        Claim {
+            directory: identity.directory,
+            boot_seq: identity.boot_seq,
+            instance: self.proof.instance,
+            durable_index: identity.durable_log_index,
+        }
+    }
+
+    /// The effective membership with its place in the log; none before the first.
+    fn voters(&self) -> Option<(u64, Configs)> {
+        let metrics = self.metrics();
+        let at = metrics.membership_config.log_id().as_ref().map(index)?;
+        Some((at, metrics.membership_config.membership().get_joint_config().clone()))
+    }
+
+    /// Judges the claim that `from` presented, and keeps it if nothing speaks against it.
+    pub(crate) fn judge_claim(
+        self: Arc<Self>,
+        from: MemberId,
+        claim: Claim,
+    ) -> BoxFuture<'static, Result<Answer, Refusal>> {
+        // Boxed: the compiler cannot see that it is `Send` (rust-lang/rust#102211).
+        async move { self.judge(from, claim).await }.boxed()
+    }
+
+    async fn judge(&self, from: MemberId, claim: Claim) -> Result<Answer, Refusal> {
+        let votes = self.votes(from);
+        let disk = Arc::clone(&self.store);
+        let known = P::blocking(move || kept(disk.as_ref(), from)).await;
+        let known = known.map_err(Refusal::stopping)?.map_err(Refusal::stopping)?;
+        let newcomer = known.is_some_and(|known| known.instance != claim.instance);
+        let twin = newcomer && self.another_lives(from, claim.instance).await;
+        let (disk, keeping) = (Arc::clone(&self.store), Arc::clone(&self.proof.keeping));
+        let judging = P::blocking(move || {
+            let _one_at_a_time = keeping.lock();
+            let known = kept(disk.as_ref(), from)?;
+            let verdict = judge(known.as_ref(), votes, &claim);
+            let verdict = if twin { verdict.and(Err(Objection::Twin)) } else { verdict };
+            if verdict.is_ok() && known != Some(claim) {
+                let bytes = encode(&claim)
+                    .map_err(|e| StoreError::Damaged { what: e.to_string().into() })?;
+                disk.note_put(&note(from), &bytes)?;
+            }
+            Ok::<_, StoreError>(verdict)
+        });
+        let verdict = judging.await.map_err(Refusal::stopping)?.map_err(Refusal::stopping)?;
+        if let Err(objection) = &verdict {
+            tracing::error!(member = %from, %objection, "a member's data directory is refused");
+            metrics::counter!("sekisho_raft_claims_refused_total").increment(1);
+        }
+        let accepted_by = self.proof.standing.lock().accepted_by.clone();
+        Ok(Answer { verdict, membership: self.voters(), accepted_by })
+    }
+
+    fn votes(&self, member: MemberId) -> bool {
+        let configs = self.voters().map(|(_, configs)| configs).unwrap_or_default();
+        configs.iter().any(|voters| voters.contains(&member.0))
+    }
+
+    /// Whether another process than `instance` answers at the member's own address. Silence is no twin: the old process
+    /// is dead, or somebody who reaches it will say so.
+    async fn another_lives(&self, member: MemberId, instance: [u8; 16]) -> bool {
+        // The first may fail on a connection that died with the old process.
+        for _ in 0..2 {
+            let Ok((packet, link)) = self.out.packet(member, Vec::new()) else { return false };
+            let answer = link.call(Method::Identify, packet, IDENTIFY_TIMEOUT).await;
+            if let Some(found) = answer.ok().and_then(|bytes| decode::<[u8; 16]>(&bytes).ok()) {
+                return found != instance;
+            }
+        }
+        false
+    }
+
+    /// Presents the claim to one member; nothing if it does not answer.
+    async fn present(&self, member: MemberId) -> Result<Option<Answer>, Objection> {
+        let body = encode(&self.claim()).ok();
+        let packet = body.and_then(|body| self.out.packet(member, body).ok());
+        let Some((packet, link)) = packet else { return Ok(None) };
+        let answer = link.call(Method::Claim, packet, CLAIM_TIMEOUT).await;
+        let answer = answer.ok().and_then(|bytes| decode::<Answer>(&bytes).ok());
+        let Some(answer) = answer else { return Ok(None) };
+        answer.verdict.map(|()| Some(answer))
+    }
+
+    /// Asks everyone who is due, opens the way once enough have accepted.
+    async fn claim_round(
+        &self,
+        due: &mut BTreeMap<MemberId, P::Deadline>,
+    ) -> Result<(), (MemberId, Objection)> {
+        let mut members = self.out.directory.members();
+        let first: BTreeSet<MemberId> = members.keys().copied().collect();
+        members.remove(&self.out.me);
+        members.retain(|id, _| due.get(id).is_none_or(|due| P::remaining(*due).is_zero()));
+        let asked = members.keys().map(async |id| (*id, self.present(*id).await));
+        for (id, answer) in join_all(asked).await {
+            let answer = answer.map_err(|objection| (id, objection))?;
+            let known = answer.is_some();
+            if let Some(answer) = answer {
+                self.proof.standing.lock().accept(id, answer);
+            }
+            due.insert(id, P::deadline(self.pause(known, &first)));
+        }
+        let own = self.voters();
+        let enough = self.proof.standing.lock().suffices(self.out.me, own, &first);
+        if enough && !self.proof.open.swap(true, Ordering::AcqRel) {
+            self.raft.runtime_config().elect(true);
+            tracing::info!(member = %self.out.me, "a majority accepts this data directory");
+        }
+        self.proof.moved.notify_waiters();
+        Ok(())
+    }
+
+    /// Until a member is asked again that answered, or did not.
+    fn pause(&self, answered: bool, first: &BTreeSet<MemberId>) -> Duration {
+        let open = self.proof.open.load(Ordering::Acquire);
+        let begun = self.voters().is_some();
+        match (answered, open) {
+            (true, true) if begun || self.proof.standing.lock().all_met(self.out.me, first) => {
+                CLAIM_EVERY
+            }
+            (false, true) if begun => CLAIM_AGAIN,
+            _ => CLAIM_RETRY,
+        }
+    }
+
+    /// Waits until a majority has accepted this member's claim.
+    pub(super) async fn accepted(&self) {
+        loop {
+            let mut moved = std::pin::pin!(self.proof.moved.notified());
+            moved.as_mut().enable();
+            if self.proven().is_ok() {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    /// Waits until each of `members` knows each other one, or there is a membership already.
+    pub(super) async fn all_met(&self, members: &BTreeSet<MemberId>) {
+        loop {
+            let mut moved = std::pin::pin!(self.proof.moved.notified());
+            moved.as_mut().enable();
+            if self.voters().is_some() || self.proof.standing.lock().all_met(self.out.me, members) {
+                return;
+            }
+            moved.await;
+        }
+    }
+}
+
+/// Makes this member's claim until it is gone or somebody objects.
+pub(super) async fn prove<P: Platform>(core: Weak<Core<P>>) {
+    let mut due = BTreeMap::new();
+    loop {
+        let Some(core) = core.upgrade().filter(|core| !core.closing()) else { return };
+        if let Err((by, objection)) = core.claim_round(&mut due).await {
+            // No word of consensus from here on; whoever owns this member ends it.
+            core.proof.open.store(false, Ordering::Release);
+            core.raft.runtime_config().elect(false);
+            core.publisher.fail(MemberFailure::Identity { by, objection });
+            return;
+        }
+        drop(core);
+        let next = due.values().map(|due| P::remaining(*due)).min().unwrap_or(CLAIM_RETRY);
+        P::sleep(next.max(Duration::from_millis(1))).await;
+    }
+}
