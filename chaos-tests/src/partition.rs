@@ -1,7 +1,7 @@
 //! Cuts between real controllers, while agents and command lines still reach every one of them.
 //!
 //! How: each controller advertises one port and listens on another (`sekisho dev --listen-base`); on the advertised
-//! one stands a relay of this process, which learns from the source port which process dialled ([`dialler`]) and does
+//! one stands a relay of this process, which learns from the source port which process dialled (`dialler`) and does
 //! to each direction of each pair of members what the drill asks. The product is not touched and does not know.
 //! Why not otherwise: all controllers are on one address and dial from any port, so a firewall rule would have to
 //! match processes, which neither nft nor iptables can here; namespaces would put the agents behind the same cut;

@@ -7,7 +7,7 @@
 //! ```
 //! Real: openraft, the log store glue, the state machine and its snapshots, propose and read with their retries and
 //! forwarding, the network client and inbound with their codecs and header checks, the replicated state, the planner.
-//! Simulated: runtime, clock, links and disks. So what the store promises ([`disk`]) is assumed here, and tested by
+//! Simulated: runtime, clock, links and disks. So what the store promises (`disk`) is assumed here, and tested by
 //! the store's own tests.
 //!
 //! Must hold: one seed is one run, bit for bit, in any process (`trace_hash`); every wait has a virtual deadline; a

@@ -30,7 +30,7 @@ use crate::command::Command;
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::outcome::{Applied, Leaf, Outcome, Rejection, Reply};
-use crate::state::State;
+use crate::state::{ReplyKey, State};
 use change::Change;
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::checkpoint::Checkpoint;
@@ -75,9 +75,11 @@ impl State {
         self.revision = revision;
         self.move_clock(entry.proposed_at);
         let command = Digest::of(&bytes_of(&entry.command));
-        if let Some(outcome) = self.repeated(entry, &command) {
+        let key = ReplyKey::of(&entry.actor, &entry.request);
+        if let Some(kept) = self.repeated(entry, &key, &command) {
             return Applied {
-                outcome,
+                outcome: kept.outcome.clone(),
+                first: kept.revision,
                 events: vec![],
                 leaves: vec![],
                 payloads: vec![],
@@ -85,10 +87,10 @@ impl State {
             };
         }
         let mut change = Change::new(self, revision, entry, command, payload);
-        let admitted = change.admit().and_then(|()| change.state.request_id_taken(entry));
+        let admitted = change.admit().and_then(|()| change.state.request_id_taken(entry, &key));
         let outcome = admitted.and_then(|()| dispatch(&mut change));
         let (effects, grants) = change.finish();
-        self.keep_reply(entry, command, &outcome);
+        self.keep_reply(entry, key, command, &outcome);
         let mut leaves = Vec::new();
         if entry.command != Command::Tick {
             let rejected = outcome.as_ref().err().map(|rejection| rejection.code);
@@ -104,7 +106,8 @@ impl State {
         let mut events: Vec<Event> = effects.events.into_iter().collect();
         events.extend(effects.touched.into_iter().map(Event::Desired));
         let checkpoint = if effects.checkpoint { self.checkpoint() } else { None };
-        Applied { outcome, events, leaves, payloads: effects.payloads, checkpoint }
+        let (first, payloads) = (revision, effects.payloads);
+        Applied { outcome, first, events, leaves, payloads, checkpoint }
     }
 
     /// Folds the proposer's clock in: never back, never further than one step.

@@ -5,6 +5,7 @@ use sekisho_evidence::checkpoint::Checkpoint;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId};
 use sekisho_types::limit::TEXT_MAX;
+use sekisho_types::revision::Revision;
 use serde::{Deserialize, Serialize};
 
 /// The answer to an accepted command.
@@ -73,6 +74,8 @@ pub enum PayloadEffect {
 pub struct Applied {
     /// The answer.
     pub outcome: Outcome,
+    /// The entry that gave it: an earlier one for a repeated request (R3).
+    pub first: Revision,
     /// What changed, to wake whoever cares. Never carries a decision.
     pub events: Vec<Event>,
     /// Audit leaves, in order.

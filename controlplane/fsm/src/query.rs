@@ -3,7 +3,8 @@
 use crate::apply::residency;
 use crate::outcome::Rejection;
 use crate::state::{
-    Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, Site, State, Tenant, Token,
+    Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, ReplyKey, Site, State,
+    Tenant, Token,
 };
 use sekisho_evidence::canonical::{CanonicalError, encode};
 use sekisho_evidence::grant::BoundRules;
@@ -21,7 +22,7 @@ impl State {
     /// What genesis fixed; `None` before the first entry.
     #[must_use]
     pub fn federation(&self) -> Option<&Federation> {
-        self.federation.as_ref()
+        self.federation.as_deref()
     }
     /// Log index of the last applied entry.
     #[must_use]
@@ -173,7 +174,7 @@ impl State {
     /// The kept answer to a request id (R3).
     #[must_use]
     pub fn reply(&self, principal: &Principal, request: &RequestId) -> Option<&KeptReply> {
-        self.replies.get(&(principal.clone(), *request))
+        self.replies.get(&ReplyKey::of(principal, request))
     }
     /// Whether some open job refers to a payload.
     #[must_use]

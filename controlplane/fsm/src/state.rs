@@ -6,6 +6,7 @@
 use crate::outcome::Outcome;
 use crate::table::Table;
 use sekisho_evidence::bundle::EndorserBundle;
+use sekisho_evidence::canonical::encode;
 use sekisho_evidence::genesis::GenesisMember;
 use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::merkle::Frontier;
@@ -25,6 +26,7 @@ use sekisho_types::revision::{Incarnation, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,6 +202,20 @@ pub struct KeptReply {
     pub at: Timestamp,
 }
 
+/// Who asked, and the request id, as one SHA-256. A row of names would be copied some sixty times by each insertion into
+/// a table that keeps its old versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReplyKey(pub Digest);
+
+impl ReplyKey {
+    /// The key of a request.
+    #[must_use]
+    pub fn of(principal: &Principal, request: &RequestId) -> Self {
+        // Length first, so that no name runs into the id behind it. Types of the state always encode.
+        Self(Digest::of(&encode(&(principal, request)).unwrap_or_default()))
+    }
+}
+
 /// Order of the queue: priority (as `100 - priority`), then age.
 pub type QueueKey = (u8, Revision);
 
@@ -215,7 +231,8 @@ pub struct PayloadUse {
 /// The whole replicated state.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct State {
-    pub(crate) federation: Option<Federation>,
+    /// Shared: the state is cloned for every reader, and this changes with the members only.
+    pub(crate) federation: Option<Arc<Federation>>,
     pub(crate) revision: Revision,
     pub(crate) clock: Timestamp,
     pub(crate) feature_level: u32,
@@ -232,8 +249,9 @@ pub struct State {
     pub(crate) queue: Table<QueueKey, JobId>,
     pub(crate) placements: Table<PlacementId, Placement>,
     pub(crate) payloads: Table<Digest, PayloadUse>,
-    pub(crate) replies: Table<(Principal, RequestId), KeptReply>,
-    pub(crate) reply_order: Table<(Timestamp, Principal, RequestId), ()>,
+    pub(crate) replies: Table<ReplyKey, KeptReply>,
+    /// By the entry that gave them: the clock never goes back, so this is also their order in time.
+    pub(crate) reply_order: Table<Revision, ReplyKey>,
 }
 
 /// What a member shall be in the Raft group. The leader's membership duty makes the group follow.

@@ -2,7 +2,7 @@
 //!
 //! A member is its data directory: what it voted for and what it acknowledged is there and nowhere else. One that was
 //! wiped, copied or set back would vote twice in a term, or win without what it acknowledged. No directory can know this
-//! of itself. The others can, because each keeps, durably and before it answers, the last [`Claim`] that it accepted.
+//! of itself. The others can, because each keeps, durably and before it answers, the last `Claim` that it accepted.
 //!
 //! ```text
 //! prove (each start, then every CLAIM_EVERY) ── Claim ──> the others: judge ── verdict ──> Standing: open, or the end

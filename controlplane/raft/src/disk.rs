@@ -121,6 +121,8 @@ pub trait DataDisk: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// As [`sekisho_store::AuditTable::restart_at`].
     fn audit_restart(&self, record: u64, hash: u64, frontier: &[(u64, Hash)]) -> StoreResult<()>;
+    /// Whether writes are held back now, because the disk does not keep up: not to be met on a worker of the runtime.
+    fn would_wait(&self) -> bool;
     /// Keeps a payload.
     ///
     /// # Errors
@@ -165,6 +167,9 @@ impl DataDisk for Store {
     }
     fn audit_restart(&self, record: u64, hash: u64, frontier: &[(u64, Hash)]) -> StoreResult<()> {
         self.audit().restart_at(record, hash, frontier)
+    }
+    fn would_wait(&self) -> bool {
+        Self::would_wait(self)
     }
     fn payload_put(&self, digest: &Hash, bytes: &[u8]) -> StoreResult<()> {
         self.payloads().put(digest, bytes)

@@ -15,6 +15,7 @@ use sekisho_store::Store;
 use sekisho_transport::deadline::{Deadline, DeadlinePassed, within};
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// Why blocking work gave no result.
@@ -66,6 +67,16 @@ pub trait Platform: fmt::Debug + Clone + Copy + Default + Ord + Eq + Send + Sync
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static;
+
+    /// Runs `work` here and now: it must be short and must not wait for anything.
+    ///
+    /// # Errors
+    /// [`BlockingError::Panicked`].
+    fn inline<T>(work: impl FnOnce() -> T) -> Result<T, BlockingError> {
+        // What it worked on is gone with it: nobody sees it half done.
+        let done = catch_unwind(AssertUnwindSafe(work));
+        done.map_err(|payload| BlockingError::Panicked(words_of(payload.as_ref())))
+    }
 
     /// Starts a task whose end concerns nobody else. It ends with `tasks` at the latest.
     fn spawn<F>(tasks: &TaskGroup, name: &'static str, future: F)

@@ -11,7 +11,7 @@ mod machine;
 
 use crate::disk::DataDisk;
 use crate::error::MemberFailure;
-use crate::limit::{APPLY_BYTES, APPLY_ENTRIES};
+use crate::limit::{APPLY_BYTES, APPLY_ENTRIES, INLINE_BYTES, INLINE_ENTRIES};
 use crate::platform::{BlockingError, Native, Platform};
 use crate::snapshot::{Image, Meta, Shelf, SnapshotData, SnapshotError};
 use crate::type_config::{
@@ -43,6 +43,8 @@ pub(crate) struct StateMachine<P = Native> {
 struct Batch<P: Platform> {
     entries: Vec<Entry>,
     callers: Vec<Option<ApplyResponder<TypeConfig<P>>>>,
+    /// Of the entries, encoded.
+    bytes: usize,
 }
 
 impl<P: Platform> StateMachine<P> {
@@ -68,19 +70,21 @@ impl<P: Platform> StateMachine<P> {
         self.last_applied
     }
 
-    /// Runs `work` on the machine, off the async workers.
-    async fn work<T, F>(&mut self, work: F) -> io::Result<T>
+    /// Runs `work` on the machine: here if it is `short`, else off the async workers.
+    async fn work<T, F>(&mut self, short: bool, work: F) -> io::Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Machine) -> Result<T, ApplyError> + Send + 'static,
     {
         let mut machine =
             self.machine.take().ok_or_else(|| io::Error::other("apply has failed"))?;
-        let done = P::blocking(move || {
+        let work = move || {
             let outcome = work(&mut machine);
             (machine, outcome)
-        });
-        match done.await {
+        };
+        // Two threads waking each other take longer than a small batch does.
+        let done = if short { P::inline(work) } else { P::blocking(work).await };
+        match done {
             Ok((machine, outcome)) => {
                 self.machine = Some(machine);
                 outcome.map_err(|error| self.fail(error.into()))
@@ -102,7 +106,7 @@ impl<P: Platform> StateMachine<P> {
     }
 
     async fn apply_batch(&mut self, batch: Batch<P>) -> io::Result<()> {
-        let Batch { entries, callers } = batch;
+        let Batch { entries, callers, bytes } = batch;
         let Some(last) = entries.last().map(|entry| entry.log_id) else { return Ok(()) };
         let membership = entries.iter().rev().find_map(|entry| match &entry.payload {
             EntryPayload::Membership(membership) => {
@@ -111,7 +115,10 @@ impl<P: Platform> StateMachine<P> {
             EntryPayload::Blank | EntryPayload::Normal(_) => None,
         });
         let after = self.last_applied;
-        let responses = self.work(move |machine| machine.apply(after, &entries)).await?;
+        let short = entries.len() <= INLINE_ENTRIES
+            && bytes <= INLINE_BYTES
+            && self.machine.as_ref().is_some_and(|machine| !machine.would_wait());
+        let responses = self.work(short, move |machine| machine.apply(after, &entries)).await?;
         self.last_applied = Some(last);
         self.membership = membership.unwrap_or_else(|| self.membership.clone());
         for (caller, response) in callers.into_iter().zip(responses) {
@@ -129,13 +136,12 @@ where
     P: Platform,
     S: Stream<Item = io::Result<EntryResponder<TypeConfig<P>>>> + Unpin,
 {
-    let mut batch = Batch { entries: Vec::new(), callers: Vec::new() };
-    let mut bytes = 0_usize;
-    while batch.entries.len() < APPLY_ENTRIES && bytes < APPLY_BYTES {
+    let mut batch = Batch { entries: Vec::new(), callers: Vec::new(), bytes: 0 };
+    while batch.entries.len() < APPLY_ENTRIES && batch.bytes < APPLY_BYTES {
         let Some(item) = stream.next().await else { return Ok((batch, true)) };
         let (entry, caller) = item?;
         if let EntryPayload::Normal(proposal) = &entry.payload {
-            bytes = bytes.saturating_add(proposal.bytes().len());
+            batch.bytes = batch.bytes.saturating_add(proposal.bytes().len());
         }
         batch.entries.push(entry);
         batch.callers.push(caller);
@@ -191,7 +197,7 @@ impl<P: Platform> RaftStateMachine<TypeConfig<P>> for StateMachine<P> {
         let (shelf, origin) = (Arc::clone(&self.shelf), self.shelf.origin);
         let meta = Meta::new(origin, meta);
         let described = meta.clone();
-        self.work(move |machine| {
+        self.work(false, move |machine| {
             let data = snapshot.load()?;
             // Verified whole before anything is replaced; durable before anything of it is used.
             let image = Image::decode(&data, origin)?;

@@ -245,6 +245,11 @@ impl AuditTable {
         Ok(())
     }
 
+    /// Whether a write would have to wait for compaction.
+    pub(crate) fn would_wait(&self) -> bool {
+        self.data.would_wait()
+    }
+
     /// Records from 0 on that were backfilled; 0 in a log that begins at 0.
     #[must_use]
     pub fn low(&self) -> u64 {

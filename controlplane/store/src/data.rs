@@ -25,6 +25,12 @@ impl Data {
         Table::new(&self.db, &self.failure, family, family)
     }
 
+    /// Whether RocksDB slows writes down or stops them now. What it does not say is taken for yes.
+    pub(crate) fn would_wait(&self) -> bool {
+        let is_zero = |name| matches!(self.db.property_int_value(name), Ok(Some(0)));
+        !(is_zero("rocksdb.is-write-stopped") && is_zero("rocksdb.actual-delayed-write-rate"))
+    }
+
     /// Makes `batch`, which is not empty, and everything written before it durable. The mark knows of it on return: a
     /// note or a snapshot that was promised and is gone must be missed at the next start.
     pub(crate) fn write_synced(&self, table: &Table, batch: WriteBatch) -> StoreResult<()> {

@@ -128,6 +128,12 @@ impl Store {
         self.failure.check()
     }
 
+    /// Whether writes to the tables are slowed down or stopped now, because compaction does not keep up.
+    #[must_use]
+    pub fn would_wait(&self) -> bool {
+        self.audit.would_wait()
+    }
+
     /// The raft log.
     #[must_use]
     pub fn log(&self) -> &LogStore {

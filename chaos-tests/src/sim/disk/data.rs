@@ -249,6 +249,10 @@ impl DataDisk for SimTables {
         self.write(true, |_| Ok(Some(DataOp::Restart(record, hash, frontier))))
     }
 
+    fn would_wait(&self) -> bool {
+        false
+    }
+
     fn payload_put(&self, digest: &Hash, bytes: &[u8]) -> StoreResult<()> {
         self.write(false, |_| Ok(Some(DataOp::Put(*digest, bytes.to_vec()))))
     }

@@ -11,6 +11,7 @@ use crate::state::{Federation, Key, Site, Standing};
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::principal::Workload;
+use std::sync::Arc;
 
 /// Begins the federation. Repeatable: a second genesis of the same federation is refused without harm.
 pub(super) fn bootstrap(change: &mut Change<'_>, signed: &SignedGenesis) -> Outcome {
@@ -51,7 +52,7 @@ pub(super) fn bootstrap(change: &mut Change<'_>, signed: &SignedGenesis) -> Outc
         state.keys.insert((key.principal.clone(), key.public_key), row);
     }
     state.feature_level = FEATURE_LEVEL;
-    state.federation = Some(Federation {
+    state.federation = Some(Arc::new(Federation {
         cluster: genesis.bundle.cluster,
         incarnation: genesis.bundle.incarnation,
         bundle: genesis.bundle.clone(),
@@ -59,7 +60,7 @@ pub(super) fn bootstrap(change: &mut Change<'_>, signed: &SignedGenesis) -> Outc
         standings: genesis.members.iter().map(|m| (m.member, Standing::Voter)).collect(),
         table: genesis.table,
         dev: genesis.dev,
-    });
+    }));
     change.effects.checkpoint = true;
     change.effects.events.insert(Event::Trust);
     Ok(Reply::Done)

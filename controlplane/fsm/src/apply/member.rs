@@ -17,6 +17,7 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
 use sekisho_types::jurisdiction::Area;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Members that take part at once: more sites than a quorum across Japan has use for, few enough that each may tell each
 /// other every second and that the signatures of all fit into one note ([`sekisho_evidence::checkpoint::NOTE_MAX`]).
@@ -140,7 +141,7 @@ pub(super) fn remove(change: &mut Change<'_>, id: MemberId, successor: &SignedBu
 /// Changes the federation, once everything is checked.
 fn amend(change: &mut Change<'_>, how: impl FnOnce(&mut Federation)) {
     if let Some(federation) = change.state.federation.as_mut() {
-        how(federation);
+        how(Arc::make_mut(federation));
     }
     change.effects.events.insert(Event::Trust);
 }

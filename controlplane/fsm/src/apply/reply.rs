@@ -3,7 +3,7 @@
 use crate::entry::Entry;
 use crate::outcome::{Outcome, Rejection};
 use crate::role::is_deduplicated;
-use crate::state::{KeptReply, State};
+use crate::state::{KeptReply, ReplyKey, State};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::Digest;
 use sekisho_types::limit::REPLY_KEPT;
@@ -13,52 +13,64 @@ const FORGET_PER_ENTRY: usize = 4;
 
 impl State {
     /// The answer of an earlier entry with this request id, if it is kept.
-    pub(super) fn repeated(&self, entry: &Entry, command: &Digest) -> Option<Outcome> {
+    pub(super) fn repeated(
+        &self,
+        entry: &Entry,
+        key: &ReplyKey,
+        command: &Digest,
+    ) -> Option<&KeptReply> {
         if !is_deduplicated(&entry.command) {
             return None;
         }
-        let kept = self.reply(&entry.actor, &entry.request)?;
         // The other command is rejected as a new entry, with a record of its own.
-        (kept.command == *command).then(|| kept.outcome.clone())
+        self.replies.get(key).filter(|kept| kept.command == *command)
     }
 
     /// Whether the request id stands for another command.
-    pub(super) fn request_id_taken(&self, entry: &Entry) -> Result<(), Rejection> {
-        if is_deduplicated(&entry.command) && self.reply(&entry.actor, &entry.request).is_some() {
+    pub(super) fn request_id_taken(&self, entry: &Entry, key: &ReplyKey) -> Result<(), Rejection> {
+        if is_deduplicated(&entry.command) && self.replies.contains(key) {
             let why = format!("request {} was used for another command", entry.request);
             return Err(Rejection::new(ErrorCode::RequestIdReused, why));
         }
         Ok(())
     }
 
-    pub(super) fn keep_reply(&mut self, entry: &Entry, command: Digest, outcome: &Outcome) {
+    pub(super) fn keep_reply(
+        &mut self,
+        entry: &Entry,
+        key: ReplyKey,
+        command: Digest,
+        outcome: &Outcome,
+    ) {
         self.forget_replies();
-        let key = (entry.actor.clone(), entry.request);
         if !is_deduplicated(&entry.command)
             || self.replies.contains(&key)
             || self.federation.is_none()
         {
             return;
         }
-        let at = self.clock;
-        let reply = KeptReply { command, outcome: outcome.clone(), revision: self.revision, at };
-        self.reply_order.insert((at, key.0.clone(), key.1), ());
+        let (at, revision) = (self.clock, self.revision);
+        let reply = KeptReply { command, outcome: outcome.clone(), revision, at };
+        self.reply_order.insert(revision, key);
         self.replies.insert(key, reply);
     }
 
     fn forget_replies(&mut self) {
         let kept = u64::try_from(REPLY_KEPT.as_millis()).unwrap_or(u64::MAX);
         let clock = self.clock;
+        let is_over = |key: &ReplyKey| {
+            self.replies.get(key).is_none_or(|reply| clock.since_ms(reply.at) > kept)
+        };
         let over: Vec<_> = self
             .reply_order
             .iter()
             .take(FORGET_PER_ENTRY)
-            .map(|(key, ())| key.clone())
-            .take_while(|(at, _, _)| clock.since_ms(*at) > kept)
+            .take_while(|(_, key)| is_over(key))
+            .map(|(revision, key)| (*revision, *key))
             .collect();
-        for key in over {
-            self.reply_order.remove(&key);
-            self.replies.remove(&(key.1, key.2));
+        for (revision, key) in over {
+            self.reply_order.remove(&revision);
+            self.replies.remove(&key);
         }
     }
 }

@@ -35,7 +35,8 @@ pub struct Leadership {
 
 /// Follows the engine until it or the member is gone.
 pub(super) async fn watch<P: Platform>(core: Weak<Core<P>>, lease: Duration) {
-    let Some(mut metrics) = core.upgrade().map(|core| core.raft.metrics()) else { return };
+    let sources = core.upgrade().map(|core| (core.raft.metrics(), core.raft.server_metrics()));
+    let Some((mut metrics, mut server)) = sources else { return };
     let mut seen = None;
     loop {
         let leader = told(&metrics.borrow_watched());
@@ -57,8 +58,11 @@ pub(super) async fn watch<P: Platform>(core: Weak<Core<P>>, lease: Duration) {
             tracing::info!(?leadership, "leadership of this member changed");
         }
         drop(core);
-        // Silence is no event: look twice a lease.
-        if matches!(P::within(P::deadline(lease / 2), metrics.changed()).await, Ok(Err(_))) {
+        // Every entry changes the metrics. They are followed only until this leadership is told; then who leads is news,
+        // and silence, which is no event: look twice a lease.
+        let untold = now.is_none() && metrics.borrow_watched().state == ServerState::Leader;
+        let news = async { if untold { metrics.changed().await } else { server.changed().await } };
+        if matches!(P::within(P::deadline(lease / 2), news).await, Ok(Err(_))) {
             return;
         }
     }

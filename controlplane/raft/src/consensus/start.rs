@@ -130,7 +130,9 @@ async fn drop_covered<P: Platform>(
 
 /// Notes when the engine stops by itself.
 async fn watch_health<P: Platform>(handle: Weak<Core<P>>) {
-    let Some(mut metrics) = handle.upgrade().map(|core| core.raft.metrics()) else { return };
+    let sources = handle.upgrade().map(|core| (core.raft.metrics(), core.raft.server_metrics()));
+    // Every entry changes the metrics; who leads, and the end of the engine, is all that is waited for here.
+    let Some((metrics, mut server)) = sources else { return };
     loop {
         let running = metrics.borrow_watched().running_state.clone();
         let Some(core) = handle.upgrade() else { return };
@@ -142,7 +144,10 @@ async fn watch_health<P: Platform>(handle: Weak<Core<P>>) {
             return;
         }
         drop(core);
-        if metrics.changed().await.is_err() {
+        if server.changed().await.is_err() {
+            if metrics.borrow_watched().running_state.is_err() {
+                continue;
+            }
             // A panic takes the engine away without a last word.
             if let Some(core) = handle.upgrade().filter(|core| !core.closing()) {
                 core.publisher.fail(MemberFailure::Engine("it ended without a cause".into()));

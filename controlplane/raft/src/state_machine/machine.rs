@@ -12,7 +12,6 @@ use sekisho_fsm::State;
 use sekisho_fsm::entry::Entry as FsmEntry;
 use sekisho_fsm::event::Event;
 use sekisho_fsm::outcome::PayloadEffect;
-use sekisho_fsm::role::is_deduplicated;
 use sekisho_store::{Hash, StoreError, hashes_of};
 use sekisho_types::id::{Digest, MemberId};
 use sekisho_types::revision::Revision;
@@ -88,6 +87,11 @@ impl Machine {
         Self { state: State::default(), group: Arc::default(), disk, publisher, building, dropped }
     }
 
+    /// Whether a write would have to wait for the disk now.
+    pub(super) fn would_wait(&self) -> bool {
+        self.disk.would_wait()
+    }
+
     /// Applies entries that follow `after`, in order; one response each.
     pub(super) fn apply(
         &mut self,
@@ -147,12 +151,7 @@ impl Machine {
         effects.payloads.extend(applied.payloads);
         effects.events.extend(applied.events);
         effects.checkpoints.extend(applied.checkpoint);
-        // A repeated request has the answer, and so the revision, of the first one (R3).
-        let kept = Some(entry)
-            .filter(|entry| is_deduplicated(&entry.command))
-            .and_then(|entry| self.state.reply(&entry.actor, &entry.request));
-        let first = kept.filter(|kept| kept.outcome == applied.outcome).map(|kept| kept.revision);
-        Ok(Response { revision: first.unwrap_or(revision), outcome: Some(applied.outcome) })
+        Ok(Response { revision: applied.first, outcome: Some(applied.outcome) })
     }
 
     fn write(&mut self, effects: &Effects) -> Result<(), StoreError> {

@@ -52,6 +52,9 @@ impl DataDisk for MemoryDisk {
         self.tables.lock().audit = (record, record);
         Ok(())
     }
+    fn would_wait(&self) -> bool {
+        false
+    }
     fn payload_put(&self, digest: &Hash, bytes: &[u8]) -> StoreResult<()> {
         self.tables.lock().payloads.insert(*digest, bytes.to_vec());
         Ok(())
