@@ -64,9 +64,12 @@ async fn scene(seed: u64, (members, bug): (u64, Option<Bug>), world: &World, mut
     let early = chance.random_ratio(1, 4);
     if early {
         let founding = found(&cluster, client(0), chance.random_range(0..u64::MAX));
-        let before = Duration::from_secs(3);
-        futures::join!(founding, trouble(&cluster, climate, &mut chance, before));
-        heal(&cluster, climate);
+        // It cannot be founded before all its members have met (R6), so whatever it is healed of must be healed first.
+        let before = async {
+            trouble(&cluster, climate, &mut chance, Duration::from_secs(3)).await;
+            heal(&cluster, climate);
+        };
+        futures::join!(founding, before);
     } else {
         found(&cluster, client(0), 0).await;
     }

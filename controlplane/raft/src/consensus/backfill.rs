@@ -122,6 +122,10 @@ impl<P: Platform> Core<P> {
                         tracing::error!(%member, %error, "audit records refused");
                         break;
                     }
+                    Err(BackfillError::Store(error)) => {
+                        drop(self.storage(error));
+                        return;
+                    }
                     Err(error) => {
                         tracing::info!(%member, %error, "no audit records from there");
                         break;

@@ -101,7 +101,7 @@ impl<P: Platform> Core<P> {
         let votes = self.votes(from);
         let disk = Arc::clone(&self.store);
         let known = P::blocking(move || kept(disk.as_ref(), from)).await;
-        let known = known.map_err(Refusal::stopping)?.map_err(Refusal::stopping)?;
+        let known = known.map_err(Refusal::stopping)?.map_err(|error| self.storage(error))?;
         let newcomer = known.is_some_and(|known| known.instance != claim.instance);
         let twin = newcomer && self.another_lives(from, claim.instance).await;
         let (disk, keeping) = (Arc::clone(&self.store), Arc::clone(&self.proof.keeping));
@@ -117,13 +117,23 @@ impl<P: Platform> Core<P> {
             }
             Ok::<_, StoreError>(verdict)
         });
-        let verdict = judging.await.map_err(Refusal::stopping)?.map_err(Refusal::stopping)?;
+        let verdict = judging.await.map_err(Refusal::stopping)?;
+        let verdict = verdict.map_err(|error| self.storage(error))?;
         if let Err(objection) = &verdict {
             tracing::error!(member = %from, %objection, "a member's data directory is refused");
             metrics::counter!("sekisho_raft_claims_refused_total").increment(1);
         }
         let accepted_by = self.proof.standing.lock().accepted_by.clone();
         Ok(Answer { verdict, membership: self.voters(), accepted_by })
+    }
+
+    /// An error of the disk ends this member (R7): who only answers others writes nothing else for a long time, and would
+    /// go on with a disk that keeps nothing.
+    pub(super) fn storage(&self, error: StoreError) -> Refusal {
+        if error.is_fatal() {
+            self.publisher.fail(MemberFailure::Storage(error.to_string().into()));
+        }
+        Refusal::stopping(error)
     }
 
     fn votes(&self, member: MemberId) -> bool {
