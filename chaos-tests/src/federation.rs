@@ -4,7 +4,7 @@
 //! as a person would, so that what works here works from a shell.
 //! A member is started again only when its former process is dead: a supervisor waits for that, too.
 
-mod process;
+pub(crate) mod process;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
@@ -236,6 +236,22 @@ impl Federation {
             let leader = list.iter().find(|m| m["leader"] == true).context("no leader yet")?;
             let name = leader["name"].as_str().context("a member has a name")?;
             Ok(name.trim_start_matches("members/").parse()?)
+        })
+    }
+
+    /// Waits until three members are in touch and one of them leads.
+    ///
+    /// # Errors
+    /// They are not, in time.
+    pub fn whole(&self) -> Result<()> {
+        self.until("three members in touch", || {
+            let members = rows(&self.read("kanto", &["member", "list"])?, "items");
+            ensure!(
+                members.len() == 3 && members.iter().all(|m| m["reachable"] == true),
+                "{members:?}"
+            );
+            ensure!(members.iter().filter(|m| m["leader"] == true).count() == 1, "{members:?}");
+            Ok(())
         })
     }
 

@@ -1,9 +1,8 @@
 //! R6 with real processes: a data directory that is not what its member had ends its controller, which says why.
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a broken set-up should fail loudly")]
 
-use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
-use sekisho_chaos::federation::{Federation, rows};
+use sekisho_chaos::federation::Federation;
 use sekisho_chaos::work::{lost, write};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,15 +72,6 @@ impl Third {
             .unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
-
-    fn whole(&self) -> Result<()> {
-        self.federation.until("three members in touch", || {
-            let members = rows(&self.federation.read("kanto", &["member", "list"])?, "items");
-            ensure!(members.len() == 3, "{members:?}");
-            ensure!(members.iter().all(|m| m["reachable"] == true), "{members:?}");
-            Ok(())
-        })
-    }
 }
 
 #[test]
@@ -99,14 +89,14 @@ fn a_directory_with_another_past_ends_its_member_and_only_that() {
     copy(&third.data(), &clone);
     copy(&third.data(), &backup);
     third.federation.revive(3).unwrap();
-    third.whole().unwrap();
+    third.federation.whole().unwrap();
     let (success, said) = third.twin(&clone);
     assert!(!success && said.contains("data directory refused by member"), "{said}");
     // It counts as many starts as the original, or one more and is found out by asking the original.
     let (success, said_again) = third.twin(&clone);
     assert!(!success && said_again.contains("another process runs as this member"), "{said_again}");
     written.push(write(&third.federation, "beside-a-clone").unwrap());
-    third.whole().unwrap();
+    third.federation.whole().unwrap();
 
     // Set back: an older copy in the place of the original.
     third.end();
@@ -138,7 +128,7 @@ fn a_directory_with_another_past_ends_its_member_and_only_that() {
     fs::remove_dir_all(third.data()).unwrap();
     fs::rename(&own, third.data()).unwrap();
     third.federation.revive(3).unwrap();
-    third.whole().unwrap();
+    third.federation.whole().unwrap();
     written.push(write(&third.federation, "after").unwrap());
     assert_eq!(lost(&third.federation, &written).unwrap(), Vec::<String>::new());
 }

@@ -16,19 +16,6 @@ fn federation(port_base: u16) -> (tempfile::TempDir, Federation) {
     (dir, federation)
 }
 
-/// What a user sees: every member there, one leads.
-fn whole(federation: &Federation) -> Result<()> {
-    federation.until("three members in touch", || {
-        let members = rows(&federation.read("kanto", &["member", "list"])?, "items");
-        ensure!(
-            members.len() == 3 && members.iter().all(|m| m["reachable"] == true),
-            "{members:?}"
-        );
-        ensure!(members.iter().filter(|m| m["leader"] == true).count() == 1, "{members:?}");
-        Ok(())
-    })
-}
-
 #[test]
 fn the_demo_comes_out_right() {
     let dir = tempfile::tempdir().unwrap();
@@ -45,7 +32,7 @@ fn nothing_acknowledged_is_lost_to_kill_9() {
         federation.signal(&format!("controller-{member}"), Signal::SIGKILL).unwrap();
         written.push(write(&federation, &format!("without-{member}")).unwrap());
         federation.revive(member).unwrap();
-        whole(&federation).unwrap();
+        federation.whole().unwrap();
         assert_eq!(lost(&federation, &written).unwrap(), Vec::<String>::new(), "member {member}");
     }
     for member in 1..=3u64 {
@@ -54,7 +41,7 @@ fn nothing_acknowledged_is_lost_to_kill_9() {
     for member in 1..=3u64 {
         federation.revive(member).unwrap();
     }
-    whole(&federation).unwrap();
+    federation.whole().unwrap();
     assert_eq!(lost(&federation, &written).unwrap(), Vec::<String>::new(), "all at once");
     // And it goes on: a job still crosses the checkpoint.
     let job = submit(&federation, "after", &spec("after", 1, 1, "Hokkaido", "true")).unwrap();
@@ -103,7 +90,7 @@ fn with_key(federation: &mut Federation, operator: &str, member: u64, present: b
     std::fs::rename(from, to).unwrap();
     federation.signal(&format!("controller-{member}"), Signal::SIGKILL).unwrap();
     federation.revive(member).unwrap();
-    whole(federation).unwrap();
+    federation.whole().unwrap();
 }
 
 fn missing(federation: &Federation) -> Result<Vec<String>> {

@@ -7,6 +7,7 @@ use super::chain::{Chain, End};
 use super::disk::{Disk, own_mounts, scratch};
 use super::line::Refusal;
 use super::plan::Plan;
+use crate::federation::process::all_threads;
 use anyhow::{Result, anyhow, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -111,17 +112,7 @@ pub fn read_only(program: &Path) -> Result<Refusal> {
 /// can notice, and which the other members make up for.
 fn still(pid: Pid, act: impl FnOnce() -> Result<()>) -> Result<()> {
     kill(pid, Signal::SIGSTOP)?;
-    let stopped = |task: &Path| {
-        let stat = std::fs::read_to_string(task.join("stat")).unwrap_or_default();
-        // The name before the state is in parentheses and may hold anything.
-        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        state.is_none_or(|state| matches!(state, 'T' | 'Z' | 'X'))
-    };
-    let all = || -> Result<bool> {
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))?;
-        Ok(tasks.flatten().all(|task| stopped(&task.path())))
-    };
-    while !all()? {
+    while !all_threads(pid, |state| matches!(state, 'T' | 'Z' | 'X')) {
         std::thread::yield_now();
     }
     act()?;

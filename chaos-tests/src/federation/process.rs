@@ -9,13 +9,18 @@ const LAST_WORDS: usize = 40;
 /// Whether nothing of a process runs any more. Its files, locks and sockets are closed then; who started it need not
 /// have heard of its end.
 pub(super) fn is_over(pid: Pid) -> bool {
-    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
     // One by one: the first thread may be dead while another is still in the kernel, writing, and holds the files.
+    all_threads(pid, |state| matches!(state, 'Z' | 'X'))
+}
+
+/// Whether `is` holds for the state of every thread of a process, as `/proc/PID/task/*/stat` has it; also if there is none.
+pub(crate) fn all_threads(pid: Pid, is: impl Fn(char) -> bool) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
     threads.flatten().all(|thread| {
         let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
         // The name before the state is in parentheses and may hold anything.
         let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        state.is_none_or(|state| matches!(state, 'Z' | 'X'))
+        state.is_none_or(&is)
     })
 }
 
