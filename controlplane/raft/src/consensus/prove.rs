@@ -209,22 +209,21 @@ impl<P: Platform> Core<P> {
 
     /// Waits until a majority has accepted this member's claim.
     pub(super) async fn accepted(&self) {
-        loop {
-            let mut moved = std::pin::pin!(self.proof.moved.notified());
-            moved.as_mut().enable();
-            if self.proven().is_ok() {
-                return;
-            }
-            moved.await;
-        }
+        self.until(|| self.proven().is_ok()).await;
     }
 
     /// Waits until each of `members` knows each other one, or there is a membership already.
     pub(super) async fn all_met(&self, members: &BTreeSet<MemberId>) {
+        let met = || self.proof.standing.lock().all_met(self.out.me, members);
+        self.until(|| self.voters().is_some() || met()).await;
+    }
+
+    /// Looks after each round of answers.
+    async fn until(&self, is: impl Fn() -> bool) {
         loop {
             let mut moved = std::pin::pin!(self.proof.moved.notified());
             moved.as_mut().enable();
-            if self.voters().is_some() || self.proof.standing.lock().all_met(self.out.me, members) {
+            if is() {
                 return;
             }
             moved.await;
