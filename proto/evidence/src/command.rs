@@ -3,7 +3,7 @@
 //! Must hold: a signature binds the command's bytes, the cluster, its incarnation and the request id, so it counts
 //! for one intention in one federation and cannot be replayed as another.
 
-use crate::key::{BadSignature, Purpose, SigningKey, verify};
+use crate::key::{BadSignature, Batch, Purpose, SigningKey, verify};
 use sekisho_types::id::{ClusterId, Digest, PublicKey, RequestId, Signature};
 use sekisho_types::principal::Principal;
 use sekisho_types::revision::Incarnation;
@@ -54,5 +54,10 @@ impl CommandSignature {
     /// [`BadSignature`].
     pub fn check(&self, intention: &Intention) -> Result<(), BadSignature> {
         verify(&self.key, Purpose::Command, &intention.bytes(), &self.signature)
+    }
+
+    /// Adds it to signatures that are checked together, as [`Self::check`] would check it.
+    pub fn check_with(&self, batch: &mut Batch, intention: &Intention) {
+        batch.add(&self.key, Purpose::Command, &intention.bytes(), &self.signature);
     }
 }
