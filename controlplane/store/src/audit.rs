@@ -109,8 +109,17 @@ impl AuditTable {
         first_hash: u64,
         hashes: &[Hash],
     ) -> StoreResult<()> {
+        self.append_with(WriteBatch::default(), (first_record, records), (first_hash, hashes))
+    }
+
+    /// As [`Self::append`], each rows from an index on, in one write with what `batch` has of other tables.
+    pub(crate) fn append_with(
+        &self,
+        mut batch: WriteBatch,
+        (first_record, records): (u64, &[Vec<u8>]),
+        (first_hash, hashes): (u64, &[Hash]),
+    ) -> StoreResult<()> {
         let extent = self.extent.read().clone();
-        let mut batch = WriteBatch::default();
         let after = Extent {
             records: add(
                 &self.records,

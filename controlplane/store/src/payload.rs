@@ -28,6 +28,17 @@ impl PayloadTable {
     /// # Errors
     /// `TooLarge` over [`PAYLOAD_BYTES`]; `Engine`, `Full`, `Failed`.
     pub fn put(&self, digest: &Digest, bytes: &[u8]) -> StoreResult<()> {
+        let mut batch = WriteBatch::default();
+        self.put_into(&mut batch, digest, bytes)?;
+        self.0.write(batch, false)
+    }
+
+    pub(crate) fn put_into(
+        &self,
+        batch: &mut WriteBatch,
+        digest: &Digest,
+        bytes: &[u8],
+    ) -> StoreResult<()> {
         if bytes.len() > PAYLOAD_BYTES {
             return Err(StoreError::TooLarge {
                 what: "payload",
@@ -35,9 +46,7 @@ impl PayloadTable {
                 bound: PAYLOAD_BYTES,
             });
         }
-        let mut batch = WriteBatch::default();
-        self.0.put(&mut batch, digest, bytes)?;
-        self.0.write(batch, false)
+        self.0.put(batch, digest, bytes)
     }
 
     /// The bytes stored under `digest`.
@@ -54,8 +63,16 @@ impl PayloadTable {
     /// `Engine`, `Full`, `Failed`.
     pub fn delete(&self, digests: &[Digest]) -> StoreResult<()> {
         let mut batch = WriteBatch::default();
-        digests.iter().try_for_each(|digest| self.0.delete(&mut batch, digest))?;
+        self.delete_into(&mut batch, digests)?;
         self.0.write(batch, false)
+    }
+
+    pub(crate) fn delete_into(
+        &self,
+        batch: &mut WriteBatch,
+        digests: &[Digest],
+    ) -> StoreResult<()> {
+        digests.iter().try_for_each(|digest| self.0.delete(batch, digest))
     }
 
     /// All digests in ascending order.

@@ -3,7 +3,7 @@
 //! Lock, marker, log database, data database, boot count. The boot count is written last: while it is absent a creation
 //! may be finished, afterwards nothing may be missing (R6).
 
-use crate::audit::AuditTable;
+use crate::audit::{AuditTable, Hash};
 use crate::data::Data;
 use crate::db::{self, Creation, Db, wal};
 use crate::error::{Failure, StoreError, StoreResult};
@@ -13,8 +13,9 @@ use crate::log::{LoadedLog, LogStore};
 use crate::mark::HighWater;
 use crate::marker::{self, Marker, Member};
 use crate::note::NoteTable;
-use crate::payload::PayloadTable;
+use crate::payload::{Digest, PayloadTable};
 use crate::snapshot::SnapshotTable;
+use rocksdb::WriteBatch;
 use sekisho_types::time::Clock;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -132,6 +133,27 @@ impl Store {
     #[must_use]
     pub fn would_wait(&self) -> bool {
         self.audit.would_wait()
+    }
+
+    /// Writes what a batch of applied entries has left in one write, whole or not at all: audit records and hashes,
+    /// each from an index on as in [`AuditTable::append`]; payloads to keep; then payloads to forget. Not synced: the
+    /// log can repeat it.
+    ///
+    /// # Errors
+    /// As [`AuditTable::append`] and [`PayloadTable::put`]; nothing is written then.
+    pub fn apply(
+        &self,
+        records: (u64, &[Vec<u8>]),
+        hashes: (u64, &[Hash]),
+        keep: &[(Digest, &[u8])],
+        forget: &[Digest],
+    ) -> StoreResult<()> {
+        let mut batch = WriteBatch::default();
+        for (digest, bytes) in keep {
+            self.payloads.put_into(&mut batch, digest, bytes)?;
+        }
+        self.payloads.delete_into(&mut batch, forget)?;
+        self.audit.append_with(batch, records, hashes)
     }
 
     /// The raft log.

@@ -314,3 +314,42 @@ fn a_damaged_snapshot_and_a_damaged_audit_row_are_found() {
     let store = open(dir.path()).unwrap();
     assert!(is_damaged(&store.audit().records(0..3, usize::MAX)));
 }
+
+/// What apply leaves is not synced, so a crash may cut it anywhere; never in the middle of what belongs together.
+#[test]
+fn a_cut_leaves_a_whole_batch_or_nothing_of_it() {
+    let (dir, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(dir.path()).unwrap();
+    let wal = newest_wal_of(&dir.path().join("data"));
+    let written = || fs::metadata(&wal).unwrap().len();
+    let apply = |n: u8| {
+        let (at, keep) = (u64::from(n), [([n; 32], &b"a"[..]), ([n + 100; 32], b"b")]);
+        store.apply((at, &[vec![n; 40]]), (at, &[[n; 32]]), &keep, &[]).unwrap();
+        written()
+    };
+    let (whole, both) = (apply(0), apply(1));
+    drop(store);
+    for (number, cut) in (whole..both).step_by(29).chain([both - 1, both]).enumerate() {
+        let copy = again.path().join(number.to_string());
+        copy_dir(dir.path(), &copy);
+        let wal = newest_wal_of(&copy.join("data"));
+        fs::OpenOptions::new().write(true).open(&wal).unwrap().set_len(cut).unwrap();
+        let store = open(&copy).unwrap();
+        let left = if cut == both { 2 } else { 1 };
+        assert_eq!((store.audit().size(), store.audit().next_hash()), (left, left), "{cut}");
+        assert_eq!(store.payloads().keys().unwrap().len(), usize::try_from(left * 2).unwrap());
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -63,6 +63,26 @@ fn payloads_by_digest() {
 }
 
 #[test]
+fn nothing_of_a_batch_is_written_if_one_row_cannot_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let keep: [([u8; 32], &[u8]); 2] = [([1; 32], b"one"), ([2; 32], b"two")];
+    store.apply((0, &rows(0..2)), (0, &[[1; 32]; 3]), &keep, &[[2; 32]]).unwrap();
+    assert_eq!((store.audit().size(), store.audit().next_hash()), (2, 3));
+    assert_eq!(store.payloads().keys().unwrap(), [[1; 32]]);
+    let gap = store.apply((9, &rows(0..1)), (3, &[]), &[([3; 32], b"three")], &[[1; 32]]);
+    assert!(matches!(gap, Err(StoreError::NotContiguous { .. })));
+    let large = vec![0; PAYLOAD_BYTES + 1];
+    let large = store.apply((2, &rows(2..3)), (3, &[]), &[([3; 32], &large)], &[]);
+    assert!(matches!(large, Err(StoreError::TooLarge { .. })));
+    assert_eq!(store.audit().size(), 2);
+    assert_eq!(store.payloads().keys().unwrap(), [[1; 32]]);
+    // Without audit rows, too.
+    store.apply((0, &[]), (0, &[]), &[], &[[1; 32]]).unwrap();
+    assert_eq!(store.payloads().keys().unwrap(), [[0_u8; 32]; 0]);
+}
+
+#[test]
 fn the_last_two_snapshots_are_kept_and_the_newest_is_served() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
