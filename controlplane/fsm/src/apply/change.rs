@@ -1,6 +1,6 @@
 //! One entry's change in the making: the state, the entry, and what the change has touched so far.
 
-use super::Payload;
+use super::{Ahead, Payload};
 use crate::command::Command;
 use crate::entry::Entry;
 use crate::event::Event;
@@ -8,7 +8,7 @@ use crate::outcome::{PayloadEffect, Rejection};
 use crate::role::{SIGNATURES_MAX, Target, Verb};
 use crate::state::{Federation, Node, State};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, MemberId, NodeId, OperatorId};
+use sekisho_types::id::{MemberId, NodeId, OperatorId};
 use sekisho_types::limit::TEXT_MAX;
 use sekisho_types::principal::Workload;
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
@@ -31,8 +31,7 @@ pub(super) struct Change<'c> {
     pub(super) state: &'c mut State,
     pub(super) revision: Revision,
     pub(super) entry: &'c Entry,
-    /// SHA-256 of the command, computed once: encoding it costs more than most commands.
-    pub(super) command: Digest,
+    ahead: Ahead,
     pub(super) payload: Payload,
     pub(super) effects: Effects,
     pub(super) grants: Vec<PlacementId>,
@@ -43,11 +42,11 @@ impl<'c> Change<'c> {
         state: &'c mut State,
         revision: Revision,
         entry: &'c Entry,
-        command: Digest,
+        ahead: Ahead,
         payload: Payload,
     ) -> Self {
         let (effects, grants) = (Effects::default(), Vec::new());
-        Self { state, revision, entry, command, payload, effects, grants }
+        Self { state, revision, entry, ahead, payload, effects, grants }
     }
 
     pub(super) fn finish(mut self) -> (Effects, Vec<PlacementId>) {
@@ -108,7 +107,7 @@ impl<'c> Change<'c> {
     }
 
     pub(super) fn authorize(&self, verb: Verb, target: Target<'_>) -> Result<(), Rejection> {
-        self.state.authorize_entry(self.entry, self.command, verb, target)
+        self.state.authorize_entry(self.entry, &self.ahead, verb, target)
     }
 
     /// The actor as a member of the federation, at its own site and of its own operator.

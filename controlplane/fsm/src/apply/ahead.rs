@@ -1,0 +1,70 @@
+//! What is found out about entries before their turn: the digests of their commands, and whose signatures are good.
+//!
+//! Signatures of entries that are applied together are checked together, at a third of the work (ADR 9).
+//! Must hold (R4): a finding is what apply would find itself, or none, so that members that get the same entries in
+//! other batches end alike. So nothing is refused here: where a batch is not good, each of its entries is checked in
+//! its turn. Whether a key counts is asked in the entry's turn too: an entry before it may take it back.
+
+use super::bytes_of;
+use crate::entry::Entry;
+use crate::role::SIGNATURES_MAX;
+use crate::state::State;
+use sekisho_evidence::key::Batch;
+use sekisho_types::id::Digest;
+use sekisho_types::revision::Revision;
+
+/// Entries whose signatures are checked together. Twice as many would save a tenth more; one bad signature among them
+/// costs the others their saving.
+const TOGETHER: usize = 64;
+
+/// Fewer signatures than this are no cheaper together.
+const TOGETHER_MIN: usize = 2;
+
+/// What is known of an entry before its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    /// SHA-256 of the command, computed once: encoding it costs more than most commands.
+    pub(crate) command: Digest,
+    /// Every signature of the entry is good. If not set, nobody has looked.
+    pub(crate) signed: bool,
+}
+
+impl Ahead {
+    /// Of one entry, without a look at its signatures.
+    pub(super) fn of(entry: &Entry) -> Self {
+        Self { command: Digest::of(&bytes_of(&entry.command)), signed: false }
+    }
+}
+
+impl State {
+    /// Of entries that come next, one finding each.
+    pub(super) fn look_ahead(&self, entries: &[(Revision, &Entry)]) -> Vec<Ahead> {
+        let mut found: Vec<Ahead> = entries.iter().map(|(_, entry)| Ahead::of(entry)).collect();
+        for (entries, found) in entries.chunks(TOGETHER).zip(found.chunks_mut(TOGETHER)) {
+            self.check_together(entries, found);
+        }
+        found
+    }
+
+    fn check_together(&self, entries: &[(Revision, &Entry)], found: &mut [Ahead]) {
+        let mut batch = Batch::default();
+        for ((_, entry), ahead) in entries.iter().zip(found.iter_mut()) {
+            if !self.may_be_signed(entry) {
+                continue;
+            }
+            let intention = entry.intention_of(ahead.command);
+            entry.signatures.iter().for_each(|one| one.check_with(&mut batch, &intention));
+            ahead.signed = true;
+        }
+        if batch.len() < TOGETHER_MIN || batch.verify().is_err() {
+            found.iter_mut().for_each(|ahead| ahead.signed = false);
+        }
+    }
+
+    /// Whether apply is likely to look at the signatures: an entry that it refuses before must not spoil the batch.
+    fn may_be_signed(&self, entry: &Entry) -> bool {
+        let known = |signer, key| self.key(signer, key).is_some();
+        (1..=SIGNATURES_MAX).contains(&entry.signatures.len())
+            && entry.signatures.iter().all(|one| known(&one.principal, &one.key))
+    }
+}
