@@ -61,6 +61,12 @@ fn ms(time: Duration) -> u64 {
 }
 
 impl RaftConfig {
+    /// Committed entries that a peer may lack before its stream is ended: as many as the log ever has while nothing
+    /// keeps it from being purged, and those of one snapshot interval more, in which a snapshot is made.
+    pub(crate) fn lag_max(&self) -> u64 {
+        self.snapshot_after.saturating_mul(2).saturating_add(self.entries_kept)
+    }
+
     /// The openraft configuration.
     ///
     /// `enable_leader_restore` is off: with it on (its default) a leader that crashed after its followers, but not

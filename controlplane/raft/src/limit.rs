@@ -85,6 +85,9 @@ pub const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Unanswered append requests older than this end the stream: a follower that syncs its disk slower is no use.
 pub const APPEND_STALL: Duration = Duration::from_secs(5);
 
+/// Whole answer to one call of another member: longer than a proposal may take, so that only what is stuck is given up.
+pub const CALL_MAX: Duration = Duration::from_secs(15);
+
 /// Points of the checkpoint ring: several minutes of placements at full load, in 1 MiB.
 pub const CHECKPOINTS_KEPT: usize = 4096;
 
@@ -126,6 +129,10 @@ pub const RETRY_PAUSE_MAX: Duration = Duration::from_millis(100);
 const _: () = assert!(
     ENTRIES_KEPT > SNAPSHOT_AFTER,
     "what follows a snapshot that is being sent must outlast the next one"
+);
+const _: () = assert!(
+    CALL_MAX.as_millis() > sekisho_types::limit::PROPOSE_DEADLINE.as_millis(),
+    "a proposal ends by its own deadline, which tells more"
 );
 const _: () = assert!(
     APPEND_BYTES + sekisho_types::limit::ENTRY_MAX < FRAME_BYTES && SNAPSHOT_CHUNK < FRAME_BYTES,

@@ -5,18 +5,21 @@ mod cluster;
 mod elect;
 mod membership;
 mod memory;
+mod overload;
 mod partition;
 mod restart;
 mod snapshot;
 mod start;
 mod stranger;
+mod ways;
 
 pub(crate) use memory::MemoryDisk;
 
+use crate::network::frame::Header;
 use crate::snapshot::Origin;
 use sekisho_store::{Member, OpenRequest, Store};
 use sekisho_transport::clock::SystemClock;
-use sekisho_types::id::ClusterId;
+use sekisho_types::id::{ClusterId, MemberId};
 use sekisho_types::revision::Incarnation;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +27,11 @@ use std::sync::Arc;
 /// The federation of `sekisho_fsm::testing`.
 pub(crate) const ORIGIN: Origin =
     Origin { cluster: ClusterId([0x5e; 16]), incarnation: Incarnation(1) };
+
+/// The header of a member with the program of this day.
+pub(crate) fn header(origin: Origin, from: u64, to: u64) -> Header {
+    Header::new(origin, MemberId(from), MemberId(to))
+}
 
 /// Opens or makes the data directory of a member.
 pub(crate) fn open_store(dir: &Path, member: u64) -> Arc<Store> {

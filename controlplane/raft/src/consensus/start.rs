@@ -62,7 +62,8 @@ pub(super) async fn start<P: Platform>(
 
     let directory = Arc::new(AppliedMembers::new(options.genesis, publisher.views()));
     let (me, links) = (options.member, options.links);
-    let out = Outbound { origin, me, links, directory };
+    let lag_max = options.config.lag_max();
+    let out = Outbound { origin, me, links, directory, lag_max };
     let raft = Raft::build(me.0, Arc::new(engine), out.clone(), log, machine).await;
     let raft = raft.map_err(|e| StartError::Raft(e.to_string()))?;
     raft.run();

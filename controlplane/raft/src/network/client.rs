@@ -2,7 +2,8 @@
 //!
 //! Must hold: the peer is a member in this member's applied state, and where that says, each time something is begun
 //! (openraft keeps its clients when a node moves); an append stream
-//! whose requests stay unanswered ends ([`APPEND_STALL`]) instead of keeping replication waiting for ever.
+//! whose requests stay unanswered ends ([`APPEND_STALL`]) instead of keeping replication waiting for ever; and so does one
+//! whose peer answers and stays behind ([`Outbound::lag_max`]), because the log before it cannot be purged.
 
 use crate::codec::{CodecError, decode, encode};
 use crate::limit::{APPEND_STALL, OPEN_PAUSE, OPEN_PAUSE_MAX, OPEN_TIMEOUT, SNAPSHOT_CHUNK};
@@ -11,7 +12,7 @@ use crate::network::link::{Lane, LinkError, Links, Method, Packet, RaftLink, Rep
 use crate::network::message::{SnapshotHead, SnapshotOffset};
 use crate::platform::Platform;
 use crate::snapshot::{Meta, Origin, SnapshotData, SnapshotError};
-use crate::type_config::{LogId, PeerNode, Snapshot, TypeConfig, Vote};
+use crate::type_config::{LogId, PeerNode, Snapshot, TypeConfig, Vote, index};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use openraft::base::{BoxFuture, BoxStream};
@@ -38,6 +39,10 @@ pub(crate) struct Outbound {
     pub(crate) me: MemberId,
     pub(crate) links: Arc<dyn Links>,
     pub(crate) directory: Arc<dyn MemberDirectory>,
+    /// Committed entries that a peer may lack and still be sent entries. openraft purges nothing that an open stream
+    /// has still to carry: one slow peer would let the leader's log grow without end (L4). When its stream ends with an
+    /// error the log is purged, and the peer is sent a snapshot.
+    pub(crate) lag_max: u64,
 }
 
 /// The way to one member, as openraft uses it.
@@ -72,7 +77,8 @@ impl Outbound {
         let node = self.directory.node(to);
         let node = node
             .ok_or_else(|| LinkError::Refused(format!("{to} is not a member in applied state")))?;
-        let header = Header::new(self.origin, self.me, to).bytes().map_err(own)?;
+        let header =
+            Header::new(self.origin, self.me, to).bytes().map_err(own)?;
         Ok((Packet { header, body: body.into() }, self.links.link(to, &node)))
     }
 
@@ -127,9 +133,14 @@ impl PeerClient {
         let at = directory.node(to);
         let mut before = None;
         let bulk = self.lane == Lane::Entries;
+        let committed = Arc::new(AtomicU64::new(0));
+        let told = Arc::clone(&committed);
         // A request that may not or cannot be sent ends the stream; the answers then end, too.
         let requests = input.scan((), move |(), request| {
             counted.fetch_add(1, Ordering::AcqRel);
+            if let Some(id) = &request.leader_commit {
+                told.fetch_max(index(id), Ordering::AcqRel);
+            }
             let now = position(&request);
             let idle = bulk && now.is_some() && now == before;
             before = now;
@@ -141,7 +152,8 @@ impl PeerClient {
         });
         let packets = stream::iter([hello]).chain(requests);
         let replies = link.append(self.lane, packets.boxed(), ttl.max(OPEN_TIMEOUT)).await?;
-        Ok(Answers { replies, sent, answered: 0 })
+        let lag_max = if bulk { self.out.lag_max } else { u64::MAX };
+        Ok(Answers { replies, sent, answered: 0, committed, lag_max, behind: false })
     }
 }
 
@@ -162,19 +174,40 @@ struct Answers {
     replies: Replies,
     sent: Arc<AtomicU64>,
     answered: u64,
+    /// The last committed entry that a request told of.
+    committed: Arc<AtomicU64>,
+    /// See [`Outbound::lag_max`].
+    lag_max: u64,
+    /// The last answer was that of a peer too far behind.
+    behind: bool,
 }
 
 impl Answers {
+    /// Whether a peer that has everything up to `matched` is too far behind to be sent entries.
+    fn is_behind(&self, matched: Option<&LogId>) -> bool {
+        let next = matched.map_or(0, |id| index(id).saturating_add(1));
+        self.committed.load(Ordering::Acquire).saturating_sub(next) > self.lag_max
+    }
+
     async fn next<P: Platform>(
         mut self,
     ) -> Option<(Result<StreamAppendResult<TypeConfig<P>>, LinkError>, Self)> {
+        if self.behind {
+            let why = format!("it stays more than {} entries behind", self.lag_max);
+            return Some((Err(LinkError::Refused(why)), self));
+        }
         loop {
             let answered = self.answered;
             match P::within(P::deadline(APPEND_STALL), self.replies.next()).await {
                 Ok(None) => return None,
                 Ok(Some(Ok(bytes))) => {
                     self.answered = self.answered.saturating_add(1);
-                    return Some((decode(&bytes).map_err(own), self));
+                    let answer: Result<StreamAppendResult<TypeConfig<P>>, _> = decode(&bytes);
+                    // This answer still counts.
+                    if let Ok(Ok(matched)) = &answer {
+                        self.behind = self.is_behind(matched.as_ref());
+                    }
+                    return Some((answer.map_err(own), self));
                 }
                 Ok(Some(Err(error))) => return Some((Err(error), self)),
                 // Requests are sent late and answered early, so a stall is seen within two of these.

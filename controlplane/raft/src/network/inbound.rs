@@ -2,11 +2,11 @@
 //!
 //! Must hold: nothing reaches openraft before its header was opened ([`Header::open`]), its body was read and checked for
 //! what openraft would panic on, and this member's own data directory was accepted (R6); a forwarded proposal is never
-//! forwarded again.
+//! forwarded again; every call and every transfer ends, whatever its sender does (L3).
 
 use crate::codec::{decode, encode};
 use crate::consensus::Core;
-use crate::limit::{SNAPSHOT_BYTES, SNAPSHOT_CHUNK, SNAPSHOT_STALL};
+use crate::limit::{CALL_MAX, SNAPSHOT_BYTES, SNAPSHOT_CHUNK, SNAPSHOT_STALL, SNAPSHOT_TIMEOUT};
 use crate::network::frame::Header;
 use crate::network::link::Method;
 use crate::network::message::{
@@ -113,13 +113,19 @@ impl<P: Platform> Inbound<P> {
     /// Answers one call whose header was opened.
     ///
     /// # Errors
-    /// [`Refusal`]; nothing happened then.
+    /// [`Refusal`]; nothing happened then, unless it is [`Refusal::Late`].
     pub async fn call(
         &self,
         header: Header,
         method: Method,
         body: &[u8],
     ) -> Result<Bytes, Refusal> {
+        // An engine that waits for its disk must not collect callers.
+        let answer = P::within(P::deadline(CALL_MAX), self.answer(header, method, body)).await;
+        answer.map_err(|_passed| Refusal::Late(CALL_MAX))?
+    }
+
+    async fn answer(&self, header: Header, method: Method, body: &[u8]) -> Result<Bytes, Refusal> {
         match method {
             Method::Claim => {
                 let judging = Arc::clone(&self.core).judge_claim(header.from, read(body)?);
@@ -231,7 +237,10 @@ impl<P: Platform> Inbound<P> {
         leads(&head.vote, header)?;
         let meta = self.check_head(&head)?;
         let mut data = self.go_on(&head)?;
-        let came = receive::<P>(&mut data, &mut pieces, head.length).await;
+        // The slot is for somebody else if one sender trickles.
+        let whole = P::deadline(SNAPSHOT_TIMEOUT);
+        let came = P::within(whole, receive::<P>(&mut data, &mut pieces, head.length)).await;
+        let came = came.unwrap_or(Err(Refusal::Late(SNAPSHOT_TIMEOUT)));
         if let Err(refusal) = came {
             if data.len() > SNAPSHOT_CHUNK {
                 *self.begun.lock() = Some(Begun { digest: head.digest, data });
@@ -313,5 +322,27 @@ async fn verify<P: Platform>(data: Vec<u8>, head: &SnapshotHead) -> Result<Bytes
         Ok(Some(data)) => Ok(data.into()),
         Ok(None) => Err(Refusal::Body("checksum does not match".to_owned())),
         Err(error) => Err(Refusal::stopping(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(data: &[u8]) -> u64 {
+        u64::try_from(data.len()).unwrap()
+    }
+
+    /// Silence ends a transfer and keeps what came, so that the next one goes on from there.
+    #[tokio::test(start_paused = true)]
+    async fn a_transfer_that_falls_silent_ends_and_keeps_what_came() {
+        let begun = tokio::time::Instant::now();
+        let came =
+            futures::stream::iter([Bytes::from_static(b"some"), Bytes::from_static(b"more")]);
+        let mut pieces = came.chain(futures::stream::pending()).boxed();
+        let mut data = Vec::new();
+        let ended = receive::<Native>(&mut data, &mut pieces, 100).await;
+        assert_eq!(ended, Err(Refusal::Stalled(SNAPSHOT_STALL)));
+        assert_eq!((begun.elapsed(), size(&data)), (SNAPSHOT_STALL, 8));
     }
 }

@@ -108,7 +108,7 @@ pub(crate) struct SnapshotOffset {
     pub(crate) offset: u64,
 }
 
-/// Why something that came in is refused. Nothing happened.
+/// Why something that came in is refused. Nothing happened, unless it came too late.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The connection has no certificate.
@@ -126,6 +126,9 @@ pub enum Refusal {
     /// The sender was silent too long.
     #[error("nothing came for {0:?}")]
     Stalled(Duration),
+    /// It has no answer yet, and what it asks for may still happen.
+    #[error("no answer within {0:?}")]
+    Late(Duration),
     /// The member is stopping.
     #[error("this member is stopping: {0}")]
     Stopping(String),

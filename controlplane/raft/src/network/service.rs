@@ -1,6 +1,6 @@
 //! The gRPC face of [`Inbound`]: frames in, frames out, refusals as status codes.
 
-use crate::limit::FRAME_BYTES;
+use crate::limit::{FRAME_BYTES, OPEN_TIMEOUT};
 use crate::network::inbound::Inbound;
 use crate::network::link::Method;
 use crate::network::message::Refusal;
@@ -10,6 +10,7 @@ use sekisho_proto::internal::v1::Frame;
 use sekisho_proto::internal::v1::raft_service_server::{RaftService, RaftServiceServer};
 use sekisho_transport::identity::Peer;
 use sekisho_types::principal::Principal;
+use tokio::time::timeout;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 /// Serves [`Inbound`].
@@ -54,14 +55,16 @@ fn status(refusal: Refusal) -> Status {
         Refusal::Header(_) => Status::permission_denied(text),
         Refusal::Body(_) => Status::invalid_argument(text),
         Refusal::Busy => Status::resource_exhausted(text),
-        Refusal::Stalled(_) => Status::deadline_exceeded(text),
+        Refusal::Stalled(_) | Refusal::Late(_) => Status::deadline_exceeded(text),
         Refusal::Stopping(_) | Refusal::Unproven => Status::unavailable(text),
     }
 }
 
-/// The first frame of a stream, and the bodies of the others until it ends or breaks.
+/// The first frame of a stream, and the bodies of the others until it ends or breaks. Whoever opens a stream has its
+/// first frame at hand: one that does not come would hold a call for ever (L3).
 async fn split(mut frames: Streaming<Frame>) -> Result<(Frame, BoxStream<'static, Bytes>), Status> {
-    let first = frames.message().await?;
+    let first = timeout(OPEN_TIMEOUT, frames.message()).await;
+    let first = first.map_err(|_elapsed| status(Refusal::Late(OPEN_TIMEOUT)))??;
     let first = first.ok_or_else(|| Status::invalid_argument("the stream is empty"))?;
     let bodies = frames
         .take_while(|frame| std::future::ready(frame.is_ok()))

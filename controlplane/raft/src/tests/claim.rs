@@ -4,7 +4,6 @@ use super::cluster::Cluster;
 use crate::claim::Objection;
 use crate::codec::encode;
 use crate::error::MemberFailure;
-use crate::network::frame::Header;
 use crate::network::link::Method;
 use crate::network::message::Refusal;
 use crate::type_config::{LogId, TypeConfig};
@@ -122,7 +121,7 @@ fn until_a_majority_accepts_it_a_member_answers_nothing_of_consensus() {
     cluster.start(1);
     let inbound = cluster.consensus(1).inbound();
     let peer = cluster.node(2).principal(MemberId(2));
-    let header = Header::new(super::ORIGIN, MemberId(2), MemberId(1)).bytes().unwrap();
+    let header = super::header(super::ORIGIN, 2, 1).bytes().unwrap();
     let header = inbound.open(&header, &peer).unwrap();
     let vote: VoteRequest<TypeConfig> = VoteRequest::new(openraft::Vote::new(99, 2), None::<LogId>);
     for method in [Method::Vote, Method::PreVote] {

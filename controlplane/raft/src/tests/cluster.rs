@@ -1,18 +1,20 @@
 //! Three members of three operators. Each has a runtime of its own, so that ending the runtime is its crash: tasks are
 //! dropped where they stand, nothing is said goodbye to.
 
+use super::ways::Ways;
 use super::{ORIGIN, open_store};
 use crate::config::{RaftConfig, Timing};
 use crate::consensus::{Committed, Consensus, Leadership, MemberOptions};
-use crate::error::ProposeError;
+use crate::error::{ProposeError, StartError};
 use crate::membership::{Membership, plan};
 use crate::network::grpc::GrpcLinks;
-use crate::type_config::PeerNode;
+use crate::type_config::{PeerNode, TypeConfig};
 use crate::view::View;
+use openraft::RaftMetrics;
 use sekisho_evidence::genesis::GenesisMember;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::Entry;
-use sekisho_fsm::testing::{Federation, OPERATORS, admin, endorser, genesis_at, member, newcomer};
+use sekisho_fsm::testing::{Federation, OPERATORS, admin, genesis_at, member, newcomer};
 use sekisho_store::Store;
 use sekisho_transport::bundle::TrustBundles;
 use sekisho_transport::clock::SystemClock;
@@ -35,9 +37,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 
 /// Fast enough for tests, slow enough for a machine that compiles meanwhile.
-const TIMING: Timing = Timing {
+pub(super) const TIMING: Timing = Timing {
     heartbeat: Duration::from_millis(100),
     election_min: Duration::from_millis(400),
     election_max: Duration::from_millis(800),
@@ -45,6 +48,18 @@ const TIMING: Timing = Timing {
 
 pub(super) fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(30))
+}
+
+/// Threads of one member's runtime.
+const WORKERS: usize = 2;
+
+/// Lets a frozen member go on.
+pub(super) struct Thaw(Option<std::sync::mpsc::SyncSender<()>>);
+
+impl Drop for Thaw {
+    fn drop(&mut self) {
+        self.0.take();
+    }
 }
 
 /// Closes every link of a member.
@@ -109,6 +124,8 @@ pub(super) struct Cluster {
     config: RaftConfig,
     entries: Federation,
     driver: Runtime,
+    /// Between the members; free at first.
+    pub(super) ways: Ways,
 }
 
 impl Cluster {
@@ -145,11 +162,22 @@ impl Cluster {
             .collect();
         let dirs = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
         let driver = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (running, entries) = (BTreeMap::new(), Federation::new());
-        Self { authorities, nodes, identities, dirs, running, config, entries, driver }
+        let (running, entries, ways) = (BTreeMap::new(), Federation::new(), Ways::default());
+        Self {
+            authorities,
+            nodes,
+            identities,
+            dirs,
+            running,
+            config,
+            entries,
+            driver,
+            ways,
+        }
     }
 
-    fn boot(&mut self) {
+    /// Starts three members and makes them a group.
+    pub(super) fn boot(&mut self) {
         (1..=3).for_each(|id| self.start(id));
         self.initialize(1);
     }
@@ -162,7 +190,8 @@ impl Cluster {
 
     pub(super) fn start(&mut self, id: u64) {
         let at = usize::try_from(id).unwrap() - 1;
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(WORKERS).enable_all().build().unwrap();
         let (identity, bundles) = (self.identities[at].clone(), self.authorities.bundles());
         let store = open_store(self.dirs[at].path(), id);
         let address = self.nodes[&MemberId(id)].address.parse().unwrap();
@@ -189,16 +218,25 @@ impl Cluster {
         tasks: &TaskGroup,
     ) -> MemberOptions {
         let identity = self.identities[usize::try_from(id).unwrap() - 1].clone();
+        let links = GrpcLinks::new(Dialer::new(Some(identity), Arc::clone(bundles)));
+        let config = self.config;
         MemberOptions {
             origin: ORIGIN,
             member: MemberId(id),
             genesis: self.nodes.iter().take(3).map(|(id, node)| (*id, node.clone())).collect(),
             store: Arc::clone(store),
-            links: GrpcLinks::new(Dialer::new(Some(identity), Arc::clone(bundles))),
-            config: self.config,
+            links: self.ways.over(id, links),
+            config,
             clock: Arc::new(SystemClock),
             tasks: tasks.clone(),
         }
+    }
+
+    /// Starts a member that is expected not to start.
+    pub(super) fn try_start(&self, id: u64) -> Result<(), StartError> {
+        let (store, bundles) = (open_store(&self.dir(id), id), self.authorities.bundles());
+        let options = self.options(id, &store, &bundles, &TaskGroup::new());
+        self.driver.block_on(Consensus::start(options)).map(drop)
     }
 
     /// Another process of a member that runs, with the directory `dir`, where nobody looks for it.
@@ -237,9 +275,8 @@ impl Cluster {
         let (ip, port) = first.rsplit_once(':').unwrap();
         let address = format!("{ip}:{}", port.parse::<u64>().unwrap() - 1 + id);
         let member = GenesisMember { address: address.clone(), ..newcomer(id, operator) };
-        let key = endorser(&member);
-        let successor = self.entries.successor(|held| held.with(key), &["kanto", "naniwa"]);
-        let revision = self.decide(Command::AddMember { member, successor });
+        let command = self.entries.taking_in(member, &["kanto", "naniwa"]);
+        let revision = self.decide(command);
         self.identities.push(self.authorities.identity(of, id));
         self.dirs.push(tempfile::tempdir().unwrap());
         let (operator, site) = (operator.parse().unwrap(), site.parse().unwrap());
@@ -349,6 +386,17 @@ impl Cluster {
         })
     }
 
+    /// Waits until a member's engine shows it.
+    pub(super) fn shows(
+        &self,
+        id: u64,
+        what: &str,
+        shown: impl Fn(&RaftMetrics<TypeConfig>) -> bool + Send,
+    ) -> RaftMetrics<TypeConfig> {
+        let wait = self.consensus(id).engine().wait(Some(Duration::from_secs(20)));
+        self.wait(wait.metrics(shown, what)).unwrap()
+    }
+
     /// The one of `among` that leads first.
     pub(super) fn leader(&self, among: &[u64]) -> (u64, Leadership) {
         let waits = among.iter().map(|id| {
@@ -376,6 +424,41 @@ impl Cluster {
         };
         let cosigners = [admin("hokuto"), admin("naniwa")];
         self.entries.entry(admin("kanto"), &cosigners, command)
+    }
+
+    /// What a leader's own duty proposes.
+    pub(super) fn by_member(&mut self, command: Command) -> Entry {
+        self.entries.entry(member("kanto"), &[], command)
+    }
+
+    /// Runs it beside the test; what it comes to.
+    pub(super) fn beside<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (tell, told) = oneshot::channel();
+        let _in_this_runtime = self.driver.enter();
+        TaskGroup::new().spawn(TaskKind::Ordinary, "beside", async move {
+            // A test that does not care drops the receiver.
+            drop(tell.send(future.await));
+        });
+        told
+    }
+
+    /// A process that stands still, as one that was sent SIGSTOP: until the guard is dropped no task of it runs.
+    pub(super) fn freeze(&self, id: u64) -> Thaw {
+        let (guard, wait) = std::sync::mpsc::sync_channel::<()>(0);
+        let wait = Arc::new(parking_lot::Mutex::new(wait));
+        let tasks = TaskGroup::new();
+        let _in_its_runtime = self.running[&id].runtime.enter();
+        for _ in 0..WORKERS {
+            let wait = Arc::clone(&wait);
+            tasks.spawn(TaskKind::Ordinary, "frozen", async move {
+                // Ends with an error when the guard is gone.
+                wait.lock().recv().unwrap_err();
+            });
+        }
+        Thaw(Some(guard))
     }
 
     pub(super) fn try_propose(

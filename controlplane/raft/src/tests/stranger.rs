@@ -3,7 +3,6 @@
 use super::ORIGIN;
 use super::cluster::Cluster;
 use crate::codec::encode;
-use crate::network::frame::Header;
 use crate::network::grpc::GrpcLinks;
 use crate::network::link::{Lane, LinkError, Links as _, Method, Packet};
 use crate::network::message::SnapshotHead;
@@ -22,7 +21,7 @@ use std::time::Duration;
 const TTL: Duration = Duration::from_secs(10);
 
 fn packet(origin: Origin, from: u64, body: Vec<u8>) -> Packet {
-    let header = Header::new(origin, MemberId(from), MemberId(1));
+    let header = super::header(origin, from, 1);
     Packet { header: header.bytes().unwrap(), body: body.into() }
 }
 
