@@ -7,6 +7,7 @@ mod membership;
 mod memory;
 mod overload;
 mod partition;
+mod pitfall;
 mod restart;
 mod snapshot;
 mod start;
