@@ -106,11 +106,12 @@ pub struct AuditRows {
 pub trait DataDisk: Send + Sync + fmt::Debug + 'static {
     /// `(first, size)` of the audit log here.
     fn audit_extent(&self) -> (u64, u64);
-    /// Adds audit rows; not synced; rows that are there must be the same.
+    /// Adds audit rows, which must be the same where there are any; keeps payloads, then forgets payloads. Whole or not
+    /// at all, in one write that is not synced.
     ///
     /// # Errors
-    /// As [`sekisho_store::AuditTable::append`].
-    fn audit_append(&self, rows: &AuditRows) -> StoreResult<()>;
+    /// As [`sekisho_store::Store::apply`].
+    fn apply(&self, rows: &AuditRows, keep: &[(Hash, &[u8])], forget: &[Hash]) -> StoreResult<()>;
     /// Makes everything written so far durable, payloads included.
     ///
     /// # Errors
@@ -123,21 +124,11 @@ pub trait DataDisk: Send + Sync + fmt::Debug + 'static {
     fn audit_restart(&self, record: u64, hash: u64, frontier: &[(u64, Hash)]) -> StoreResult<()>;
     /// Whether writes are held back now, because the disk does not keep up: not to be met on a worker of the runtime.
     fn would_wait(&self) -> bool;
-    /// Keeps a payload.
-    ///
-    /// # Errors
-    /// As [`sekisho_store::PayloadTable::put`].
-    fn payload_put(&self, digest: &Hash, bytes: &[u8]) -> StoreResult<()>;
     /// A payload.
     ///
     /// # Errors
     /// As [`sekisho_store::PayloadTable::get`].
     fn payload(&self, digest: &Hash) -> StoreResult<Option<Vec<u8>>>;
-    /// Forgets payloads.
-    ///
-    /// # Errors
-    /// As [`sekisho_store::PayloadTable::delete`].
-    fn payload_delete(&self, digests: &[Hash]) -> StoreResult<()>;
     /// Digests of all payloads.
     ///
     /// # Errors
@@ -159,8 +150,9 @@ impl DataDisk for Store {
     fn audit_extent(&self) -> (u64, u64) {
         (self.audit().first(), self.audit().size())
     }
-    fn audit_append(&self, rows: &AuditRows) -> StoreResult<()> {
-        self.audit().append(rows.first_record, &rows.records, rows.first_hash, &rows.hashes)
+    fn apply(&self, rows: &AuditRows, keep: &[(Hash, &[u8])], forget: &[Hash]) -> StoreResult<()> {
+        let records = (rows.first_record, rows.records.as_slice());
+        Self::apply(self, records, (rows.first_hash, &rows.hashes), keep, forget)
     }
     fn audit_sync(&self) -> StoreResult<()> {
         self.audit().sync()
@@ -171,14 +163,8 @@ impl DataDisk for Store {
     fn would_wait(&self) -> bool {
         Self::would_wait(self)
     }
-    fn payload_put(&self, digest: &Hash, bytes: &[u8]) -> StoreResult<()> {
-        self.payloads().put(digest, bytes)
-    }
     fn payload(&self, digest: &Hash) -> StoreResult<Option<Vec<u8>>> {
         self.payloads().get(digest)
-    }
-    fn payload_delete(&self, digests: &[Hash]) -> StoreResult<()> {
-        self.payloads().delete(digests)
     }
     fn payload_keys(&self) -> StoreResult<Vec<Hash>> {
         self.payloads().keys()

@@ -226,9 +226,13 @@ impl DataDisk for SimTables {
         (memory.tables.records.first, memory.tables.records.next())
     }
 
-    fn audit_append(&self, rows: &AuditRows) -> StoreResult<()> {
+    /// In several writes, which a crash may part: the store promises more, and nobody relies on that.
+    fn apply(&self, rows: &AuditRows, keep: &[(Hash, &[u8])], forget: &[Hash]) -> StoreResult<()> {
         let medium = &self.0.medium;
         self.write(false, |tables| {
+            if rows.records.is_empty() {
+                return Ok(None);
+            }
             for (index, record) in (rows.first_record..).zip(&rows.records) {
                 medium.oracle.recorded(medium.member, index, record);
             }
@@ -236,7 +240,11 @@ impl DataDisk for SimTables {
                 tables.records.new_of("audit_records", rows.first_record, &rows.records)?;
             let hashes = tables.hashes.new_of("audit_hashes", rows.first_hash, &rows.hashes)?;
             Ok(Some(DataOp::Audit(records, hashes)))
-        })
+        })?;
+        for (digest, bytes) in keep {
+            self.write(false, |_| Ok(Some(DataOp::Put(*digest, bytes.to_vec()))))?;
+        }
+        self.write(false, |_| Ok((!forget.is_empty()).then(|| DataOp::Delete(forget.to_vec()))))
     }
 
     fn audit_sync(&self) -> StoreResult<()> {
@@ -253,16 +261,8 @@ impl DataDisk for SimTables {
         false
     }
 
-    fn payload_put(&self, digest: &Hash, bytes: &[u8]) -> StoreResult<()> {
-        self.write(false, |_| Ok(Some(DataOp::Put(*digest, bytes.to_vec()))))
-    }
-
     fn payload(&self, digest: &Hash) -> StoreResult<Option<Vec<u8>>> {
         self.read(|tables| tables.payloads.get(digest).cloned())
-    }
-
-    fn payload_delete(&self, digests: &[Hash]) -> StoreResult<()> {
-        self.write(false, |_| Ok(Some(DataOp::Delete(digests.to_vec()))))
     }
 
     fn payload_keys(&self) -> StoreResult<Vec<Hash>> {

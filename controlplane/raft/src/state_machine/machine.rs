@@ -11,7 +11,7 @@ use sekisho_evidence::merkle::Appended;
 use sekisho_fsm::State;
 use sekisho_fsm::entry::Entry as FsmEntry;
 use sekisho_fsm::event::Event;
-use sekisho_fsm::outcome::PayloadEffect;
+use sekisho_fsm::outcome::{Applied, PayloadEffect};
 use sekisho_store::{Hash, StoreError, hashes_of};
 use sekisho_types::id::{Digest, MemberId};
 use sekisho_types::revision::Revision;
@@ -61,6 +61,47 @@ struct Effects {
     checkpoints: Vec<Checkpoint>,
 }
 
+impl Effects {
+    /// Takes what one entry left; what its caller is told.
+    fn add(&mut self, revision: Revision, applied: Applied) -> Result<Response, ApplyError> {
+        for leaf in applied.leaves {
+            let (record, first_hash, hashes) = (leaf.index, leaf.first_hash, leaf.hashes);
+            let row = Appended { record, first_hash, hashes };
+            if !self.rows.push(row, leaf.record) {
+                let why = format!("audit record {record} does not follow the one before it");
+                return Err(ApplyError::Entry { revision, why });
+            }
+        }
+        self.payloads.extend(applied.payloads);
+        self.events.extend(applied.events);
+        self.checkpoints.extend(applied.checkpoint);
+        Ok(Response { revision: applied.first, outcome: Some(applied.outcome) })
+    }
+}
+
+/// The commands among the entries, which must follow `after` and each other in order.
+fn commands(
+    after: Option<LogId>,
+    entries: &[Entry],
+) -> Result<Vec<(Revision, &FsmEntry)>, ApplyError> {
+    let (mut last, mut commands) = (after.map(|id| index(&id)), Vec::with_capacity(entries.len()));
+    for entry in entries {
+        let at = index(&entry.log_id);
+        let revision = Revision(at);
+        if last >= Some(at) {
+            return Err(ApplyError::Entry { revision, why: format!("comes after {last:?}") });
+        }
+        last = Some(at);
+        if let EntryPayload::Normal(proposal) = &entry.payload {
+            let decoded = proposal.entry();
+            let command =
+                decoded.map_err(|e| ApplyError::Entry { revision, why: e.to_string() })?;
+            commands.push((revision, command.as_ref()));
+        }
+    }
+    Ok(commands)
+}
+
 /// The voters of a membership, of both sets during a change.
 fn group(membership: &Membership) -> Group {
     let voter = |id: &u64| membership.voter_ids().any(|voter| voter == *id);
@@ -98,34 +139,29 @@ impl Machine {
         after: Option<LogId>,
         entries: &[Entry],
     ) -> Result<Vec<Response>, ApplyError> {
+        let commands = commands(after, entries)?;
+        let mut applied = self.state.apply_all(&commands).into_iter();
         let (mut effects, mut responses) = (Effects::default(), Vec::with_capacity(entries.len()));
-        let mut last = after.map(|id| index(&id));
         for entry in entries {
-            let at = index(&entry.log_id);
-            let revision = Revision(at);
-            if last >= Some(at) {
-                return Err(ApplyError::Entry { revision, why: format!("comes after {last:?}") });
-            }
-            last = Some(at);
-            responses.push(match &entry.payload {
-                EntryPayload::Normal(proposal) => {
-                    let decoded = proposal.entry();
-                    let entry =
-                        decoded.map_err(|e| ApplyError::Entry { revision, why: e.to_string() })?;
-                    self.apply_one(revision, entry, &mut effects)?
+            let revision = Revision(index(&entry.log_id));
+            let answer = match &entry.payload {
+                EntryPayload::Normal(_) => {
+                    applied.next().map(|applied| effects.add(revision, applied)).transpose()?
                 }
-                EntryPayload::Blank => Response { revision, outcome: None },
+                EntryPayload::Blank => None,
                 EntryPayload::Membership(membership) => {
                     self.group = Arc::new(group(membership));
                     // Whoever votes no longer is nobody to talk to.
                     effects.events.push(Event::Trust);
-                    Response { revision, outcome: None }
+                    None
                 }
-            });
+            };
+            responses.push(answer.unwrap_or(Response { revision, outcome: None }));
         }
         self.write(&effects)?;
+        let last = entries.last().map(|entry| entry.log_id).or(after);
         let (state, group) = (self.state.clone(), Arc::clone(&self.group));
-        self.publisher.publish(state, last.map(Revision), group);
+        self.publisher.publish(state, last.map(|id| Revision(index(&id))), group);
         self.publisher.checkpoints.push(effects.checkpoints);
         self.publisher.wake(&effects.events);
         let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
@@ -133,35 +169,13 @@ impl Machine {
         Ok(responses)
     }
 
-    fn apply_one(
-        &mut self,
-        revision: Revision,
-        entry: &FsmEntry,
-        effects: &mut Effects,
-    ) -> Result<Response, ApplyError> {
-        let applied = self.state.apply(revision, entry);
-        for leaf in applied.leaves {
-            let (record, first_hash, hashes) = (leaf.index, leaf.first_hash, leaf.hashes);
-            let row = Appended { record, first_hash, hashes };
-            if !effects.rows.push(row, leaf.record) {
-                let why = format!("audit record {record} does not follow the one before it");
-                return Err(ApplyError::Entry { revision, why });
-            }
-        }
-        effects.payloads.extend(applied.payloads);
-        effects.events.extend(applied.events);
-        effects.checkpoints.extend(applied.checkpoint);
-        Ok(Response { revision: applied.first, outcome: Some(applied.outcome) })
-    }
-
+    /// Everything that a batch leaves, in one write.
     fn write(&mut self, effects: &Effects) -> Result<(), StoreError> {
-        if !effects.rows.records.is_empty() {
-            self.disk.audit_append(&effects.rows)?;
-        }
+        let mut keep: Vec<(Hash, &[u8])> = Vec::new();
         for effect in &effects.payloads {
             match effect {
                 PayloadEffect::Put(digest, bytes) => {
-                    self.disk.payload_put(&digest.0, bytes)?;
+                    keep.push((digest.0, bytes));
                     self.dropped.remove(&digest.0);
                 }
                 PayloadEffect::Drop(digest) => {
@@ -169,11 +183,14 @@ impl Machine {
                 }
             }
         }
-        if !self.dropped.is_empty() && Arc::strong_count(&self.building) == 1 {
-            let dropped: Vec<Hash> = std::mem::take(&mut self.dropped).into_iter().collect();
-            self.disk.payload_delete(&dropped)?;
+        let mut forget = Vec::new();
+        if Arc::strong_count(&self.building) == 1 {
+            forget.extend(std::mem::take(&mut self.dropped));
         }
-        Ok(())
+        if effects.rows.records.is_empty() && keep.is_empty() && forget.is_empty() {
+            return Ok(());
+        }
+        self.disk.apply(&effects.rows, &keep, &forget)
     }
 
     /// Takes the place of everything by a durable snapshot. Repeatable: a start after a crash in the middle does it
@@ -195,12 +212,12 @@ impl Machine {
         let have: BTreeSet<Hash> = self.disk.payload_keys()?.into_iter().collect();
         for (digest, bytes) in &payloads {
             if !have.contains(&digest.0) {
-                self.disk.payload_put(&digest.0, bytes)?;
+                self.disk.apply(&AuditRows::default(), &[(digest.0, bytes)], &[])?;
             }
         }
         let strangers: Vec<Hash> =
             have.into_iter().filter(|digest| !state.refers_to_payload(&Digest(*digest))).collect();
-        self.disk.payload_delete(&strangers)?;
+        self.disk.apply(&AuditRows::default(), &[], &strangers)?;
         self.dropped.clear();
         self.state = state;
         let applied = meta.last_log_id.map(|id| Revision(index(&id)));

@@ -4,7 +4,7 @@ use crate::disk::{AuditRows, DataDisk};
 use parking_lot::Mutex;
 use sekisho_store::{Hash, SavedSnapshot, StoreError, StoreResult};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 #[derive(Debug, Default)]
 struct Tables {
@@ -18,6 +18,8 @@ pub(crate) struct MemoryDisk {
     tables: Mutex<Tables>,
     pub(crate) fails: AtomicBool,
     pub(crate) panics: AtomicBool,
+    /// Of apply, so far.
+    pub(crate) writes: AtomicUsize,
 }
 
 impl MemoryDisk {
@@ -34,15 +36,18 @@ impl DataDisk for MemoryDisk {
     fn audit_extent(&self) -> (u64, u64) {
         self.tables.lock().audit
     }
-    fn audit_append(&self, rows: &AuditRows) -> StoreResult<()> {
+    fn apply(&self, rows: &AuditRows, keep: &[(Hash, &[u8])], forget: &[Hash]) -> StoreResult<()> {
         assert!(!self.panics.load(Ordering::Relaxed), "on purpose");
         if self.fails.load(Ordering::Relaxed) {
             return Err(StoreError::Closed);
         }
+        self.writes.fetch_add(1, Ordering::Relaxed);
         let mut tables = self.tables.lock();
         let end = rows.first_record + u64::try_from(rows.records.len()).unwrap();
         assert!(rows.first_record <= tables.audit.1, "a gap");
         tables.audit.1 = tables.audit.1.max(end);
+        tables.payloads.extend(keep.iter().map(|(digest, bytes)| (*digest, bytes.to_vec())));
+        forget.iter().for_each(|digest| drop(tables.payloads.remove(digest)));
         Ok(())
     }
     fn audit_sync(&self) -> StoreResult<()> {
@@ -55,17 +60,8 @@ impl DataDisk for MemoryDisk {
     fn would_wait(&self) -> bool {
         false
     }
-    fn payload_put(&self, digest: &Hash, bytes: &[u8]) -> StoreResult<()> {
-        self.tables.lock().payloads.insert(*digest, bytes.to_vec());
-        Ok(())
-    }
     fn payload(&self, digest: &Hash) -> StoreResult<Option<Vec<u8>>> {
         Ok(self.tables.lock().payloads.get(digest).cloned())
-    }
-    fn payload_delete(&self, digests: &[Hash]) -> StoreResult<()> {
-        let mut tables = self.tables.lock();
-        digests.iter().for_each(|digest| drop(tables.payloads.remove(digest)));
-        Ok(())
     }
     fn payload_keys(&self) -> StoreResult<Vec<Hash>> {
         Ok(self.tables.lock().payloads.keys().copied().collect())

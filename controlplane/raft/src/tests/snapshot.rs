@@ -147,6 +147,23 @@ async fn apply(machine: &mut StateMachine, entries: &[Entry]) -> std::io::Result
 }
 
 #[tokio::test]
+async fn what_a_batch_leaves_is_one_write_and_nothing_is_none() {
+    let (disk, entries) = (Arc::new(MemoryDisk::default()), entries());
+    let (mut machine, publisher, _) = machine(&disk);
+    apply(&mut machine, &entries).await.unwrap();
+    assert_eq!(disk.writes.load(Ordering::Relaxed), 1);
+    use crate::disk::DataDisk as _;
+    assert_eq!(disk.audit_extent(), (0, publisher.view().state.audit_size()));
+    // A payload and a submission.
+    assert_eq!(disk.payload_keys().unwrap().len(), 2);
+    let next = entries.last().unwrap().log_id.index() + 1;
+    let blank = Entry { log_id: id(next), payload: EntryPayload::Blank };
+    apply(&mut machine, &[blank]).await.unwrap();
+    assert_eq!(disk.writes.load(Ordering::Relaxed), 1);
+    assert_eq!(publisher.view().applied, Some(Revision(next)));
+}
+
+#[tokio::test]
 async fn a_snapshot_carries_payloads_and_a_restart_begins_with_it() {
     let (disk, entries) = (Arc::new(MemoryDisk::default()), entries());
     let (mut first, publisher, _) = machine(&disk);
