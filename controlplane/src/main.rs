@@ -15,6 +15,11 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// Commands are many small, short-lived pieces of memory, freed on other threads than they were taken on; the system's
+/// allocator locks there. RocksDB keeps the system's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// For running calls and the last write, before the process ends anyway.
 const GRACE: Duration = Duration::from_secs(5);
 

@@ -100,8 +100,12 @@ impl Cluster {
         let medium = |id: &MemberId| (id.0, Medium::new(seed, id.0, oracle, bug));
         let media = fixture.nodes.keys().map(medium).collect();
         let network = Network::new(seed, oracle.world(), &fixture.nodes, weather, bug);
-        let config =
-            RaftConfig { timing, snapshot_after: SNAPSHOT_AFTER, entries_kept: ENTRIES_KEPT };
+        let config = RaftConfig {
+            timing,
+            snapshot_after: SNAPSHOT_AFTER,
+            entries_kept: ENTRIES_KEPT,
+            ..RaftConfig::default()
+        };
         let (oracle, slots, armed) = (oracle.clone(), Mutex::default(), AtomicBool::new(false));
         Self(Arc::new(Inner { oracle, network, media, fixture, config, slots, armed }))
     }

@@ -55,6 +55,7 @@ struct Inner {
     wake: watch::Sender<u64>,
     applied: watch::Sender<Revision>,
     reads: AtomicU64,
+    common_level: Mutex<Option<u32>>,
     membership: Mutex<Option<Membership>>,
     steps: Mutex<Vec<Step>>,
     /// What the next proposals and reads answer instead.
@@ -79,6 +80,7 @@ impl Fake {
             wake: watch::Sender::default(),
             applied: watch::Sender::default(),
             reads: AtomicU64::new(0),
+            common_level: Mutex::default(),
             membership: Mutex::default(),
             steps: Mutex::default(),
             broken: Mutex::default(),
@@ -105,6 +107,10 @@ impl Fake {
     /// Sets who is in the Raft group. Steps are noted and change nothing.
     pub(crate) fn set_membership(&self, membership: Membership) {
         *self.0.membership.lock() = Some(membership);
+    }
+
+    pub(crate) fn announce(&self, level: Option<u32>) {
+        *self.0.common_level.lock() = level;
     }
 
     pub(crate) fn steps(&self) -> Vec<Step> {
@@ -170,6 +176,9 @@ impl Replica for Fake {
         self.0.reads.fetch_add(1, Ordering::SeqCst);
         let term = self.term().filter(|_| !*self.0.unconfirmed.lock());
         term.ok_or(ReadError::NoLeader)
+    }
+    fn common_level(&self) -> Option<u32> {
+        *self.0.common_level.lock()
     }
     fn membership(&self) -> Membership {
         let none = || Membership::of(MemberId(2), false, false, Vec::new());

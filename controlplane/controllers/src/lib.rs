@@ -8,6 +8,7 @@
 pub mod checkpoint;
 pub mod driver;
 pub mod lease;
+pub mod level;
 pub mod limit;
 pub mod membership;
 pub mod placement;

@@ -65,3 +65,10 @@ pub const MEMBERSHIP_LOOK: Duration = Duration::from_millis(200);
 /// Longest wait for one step: a joint change is two entries, and a hand-over that fails is one election. What is not done
 /// by then is looked at anew.
 pub const MEMBERSHIP_STEP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How often the levels that the members' programs know are looked at: as often as each member says its own.
+pub const LEVEL_LOOK: Duration = Duration::from_secs(10);
+
+/// For so long every member has to have known a level before it is in force: the time to see that a new program is no
+/// good and to go back, which is no longer possible afterwards.
+pub const LEVEL_SETTLED: Duration = Duration::from_secs(10 * 60);

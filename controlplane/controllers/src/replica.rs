@@ -65,6 +65,9 @@ pub trait Replica: Clone + Send + Sync + 'static {
         within: Duration,
     ) -> impl Future<Output = Result<u64, ReadError>> + Send;
 
+    /// The highest feature level that the programs of all members know; `None` while one of them was not heard lately.
+    fn common_level(&self) -> Option<u32>;
+
     /// The membership of the Raft group, as this member sees it.
     fn membership(&self) -> Membership;
 
@@ -132,6 +135,10 @@ impl Replica for Consensus {
         let before = leads().ok_or(ReadError::NoLeader)?;
         self.read_index(Deadline::after(within)).await?;
         if leads() == Some(before) { Ok(before.term) } else { Err(ReadError::NoLeader) }
+    }
+
+    fn common_level(&self) -> Option<u32> {
+        self.common_level()
     }
 
     fn membership(&self) -> Membership {

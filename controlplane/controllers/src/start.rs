@@ -3,6 +3,7 @@
 use crate::checkpoint::{HeadStore, HeadStoreError, Signatures, Signer, SignerStatus};
 use crate::driver::{Duty, drive};
 use crate::lease::{LeaseDuty, Leases};
+use crate::level::LevelDuty;
 use crate::membership::MembershipDuty;
 use crate::placement::Placement;
 use crate::replica::Replica;
@@ -69,7 +70,8 @@ impl<R: Replica> Controllers<R> {
         let duties = vec![
             spawn(&replica, Tick::new(replica.clone(), stamp.clone()), &clock, tasks),
             spawn(&replica, LeaseDuty::new(leases.clone(), stamp.clone()), &clock, tasks),
-            spawn(&replica, Placement::new(replica.clone(), stamp), &clock, tasks),
+            spawn(&replica, Placement::new(replica.clone(), stamp.clone()), &clock, tasks),
+            spawn(&replica, LevelDuty::new(replica.clone(), stamp), &clock, tasks),
             spawn(&replica, MembershipDuty::new(replica.clone()), &clock, tasks),
         ];
         Ok(Self { leases, signatures, duties })

@@ -10,6 +10,7 @@ mod genesis;
 mod job;
 mod key;
 mod lease;
+mod level;
 mod member;
 mod node;
 mod payload;
@@ -257,6 +258,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::SetMemberAddress { member, address } => {
             member::set_address(change, *member, address)
         }
+        Command::RaiseFeatureLevel { level } => level::raise(change, *level),
         Command::RemoveMember { member, successor } => member::remove(change, *member, successor),
     }
 }

@@ -213,6 +213,11 @@ pub enum Command {
         /// The endorser bundle without its checkpoint key.
         successor: Box<SignedBundle>,
     },
+    /// Puts a feature level in force that every member's program knows.
+    RaiseFeatureLevel {
+        /// Above the one in force.
+        level: u32,
+    },
 }
 
 /// Places for one all-or-nothing group.

@@ -289,6 +289,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         | Command::RenewTag { .. } => false,
         Command::OpenSession { .. } | Command::Report { .. } | Command::Refuse { .. } => false,
         Command::ExpireLease { .. } | Command::CommitPlacement { .. } => false,
+        Command::RaiseFeatureLevel { .. } => false,
         Command::RegisterKey { .. } | Command::RevokeKey { .. } | Command::CreateSite { .. } => {
             true
         }

@@ -9,6 +9,7 @@ use crate::limit::{
 };
 use crate::platform::Platform;
 use openraft::{Config, SnapshotPolicy};
+use sekisho_fsm::entry::FEATURE_LEVEL;
 use sekisho_types::id::ClusterId;
 use std::time::Duration;
 
@@ -48,11 +49,18 @@ pub struct RaftConfig {
     pub snapshot_after: u64,
     /// Entries kept behind a snapshot.
     pub entries_kept: u64,
+    /// Highest feature level that this member knows. Lower than the program's own only to play an older one.
+    pub feature_level: u32,
 }
 
 impl Default for RaftConfig {
     fn default() -> Self {
-        Self { timing: Timing::WAN, snapshot_after: SNAPSHOT_AFTER, entries_kept: ENTRIES_KEPT }
+        Self {
+            timing: Timing::WAN,
+            snapshot_after: SNAPSHOT_AFTER,
+            entries_kept: ENTRIES_KEPT,
+            feature_level: FEATURE_LEVEL,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod backfill;
 mod leadership;
+mod level;
 mod membership;
 mod propose;
 mod prove;
@@ -16,6 +17,7 @@ pub use crate::network::message::Priority;
 pub use leadership::{LeaderInfo, Leadership};
 pub use membership::MembershipError;
 pub use propose::Committed;
+use level::Levels;
 use prove::Proof;
 pub use start::MemberOptions;
 
@@ -54,6 +56,7 @@ pub(crate) struct Core<P: Platform> {
     publisher: Arc<Publisher>,
     store: Arc<P::Disk>,
     proof: Proof,
+    levels: Levels<P>,
     ordinary: Arc<Semaphore>,
     internal: Arc<Semaphore>,
     leadership: watch::Sender<Option<Leadership>>,
@@ -84,6 +87,7 @@ impl<P: Platform> Core<P> {
             publisher,
             store,
             proof: Proof::new::<P>(),
+            levels: Levels::default(),
             ordinary: lane(IN_FLIGHT),
             internal: lane(IN_FLIGHT_PRIORITY),
             leadership: watch::Sender::default(),
@@ -103,6 +107,11 @@ impl<P: Platform> Core<P> {
 
     pub(crate) fn raft(&self) -> &Raft<P> {
         &self.raft
+    }
+
+    /// What the others' programs know.
+    pub(crate) fn levels(&self) -> &Levels<P> {
+        &self.levels
     }
 
     pub(crate) fn directory(&self) -> &dyn MemberDirectory {
@@ -384,6 +393,15 @@ impl<P: Platform> Consensus<P> {
             Err(ReadError::ShuttingDown) => Err(InitializeError::ShuttingDown),
             Err(ReadError::Failed(failure)) => Err(InitializeError::Failed(failure)),
         }
+    }
+
+    /// The highest feature level that the programs of all members know, this one's among them; `None` while one of them
+    /// was not heard lately.
+    #[must_use]
+    pub fn common_level(&self) -> Option<u32> {
+        let out = &self.0.out;
+        let others = out.directory.members().into_keys().filter(|member| *member != out.me);
+        self.0.levels.common(out.feature_level, others)
     }
 
     /// Asks the leader, if this member is it, to hand over to `to`. Whether it did shows in [`Self::leader`].

@@ -10,6 +10,18 @@ use sekisho_types::revision::Revision;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The state is made by newer programs than this one, which might read it otherwise than they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "feature level {in_force} is in force and this program knows {known}: start a newer one on this member"
+)]
+pub struct LevelError {
+    /// The level of the state.
+    pub in_force: u32,
+    /// The highest that this program knows.
+    pub known: u32,
+}
+
 /// Why a member does not start. It has not voted.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -25,6 +37,9 @@ pub enum StartError {
     /// The saved snapshot cannot be used.
     #[error("saved snapshot refused")]
     Snapshot(#[from] SnapshotError),
+    /// This program is older than the federation's state.
+    #[error(transparent)]
+    Level(LevelError),
     /// Entries between the snapshot and the log are gone; nothing could replay them.
     #[error("the log begins after {purged}, but the newest snapshot ends at {snapshot:?}")]
     SnapshotBehindLog {
@@ -52,6 +67,9 @@ pub enum MemberFailure {
         /// What it met.
         why: Arc<str>,
     },
+    /// This program is older than what the others put in force.
+    #[error(transparent)]
+    Level(LevelError),
     /// Another member knows better which data directory is this one's (R6).
     #[error("data directory refused by member {by}: {objection}; {}", objection.remedy())]
     Identity {

@@ -105,6 +105,9 @@ pub const IN_FLIGHT_UNIT: usize = 4096;
 /// directory that was set back. Each costs the other one a synced write.
 pub const CLAIM_EVERY: Duration = Duration::from_secs(10);
 
+/// What a member last said of its program counts for so long: three claims.
+pub const LEVEL_HEARD: Duration = Duration::from_secs(3 * CLAIM_EVERY.as_secs());
+
 /// Before a member that did not answer a claim is asked again, once this one takes part without it.
 pub const CLAIM_AGAIN: Duration = Duration::from_secs(1);
 

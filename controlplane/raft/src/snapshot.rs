@@ -7,6 +7,7 @@
 
 use crate::codec::{CodecError, decode, encode};
 use crate::disk::DataDisk;
+use crate::error::LevelError;
 use crate::log_store::Covered;
 use crate::type_config::{LogId, SnapshotMeta, StoredMembership, index};
 use bytes::Bytes;
@@ -34,6 +35,9 @@ pub enum SnapshotError {
     /// A payload in it is not what its digest says.
     #[error("payload {0} of the snapshot is damaged")]
     Payload(Digest),
+    /// It is of newer programs than this one.
+    #[error(transparent)]
+    Level(#[from] LevelError),
     /// A newer one has taken its place.
     #[error("the snapshot was replaced by a newer one")]
     Superseded,

@@ -3,6 +3,7 @@
 mod claim;
 mod cluster;
 mod elect;
+mod level;
 mod membership;
 mod memory;
 mod overload;
@@ -18,6 +19,7 @@ pub(crate) use memory::MemoryDisk;
 
 use crate::network::frame::Header;
 use crate::snapshot::Origin;
+use sekisho_fsm::entry::FEATURE_LEVEL;
 use sekisho_store::{Member, OpenRequest, Store};
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::id::{ClusterId, MemberId};
@@ -31,7 +33,7 @@ pub(crate) const ORIGIN: Origin =
 
 /// The header of a member with the program of this day.
 pub(crate) fn header(origin: Origin, from: u64, to: u64) -> Header {
-    Header::new(origin, MemberId(from), MemberId(to))
+    Header::new(origin, MemberId(from), MemberId(to), FEATURE_LEVEL)
 }
 
 /// Opens or makes the data directory of a member.

@@ -4,9 +4,10 @@
 //! store, before any caller of that batch is answered, so that whoever got an answer reads his own write (R2).
 
 use crate::checkpoint::Checkpoints;
-use crate::error::MemberFailure;
+use crate::error::{LevelError, MemberFailure};
 use crate::type_config::PeerNode;
 use sekisho_fsm::State;
+use sekisho_fsm::entry::FEATURE_LEVEL;
 use sekisho_fsm::event::Event;
 use sekisho_types::id::MemberId;
 use sekisho_types::revision::Revision;
@@ -118,6 +119,8 @@ pub(crate) struct Publisher {
     pub(crate) checkpoints: Checkpoints,
     failure: watch::Sender<Option<MemberFailure>>,
     clock: Arc<dyn Clock>,
+    /// Nothing above it is published.
+    feature_level: u32,
 }
 
 impl Publisher {
@@ -133,7 +136,19 @@ impl Publisher {
             checkpoints: Checkpoints::default(),
             failure: watch::Sender::default(),
             clock,
+            feature_level: FEATURE_LEVEL,
         }
+    }
+
+    /// As a program that knows no more than this.
+    pub(crate) fn knowing(self, feature_level: u32) -> Self {
+        Self { feature_level, ..self }
+    }
+
+    /// Refuses a state of newer programs: nothing of it may be used.
+    pub(crate) fn check_level(&self, state: &State) -> Result<(), LevelError> {
+        let (in_force, known) = (state.feature_level(), self.feature_level);
+        if in_force > known { Err(LevelError { in_force, known }) } else { Ok(()) }
     }
 
     /// Publishes a state. The replaced version is dropped here, off the async workers.

@@ -53,7 +53,8 @@ pub(super) async fn start<P: Platform>(
     if (owner.cluster_id, owner.incarnation, owner.member_id) != expected {
         return Err(StartError::OtherMember);
     }
-    let publisher = Arc::new(Publisher::new(Arc::clone(&options.clock)));
+    let publisher = Publisher::new(Arc::clone(&options.clock));
+    let publisher = Arc::new(publisher.knowing(options.config.feature_level));
     let (store, origin) = (Arc::clone(&options.store), options.origin);
     let shared = Arc::clone(&publisher);
     let opening = P::blocking(move || open::<P>(store, origin, shared)).await;
@@ -63,7 +64,8 @@ pub(super) async fn start<P: Platform>(
     let directory = Arc::new(AppliedMembers::new(options.genesis, publisher.views()));
     let (me, links) = (options.member, options.links);
     let lag_max = options.config.lag_max();
-    let out = Outbound { origin, me, links, directory, lag_max };
+    let feature_level = options.config.feature_level;
+    let out = Outbound { origin, me, links, directory, feature_level, lag_max };
     let raft = Raft::build(me.0, Arc::new(engine), out.clone(), log, machine).await;
     let raft = raft.map_err(|e| StartError::Raft(e.to_string()))?;
     raft.run();
@@ -102,6 +104,7 @@ fn open<P: Platform>(
     let machine = StateMachine::open(data, Arc::new(shelf), publisher, loaded).map_err(
         |error| match error {
             SnapshotError::Store(error) => StartError::Store(error),
+            SnapshotError::Level(error) => StartError::Level(error),
             other @ (SnapshotError::Malformed(_)
             | SnapshotError::OtherCluster
             | SnapshotError::State(_)

@@ -39,6 +39,8 @@ pub(crate) struct Outbound {
     pub(crate) me: MemberId,
     pub(crate) links: Arc<dyn Links>,
     pub(crate) directory: Arc<dyn MemberDirectory>,
+    /// The highest that this program knows.
+    pub(crate) feature_level: u32,
     /// Committed entries that a peer may lack and still be sent entries. openraft purges nothing that an open stream
     /// has still to carry: one slow peer would let the leader's log grow without end (L4). When its stream ends with an
     /// error the log is purged, and the peer is sent a snapshot.
@@ -78,7 +80,7 @@ impl Outbound {
         let node = node
             .ok_or_else(|| LinkError::Refused(format!("{to} is not a member in applied state")))?;
         let header =
-            Header::new(self.origin, self.me, to).bytes().map_err(own)?;
+            Header::new(self.origin, self.me, to, self.feature_level).bytes().map_err(own)?;
         Ok((Packet { header, body: body.into() }, self.links.link(to, &node)))
     }
 

@@ -18,6 +18,8 @@ pub const PROTOCOL: u16 = 1;
 pub struct Header {
     /// [`PROTOCOL`] of the sender.
     pub protocol: u16,
+    /// Highest feature level that the sender's program knows; how the leader learns what may be raised.
+    pub feature_level: u32,
     /// Federation and incarnation of the sender.
     pub origin: Origin,
     /// The sender.
@@ -65,10 +67,10 @@ pub trait MemberDirectory: Send + Sync + fmt::Debug {
 }
 
 impl Header {
-    /// The header of `from` to `to`.
+    /// The header of `from` to `to`, by a program that knows this feature level.
     #[must_use]
-    pub fn new(origin: Origin, from: MemberId, to: MemberId) -> Self {
-        Self { protocol: PROTOCOL, origin, from, to }
+    pub fn new(origin: Origin, from: MemberId, to: MemberId, feature_level: u32) -> Self {
+        Self { protocol: PROTOCOL, feature_level, origin, from, to }
     }
 
     pub(crate) fn bytes(&self) -> Result<Bytes, CodecError> {
@@ -129,7 +131,7 @@ mod tests {
         let origin = Origin { cluster: ClusterId([1; 16]), incarnation: Incarnation(1) };
         let (me, peer) = (MemberId(1), MemberId(2));
         let principal = PeerNode::default().principal(peer);
-        let good = Header::new(origin, peer, me);
+        let good = Header::new(origin, peer, me, 7);
         let open =
             |header: Header| Header::open(&header.bytes().unwrap(), origin, me, &principal, &Two);
         assert_eq!(open(good), Ok(good));

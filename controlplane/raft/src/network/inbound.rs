@@ -99,10 +99,12 @@ impl<P: Platform> Inbound<P> {
     pub fn open(&self, header: &[u8], peer: &Principal) -> Result<Header, Refusal> {
         let (origin, me) = (self.core.origin(), self.core.me());
         let opened = Header::open(header, origin, me, peer, self.core.directory());
-        Ok(opened.inspect_err(|error| {
+        let header = opened.inspect_err(|error| {
             tracing::warn!(%peer, %error, "a member's message is refused");
             metrics::counter!("sekisho_raft_refused_total").increment(1);
-        })?)
+        })?;
+        self.core.levels().hear(header.from, header.feature_level);
+        Ok(header)
     }
 
     /// The engine, for a member that may speak (R6).

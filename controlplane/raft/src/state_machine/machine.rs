@@ -1,7 +1,7 @@
 //! The owned state and what apply does with it, synchronously. Runs on blocking threads only.
 
 use crate::disk::{AuditRows, DataDisk};
-use crate::error::MemberFailure;
+use crate::error::{LevelError, MemberFailure};
 use crate::snapshot::{Image, Meta, SnapshotError};
 use crate::type_config::{Entry, LogId, Membership, Response, index};
 use crate::view::{Group, Publisher};
@@ -28,6 +28,8 @@ pub(super) enum ApplyError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    Level(#[from] LevelError),
 }
 
 impl From<ApplyError> for MemberFailure {
@@ -35,6 +37,9 @@ impl From<ApplyError> for MemberFailure {
         match error {
             ApplyError::Entry { revision, why } => Self::Apply { revision, why: why.into() },
             ApplyError::Store(error) => Self::Storage(explain(&error).into()),
+            ApplyError::Snapshot(SnapshotError::Level(error)) | ApplyError::Level(error) => {
+                Self::Level(error)
+            }
             ApplyError::Snapshot(error) => Self::Storage(explain(&error).into()),
         }
     }
@@ -141,6 +146,8 @@ impl Machine {
     ) -> Result<Vec<Response>, ApplyError> {
         let commands = commands(after, entries)?;
         let mut applied = self.state.apply_all(&commands).into_iter();
+        // What came after the entry that raised it may be wrong already: nothing of this batch is used.
+        self.publisher.check_level(&self.state)?;
         let (mut effects, mut responses) = (Effects::default(), Vec::with_capacity(entries.len()));
         for entry in entries {
             let revision = Revision(index(&entry.log_id));
@@ -197,6 +204,7 @@ impl Machine {
     /// again.
     pub(super) fn replace(&mut self, meta: &Meta, image: Image) -> Result<(), SnapshotError> {
         let Image { state, payloads } = image;
+        self.publisher.check_level(&state)?;
         let (_, size) = self.disk.audit_extent();
         if size < state.audit_size() {
             let at = state.audit_size();

@@ -126,6 +126,8 @@ pub(super) struct Cluster {
     driver: Runtime,
     /// Between the members; free at first.
     pub(super) ways: Ways,
+    /// Members whose program knows another feature level than that of this day.
+    pub(super) levels: BTreeMap<u64, u32>,
 }
 
 impl Cluster {
@@ -138,7 +140,9 @@ impl Cluster {
 
     /// As [`Self::new`], with snapshots every few entries.
     pub(super) fn with_snapshots(after: u64, kept: u64) -> Self {
-        let config = RaftConfig { timing: TIMING, snapshot_after: after, entries_kept: kept };
+        let timing = TIMING;
+        let rest = RaftConfig::default();
+        let config = RaftConfig { timing, snapshot_after: after, entries_kept: kept, ..rest };
         let mut cluster = Self::stopped(config);
         cluster.boot();
         cluster
@@ -162,7 +166,8 @@ impl Cluster {
             .collect();
         let dirs = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
         let driver = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (running, entries, ways) = (BTreeMap::new(), Federation::new(), Ways::default());
+        let (running, levels) = (BTreeMap::new(), BTreeMap::new());
+        let (entries, ways) = (Federation::new(), Ways::default());
         Self {
             authorities,
             nodes,
@@ -173,6 +178,7 @@ impl Cluster {
             entries,
             driver,
             ways,
+            levels,
         }
     }
 
@@ -219,7 +225,8 @@ impl Cluster {
     ) -> MemberOptions {
         let identity = self.identities[usize::try_from(id).unwrap() - 1].clone();
         let links = GrpcLinks::new(Dialer::new(Some(identity), Arc::clone(bundles)));
-        let config = self.config;
+        let feature_level = self.levels.get(&id).copied().unwrap_or(self.config.feature_level);
+        let config = RaftConfig { feature_level, ..self.config };
         MemberOptions {
             origin: ORIGIN,
             member: MemberId(id),

@@ -126,6 +126,7 @@ impl Model {
     pub(super) fn entry(&mut self, at: At<'_>, entry: &Entry, report: &mut Report) {
         match &entry.command {
             Command::Bootstrap(_) | Command::Tick | Command::SetSchedulable { .. } => {}
+            Command::RaiseFeatureLevel { .. } => {}
             Command::RegisterKey { .. }
             | Command::RevokeKey { .. }
             | Command::CreateToken { .. } => {}
