@@ -1,15 +1,20 @@
-//! Around every call: its span, and its count and time.
+//! Around every call: its span, its count and time, and its last deadline.
 //!
-//! Must hold: label values are bounded: a path that no service knows is counted as `unknown`. What a caller says about
+//! Must hold: every call is answered, whatever its handler waits for (L3); label values are bounded: a path that no service knows is counted as `unknown`. What a caller says about
 //! its trace names log lines and nothing else.
 
+use crate::limit::HANDLER_MAX;
 use http::{Request, Response};
+use sekisho_proto::status::ApiError;
+use sekisho_raft::limit::{CALL_MAX, SNAPSHOT_TIMEOUT};
 use sekisho_transport::trace::{self, TraceContext};
+use sekisho_types::error_code::ErrorCode;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::time::Instant;
-use tonic::Code;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
@@ -33,6 +38,7 @@ where
     S: Service<Request<B>, Response = Response<C>>,
     S::Future: Send + 'static,
     S::Error: 'static,
+    C: Default + Send,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -54,7 +60,12 @@ where
         let (begun, answer) = (Instant::now(), self.0.call(request));
         let running = InFlight::begin();
         let call = async move {
-            let answer = answer.await;
+            let answer = timeout(longest(&path), answer).await.unwrap_or_else(|_elapsed| {
+                tracing::error!("a call was not answered in time");
+                // It may have taken effect (R3).
+                let error = ApiError::new(ErrorCode::OutcomeUnknown, "not answered in time");
+                Ok(Status::from(error).into_http())
+            });
             drop(running);
             if let Ok(response) = &answer {
                 count(path, response, begun);
@@ -63,6 +74,13 @@ where
         };
         Box::pin(trace::scope(context, call).instrument(span))
     }
+}
+
+/// The one call that takes as long as it takes: members send each other snapshots on the same listener.
+const INSTALL_SNAPSHOT: &str = "/sekisho.internal.v1.RaftService/InstallSnapshot";
+
+fn longest(path: &str) -> Duration {
+    if path == INSTALL_SNAPSHOT { SNAPSHOT_TIMEOUT.saturating_add(CALL_MAX) } else { HANDLER_MAX }
 }
 
 /// One call in `sekisho_api_in_flight`, also if its caller goes away in the middle.
@@ -97,6 +115,7 @@ fn count<C>(path: String, response: &Response<C>, begun: Instant) {
 mod tests {
     use super::*;
     use std::convert::Infallible;
+    use std::future::pending;
     use tower::ServiceExt as _;
 
     const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -117,6 +136,34 @@ mod tests {
         let response = Measure.layer(seen).oneshot(request).await.unwrap();
         *response.extensions().get::<TraceContext>().unwrap()
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_hangs_is_answered_as_unknown() {
+        let stuck = |_request: Request<()>| pending::<Result<Response<()>, Infallible>>();
+        let call = |path: &str| {
+            let request = Request::builder().uri(path).body(()).unwrap();
+            Measure.layer(tower::service_fn(stuck)).oneshot(request)
+        };
+        let begun = Instant::now();
+        let response = call("/sekisho.v1.JobService/SubmitJob").await.unwrap();
+        assert_eq!(begun.elapsed().as_secs(), HANDLER_MAX.as_secs());
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(ApiError::from_status(&status).code, ErrorCode::OutcomeUnknown);
+        // A snapshot takes its time, and ends too.
+        let begun = Instant::now();
+        call(INSTALL_SNAPSHOT).await.unwrap();
+        assert!(begun.elapsed() > SNAPSHOT_TIMEOUT);
+    }
+
+    /// Otherwise a renamed method would be cut off in the middle of a snapshot.
+    #[test]
+    fn the_path_of_the_long_call_is_one_that_exists() {
+        let found = sekisho_proto::DESCRIPTORS.windows(15).any(|name| name == b"InstallSnapshot");
+        assert!(found && INSTALL_SNAPSHOT.ends_with("/InstallSnapshot"));
+        assert!(INSTALL_SNAPSHOT.contains(RAFT_SERVICE));
+    }
+
+    const RAFT_SERVICE: &str = sekisho_proto::internal::v1::raft_service_server::SERVICE_NAME;
 
     #[tokio::test]
     async fn a_call_runs_in_its_callers_trace_and_a_malformed_one_is_ignored() {
