@@ -85,7 +85,7 @@ fn a_flood_of_users_is_refused_with_a_hint_and_delays_no_lease_and_no_election()
             cluster.ways.release();
         };
         let (own, ()) = futures::join!(own, released);
-        assert!(own.unwrap().outcome.is_ok());
+        own.unwrap().outcome.unwrap();
     };
     let (answers, ()) = cluster.wait(async { futures::join!(flood, rest) });
     let (shed, done): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_err);

@@ -42,8 +42,8 @@ fn voters(cluster: &Cluster, of: u64) -> BTreeSet<u64> {
     cluster.consensus(of).membership().voters().into_iter().map(|id| id.0).collect()
 }
 
-/// openraft #1761: responders of a former leader's writes were left at a purge. #1808: an overruled membership stayed in
-/// force behind a snapshot.
+/// openraft #1761: responders of a former leader's writes were left at a purge. #1808: an overruled membership stayed
+/// in force behind a snapshot.
 #[test]
 fn what_a_former_leader_left_behind_is_answered_and_forgotten() {
     let mut cluster = begun(Cluster::with_snapshots(8, 2));
@@ -56,11 +56,9 @@ fn what_a_former_leader_left_behind_is_answered_and_forgotten() {
     let (raw, kept) = (cluster.site("raw"), cluster.site("kept"));
     let (asked, proposal) = (engine.clone(), Proposal::new(raw).unwrap());
     let raw = cluster.beside(async move { asked.client_write(proposal).await });
-    let asked = consensus.clone();
-    let kept = cluster.beside(async move { asked.propose(kept, soon()).await });
+    let kept = cluster.beside(async move { consensus.propose(kept, soon()).await });
     let two = ChangeMembers::ReplaceAllVoters([leader, others[0]].into());
-    let asked = engine.clone();
-    let change = cluster.beside(async move { asked.change_membership(two, true).await });
+    let change = cluster.beside(async move { engine.change_membership(two, true).await });
     let half = cluster.shows(leader, "half of a change", |m| {
         m.membership_config.membership().get_joint_config().len() == 2
     });
@@ -93,7 +91,8 @@ fn what_a_former_leader_left_behind_is_answered_and_forgotten() {
     assert!(cluster.read(leader).state.site(&"raw".parse().unwrap()).is_none());
 }
 
-/// openraft #1829: a snapshot asked for while one was being made was noted as tried, and an idle member made none any more.
+/// openraft #1829: a snapshot asked for while one was being made was noted as tried, and an idle member made none any
+/// more.
 #[test]
 fn a_snapshot_asked_for_at_any_moment_keeps_none_from_being_made() {
     let mut cluster = begun(Cluster::with_snapshots(8, 2));
