@@ -36,6 +36,7 @@ fn every_promise_holds_through_a_hundred_seeds() {
     assert!(totals.leaders > 2 * SEEDS && totals.unknown > SEEDS, "{totals:?}");
     assert!(totals.crashes > 2 * SEEDS && totals.blackouts > SEEDS / 4, "{totals:?}");
     assert!(totals.lost_groups > SEEDS / 10 && totals.failed_disks > SEEDS / 10, "{totals:?}");
+    assert!(totals.failed_reads > SEEDS / 25, "{totals:?}");
     assert!(totals.cuts > SEEDS && totals.late > SEEDS, "{totals:?}");
     assert!(totals.snapshots > SEEDS && totals.installed > SEEDS / 10, "{totals:?}");
     assert!(totals.backfilled > SEEDS / 10, "{totals:?}");

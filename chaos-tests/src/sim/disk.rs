@@ -47,6 +47,8 @@ struct Platter {
     stalled_until: Duration,
     /// The next sync of the log, the next write of the tables, answers EIO.
     fails: (bool, bool),
+    /// The next read of the log answers EIO.
+    fails_read: bool,
     /// When a process was first told of it.
     failed_at: Option<Duration>,
     log: LogImage,
@@ -86,6 +88,7 @@ impl Medium {
             pace: Pace { least: 100, most: 800 },
             stalled_until: Duration::ZERO,
             fails: (false, false),
+            fails_read: false,
             failed_at: None,
             log: LogImage::default(),
             under_way: Vec::new(),
@@ -112,9 +115,15 @@ impl Medium {
         self.platter.lock().fails = (log, !log);
     }
 
+    /// The next read of the log fails.
+    pub(super) fn fail_read(&self) {
+        self.platter.lock().fails_read = true;
+    }
+
     /// Nothing fails that has not failed yet.
     pub(super) fn repair(&self) {
-        self.platter.lock().fails = (false, false);
+        let mut platter = self.platter.lock();
+        (platter.fails, platter.fails_read) = ((false, false), false);
     }
 
     /// When the process was told that its disk failed, if it was.
@@ -138,7 +147,7 @@ impl Medium {
         for op in platter.unsynced.drain(..).take(kept) {
             platter.tables.apply(op);
         }
-        (platter.fails, platter.failed_at) = ((false, false), None);
+        (platter.fails, platter.fails_read, platter.failed_at) = ((false, false), false, None);
         platter.stalled_until = Duration::ZERO;
     }
 }

@@ -56,11 +56,12 @@ enum Fault {
     SlowDisk,
     StallDisk,
     FailDisk,
+    FailRead,
     Transfer,
     Snapshot,
 }
 
-const FAULTS: [(u32, Fault); 14] = [
+const FAULTS: [(u32, Fault); 15] = [
     (3, Fault::Isolate),
     (2, Fault::OneWay),
     (2, Fault::Split),
@@ -73,6 +74,7 @@ const FAULTS: [(u32, Fault); 14] = [
     (2, Fault::SlowDisk),
     (2, Fault::StallDisk),
     (2, Fault::FailDisk),
+    (3, Fault::FailRead),
     (2, Fault::Transfer),
     (1, Fault::Snapshot),
 ];
@@ -171,7 +173,13 @@ async fn strike(cluster: &Cluster, climate: Climate, chance: &mut StdRng, fault:
                 medium.stall(Duration::from_millis(chance.random_range(200..3000)));
             }
         }
-        Fault::FailDisk => fail_disk(cluster, chance, one).await,
+        Fault::FailDisk => {
+            if let Some(medium) = cluster.medium(one) {
+                medium.fail(chance.random_ratio(3, 4));
+                confess(cluster, chance, one).await;
+            }
+        }
+        Fault::FailRead => fail_read(cluster, chance, some).await,
         Fault::Transfer | Fault::Snapshot => operate(cluster, fault, (leader, some)).await,
     }
 }
@@ -228,6 +236,7 @@ fn cut(cluster: &Cluster, chance: &mut StdRng, fault: Fault, one: u64) {
         | Fault::SlowDisk
         | Fault::StallDisk
         | Fault::FailDisk
+        | Fault::FailRead
         | Fault::Transfer
         | Fault::Snapshot => others.iter().for_each(|other| part(one, *other)),
     }
@@ -261,10 +270,35 @@ async fn blackout(cluster: &Cluster, chance: &mut StdRng) {
     bounce(cluster, chance, &members).await;
 }
 
+/// A leader cannot read what a follower lacks (openraft #1795: it sent something else instead). Entries that were just
+/// written are in its memory, so it has to be one that has just started.
+async fn fail_read(cluster: &Cluster, chance: &mut StdRng, lacks: u64) {
+    let others: Vec<u64> = cluster.members().into_iter().filter(|id| *id != lacks).collect();
+    for other in &others {
+        cluster.network().cut(lacks, *other);
+        cluster.network().cut(*other, lacks);
+    }
+    sleep(Duration::from_millis(chance.random_range(200..1200))).await;
+    bounce(cluster, chance, &others).await;
+    let until = now() + Duration::from_secs(4);
+    let leads = || cluster.leading().filter(|leader| *leader != lacks);
+    while now() < until && leads().is_none() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let Some((leader, medium)) = leads().and_then(|id| Some((id, cluster.medium(id)?))) else {
+        return;
+    };
+    medium.fail_read();
+    for other in &others {
+        cluster.network().mend(lacks, *other);
+        cluster.network().mend(*other, lacks);
+    }
+    confess(cluster, chance, leader).await;
+}
+
 /// R7: a member whose disk fails says so, takes no part any more, and is started again by its supervisor.
-async fn fail_disk(cluster: &Cluster, chance: &mut StdRng, member: u64) {
+async fn confess(cluster: &Cluster, chance: &mut StdRng, member: u64) {
     let Some(medium) = cluster.medium(member) else { return };
-    medium.fail(chance.random_ratio(3, 4));
     let until = now() + Duration::from_secs(3);
     while now() < until && medium.failed_at().is_none() {
         sleep(Duration::from_millis(10)).await;

@@ -26,6 +26,8 @@ pub struct Totals {
     pub lost_groups: u64,
     /// Disks that answered EIO.
     pub failed_disks: u64,
+    /// Of these, while entries were read: by a leader for a follower that lacks them, or at a start.
+    pub failed_reads: u64,
     /// Cuts of the network.
     pub cuts: u64,
     /// Packets that arrived after their sender had given up.
@@ -53,6 +55,7 @@ impl AddAssign for Totals {
             (&mut self.blackouts, other.blackouts),
             (&mut self.lost_groups, other.lost_groups),
             (&mut self.failed_disks, other.failed_disks),
+            (&mut self.failed_reads, other.failed_reads),
             (&mut self.cuts, other.cuts),
             (&mut self.late, other.late),
             (&mut self.snapshots, other.snapshots),

@@ -197,8 +197,13 @@ impl LogDisk for SimLog {
     }
 
     fn read(&self, range: Range<u64>, max_bytes: usize) -> StoreResult<Vec<(u64, Arc<[u8]>)>> {
-        let memory = self.0.memory.lock();
+        let mut memory = self.0.memory.lock();
         self.0.check(&memory)?;
+        let fails = std::mem::take(&mut self.0.medium.platter.lock().fails_read);
+        if fails {
+            self.0.medium.world.count(|totals| totals.failed_reads += 1);
+            return Err(self.0.fail(&mut memory, eio("reading the log")));
+        }
         let first = memory.log.first();
         if range.start >= range.end.min(memory.log.next()) {
             return Ok(Vec::new());
