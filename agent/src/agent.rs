@@ -1,5 +1,9 @@
 //! One run of the agent: from a swept host to the last report.
 
+mod follow;
+
+pub use follow::accept;
+
 use crate::calls::Calls;
 use crate::config::Config;
 use crate::driver::{After, Driver};
@@ -11,20 +15,26 @@ use crate::ledger::LedgerFile;
 use crate::limit::{EVENTS_MAX, LOOK_EVERY, SHUTDOWN_WITHIN, TASKS_WITHIN, TICK};
 use crate::renew::Renewer;
 use crate::stream::Link;
+use arc_swap::ArcSwap;
 use sekisho_agent_core::devices::Device;
-use sekisho_agent_core::reconcile::{Input, Moment, Reconciler, recover};
+use sekisho_agent_core::reconcile::{Action, Input, Moment, Reconciler, recover};
 use sekisho_agent_runtime::runtime::Exit;
 use sekisho_agent_runtime::shim::ShimCommand;
+use sekisho_evidence::package::TrustPackage;
+use sekisho_proto::status::ApiError;
+use sekisho_transport::bundle::TrustBundles;
+use sekisho_transport::credential::Identity;
 use sekisho_transport::dial::Dialer;
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::time::Clock;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 /// What the main loop hears.
@@ -34,6 +44,10 @@ pub(crate) enum Event {
     Core(Input),
     /// Certificate and tag were renewed.
     Renewed(Box<Enrolment>),
+    /// A member told that this version of the endorser bundle is in force.
+    Told(u64),
+    /// The way to it.
+    Fetched(Result<Box<TrustPackage>, ApiError>),
     /// The devices were looked at.
     Looked(Inventory, Vec<Device>),
 }
@@ -44,7 +58,16 @@ pub struct Agent {
     clock: Arc<dyn Clock>,
     core: Reconciler,
     driver: Driver,
+    data_dir: PathBuf,
     enrolment: Enrolment,
+    /// The same, for the renewer.
+    held: watch::Sender<Arc<Enrolment>>,
+    identity: Identity,
+    trust: Arc<TrustBundles>,
+    /// The latest endorser bundle that a member told of.
+    told: u64,
+    fetching: bool,
+    renew_now: Arc<Notify>,
     events: mpsc::Receiver<Event>,
     exits: mpsc::Receiver<Exit>,
     renewer: Option<Renewer>,
@@ -101,15 +124,20 @@ impl Agent {
                 .await?;
         let found = inventory.look().map_err(|error| Failure::host("devices", &error))?;
         let identity = enrolment.identity()?;
-        let dialer = Dialer::new(Some(identity.clone()), enrolment.trust(&clock)?);
-        let calls = Arc::new(Calls::new(dialer.clone(), &enrolment.members)?);
+        let trust = enrolment.trust(&clock)?;
+        let dialer = Dialer::new(Some(identity.clone()), Arc::clone(&trust));
+        let calls = Calls::new(dialer.clone(), &enrolment.members)?;
+        let calls = Arc::new(ArcSwap::from_pointee(calls));
         let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let (held, holds) = watch::channel(Arc::new(enrolment.clone()));
+        let renew_now = Arc::new(Notify::new());
         let renewer = Renewer {
-            data_dir: config.data_dir.clone(),
-            identity,
+            identity: identity.clone(),
             clock: Arc::clone(&clock),
             calls: Arc::clone(&calls),
             events: sender.clone(),
+            held: holds,
+            now: Arc::clone(&renew_now),
         };
         let driver = Driver {
             runtime: Arc::new(runtime),
@@ -128,7 +156,14 @@ impl Agent {
             clock,
             core: Reconciler::new(ledger, standing, found),
             driver,
+            data_dir: config.data_dir,
             enrolment,
+            held,
+            identity,
+            trust,
+            told: 0,
+            fetching: false,
+            renew_now,
             events,
             exits,
             renewer: Some(renewer),
@@ -143,8 +178,7 @@ impl Agent {
     /// A ledger that cannot be written, above all. Jobs are dead when this returns.
     pub async fn run(mut self, stop: impl Future<Output = ()> + Send) -> Result<(), Failure> {
         if let Some(renewer) = self.renewer.take() {
-            let task = renewer.run(self.enrolment.clone());
-            self.driver.tasks.spawn(TaskKind::Ordinary, "renew", task);
+            self.driver.tasks.spawn(TaskKind::Ordinary, "renew", renewer.run());
         }
         let result = self.serve(stop).await;
         self.driver.streams = None;
@@ -163,6 +197,9 @@ impl Agent {
     async fn serve(&mut self, stop: impl Future<Output = ()> + Send) -> Result<(), Failure> {
         let mut stop = pin!(stop);
         let mut end: Option<Instant> = None;
+        if let Some(laid) = self.laid_there() {
+            self.step(laid).await?;
+        }
         loop {
             let pause = tokio::time::sleep(self.pause());
             let inputs = tokio::select! {
@@ -173,7 +210,7 @@ impl Agent {
                     vec![Input::Shutdown]
                 }
                 Some(exit) = self.exits.recv() => self.driver.exited(exit).into_iter().collect(),
-                Some(event) = self.events.recv() => self.hear(event)?,
+                Some(event) = self.events.recv() => self.hear(event).await?,
                 () = pause => vec![Input::Tick],
             };
             for input in inputs.into_iter().chain(self.look_around()) {
@@ -195,24 +232,20 @@ impl Agent {
             .map_or(TICK, |wake| Duration::from_nanos(wake.saturating_sub(now)).min(TICK))
     }
 
-    fn hear(&mut self, event: Event) -> Result<Vec<Input>, Failure> {
+    async fn hear(&mut self, event: Event) -> Result<Vec<Input>, Failure> {
         Ok(match event {
             Event::Core(input) => vec![input],
             Event::Looked(inventory, found) => {
                 self.driver.inventory = inventory;
                 vec![Input::Devices(found)]
             }
-            Event::Renewed(enrolment) => {
-                let standing = enrolment.standing(self.core.ledger().bundle())?;
-                // Streams that are open stay; new ones and calls go to the members of now.
-                if enrolment.members != self.driver.members {
-                    let dialer = self.driver.link.dialer.clone();
-                    self.driver.calls = Arc::new(Calls::new(dialer, &enrolment.members)?);
-                    self.driver.members.clone_from(&enrolment.members);
-                }
-                self.enrolment = *enrolment;
-                vec![Input::Standing(Box::new(standing))]
+            Event::Renewed(enrolment) => self.renewed(*enrolment).await?,
+            Event::Told(version) => {
+                self.told = self.told.max(version);
+                self.look_for_trust();
+                Vec::new()
             }
+            Event::Fetched(fetched) => self.fetched(fetched),
         })
     }
 
@@ -222,6 +255,7 @@ impl Agent {
             return Vec::new();
         }
         self.looked = Instant::now();
+        self.look_for_trust();
         let (mut inventory, events) =
             (self.driver.inventory.clone(), self.driver.link.events.clone());
         self.driver.tasks.spawn(TaskKind::Ordinary, "look", async move {
@@ -237,18 +271,25 @@ impl Agent {
                 Err(error) => tracing::warn!(%error, "devices cannot be told"),
             }
         });
-        self.driver.missed(self.core.ledger())
+        let missed = self.driver.missed(self.core.ledger());
+        missed.into_iter().chain(self.laid_there()).collect()
     }
 
     async fn step(&mut self, input: Input) -> Result<After, Failure> {
-        let now = Moment {
-            boot_ns: self.clock.boottime_ns(),
-            wall: self.clock.wall(),
-            random: rand::random(),
-        };
-        for action in self.core.step(input, now) {
-            if self.driver.carry_out(self.core.ledger(), action).await? == After::Finished {
-                return Ok(After::Finished);
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let now = Moment {
+                boot_ns: self.clock.boottime_ns(),
+                wall: self.clock.wall(),
+                random: rand::random(),
+            };
+            for action in self.core.step(input, now) {
+                if let Action::Trusted(trust) = &action {
+                    inputs.push_back(self.trusted(trust).await?);
+                }
+                if self.driver.carry_out(self.core.ledger(), action).await? == After::Finished {
+                    return Ok(After::Finished);
+                }
             }
         }
         Ok(After::GoOn)

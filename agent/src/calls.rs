@@ -8,12 +8,14 @@ use crate::failure::Failure;
 use crate::limit::CALL_WITHIN;
 use rand::SeedableRng as _;
 use sekisho_agent_core::verify::Fetched;
+use sekisho_evidence::bundle::EndorserBundle;
+use sekisho_evidence::package::{PACKAGE_MAX, TrustPackage};
 use sekisho_evidence::receipt::Receipt;
 use sekisho_proto::convert::agent::{FetchPayload, OpenSession, Report};
 use sekisho_proto::internal::v1::agent_service_client::AgentServiceClient;
 use sekisho_proto::internal::v1::{
-    FetchPayloadRequest, JoinResponse, OpenSessionRequest, RefuseRequest, RenewRequest,
-    ReportRequest,
+    FetchPayloadRequest, FetchTrustRequest, JoinResponse, OpenSessionRequest, RefuseRequest,
+    RenewRequest, ReportRequest,
 };
 use sekisho_proto::status::ApiError;
 use sekisho_transport::address::Address;
@@ -27,6 +29,9 @@ use sekisho_types::revision::PlacementId;
 use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
+
+/// Bytes of an answer with a trust package: the package and its frame.
+const MESSAGE_MAX: usize = PACKAGE_MAX + 1024;
 
 /// A client over several members.
 #[derive(Debug)]
@@ -157,6 +162,36 @@ impl Calls {
             self.endpoints.move_on(&address);
         }
         Ok(last)
+    }
+
+    /// The way from `held` to a later bundle. A member that gives none is left for the next.
+    ///
+    /// # Errors
+    /// As [`Calls::open_session`]; `BUNDLE_MISMATCH` if nobody gives one that leads on.
+    pub async fn trust(&self, held: &EndorserBundle) -> Result<TrustPackage, ApiError> {
+        let mut last = None;
+        for _ in 0..self.members {
+            let (address, _) = self.endpoints.current();
+            let ask = |channel| async move {
+                let client = AgentServiceClient::new(channel);
+                client
+                    .max_decoding_message_size(MESSAGE_MAX)
+                    .fetch_trust(FetchTrustRequest {})
+                    .await
+            };
+            let given = call(&self.endpoints, CALL_WITHIN, ask).await?;
+            let read = TrustPackage::open(&given.package);
+            match read.and_then(|package| package.walk(held).map(|_trust| package)) {
+                Ok(package) => return Ok(package),
+                Err(error) => {
+                    tracing::warn!(%address, %error, "a member gave a trust package that leads nowhere");
+                    last = Some(error.to_string());
+                }
+            }
+            self.endpoints.move_on(&address);
+        }
+        let why = last.unwrap_or_else(|| "no member to ask".to_owned());
+        Err(ApiError::new(ErrorCode::BundleMismatch, why))
     }
 
     /// Renews certificate and tag.

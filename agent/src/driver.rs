@@ -11,6 +11,7 @@ use crate::host::{Inventory, ending};
 use crate::ledger::LedgerFile;
 use crate::limit::ENDED_KEPT;
 use crate::stream::{Link, Streams};
+use arc_swap::ArcSwap;
 use sekisho_agent_core::ledger::Ledger;
 use sekisho_agent_core::reason::Reason;
 use sekisho_agent_core::reconcile::{Action, Input, StartOrder};
@@ -41,7 +42,7 @@ pub(crate) struct Driver {
     pub(crate) runtime: Arc<ProcessRuntime>,
     pub(crate) inventory: Inventory,
     pub(crate) file: LedgerFile,
-    pub(crate) calls: Arc<Calls>,
+    pub(crate) calls: Arc<ArcSwap<Calls>>,
     pub(crate) link: Link,
     pub(crate) members: Vec<Member>,
     pub(crate) receipt_key: SigningKey,
@@ -108,6 +109,8 @@ impl Driver {
                     .increment(1);
                 tracing::warn!(code = %reason.code, detail = reason.detail, "noted");
             }
+            // The agent itself sees to it: more than hands are needed.
+            Action::Trusted(_) => {}
             Action::Finished => return Ok(After::Finished),
         }
         Ok(After::GoOn)
@@ -135,7 +138,7 @@ impl Driver {
     }
 
     fn open_session(&self, open: OpenSession) {
-        let calls = Arc::clone(&self.calls);
+        let calls = self.calls.load_full();
         tracing::info!(session = %open.session, live = open.live.len(), "opening a session");
         self.beside("open-session", async move {
             match calls.open_session(&open).await {
@@ -150,6 +153,19 @@ impl Driver {
         self.streams = Some(Streams::open(&self.tasks, &self.link, &self.members, attach));
     }
 
+    /// Keeps to other members from now on.
+    pub(crate) fn turn_to(&mut self, members: &[Member], ledger: &Ledger) -> Result<(), Failure> {
+        if members == self.members {
+            return Ok(());
+        }
+        self.calls.store(Arc::new(Calls::new(self.link.dialer.clone(), members)?));
+        self.members = members.to_vec();
+        if let Some(session) = self.streams.as_ref().map(Streams::session) {
+            self.attach(session, ledger);
+        }
+        Ok(())
+    }
+
     fn say(&self, message: &Message) {
         if let Some(streams) = &self.streams {
             streams.send(message);
@@ -157,7 +173,7 @@ impl Driver {
     }
 
     fn fetch(&self, placement: PlacementId, payload: Digest, submission: Digest) {
-        let calls = Arc::clone(&self.calls);
+        let calls = self.calls.load_full();
         self.beside("fetch-payload", async move {
             match calls.payload(placement, &payload, &submission).await {
                 Ok(fetched) => Input::Payload(placement, fetched),
@@ -227,7 +243,7 @@ impl Driver {
     }
 
     fn report(&self, session: SessionId, phases: Vec<(PlacementId, Phase)>) {
-        let (calls, report) = (Arc::clone(&self.calls), Report { session, phases });
+        let (calls, report) = (self.calls.load_full(), Report { session, phases });
         let events = self.link.events.clone();
         self.beside("report", async move {
             let Err(error) = calls.report(&report).await else { return Input::Reported };
@@ -246,7 +262,7 @@ impl Driver {
     }
 
     fn refuse(&self, refusal: Refusal) {
-        let (calls, placement) = (Arc::clone(&self.calls), refusal.placement);
+        let (calls, placement) = (self.calls.load_full(), refusal.placement);
         tracing::warn!(%placement, code = %refusal.code, detail = refusal.detail, "grant refused");
         metrics::counter!("sekisho_agent_refusals_total", "code" => refusal.code.as_str())
             .increment(1);

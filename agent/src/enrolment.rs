@@ -10,9 +10,11 @@ use crate::limit::{ENROLMENT_MAX, MEMBERS_MAX};
 use base64ct::{Base64, Encoding as _};
 use rustls_pki_types::CertificateDer;
 use sekisho_agent_core::standing::Standing;
-use sekisho_evidence::bundle::{EndorserBundle, OperatorKeys};
+use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::canonical::{decode, encode};
 use sekisho_evidence::key::SigningKey;
+use sekisho_evidence::operator::OperatorKeys;
+use sekisho_evidence::package::Trust;
 use sekisho_evidence::tag::SignedTag;
 use sekisho_proto::internal::v1::{JoinResponse, OperatorRoot};
 use sekisho_transport::address::Address;
@@ -100,23 +102,13 @@ pub struct Enrolment {
     pub roots: Vec<Root>,
 }
 
-/// The endorser bundle by which an answer is judged.
-#[derive(Debug, Clone, Copy)]
-pub enum PinnedBundle<'p> {
-    /// The one of this hash, which the answer brings: at a join.
-    Hash(Digest),
-    /// The one that is held, whatever is in force meanwhile: at a renewal. Members may come and go; what a host believes
-    /// moves only along signed successors, never with an answer.
-    Held(&'p EndorserBundle),
-}
-
-/// What an answer must agree with.
+/// What the answer to a join must agree with: the token's word.
 #[derive(Debug, Clone, Copy)]
 pub struct Pinned<'p> {
     /// The node.
     pub node: &'p NodeId,
-    /// The endorser bundle.
-    pub bundle: PinnedBundle<'p>,
+    /// Hash of the endorser bundle, which the answer brings.
+    pub bundle: Digest,
     /// Hash of the root of the node's operator.
     pub root_hash: Digest,
 }
@@ -137,7 +129,7 @@ fn pem(der: &[u8]) -> String {
 }
 
 impl Enrolment {
-    /// Judges what a member answered to a join or a renewal.
+    /// Judges what a member answered to a join.
     ///
     /// # Errors
     /// `BUNDLE_MISMATCH` for anything that does not follow from what is pinned, and what is wrong with the tag,
@@ -149,17 +141,13 @@ impl Enrolment {
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
         let mismatch = |cause: &str| refuse(ErrorCode::BundleMismatch, cause);
-        let bundle = match pinned.bundle {
-            PinnedBundle::Held(held) => held.clone(),
-            PinnedBundle::Hash(hash) if Digest::of(&answer.bundle) == hash => {
-                decode(&answer.bundle).map_err(|error| mismatch(&error.to_string()))?
-            }
-            PinnedBundle::Hash(_) => {
-                return Err(mismatch("the answer's endorser bundle is not the pinned one"));
-            }
-        };
+        if Digest::of(&answer.bundle) != pinned.bundle {
+            return Err(mismatch("the answer's endorser bundle is not the pinned one"));
+        }
+        let bundle: EndorserBundle =
+            decode(&answer.bundle).map_err(|error| mismatch(&error.to_string()))?;
         bundle.check().map_err(|error| mismatch(&error.to_string()))?;
-        let own = bundle.operators.iter().find(|keys| keys.root_hash == pinned.root_hash);
+        let own = bundle.operators.iter().find(|keys| keys.roots.has(&pinned.root_hash));
         let own = own.ok_or_else(|| mismatch("no operator of the bundle has the pinned root"))?;
         let enrolment = Self {
             node: pinned.node.clone(),
@@ -174,6 +162,52 @@ impl Enrolment {
         enrolment.check_chain(own, answer, clock)?;
         enrolment.standing(&bundle)?.judge(&[], clock.wall())?;
         Ok(enrolment)
+    }
+
+    /// Judges what a member answered to a renewal, by what is held, whatever is in force meanwhile: what a host believes
+    /// moves only along signed steps, never with an answer. Chain, tag and addresses are taken from it.
+    ///
+    /// # Errors
+    /// As [`Enrolment::judge`].
+    pub fn renewed(&self, answer: &JoinResponse, clock: &Arc<dyn Clock>) -> Result<Self, Failure> {
+        let own = self.bundle.keys(&self.operator);
+        let own = own.ok_or_else(|| refuse(ErrorCode::OperatorUnknown, self.operator.as_str()))?;
+        let renewed = Self {
+            chain_pem: answer.certificate_chain.iter().map(|der| pem(der)).collect(),
+            tag: SignedTag(answer.site_tag.to_vec()),
+            members: members(answer, &self.bundle)?,
+            ..self.clone()
+        };
+        renewed.check_chain(own, answer, clock)?;
+        renewed.standing(&self.bundle)?.judge(&[], clock.wall())?;
+        Ok(renewed)
+    }
+
+    /// The same host under a later endorser bundle, whose steps were walked: its roots and members.
+    #[must_use]
+    pub fn moved(&self, trust: &Trust) -> Self {
+        let root = |root: &sekisho_evidence::operator::BundleRoot| {
+            let keys = trust.bundle.keys(&root.operator)?;
+            Some(Root {
+                operator: root.operator.clone(),
+                trust_domain: keys.trust_domain.clone(),
+                der: root.der.clone(),
+            })
+        };
+        let member = |told: &sekisho_evidence::genesis::GenesisMember| {
+            told.address.parse::<Address>().ok().map(|_usable| Member {
+                member: told.member,
+                operator: told.operator.clone(),
+                site: told.site.clone(),
+                address: told.address.clone(),
+            })
+        };
+        Self {
+            bundle: trust.bundle.clone(),
+            roots: trust.roots.iter().filter_map(root).collect(),
+            members: trust.members.iter().filter_map(member).collect(),
+            ..self.clone()
+        }
     }
 
     /// The chain leads to the operator's root and names this node with our key.
@@ -222,6 +256,16 @@ impl Enrolment {
     /// # Errors
     /// `BUNDLE_MISMATCH` when they cannot be used.
     pub fn trust(&self, clock: &Arc<dyn Clock>) -> Result<Arc<TrustBundles>, Failure> {
+        let trust = TrustBundles::new(Arc::clone(clock));
+        self.put_in_force(&trust)?;
+        Ok(trust)
+    }
+
+    /// Replaces the roots in force by these.
+    ///
+    /// # Errors
+    /// `BUNDLE_MISMATCH` when they cannot be used; those in force stay.
+    pub fn put_in_force(&self, trust: &TrustBundles) -> Result<(), Failure> {
         let mut bundles: BTreeMap<TrustDomain, Bundle> = BTreeMap::new();
         for root in &self.roots {
             let der = CertificateDer::from(root.der.clone());
@@ -231,11 +275,9 @@ impl Enrolment {
                 .roots
                 .push(der);
         }
-        let trust = TrustBundles::new(Arc::clone(clock));
-        trust
-            .replace(&bundles)
-            .map_err(|error| refuse(ErrorCode::BundleMismatch, error.to_string()))?;
-        Ok(trust)
+        let replaced = trust.replace(&bundles);
+        replaced.map_err(|error| refuse(ErrorCode::BundleMismatch, error.to_string()))?;
+        Ok(())
     }
 
     /// The key that signs refusal receipts.
@@ -300,8 +342,8 @@ fn members(answer: &JoinResponse, bundle: &EndorserBundle) -> Result<Vec<Member>
     Ok(members)
 }
 
-/// Roots whose hash the bundle gives for their operator: one for each. Those of operators that it does not know are left
-/// aside.
+/// Roots whose hash the bundle gives for their operator: all of them, once each. Those of operators that it does not know
+/// are left aside.
 fn roots(answer: &JoinResponse, bundle: &EndorserBundle) -> Result<Vec<Root>, Failure> {
     let mismatch = |cause: String| refuse(ErrorCode::BundleMismatch, cause);
     let mut roots: Vec<Root> = Vec::new();
@@ -312,7 +354,7 @@ fn roots(answer: &JoinResponse, bundle: &EndorserBundle) -> Result<Vec<Root>, Fa
         let sound = bundle.operators.iter().find(|keys| {
             keys.operator.as_str() == told.operator
                 && keys.trust_domain.as_str() == told.trust_domain
-                && keys.root_hash == Digest::of(&told.root)
+                && keys.roots.has(&Digest::of(&told.root))
         });
         let keys = sound.ok_or_else(|| {
             mismatch(format!("the root of {} is not the one in the bundle", told.operator))
@@ -323,10 +365,10 @@ fn roots(answer: &JoinResponse, bundle: &EndorserBundle) -> Result<Vec<Root>, Fa
             der: told.root.to_vec(),
         });
     }
-    let have: BTreeSet<_> = roots.iter().map(|root| &root.operator).collect();
-    let missing = bundle.operators.iter().find(|keys| !have.contains(&keys.operator));
+    let have: BTreeSet<_> = roots.iter().map(|root| Digest::of(&root.der)).collect();
+    let missing = bundle.operators.iter().find(|keys| keys.roots.iter().any(|r| !have.contains(r)));
     match missing {
-        Some(keys) => Err(mismatch(format!("the root of {} is missing", keys.operator))),
+        Some(keys) => Err(mismatch(format!("a root of {} is missing", keys.operator))),
         None if have.len() < roots.len() => Err(mismatch("a root is there twice".to_owned())),
         None => Ok(roots),
     }

@@ -7,7 +7,7 @@
 use crate::calls::{call, endpoints};
 use crate::config::{Config, read_text};
 use crate::durable::{self, Magic};
-use crate::enrolment::{Enrolment, Pinned, PinnedBundle, Secrets};
+use crate::enrolment::{Enrolment, Pinned, Secrets};
 use crate::failure::{Failure, explain};
 use crate::ledger::LedgerFile;
 use crate::limit::{ENROLMENT_MAX, JOIN_WITHIN, TEXT_FILE_MAX};
@@ -63,7 +63,7 @@ pub async fn join(
     check(config, token, clock)?;
     let secrets = secrets(&config.data_dir, &token.node)?;
     let answer = ask(config, token, &secrets, clock).await?;
-    let (node, bundle) = (&token.node, PinnedBundle::Hash(token.bundle_hash));
+    let (node, bundle) = (&token.node, token.bundle_hash);
     let pinned = Pinned { node, bundle, root_hash: token.root_hash };
     let enrolment = Enrolment::judge(pinned, secrets, &answer, clock)?;
     if enrolment.bundle.cluster != token.cluster {

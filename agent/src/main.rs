@@ -1,7 +1,7 @@
 //! `sekisho-agent`: joins this host to a federation and runs its jobs. All of it is in the library.
 
 use clap::{Parser, Subcommand};
-use sekisho_agent::agent::Agent;
+use sekisho_agent::agent::{Agent, accept};
 use sekisho_agent::config::Config;
 use sekisho_agent::failure::Failure;
 use sekisho_agent::host::lock;
@@ -38,6 +38,14 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Take a trust package from a file: for a host that was away while a company replaced its root
+    Accept {
+        /// What `sekisho member package` wrote
+        file: PathBuf,
+        /// Settings
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Run; joins first if the settings name a token and the host has not joined
     Run {
         /// Settings
@@ -59,8 +67,12 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: Arguments) -> Result<(), Failure> {
-    let (Verb::Join { config, .. } | Verb::Run { config }) = &arguments.verb;
+    let (Verb::Join { config, .. } | Verb::Run { config } | Verb::Accept { config, .. }) =
+        &arguments.verb;
     let config = Config::load(config)?;
+    if let Verb::Accept { file, .. } = &arguments.verb {
+        return accept(&config.data_dir, file);
+    }
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|error| Failure::new(ErrorCode::InvalidArgument, format!("log: {error}")))?;
     tracing_subscriber::fmt()
@@ -80,7 +92,7 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
                 let _lock = lock(&config.data_dir)?;
                 join(&config, &read_token(&token_file)?, &clock).await.map(|_enrolment| ())
             }
-            Verb::Run { .. } => {
+            Verb::Run { .. } | Verb::Accept { .. } => {
                 let stop = terminated()?;
                 Agent::open(config, ShimCommand::of_agent(), clock).await?.run(stop).await
             }

@@ -15,6 +15,7 @@ use sekisho_agent_core::assembly::Delivered;
 use sekisho_agent_core::desired::{Consistency, Delivery, Proved};
 use sekisho_agent_core::reconcile::Input;
 use sekisho_agent_runtime::log::{Chunk, Stream as Output};
+use sekisho_evidence::grant::SessionId;
 use sekisho_proto::convert::agent::{Attach, Desired};
 use sekisho_proto::internal::v1::agent_message::{self, LogChunk};
 use sekisho_proto::internal::v1::agent_service_client::AgentServiceClient;
@@ -120,6 +121,11 @@ impl Streams {
     /// Notes where the agent stands, for streams that are dialled again.
     pub(crate) fn note(&self, note: impl FnOnce(&mut Attach)) {
         note(&mut self.attach.lock());
+    }
+
+    /// The session that they belong to.
+    pub(crate) fn session(&self) -> SessionId {
+        self.attach.lock().session
     }
 
     /// Says something to every member.
@@ -232,6 +238,10 @@ impl Stream {
             }
             Some(Message::ReadLog(ask)) => {
                 self.read_log(ask, send.clone()).await;
+                return;
+            }
+            Some(Message::Trust(told)) => {
+                drop(self.link.events.send(Event::Told(told.version)).await);
                 return;
             }
             None => return,

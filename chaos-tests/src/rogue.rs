@@ -124,7 +124,7 @@ impl Stolen {
             serial: 1,
         };
         let roots = self.roots()?;
-        let root = |k: &sekisho_evidence::bundle::OperatorKeys| {
+        let root = |k: &sekisho_evidence::operator::OperatorKeys| {
             let der = roots.get(&k.operator)?.roots.first()?.to_vec();
             Some(Root { operator: k.operator.clone(), trust_domain: k.trust_domain.clone(), der })
         };

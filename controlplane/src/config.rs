@@ -25,8 +25,9 @@ pub struct Config {
     pub genesis: PathBuf,
     /// Holds `identity.pem` and `identity.key`.
     pub identity_dir: PathBuf,
-    /// Root certificates of every operator.
-    pub roots: Vec<Root>,
+    /// The trust package that a new member of a federation under way begins with: `sekisho member package`.
+    #[serde(default)]
+    pub package: Option<PathBuf>,
     /// The operator's issuer at this site; without it no node can join here.
     #[serde(default)]
     pub issuer_dir: Option<PathBuf>,
@@ -67,16 +68,6 @@ impl TimingProfile {
             Self::Lan => Timing::LAN,
         }
     }
-}
-
-/// One operator's root certificate.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Root {
-    /// Whose.
-    pub operator: OperatorId,
-    /// PEM file; its hash must be the one in the genesis.
-    pub file: PathBuf,
 }
 
 /// Who may read is decided by applied state: roles monitor, operator-admin, federation-admin.
@@ -153,7 +144,6 @@ mod tests {
         listen = "127.0.0.1:7101"
         genesis = "genesis.bin"
         identity_dir = "identity"
-        roots = [{ operator = "kanto", file = "ca.pem" }]
     "#;
 
     fn load(text: &str) -> Result<Config, ConfigError> {

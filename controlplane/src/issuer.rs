@@ -1,23 +1,20 @@
 //! The operator's issuer at this site, as the join service asks it.
 
-use sekisho_api::issuer::{IssueError, Issuer, OperatorRoot};
-use sekisho_evidence::genesis::SignedGenesis;
+use sekisho_api::issuer::{IssueError, Issuer};
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_transport::pki::{self, Csr, Validity};
-use sekisho_types::id::{Digest, NodeId, OperatorId};
+use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::limit::CERTIFICATE_LIFETIME;
 use sekisho_types::time::Clock;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Issuer, site-tag key and everyone's roots. Without the first two no node joins here.
+/// Issuer and site-tag key. Without them no node joins here.
 #[derive(Debug)]
 pub struct SiteIssuer {
     issuer: Option<pki::Issuer>,
     tag_key: Option<SigningKey>,
-    roots: Vec<OperatorRoot>,
     clock: Arc<dyn Clock>,
 }
 
@@ -27,17 +24,9 @@ impl SiteIssuer {
     pub fn new(
         issuer: Option<pki::Issuer>,
         tag_key: Option<SigningKey>,
-        genesis: &SignedGenesis,
-        mut roots: BTreeMap<OperatorId, Vec<u8>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let root = |keys: &sekisho_evidence::bundle::OperatorKeys| OperatorRoot {
-            operator: keys.operator.clone(),
-            trust_domain: keys.trust_domain.clone(),
-            der: roots.remove(&keys.operator).unwrap_or_default(),
-        };
-        let roots = genesis.genesis.bundle.operators.iter().map(root).collect();
-        Self { issuer, tag_key, roots, clock }
+        Self { issuer, tag_key, clock }
     }
 }
 
@@ -69,9 +58,5 @@ impl Issuer for SiteIssuer {
     fn sign_tag(&self, tag: &SiteTag) -> Result<SignedTag, IssueError> {
         let key = self.tag_key.as_ref().ok_or_else(|| none("site-tag key"))?;
         tag.sign(key).map_err(|error| IssueError::Issuer(error.to_string()))
-    }
-
-    fn roots(&self) -> Vec<OperatorRoot> {
-        self.roots.clone()
     }
 }

@@ -1,6 +1,6 @@
 //! Starting a controller: the order of steps, and why.
 //!
-//! 1. Genesis and roots, before any socket: they say who may be talked to (D3).
+//! 1. Whom to trust, by genesis, package or what was kept, before any socket: it says who may be talked to (D3).
 //! 2. The data directory, which refuses to be another member's (R6).
 //! 3. The listener, then consensus: peers may knock at once, and are answered when the service stands.
 //! 4. Duties, then the API: an agent's first renewal finds a table of leases.
@@ -19,9 +19,7 @@ use anyhow::{Context as _, Result, bail};
 use sekisho_api::core::{Core, Ports};
 use sekisho_api::server::{Services, serve};
 use sekisho_controllers::start::{Controllers, Options};
-use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::key::SigningKey;
-use sekisho_raft::PeerNode;
 use sekisho_raft::config::RaftConfig;
 use sekisho_raft::consensus::{Consensus, MemberOptions};
 use sekisho_raft::network::grpc::GrpcLinks;
@@ -34,10 +32,8 @@ use sekisho_transport::dial::Dialer;
 use sekisho_transport::listen::{Limits, Listener};
 use sekisho_transport::pki::{self, signing};
 use sekisho_transport::task::{TaskGroup, TaskKind};
-use sekisho_types::id::OperatorId;
 use sekisho_types::principal::Workload;
 use sekisho_types::time::Clock;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -52,10 +48,9 @@ pub struct Controller {
 
 /// Everything that stands before a socket is opened.
 struct Ground {
-    genesis: Arc<SignedGenesis>,
+    trust: trust::Ground,
     identity: Identity,
     bundles: Arc<TrustBundles>,
-    roots: BTreeMap<OperatorId, Vec<u8>>,
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
 }
@@ -78,18 +73,18 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
     let dialer = Dialer::new(Some(ground.identity.clone()), Arc::clone(&ground.bundles));
     let consensus = consensus(config, &ground, dialer.clone(), tasks).await?;
     let me = config.identity();
-    tasks.spawn(
-        TaskKind::Ordinary,
-        "begin",
-        begin(
-            consensus.clone(),
-            Arc::clone(&ground.genesis),
-            me.clone(),
-            Arc::clone(&ground.clock),
-        ),
-    );
-    let follow = trust::follow(consensus.clone(), Arc::clone(&ground.bundles));
-    tasks.spawn(TaskKind::Critical, "follow-trust", follow);
+    if !ground.trust.joins {
+        let (genesis, clock) = (Arc::clone(&ground.trust.genesis), Arc::clone(&ground.clock));
+        let begin = begin(consensus.clone(), genesis, me.clone(), clock);
+        tasks.spawn(TaskKind::Ordinary, "begin", begin);
+    }
+    let follower = trust::Follower {
+        consensus: consensus.clone(),
+        bundles: Arc::clone(&ground.bundles),
+        store: Arc::clone(&ground.store),
+        version: ground.trust.trust.bundle.version,
+    };
+    tasks.spawn(TaskKind::Critical, "follow-trust", follower.run());
     let controllers = Controllers::start(
         consensus.clone(),
         Options {
@@ -121,13 +116,7 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
 
 fn ground(config: &Config) -> Result<Ground> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let bytes =
-        std::fs::read(&config.genesis).with_context(|| config.genesis.display().to_string())?;
-    let genesis =
-        SignedGenesis::open(&bytes).with_context(|| config.genesis.display().to_string())?;
-    let bundles = TrustBundles::new(Arc::clone(&clock));
-    let roots = trust::install(&genesis, &config.roots, &bundles)?;
-    trust::judge_by_genesis(&genesis, &bundles);
+    let mut trust = trust::Ground::read(config)?;
     let identity = Identity::load(&config.identity_dir)
         .with_context(|| format!("identity in {}", config.identity_dir.display()))?;
     let expected = Workload::Member { site: config.site.clone(), member: config.member };
@@ -137,7 +126,7 @@ fn ground(config: &Config) -> Result<Ground> {
             identity.workload()
         );
     }
-    let bundle = &genesis.genesis.bundle;
+    let bundle = &trust.trust.bundle;
     let request = OpenRequest {
         dir: config.data_dir.clone(),
         member: sekisho_store::Member {
@@ -150,8 +139,10 @@ fn ground(config: &Config) -> Result<Ground> {
     };
     let store = Store::open(&request)
         .with_context(|| format!("data directory {}", config.data_dir.display()))?;
-    let (genesis, store) = (Arc::new(genesis), Arc::new(store));
-    Ok(Ground { genesis, identity, bundles, roots, store, clock })
+    trust.resume(&store);
+    let bundles = TrustBundles::new(Arc::clone(&clock));
+    trust.install(&bundles)?;
+    Ok(Ground { trust, identity, bundles, store: Arc::new(store), clock })
 }
 
 async fn consensus(
@@ -160,11 +151,11 @@ async fn consensus(
     dialer: Dialer,
     tasks: &TaskGroup,
 ) -> Result<Consensus> {
-    let genesis = &ground.genesis.genesis;
+    let bundle = &ground.trust.trust.bundle;
     let options = MemberOptions {
-        origin: Origin { cluster: genesis.bundle.cluster, incarnation: genesis.bundle.incarnation },
+        origin: Origin { cluster: bundle.cluster, incarnation: bundle.incarnation },
         member: config.member(),
-        genesis: genesis.members.iter().map(|m| (m.member, PeerNode::from(m))).collect(),
+        genesis: ground.trust.peers(),
         store: Arc::clone(&ground.store),
         links: GrpcLinks::new(dialer),
         config: RaftConfig { timing: config.timing.timing(), ..RaftConfig::default() },
@@ -189,8 +180,7 @@ fn api(
         None => None,
     };
     let tag_key = optional_key(config.site_tag_key.as_deref(), "site-tag key")?;
-    let issuer =
-        SiteIssuer::new(issuer, tag_key, &ground.genesis, ground.roots, Arc::clone(&ground.clock));
+    let issuer = SiteIssuer::new(issuer, tag_key, Arc::clone(&ground.clock));
     let (heads, follow_heads) = HeadsPort::new(controllers.signatures.clone());
     tasks.spawn(TaskKind::Critical, "follow-heads", follow_heads);
     let identity = config.identity();

@@ -1,25 +1,34 @@
-//! Whom this member talks to: roots from the genesis, and connections cut when the state says so (P5).
+//! Whom this member talks to: roots and members, first from what its operator configured and what it kept, then from
+//! applied state; connections are cut when the state says so (P5).
+//!
+//! Must hold (D3, D4): what is configured is walked from the signed genesis, what is kept from an earlier run is walked
+//! again; nothing that came over a wire counts before it is in applied state.
 
-use sekisho_evidence::genesis::SignedGenesis;
-use sekisho_fsm::state::Standing;
+use crate::config::Config;
+use sekisho_evidence::bundle::EndorserBundle;
+use sekisho_evidence::genesis::{GenesisError, GenesisMember, SignedGenesis};
+use sekisho_evidence::operator::BundleRoot;
+use sekisho_evidence::package::{PackageError, Trust, TrustPackage};
+use sekisho_fsm::state::{Federation, Standing};
 use sekisho_raft::PeerNode;
 use sekisho_raft::consensus::Consensus;
 use sekisho_raft::view::{View, Wake};
+use sekisho_store::Store;
 use sekisho_transport::bundle::{Bundle, BundleError, TrustBundles};
 use sekisho_transport::identity::Peer;
-use sekisho_transport::pki::root_hash;
-use sekisho_types::id::{MemberId, NodeId, OperatorId};
-use sekisho_types::principal::{Principal, Workload};
+use sekisho_types::id::{MemberId, NodeId};
+use sekisho_types::principal::{Principal, TrustDomain, Workload};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::Root;
+/// Under which the newest package is kept, for a start after a time away: the roots of the genesis may be gone by then.
+const NOTE: &str = "trust";
 
-/// Why the roots cannot be trusted.
+/// Why it is not known whom to trust.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// A root file cannot be read.
+    /// A file cannot be read.
     #[error("cannot read {path}")]
     Read {
         /// Which.
@@ -28,52 +37,120 @@ pub enum TrustError {
         #[source]
         source: std::io::Error,
     },
-    /// Not a root certificate.
-    #[error("root of {operator}")]
-    Bundle {
-        /// Whose.
-        operator: OperatorId,
+    /// It is no genesis.
+    #[error("{path}")]
+    Genesis {
+        /// Which.
+        path: PathBuf,
         /// Why.
         #[source]
-        source: BundleError,
+        source: GenesisError,
     },
-    /// The genesis pins another root, or none.
-    #[error("the root of {0} is not the one that the genesis pins")]
-    Pin(OperatorId),
-    /// The bundles contradict each other.
-    #[error("the roots cannot be used together")]
-    Together(#[source] BundleError),
+    /// It does not lead on from the genesis.
+    #[error("{path}")]
+    Package {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: PackageError,
+    },
+    /// The roots cannot be used.
+    #[error("the roots of the federation cannot be used")]
+    Roots(#[source] BundleError),
 }
 
-/// Installs every operator's root, each checked against the hash in the genesis, and returns them as DER.
-///
-/// # Errors
-/// [`TrustError`]: a member that trusts other roots than its federation may not start.
-pub fn install(
-    genesis: &SignedGenesis,
-    roots: &[Root],
-    bundles: &TrustBundles,
-) -> Result<BTreeMap<OperatorId, Vec<u8>>, TrustError> {
-    let (mut by_domain, mut by_operator) = (BTreeMap::new(), BTreeMap::new());
-    for keys in &genesis.genesis.bundle.operators {
-        let operator = &keys.operator;
-        let root = roots.iter().find(|root| root.operator == *operator);
-        let path =
-            root.map(|root| root.file.clone()).ok_or_else(|| TrustError::Pin(operator.clone()))?;
-        let pem =
-            std::fs::read_to_string(&path).map_err(|source| TrustError::Read { path, source })?;
-        let bundle = Bundle::from_pem(operator.clone(), &pem)
-            .map_err(|source| TrustError::Bundle { operator: operator.clone(), source })?;
-        let pinned = bundle.roots.iter().find(|root| root_hash(root) == keys.root_hash);
-        let der = pinned.ok_or_else(|| TrustError::Pin(operator.clone()))?.to_vec();
-        if bundle.roots.len() != 1 {
-            return Err(TrustError::Pin(operator.clone()));
-        }
-        by_operator.insert(operator.clone(), der);
-        by_domain.insert(keys.trust_domain.clone(), bundle);
+/// What a member begins with.
+#[derive(Debug)]
+pub struct Ground {
+    /// The signed beginning.
+    pub genesis: Arc<SignedGenesis>,
+    /// The furthest step from it that is known here.
+    pub trust: Trust,
+    /// Whether a package was configured: a member that joins a federation under way does not begin one.
+    pub joins: bool,
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TrustError> {
+    std::fs::read(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })
+}
+
+impl Ground {
+    /// Reads genesis and package.
+    ///
+    /// # Errors
+    /// [`TrustError`]: a member that does not know whom to trust may not start.
+    pub fn read(config: &Config) -> Result<Self, TrustError> {
+        let path = &config.genesis;
+        let genesis = SignedGenesis::open(&read(path)?)
+            .map_err(|source| TrustError::Genesis { path: path.clone(), source })?;
+        let genesis = Arc::new(genesis);
+        let first = TrustPackage {
+            genesis: Arc::clone(&genesis),
+            steps: Vec::new(),
+            members: genesis.genesis.members.clone(),
+        };
+        let walk = |path: &Path, package: &TrustPackage| {
+            let walked = package.walk(&genesis.genesis.bundle);
+            walked.map_err(|source| TrustError::Package { path: path.to_owned(), source })
+        };
+        let trust = match &config.package {
+            Some(path) => {
+                let package = TrustPackage::open(&read(path)?)
+                    .map_err(|source| TrustError::Package { path: path.clone(), source })?;
+                walk(path, &package)?
+            }
+            None => walk(path, &first)?,
+        };
+        Ok(Self { genesis, trust, joins: config.package.is_some() })
     }
-    bundles.replace(&by_domain).map_err(TrustError::Together)?;
-    Ok(by_operator)
+
+    /// Takes what an earlier run kept, if that is further on.
+    pub fn resume(&mut self, store: &Store) {
+        let kept = match store.notes().get(NOTE) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%error, "the trust package that was kept cannot be read");
+                return;
+            }
+        };
+        let walked = TrustPackage::open(&kept).and_then(|p| p.walk(&self.genesis.genesis.bundle));
+        match walked {
+            Ok(trust) if trust.bundle.version > self.trust.bundle.version => self.trust = trust,
+            Ok(_older) => {}
+            Err(error) => tracing::warn!(%error, "the trust package that was kept leads nowhere"),
+        }
+    }
+
+    /// Puts roots and members in force.
+    ///
+    /// # Errors
+    /// [`TrustError::Roots`].
+    pub fn install(&self, bundles: &TrustBundles) -> Result<(), TrustError> {
+        let by_domain = domains(&self.trust.bundle, &self.trust.roots);
+        bundles.replace(&by_domain).map_err(TrustError::Roots)?;
+        bundles.connections().judge_by(enrolled(&self.peers()));
+        Ok(())
+    }
+
+    /// The members that may be talked to before a state is applied.
+    #[must_use]
+    pub fn peers(&self) -> BTreeMap<MemberId, PeerNode> {
+        self.trust.members.iter().map(|m: &GenesisMember| (m.member, PeerNode::from(m))).collect()
+    }
+}
+
+/// The roots of each trust domain.
+fn domains(bundle: &EndorserBundle, roots: &[BundleRoot]) -> BTreeMap<TrustDomain, Bundle> {
+    let mut domains = BTreeMap::<TrustDomain, Bundle>::new();
+    for root in roots {
+        let Some(keys) = bundle.keys(&root.operator) else { continue };
+        let bundle = || Bundle { operator: root.operator.clone(), roots: Vec::new() };
+        let entry = domains.entry(keys.trust_domain.clone()).or_insert_with(bundle);
+        entry.roots.push(root.der.clone().into());
+    }
+    domains
 }
 
 /// Whether the state no longer wants to hear from this peer.
@@ -98,26 +175,71 @@ fn enrolled(members: &BTreeMap<MemberId, PeerNode>) -> BTreeSet<Principal> {
     members.iter().map(|(id, node)| node.principal(*id)).collect()
 }
 
-/// Judges every byte sent by the genesis, until there is a state to judge by.
-pub fn judge_by_genesis(genesis: &SignedGenesis, bundles: &TrustBundles) {
-    let members = genesis.genesis.members.iter().map(|m| (m.member, PeerNode::from(m))).collect();
-    bundles.connections().judge_by(enrolled(&members));
+/// Follows the trust of applied state: roots, members, and whose connections have to go.
+#[derive(Debug)]
+pub struct Follower {
+    /// Where applied state is seen.
+    pub consensus: Consensus,
+    /// What is in force.
+    pub bundles: Arc<TrustBundles>,
+    /// Keeps the package.
+    pub store: Arc<Store>,
+    /// Version in force.
+    pub version: u64,
 }
 
-/// Follows the trust of applied state: cuts connections of revoked nodes and removed members as soon as it has them, and
-/// judges what is sent by the members that it lists and those who still vote.
-pub async fn follow(consensus: Consensus, bundles: Arc<TrustBundles>) {
-    let mut changed = consensus.wakes(Wake::Trust);
-    // What was replayed before this task began counts as news.
-    changed.mark_changed();
-    while changed.changed().await.is_ok() {
-        let view = consensus.view();
-        if let Some(members) = view.members() {
-            bundles.connections().judge_by(enrolled(&members));
+impl Follower {
+    /// Until consensus ends.
+    pub async fn run(mut self) {
+        let mut changed = self.consensus.wakes(Wake::Trust);
+        // What was replayed before this task began counts as news.
+        changed.mark_changed();
+        while changed.changed().await.is_ok() {
+            let view = self.consensus.view();
+            if let Some(federation) = view.state.federation() {
+                self.follow(federation).await;
+            }
+            if let Some(members) = view.members() {
+                self.bundles.connections().judge_by(enrolled(&members));
+            }
+            let cut = self.bundles.connections().cut(|peer| is_out(&view, peer));
+            if cut > 0 {
+                tracing::info!(cut, "connections of revoked nodes and removed members were cut");
+            }
         }
-        let cut = bundles.connections().cut(|peer| is_out(&view, peer));
-        if cut > 0 {
-            tracing::info!(cut, "connections of revoked nodes and removed members were cut");
+    }
+
+    /// The package is kept before its roots count: who starts again with the roots of before might be heard by nobody.
+    async fn follow(&mut self, federation: &Federation) {
+        let version = federation.bundle.version;
+        if version <= self.version {
+            return;
+        }
+        let (package, store) = (federation.package(), Arc::clone(&self.store));
+        let kept = tokio::task::spawn_blocking(move || {
+            let bytes = package.bytes().map_err(|error| error.to_string())?;
+            store.notes().put(NOTE, &bytes).map_err(|error| error.to_string())
+        });
+        if let Err(error) = kept.await.unwrap_or_else(|error| Err(error.to_string())) {
+            tracing::error!(%error, "the trust package cannot be kept");
+        }
+        self.version = version;
+        self.put(federation);
+    }
+
+    /// A root that cannot be used leaves out its own domain, never the others.
+    fn put(&self, federation: &Federation) {
+        let usable = |root: &&BundleRoot| match Bundle::check_root(&root.der) {
+            Ok(()) => true,
+            Err(error) => {
+                let operator = &root.operator;
+                tracing::error!(%operator, %error, "a root of the endorser bundle cannot be used");
+                false
+            }
+        };
+        let roots: Vec<_> = federation.roots.iter().filter(usable).cloned().collect();
+        if let Err(error) = self.bundles.replace(&domains(&federation.bundle, &roots)) {
+            tracing::error!(%error, "the roots of the endorser bundle cannot be used together");
         }
     }
 }

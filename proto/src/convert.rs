@@ -16,3 +16,4 @@ pub mod quota;
 pub mod rules;
 pub mod site;
 pub mod tenant;
+pub mod trust;

@@ -6,24 +6,29 @@ use crate::devices::Device;
 use crate::ledger::Ledger;
 use crate::standing::Standing;
 use crate::verify::Fetched;
-use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorKeys, OperatorSignature};
+use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorSignature, SignedBundle};
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::checkpoint::{Checkpoint, SignatureLine};
 use sekisho_evidence::command::Intention;
+use sekisho_evidence::genesis::{Genesis, GenesisMember, GenesisSite, SignedGenesis};
 use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, SessionId, set_hash};
 use sekisho_evidence::key::{Purpose, SigningKey};
 use sekisho_evidence::merkle::{Frontier, Head, prove_consistency, prove_inclusion};
+use sekisho_evidence::operator::{BackupKey, BundleRoot, Keys, OperatorKeys};
+use sekisho_evidence::package::TrustPackage;
 use sekisho_evidence::record::{Body, Record};
 use sekisho_evidence::submission::{Submission, submit_command};
 use sekisho_evidence::tag::{SiteTag, TagArea};
+use sekisho_evidence::terms::{Agreement, Terms};
 use sekisho_types::id::{ClusterId, Digest, MemberId, OperatorId, RequestId};
 use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
-use sekisho_types::jurisdiction::table_hash;
+use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::principal::{KeyRecord, Role, TrustDomain};
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// 2026-11-22.
 pub(crate) const NOW: Timestamp = Timestamp(1_795_305_600_000);
@@ -89,14 +94,16 @@ impl Federation {
             operator: self.operator(u64::from(n)),
             trust_domain: TrustDomain::parse(&format!("{}.example", self.operator(n.into())))
                 .unwrap(),
-            issuer: self.key(10 + n).public(),
-            site_tag: self.key(20 + n).public(),
-            root_hash: Digest([n; 32]),
+            issuers: Keys::one(self.key(10 + n).public()),
+            site_tags: Keys::one(self.key(20 + n).public()),
+            roots: Keys::one(self.root(n).hash()),
+            backups: Keys::one(BackupKey([100 + n; 32])),
         };
         let bundle = EndorserBundle {
             cluster: self.cluster,
             incarnation: Incarnation(1),
             version: 1,
+            terms: Digest([0; 32]),
             k: 2,
             endorsers: (1..=3).map(member).collect(),
             operators: (1..=3).map(operator).collect(),
@@ -105,13 +112,80 @@ impl Federation {
         bundle
     }
 
-    pub(crate) fn bundle_signatures(&self, next: &EndorserBundle, n: u8) -> Vec<OperatorSignature> {
-        let bytes = encode(next).unwrap();
+    fn root(&self, n: u8) -> BundleRoot {
+        BundleRoot { operator: self.operator(n.into()), der: vec![n; 3] }
+    }
+
+    fn member(&self, n: u8, operator: u8) -> GenesisMember {
+        GenesisMember {
+            member: MemberId(n.into()),
+            operator: self.operator(operator.into()),
+            site: format!("site-{operator}").parse().unwrap(),
+            address: format!("127.0.0.1:70{n:02}"),
+        }
+    }
+
+    fn genesis(&self) -> SignedGenesis {
+        let site = |n: u8| GenesisSite {
+            site: format!("site-{n}").parse().unwrap(),
+            operator: self.operator(n.into()),
+            area: Area::Japan,
+            display_name: String::new(),
+        };
+        let admin = KeyRecord {
+            principal: "naniwa/user/admin".parse().unwrap(),
+            role: Role::FederationAdmin,
+            public_key: self.key(40).public(),
+            expires: NOW,
+        };
+        let genesis = Genesis {
+            bundle: self.bundle(),
+            created: NOW,
+            table: table_hash(),
+            sites: [1, 2, 3].map(site).to_vec(),
+            members: [1, 2, 3].map(|n| self.member(n, n)).to_vec(),
+            keys: vec![admin],
+            roots: [1, 2, 3].map(|n| self.root(n)).to_vec(),
+            dev: true,
+        };
+        let bytes = genesis.bytes().unwrap();
         let sign = |n: u8| OperatorSignature {
             operator: self.operator(n.into()),
-            signature: self.key(10 + n).sign(Purpose::Bundle, &bytes),
+            signature: self.key(10 + n).sign(Purpose::Genesis, &bytes),
         };
-        (1..=n).map(sign).collect()
+        SignedGenesis { signatures: [1, 2, 3].map(sign).to_vec(), genesis }
+    }
+
+    /// A fourth member comes, of the first operator, and with `leaver` the third goes.
+    pub(crate) fn package(&self, leaver: bool) -> TrustPackage {
+        let mut held = self.bundle();
+        let newcomer = self.member(4, 1);
+        let mut members = [1, 2, 3].map(|n| self.member(n, n)).to_vec();
+        members.push(newcomer.clone());
+        let endorser = Endorser {
+            operator: newcomer.operator.clone(),
+            member: newcomer.member,
+            public_key: self.key(4).public(),
+        };
+        let mut steps = Vec::new();
+        let mut agree = |terms: Terms, bundle: EndorserBundle| {
+            let bytes = encode(&bundle).unwrap();
+            let sign = |n: u8| OperatorSignature {
+                operator: self.operator(n.into()),
+                signature: self.key(10 + n).sign(Purpose::Bundle, &bytes),
+            };
+            let signed = SignedBundle { signatures: [1, 2].map(sign).to_vec(), bundle };
+            steps.push(Arc::new(Agreement { terms, signed }));
+        };
+        let terms = Terms::AddMember(newcomer);
+        held = held.with(endorser, terms.digest());
+        agree(terms, held.clone());
+        if leaver {
+            let terms = Terms::RemoveMember(MemberId(3));
+            agree(terms.clone(), held.without(MemberId(3), terms.digest()));
+            members.remove(2);
+        }
+        TrustPackage { genesis: Arc::new(self.genesis()), steps, members }
     }
 
     /// The ledger of a node that has joined and opened [`SESSION`].

@@ -79,6 +79,11 @@ impl Lease {
         longer
     }
 
+    /// From now on so many operators have to acknowledge. What is held stays held.
+    pub fn require(&mut self, k: u32) {
+        self.k = k;
+    }
+
     /// The control plane takes the lease back: what is held may be used up, nothing more is added.
     pub fn expire(&mut self) {
         self.expiring = true;

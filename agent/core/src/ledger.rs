@@ -7,9 +7,10 @@
 //! placement look unknown.
 
 use crate::reason::Reason;
-use sekisho_evidence::bundle::{BundleError, EndorserBundle, OperatorSignature};
+use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::merkle::Head;
+use sekisho_evidence::package::{PackageError, Trust, TrustPackage};
 use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
@@ -286,18 +287,15 @@ impl Ledger {
         true
     }
 
-    /// Takes a successor of the pinned bundle.
+    /// Moves on to the bundle that a package leads to. Returns where it leads, and whether that is further than before.
     ///
     /// # Errors
-    /// [`BundleError`]; the pinned one stays.
-    pub fn advance_bundle(
-        &mut self,
-        next: EndorserBundle,
-        signatures: &[OperatorSignature],
-    ) -> Result<(), BundleError> {
-        self.bundle.accepts(&next, signatures)?;
-        self.bundle = next;
-        Ok(())
+    /// [`PackageError`]; the pinned bundle stays.
+    pub fn follow(&mut self, package: &TrustPackage) -> Result<(Trust, bool), PackageError> {
+        let trust = package.walk(&self.bundle)?;
+        let moved = trust.bundle != self.bundle;
+        self.bundle = trust.bundle.clone();
+        Ok((trust, moved))
     }
 
     /// Drops what nobody asks about any more: acknowledged, in no set, and fenced by the floor.
@@ -404,21 +402,5 @@ mod tests {
         assert_eq!(ledger.refused().keys().collect::<Vec<_>>(), [&ahead]);
         ledger.accept(accepted(20, 9, vec![]));
         assert!(ledger.refused().is_empty());
-    }
-
-    #[test]
-    fn a_bundle_is_replaced_by_its_signed_successor_only() {
-        let federation = Federation::new();
-        let mut ledger = federation.ledger();
-        let next = EndorserBundle { version: 2, ..ledger.bundle().clone() };
-        assert!(ledger.advance_bundle(next.clone(), &[]).is_err());
-        let one = federation.bundle_signatures(&next, 1);
-        assert!(matches!(
-            ledger.advance_bundle(next.clone(), &one),
-            Err(BundleError::Signatures { have: 1, need: 2 })
-        ));
-        let two = federation.bundle_signatures(&next, 2);
-        ledger.advance_bundle(next.clone(), &two).unwrap();
-        assert_eq!(ledger.bundle(), &next);
     }
 }

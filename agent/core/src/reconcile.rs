@@ -7,6 +7,7 @@
 
 mod desired;
 mod placement;
+mod trust;
 
 use crate::assembly::{Assembly, Delivered};
 use crate::devices::{Device, buckets};
@@ -19,6 +20,7 @@ use crate::standing::Standing;
 use crate::verify::{Fetched, Host};
 use placement::Local;
 use sekisho_evidence::grant::{Grant, SessionId};
+use sekisho_evidence::package::{Trust, TrustPackage};
 use sekisho_evidence::receipt::Refusal;
 use sekisho_types::device::Bucket;
 use sekisho_types::error_code::ErrorCode;
@@ -87,6 +89,10 @@ pub enum Input {
     ReceiptFailed(PlacementId),
     /// A renewed tag.
     Standing(Box<Standing>),
+    /// The tag does not follow from the endorser bundle in force: nothing starts before there is another.
+    Untagged,
+    /// The way to a later endorser bundle, from wherever.
+    Trust(Box<TrustPackage>),
     /// The devices of this host, looked at again.
     Devices(Vec<Device>),
     /// The agent is to end: stop everything and tell.
@@ -140,6 +146,8 @@ pub enum Action {
     Refuse(Box<Refusal>),
     /// Tell the operator of this host.
     Note(Reason),
+    /// The endorser bundle in force, its roots and members: to be used from now on.
+    Trusted(Box<Trust>),
     /// Everything is stopped and told; after [`Input::Shutdown`] only.
     Finished,
 }
@@ -303,6 +311,8 @@ impl Reconciler {
                 self.receipt_retry.failed(now.boot_ns);
             }
             Input::Standing(standing) => self.standing = *standing,
+            Input::Untagged => self.standing.void(),
+            Input::Trust(package) => self.follow(&package),
             Input::Devices(devices) => self.devices = devices,
             Input::Shutdown => self.closing = true,
         }

@@ -46,6 +46,14 @@ impl Session {
         }
     }
 
+    /// The lease of the open session.
+    pub(crate) fn lease(&mut self) -> Option<&mut Lease> {
+        match &mut self.phase {
+            Phase::Open(_, lease) => Some(lease),
+            Phase::Closed | Phase::Opening(_) | Phase::Draining => None,
+        }
+    }
+
     /// The lease, if `session` is the open one: what is said of another is stale.
     pub(crate) fn lease_of(&mut self, session: SessionId) -> Option<&mut Lease> {
         match &mut self.phase {

@@ -34,9 +34,14 @@ impl Standing {
             .ok_or_else(|| Reason::new(ErrorCode::OperatorUnknown, operator))?;
         let subject = Subject { cluster: &bundle.cluster, operator, node, node_key };
         let tag = tag
-            .verify(&keys.site_tag, subject)
+            .verify(&keys.site_tags, subject)
             .map_err(|error| Reason::new(error.code(), &error))?;
         Ok(Self { node: node.clone(), node_key: *node_key, tag })
+    }
+
+    /// From now on the tag bears nothing.
+    pub fn void(&mut self) {
+        self.tag.expires = self.tag.issued;
     }
 
     /// The node.

@@ -2,6 +2,7 @@
 
 use super::*;
 use sekisho_evidence::bundle::Endorser;
+use sekisho_evidence::operator::{BackupKey, Keys};
 use sekisho_evidence::tag::{SiteTag, TagArea};
 use sekisho_proto::internal::v1::{MemberEndpoint, OperatorRoot};
 use sekisho_transport::clock::SystemClock;
@@ -29,6 +30,7 @@ fn bundle_of(root_hash: Digest) -> EndorserBundle {
         cluster: ClusterId([1; 16]),
         incarnation: Incarnation(1),
         version: 1,
+        terms: Digest([0; 32]),
         k: 1,
         endorsers: vec![Endorser {
             operator: operator.clone(),
@@ -38,9 +40,10 @@ fn bundle_of(root_hash: Digest) -> EndorserBundle {
         operators: vec![OperatorKeys {
             operator,
             trust_domain: TrustDomain::parse("hokuto.example").unwrap(),
-            issuer: key(2),
-            site_tag: key(3),
-            root_hash,
+            issuers: Keys::one(key(2)),
+            site_tags: Keys::one(key(3)),
+            roots: Keys::one(root_hash),
+            backups: Keys::one(BackupKey([4; 32])),
         }],
     }
 }
@@ -109,39 +112,34 @@ fn chain(ca: &OperatorCa, node: &NodeId, key: &Key) -> Vec<tonic::codegen::Bytes
 
 impl Scene {
     fn judge(&self) -> Result<Enrolment, Failure> {
-        self.judge_by(PinnedBundle::Hash(self.bundle.hash().unwrap()))
-    }
-
-    fn judge_by(&self, bundle: PinnedBundle<'_>) -> Result<Enrolment, Failure> {
         let root_hash = Digest::of(self.ca.root());
+        let bundle = self.bundle.hash().unwrap();
         let pinned = Pinned { node: &self.node, bundle, root_hash };
         Enrolment::judge(pinned, self.secrets.clone(), &self.answer, &clock())
     }
 }
 
-/// Members come and go: a renewal is judged by the bundle that is held, and leaves it as it is.
+/// Members come and go: a renewal is judged by the bundle that is held, and leaves it and its roots as they are.
 #[test]
 fn a_renewal_after_a_change_of_members_keeps_the_held_bundle() {
     let mut scene = scene("012351");
-    let held = scene.bundle.clone();
-    let mut next = held.clone();
+    let enrolment = scene.judge().unwrap();
+    let mut next = scene.bundle.clone();
     next.version += 1;
     next.endorsers.retain(|endorser| endorser.member.0 != 2);
     scene.answer.bundle = encode(&next).unwrap().into();
-    scene.answer.roots.push(OperatorRoot {
-        operator: "newcomer".into(),
-        trust_domain: "newcomer.example".into(),
-        root: vec![1].into(),
-    });
+    scene.answer.roots[0].root = vec![1].into();
     let refused = scene.judge().unwrap_err();
     assert_eq!(refused.code, ErrorCode::BundleMismatch);
-    let renewed = scene.judge_by(PinnedBundle::Held(&held)).unwrap();
-    assert_eq!(renewed.bundle, held);
-    assert!(renewed.roots.iter().all(|root| root.operator.as_str() != "newcomer"));
-    // Under it nothing is laxer: a root that is not the bundle's is refused.
-    scene.answer.roots[0].root = vec![1].into();
-    let refused = scene.judge_by(PinnedBundle::Held(&held)).unwrap_err();
-    assert_eq!(refused.code, ErrorCode::BundleMismatch);
+    scene.answer.members[0].address = "127.0.0.1:9".into();
+    let renewed = enrolment.renewed(&scene.answer, &clock()).unwrap();
+    assert_eq!((&renewed.bundle, &renewed.roots), (&enrolment.bundle, &enrolment.roots));
+    assert_eq!(renewed.members[0].address, "127.0.0.1:9");
+    // Under it nothing is laxer.
+    let key = Key::from_pem(&scene.secrets.key_pem).unwrap();
+    scene.answer.certificate_chain = chain(&self::scene("JP").ca, &scene.node, &key);
+    let refused = enrolment.renewed(&scene.answer, &clock()).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Unauthenticated);
 }
 
 #[test]

@@ -4,11 +4,12 @@ use crate::log::{Log, Told};
 use crate::submission::submission;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorKeys};
+use sekisho_evidence::bundle::{Endorser, EndorserBundle};
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, set_hash};
 use sekisho_evidence::join_token::JoinToken;
 use sekisho_evidence::key::SigningKey;
+use sekisho_evidence::operator::{BackupKey, Keys, OperatorKeys};
 use sekisho_evidence::receipt::Receipt;
 use sekisho_evidence::record::Body;
 use sekisho_evidence::tag::{SiteTag, TagArea};
@@ -17,9 +18,10 @@ use sekisho_proto::internal::v1::agent_service_server::{AgentService, AgentServi
 use sekisho_proto::internal::v1::controller_message::{Acknowledged, Attached, Message, ReadLog};
 use sekisho_proto::internal::v1::join_service_server::{JoinService, JoinServiceServer};
 use sekisho_proto::internal::v1::{
-    AgentMessage, ControllerMessage, FetchPayloadRequest, FetchPayloadResponse, JoinRequest,
-    JoinResponse, MemberEndpoint, OpenSessionRequest, OpenSessionResponse, OperatorRoot,
-    RefuseRequest, RefuseResponse, RenewRequest, ReportRequest, ReportResponse, agent_message,
+    AgentMessage, ControllerMessage, FetchPayloadRequest, FetchPayloadResponse, FetchTrustRequest,
+    FetchTrustResponse, JoinRequest, JoinResponse, MemberEndpoint, OpenSessionRequest,
+    OpenSessionResponse, OperatorRoot, RefuseRequest, RefuseResponse, RenewRequest, ReportRequest,
+    ReportResponse, agent_message,
 };
 use sekisho_proto::status::ApiError;
 use sekisho_transport::bundle::TrustBundles;
@@ -147,7 +149,7 @@ impl Federation {
             cluster: CLUSTER,
             endpoints: vec![self.shared.addresses.lock().unwrap()[0].clone()],
             bundle_hash: self.shared.bundle.hash().unwrap(),
-            root_hash: self.shared.bundle.operators[0].root_hash,
+            root_hash: self.shared.bundle.operators[0].roots.current,
             node: "ishikari-1/n-01".parse().unwrap(),
             secret: SECRET,
             expires: SystemClock.wall().plus_ms(60_000),
@@ -244,14 +246,16 @@ fn bundle(cas: &[OperatorCa]) -> EndorserBundle {
     let keys = |n: usize| OperatorKeys {
         operator: operator(n),
         trust_domain: domain(n),
-        issuer: key(10 + number(n)).public(),
-        site_tag: key(20 + number(n)).public(),
-        root_hash: Digest::of(cas[n].root()),
+        issuers: Keys::one(key(10 + number(n)).public()),
+        site_tags: Keys::one(key(20 + number(n)).public()),
+        roots: Keys::one(Digest::of(cas[n].root())),
+        backups: Keys::one(BackupKey([number(n); 32])),
     };
     let bundle = EndorserBundle {
         cluster: CLUSTER,
         incarnation: Incarnation(1),
         version: 1,
+        terms: Digest([0; 32]),
         k: 2,
         endorsers: (0..2).map(endorser).collect(),
         operators: (0..2).map(keys).collect(),
@@ -443,6 +447,13 @@ impl AgentService for Member {
             payload: payload.into(),
             submission: submission.into(),
         }))
+    }
+
+    async fn fetch_trust(
+        &self,
+        _request: Request<FetchTrustRequest>,
+    ) -> Result<Response<FetchTrustResponse>, Status> {
+        Err(Status::unimplemented("members of this federation never change"))
     }
 
     async fn renew(

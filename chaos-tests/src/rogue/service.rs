@@ -12,9 +12,9 @@ use sekisho_proto::internal::v1::controller_message::{
     Acknowledged, Attached, Desired, Message as Down, Proved,
 };
 use sekisho_proto::internal::v1::{
-    AgentMessage, ControllerMessage, FetchPayloadRequest, FetchPayloadResponse, JoinResponse,
-    OpenSessionRequest, OpenSessionResponse, RefuseRequest, RefuseResponse, RenewRequest,
-    ReportRequest, ReportResponse,
+    AgentMessage, ControllerMessage, FetchPayloadRequest, FetchPayloadResponse, FetchTrustRequest,
+    FetchTrustResponse, JoinResponse, OpenSessionRequest, OpenSessionResponse, RefuseRequest,
+    RefuseResponse, RenewRequest, ReportRequest, ReportResponse,
 };
 use sekisho_types::id::{MemberId, OperatorId};
 use std::collections::VecDeque;
@@ -131,6 +131,13 @@ impl AgentService for Rogue {
         let submission = self.history.submission().map_err(internal)?;
         let submission = submission.bytes().map_err(internal)?.into();
         Ok(Response::new(FetchPayloadResponse { payload: PAYLOAD.into(), submission }))
+    }
+
+    async fn fetch_trust(
+        &self,
+        _request: Request<FetchTrustRequest>,
+    ) -> Result<Response<FetchTrustResponse>, Status> {
+        Err(Status::unimplemented("the rogue quorum shows no way"))
     }
 
     async fn renew(

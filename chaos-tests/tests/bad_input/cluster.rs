@@ -51,7 +51,7 @@ pub(crate) fn of_an_operator_that_is_not_enrolled(stage: &mut Stage) {
         admin: "admin".parse().unwrap(),
     };
     let card = own.init(&plan, &[], SystemClock.wall()).unwrap();
-    let public = card.admins[0].public_key.to_string();
+    let public = card.admins[0].record.public_key.to_string();
     let issuer = own.path().join(ISSUER_SIGN_FILE).to_string_lossy().into_owned();
     let args = ["key", "register", "hyuga/user/admin", "--role", "operator-admin"];
     let args = [&args[..], &["--public-key", &public, "--issuer-key", &issuer]].concat();

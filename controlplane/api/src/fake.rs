@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::core::{Core, Ports};
 use crate::duty::{LeaseRenewals, Renewal, SignedHead, SignedHeads};
-use crate::issuer::{IssueError, Issuer, OperatorRoot};
+use crate::issuer::{IssueError, Issuer};
 use crate::replica::{
     Archive, ArchiveError, HandedOver, Membership, Proposed, Replica, ReplicaError,
 };
@@ -279,14 +279,6 @@ impl Issuer for FakeIssuer {
     fn sign_tag(&self, tag: &SiteTag) -> Result<SignedTag, IssueError> {
         let seed = Digest::of(format!("site-tag/{}", tag.operator).as_bytes()).0;
         Ok(tag.sign(&SigningKey::from_seed(&seed)).unwrap())
-    }
-    fn roots(&self) -> Vec<OperatorRoot> {
-        let root = |(operator, _, _): (&str, &str, &str)| OperatorRoot {
-            operator: operator.parse().unwrap(),
-            trust_domain: TrustDomain::parse(&format!("{operator}.example")).unwrap(),
-            der: operator.as_bytes().to_vec(),
-        };
-        testing::OPERATORS.map(root).to_vec()
     }
 }
 

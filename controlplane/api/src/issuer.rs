@@ -1,9 +1,8 @@
-//! What the API asks of this member's operator: certificates and site tags for its nodes, and everyone's roots.
+//! What the API asks of this member's operator: certificates and site tags for its nodes.
 
 use sekisho_evidence::tag::{SignedTag, SiteTag};
-use sekisho_types::id::{Digest, NodeId, OperatorId};
+use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::principal::TrustDomain;
 use std::fmt;
 
 /// Why nothing is issued.
@@ -15,17 +14,6 @@ pub enum IssueError {
     /// The issuer itself cannot sign.
     #[error("the issuer cannot sign: {0}")]
     Issuer(String),
-}
-
-/// An operator's root certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OperatorRoot {
-    /// Whose.
-    pub operator: OperatorId,
-    /// Its trust domain.
-    pub trust_domain: TrustDomain,
-    /// DER.
-    pub der: Vec<u8>,
 }
 
 /// The operator's issuing authority.
@@ -52,7 +40,4 @@ pub trait Issuer: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`IssueError::Issuer`].
     fn sign_tag(&self, tag: &SiteTag) -> Result<SignedTag, IssueError>;
-
-    /// Root certificates of every operator, ordered by operator.
-    fn roots(&self) -> Vec<OperatorRoot>;
 }

@@ -17,6 +17,7 @@ use crate::service::policy::PolicyApi;
 use crate::service::quota::QuotaApi;
 use crate::service::site::SiteApi;
 use crate::service::tenant::TenantApi;
+use crate::service::trust::TrustApi;
 use sekisho_proto::DESCRIPTORS;
 use sekisho_proto::internal::v1::agent_service_server::AgentServiceServer;
 use sekisho_proto::internal::v1::join_service_server::JoinServiceServer;
@@ -30,6 +31,7 @@ use sekisho_proto::v1::policy_service_server::PolicyServiceServer;
 use sekisho_proto::v1::quota_service_server::QuotaServiceServer;
 use sekisho_proto::v1::site_service_server::SiteServiceServer;
 use sekisho_proto::v1::tenant_service_server::TenantServiceServer;
+use sekisho_proto::v1::trust_service_server::TrustServiceServer;
 use sekisho_transport::listen::ConnStream;
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use std::sync::Arc;
@@ -98,6 +100,7 @@ impl Services {
             .add_service(bounded!(QuotaServiceServer, QuotaApi(core()), REQUEST_MAX))
             .add_service(bounded!(JobServiceServer, JobApi(core()), REQUEST_MAX))
             .add_service(bounded!(MemberServiceServer, MemberApi(core()), REQUEST_MAX))
+            .add_service(bounded!(TrustServiceServer, TrustApi(core()), REQUEST_MAX))
             .add_service(bounded!(KeyServiceServer, KeyApi(core()), REQUEST_MAX))
             .add_service(bounded!(AuditServiceServer, AuditApi(core()), REQUEST_MAX))
             .add_service(bounded!(AgentServiceServer, AgentApi(core()), AGENT_REQUEST_MAX))

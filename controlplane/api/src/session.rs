@@ -187,13 +187,16 @@ struct Face {
     desired: Option<(u64, Revision)>,
     session: Option<Session>,
     revoked: bool,
+    /// Version of the endorser bundle in force.
+    trust: u64,
 }
 
 impl Face {
     fn of(state: &State, id: &NodeId) -> Option<Self> {
         let node = state.node(id)?;
         let revoked = node.revoked || state.site(&id.site).is_none_or(|site| site.revoked);
-        Some(Self { desired: node.desired, session: node.session.clone(), revoked })
+        let trust = state.federation().map_or(0, |federation| federation.bundle.version);
+        Some(Self { desired: node.desired, session: node.session.clone(), revoked, trust })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::args::Global;
 use crate::client::Client;
 use crate::context::{Context, Contexts, locate};
-use crate::failure::Failure;
+use crate::failure::{Failure, of_file};
 use crate::intent::{Signer, intent};
 use crate::language::Text;
 use crate::output::{Change, Output};
@@ -15,6 +15,7 @@ use sekisho_transport::clock::SystemClock;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::RequestId;
 use sekisho_types::time::{Clock as _, Date, Timestamp};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Items that one list call asks for.
@@ -113,6 +114,21 @@ impl<'w> App<'w> {
             self.contexts = Some(Contexts::load(&path.ok_or_else(missing)?)?);
         }
         self.contexts.as_ref().ok_or_else(|| Failure::new(ErrorCode::NotFound, "contexts file"))
+    }
+
+    /// The contexts file, the name of the context in use, and all contexts with absolute paths, to be written back.
+    ///
+    /// # Errors
+    /// As [`App::contexts`].
+    pub fn contexts_to_change(&mut self) -> Result<(PathBuf, String, Contexts), Failure> {
+        let (named, language) = (self.global.context.clone(), self.output.language);
+        let (name, _) = self.contexts()?.pick(named.as_deref(), language)?;
+        let name = name.to_owned();
+        let path = locate(self.global.config.as_deref(), |name| std::env::var_os(name));
+        let path = path.ok_or_else(|| Failure::new(ErrorCode::NotFound, "contexts file"))?;
+        let path = std::path::absolute(&path).map_err(|error| of_file(&path, &error))?;
+        let contexts = Contexts::load(&path)?;
+        Ok((path, name, contexts))
     }
 
     fn named(&mut self, name: Option<&str>) -> Result<Context, Failure> {

@@ -1,6 +1,8 @@
 //! The command line: `sekisho NOUN VERB`. Each noun's verbs stand with the noun under [`crate::command`].
 
-use crate::command::{audit, job, key, member, node, pki, policy, quota, site, status, tenant};
+use crate::command::{
+    audit, job, key, member, node, operator, pki, policy, quota, site, status, tenant,
+};
 use crate::dev::DevCommand;
 use crate::output::Format;
 use sekisho_types::error_code::Language;
@@ -108,6 +110,9 @@ pub enum Command {
     /// Controllers
     #[command(subcommand)]
     Member(member::MemberCommand),
+    /// Companies: who takes part, with which keys
+    #[command(subcommand)]
+    Operator(operator::OperatorCommand),
     /// The federation's health on one screen, worst first
     Status(status::StatusCommand),
     /// The audit log

@@ -1,11 +1,13 @@
 //! The verbs, one file for each noun. Each reads or changes through the API alone: the command line has no powers
 //! of its own.
 
+mod agreement;
 pub mod audit;
 pub mod job;
 pub mod key;
 pub mod member;
 pub mod node;
+pub mod operator;
 pub mod pki;
 pub mod policy;
 pub mod quota;
@@ -34,6 +36,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
         Command::Quota(command) => Box::pin(quota::run(app, command)).await,
         Command::Key(command) => Box::pin(key::run(app, command)).await,
         Command::Job(command) => Box::pin(job::run(app, command)).await,
+        Command::Operator(command) => Box::pin(operator::run(app, command)).await,
         Command::Member(command) => Box::pin(member::run(app, command)).await,
         Command::Status(command) => Box::pin(status::run(app, command)).await,
         Command::Audit(command) => Box::pin(audit::run(app, command)).await,

@@ -6,6 +6,9 @@
 //! OP/issuer.pem issuer.key                       issuer for people
 //! OP/issuer-ed25519.key                          signs key records and the genesis
 //! OP/site-tag.key                                signs site tags
+//! OP/backup.key                                  opens backups that were encrypted to this operator
+//! OP/genesis.bin                                 the federation's signed genesis: where trust begins
+//! OP/next/ OP/old/TIME/                          keys that will be, and keys that were
 //! OP/sites/SITE/issuer.pem issuer.key            issuer for members and agents of that site only
 //! OP/members/N/identity.pem identity.key checkpoint.key
 //! OP/users/NAME/identity.pem identity.key sign.key
@@ -16,9 +19,12 @@
 
 use crate::app::random;
 use crate::failure::{Failure, of_file};
-use sekisho_evidence::bundle::{Endorser, OperatorKeys, OperatorSignature};
-use sekisho_evidence::genesis::{Genesis, GenesisMember, GenesisSite};
+use sekisho_evidence::bundle::{Endorser, OperatorSignature};
+use sekisho_evidence::canonical::encode;
+use sekisho_evidence::genesis::{Genesis, GenesisMember, GenesisSite, SignedGenesis};
 use sekisho_evidence::key::{Purpose, SigningKey};
+use sekisho_evidence::operator::{BundleRoot, Keys, OperatorKeys};
+use sekisho_evidence::terms::IssuedKey;
 use sekisho_transport::limit::{LEAF_LIFETIME_MAX, USER_LIFETIME_MAX};
 use sekisho_transport::pki::file::{self, CHAIN_FILE, KEY_FILE};
 use sekisho_transport::pki::signing;
@@ -26,7 +32,7 @@ use sekisho_transport::pki::{
     Issued, Issuer, OperatorCa, PkiError, SecretPem, Validity, root_hash,
 };
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{MemberId, OperatorId, SiteId};
+use sekisho_types::id::{Digest, MemberId, OperatorId, SiteId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::name::Name;
 use sekisho_types::principal::{KeyRecord, Principal, Role, TrustDomain, Workload};
@@ -40,6 +46,7 @@ use std::time::Duration;
 
 pub mod genesis;
 mod member;
+pub mod rotate;
 
 /// Name of the public card.
 pub const CARD_FILE: &str = "card.json";
@@ -49,6 +56,8 @@ pub const ISSUER_SIGN_FILE: &str = "issuer-ed25519.key";
 pub const SITE_TAG_FILE: &str = "site-tag.key";
 /// A member's checkpoint key.
 pub const CHECKPOINT_FILE: &str = "checkpoint.key";
+/// The federation's signed genesis.
+pub const GENESIS_FILE: &str = "genesis.bin";
 /// A person's command-signing key.
 pub const SIGN_FILE: &str = "sign.key";
 
@@ -73,16 +82,28 @@ pub struct Plan {
 /// The public part: partners put the cards together to the genesis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Card {
-    /// Trust domain, issuer key, site-tag key, root hash.
+    /// Trust domain and keys.
     pub keys: OperatorKeys,
+    /// Its root certificate.
+    pub root: BundleRoot,
     /// First sites.
     pub sites: Vec<GenesisSite>,
     /// First members.
     pub members: Vec<GenesisMember>,
     /// Their checkpoint keys.
     pub endorsers: Vec<Endorser>,
-    /// Administrators.
-    pub admins: Vec<KeyRecord>,
+    /// Administrators, each with the issuer's word.
+    pub admins: Vec<IssuedKey>,
+}
+
+impl Card {
+    /// What partners compare by voice before they take the company in.
+    #[must_use]
+    pub fn fingerprint(&self) -> Digest {
+        let what = (&self.keys, &self.root, &self.sites, &self.admins);
+        // Our own types always encode.
+        Digest::of(&encode(&what).unwrap_or_default())
+    }
 }
 
 /// An operator's directory.
@@ -173,9 +194,10 @@ impl OperatorDir {
         let keys = OperatorKeys {
             operator: plan.operator.clone(),
             trust_domain: plan.trust_domain.clone(),
-            issuer: new_key(&self.0.join(ISSUER_SIGN_FILE))?.public(),
-            site_tag: new_key(&self.0.join(SITE_TAG_FILE))?.public(),
-            root_hash: root_hash(ca.root()),
+            issuers: Keys::one(new_key(&self.0.join(ISSUER_SIGN_FILE))?.public()),
+            site_tags: Keys::one(new_key(&self.0.join(SITE_TAG_FILE))?.public()),
+            roots: Keys::one(root_hash(ca.root())),
+            backups: Keys::one(rotate::backup_key(&self.0.join(rotate::BACKUP_FILE))?),
         };
         let mut endorsers = Vec::new();
         for (member, _) in &plan.members {
@@ -189,7 +211,10 @@ impl OperatorDir {
             });
             self.renew_member(&plan.site, *member, ips, now)?;
         }
-        let admin = self.add_user(&plan.operator, &plan.admin, Role::FederationAdmin, now)?;
+        let record = self.add_user(&plan.operator, &plan.admin, Role::FederationAdmin, now)?;
+        let bytes = encode(&record)
+            .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+        let issuer = self.issuer_key()?.sign(Purpose::KeyRecord, &bytes);
         let member = |(member, address): &(MemberId, String)| GenesisMember {
             member: *member,
             operator: plan.operator.clone(),
@@ -197,11 +222,12 @@ impl OperatorDir {
             address: address.clone(),
         };
         let card = Card {
+            root: BundleRoot { operator: plan.operator.clone(), der: ca.root().to_vec() },
             keys,
             sites: vec![plan.site.clone()],
             members: plan.members.iter().map(member).collect(),
             endorsers,
-            admins: vec![admin],
+            admins: vec![IssuedKey { record, issuer }],
         };
         // Last: a directory with a card is complete.
         let text = serde_json::to_string_pretty(&card)
@@ -275,6 +301,20 @@ impl OperatorDir {
             public_key,
             expires: now.plus_ms(lifetime),
         })
+    }
+
+    /// The federation's genesis, from this directory.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if it is not there or does not stand.
+    pub fn genesis(&self) -> Result<SignedGenesis, Failure> {
+        let path = self.0.join(GENESIS_FILE);
+        let bytes = std::fs::read(&path).map_err(|error| {
+            of_file(&path, &error).remedy(
+                "put the federation's signed genesis there: what is signed is walked from it",
+            )
+        })?;
+        SignedGenesis::open(&bytes).map_err(|error| of_file(&path, &error))
     }
 
     /// The key that vouches for key records.

@@ -5,6 +5,7 @@
 //! repeat, followed by grants and desired sets in one fixed order.
 
 mod ahead;
+mod bundle;
 mod change;
 mod genesis;
 mod job;
@@ -13,6 +14,7 @@ mod lease;
 mod level;
 mod member;
 mod node;
+pub mod operator;
 mod payload;
 pub(crate) mod placement;
 mod policy;
@@ -251,7 +253,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::SubmitJob { facts } => job::submit(change, facts),
         Command::CancelJob { job } => job::cancel(change, job),
         Command::CommitPlacement { basis, groups } => placement::commit(change, *basis, groups),
-        Command::AddMember { member, successor } => member::add(change, member, successor),
+        Command::ChangeBundle(agreement) => bundle::change(change, agreement),
         Command::SetVoter { member, voter, accept_quorum_in_one_hand } => {
             member::set_voter(change, *member, *voter, *accept_quorum_in_one_hand)
         }
@@ -259,6 +261,5 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
             member::set_address(change, *member, address)
         }
         Command::RaiseFeatureLevel { level } => level::raise(change, *level),
-        Command::RemoveMember { member, successor } => member::remove(change, *member, successor),
     }
 }

@@ -1,11 +1,11 @@
 //! Every change that the log can carry. Append-only: variants keep their number for ever, new ones come last and
 //! behind a feature level.
 
-use sekisho_evidence::bundle::SignedBundle;
-use sekisho_evidence::genesis::{GenesisMember, SignedGenesis};
+use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Receipt;
 use sekisho_evidence::tag::SignedTag;
+use sekisho_evidence::terms::Agreement;
 use sekisho_types::device::Bucket;
 use sekisho_types::id::{
     DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey, Signature,
@@ -183,13 +183,9 @@ pub enum Command {
         /// Applied in order; each sees the charges of those before it.
         groups: Vec<Group>,
     },
-    /// Takes a new controller in, as a learner that signs checkpoints.
-    AddMember {
-        /// The controller. Its id was never used before.
-        member: GenesisMember,
-        /// The endorser bundle with its checkpoint key.
-        successor: Box<SignedBundle>,
-    },
+    /// Changes who takes part, as the operators agreed: a controller comes as a learner or goes for good, dead or alive;
+    /// a company comes, goes, or replaces its keys.
+    ChangeBundle(Box<Agreement>),
     /// Gives a member its vote, or takes it.
     SetVoter {
         /// Which.
@@ -205,13 +201,6 @@ pub enum Command {
         member: MemberId,
         /// `host:port`.
         address: String,
-    },
-    /// Takes a controller out for good. It may be dead, and may have been a voter.
-    RemoveMember {
-        /// Which.
-        member: MemberId,
-        /// The endorser bundle without its checkpoint key.
-        successor: Box<SignedBundle>,
     },
     /// Puts a feature level in force that every member's program knows.
     RaiseFeatureLevel {

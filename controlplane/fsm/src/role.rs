@@ -53,7 +53,9 @@ pub enum Verb {
     CancelJob,
     /// Read a job's output.
     ReadLogs,
-    /// Add, promote, demote, move or remove a controller.
+    /// Add or remove a controller or a company, or replace its keys.
+    ChangeBundle,
+    /// Promote, demote or move a controller.
     ChangeMembers,
     /// Have another member lead.
     TransferLeader,
@@ -61,7 +63,7 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb, for tests that walk the table.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ReadStatus,
         Self::ReadFederation,
         Self::ReadTenant,
@@ -80,6 +82,7 @@ impl Verb {
         Self::SubmitJob,
         Self::CancelJob,
         Self::ReadLogs,
+        Self::ChangeBundle,
         Self::ChangeMembers,
         Self::TransferLeader,
     ];
@@ -107,7 +110,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::CreateSite | Verb::RevokeSite | Verb::RevokeNode => true,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => true,
             Verb::RegisterKey | Verb::RevokeKey => true,
-            Verb::ChangeMembers | Verb::TransferLeader => true,
+            Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => true,
             // A partner's capacity and a tenant's work are not the federation's to touch.
             Verb::CreateToken | Verb::Cordon => own_operator,
             Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs => false,
@@ -118,7 +121,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::RegisterKey | Verb::RevokeKey => own_operator,
             // Whoever services a machine must be able to take the leadership away from it.
             Verb::TransferLeader => own_operator,
-            Verb::ChangeMembers => false,
+            Verb::ChangeBundle | Verb::ChangeMembers => false,
             Verb::ReadTenant | Verb::ReadAudit | Verb::CreateSite => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
             Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs => false,
@@ -135,7 +138,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             | Verb::RevokeKey => false,
             Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
-            Verb::ChangeMembers | Verb::TransferLeader => false,
+            Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => false,
         },
         Role::Auditor => {
             matches!(
@@ -177,6 +180,8 @@ pub fn signing(verb: Verb) -> Signed {
         | Verb::CreateToken
         | Verb::CreateTenant
         | Verb::SubmitJob => Signed::Caller,
+        // The issuers of k operators sign the agreement itself.
+        Verb::ChangeBundle => Signed::Caller,
         Verb::CreateSite
         | Verb::UpdateTenant
         | Verb::PutPolicy
@@ -298,7 +303,8 @@ pub fn is_deduplicated(command: &Command) -> bool {
         | Command::SetSchedulable { .. } => true,
         Command::RevokeNode { .. } | Command::PutTenant { .. } | Command::PutPolicy { .. } => true,
         Command::SetQuota { .. } | Command::SubmitJob { .. } | Command::CancelJob { .. } => true,
-        Command::AddMember { .. } | Command::SetVoter { .. } => true,
-        Command::SetMemberAddress { .. } | Command::RemoveMember { .. } => true,
+        Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
+            true
+        }
     }
 }

@@ -7,10 +7,13 @@ use crate::outcome::Outcome;
 use crate::table::Table;
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::canonical::encode;
-use sekisho_evidence::genesis::GenesisMember;
+use sekisho_evidence::genesis::{GenesisMember, SignedGenesis};
 use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::merkle::Frontier;
+use sekisho_evidence::operator::BundleRoot;
+use sekisho_evidence::package::TrustPackage;
 use sekisho_evidence::tag::{SignedTag, SiteTag};
+use sekisho_evidence::terms::Agreement;
 use sekisho_types::device::Bucket;
 use sekisho_types::id::{
     ClusterId, DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey,
@@ -278,6 +281,14 @@ pub struct Federation {
     pub members: BTreeMap<MemberId, GenesisMember>,
     /// What each of them shall be, and who was removed.
     pub standings: BTreeMap<MemberId, Standing>,
+    /// The root certificates that the bundle names.
+    pub roots: Vec<BundleRoot>,
+    /// When an operator began to replace keys, on the state clock, until it is finished.
+    pub rotations: BTreeMap<OperatorId, Timestamp>,
+    /// The signed beginning.
+    pub genesis: Arc<SignedGenesis>,
+    /// Every change of the bundle since, so that whoever holds an older one can follow.
+    pub agreements: Vec<Arc<Agreement>>,
     /// Jurisdiction table of the federation.
     pub table: Digest,
     /// Made by `sekisho dev`.
@@ -289,6 +300,16 @@ impl Federation {
     #[must_use]
     pub fn standing(&self, member: MemberId) -> Option<Standing> {
         self.standings.get(&member).copied()
+    }
+
+    /// What leads from any earlier bundle to the one in force.
+    #[must_use]
+    pub fn package(&self) -> TrustPackage {
+        TrustPackage {
+            genesis: Arc::clone(&self.genesis),
+            steps: self.agreements.clone(),
+            members: self.members.values().cloned().collect(),
+        }
     }
 
     /// Members that shall vote.

@@ -8,16 +8,17 @@
 
 mod membership;
 
-pub use membership::{endorser, newcomer, signed_bundle};
+pub use membership::{agreement, company, endorser, newcomer, signed_bundle};
 
 use crate::command::{Command, Group, Slot};
 use crate::entry::{Entry, FEATURE_LEVEL};
 use crate::outcome::Applied;
 use crate::state::State;
-use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorKeys, OperatorSignature};
+use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorSignature};
 use sekisho_evidence::genesis::{Genesis, GenesisMember, GenesisSite, SignedGenesis};
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::key::{Purpose, SigningKey};
+use sekisho_evidence::operator::{BackupKey, BundleRoot, Keys, OperatorKeys};
 use sekisho_evidence::tag::{SiteTag, TagArea};
 use sekisho_types::device::Bucket;
 use sekisho_types::id::{
@@ -59,7 +60,9 @@ pub struct Federation {
     requests: u64,
 }
 
-fn key(purpose: &str, of: &str) -> SigningKey {
+/// The key of an operator for a purpose.
+#[must_use]
+pub fn key(purpose: &str, of: &str) -> SigningKey {
     SigningKey::from_seed(&Digest::of(format!("{purpose}/{of}").as_bytes()).0)
 }
 
@@ -125,6 +128,25 @@ pub fn cluster() -> ClusterId {
     ClusterId([0x5e; 16])
 }
 
+/// What stands for an operator's root certificate: apply does not read them.
+#[must_use]
+pub fn root(operator: &str) -> BundleRoot {
+    BundleRoot { operator: operator.parse().unwrap(), der: operator.as_bytes().to_vec() }
+}
+
+/// The keys of an operator of this name.
+#[must_use]
+pub fn operator_keys(operator: &str) -> OperatorKeys {
+    OperatorKeys {
+        operator: operator.parse().unwrap(),
+        trust_domain: TrustDomain::parse(&format!("{operator}.example")).unwrap(),
+        issuers: Keys::one(key("issuer", operator).public()),
+        site_tags: Keys::one(key("site-tag", operator).public()),
+        roots: Keys::one(root(operator).hash()),
+        backups: Keys::one(BackupKey(key("backup", operator).public().0)),
+    }
+}
+
 /// The signed genesis of the fixture.
 #[must_use]
 pub fn genesis() -> SignedGenesis {
@@ -134,13 +156,7 @@ pub fn genesis() -> SignedGenesis {
 /// The same, with members at these addresses.
 #[must_use]
 pub fn genesis_at(address: impl Fn(u64) -> String) -> SignedGenesis {
-    let operators = OPERATORS.map(|(operator, _, _)| OperatorKeys {
-        operator: operator.parse().unwrap(),
-        trust_domain: TrustDomain::parse(&format!("{operator}.example")).unwrap(),
-        issuer: key("issuer", operator).public(),
-        site_tag: key("site-tag", operator).public(),
-        root_hash: Digest::of(operator.as_bytes()),
-    });
+    let operators = OPERATORS.map(|(operator, _, _)| operator_keys(operator));
     let members: Vec<GenesisMember> = (1u64..)
         .zip(OPERATORS)
         .map(|(id, (operator, site, _))| GenesisMember {
@@ -169,6 +185,7 @@ pub fn genesis_at(address: impl Fn(u64) -> String) -> SignedGenesis {
             cluster: cluster(),
             incarnation: Incarnation(1),
             version: 1,
+            terms: Digest([0; 32]),
             k: 2,
             endorsers,
             operators: operators.to_vec(),
@@ -185,6 +202,7 @@ pub fn genesis_at(address: impl Fn(u64) -> String) -> SignedGenesis {
             .to_vec(),
         members,
         keys: keys.to_vec(),
+        roots: OPERATORS.map(|(operator, _, _)| root(operator)).to_vec(),
         dev: true,
     };
     let mut sites = genesis.sites.clone();
@@ -286,10 +304,8 @@ impl Federation {
                 | Command::PutTenant { .. }
                 | Command::PutPolicy { .. }
                 | Command::SetQuota { .. }
-                | Command::AddMember { .. }
                 | Command::SetVoter { .. }
                 | Command::SetMemberAddress { .. }
-                | Command::RemoveMember { .. }
         );
         let entry = self.entry(actor, if by_admin && for_all { &cosigners } else { &[] }, command);
         self.apply(entry)

@@ -10,7 +10,7 @@
 
 use crate::canonical::{CanonicalError, decode, encode};
 use crate::genesis::SignedGenesis;
-use sekisho_types::id::{ClusterId, Digest, OperatorId};
+use sekisho_types::id::{ClusterId, Digest};
 use sekisho_types::revision::Incarnation;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
@@ -23,15 +23,6 @@ pub const FORMAT: u32 = 1;
 pub const HEAD_MAX: usize = 1024 * 1024;
 /// Largest record, bytes: an entry without its payload has at most 256 KiB, its record a few bytes more.
 pub const RECORD_MAX: usize = 512 * 1024;
-
-/// One operator's root certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BundleRoot {
-    /// Whose.
-    pub operator: OperatorId,
-    /// DER; its hash stands in the endorser bundle.
-    pub der: Vec<u8>,
-}
 
 /// What stands before the records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +37,6 @@ pub struct AuditBundleHead {
     pub genesis: SignedGenesis,
     /// SHA-256 of the jurisdiction table that everything was judged by.
     pub table: Digest,
-    /// Root certificates of the operators, ordered.
-    pub roots: Vec<BundleRoot>,
     /// Signed note over exactly [`AuditBundleHead::count`] records, by at least k operators.
     pub note: Vec<u8>,
     /// Records that follow, from index 0.
@@ -193,6 +182,7 @@ mod tests {
             cluster,
             incarnation,
             version: 1,
+            terms: Digest([0; 32]),
             k: 1,
             endorsers: Vec::new(),
             operators: Vec::new(),
@@ -204,6 +194,7 @@ mod tests {
             sites: Vec::new(),
             members: Vec::new(),
             keys: Vec::new(),
+            roots: Vec::new(),
             dev: true,
         };
         AuditBundleHead {
@@ -212,7 +203,6 @@ mod tests {
             incarnation,
             genesis: SignedGenesis { genesis, signatures: Vec::new() },
             table: Digest([2; 32]),
-            roots: vec![BundleRoot { operator: "kanto".parse().unwrap(), der: vec![4, 5] }],
             note: b"note".to_vec(),
             count,
         }

@@ -5,9 +5,9 @@
 //! able to start work (f = 1).
 
 use crate::canonical::{CanonicalError, encode};
-use crate::key::{Purpose, verify};
+use crate::key::Purpose;
+use crate::operator::OperatorKeys;
 use sekisho_types::id::{ClusterId, Digest, MemberId, OperatorId, PublicKey, Signature};
-use sekisho_types::principal::TrustDomain;
 use sekisho_types::revision::Incarnation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -23,21 +23,6 @@ pub struct Endorser {
     pub public_key: PublicKey,
 }
 
-/// The keys with which an operator speaks, apart from its members' checkpoint keys.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct OperatorKeys {
-    /// The operator.
-    pub operator: OperatorId,
-    /// Its SPIFFE trust domain.
-    pub trust_domain: TrustDomain,
-    /// Signs key records, genesis and bundles.
-    pub issuer: PublicKey,
-    /// Signs site tags.
-    pub site_tag: PublicKey,
-    /// SHA-256 of its root certificate (DER).
-    pub root_hash: Digest,
-}
-
 /// Whose signatures count in one incarnation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndorserBundle {
@@ -47,6 +32,8 @@ pub struct EndorserBundle {
     pub incarnation: Incarnation,
     /// Grows by one with each change.
     pub version: u64,
+    /// Digest of what was agreed with this version ([`crate::terms::Terms`]); zero for the first one of an incarnation.
+    pub terms: Digest,
     /// Distinct operators needed under a checkpoint.
     pub k: u32,
     /// Checkpoint keys, ordered.
@@ -73,17 +60,11 @@ pub struct SignedBundle {
     pub signatures: Vec<OperatorSignature>,
 }
 
-/// Most signatures under one bundle: every operator of a large federation, and bounded work for whoever verifies.
-pub const BUNDLE_SIGNATURES_MAX: usize = 16;
-
-/// The one way in which a successor may differ from the bundle before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Succession<'s> {
-    /// This member of this operator signs from now on, too.
-    With(&'s OperatorId, MemberId),
-    /// This member signs no longer.
-    Without(MemberId),
-}
+/// Companies that take part at once: more than there are that could run a site, few enough to compare by voice.
+pub const OPERATORS_MAX: usize = 16;
+/// Most signatures under one bundle: every operator, and one that signs with an old and a new key. Bounded work for
+/// whoever verifies.
+pub const BUNDLE_SIGNATURES_MAX: usize = OPERATORS_MAX + 1;
 
 /// Why a bundle does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,9 +86,12 @@ pub enum BundleError {
     /// Another federation or incarnation.
     #[error("the bundle belongs to another cluster or incarnation")]
     WrongCluster,
-    /// Something else differs from the held bundle than the change at hand accounts for.
-    #[error("the bundle differs from its predecessor in more than the key of member {0}")]
-    Unrelated(MemberId),
+    /// It does not follow from the held bundle by what was agreed, and nothing else.
+    #[error("the bundle does not follow from its predecessor by what the change tells")]
+    Unrelated,
+    /// Who is made or replaced by the change has not signed it with the key that it brings or holds.
+    #[error("operator {0} itself must sign this change")]
+    Party(OperatorId),
     /// Not signed by enough operators of the held bundle.
     #[error("the bundle is signed by {have} of {need} operators")]
     Signatures {
@@ -125,27 +109,40 @@ impl EndorserBundle {
         if operators >= 2 { 2 } else { 1 }
     }
 
-    /// Checks the form: ordered without doubles, every endorser of a listed operator, k as [`Self::threshold`].
+    /// Checks the form: ordered without doubles, every endorser of a listed operator, no key in two hands, k as
+    /// [`Self::threshold`] of the operators that have an endorser: one that has none can sign nothing.
     ///
     /// # Errors
     /// [`BundleError::Malformed`] or [`BundleError::Threshold`].
     pub fn check(&self) -> Result<(), BundleError> {
+        let bad = |why| Err(BundleError::Malformed(why));
         let ordered = self.endorsers.is_sorted_by(|a, b| a.member < b.member);
         let listed = self.operators.is_sorted_by(|a, b| a.operator < b.operator);
         if !ordered || !listed || self.operators.is_empty() || self.endorsers.is_empty() {
-            return Err(BundleError::Malformed("entries must be ordered and without doubles"));
+            return bad("entries must be ordered and without doubles");
+        }
+        if self.operators.len() > OPERATORS_MAX {
+            return bad("more operators than a federation may have");
         }
         if self.endorsers.iter().any(|e| self.keys(&e.operator).is_none()) {
-            return Err(BundleError::Malformed("an endorser belongs to no listed operator"));
+            return bad("an endorser belongs to no listed operator");
         }
         let domains: BTreeSet<_> = self.operators.iter().map(|o| &o.trust_domain).collect();
-        let keys: BTreeSet<_> = self.endorsers.iter().map(|e| e.public_key).collect();
-        if domains.len() != self.operators.len() || keys.len() != self.endorsers.len() {
-            return Err(BundleError::Malformed(
-                "two operators share a trust domain or two endorsers a key",
-            ));
+        if domains.len() != self.operators.len() {
+            return bad("two operators share a trust domain");
         }
-        let need = Self::threshold(self.operators.len());
+        // One key for two uses, or in two hands, would let one signature be read as another's.
+        let mut keys = BTreeSet::new();
+        let endorsers = self.endorsers.iter().map(|e| e.public_key.0);
+        let own = self.operators.iter().flat_map(|o| {
+            let signing = o.issuers.iter().chain(o.site_tags.iter()).map(|key| key.0);
+            let other = o.roots.iter().map(|hash| hash.0);
+            signing.chain(other).chain(o.backups.iter().map(|key| key.0))
+        });
+        if !endorsers.chain(own).all(|key| keys.insert(key)) {
+            return bad("a key or root stands twice");
+        }
+        let need = Self::threshold(self.operators().count());
         if self.k == need { Ok(()) } else { Err(BundleError::Threshold(need)) }
     }
 
@@ -153,6 +150,12 @@ impl EndorserBundle {
     #[must_use]
     pub fn keys(&self, operator: &OperatorId) -> Option<&OperatorKeys> {
         self.operators.iter().find(|o| o.operator == *operator)
+    }
+
+    /// The checkpoint key of one member.
+    #[must_use]
+    pub fn endorser(&self, member: MemberId) -> Option<&Endorser> {
+        self.endorsers.iter().find(|e| e.member == member)
     }
 
     /// Operators that have at least one endorser, in order.
@@ -169,15 +172,11 @@ impl EndorserBundle {
         Ok(Digest::of(&encode(self)?))
     }
 
-    /// Checks that `next` may replace this bundle.
+    /// Checks that `next` is the next version of this bundle, whoever signed it.
     ///
     /// # Errors
-    /// The first [`BundleError`].
-    pub fn accepts(
-        &self,
-        next: &Self,
-        signatures: &[OperatorSignature],
-    ) -> Result<(), BundleError> {
+    /// [`BundleError::WrongCluster`], [`BundleError::Version`], or what [`Self::check`] says.
+    pub fn precedes(&self, next: &Self) -> Result<(), BundleError> {
         if next.cluster != self.cluster || next.incarnation != self.incarnation {
             return Err(BundleError::WrongCluster);
         }
@@ -186,68 +185,72 @@ impl EndorserBundle {
             return Err(BundleError::Version { expected, got: next.version });
         }
         next.check()?;
-        let bytes = encode(next).map_err(|_canonical| BundleError::Malformed("not encodable"))?;
-        let good: BTreeSet<&OperatorId> = signatures
-            .iter()
-            .filter(|s| {
-                self.keys(&s.operator).is_some_and(|keys| {
-                    verify(&keys.issuer, Purpose::Bundle, &bytes, &s.signature).is_ok()
-                })
-            })
-            .map(|s| &s.operator)
-            .collect();
-        let have = u32::try_from(good.len()).unwrap_or(u32::MAX);
-        if have >= self.k { Ok(()) } else { Err(BundleError::Signatures { have, need: self.k }) }
+        // Two operators never become one that starts work alone (D4).
+        if next.k < self.k { Err(BundleError::Threshold(self.k)) } else { Ok(()) }
     }
 
-    /// The successor in which one more member signs, in place of an earlier key of the same member.
-    #[must_use]
-    pub fn with(&self, endorser: Endorser) -> Self {
-        let mut next = self.without(endorser.member);
-        next.endorsers.push(endorser);
+    /// Checks that `next` may replace this bundle, and returns the operators of this one that agreed.
+    ///
+    /// # Errors
+    /// The first [`BundleError`].
+    pub fn accepts<'s>(
+        &self,
+        next: &Self,
+        signatures: &'s [OperatorSignature],
+    ) -> Result<BTreeSet<&'s OperatorId>, BundleError> {
+        self.precedes(next)?;
+        let bytes = encode(next).map_err(|_canonical| BundleError::Malformed("not encodable"))?;
+        let issued = |s: &&OperatorSignature| {
+            let keys = self.keys(&s.operator);
+            keys.is_some_and(|keys| keys.issued(Purpose::Bundle, &bytes, &s.signature).is_ok())
+        };
+        let good: BTreeSet<_> = signatures.iter().filter(issued).map(|s| &s.operator).collect();
+        let have = u32::try_from(good.len()).unwrap_or(u32::MAX);
+        if have >= self.k { Ok(good) } else { Err(BundleError::Signatures { have, need: self.k }) }
+    }
+
+    fn next(&self, terms: Digest, change: impl FnOnce(&mut Self)) -> Self {
+        let mut next = self.clone();
+        next.version = self.version.saturating_add(1);
+        next.terms = terms;
+        change(&mut next);
         next.endorsers.sort_by_key(|endorser| endorser.member);
+        next.operators.sort_by(|a, b| a.operator.cmp(&b.operator));
+        next.k = Self::threshold(next.operators().count());
         next
+    }
+
+    /// The successor in which one more member signs.
+    #[must_use]
+    pub fn with(&self, endorser: Endorser, terms: Digest) -> Self {
+        self.next(terms, |next| next.endorsers.push(endorser))
     }
 
     /// The successor in which a member no longer signs.
     #[must_use]
-    pub fn without(&self, member: MemberId) -> Self {
-        let mut next = self.clone();
-        next.version = self.version.saturating_add(1);
-        next.endorsers.retain(|endorser| endorser.member != member);
-        next
+    pub fn without(&self, member: MemberId, terms: Digest) -> Self {
+        self.next(terms, |next| next.endorsers.retain(|endorser| endorser.member != member))
     }
 
-    /// Checks that `next` may replace this bundle and differs from it by exactly `step`.
-    ///
-    /// # Errors
-    /// The first [`BundleError`]: form and version first, then what differs, signatures last.
-    pub fn succeeded_by(
-        &self,
-        next: &SignedBundle,
-        step: Succession<'_>,
-    ) -> Result<(), BundleError> {
-        if next.signatures.len() > BUNDLE_SIGNATURES_MAX {
-            return Err(BundleError::Malformed("too many signatures"));
-        }
-        let (member, expected) = match step {
-            Succession::Without(member) => (member, Some(self.without(member))),
-            Succession::With(operator, member) => {
-                let mut all = next.bundle.endorsers.iter();
-                let own = all.find(|e| e.member == member && e.operator == *operator);
-                // A key that was replaced would be a second change in the shape of the first.
-                let new = self.endorsers.iter().all(|e| e.member != member);
-                (member, own.filter(|_| new).map(|own| self.with(own.clone())))
-            }
-        };
-        let same = |expected: &Self| {
-            let (a, b) = (expected, &next.bundle);
-            a.endorsers == b.endorsers && a.operators == b.operators && a.k == b.k
-        };
-        if !expected.as_ref().is_some_and(same) {
-            return Err(BundleError::Unrelated(member));
-        }
-        self.accepts(&next.bundle, &next.signatures)
+    /// The successor in which one more operator takes part.
+    #[must_use]
+    pub fn joined_by(&self, keys: OperatorKeys, terms: Digest) -> Self {
+        self.next(terms, |next| next.operators.push(keys))
+    }
+
+    /// The successor in which an operator takes part no longer.
+    #[must_use]
+    pub fn left_by(&self, operator: &OperatorId, terms: Digest) -> Self {
+        self.next(terms, |next| next.operators.retain(|keys| keys.operator != *operator))
+    }
+
+    /// The successor in which an operator has other keys.
+    #[must_use]
+    pub fn replacing(&self, keys: OperatorKeys, terms: Digest) -> Self {
+        self.next(terms, |next| {
+            next.operators.retain(|held| held.operator != keys.operator);
+            next.operators.push(keys);
+        })
     }
 }
 
@@ -255,6 +258,8 @@ impl EndorserBundle {
 mod tests {
     use super::*;
     use crate::key::SigningKey;
+    use crate::operator::{BackupKey, Keys};
+    use sekisho_types::principal::TrustDomain;
 
     fn issuer(n: u8) -> SigningKey {
         SigningKey::from_seed(&[n; 32])
@@ -263,9 +268,10 @@ mod tests {
         let operator = |n: u8| OperatorKeys {
             operator: format!("op-{n}").parse().unwrap(),
             trust_domain: TrustDomain::parse(&format!("op-{n}.example")).unwrap(),
-            issuer: issuer(n).public(),
-            site_tag: issuer(n.saturating_add(10)).public(),
-            root_hash: Digest([n; 32]),
+            issuers: Keys::one(issuer(n).public()),
+            site_tags: Keys::one(issuer(n.saturating_add(10)).public()),
+            roots: Keys::one(Digest([n; 32])),
+            backups: Keys::one(BackupKey([n.saturating_add(100); 32])),
         };
         let endorser = |n: u8| Endorser {
             operator: format!("op-{n}").parse().unwrap(),
@@ -276,6 +282,7 @@ mod tests {
             cluster: ClusterId([1; 16]),
             incarnation: Incarnation(1),
             version,
+            terms: Digest([0; 32]),
             k: 2,
             endorsers: [1, 2, 3].map(endorser).to_vec(),
             operators: [1, 2, 3].map(operator).to_vec(),
@@ -294,60 +301,18 @@ mod tests {
     #[test]
     fn only_the_successor_signed_by_k_operators_of_the_held_bundle_is_accepted() {
         let (held, next) = (bundle(1), bundle(2));
-        assert_eq!(held.accepts(&next, &sign(&next, &[1, 3])), Ok(()));
-        let one = held.accepts(&next, &sign(&next, &[1, 1]));
+        let agreed = held.accepts(&next, &sign(&next, &[1, 3])).unwrap().len();
+        assert_eq!(agreed, 2);
+        let twice = sign(&next, &[1, 1]);
+        let one = held.accepts(&next, &twice);
         assert_eq!(one, Err(BundleError::Signatures { have: 1, need: 2 }));
         let skipped = bundle(3);
-        let refused = held.accepts(&skipped, &sign(&skipped, &[1, 2, 3]));
+        let all = sign(&skipped, &[1, 2, 3]);
+        let refused = held.accepts(&skipped, &all);
         assert_eq!(refused, Err(BundleError::Version { expected: 2, got: 3 }));
         let other = EndorserBundle { cluster: ClusterId([2; 16]), ..bundle(2) };
-        assert_eq!(held.accepts(&other, &sign(&other, &[1, 2])), Err(BundleError::WrongCluster));
-    }
-
-    #[test]
-    fn a_successor_differs_by_one_key_and_by_nothing_else() {
-        let held = bundle(1);
-        let op = |n: u8| format!("op-{n}").parse::<OperatorId>().unwrap();
-        let fourth =
-            Endorser { operator: op(2), member: MemberId(4), public_key: issuer(44).public() };
-        let signed = |bundle: EndorserBundle, by: &[u8]| SignedBundle {
-            signatures: sign(&bundle, by),
-            bundle,
-        };
-        let (with, without) = (held.with(fourth.clone()), held.without(MemberId(3)));
-        let (one, two, four) = (op(1), op(2), MemberId(4));
-        let adding = Succession::With(&two, four);
-        let judge = |bundle, step| held.succeeded_by(&signed(bundle, &[1, 2]), step);
-        assert_eq!(judge(with.clone(), adding), Ok(()));
-        assert_eq!(judge(without.clone(), Succession::Without(MemberId(3))), Ok(()));
-        // The right bundle for another step.
-        for (bundle, step) in [
-            (with.clone(), Succession::With(&one, four)),
-            (with.clone(), Succession::With(&two, MemberId(5))),
-            (with.clone(), Succession::Without(four)),
-            (without, Succession::Without(MemberId(2))),
-            (
-                held.with(Endorser { member: MemberId(2), ..fourth }),
-                Succession::With(&two, MemberId(2)),
-            ),
-        ] {
-            assert!(matches!(judge(bundle, step), Err(BundleError::Unrelated(_))), "{step:?}");
-        }
-        // A second change hidden in the first.
-        let mut swapped = with.clone();
-        swapped.operators[0].issuer = issuer(99).public();
-        let mut dropped = with.clone();
-        dropped.endorsers.remove(0);
-        for bundle in [swapped, dropped] {
-            assert_eq!(judge(bundle, adding), Err(BundleError::Unrelated(four)));
-        }
-        let skipped = EndorserBundle { version: 3, ..with.clone() };
-        assert!(matches!(judge(skipped, adding), Err(BundleError::Version { .. })));
-        let alone = held.succeeded_by(&signed(with.clone(), &[2]), adding);
-        assert_eq!(alone, Err(BundleError::Signatures { have: 1, need: 2 }));
-        let mut flood = signed(with, &[1, 2]);
-        flood.signatures = vec![flood.signatures[0].clone(); BUNDLE_SIGNATURES_MAX + 1];
-        assert!(matches!(held.succeeded_by(&flood, adding), Err(BundleError::Malformed(_))));
+        let two = sign(&other, &[1, 2]);
+        assert_eq!(held.accepts(&other, &two), Err(BundleError::WrongCluster));
     }
 
     #[test]
@@ -356,8 +321,23 @@ mod tests {
         let mut shared = bundle(1);
         shared.endorsers[1].public_key = shared.endorsers[0].public_key;
         assert!(matches!(shared.check(), Err(BundleError::Malformed(_))));
+        let mut both = bundle(1);
+        both.operators[1].site_tags = both.operators[0].issuers.clone();
+        assert!(matches!(both.check(), Err(BundleError::Malformed(_))));
         let mut stray = bundle(1);
         stray.endorsers[0].operator = "op-9".parse().unwrap();
         assert!(matches!(stray.check(), Err(BundleError::Malformed(_))));
+    }
+    #[test]
+    fn only_operators_that_can_sign_count_and_two_never_become_one() {
+        let first = bundle(1);
+        let mut two = first.without(MemberId(3), Digest([9; 32]));
+        assert_eq!((two.check(), two.k, two.version, two.operators.len()), (Ok(()), 2, 2, 3));
+        assert_eq!(first.precedes(&two), Ok(()));
+        let one = two.without(MemberId(2), Digest([9; 32]));
+        assert_eq!((one.check(), one.k), (Ok(()), 1));
+        assert_eq!(two.precedes(&one), Err(BundleError::Threshold(2)));
+        two.k = 3;
+        assert_eq!(two.check(), Err(BundleError::Threshold(2)));
     }
 }

@@ -242,7 +242,7 @@ impl Verifier for NoteVerifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::OperatorKeys;
+    use crate::operator::{BackupKey, Keys, OperatorKeys};
     use sekisho_types::principal::TrustDomain;
 
     fn key(n: u8) -> SigningKey {
@@ -257,20 +257,22 @@ mod tests {
             member: MemberId(u64::from(n)),
             public_key: key(n).public(),
         };
-        let operator = |name: &str| OperatorKeys {
+        let operator = |(name, number): (&str, u8)| OperatorKeys {
             operator: name.parse().unwrap(),
             trust_domain: TrustDomain::parse(&format!("{name}.example")).unwrap(),
-            issuer: key(100).public(),
-            site_tag: key(101).public(),
-            root_hash: Digest([0; 32]),
+            issuers: Keys::one(key(number.saturating_add(100)).public()),
+            site_tags: Keys::one(key(number.saturating_add(110)).public()),
+            roots: Keys::one(Digest([number; 32])),
+            backups: Keys::one(BackupKey([number.saturating_add(60); 32])),
         };
         EndorserBundle {
             cluster: ClusterId([1; 16]),
             incarnation: Incarnation(1),
             version: 1,
+            terms: Digest([0; 32]),
             k: 2,
             endorsers: members.map(endorser).to_vec(),
-            operators: ["a", "b", "c"].map(operator).to_vec(),
+            operators: [("a", 1), ("b", 2), ("c", 3)].map(operator).to_vec(),
         }
     }
     fn checkpoint() -> Checkpoint {

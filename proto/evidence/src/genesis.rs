@@ -5,7 +5,8 @@
 
 use crate::bundle::{EndorserBundle, OperatorSignature};
 use crate::canonical::{decode, encode};
-use crate::key::{Purpose, verify};
+use crate::key::Purpose;
+use crate::operator::{BundleRoot, OperatorKeys};
 use sekisho_types::id::{Digest, MemberId, OperatorId, SiteId};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::principal::{KeyRecord, Workload};
@@ -54,6 +55,8 @@ pub struct Genesis {
     pub members: Vec<GenesisMember>,
     /// First registered keys: the operators' administrators.
     pub keys: Vec<KeyRecord>,
+    /// Root certificates of the operators, ordered as they are.
+    pub roots: Vec<BundleRoot>,
     /// Whether this federation was made by `sekisho dev`: only there may one person sign for two operators.
     pub dev: bool,
 }
@@ -130,6 +133,13 @@ impl Genesis {
         {
             return bad("the endorser bundle is not a first one");
         }
+        if self.bundle.operators.iter().any(OperatorKeys::rotating) {
+            return bad("an operator begins with keys that are being replaced");
+        }
+        let pinned = self.bundle.operators.iter().map(|o| (&o.operator, o.roots.current));
+        if !self.roots.iter().map(|root| (&root.operator, root.hash())).eq(pinned) {
+            return bad("the roots are not those of the endorser bundle");
+        }
         if !self.sites.is_sorted_by(|a, b| a.site < b.site)
             || !self.members.is_sorted_by(|a, b| a.member < b.member)
         {
@@ -188,7 +198,7 @@ impl SignedGenesis {
         for keys in &self.genesis.bundle.operators {
             let signed = self.signatures.iter().any(|s| {
                 s.operator == keys.operator
-                    && verify(&keys.issuer, Purpose::Genesis, &bytes, &s.signature).is_ok()
+                    && keys.issued(Purpose::Genesis, &bytes, &s.signature).is_ok()
             });
             if !signed {
                 return Err(GenesisError::Unsigned(keys.operator.clone()));

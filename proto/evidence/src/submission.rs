@@ -10,7 +10,7 @@ use crate::bundle::EndorserBundle;
 use crate::canonical::{CanonicalError, decode, encode};
 use crate::command::{CommandSignature, Intention};
 use crate::grant::{BoundRules, Grant};
-use crate::key::{Purpose, verify};
+use crate::key::Purpose;
 use sekisho_types::id::{Digest, OperatorId, PolicyId, RequestId, Signature, TenantId};
 use sekisho_types::job::JobFacts;
 use sekisho_types::principal::{KeyRecord, Principal, Role};
@@ -208,7 +208,7 @@ impl Submission {
         let keys =
             bundle.keys(operator).ok_or_else(|| SubmissionError::Operator(operator.clone()))?;
         let record = encode(&self.key).map_err(SubmissionError::Malformed)?;
-        verify(&keys.issuer, Purpose::KeyRecord, &record, &self.issuer)
+        keys.issued(Purpose::KeyRecord, &record, &self.issuer)
             .map_err(|_bad| SubmissionError::Issuer(operator.clone()))
     }
 

@@ -5,6 +5,7 @@
 
 use crate::cose::{CoseError, Fields, open, seal};
 use crate::key::SigningKey;
+use crate::operator::Keys;
 use coset::cbor::value::Value;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{ClusterId, Digest, NodeId, OperatorId, PublicKey};
@@ -193,9 +194,17 @@ impl SignedTag {
     ///
     /// # Errors
     /// The first [`TagError`].
-    pub fn verify(&self, key: &PublicKey, subject: Subject<'_>) -> Result<SiteTag, TagError> {
+    pub fn verify(
+        &self,
+        keys: &Keys<PublicKey>,
+        subject: Subject<'_>,
+    ) -> Result<SiteTag, TagError> {
         let opened = open(CONTENT_TYPE, FIELDS, &self.0)?;
-        opened.verify(key)?;
+        let by_other = |error| match &keys.other {
+            Some(other) => opened.verify(other),
+            None => Err(error),
+        };
+        opened.verify(&keys.current).or_else(by_other)?;
         let tag = Self::parse(opened.fields)?;
         let checks = [
             (tag.cluster == *subject.cluster, "cluster"),
@@ -267,16 +276,16 @@ mod tests {
         for area in ["012351", "JP", "KR-26"] {
             let tag = tag(area);
             let signed = tag.sign(&key).unwrap();
-            assert_eq!(signed.verify(&key.public(), subject(&tag)), Ok(tag.clone()));
+            assert_eq!(signed.verify(&Keys::one(key.public()), subject(&tag)), Ok(tag.clone()));
             assert_eq!(tag.place().area.is_some(), area != "KR-26");
             let other = SigningKey::from_seed(&[4; 32]).public();
             assert!(matches!(
-                signed.verify(&other, subject(&tag)),
+                signed.verify(&Keys::one(other), subject(&tag)),
                 Err(TagError::Envelope(CoseError::Signature(_)))
             ));
             let wrong = SiteTag { node: "ishikari-1/n-02".parse().unwrap(), ..tag.clone() };
             assert_eq!(
-                signed.verify(&key.public(), subject(&wrong)),
+                signed.verify(&Keys::one(key.public()), subject(&wrong)),
                 Err(TagError::Mismatch("node"))
             );
             assert_eq!(tag.check_time(Timestamp(1_999)), Ok(()));
@@ -293,7 +302,10 @@ mod tests {
         for bit in 0..signed.0.len() * 8 {
             let mut bytes = signed.0.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(SignedTag(bytes).verify(&key.public(), subject(&tag)).is_err(), "bit {bit}");
+            assert!(
+                SignedTag(bytes).verify(&Keys::one(key.public()), subject(&tag)).is_err(),
+                "bit {bit}"
+            );
         }
     }
 

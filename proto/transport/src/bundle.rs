@@ -61,6 +61,14 @@ impl Bundle {
         let roots = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>();
         Ok(Self { operator, roots: roots.map_err(BundleError::Pem)? })
     }
+
+    /// Checks that a root certificate (DER) can be used at all, so that it does not shut its own operator out.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_root(der: &[u8]) -> Result<(), rustls::Error> {
+        RootCertStore::empty().add(CertificateDer::from(der))
+    }
 }
 
 /// One domain's bundle, made ready for validation.

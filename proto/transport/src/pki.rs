@@ -5,14 +5,14 @@
 //! Issuers carry a DNS name constraint, which binds because every leaf has a DNS SAN. Time and lifetimes are
 //! passed in. Does not decide who may have a certificate: enrolment does.
 
+pub mod backup;
 pub mod file;
 mod issue;
 mod key;
 pub mod signing;
 
 pub use issue::{Issued, Issuer, Subject, Validity};
-pub(crate) use key::certificate_pem;
-pub use key::{Csr, Key, SecretPem};
+pub use key::{Csr, Key, SecretPem, certificate_pem};
 
 use crate::bundle::Bundle;
 use crate::limit::{BACKDATE, ISSUER_LIFETIME, ROOT_LIFETIME};

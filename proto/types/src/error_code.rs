@@ -422,6 +422,16 @@ codes! {
         "変更後の投票者の過半数が、現在応答していません。",
         "Bring the silent voters back first, or add members; see `sekisho member list`.",
         "先に応答のない投票者を復旧するか、メンバーを追加してください(`sekisho member list`)。";
+    OperatorInUse = 67, "OPERATOR_IN_USE", Precondition,
+        "Controllers, sites or running work of the operator are left.",
+        "この事業者のコントローラー、拠点、または実行中のジョブが残っています。",
+        "Remove what the message names first.",
+        "メッセージに示されたものを先に取り除いてください。";
+    KeyInUse = 68, "KEY_IN_USE", NotYet,
+        "Something still stands on the key that would be given up.",
+        "廃止する鍵をまだ使用しているものがあります。",
+        "Renew what the message names, or wait; for a stolen key use --accept-stranded.",
+        "メッセージに示されたものを更新するか、お待ちください。鍵が盗まれた場合は --accept-stranded を使用してください。";
 }
 
 impl ErrorCode {

@@ -1,5 +1,6 @@
 //! Scenarios of one agent, driven by hand.
 
+mod trust;
 mod world;
 
 use super::*;

@@ -404,7 +404,7 @@ fn a_grant_that_k_operators_signed_starts_nothing_that_its_submitter_did_not_sig
         assert_eq!(refused.code, ErrorCode::GrantSubmission, "case {number}");
     }
     let mut other = bundle;
-    other.operators[2].issuer = other.operators[1].issuer;
+    other.operators[2].issuers = other.operators[1].issuers.clone();
     let refused = check_start(host, &other, &signed, &fetched).unwrap_err();
     assert_eq!(
         refused.to_string(),

@@ -3,6 +3,7 @@
 use crate::call::Call;
 use crate::core::Core;
 use crate::limit::{ATTACH_DEADLINE, SESSION_DEADLINE};
+use crate::service::trust::package;
 use crate::session::Down;
 use crate::session::stream::{AgentStream, session_in_force};
 use sekisho_evidence::receipt::Receipt;
@@ -160,5 +161,14 @@ impl AgentService for AgentApi {
         let (call, node) = self.node(&request)?;
         let csr = request.into_inner().csr;
         Ok(Response::new(self.0.renew_node(&call, &node, &csr).await?))
+    }
+
+    async fn fetch_trust(
+        &self,
+        request: Request<internal::FetchTrustRequest>,
+    ) -> Result<Response<internal::FetchTrustResponse>, Status> {
+        self.node(&request)?;
+        let (package, _) = package(&self.0.replica.state())?;
+        Ok(Response::new(internal::FetchTrustResponse { package: package.into() }))
     }
 }

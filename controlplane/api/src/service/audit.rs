@@ -6,9 +6,7 @@ use crate::limit::{EXPORT_QUEUE, PAGE_DEFAULT, PAGE_MAX, RECORDS_BYTES};
 use crate::notes::Note;
 use crate::replica::{Archive, ArchiveError};
 use bytes::Bytes;
-use sekisho_evidence::audit_bundle::{
-    AuditBundleError, AuditBundleHead, BundleRoot, BundleWriter, FORMAT,
-};
+use sekisho_evidence::audit_bundle::{AuditBundleError, AuditBundleHead, BundleWriter, FORMAT};
 use sekisho_evidence::canonical::decode;
 use sekisho_evidence::record::{Body, Record};
 use sekisho_fsm::State;
@@ -63,7 +61,7 @@ impl AuditApi {
 }
 
 /// The genesis, out of the first record.
-fn head(core: &Core, archive: &dyn Archive, note: &Note) -> Result<AuditBundleHead, ApiError> {
+fn head(archive: &dyn Archive, note: &Note) -> Result<AuditBundleHead, ApiError> {
     let first = archive.records(0..1, RECORDS_BYTES).map_err(|error| stored(&error))?;
     let record = first.first().and_then(|bytes| Record::parse(bytes).ok());
     let Some(Record { body: Body::Entry { entry, .. }, .. }) = record else {
@@ -74,15 +72,12 @@ fn head(core: &Core, archive: &dyn Archive, note: &Note) -> Result<AuditBundleHe
     let Command::Bootstrap(genesis) = entry.command else {
         return Err(damaged("the first audit record is not the genesis"));
     };
-    let root =
-        |root: crate::issuer::OperatorRoot| BundleRoot { operator: root.operator, der: root.der };
     Ok(AuditBundleHead {
         format: FORMAT,
         cluster: note.checkpoint.cluster,
         incarnation: note.checkpoint.incarnation,
         genesis: *genesis,
         table: table_hash(),
-        roots: core.issuer.roots().into_iter().map(root).collect(),
         note: note.bytes.clone(),
         count: note.checkpoint.head.size,
     })
@@ -96,7 +91,7 @@ fn export(core: &Core, note: &Note, out: &mpsc::Sender<Chunk>) -> Result<(), Api
         let chunk = v1::ExportBundleResponse { chunk: Bytes::from(bytes) };
         out.blocking_send(Ok(chunk)).is_ok()
     };
-    let head = head(core, archive, note)?;
+    let head = head(archive, note)?;
     let (mut writer, mut chunk) = BundleWriter::start(&head).map_err(|e| written(&e))?;
     let mut next = 0u64;
     while next < head.count {

@@ -9,6 +9,7 @@ use crate::core::{Core, federation};
 use crate::issuer::IssueError;
 use crate::limit::{READ_DEADLINE, TAG_BACKDATE};
 use sekisho_evidence::canonical::encode;
+use sekisho_evidence::operator::BundleRoot;
 use sekisho_evidence::tag::{SignedTag, SiteTag, TagArea};
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
@@ -161,17 +162,20 @@ impl Core {
             site: m.site.to_string(),
             address: m.address.clone(),
         };
-        let root = |root: crate::issuer::OperatorRoot| internal::OperatorRoot {
-            operator: root.operator.to_string(),
-            trust_domain: root.trust_domain.to_string(),
-            root: root.der.into(),
+        let root = |root: &BundleRoot| {
+            let keys = federation.bundle.keys(&root.operator)?;
+            Some(internal::OperatorRoot {
+                operator: root.operator.to_string(),
+                trust_domain: keys.trust_domain.to_string(),
+                root: root.der.clone().into(),
+            })
         };
         Ok(internal::JoinResponse {
             certificate_chain: chain.into_iter().map(Into::into).collect(),
             site_tag: tag.0.into(),
             bundle: bundle.into(),
             members: federation.members.values().map(member).collect(),
-            roots: self.issuer.roots().into_iter().map(root).collect(),
+            roots: federation.roots.iter().filter_map(root).collect(),
         })
     }
 

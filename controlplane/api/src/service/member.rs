@@ -5,18 +5,17 @@ use crate::call::{Call, not_found};
 use crate::core::{Core, federation};
 use crate::limit::{HAND_OVER_DEADLINE, READ_DEADLINE};
 use crate::status::Health;
-use sekisho_evidence::canonical::encode;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_proto::convert::intent::Intent;
-use sekisho_proto::convert::member::{AddMember, RemoveMember, SetMemberAddress, SetVoter};
+use sekisho_proto::convert::member::{SetMemberAddress, SetVoter};
 use sekisho_proto::field::FieldError;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::{self, member_service_server::MemberService};
 use sekisho_transport::address::Address;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, MemberId};
+use sekisho_types::id::MemberId;
 use sekisho_types::principal::Workload;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,22 +30,6 @@ fn may_change(call: &Call, core: &Core) -> Result<(), ApiError> {
 }
 
 impl MemberApi {
-    /// Refuses a removal that could not be ended: a change is under way, or of those who vote now too few answer without
-    /// the one that leaves, who need not stay for it.
-    fn can_lose(&self, leaver: MemberId, voters: &BTreeSet<MemberId>) -> Result<(), ApiError> {
-        let risk = |why: String| Err(ApiError::new(ErrorCode::MemberQuorumAtRisk, why));
-        let group = self.0.replica.membership().voters;
-        if group != *voters {
-            return risk("another change of the voters is under way".to_owned());
-        }
-        let left = group.iter().filter(|id| **id != leaver);
-        let heard = left.filter(|id| self.0.hears_now(**id)).count();
-        if heard > group.len() / 2 {
-            return Ok(());
-        }
-        risk(format!("{heard} of the {} voters answer without member {leaver}", group.len()))
-    }
-
     /// Refuses a set of voters of which no majority answers: the change would be committed by the old voters and leave a
     /// group that can commit nothing. Judged here and not in apply, because it is about this moment.
     fn majority_answers(&self, voters: &BTreeSet<MemberId>) -> Result<(), ApiError> {
@@ -58,13 +41,6 @@ impl MemberApi {
         Err(ApiError::new(ErrorCode::MemberQuorumAtRisk, why))
     }
 
-    /// The voters of the state, everything acknowledged included: a repeat of a request that was done must find it done.
-    async fn voters_now(&self, call: &Call) -> Result<BTreeSet<MemberId>, ApiError> {
-        let read = self.0.replica.read_index(call.deadline(READ_DEADLINE)).await;
-        read.map_err(unanswered)?;
-        Ok(federation(&self.0.replica.state())?.voters())
-    }
-
     async fn write(
         &self,
         call: &Call,
@@ -72,6 +48,15 @@ impl MemberApi {
         command: Command,
     ) -> Result<Response<v1::Written>, Status> {
         Ok(Response::new(self.0.write(call, Admitted::new(intent, command)).await?))
+    }
+}
+
+impl Core {
+    /// The voters of the state, everything acknowledged included: a repeat of a request that was done must find it done.
+    pub(crate) async fn voters_now(&self, call: &Call) -> Result<BTreeSet<MemberId>, ApiError> {
+        let read = self.replica.read_index(call.deadline(READ_DEADLINE)).await;
+        read.map_err(unanswered)?;
+        Ok(federation(&self.replica.state())?.voters())
     }
 }
 
@@ -93,20 +78,6 @@ impl MemberService for MemberApi {
         }))
     }
 
-    async fn add_member(
-        &self,
-        request: Request<v1::AddMemberRequest>,
-    ) -> Result<Response<v1::Written>, Status> {
-        let call = Call::of(&request)?;
-        let ask = request.into_inner();
-        let intent = Intent::of(ask.intent.as_ref())?;
-        let AddMember { member, successor } = AddMember::try_from(&ask)?;
-        may_change(&call, &self.0)?;
-        let dialled: Result<Address, _> = member.address.parse();
-        dialled.map_err(|error| FieldError::new("address", error.to_string()))?;
-        self.write(&call, intent, Command::AddMember { member, successor }).await
-    }
-
     async fn set_voter(
         &self,
         request: Request<v1::SetVoterRequest>,
@@ -116,7 +87,7 @@ impl MemberService for MemberApi {
         let intent = Intent::of(ask.intent.as_ref())?;
         let SetVoter { member, voter, accept_quorum_in_one_hand } = SetVoter::try_from(&ask)?;
         may_change(&call, &self.0)?;
-        let mut voters = self.voters_now(&call).await?;
+        let mut voters = self.0.voters_now(&call).await?;
         let changes = if voter { voters.insert(member) } else { voters.remove(&member) };
         if changes && !voters.is_empty() {
             self.majority_answers(&voters)?;
@@ -137,22 +108,6 @@ impl MemberService for MemberApi {
         let dialled: Result<Address, _> = address.parse();
         dialled.map_err(|error| FieldError::new("address", error.to_string()))?;
         self.write(&call, intent, Command::SetMemberAddress { member, address }).await
-    }
-
-    async fn remove_member(
-        &self,
-        request: Request<v1::RemoveMemberRequest>,
-    ) -> Result<Response<v1::Written>, Status> {
-        let call = Call::of(&request)?;
-        let ask = request.into_inner();
-        let intent = Intent::of(ask.intent.as_ref())?;
-        let RemoveMember { member, successor } = RemoveMember::try_from(&ask)?;
-        may_change(&call, &self.0)?;
-        let voters = self.voters_now(&call).await?;
-        if voters.contains(&member) && voters.len() > 1 {
-            self.can_lose(member, &voters)?;
-        }
-        self.write(&call, intent, Command::RemoveMember { member, successor }).await
     }
 
     /// Only the leader can: others name it, and clients go there.
@@ -186,23 +141,6 @@ impl MemberService for MemberApi {
         let handed = self.0.replica.hand_over(to, deadline).await.map_err(unanswered)?;
         let (leader, term) = (handed.leader.name(), handed.term);
         Ok(Response::new(v1::TransferLeaderResponse { leader, term }))
-    }
-
-    async fn get_endorser_bundle(
-        &self,
-        request: Request<v1::GetEndorserBundleRequest>,
-    ) -> Result<Response<v1::EndorserBundle>, Status> {
-        let call = Call::of(&request)?;
-        let state = self.0.read(&call, request.get_ref().read.as_ref()).await?;
-        call.may(&state, Verb::ReadFederation, Target::Federation)?;
-        let bundle = &federation(&state)?.bundle;
-        let bytes = encode(bundle);
-        let bytes = bytes.map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?;
-        Ok(Response::new(v1::EndorserBundle {
-            version: bundle.version,
-            sha256: Digest::of(&bytes).0.to_vec().into(),
-            bundle: bytes.into(),
-        }))
     }
 
     /// Always from this member's own state: it is asked most when there is no leader.

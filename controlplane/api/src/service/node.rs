@@ -108,7 +108,7 @@ impl Core {
         Ok(v1::CreateJoinTokenResponse {
             written: Some(written),
             bundle_sha256: bundle.0.to_vec().into(),
-            root_sha256: keys.root_hash.0.to_vec().into(),
+            root_sha256: keys.roots.current.0.to_vec().into(),
             endpoints: own.map(|member| member.address.clone()).collect(),
             cluster: federation.cluster.0.to_vec().into(),
         })

@@ -2,7 +2,7 @@
 
 use crate::duty::Renewal;
 use crate::fake::{Fake, FakeIssuer, fake_as, fake_with};
-use crate::issuer::{IssueError, Issuer, OperatorRoot};
+use crate::issuer::{IssueError, Issuer};
 use crate::server::{Services, serve};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::checkpoint::{VerifiedCheckpoint, assemble, verify_note};
@@ -70,9 +70,6 @@ impl Issuer for RealIssuer {
     }
     fn sign_tag(&self, tag: &SiteTag) -> Result<SignedTag, IssueError> {
         FakeIssuer.sign_tag(tag)
-    }
-    fn roots(&self) -> Vec<OperatorRoot> {
-        FakeIssuer.roots()
     }
 }
 
@@ -175,6 +172,8 @@ impl Agent {
         let mut agent = Self::attach(channel, session, Revision(0)).await.unwrap();
         let Ok(Down::Attached(greeting)) = agent.hear().await else { panic!("no greeting") };
         assert_eq!((greeting.member, greeting.operator.as_str()), (2, "kanto"));
+        let Ok(Down::Trust(trust)) = agent.hear().await else { panic!("no version") };
+        assert_eq!(trust.version, 1);
         let empty = agent.desired().await;
         assert!(empty.grants.is_empty());
         agent.say(Up::Accepted(Accepted { revision: empty.revision.0 })).await;
@@ -275,9 +274,11 @@ async fn a_host_joins_attaches_and_is_told_what_to_run_and_stop() {
                 stops += 1;
             }
             Down::Desired(set) => empty = Desired::try_from(&set).unwrap().grants.is_empty(),
-            Down::Attached(_) | Down::Acknowledged(_) | Down::Expiring(_) | Down::ReadLog(_) => {
-                panic!("not asked for")
-            }
+            Down::Attached(_)
+            | Down::Acknowledged(_)
+            | Down::Expiring(_)
+            | Down::ReadLog(_)
+            | Down::Trust(_) => panic!("not asked for"),
         }
     }
     let revoke = Command::RevokeNode { node };

@@ -16,7 +16,7 @@ use sekisho_fsm::state::Node;
 use sekisho_proto::convert::agent::{Attach, Desired};
 use sekisho_proto::internal::v1::agent_message;
 use sekisho_proto::internal::v1::controller_message::{
-    Acknowledged, Attached as Greeting, Expiring, Message, Stop,
+    Acknowledged, Attached as Greeting, Expiring, Message, Stop, TrustMoved,
 };
 use sekisho_proto::status::ApiError;
 use sekisho_types::error_code::ErrorCode;
@@ -37,6 +37,8 @@ pub(crate) struct AgentStream {
     position: Position,
     sent: Option<(Sent, Instant)>,
     stopped: Option<(Vec<PlacementId>, Instant)>,
+    /// Version of the endorser bundle that the agent was told of.
+    trust: u64,
 }
 
 /// Whether a node with this session may go on.
@@ -63,7 +65,7 @@ impl AgentStream {
         attach: &Attach,
     ) -> Self {
         let position = Position { head_size: attach.head_size, accepted: attach.accepted };
-        Self { core, node, attached, position, sent: None, stopped: None }
+        Self { core, node, attached, position, sent: None, stopped: None, trust: 0 }
     }
 
     /// Serves the stream until either side ends it.
@@ -177,6 +179,11 @@ impl AgentStream {
         let state = self.core.replica.state();
         let node = session_in_force(&state, &self.node, &self.attached.session)?;
         self.stop(stopping(&state, node))?;
+        let version = federation(&state)?.bundle.version;
+        if version > self.trust {
+            self.trust = version;
+            self.must_send(Message::Trust(TrustMoved { version }))?;
+        }
         let incarnation = federation(&state)?.incarnation;
         let desired =
             node.desired.map(|(index, revision)| (index, Epoch { incarnation, revision }));

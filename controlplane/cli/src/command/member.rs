@@ -1,25 +1,24 @@
 //! `sekisho member`: controllers, who votes, and who leads.
 //!
 //! A change of who takes part changes the endorser bundle, which issuers of k operators sign: `prepare` makes the change
-//! as a file at the operator that asks for it, `sign` adds another operator's signature, `add` or `remove` sends it.
+//! as a file at the operator that asks for it, `operator sign` adds another operator's signature, `add` or `remove` sends it.
 
-mod file;
+pub(super) mod file;
 mod list;
 
 pub(super) use list::MemberView;
 
-use super::short;
+use super::{agreement, short};
 use crate::app::App;
 use crate::ask;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, of_file};
 use crate::language::Text;
-use file::{Change, ChangeFile};
+use sekisho_evidence::terms::Terms;
 use sekisho_fsm::command::Command;
-use sekisho_proto::convert::member::{AddMember, RemoveMember, SetMemberAddress, SetVoter};
+use sekisho_proto::convert::member::{SetMemberAddress, SetVoter};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
-use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{MemberId, SiteId};
 use std::path::PathBuf;
 
@@ -30,15 +29,12 @@ pub enum MemberCommand {
     List,
     /// Write a change of who takes part to a file, signed by this operator
     Prepare(PrepareArgs),
-    /// Add another operator's signature to a change
-    Sign {
-        /// The change
+    /// Write the trust package that a new controller, or a host that was away, begins with
+    Package {
+        /// File to write
         file: PathBuf,
-        /// The signing operator's directory
-        #[arg(long, value_name = "DIR")]
-        operator_dir: PathBuf,
     },
-    /// Take in the controller of a change, as a learner; federation-admins of two operators sign
+    /// Take in the controller of a change, as a learner
     Add {
         /// The change
         file: PathBuf,
@@ -69,7 +65,7 @@ pub enum MemberCommand {
         /// HOST:PORT
         address: String,
     },
-    /// Take a controller out for good, dead or alive; federation-admins of two operators sign
+    /// Take a controller out for good, dead or alive
     Remove {
         /// Its number
         #[arg(value_parser = number)]
@@ -120,9 +116,7 @@ pub(super) async fn run(app: &mut App<'_>, command: MemberCommand) -> Result<Exi
     match command {
         MemberCommand::List => list::list(app).await?,
         MemberCommand::Prepare(args) => file::prepare(app, args).await?,
-        MemberCommand::Sign { file, operator_dir } => {
-            file::sign(app, &file, &operator_dir).await?;
-        }
+        MemberCommand::Package { file } => write_package(app, &file).await?,
         MemberCommand::Add { file } => add(app, &file).await?,
         MemberCommand::Promote { member, accept_quorum_in_one_hand } => {
             set_voter(app, SetVoter { member, voter: true, accept_quorum_in_one_hand }).await?;
@@ -139,28 +133,30 @@ pub(super) async fn run(app: &mut App<'_>, command: MemberCommand) -> Result<Exi
     Ok(Exit::Ok)
 }
 
-fn encoding(error: &impl std::fmt::Display) -> Failure {
-    Failure::new(ErrorCode::Internal, error.to_string())
-}
-
 const LIST: &str = "sekisho member list";
 
+async fn write_package(app: &mut App<'_>, file: &std::path::Path) -> Result<(), Failure> {
+    agreement::not_there(file)?;
+    let session = app.session()?;
+    let package = agreement::package(app, &session).await?;
+    let bytes = package.bytes().map_err(|error| Failure::invalid(error.to_string()))?;
+    std::fs::write(file, bytes).map_err(|error| of_file(file, &error))?;
+    let path = file.display();
+    let line = app.output.pick(
+        format!("{path}: name it in the new controller's settings as `package`"),
+        format!("{path}: 新しいコントローラーの設定の `package` に指定してください"),
+    );
+    app.output.line(&line)
+}
+
 async fn add(app: &mut App<'_>, file: &std::path::Path) -> Result<(), Failure> {
-    let change = ChangeFile::read(file)?;
-    let Change::Add(member) = change.change.clone() else {
+    let agreed = agreement::read(file)?;
+    let Terms::AddMember(member) = &agreed.terms else {
         return Err(Failure::invalid(format!("{}: not one that adds", file.display())));
     };
-    let add = AddMember { member, successor: Box::new(change.signed) };
-    let session = app.signing_session().await?;
-    let (member, successor) = (add.member.clone(), add.successor.clone());
-    let prepared = app.prepare(&session, &Command::AddMember { member, successor })?;
-    let request = add.request(prepared.intent).map_err(|error| encoding(&error))?;
-    let written =
-        ask!(session.client, member_service_client::MemberServiceClient, add_member, request)
-            .map_err(|failure| failure.of_request(prepared.request))?;
-    let (name, next) = (add.member.member.name(), Some(LIST.to_owned()));
+    let name = member.member.name();
     let done = Text::new("added as a learner", "を学習者として追加しました");
-    app.changed(&name, prepared.request, written.revision, done, next)
+    agreement::send(app, agreed, &name, done, LIST).await
 }
 
 async fn set_voter(app: &mut App<'_>, set: SetVoter) -> Result<(), Failure> {
@@ -203,22 +199,14 @@ async fn remove(
     file: &std::path::Path,
     yes: bool,
 ) -> Result<(), Failure> {
-    let change = ChangeFile::read(file)?;
-    if change.change != Change::Remove(member) {
+    let agreed = agreement::read(file)?;
+    if agreed.terms != Terms::RemoveMember(member) {
         let why = format!("{}: not one that removes member {member}", file.display());
         return Err(Failure::invalid(why));
     }
     app.confirm(yes, &member.name())?;
-    let remove = RemoveMember { member, successor: Box::new(change.signed) };
-    let session = app.signing_session().await?;
-    let successor = remove.successor.clone();
-    let prepared = app.prepare(&session, &Command::RemoveMember { member, successor })?;
-    let request = remove.request(prepared.intent).map_err(|error| encoding(&error))?;
-    let written =
-        ask!(session.client, member_service_client::MemberServiceClient, remove_member, request)
-            .map_err(|failure| failure.of_request(prepared.request))?;
-    let (done, next) = (Text::new("removed", "を削除しました"), Some(LIST.to_owned()));
-    app.changed(&member.name(), prepared.request, written.revision, done, next)
+    let done = Text::new("removed", "を削除しました");
+    agreement::send(app, agreed, &member.name(), done, LIST).await
 }
 
 async fn transfer(app: &mut App<'_>, member: MemberId) -> Result<(), Failure> {

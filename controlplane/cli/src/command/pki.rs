@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::output::{Column, Shown, column};
 use crate::pki::{Card, OperatorDir, Plan};
 use sekisho_evidence::genesis::GenesisSite;
+use sekisho_transport::pki::backup::recipient;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
 use sekisho_types::name::Name;
@@ -49,8 +50,8 @@ pub struct InitArgs {
     /// Name of the site for people
     #[arg(long, default_value = "")]
     display_name: String,
-    /// A controller at the site, NUMBER=HOST:PORT; repeatable
-    #[arg(long = "member", value_name = "N=ADDRESS", required = true, value_parser = member)]
+    /// A controller at the site, NUMBER=HOST:PORT; repeatable. None for a company that joins a federation under way
+    #[arg(long = "member", value_name = "N=ADDRESS", value_parser = member)]
     members: Vec<(MemberId, String)>,
     /// Login name of the first administrator
     #[arg(long, default_value = "admin")]
@@ -76,6 +77,8 @@ struct CardView {
     root_sha256: String,
     issuer_key: String,
     site_tag_key: String,
+    backup_key: String,
+    fingerprint: String,
     sites: Vec<String>,
     members: Vec<String>,
     admins: Vec<String>,
@@ -85,14 +88,16 @@ impl From<Card> for CardView {
     fn from(card: Card) -> Self {
         let site = |s: &GenesisSite| format!("{} {}", s.site, s.area.label());
         let members = card.members.iter().map(|m| format!("{} {}", m.member, m.address)).collect();
-        let admins =
-            card.admins.iter().map(|a| format!("{} {}", a.principal, a.public_key)).collect();
+        let admins = card.admins.iter().map(|a| &a.record);
+        let admins = admins.map(|a| format!("{} {}", a.principal, a.public_key)).collect();
         Self {
             operator: card.keys.operator.to_string(),
             trust_domain: card.keys.trust_domain.to_string(),
-            root_sha256: card.keys.root_hash.to_string(),
-            issuer_key: card.keys.issuer.to_string(),
-            site_tag_key: card.keys.site_tag.to_string(),
+            root_sha256: card.keys.roots.current.to_string(),
+            issuer_key: card.keys.issuers.current.to_string(),
+            site_tag_key: card.keys.site_tags.current.to_string(),
+            backup_key: recipient(&card.keys.backups.current),
+            fingerprint: card.fingerprint().to_string(),
             sites: card.sites.iter().map(site).collect(),
             members,
             admins,
@@ -107,6 +112,8 @@ impl Shown for CardView {
         column("root sha-256", "ルート指紋"),
         column("issuer key", "発行者の鍵"),
         column("site-tag key", "拠点タグの鍵"),
+        column("backup key", "バックアップの鍵"),
+        column("fingerprint", "指紋"),
         column("sites", "拠点"),
         column("members", "メンバー"),
         column("administrators", "管理者"),
@@ -118,6 +125,8 @@ impl Shown for CardView {
             self.root_sha256.clone(),
             self.issuer_key.clone(),
             self.site_tag_key.clone(),
+            self.backup_key.clone(),
+            self.fingerprint.clone(),
             self.sites.join(", "),
             self.members.join(", "),
             self.admins.join(", "),

@@ -1,10 +1,9 @@
 //! The settings files of the programs that `sekisho dev` starts: the one place that knows their keys.
 
 use super::layout::Layout;
-use super::plan::{CLASS, MEMORY_MIB, Node, Operator, Plan};
+use super::plan::{CLASS, MEMORY_MIB, Node, Operator};
 use crate::failure::{Failure, of_file};
 use crate::pki::{CHECKPOINT_FILE, OperatorDir, SITE_TAG_FILE, private_dir};
-use sekisho_transport::pki::file::ROOT_FILE;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -28,18 +27,11 @@ struct Controller<'p> {
     checkpoint_key: PathBuf,
     log: &'p str,
     metrics: Metrics<'p>,
-    roots: Vec<Root<'p>>,
 }
 
 #[derive(Debug, Serialize)]
 struct Metrics<'p> {
     listen: &'p str,
-}
-
-#[derive(Debug, Serialize)]
-struct Root<'p> {
-    operator: &'p str,
-    file: PathBuf,
 }
 
 /// `agent.toml`.
@@ -77,15 +69,10 @@ fn write(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
 }
 
 /// Writes a controller's settings and makes its directories.
-pub(super) fn write_controller(
-    layout: &Layout,
-    plan: &Plan,
-    operator: &Operator,
-) -> Result<(), Failure> {
+pub(super) fn write_controller(layout: &Layout, operator: &Operator) -> Result<(), Failure> {
     let dir = layout.controller(operator.member);
     private_dir(&dir)?;
     let own = OperatorDir::new(layout.operator(&operator.id));
-    let root = |o: &'_ Operator| layout.operator(&o.id).join(ROOT_FILE);
     let config = Controller {
         member: operator.member.0,
         operator: operator.id.as_str(),
@@ -99,11 +86,6 @@ pub(super) fn write_controller(
         checkpoint_key: own.member(operator.member).join(CHECKPOINT_FILE),
         log: CONTROLLER_LOG,
         metrics: Metrics { listen: &operator.metrics },
-        roots: plan
-            .operators
-            .iter()
-            .map(|o| Root { operator: o.id.as_str(), file: root(o) })
-            .collect(),
     };
     write(&dir.join("controller.toml"), &config)
 }
@@ -155,6 +137,7 @@ run:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dev::plan::Plan;
 
     #[test]
     fn every_program_gets_settings_with_absolute_paths_and_no_secret() {
@@ -162,7 +145,7 @@ mod tests {
         let layout = Layout::new(&dir.path().join("dev")).unwrap();
         let plan = Plan::new(17_440).unwrap();
         for operator in &plan.operators {
-            write_controller(&layout, &plan, operator).unwrap();
+            write_controller(&layout, operator).unwrap();
         }
         let path = layout.controller(plan.operators[1].member).join("controller.toml");
         let table: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
@@ -181,14 +164,12 @@ mod tests {
                 "member",
                 "metrics",
                 "operator",
-                "roots",
                 "site",
                 "site_tag_key",
             ]
         );
         assert_eq!(table["listen"].as_str(), Some("127.0.0.1:17441"));
         assert_eq!(table["metrics"]["listen"].as_str(), Some("127.0.0.1:17448"));
-        assert_eq!(table["roots"].as_array().unwrap().len(), 3);
         for key in
             ["data_dir", "genesis", "identity_dir", "issuer_dir", "site_tag_key", "checkpoint_key"]
         {

@@ -6,7 +6,7 @@ use super::layout::Layout;
 use super::plan::{Operator, Plan};
 use crate::context::{Context, Contexts, Endpoint, Root};
 use crate::failure::{Failure, of_file};
-use crate::pki::{self, CARD_FILE, OperatorDir, SIGN_FILE, genesis};
+use crate::pki::{self, CARD_FILE, GENESIS_FILE, OperatorDir, SIGN_FILE, genesis};
 use sekisho_evidence::genesis::{GenesisSite, SignedGenesis};
 use sekisho_transport::pki::file::{CHAIN_FILE, KEY_FILE, ROOT_FILE};
 use sekisho_types::id::OperatorId;
@@ -46,7 +46,10 @@ pub(super) fn prepare(layout: &Layout, plan: &Plan, now: Timestamp) -> Result<Co
     }
     let signed = signed_genesis(layout, plan, now)?;
     for operator in &plan.operators {
-        write_controller(layout, plan, operator)?;
+        write_controller(layout, operator)?;
+        // Where each operator's trust begins when it signs a change.
+        let own = OperatorDir::new(layout.operator(&operator.id)).path().join(GENESIS_FILE);
+        std::fs::write(&own, genesis::bytes(&signed)?).map_err(|error| of_file(&own, &error))?;
     }
     write_example(layout)?;
     let contexts = contexts(layout, plan, &signed);

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::genesis::{Genesis, SignedGenesis};
-use sekisho_types::id::ClusterId;
+use sekisho_types::id::{ClusterId, Digest};
 use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::revision::Incarnation;
 use sekisho_types::time::Timestamp;
@@ -28,12 +28,16 @@ pub fn assemble(cards: &[Card], dev: bool, now: Timestamp) -> Result<Genesis, Fa
         cluster: ClusterId(random()?),
         incarnation: Incarnation(1),
         version: 1,
+        terms: Digest([0; 32]),
         k: EndorserBundle::threshold(operators.len()),
         endorsers,
         operators,
     };
-    let keys = cards.iter().flat_map(|card| card.admins.clone()).collect();
-    Ok(Genesis { bundle, created: now, table: table_hash(), sites, members, keys, dev })
+    let mut roots: Vec<_> = cards.iter().map(|card| card.root.clone()).collect();
+    roots.sort_by(|a, b| a.operator.cmp(&b.operator));
+    let admins = cards.iter().flat_map(|card| &card.admins);
+    let keys = admins.map(|admin| admin.record.clone()).collect();
+    Ok(Genesis { bundle, created: now, table: table_hash(), sites, members, keys, roots, dev })
 }
 
 /// Has every operator sign from its own directory, and checks the result as a member will.

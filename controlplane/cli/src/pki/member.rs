@@ -1,11 +1,11 @@
 //! A further controller of an operator that takes part already, and the operator's word on a changed membership.
 
-use super::{CHECKPOINT_FILE, OperatorDir, new_key, pki, private_dir};
+use super::{CHECKPOINT_FILE, ISSUER_SIGN_FILE, OperatorDir, new_key, pki, private_dir};
 use crate::failure::{Failure, of_file};
 use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorSignature};
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::genesis::GenesisSite;
-use sekisho_evidence::key::Purpose;
+use sekisho_evidence::key::{Purpose, SigningKey};
 use sekisho_transport::address::Address;
 use sekisho_transport::pki::file::ISSUER_FILE;
 use sekisho_transport::pki::{OperatorCa, signing};
@@ -54,15 +54,25 @@ impl OperatorDir {
         Ok(Endorser { operator, member, public_key: key.public() })
     }
 
-    /// This operator's agreement to an endorser bundle.
+    /// This operator's agreement to an endorser bundle; by the key that replaces its issuer, too, if the bundle has that.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` if the key is not readable.
-    pub fn sign_bundle(&self, bundle: &EndorserBundle) -> Result<OperatorSignature, Failure> {
+    /// `INVALID_ARGUMENT` if a key is not readable.
+    pub fn sign_bundle(&self, bundle: &EndorserBundle) -> Result<Vec<OperatorSignature>, Failure> {
         let operator = self.card()?.keys.operator;
         let bytes =
             encode(bundle).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
-        let signature = self.issuer_key()?.sign(Purpose::Bundle, &bytes);
-        Ok(OperatorSignature { operator, signature })
+        let mut keys = vec![self.issuer_key()?];
+        let next = self.next().join(ISSUER_SIGN_FILE);
+        if next.exists() {
+            let next = signing::read(&next).map_err(|error| of_file(&next, &error))?;
+            let named = bundle.keys(&operator).map(|keys| keys.issuers.current);
+            keys.extend((named == Some(next.public())).then_some(next));
+        }
+        let sign = |key: &SigningKey| OperatorSignature {
+            operator: operator.clone(),
+            signature: key.sign(Purpose::Bundle, &bytes),
+        };
+        Ok(keys.iter().map(sign).collect())
     }
 }

@@ -9,9 +9,7 @@ use sekisho_evidence::merkle::{Frontier, Head};
 use sekisho_evidence::record::{Body, Record};
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::Entry;
-use sekisho_types::id::Digest;
 use sekisho_types::jurisdiction::table_hash;
-use std::collections::BTreeSet;
 
 /// Whom to believe: the genesis stands, is the trusted one if there is one, and the rest of the head fits it.
 /// Returns the number of operators that signed it.
@@ -35,17 +33,6 @@ pub fn trust(bundle: &AuditBundle<'_>, trusted: Option<&SignedGenesis>) -> Resul
             table_hash()
         ));
     }
-    let mut seen = BTreeSet::new();
-    for root in &head.roots {
-        let keys = genesis.bundle.keys(&root.operator);
-        let same = keys.is_some_and(|keys| keys.root_hash == Digest::of(&root.der));
-        if !same || !seen.insert(&root.operator) {
-            return Err(format!(
-                "the root certificate of {} is not the one in the genesis",
-                root.operator
-            ));
-        }
-    }
     Ok(genesis.bundle.operators.len())
 }
 
@@ -67,19 +54,16 @@ pub fn records(bundle: &AuditBundle<'_>) -> Result<Vec<Record>, String> {
     Ok(records)
 }
 
-/// The endorser bundle in force at the end of these records: that of the genesis, and each successor that the log accepted
-/// and that k operators of the bundle before it have signed. The latter is checked here, whatever the log says.
+/// The endorser bundle in force at the end of these records: that of the genesis, and each one that the log accepted and
+/// that the operators of the one before it agreed on. The latter is checked here, whatever the log says.
 fn endorsers(bundle: &AuditBundle<'_>, records: &[Record]) -> Result<EndorserBundle, String> {
     let mut held = bundle.head.genesis.genesis.bundle.clone();
     for (index, record) in records.iter().enumerate() {
         let Body::Entry { entry, rejected: None } = &record.body else { continue };
         let entry: Entry = decode(entry).map_err(|error| format!("record {index}: {error}"))?;
-        if let Command::AddMember { successor, .. } | Command::RemoveMember { successor, .. } =
-            entry.command
-        {
-            let accepted = held.accepts(&successor.bundle, &successor.signatures);
-            accepted.map_err(|error| format!("record {index}: {error}"))?;
-            held = successor.bundle;
+        if let Command::ChangeBundle(agreement) = entry.command {
+            agreement.follows(&held).map_err(|error| format!("record {index}: {error}"))?;
+            held = agreement.signed.bundle;
         }
     }
     Ok(held)

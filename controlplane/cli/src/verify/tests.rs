@@ -136,7 +136,6 @@ fn signed(records: &[Vec<u8>], members: &[u64]) -> Vec<u8> {
         incarnation: Incarnation(1),
         genesis: genesis.clone(),
         table: table_hash(),
-        roots: Vec::new(),
         note: assemble(&checkpoint.text().unwrap(), &lines),
         count: records.len() as u64,
     };

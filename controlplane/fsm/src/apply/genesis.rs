@@ -11,6 +11,7 @@ use crate::state::{Federation, Key, Site, Standing};
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::principal::Workload;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Begins the federation. Repeatable: a second genesis of the same federation is refused without harm.
@@ -58,6 +59,10 @@ pub(super) fn bootstrap(change: &mut Change<'_>, signed: &SignedGenesis) -> Outc
         bundle: genesis.bundle.clone(),
         members: genesis.members.iter().map(|m| (m.member, m.clone())).collect(),
         standings: genesis.members.iter().map(|m| (m.member, Standing::Voter)).collect(),
+        roots: genesis.roots.clone(),
+        rotations: BTreeMap::new(),
+        genesis: Arc::new(signed.clone()),
+        agreements: Vec::new(),
         table: genesis.table,
         dev: genesis.dev,
     }));

@@ -7,9 +7,9 @@ use super::{payload, residency};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
-use crate::state::{Fate, Job, QueueKey};
+use crate::state::{Fate, Federation, Job, QueueKey};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, JobId, NodeId};
+use sekisho_types::id::{Digest, JobId, NodeId, OperatorId};
 use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect, OverLimit, PRIORITY_MAX};
 use sekisho_types::limit::{ATTEMPTS_MAX, OPEN_JOBS_PER_TENANT_MAX};
 use sekisho_types::placement::{Ending, Phase};
@@ -115,6 +115,19 @@ pub(super) fn cancel(change: &mut Change<'_>, id: &JobId) -> Outcome {
         tear_down(change, id, Fate::Cancel, "cancelled");
     }
     Ok(Reply::Done)
+}
+
+/// Ends what an operator's people have queued, when it has left: nobody vouches for them any more, so no agent would run it.
+pub(super) fn fail_queued_of(change: &mut Change<'_>, operator: &OperatorId) {
+    let queued = change.state.queue.iter().filter_map(|(key, id)| {
+        let of = &change.state.jobs.get(id)?.submitter.operator;
+        (of == operator).then(|| (*key, id.clone()))
+    });
+    let queued: Vec<_> = queued.collect();
+    for (key, id) in queued {
+        change.state.queue.remove(&key);
+        finish(change, &id, JobPhase::Failed, "the operator of its submitter left the federation");
+    }
 }
 
 /// A job's group was granted.
@@ -240,6 +253,11 @@ fn settle(change: &mut Change<'_>, id: &JobId) {
 
 fn requeue(change: &mut Change<'_>, id: &JobId, why: &str) {
     let Some(job) = change.state.jobs.get(id) else { return };
+    let vouched = |f: &Federation| f.bundle.keys(&job.submitter.operator).is_some();
+    if !change.state.federation().is_some_and(vouched) {
+        finish(change, id, JobPhase::Failed, "the operator of its submitter left the federation");
+        return;
+    }
     let (key, old) = (queue_key(job), job.placements.clone());
     for placement in old {
         change.state.placements.remove(&placement);

@@ -5,7 +5,7 @@ use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
 use crate::state::Key;
-use sekisho_evidence::key::{Purpose, verify};
+use sekisho_evidence::key::Purpose;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{PublicKey, Signature};
 use sekisho_types::principal::{KeyRecord, Principal, Role, Workload};
@@ -20,7 +20,7 @@ pub(super) fn register(change: &mut Change<'_>, record: &KeyRecord, issuer: &Sig
         .bundle
         .keys(operator)
         .ok_or_else(|| Rejection::new(ErrorCode::OperatorUnknown, operator.as_str()))?;
-    verify(&keys.issuer, Purpose::KeyRecord, &super::bytes_of(record), issuer).map_err(|_bad| {
+    keys.issued(Purpose::KeyRecord, &super::bytes_of(record), issuer).map_err(|_bad| {
         Rejection::new(ErrorCode::SignatureInvalid, "issuer's signature under the key record")
     })?;
     if !matches!(record.principal.workload, Workload::User { .. }) {

@@ -1,23 +1,21 @@
 //! Controllers: who takes part, who votes, and where each is found.
 //!
 //! Must hold: R5 and D2. Each standing is judged here, on every replica: no member outside Japan or at another operator's
-//! site, no operator with a quorum for itself. An id that was used is never used again. The endorser bundle changes with
-//! the members and in nothing else, signed by k operators of the bundle before it (D4).
+//! site, no operator with a quorum for itself. An id that was used is never used again. Who comes or goes does so with a
+//! step of the endorser bundle, which `bundle` judges (D4).
 //! Does not know: the Raft group itself. This says what it shall be; the leader's duty makes it so.
 
+use super::bundle::amend;
 use super::change::{Change, not_found};
 use super::site::area_rejection;
-use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
 use crate::state::{Federation, Standing};
-use sekisho_evidence::bundle::{BundleError, SignedBundle, Succession};
 use sekisho_evidence::genesis::{GenesisMember, quorum_holder};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
 use sekisho_types::jurisdiction::Area;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// Members that take part at once: more sites than a quorum across Japan has use for, few enough that each may tell each
 /// other every second and that the signatures of all fit into one note ([`sekisho_evidence::checkpoint::NOTE_MAX`]).
@@ -27,13 +25,8 @@ fn refuse<T>(code: ErrorCode, why: impl Into<String>) -> Result<T, Rejection> {
     Err(Rejection::new(code, why))
 }
 
-/// Takes a controller in as a learner.
-pub(super) fn add(
-    change: &mut Change<'_>,
-    member: &GenesisMember,
-    successor: &SignedBundle,
-) -> Outcome {
-    change.authorize(Verb::ChangeMembers, Target::Federation)?;
+/// Whether a controller may be taken in.
+pub(super) fn may_come(change: &Change<'_>, member: &GenesisMember) -> Result<(), Rejection> {
     let (id, federation) = (member.member, change.federation()?);
     match federation.standing(id) {
         None => {}
@@ -54,16 +47,13 @@ pub(super) fn add(
         let why = format!("site {} is not one of {}", member.site, member.operator);
         return refuse(ErrorCode::InvalidArgument, why);
     }
-    one_more_operator(federation, &member.operator)?;
-    follows(federation, successor, Succession::With(&member.operator, id))?;
-    let (member, bundle) = (member.clone(), successor.bundle.clone());
-    amend(change, |federation| {
-        federation.standings.insert(id, Standing::Learner);
-        federation.members.insert(id, member);
-        federation.bundle = bundle;
-    });
-    change.effects.checkpoint = true;
-    Ok(Reply::Done)
+    one_more_operator(federation, &member.operator)
+}
+
+/// Takes a controller in as a learner.
+pub(super) fn come(federation: &mut Federation, member: &GenesisMember) {
+    federation.standings.insert(member.member, Standing::Learner);
+    federation.members.insert(member.member, member.clone());
 }
 
 /// Gives a member its vote or takes it. What is so already stays so.
@@ -108,9 +98,8 @@ pub(super) fn set_address(change: &mut Change<'_>, id: MemberId, address: &str) 
     Ok(Reply::Done)
 }
 
-/// Takes a controller out for good, whether it lives or not.
-pub(super) fn remove(change: &mut Change<'_>, id: MemberId, successor: &SignedBundle) -> Outcome {
-    change.authorize(Verb::ChangeMembers, Target::Federation)?;
+/// Whether a controller may go, whether it lives or not.
+pub(super) fn may_go(change: &Change<'_>, id: MemberId) -> Result<(), Rejection> {
     let federation = change.federation()?;
     in_it(federation, id)?;
     let mut voters = federation.voters();
@@ -127,23 +116,13 @@ pub(super) fn remove(change: &mut Change<'_>, id: MemberId, successor: &SignedBu
         );
         return refuse(ErrorCode::MemberNeeded, why);
     }
-    follows(federation, successor, Succession::Without(id))?;
-    let bundle = successor.bundle.clone();
-    amend(change, |federation| {
-        federation.standings.insert(id, Standing::Removed);
-        federation.members.remove(&id);
-        federation.bundle = bundle;
-    });
-    change.effects.checkpoint = true;
-    Ok(Reply::Done)
+    Ok(())
 }
 
-/// Changes the federation, once everything is checked.
-fn amend(change: &mut Change<'_>, how: impl FnOnce(&mut Federation)) {
-    if let Some(federation) = change.state.federation.as_mut() {
-        how(Arc::make_mut(federation));
-    }
-    change.effects.events.insert(Event::Trust);
+/// Takes a controller out for good.
+pub(super) fn go(federation: &mut Federation, id: MemberId) {
+    federation.standings.insert(id, Standing::Removed);
+    federation.members.remove(&id);
 }
 
 fn in_it(federation: &Federation, id: MemberId) -> Result<&GenesisMember, Rejection> {
@@ -180,32 +159,6 @@ fn stands_well(change: &Change<'_>, id: &SiteId) -> Result<(), Rejection> {
         return refuse(ErrorCode::ResidencyOutsideJp, format!("site {id}"));
     }
     site.area.valid_on(change.today()).map_err(|error| area_rejection(&error))
-}
-
-fn follows(
-    federation: &Federation,
-    successor: &SignedBundle,
-    step: Succession<'_>,
-) -> Result<(), Rejection> {
-    federation.bundle.succeeded_by(successor, step).map_err(|error| {
-        let code = match &error {
-            BundleError::Signatures { .. } => ErrorCode::SignaturesMissing,
-            BundleError::WrongCluster => ErrorCode::WrongCluster,
-            BundleError::Malformed(_)
-            | BundleError::Threshold(_)
-            | BundleError::Version { .. }
-            | BundleError::Unrelated(_) => ErrorCode::BundleMismatch,
-        };
-        let remedy = match error {
-            BundleError::Signatures { .. } => ": have more operators run `sekisho member sign`",
-            BundleError::Version { .. } => ": another change came first, prepare this one anew",
-            BundleError::WrongCluster
-            | BundleError::Malformed(_)
-            | BundleError::Threshold(_)
-            | BundleError::Unrelated(_) => "",
-        };
-        Rejection::new(code, format!("{error}{remedy}"))
-    })
 }
 
 /// R5: with two operators a quorum in one hand may have been accepted; a third one ends that.

@@ -5,6 +5,7 @@ mod job;
 mod lease;
 mod member;
 mod node;
+mod operator;
 mod submission;
 mod trust;
 

@@ -96,7 +96,7 @@ pub(super) fn check_tag(
     let subject =
         Subject { cluster: &federation.cluster, operator: &site.operator, node, node_key };
     let verified = tag
-        .verify(&keys.site_tag, subject)
+        .verify(&keys.site_tags, subject)
         .and_then(|tag| tag.check_time(state.clock).map(|()| tag))
         .map_err(|error| Rejection::new(error.code(), error.to_string()))?;
     let area = verified.area.domestic().ok_or_else(|| {

@@ -1,11 +1,17 @@
-//! Controllers that come and go, with the bundles that their coming and going needs.
+//! Controllers and companies that come and go, with the agreements that this needs.
 
-use super::{Federation, OPERATORS, checkpoint_key, key};
+use super::{
+    BEGIN, Federation, OPERATORS, admin, checkpoint_key, key, operator_keys, root, user_key,
+};
 use crate::command::Command;
 use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorSignature, SignedBundle};
-use sekisho_evidence::genesis::GenesisMember;
+use sekisho_evidence::genesis::{GenesisMember, GenesisSite};
 use sekisho_evidence::key::Purpose;
-use sekisho_types::id::MemberId;
+use sekisho_evidence::operator::OperatorKeys;
+use sekisho_evidence::terms::{Agreement, IssuedKey, Newcomer, Rotation, Terms};
+use sekisho_types::id::{Digest, MemberId, OperatorId};
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::principal::{KeyRecord, Role};
 
 /// A further controller of an operator, at its site.
 #[must_use]
@@ -29,42 +35,107 @@ pub fn endorser(member: &GenesisMember) -> Endorser {
     }
 }
 
-/// A bundle signed by the issuers of these operators.
+/// A bundle signed by the issuers of these operators. `NAME/KEY` signs for NAME with its key of that name.
 #[must_use]
 pub fn signed_bundle(bundle: EndorserBundle, by: &[&str]) -> SignedBundle {
     let bytes = crate::apply::bytes_of(&bundle);
-    let sign = |operator: &&str| OperatorSignature {
-        operator: operator.parse().unwrap(),
-        signature: key("issuer", operator).sign(Purpose::Bundle, &bytes),
+    let sign = |by: &&str| {
+        let (operator, purpose) = by.split_once('/').unwrap_or((by, "issuer"));
+        let signature = key(purpose, operator).sign(Purpose::Bundle, &bytes);
+        OperatorSignature { operator: operator.parse().unwrap(), signature }
     };
     SignedBundle { signatures: by.iter().map(sign).collect(), bundle }
 }
 
+/// An agreement on a bundle, signed by the issuers of these operators.
+#[must_use]
+pub fn agreement(terms: Terms, bundle: EndorserBundle, by: &[&str]) -> Agreement {
+    Agreement { terms, signed: signed_bundle(bundle, by) }
+}
+
+/// What an operator of this name brings when it joins: a site NAME-1 in the prefecture of Aichi, its administrator.
+#[must_use]
+pub fn company(name: &str) -> (Newcomer, OperatorKeys) {
+    let operator: OperatorId = name.parse().unwrap();
+    let record = KeyRecord {
+        principal: admin(name),
+        role: Role::FederationAdmin,
+        public_key: user_key(&admin(name)).public(),
+        expires: BEGIN.plus_ms(365 * 86_400_000),
+    };
+    let issuer = key("issuer", name).sign(Purpose::KeyRecord, &crate::apply::bytes_of(&record));
+    let site = GenesisSite {
+        site: format!("{name}-1").parse().unwrap(),
+        operator: operator.clone(),
+        area: Area::resolve("Aichi").unwrap(),
+        display_name: name.to_owned(),
+    };
+    let newcomer = Newcomer {
+        operator,
+        sites: vec![site],
+        admins: vec![IssuedKey { record, issuer }],
+        root: root(name).der,
+    };
+    (newcomer, operator_keys(name))
+}
+
 impl Federation {
-    /// The state's endorser bundle, changed and signed by the issuers of these operators.
+    fn held(&self) -> EndorserBundle {
+        self.state.federation().unwrap().bundle.clone()
+    }
+
+    /// The command for a change of the bundle in force, signed by the issuers of these operators.
     #[must_use]
-    pub fn successor(
+    pub fn agreed(
         &self,
-        change: impl FnOnce(&EndorserBundle) -> EndorserBundle,
+        terms: Terms,
+        next: impl FnOnce(&EndorserBundle, Digest) -> EndorserBundle,
         by: &[&str],
-    ) -> Box<SignedBundle> {
-        Box::new(signed_bundle(change(&self.state.federation().unwrap().bundle), by))
+    ) -> Command {
+        let bundle = next(&self.held(), terms.digest());
+        Command::ChangeBundle(Box::new(agreement(terms, bundle, by)))
     }
 
     /// The command that takes in a further controller of an operator, at its site.
     #[must_use]
     pub fn newcomer(&self, id: u64, operator: &str) -> Command {
-        let member = newcomer(id, operator);
+        self.taking_in(newcomer(id, operator), &["kanto", "naniwa"])
+    }
+
+    /// The command that takes in this controller, signed by the issuers of these operators.
+    #[must_use]
+    pub fn taking_in(&self, member: GenesisMember, by: &[&str]) -> Command {
         let endorser = endorser(&member);
-        let successor = self.successor(|held| held.with(endorser), &["kanto", "naniwa"]);
-        Command::AddMember { member, successor }
+        self.agreed(Terms::AddMember(member), |held, terms| held.with(endorser, terms), by)
     }
 
     /// The command that takes a controller out.
     #[must_use]
     pub fn leaver(&self, id: u64) -> Command {
-        let member = MemberId(id);
-        let successor = self.successor(|held| held.without(member), &["kanto", "naniwa"]);
-        Command::RemoveMember { member, successor }
+        let (member, by) = (MemberId(id), ["kanto", "naniwa"]);
+        self.agreed(Terms::RemoveMember(member), |held, terms| held.without(member, terms), &by)
+    }
+
+    /// The command that takes in a company.
+    #[must_use]
+    pub fn joining(&self, name: &str, by: &[&str]) -> Command {
+        let (newcomer, keys) = company(name);
+        let terms = Terms::AddOperator(Box::new(newcomer));
+        self.agreed(terms, |held, terms| held.joined_by(keys, terms), by)
+    }
+
+    /// The command that lets a company go.
+    #[must_use]
+    pub fn leaving(&self, name: &str, by: &[&str]) -> Command {
+        let operator: OperatorId = name.parse().unwrap();
+        let terms = Terms::RemoveOperator(operator.clone());
+        self.agreed(terms, |held, terms| held.left_by(&operator, terms), by)
+    }
+
+    /// The command for a step of a rotation, which makes these the operator's keys.
+    #[must_use]
+    pub fn rotating(&self, keys: OperatorKeys, rotation: Rotation, by: &[&str]) -> Command {
+        let terms = Terms::RotateOperator { operator: keys.operator.clone(), rotation };
+        self.agreed(terms, |held, terms| held.replacing(keys, terms), by)
     }
 }

@@ -2,9 +2,10 @@
 #![expect(clippy::arithmetic_side_effects, reason = "test values are small")]
 
 use super::*;
-use crate::bundle::{Endorser, OperatorKeys};
+use crate::bundle::Endorser;
 use crate::grant::SessionId;
 use crate::key::SigningKey;
+use crate::operator::{BackupKey, Keys, OperatorKeys};
 use proptest::prelude::*;
 use sekisho_types::id::{ClusterId, MemberId, PublicKey};
 use sekisho_types::job::{OnDisconnect, OverLimit, Resources};
@@ -33,14 +34,16 @@ fn bundle() -> EndorserBundle {
     let keys = |n: u8| OperatorKeys {
         operator: operator(n),
         trust_domain: TrustDomain::parse(&format!("{}.example", operator(n))).unwrap(),
-        issuer: key(10 + n).public(),
-        site_tag: key(20 + n).public(),
-        root_hash: Digest([n; 32]),
+        issuers: Keys::one(key(10 + n).public()),
+        site_tags: Keys::one(key(20 + n).public()),
+        roots: Keys::one(Digest([n; 32])),
+        backups: Keys::one(BackupKey([30 + n; 32])),
     };
     EndorserBundle {
         cluster: CLUSTER,
         incarnation: Incarnation(1),
         version: 1,
+        terms: Digest([0; 32]),
         k: 2,
         endorsers: (1..=3).map(endorser).collect(),
         operators: (1..=3).map(keys).collect(),

@@ -122,7 +122,8 @@ impl Csr {
 }
 
 /// One certificate as PEM (RFC 7468).
-pub(crate) fn certificate_pem(der: &CertificateDer<'_>) -> String {
+#[must_use]
+pub fn certificate_pem(der: &CertificateDer<'_>) -> String {
     const LINE: usize = 64;
     let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
     for line in Base64::encode_string(der).as_bytes().chunks(LINE) {

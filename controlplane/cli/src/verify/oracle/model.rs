@@ -4,8 +4,10 @@ use super::At;
 use crate::verify::report::{Report, Step};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::Genesis;
+use sekisho_evidence::genesis::GenesisSite;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::tag::SiteTag;
+use sekisho_evidence::terms::Terms;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::Entry;
 use sekisho_types::device::Bucket;
@@ -92,9 +94,7 @@ pub(super) struct Model {
 
 impl Model {
     pub(super) fn new(genesis: &Genesis) -> Self {
-        let site = |s: &sekisho_evidence::genesis::GenesisSite| {
-            (s.site.clone(), (s.operator.clone(), s.area))
-        };
+        let site = |s: &GenesisSite| (s.site.clone(), (s.operator.clone(), s.area));
         Self {
             bundle: genesis.bundle.clone(),
             table: genesis.table,
@@ -131,10 +131,14 @@ impl Model {
             | Command::RevokeKey { .. }
             | Command::CreateToken { .. } => {}
             // They decide who agrees to a placement, not what it may be.
-            Command::AddMember { .. }
-            | Command::SetVoter { .. }
-            | Command::SetMemberAddress { .. }
-            | Command::RemoveMember { .. } => {}
+            Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {}
+            Command::ChangeBundle(agreement) => {
+                if let Terms::AddOperator(newcomer) = &agreement.terms {
+                    let site = |s: &GenesisSite| (s.site.clone(), (s.operator.clone(), s.area));
+                    self.sites.extend(newcomer.sites.iter().map(site));
+                }
+                self.bundle = agreement.signed.bundle.clone();
+            }
             // What was granted follows as records of its own.
             Command::CommitPlacement { .. } => {}
             Command::CreateSite { site, operator, area, .. } => {

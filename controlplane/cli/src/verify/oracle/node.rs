@@ -67,7 +67,7 @@ impl Model {
             node: id,
             node_key: &node.key,
         };
-        let tag = tag.verify(&keys.site_tag, subject).map_err(|error| error.to_string())?;
+        let tag = tag.verify(&keys.site_tags, subject).map_err(|error| error.to_string())?;
         tag.check_time(at.record.time).map_err(|error| error.to_string())?;
         if tag.area.domestic().is_none_or(|tagged| !area.contains(tagged)) {
             return Err(format!("names {}, the site stands in {area}", tag.area));

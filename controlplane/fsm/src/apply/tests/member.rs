@@ -3,7 +3,9 @@
 use super::*;
 use crate::state::Standing;
 use crate::testing::{endorser, newcomer};
+use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::GenesisMember;
+use sekisho_evidence::terms::Terms;
 use sekisho_types::id::MemberId;
 
 fn set_voter(id: u64, voter: bool) -> Command {
@@ -115,9 +117,7 @@ fn a_member_stands_in_japan_at_a_site_of_its_operator() {
     let with = |f: &Federation, change: &dyn Fn(&mut GenesisMember)| {
         let mut member = newcomer(4, "kanto");
         change(&mut member);
-        let endorser = endorser(&member);
-        let successor = f.successor(|held| held.with(endorser), &["hokuto", "naniwa"]);
-        Command::AddMember { member, successor }
+        f.taking_in(member, &["hokuto", "naniwa"])
     };
     for (bad, expected) in [
         (with(&f, &|m| m.site = "nowhere-1".parse().unwrap()), ErrorCode::NotFound),
@@ -149,20 +149,24 @@ fn the_bundle_follows_the_members_and_needs_two_issuers() {
     let mut f = Federation::new();
     let member = newcomer(4, "kanto");
     let key = endorser(&member);
-    let add = |successor| Command::AddMember { member: member.clone(), successor };
-    let alone = add(f.successor(|held| held.with(key.clone()), &["kanto", "kanto"]));
+    let alone = f.taking_in(member.clone(), &["kanto", "kanto"]);
     refused(&mut f, admin("kanto"), alone, ErrorCode::SignaturesMissing);
-    let unchanged = add(f.successor(|held| held.without(MemberId(4)), &["kanto", "naniwa"]));
+    let (terms, both) = (Terms::AddMember(member), ["kanto", "naniwa"]);
+    let unchanged = f.agreed(terms.clone(), |held, terms| held.without(MemberId(4), terms), &both);
     refused(&mut f, admin("kanto"), unchanged, ErrorCode::BundleMismatch);
-    let foreign = add(f.successor(
-        |held| {
-            let mut next = held.with(key.clone());
-            next.incarnation.0 = 2;
-            next
-        },
-        &["kanto", "naniwa"],
-    ));
+    let foreign = |held: &EndorserBundle, terms| {
+        let mut next = held.with(key.clone(), terms);
+        next.incarnation.0 = 2;
+        next
+    };
+    let foreign = f.agreed(terms, foreign, &both);
     refused(&mut f, admin("kanto"), foreign, ErrorCode::WrongCluster);
+    // The issuers have agreed; whoever brings it in has to be an administrator all the same.
+    let good = f.newcomer(4, "kanto");
+    refused(&mut f, user("kanto", "stranger"), good.clone(), ErrorCode::PermissionDenied);
+    let mut unsigned = f.entry(admin("kanto"), &[], good);
+    unsigned.signatures.clear();
+    assert_eq!(code(&f.apply(unsigned)), Some(ErrorCode::SignaturesMissing));
     let good = f.newcomer(4, "kanto");
     accept(&mut f, good);
     // A removal whose bundle was made before another change.

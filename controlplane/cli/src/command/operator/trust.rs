@@ -1,0 +1,143 @@
+//! Whom the federation trusts, walked from the genesis or as a controller says it.
+
+use super::TrustArgs;
+use crate::app::App;
+use crate::command::agreement::{fingerprint, open, package};
+use crate::context::{Endpoint, Root};
+use crate::failure::{Failure, of_file};
+use crate::output::{Column, Listed, Shown, column, wide};
+use sekisho_evidence::genesis::SignedGenesis;
+use sekisho_evidence::operator::{Keys, OperatorKeys};
+use sekisho_evidence::package::Trust;
+use sekisho_transport::pki::backup::recipient;
+use sekisho_transport::pki::certificate_pem;
+use sekisho_types::error_code::{ErrorCode, Language};
+use serde::Serialize;
+use std::fmt::Display;
+
+#[derive(Debug, Serialize)]
+struct OperatorView {
+    operator: String,
+    trust_domain: String,
+    rotating: bool,
+    root_sha256: Vec<String>,
+    issuer_key: Vec<String>,
+    site_tag_key: Vec<String>,
+    backup_key: Vec<String>,
+}
+
+fn all<T: Display>(keys: &Keys<T>) -> Vec<String> {
+    keys.iter().map(ToString::to_string).collect()
+}
+
+impl From<&OperatorKeys> for OperatorView {
+    fn from(keys: &OperatorKeys) -> Self {
+        Self {
+            operator: keys.operator.to_string(),
+            trust_domain: keys.trust_domain.to_string(),
+            rotating: keys.rotating(),
+            root_sha256: all(&keys.roots),
+            issuer_key: all(&keys.issuers),
+            site_tag_key: all(&keys.site_tags),
+            backup_key: keys.backups.iter().map(recipient).collect(),
+        }
+    }
+}
+
+impl Shown for OperatorView {
+    const COLUMNS: &'static [Column] = &[
+        column("operator", "事業者"),
+        column("trust domain", "信頼ドメイン"),
+        column("replaces keys", "鍵の交換中"),
+        wide("root sha-256", "ルート指紋"),
+        wide("issuer key", "発行者の鍵"),
+        wide("site-tag key", "拠点タグの鍵"),
+        wide("backup key", "バックアップの鍵"),
+    ];
+    fn cells(&self, language: Language) -> Vec<String> {
+        vec![
+            self.operator.clone(),
+            self.trust_domain.clone(),
+            crate::command::yes_no(language, self.rotating),
+            self.root_sha256.join(" <- "),
+            self.issuer_key.join(" <- "),
+            self.site_tag_key.join(" <- "),
+            self.backup_key.join(" <- "),
+        ]
+    }
+}
+
+fn show(app: &mut App<'_>, trust: &Trust) -> Result<(), Failure> {
+    let bundle = &trust.bundle;
+    let items: Vec<_> = bundle.operators.iter().map(OperatorView::from).collect();
+    app.output.list(&items, &Listed::default())?;
+    let (version, hash, k) = (bundle.version, fingerprint(bundle)?, bundle.k);
+    let line = app.output.pick(
+        format!("endorser bundle version {version}, fingerprint {hash}, {k} operator(s) sign"),
+        format!("承認者束 第 {version} 版、指紋 {hash}、必要な署名 {k} 社"),
+    );
+    app.output.note(&line)
+}
+
+/// As a controller says it.
+pub(super) async fn list(app: &mut App<'_>) -> Result<(), Failure> {
+    let session = app.session()?;
+    let package = package(app, &session).await?;
+    let walked = package.walk(&package.genesis.genesis.bundle);
+    let trust = walked.map_err(|e| Failure::new(ErrorCode::BundleMismatch, e.to_string()))?;
+    show(app, &trust)
+}
+
+/// Walked from a genesis that is known.
+pub(super) async fn walk(app: &mut App<'_>, args: TrustArgs) -> Result<(), Failure> {
+    let bytes = std::fs::read(&args.genesis).map_err(|error| of_file(&args.genesis, &error))?;
+    let genesis = SignedGenesis::open(&bytes).map_err(|error| of_file(&args.genesis, &error))?;
+    let package = match &args.package {
+        Some(path) => open(&std::fs::read(path).map_err(|error| of_file(path, &error))?)?,
+        None => {
+            let session = app.session()?;
+            package(app, &session).await?
+        }
+    };
+    let walked = package.walk(&genesis.genesis.bundle);
+    let trust = walked.map_err(|e| Failure::new(ErrorCode::BundleMismatch, e.to_string()))?;
+    show(app, &trust)?;
+    if args.write { write(app, &trust) } else { Ok(()) }
+}
+
+/// Roots and members into the context in use. Its own files are written; those of operators' directories are not touched.
+fn write(app: &mut App<'_>, trust: &Trust) -> Result<(), Failure> {
+    let (file, name, mut contexts) = app.contexts_to_change()?;
+    let dir = file.with_file_name("roots").join(&name);
+    std::fs::create_dir_all(&dir).map_err(|error| of_file(&dir, &error))?;
+    let mut roots = Vec::new();
+    for keys in &trust.bundle.operators {
+        let own = trust.roots.iter().filter(|root| root.operator == keys.operator);
+        let text: String = own.map(|root| certificate_pem(&root.der.as_slice().into())).collect();
+        let path = dir.join(format!("{}.pem", keys.operator));
+        std::fs::write(&path, text).map_err(|error| of_file(&path, &error))?;
+        roots.push(Root {
+            operator: keys.operator.clone(),
+            trust_domain: keys.trust_domain.clone(),
+            file: path,
+        });
+    }
+    let context = contexts.context.get_mut(&name);
+    let context = context.ok_or_else(|| Failure::new(ErrorCode::NotFound, name.clone()))?;
+    let own = context.operator.clone();
+    context.roots = roots;
+    let mut near: Vec<_> = trust.members.iter().collect();
+    near.sort_by_key(|member| member.operator != own);
+    let endpoint = |m: &&sekisho_evidence::genesis::GenesisMember| Endpoint {
+        address: m.address.clone(),
+        operator: m.operator.clone(),
+        site: m.site.clone(),
+    };
+    context.endpoints = near.iter().map(endpoint).collect();
+    contexts.save(&file)?;
+    let line = app.output.pick(
+        format!("context `{name}` uses these roots and members now"),
+        format!("コンテキスト `{name}` を更新しました"),
+    );
+    app.output.line(&line)
+}

@@ -1,0 +1,181 @@
+//! The trust package: how somebody who holds an older endorser bundle, or the genesis alone, comes to the one in force.
+//!
+//! A new member begins from it, a member that was away catches up by it, agents and the command line move on with it.
+//!
+//! Must hold (D4): each step follows from the bundle before it as in apply; what the holder trusts is one of the bundles on
+//! the way, so a chain that branched off is refused; the newest bundle decides which roots and members count. Anybody may
+//! hand it over: nothing in it is believed because of where it came from.
+
+use crate::bundle::{BundleError, EndorserBundle};
+use crate::canonical::{CanonicalError, decode, encode};
+use crate::genesis::{GenesisError, GenesisMember, SignedGenesis};
+use crate::operator::BundleRoot;
+use crate::terms::{Agreement, Rotation, Terms};
+use sekisho_types::id::{Digest, OperatorId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// First bytes of a package file.
+pub const MAGIC: &[u8; 16] = b"sekisho-trust-1\n";
+/// Largest package, bytes: at about 2 KiB a step, a thousand steps; a large federation makes some tens a year.
+pub const PACKAGE_MAX: usize = 2 * 1024 * 1024;
+
+/// The whole way from the genesis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustPackage {
+    /// The beginning, signed by every first operator.
+    pub genesis: Arc<SignedGenesis>,
+    /// Each change of the bundle since, in order.
+    pub steps: Vec<Arc<Agreement>>,
+    /// Where today's members are found, ordered. An address is a hint: who answers there has to prove who it is.
+    pub members: Vec<GenesisMember>,
+}
+
+/// What a package leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// The newest bundle.
+    pub bundle: EndorserBundle,
+    /// The roots that it names.
+    pub roots: Vec<BundleRoot>,
+    /// Its members.
+    pub members: Vec<GenesisMember>,
+}
+
+/// Why a package leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PackageError {
+    /// Another kind of file.
+    #[error("not a trust package")]
+    Format,
+    /// Not readable.
+    #[error("the trust package is not readable")]
+    Malformed(#[from] CanonicalError),
+    /// More than a package may have.
+    #[error("the trust package is larger than {PACKAGE_MAX} bytes")]
+    TooLarge,
+    /// It begins with nothing that counts.
+    #[error("the trust package begins with a genesis that does not stand")]
+    Genesis(#[from] GenesisError),
+    /// A step does not follow from the one before it.
+    #[error("bundle version {version} of the trust package does not follow")]
+    Step {
+        /// Of the step.
+        version: u64,
+        /// Why.
+        #[source]
+        source: BundleError,
+    },
+    /// What is held is not on the way: another federation, or a chain that branched off.
+    #[error(
+        "the trust package does not lead through the endorser bundle that is held (version {0})"
+    )]
+    Branch(u64),
+    /// It ends before what is held.
+    #[error("the trust package ends at bundle version {ends}, and version {held} is held")]
+    Older {
+        /// Its newest version.
+        ends: u64,
+        /// The holder's.
+        held: u64,
+    },
+    /// A root or member that the newest bundle names is missing, or there is one too many.
+    #[error("the trust package does not tell the {0} that its bundle names")]
+    Parts(&'static str),
+}
+
+impl TrustPackage {
+    /// Reads a package file: form only.
+    ///
+    /// # Errors
+    /// [`PackageError::Format`], [`PackageError::Malformed`], [`PackageError::TooLarge`].
+    pub fn open(bytes: &[u8]) -> Result<Self, PackageError> {
+        if bytes.len() > PACKAGE_MAX {
+            return Err(PackageError::TooLarge);
+        }
+        let body = bytes.strip_prefix(MAGIC).ok_or(PackageError::Format)?;
+        Ok(decode(body)?)
+    }
+
+    /// The file's bytes.
+    ///
+    /// # Errors
+    /// [`PackageError::TooLarge`].
+    pub fn bytes(&self) -> Result<Vec<u8>, PackageError> {
+        let bytes = [MAGIC.as_slice(), &encode(self)?].concat();
+        if bytes.len() > PACKAGE_MAX { Err(PackageError::TooLarge) } else { Ok(bytes) }
+    }
+
+    /// Walks from `held`, wherever on the way it lies, to the newest bundle.
+    ///
+    /// # Errors
+    /// The first [`PackageError`].
+    pub fn walk(&self, held: &EndorserBundle) -> Result<Trust, PackageError> {
+        self.genesis.check()?;
+        let mut roots: BTreeMap<Digest, BundleRoot> =
+            self.genesis.genesis.roots.iter().map(|root| (root.hash(), root.clone())).collect();
+        let mut at = &self.genesis.genesis.bundle;
+        let mut met = at == held;
+        for step in &self.steps {
+            let version = step.signed.bundle.version;
+            step.follows(at).map_err(|source| PackageError::Step { version, source })?;
+            at = &step.signed.bundle;
+            met |= at == held;
+            if let Some(root) = step.terms.root() {
+                roots.insert(root.hash(), root);
+            }
+        }
+        if !met {
+            let (ends, version) = (at.version, held.version);
+            let same = at.cluster == held.cluster && at.incarnation == held.incarnation;
+            return Err(if same && ends < version {
+                PackageError::Older { ends, held: version }
+            } else {
+                PackageError::Branch(version)
+            });
+        }
+        self.at_the_end(at, &roots)
+    }
+
+    fn at_the_end(
+        &self,
+        bundle: &EndorserBundle,
+        known: &BTreeMap<Digest, BundleRoot>,
+    ) -> Result<Trust, PackageError> {
+        let hashes = bundle.operators.iter().flat_map(|keys| keys.roots.iter());
+        let roots: Option<Vec<_>> = hashes.map(|hash| known.get(hash).cloned()).collect();
+        let roots = roots.ok_or(PackageError::Parts("roots"))?;
+        let told = self.members.iter().map(|m| (m.member, &m.operator));
+        if !told.eq(bundle.endorsers.iter().map(|e| (e.member, &e.operator))) {
+            return Err(PackageError::Parts("members"));
+        }
+        Ok(Trust { bundle: bundle.clone(), roots, members: self.members.clone() })
+    }
+}
+
+impl Terms {
+    /// The root certificate that comes with them.
+    #[must_use]
+    pub fn root(&self) -> Option<BundleRoot> {
+        let of = |operator: &OperatorId, der: &Vec<u8>| BundleRoot {
+            operator: operator.clone(),
+            der: der.clone(),
+        };
+        match self {
+            Self::AddOperator(newcomer) => Some(of(&newcomer.operator, &newcomer.root)),
+            Self::RotateOperator { operator, rotation: Rotation::Begin { root } } => {
+                root.as_ref().map(|der| of(operator, der))
+            }
+            Self::RotateOperator {
+                rotation: Rotation::Finish { .. } | Rotation::Abort, ..
+            }
+            | Self::AddMember(_)
+            | Self::RemoveMember(_)
+            | Self::RemoveOperator(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
