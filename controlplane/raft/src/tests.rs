@@ -3,6 +3,7 @@
 mod claim;
 mod cluster;
 mod elect;
+mod golden;
 mod level;
 mod membership;
 mod memory;
