@@ -27,7 +27,8 @@ impl From<CodecError> for io::Error {
 
 /// Bytes of `value`.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    postcard::to_stdvec(&(FORMAT, value)).map_err(|e| CodecError::Malformed(e.to_string()))
+    sekisho_evidence::canonical::encode(&(FORMAT, value))
+        .map_err(|e| CodecError::Malformed(e.to_string()))
 }
 
 /// Reads what [`encode`] wrote.

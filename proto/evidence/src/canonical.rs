@@ -74,7 +74,8 @@ impl<'b> Flavor for Same<'b> {
     type Output = &'b [u8];
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0 = self.0.get(bytes.len()..).ok_or(postcard::Error::SerializeBufferFull)?;
+        let rest = self.0.strip_prefix(bytes);
+        self.0 = rest.ok_or(postcard::Error::SerializeBufferFull)?;
         Ok(())
     }
 
@@ -90,6 +91,7 @@ impl<'b> Flavor for Same<'b> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_second_spelling_is_refused() {
@@ -107,6 +109,9 @@ mod tests {
         let refused = decode::<(u32, String, Vec<u8>)>(&padded);
         assert_eq!(refused, Err(CanonicalError::NotCanonical));
         assert_eq!(decode::<(u8, u32)>(&[7, 0x81, 0x00]), Err(CanonicalError::NotCanonical));
+        // As long as the canonical form.
+        assert_eq!(decode::<BTreeSet<u8>>(&[2, 1, 2]), Ok([1, 2].into()));
+        assert_eq!(decode::<BTreeSet<u8>>(&[2, 2, 1]), Err(CanonicalError::NotCanonical));
         assert_eq!(decode::<Shrinks>(&[5]), Err(CanonicalError::NotCanonical));
     }
 
