@@ -1,6 +1,7 @@
 //! Drills, workloads and checks that drive Sekisho from outside.
 
 pub mod bench;
+pub mod ceremony;
 pub mod crash;
 pub mod demo;
 pub mod federation;

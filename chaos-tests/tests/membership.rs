@@ -3,63 +3,15 @@
 
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
+use sekisho_chaos::ceremony::{Beside, agree, controller, prepare, says, sign};
 use sekisho_chaos::federation::{Answer, Federation, rows};
 use sekisho_chaos::work::{spec, submit};
-use std::process::{Child, Command, Stdio};
 
 const PORT_BASE: u16 = 27_340;
 
-/// A controller that the federation did not start; ended with the value.
-struct Newcomer(Child);
-
-impl Drop for Newcomer {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-/// Starts member 4 beside member 1: its settings, with another number, keys and port.
-fn newcomer(federation: &Federation) -> Newcomer {
-    let dir = federation.dir().join("controllers");
-    let text = std::fs::read_to_string(dir.join("1/controller.toml")).unwrap();
-    let text = text
-        .replace("member = 1\n", "member = 4\n")
-        .replace("/controllers/1/", "/controllers/4/")
-        .replace("/members/1", "/members/4")
-        .replace(&format!("127.0.0.1:{PORT_BASE}"), &format!("127.0.0.1:{}", PORT_BASE + 3))
-        .replace(&format!("127.0.0.1:{}", PORT_BASE + 7), &format!("127.0.0.1:{}", PORT_BASE + 10));
-    std::fs::create_dir(dir.join("4")).unwrap();
-    let config = dir.join("4/controller.toml");
-    std::fs::write(&config, text).unwrap();
-    let log = std::fs::File::create(federation.dir().join("logs/controller-4.log")).unwrap();
-    let child = Command::new(federation.program("sekisho-controller"))
-        .arg("--config")
-        .arg(config)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn();
-    Newcomer(child.unwrap())
-}
-
 /// A change as two companies make it: one prepares, the other checks and signs.
 fn change(federation: &Federation, name: &str, what: &[&str]) -> String {
-    let file = federation.dir().join(name).to_string_lossy().into_owned();
-    let of = |operator: &str| {
-        federation.dir().join("operators").join(operator).to_string_lossy().into_owned()
-    };
-    let (kanto, naniwa) = (of("kanto"), of("naniwa"));
-    let mut prepare = vec!["member", "prepare", &file, "--operator-dir", &kanto];
-    prepare.extend(what);
-    let prepared = federation.run("kanto", &prepare).unwrap().ok().unwrap();
-    assert!(prepared.stdout.contains("member sign") || prepared.stderr.contains("member sign"));
-    federation
-        .run("naniwa", &["member", "sign", &file, "--operator-dir", &naniwa])
-        .unwrap()
-        .ok()
-        .unwrap();
-    file
+    agree(federation, name, &[&["member"], what].concat()).unwrap()
 }
 
 fn by_both(federation: &Federation, args: &[&str]) -> Answer {
@@ -88,9 +40,13 @@ fn a_dead_member_is_replaced_by_a_new_one() {
     let address = format!("127.0.0.1:{}", PORT_BASE + 3);
     let add = ["--add", "4", "--site", "tokyo-1", "--address", &address];
     let file = change(&federation, "member-4.json", &add);
-    // It is started when it has its keys; it hears of the federation once it is added.
-    let _fourth = newcomer(&federation);
-    by_both(&federation, &["member", "add", &file]).ok().unwrap();
+    // The issuers' agreement suffices: one administrator brings it in.
+    federation.run("kanto", &["member", "add", &file]).unwrap().ok().unwrap();
+    let ports = (PORT_BASE + 3, PORT_BASE + 10);
+    let settings = controller(&federation, (4, "kanto", "tokyo-1"), ports).unwrap();
+    let settings = settings.to_string_lossy();
+    let args = ["--config", &*settings];
+    let _fourth = Beside::start(&federation, "sekisho-controller", "controller-4", &args).unwrap();
     by_both(&federation, &["member", "promote", "4"]).ok().unwrap();
     let all = ["members/1", "members/2", "members/3", "members/4"];
     voters(&federation, &all).unwrap();
@@ -120,7 +76,24 @@ fn a_dead_member_is_replaced_by_a_new_one() {
         })
         .unwrap();
     assert_eq!(federation.leader().unwrap(), 4);
-    // Agents hold the bundle of the beginning, and two of its operators still sign.
+    // One that begins under a leader that no founder is: the package names it.
+    let address = format!("127.0.0.1:{}", PORT_BASE + 4);
+    let add = ["--add", "5", "--site", "ishikari-1", "--address", &address];
+    let (file, fingerprint) =
+        prepare(&federation, "hokuto", "member-5.json", &[&["member"], &add[..]].concat()).unwrap();
+    sign(&federation, "naniwa", &file, &fingerprint).unwrap().ok().unwrap();
+    federation.run("hokuto", &["member", "add", &file]).unwrap().ok().unwrap();
+    let ports = (PORT_BASE + 4, PORT_BASE + 11);
+    let settings = controller(&federation, (5, "hokuto", "ishikari-1"), ports).unwrap();
+    let settings = settings.to_string_lossy();
+    let args = ["--config", &*settings];
+    let _fifth = Beside::start(&federation, "sekisho-controller", "controller-5", &args).unwrap();
+    by_both(&federation, &["member", "promote", "5"]).ok().unwrap();
+    voters(&federation, &["members/2", "members/3", "members/4", "members/5"]).unwrap();
+    // Agents have followed to the bundle without kanto's first member.
+    for agent in ["ishikari-1-n-01", "tokyo-1-n-01"] {
+        says(&federation, &format!("agent-{agent}"), "follows the endorser bundle version=3").unwrap();
+    }
     let job = submit(&federation, "after", &spec("after", 1, 1, "Hokkaido", "true")).unwrap();
     federation.await_job(&job, &["succeeded"]).unwrap();
     let audit = federation.dir().join("audit.bin").to_string_lossy().into_owned();

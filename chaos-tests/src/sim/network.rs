@@ -156,7 +156,7 @@ fn refused(refusal: Refusal) -> LinkError {
         Refusal::NoCertificate | Refusal::Header(_) | Refusal::Body(_) | Refusal::Busy => {
             LinkError::Refused(refusal.to_string())
         }
-        Refusal::Stalled(_) => LinkError::Timeout,
+        Refusal::Stalled(_) | Refusal::Late(_) => LinkError::Timeout,
         Refusal::Stopping(_) | Refusal::Unproven => LinkError::Unreachable(refusal.to_string()),
     }
 }
