@@ -28,11 +28,12 @@ const NEVER_PURE: [&str; 9] =
     ["h2", "hyper", "librocksdb-sys", "mio", "openraft", "rocksdb", "socket2", "tokio", "tonic"];
 
 /// Outside crates that exactly one member knows, so that replacing one touches one crate.
-const OWNERS: [(&str, &str); 8] = [
+const OWNERS: [(&str, &str); 9] = [
     ("openraft", "sekisho-raft"),
     ("rocksdb", "sekisho-store"),
     ("rustls", "sekisho-transport"),
     ("tokio-rustls", "sekisho-transport"),
+    ("age", "sekisho-transport"),
     ("cudarc", "sekisho-agent-runtime"),
     ("nvml-wrapper", "sekisho-agent-runtime"),
     // Which signatures are good is decided in one place (ADR 9).

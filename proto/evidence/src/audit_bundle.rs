@@ -9,6 +9,7 @@
 //! operators' keys that it knows, not against those in the file.
 
 use crate::canonical::{CanonicalError, decode, encode};
+use crate::frame::{FrameError, frame, unframe};
 use crate::genesis::SignedGenesis;
 use sekisho_types::id::{ClusterId, Digest};
 use sekisho_types::revision::Incarnation;
@@ -67,6 +68,16 @@ pub enum AuditBundleError {
     /// More than a bundle may hold.
     #[error("a part of the audit bundle is larger than its bound")]
     TooLarge,
+}
+
+impl From<FrameError> for AuditBundleError {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::TooLarge => Self::TooLarge,
+            // Of bytes in memory nothing but their end can be met.
+            FrameError::Short | FrameError::Io(_) => Self::Damaged("it ends inside a part"),
+        }
+    }
 }
 
 /// Writes a bundle piece by piece: [`BundleWriter::start`], each record in order, [`BundleWriter::finish`].
@@ -146,26 +157,6 @@ impl<'b> AuditBundle<'b> {
         }
         Ok(Self { head, records })
     }
-}
-
-fn frame(part: &[u8], max: usize) -> Result<Vec<u8>, AuditBundleError> {
-    let len = u32::try_from(part.len()).map_err(|_range| AuditBundleError::TooLarge)?;
-    if part.len() > max {
-        return Err(AuditBundleError::TooLarge);
-    }
-    Ok([&len.to_be_bytes(), part].concat())
-}
-
-fn unframe<'b>(rest: &mut &'b [u8], max: usize) -> Result<&'b [u8], AuditBundleError> {
-    let short = AuditBundleError::Damaged("it ends inside a part");
-    let (len, after) = rest.split_first_chunk::<4>().ok_or_else(|| short.clone())?;
-    let len = usize::try_from(u32::from_be_bytes(*len)).map_err(|_r| AuditBundleError::TooLarge)?;
-    if len > max {
-        return Err(AuditBundleError::TooLarge);
-    }
-    let (part, after) = after.split_at_checked(len).ok_or(short)?;
-    *rest = after;
-    Ok(part)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use crate::canonical::{CanonicalError, encode};
 use crate::key::Purpose;
-use crate::operator::OperatorKeys;
+use crate::operator::{BackupKey, OperatorKeys};
 use sekisho_types::id::{ClusterId, Digest, MemberId, OperatorId, PublicKey, Signature};
 use sekisho_types::revision::Incarnation;
 use serde::{Deserialize, Serialize};
@@ -162,6 +162,15 @@ impl EndorserBundle {
     pub fn operators(&self) -> impl Iterator<Item = OperatorId> {
         let all: BTreeSet<OperatorId> = self.endorsers.iter().map(|e| e.operator.clone()).collect();
         all.into_iter()
+    }
+
+    /// To whom backups are sealed: the backup keys of each operator that has an endorser. Its controller holds all of this
+    /// anyway.
+    #[must_use]
+    pub fn backup_keys(&self) -> Vec<BackupKey> {
+        let runs = |operator: &OperatorId| self.endorsers.iter().any(|e| e.operator == *operator);
+        let keys = self.operators.iter().filter(|keys| runs(&keys.operator));
+        keys.flat_map(|keys| keys.backups.iter().copied()).collect()
     }
 
     /// SHA-256 of the canonical bytes: what the join token pins.

@@ -6,7 +6,8 @@
 //! answer time (L3); every queue here is bounded (L4).
 //!
 //! Also here, because it needs the same knowledge: making certificates ([`pki`]), the system clock, tasks,
-//! deadlines, retries. Does not know: what a peer may do. A certificate says *who*; roles are state.
+//! deadlines, retries, sealing backups ([`seal`]). Does not know: what a peer may do. A certificate says *who*; roles
+//! are state.
 //!
 //! [`UNPROVEN_MAX`]: sekisho_types::limit::UNPROVEN_MAX
 
@@ -25,6 +26,7 @@ pub mod limit;
 pub mod listen;
 pub mod pki;
 pub mod retry;
+pub mod seal;
 pub mod spiffe;
 pub mod task;
 pub mod trace;

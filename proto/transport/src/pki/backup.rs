@@ -65,6 +65,11 @@ impl BackupIdentity {
         BackupKey(PublicKey::from(&self.0).to_bytes())
     }
 
+    /// In the one text form of `age`.
+    pub(crate) fn text(&self) -> String {
+        encode(SECRET, &self.0.to_bytes()).to_uppercase()
+    }
+
     /// Reads an identity file; lines that begin with `#` are comments.
     ///
     /// # Errors
@@ -85,8 +90,7 @@ impl BackupIdentity {
     /// # Errors
     /// [`BackupKeyError::File`].
     pub fn write(&self, path: &Path) -> Result<(), BackupKeyError> {
-        let secret = encode(SECRET, &self.0.to_bytes()).to_uppercase();
-        let text = format!("# public key: {}\n{secret}\n", recipient(&self.public()));
+        let text = format!("# public key: {}\n{}\n", recipient(&self.public()), self.text());
         Ok(file::write(path, &text)?)
     }
 }
