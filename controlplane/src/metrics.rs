@@ -75,9 +75,8 @@ pub fn install(tasks: &TaskGroup) -> anyhow::Result<PrometheusHandle> {
 pub fn may_read(state: &State, principal: &Principal) -> bool {
     state.roles(principal).any(|role| match role {
         Role::Monitor | Role::FederationAdmin | Role::OperatorAdmin => true,
-        Role::TenantAdmin(_) | Role::TenantUser(_) | Role::Auditor | Role::Agent | Role::Member => {
-            false
-        }
+        Role::TenantAdmin(_) | Role::TenantUser(_) | Role::Auditor | Role::Archivist(_) => false,
+        Role::Agent | Role::Member => false,
     })
 }
 

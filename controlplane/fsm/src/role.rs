@@ -59,11 +59,13 @@ pub enum Verb {
     ChangeMembers,
     /// Have another member lead.
     TransferLeader,
+    /// Take a sealed backup.
+    SaveSnapshot,
 }
 
 impl Verb {
     /// Every verb, for tests that walk the table.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ReadStatus,
         Self::ReadFederation,
         Self::ReadTenant,
@@ -85,6 +87,7 @@ impl Verb {
         Self::ChangeBundle,
         Self::ChangeMembers,
         Self::TransferLeader,
+        Self::SaveSnapshot,
     ];
 }
 
@@ -113,7 +116,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => true,
             // A partner's capacity and a tenant's work are not the federation's to touch.
             Verb::CreateToken | Verb::Cordon => own_operator,
-            Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs => false,
+            Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs | Verb::SaveSnapshot => false,
         },
         Role::OperatorAdmin => match verb {
             Verb::ReadStatus | Verb::ReadFederation => true,
@@ -124,7 +127,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::ChangeBundle | Verb::ChangeMembers => false,
             Verb::ReadTenant | Verb::ReadAudit | Verb::CreateSite => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
-            Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs => false,
+            Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs | Verb::SaveSnapshot => false,
         },
         Role::TenantAdmin(tenant) | Role::TenantUser(tenant) => match verb {
             Verb::ReadStatus | Verb::ReadFederation => true,
@@ -139,6 +142,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => false,
+            Verb::SaveSnapshot => false,
         },
         Role::Auditor => {
             matches!(
@@ -147,6 +151,8 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             )
         }
         Role::Monitor => matches!(verb, Verb::ReadStatus),
+        // To which site, the service checks: it is a matter of the moment.
+        Role::Archivist(_) => matches!(verb, Verb::SaveSnapshot) && own_operator,
         // Bound by enrolment and membership; their commands are checked by identity, not by this table.
         Role::Agent | Role::Member => false,
     }
@@ -171,7 +177,8 @@ pub fn signing(verb: Verb) -> Signed {
         | Verb::ReadFederation
         | Verb::ReadTenant
         | Verb::ReadAudit
-        | Verb::ReadLogs => Signed::No,
+        | Verb::ReadLogs
+        | Verb::SaveSnapshot => Signed::No,
         Verb::RevokeSite | Verb::RevokeKey | Verb::RevokeNode | Verb::CancelJob => Signed::No,
         // It widens nothing, and leaves no trace in the state.
         Verb::TransferLeader => Signed::No,
@@ -306,5 +313,68 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{BEGIN, Federation, admin, key, user, user_key};
+    use sekisho_evidence::canonical::encode;
+    use sekisho_evidence::key::Purpose;
+    use sekisho_types::principal::KeyRecord;
+
+    /// Binds this role to `kanto/user/archive`, as the issuer of `kanto` vouches.
+    fn register(federation: &mut Federation, role: Role) -> Option<ErrorCode> {
+        let principal = user("kanto", "archive");
+        let public_key = user_key(&principal).public();
+        let expires = BEGIN.plus_ms(1 << 40);
+        let record = KeyRecord { principal, role, public_key, expires };
+        let issuer = key("issuer", "kanto").sign(Purpose::KeyRecord, &encode(&record).unwrap());
+        let applied = federation.run(admin("kanto"), Command::RegisterKey { record, issuer });
+        applied.outcome.err().map(|rejection| rejection.code)
+    }
+
+    #[test]
+    fn nobody_but_an_archivist_takes_a_backup_and_it_does_nothing_else() {
+        let (own, other): (OperatorId, OperatorId) =
+            ("kanto".parse().unwrap(), "naniwa".parse().unwrap());
+        let tenant = "sapporo".parse().unwrap();
+        let archivist = Role::Archivist("tokyo-1".parse().unwrap());
+        let mine = Target::Operator(&own);
+        for target in [mine, Target::Operator(&other), Target::Federation, Target::Tenant(&tenant)] {
+            for verb in Verb::ALL {
+                let due = verb == Verb::SaveSnapshot && target == mine;
+                assert_eq!(allows(&archivist, &own, verb, target), due, "{verb:?} {target:?}");
+            }
+            for role in [
+                Role::FederationAdmin,
+                Role::OperatorAdmin,
+                Role::TenantAdmin(tenant.clone()),
+                Role::TenantUser(tenant.clone()),
+                Role::Auditor,
+                Role::Monitor,
+                Role::Agent,
+                Role::Member,
+            ] {
+                assert!(!allows(&role, &own, Verb::SaveSnapshot, target), "{role}");
+            }
+        }
+        assert_eq!(signing(Verb::SaveSnapshot), Signed::No);
+    }
+
+    #[test]
+    fn an_archivist_stands_for_a_site_of_its_own_operator() {
+        let mut federation = Federation::furnished();
+        let of = |site: &str| Role::Archivist(site.parse().unwrap());
+        for site in ["sakai-1", "nowhere-1"] {
+            assert_eq!(register(&mut federation, of(site)), Some(ErrorCode::NotFound), "{site}");
+        }
+        assert_eq!(register(&mut federation, of("tokyo-1")), None);
+        let target = "kanto".parse().unwrap();
+        let target = Target::Operator(&target);
+        let may = |who: &Principal| federation.state.authorize(who, Verb::SaveSnapshot, target);
+        may(&user("kanto", "archive")).unwrap();
+        may(&admin("kanto")).unwrap_err();
     }
 }

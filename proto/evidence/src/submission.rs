@@ -115,6 +115,7 @@ pub fn may_submit(role: &Role, tenant: &TenantId) -> bool {
         | Role::OperatorAdmin
         | Role::Auditor
         | Role::Monitor
+        | Role::Archivist(_)
         | Role::Agent
         | Role::Member => false,
     }

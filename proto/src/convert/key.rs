@@ -30,6 +30,7 @@ pub fn parse_role(text: &str) -> Option<Role> {
     match text.split_once(':') {
         Some(("tenant-admin", tenant)) => tenant.parse().ok().map(Role::TenantAdmin),
         Some(("tenant-user", tenant)) => tenant.parse().ok().map(Role::TenantUser),
+        Some(("archivist", site)) => site.parse().ok().map(Role::Archivist),
         Some(_) => None,
         None => [Role::FederationAdmin, Role::OperatorAdmin, Role::Auditor, Role::Monitor]
             .into_iter()
@@ -40,8 +41,8 @@ pub fn parse_role(text: &str) -> Option<Role> {
 impl TryFrom<&v1::Key> for KeyRecord {
     type Error = FieldError;
     fn try_from(message: &v1::Key) -> FieldResult<Self> {
-        let words =
-            "federation-admin, operator-admin, tenant-admin:T, tenant-user:T, auditor, monitor";
+        let words = "federation-admin, operator-admin, tenant-admin:T, tenant-user:T, auditor, \
+                     monitor, archivist:SITE";
         let bad = || FieldError::new("role", format!("must be one of {words}"));
         Ok(Self {
             principal: parsed("principal", &message.principal)?,
@@ -132,6 +133,7 @@ mod tests {
             Role::TenantUser(tenant()),
             Role::Auditor,
             Role::Monitor,
+            Role::Archivist("tokyo-1".parse().unwrap()),
         ] {
             let key = register(role);
             assert_eq!(RegisterKey::try_from(&key.request(v1::Intent::default())), Ok(key));
@@ -153,7 +155,18 @@ mod tests {
         assert_eq!(refused(&|_, key| key.principal = "alice".into()), "key.principal");
         assert_eq!(refused(&|_, key| key.public_key = vec![1].into()), "key.public_key");
         // Enrolment alone makes agents and members.
-        for role in ["", "agent", "member", "root", "tenant-admin", "tenant-user:", "auditor:x"] {
+        let refused_roles = [
+            "",
+            "agent",
+            "member",
+            "root",
+            "tenant-admin",
+            "tenant-user:",
+            "auditor:x",
+            "archivist",
+            "archivist:",
+        ];
+        for role in refused_roles {
             assert_eq!(refused(&|_, key| key.role = role.into()), "key.role", "{role}");
         }
         assert_eq!(refused(&|m, _| m.issuer_signature = vec![].into()), "issuer_signature");

@@ -432,6 +432,21 @@ codes! {
         "廃止する鍵をまだ使用しているものがあります。",
         "Renew what the message names, or wait; for a stolen key use --accept-stranded.",
         "メッセージに示されたものを更新するか、お待ちください。鍵が盗まれた場合は --accept-stranded を使用してください。";
+    SnapshotDestination = 69, "SNAPSHOT_DESTINATION", Auth,
+        "Backups may not go to this site: it is not registered, revoked, or another operator's.",
+        "この拠点にはバックアップを送れません。未登録、失効済み、または別の事業者の拠点です。",
+        "Register an archivist key for a site of your own operator: `sekisho key register`.",
+        "自社の拠点に対する archivist の鍵を登録してください(`sekisho key register`)。";
+    SnapshotMismatch = 70, "SNAPSHOT_MISMATCH", Never,
+        "The image of a snapshot is not what its audit records give.",
+        "スナップショットの内容が監査記録から再現したものと一致しません。",
+        "Do not restore from this file; take another one, and keep this one as evidence.",
+        "このファイルからは復元せず、別のファイルを使用してください。このファイルは証拠として保管してください。";
+    RevisionCompacted = 71, "REVISION_COMPACTED", Precondition,
+        "The changes since this revision are not kept any more.",
+        "このリビジョン以降の変更は、もう保持されていません。",
+        "List again, and watch from the bookmark that follows the list.",
+        "一覧を取得し直し、その後のブックマークから監視を再開してください。";
 }
 
 impl ErrorCode {

@@ -222,6 +222,8 @@ pub enum Role {
     Agent,
     /// A controller. Bound by membership, never registered by hand.
     Member,
+    /// Takes sealed backups to one site of the principal's own operator; reads nothing else.
+    Archivist(SiteId),
 }
 
 impl fmt::Display for Role {
@@ -235,6 +237,7 @@ impl fmt::Display for Role {
             Self::Monitor => "monitor",
             Self::Agent => "agent",
             Self::Member => "member",
+            Self::Archivist(site) => return write!(f, "archivist:{site}"),
         };
         f.pad(text)
     }

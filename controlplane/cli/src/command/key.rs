@@ -31,7 +31,7 @@ pub enum KeyCommand {
     Register {
         /// OPERATOR/user/NAME
         principal: Principal,
-        /// federation-admin, operator-admin, tenant-admin:T, tenant-user:T, auditor or monitor
+        /// federation-admin, operator-admin, tenant-admin:T, tenant-user:T, auditor, monitor or archivist:SITE
         #[arg(long, value_parser = role)]
         role: Role,
         /// The public key, 64 hexadecimal digits: `sekisho pki show`

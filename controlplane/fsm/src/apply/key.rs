@@ -36,6 +36,12 @@ pub(super) fn register(change: &mut Change<'_>, record: &KeyRecord, issuer: &Sig
                 return Err(not_found(format!("tenant {tenant}")));
             }
         }
+        // Where a backup may lie is its operator's word, so the place is one of the operator's own (D3).
+        Role::Archivist(site) => {
+            if change.state.sites.get(site).is_none_or(|row| row.operator != *operator) {
+                return Err(not_found(format!("site {site} of {operator}")));
+            }
+        }
         Role::OperatorAdmin | Role::Auditor | Role::Monitor => {}
         Role::Agent | Role::Member => {
             return Err(Rejection::new(

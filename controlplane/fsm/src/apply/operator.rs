@@ -97,7 +97,11 @@ fn may_register(
     }
     match record.role {
         Role::FederationAdmin | Role::OperatorAdmin | Role::Auditor | Role::Monitor => {}
-        Role::TenantAdmin(_) | Role::TenantUser(_) | Role::Agent | Role::Member => {
+        Role::TenantAdmin(_)
+        | Role::TenantUser(_)
+        | Role::Archivist(_)
+        | Role::Agent
+        | Role::Member => {
             return refuse(ErrorCode::InvalidArgument, "its first keys are administrators'");
         }
     }

@@ -36,6 +36,7 @@ fn agents_and_the_table_of_roles_agree_on_who_submits() {
         Role::TenantUser("sapporo".parse().unwrap()),
         Role::Auditor,
         Role::Monitor,
+        Role::Archivist("tokyo-1".parse().unwrap()),
         Role::Agent,
         Role::Member,
     ];
