@@ -4,7 +4,7 @@
 //! from this member (R2, R8).
 
 use crate::replica::{
-    Archive, ArchiveError, HandedOver, Membership, Proposed, Replica, ReplicaError,
+    Archive, ArchiveError, HandedOver, Membership, Moment, Proposed, Replica, ReplicaError,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -138,6 +138,15 @@ fn change_under_way(consensus: &Consensus) -> Membership {
     let waits = if now.leads { plan(federation, &now).waits } else { BTreeMap::new() };
     let gone = now.members.into_iter().filter(|m| !federation.members.contains_key(&m.member));
     let leaving = gone.map(|m| GenesisMember {
+
+    fn moment(&self, deadline: Deadline) -> BoxFuture<'_, Result<Moment, ReplicaError>> {
+        async move {
+            let moment = Self::moment(self, deadline).await?;
+            let (image, last_log) = (moment.image, moment.last_log);
+            Ok(Moment { image, last_log, voters: moment.voters })
+        }
+        .boxed()
+    }
         member: m.member,
         operator: m.operator,
         site: m.site,

@@ -5,7 +5,7 @@ use crate::core::{Core, Ports};
 use crate::duty::{LeaseRenewals, Renewal, SignedHead, SignedHeads};
 use crate::issuer::{IssueError, Issuer};
 use crate::replica::{
-    Archive, ArchiveError, HandedOver, Membership, Proposed, Replica, ReplicaError,
+    Archive, ArchiveError, HandedOver, Membership, Moment, Proposed, Replica, ReplicaError,
 };
 use crate::vitals::{Vitals, VitalsSource};
 use futures::FutureExt as _;
@@ -15,9 +15,11 @@ use sekisho_evidence::checkpoint::Checkpoint;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::merkle::Head;
+use sekisho_evidence::snapshot_file::LastLog;
 use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_fsm::State;
 use sekisho_fsm::entry::Entry;
+use sekisho_fsm::image::Image;
 use sekisho_fsm::outcome::{Applied, PayloadEffect};
 use sekisho_fsm::testing;
 use sekisho_transport::bundle::TrustBundles;
@@ -241,6 +243,14 @@ impl Archive for FakeReplica {
     }
     fn hash(&self, index: u64) -> Result<Option<Digest>, ArchiveError> {
         Ok(self.hashes.lock().get(&index).copied())
+    }
+    fn moment(&self, _deadline: Deadline) -> BoxFuture<'_, Result<Moment, ReplicaError>> {
+        let state = self.state();
+        let payloads: Vec<_> = self.payloads.lock().clone().into_iter().collect();
+        let image = Image::encode(&state, &payloads).unwrap().into();
+        let last_log = LastLog { term: 3, leader: MemberId(2), index: state.revision().0 };
+        let moment = Moment { image, last_log, voters: self.voters.lock().clone() };
+        std::future::ready(self.failure.lock().clone().map_or(Ok(moment), Err)).boxed()
     }
     fn payload(&self, digest: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, ArchiveError>> {
         let payload = self.payloads.lock().get(&digest).cloned();

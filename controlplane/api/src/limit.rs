@@ -30,6 +30,18 @@ pub const RECORDS_BYTES: usize = 1024 * 1024;
 /// Chunks of an export that wait for a slow reader.
 pub const EXPORT_QUEUE: usize = 4;
 
+/// Backups that one member writes at a time: each holds the image in memory.
+pub const SAVES: usize = 1;
+
+/// Longest wait for a snapshot to be built and read back: a state of a gigabyte on a busy disk.
+pub const MOMENT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Longest wait for k operators to sign at or past a backup's head: three idle ticks, and what they take to sign.
+pub const COVER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How often a backup looks for that note: far more often than heads are signed without load.
+pub const COVER_EVERY: Duration = Duration::from_millis(100);
+
 /// Longest wait of a read for the leader's confirmation: two elections.
 pub const READ_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -1,7 +1,9 @@
 //! What the API asks of consensus and of storage, as traits, so that a test can stand in for both.
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use sekisho_evidence::genesis::GenesisMember;
+use sekisho_evidence::snapshot_file::LastLog;
 use sekisho_fsm::State;
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::outcome::Outcome;
@@ -85,6 +87,17 @@ pub struct HandedOver {
 }
 
 /// The member's part in consensus.
+/// One moment of this member, saved and read back.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// State and payloads: [`sekisho_fsm::image::Image`].
+    pub image: Bytes,
+    /// Where the log ends.
+    pub last_log: LastLog,
+    /// Who votes.
+    pub voters: BTreeSet<MemberId>,
+}
+
 pub trait Replica: Send + Sync + fmt::Debug {
     /// The newest published state; a constant-time clone.
     fn state(&self) -> State;
@@ -124,6 +137,9 @@ pub trait Replica: Send + Sync + fmt::Debug {
 pub enum ArchiveError {
     /// This member began later than the log and was not backfilled yet.
     #[error("this member has records only from {first} on")]
+
+    /// Saves everything that is applied here now, and reads it back, verified.
+    fn moment(&self, deadline: Deadline) -> BoxFuture<'_, Result<Moment, ReplicaError>>;
     Incomplete {
         /// First record that it has.
         first: u64,

@@ -17,6 +17,7 @@ use crate::service::policy::PolicyApi;
 use crate::service::quota::QuotaApi;
 use crate::service::site::SiteApi;
 use crate::service::tenant::TenantApi;
+use crate::service::snapshot::SnapshotApi;
 use crate::service::trust::TrustApi;
 use sekisho_proto::DESCRIPTORS;
 use sekisho_proto::internal::v1::agent_service_server::AgentServiceServer;
@@ -32,6 +33,7 @@ use sekisho_proto::v1::quota_service_server::QuotaServiceServer;
 use sekisho_proto::v1::site_service_server::SiteServiceServer;
 use sekisho_proto::v1::tenant_service_server::TenantServiceServer;
 use sekisho_proto::v1::trust_service_server::TrustServiceServer;
+use sekisho_proto::v1::snapshot_service_server::SnapshotServiceServer;
 use sekisho_transport::listen::ConnStream;
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use std::sync::Arc;
@@ -105,6 +107,7 @@ impl Services {
             .add_service(bounded!(AuditServiceServer, AuditApi(core()), REQUEST_MAX))
             .add_service(bounded!(AgentServiceServer, AgentApi(core()), AGENT_REQUEST_MAX))
             .add_service(bounded!(PeerServiceServer, PeerApi(core()), REQUEST_MAX)))
+            .add_service(bounded!(SnapshotServiceServer, SnapshotApi::new(core()), REQUEST_MAX))
     }
 
     /// What a peer without a certificate reaches.

@@ -12,6 +12,7 @@ pub(crate) mod policy;
 pub(crate) mod quota;
 pub(crate) mod site;
 pub(crate) mod tenant;
+pub(crate) mod snapshot;
 pub(crate) mod trust;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod membership;
 mod propose;
 mod prove;
 mod read;
+mod save;
 mod start;
 
 pub use crate::network::message::Priority;

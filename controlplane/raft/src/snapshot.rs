@@ -12,12 +12,15 @@ use crate::log_store::Covered;
 use crate::type_config::{LogId, SnapshotMeta, StoredMembership, index};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use sekisho_evidence::snapshot_file::LastLog;
 use sekisho_fsm::State;
+use sekisho_fsm::image::{self, ImageError};
 use sekisho_fsm::snapshot::SnapshotError as StateError;
 use sekisho_store::StoreError;
-use sekisho_types::id::{ClusterId, Digest};
+use sekisho_types::id::{ClusterId, Digest, MemberId};
 use sekisho_types::revision::Incarnation;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Why a snapshot is refused.
@@ -49,6 +52,16 @@ pub enum SnapshotError {
 impl From<CodecError> for SnapshotError {
     fn from(error: CodecError) -> Self {
         Self::Malformed(error.to_string())
+    }
+}
+
+impl From<ImageError> for SnapshotError {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::Malformed(why) => Self::Malformed(why),
+            ImageError::State(error) => Self::State(error),
+            ImageError::Payload(digest) => Self::Payload(digest),
+        }
     }
 }
 
@@ -104,56 +117,27 @@ impl Meta {
     }
 }
 
-/// What a snapshot holds.
+/// What a snapshot of this member holds.
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) state: State,
     pub(crate) payloads: Vec<(Digest, Vec<u8>)>,
 }
 
-/// Bytes kept as bytes: a list of numbers would be decoded one by one.
-#[derive(Serialize, Deserialize)]
-struct Body<'b> {
-    #[serde(borrow)]
-    state: &'b [u8],
-    #[serde(borrow)]
-    payloads: Vec<&'b [u8]>,
-}
-
 impl Image {
     pub(crate) fn encode(&self) -> Result<Vec<u8>, SnapshotError> {
-        let state =
-            self.state.to_snapshot().map_err(|e| SnapshotError::Malformed(e.to_string()))?;
-        let payloads = self.payloads.iter().map(|(_, bytes)| bytes.as_slice()).collect();
-        Ok(encode(&Body { state: &state, payloads })?)
+        image::Image::encode(&self.state, &self.payloads)
+            .map_err(|error| SnapshotError::Malformed(error.to_string()))
     }
 
-    /// Reads a body of `origin`. A payload that the state does not refer to, or one that it does refer to but the
-    /// body lacks, is damage.
+    /// Reads a body of `origin`.
     pub(crate) fn decode(bytes: &[u8], origin: Origin) -> Result<Self, SnapshotError> {
-        let malformed = |why: &str| SnapshotError::Malformed(why.to_owned());
-        let Some((&crate::codec::FORMAT, rest)) = bytes.split_first() else {
-            return Err(malformed("format of the body is not known"));
-        };
-        let (body, left): (Body<'_>, _) =
-            postcard::take_from_bytes(rest).map_err(|e| malformed(&e.to_string()))?;
-        if !left.is_empty() {
-            return Err(malformed("bytes left over"));
-        }
-        let state = State::from_snapshot(body.state)?;
+        let image::Image { state, payloads } = image::Image::decode(bytes)?;
         let of_here = |f: &sekisho_fsm::state::Federation| {
             f.cluster == origin.cluster && f.incarnation == origin.incarnation
         };
         if !state.federation().is_none_or(of_here) {
             return Err(SnapshotError::OtherCluster);
-        }
-        let mut payloads = Vec::with_capacity(body.payloads.len());
-        for bytes in body.payloads {
-            let digest = Digest::of(bytes);
-            if !state.refers_to_payload(&digest) {
-                return Err(SnapshotError::Payload(digest));
-            }
-            payloads.push((digest, bytes.to_vec()));
         }
         Ok(Self { state, payloads })
     }
@@ -169,6 +153,27 @@ impl Image {
             }
         }
         Ok(Self { state, payloads })
+    }
+}
+
+/// One moment of a member, as it leaves it in a backup.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// The image: [`sekisho_fsm::image::Image`].
+    pub image: Bytes,
+    /// Where the log ends.
+    pub last_log: LastLog,
+    /// Who votes.
+    pub voters: BTreeSet<MemberId>,
+}
+
+impl Moment {
+    pub(crate) fn new(image: Bytes, last: &LogId, membership: &StoredMembership) -> Self {
+        let leader = last.committed_leader_id();
+        let (term, leader) = (leader.term, MemberId(leader.node_id));
+        let last_log = LastLog { term, leader, index: index(last) };
+        let voters = membership.membership().voter_ids().map(MemberId).collect();
+        Self { image, last_log, voters }
     }
 }
 

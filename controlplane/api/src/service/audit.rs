@@ -27,7 +27,7 @@ pub(crate) struct AuditApi(pub(crate) Arc<Core>);
 
 type Chunk = Result<v1::ExportBundleResponse, Status>;
 
-fn stored(error: &ArchiveError) -> ApiError {
+pub(crate) fn stored(error: &ArchiveError) -> ApiError {
     let code = match error {
         ArchiveError::Incomplete { .. } => ErrorCode::AuditIncomplete,
         ArchiveError::Failed(_) => ErrorCode::StorageFailed,

@@ -7,6 +7,7 @@ mod join;
 mod member;
 mod read;
 mod write;
+mod snapshot;
 
 use crate::fake::{Fake, fake, request};
 use sekisho_proto::status::ApiError;
