@@ -25,7 +25,7 @@ fn tokai(federation: &Federation) -> String {
     let dir = path(&office(federation, "tokai"));
     let init = [
         "pki", "init", &dir, "--operator", "tokai", "--trust-domain", "tokai.example", "--site",
-        "nagoya-1", "--area", "Aichi", "--display-name", "Nagoya",
+        "hakodate-1", "--area", "012025", "--display-name", "Hakodate",
     ];
     let card = federation.read("kanto", &init).unwrap();
     card["fingerprint"].as_str().unwrap().to_owned()
@@ -49,10 +49,10 @@ fn a_company_comes_runs_a_controller_and_a_host_and_goes() {
     let (file, fingerprint) = add(&card).unwrap();
     refused(&sign(&federation, "naniwa", &file, &wrong).unwrap(), 6, "BUNDLE_MISMATCH");
     let send = ["operator", "add", &file];
-    refused(&federation.run("kanto", &send).unwrap(), 3, "SIGNATURES_MISSING");
+    refused(&federation.run("kanto", &send).unwrap(), 4, "SIGNATURES_MISSING");
     sign(&federation, "naniwa", &file, &fingerprint).unwrap().ok().unwrap();
     // Two companies agree, and the third does not know of it.
-    refused(&federation.run("kanto", &send).unwrap(), 3, "SIGNATURES_MISSING");
+    refused(&federation.run("kanto", &send).unwrap(), 4, "SIGNATURES_MISSING");
     sign(&federation, "tokai", &file, &fingerprint).unwrap().ok().unwrap();
     federation.run("kanto", &send).unwrap().ok().unwrap();
 
@@ -70,12 +70,12 @@ fn a_company_comes_runs_a_controller_and_a_host_and_goes() {
 
     // A controller of its own: three companies' issuers could have signed, two did, tokai's among them.
     let address = format!("127.0.0.1:{}", PORT_BASE + 3);
-    let what = ["member", "--add", "4", "--site", "nagoya-1", "--address", &address];
+    let what = ["member", "--add", "4", "--site", "hakodate-1", "--address", &address];
     let (file, fingerprint) = prepare(&federation, "tokai", "member-4.json", &what).unwrap();
     sign(&federation, "hokuto", &file, &fingerprint).unwrap().ok().unwrap();
     federation.run("tokai", &["member", "add", &file]).unwrap().ok().unwrap();
     let ports = (PORT_BASE + 3, PORT_BASE + 10);
-    let settings = path(&controller(&federation, (4, "tokai", "nagoya-1"), ports).unwrap());
+    let settings = path(&controller(&federation, (4, "tokai", "hakodate-1"), ports).unwrap());
     let args = ["--config", &settings];
     let _fourth = Beside::start(&federation, "sekisho-controller", "controller-4", &args).unwrap();
     federation
@@ -89,26 +89,21 @@ fn a_company_comes_runs_a_controller_and_a_host_and_goes() {
 
     // A host of its own joins through it, and a job for its prefecture runs there.
     let token = federation.dir().join("tokai-token");
-    let create = ["node", "token", "create", "nagoya-1/n-01", "--file", &path(&token)];
-    federation
-        .until("a token", || {
-            federation.run("tokai", &create)?.ok()?;
-            Ok(())
-        })
-        .unwrap();
+    let create = ["node", "token", "create", "hakodate-1/n-01", "--out", &path(&token)];
+    federation.run("tokai", &create).unwrap().ok().unwrap();
     let first = federation.dir().join("agents/tokyo-1/n-01");
-    let own = federation.dir().join("agents/nagoya-1/n-01");
+    let own = federation.dir().join("agents/hakodate-1/n-01");
     std::fs::create_dir_all(&own).unwrap();
     let text = std::fs::read_to_string(first.join("agent.toml")).unwrap();
-    let text = text.replace("tokyo-1", "nagoya-1").replace("131016", "231002");
-    let lines = text.lines().map(|line| if line.starts_with("area") { "area = \"231002\"" } else { line });
+    let text = text.replace("tokyo-1", "hakodate-1").replace("131016", "231002");
+    let lines = text.lines().map(|line| if line.starts_with("area") { "area = \"012025\"" } else { line });
     let text = lines.filter(|line| !line.starts_with("token")).collect::<Vec<_>>().join("\n");
     let text = format!("token = {:?}\n{text}", path(&token));
     let settings = path(&own.join("agent.toml"));
     std::fs::write(&settings, text).unwrap();
     let run = ["run", "--config", &settings];
     let agent = Beside::start(&federation, "sekisho-agent", "agent-tokai", &run).unwrap();
-    let job = submit(&federation, "nagoya", &spec("nagoya", 1, 1, "Aichi", "true")).unwrap();
+    let job = submit(&federation, "hakodate", &spec("hakodate", 1, 1, "'012025'", "true")).unwrap();
     federation.await_job(&job, &["succeeded"]).unwrap();
     // Hosts of before followed both steps, and this one joined with them.
     says(&federation, "agent-tokyo-1-n-01", "follows the endorser bundle version=3").unwrap();
@@ -125,8 +120,8 @@ fn a_company_comes_runs_a_controller_and_a_host_and_goes() {
     let remove = ["operator", "remove", &file, "--yes"];
     let answer = federation.run("kanto", &remove).unwrap();
     refused(&answer, 6, "OPERATOR_IN_USE");
-    assert!(answer.stderr.contains("site nagoya-1"), "{answer:?}");
-    let revoke = ["site", "revoke", "nagoya-1", "--yes"];
+    assert!(answer.stderr.contains("site hakodate-1"), "{answer:?}");
+    let revoke = ["site", "revoke", "hakodate-1", "--yes"];
     federation.run("kanto", &revoke).unwrap().ok().unwrap();
     drop(agent);
     federation.run("kanto", &remove).unwrap().ok().unwrap();
@@ -148,51 +143,53 @@ fn a_company_replaces_root_issuer_and_tag_key_while_its_hosts_work() {
     const PORT_BASE: u16 = 27_400;
     let dir = tempfile::tempdir().unwrap();
     let mut federation = Federation::start(dir.path(), PORT_BASE).unwrap();
-    let work = spec("long", 1, 1, "Tokyo", "sleep 120");
+    let work = spec("long", 1, 1, "Hokkaido", "sleep 120");
     let job = submit(&federation, "long", &work).unwrap();
     federation.await_job(&job, &["running"]).unwrap();
 
     // Who signs nothing has nothing installed before its time.
     let what = ["operator", "--rotate", "root,issuer,site-tag"];
-    let (file, fingerprint) = prepare(&federation, "kanto", "begin.json", &what).unwrap();
-    let dir_of_kanto = path(&office(&federation, "kanto"));
-    let install = ["operator", "install", "--operator-dir", &dir_of_kanto];
-    refused(&federation.run("kanto", &install).unwrap(), 6, "WRONG_PHASE");
+    let (file, fingerprint) = prepare(&federation, "hokuto", "begin.json", &what).unwrap();
+    let own = path(&office(&federation, "hokuto"));
+    let install = ["operator", "install", "--operator-dir", &own];
+    refused(&federation.run("hokuto", &install).unwrap(), 6, "WRONG_PHASE");
     let send = ["operator", "rotate", &file];
-    refused(&federation.run("kanto", &send).unwrap(), 3, "SIGNATURES_MISSING");
+    refused(&federation.run("hokuto", &send).unwrap(), 4, "SIGNATURES_MISSING");
     sign(&federation, "naniwa", &file, &fingerprint).unwrap().ok().unwrap();
     // A member sleeps through it.
-    federation.signal("controller-3", Signal::SIGKILL).unwrap();
-    federation.run("kanto", &send).unwrap().ok().unwrap();
-    says(&federation, "agent-tokyo-1-n-01", "follows the endorser bundle version=2").unwrap();
-    federation.run("kanto", &install).unwrap().ok().unwrap();
-    federation.run("kanto", &install).unwrap().ok().unwrap();
+    federation.signal("controller-2", Signal::SIGKILL).unwrap();
+    federation.run("hokuto", &send).unwrap().ok().unwrap();
+    says(&federation, "agent-ishikari-1-n-01", "follows the endorser bundle version=2").unwrap();
+    federation.run("hokuto", &install).unwrap().ok().unwrap();
+    federation.run("hokuto", &install).unwrap().ok().unwrap();
 
-    // kanto's controller comes back with a certificate under the new root, and the one that slept follows.
+    // hokuto's controller comes back with a certificate under the new root, and the one that slept follows.
+    federation.revive(2).unwrap();
+    federation.signal("controller-3", Signal::SIGKILL).unwrap();
     federation.revive(3).unwrap();
-    federation.signal("controller-1", Signal::SIGKILL).unwrap();
-    federation.revive(1).unwrap();
     federation.whole().unwrap();
     federation.await_job(&job, &["running"]).unwrap();
-    let next = submit(&federation, "next", &spec("next", 1, 1, "Tokyo", "true")).unwrap();
+    let next = submit(&federation, "next", &spec("next", 1, 1, "Hokkaido", "true")).unwrap();
     federation.await_job(&next, &["succeeded"]).unwrap();
 
     // What stands on the old keys keeps them: hosts' certificates for days, and by hand nothing hurries it.
-    let finish = agree(&federation, "finish.json", &["operator", "--finish"]).unwrap();
-    let answer = federation.run("kanto", &["operator", "rotate", &finish]).unwrap();
-    refused(&answer, 75, "KEY_IN_USE");
+    let what = ["operator", "--finish"];
+    let (file, fingerprint) = prepare(&federation, "hokuto", "finish.json", &what).unwrap();
+    sign(&federation, "kanto", &file, &fingerprint).unwrap().ok().unwrap();
+    let answer = federation.run("hokuto", &["operator", "rotate", &file]).unwrap();
+    refused(&answer, 6, "KEY_IN_USE");
     // Another company's backup key: nothing lives under it, so it may be given up at once by who says so.
     let (file, fingerprint) =
-        prepare(&federation, "hokuto", "backup.json", &["operator", "--rotate", "backup"]).unwrap();
-    sign(&federation, "kanto", &file, &fingerprint).unwrap().ok().unwrap();
-    federation.run("hokuto", &["operator", "rotate", &file]).unwrap().ok().unwrap();
+        prepare(&federation, "kanto", "backup.json", &["operator", "--rotate", "backup"]).unwrap();
+    sign(&federation, "hokuto", &file, &fingerprint).unwrap().ok().unwrap();
+    federation.run("kanto", &["operator", "rotate", &file]).unwrap().ok().unwrap();
     let what = ["operator", "--finish", "--accept-stranded"];
-    let (file, fingerprint) = prepare(&federation, "hokuto", "given-up.json", &what).unwrap();
-    sign(&federation, "kanto", &file, &fingerprint).unwrap().ok().unwrap();
-    federation.run("hokuto", &["operator", "rotate", &file]).unwrap().ok().unwrap();
+    let (file, fingerprint) = prepare(&federation, "kanto", "given-up.json", &what).unwrap();
+    sign(&federation, "hokuto", &file, &fingerprint).unwrap().ok().unwrap();
+    federation.run("kanto", &["operator", "rotate", &file]).unwrap().ok().unwrap();
     let listed = federation.read("naniwa", &["operator", "list"]).unwrap();
     let rotating: Vec<_> = rows(&listed, "items").iter().map(|o| o["rotating"].clone()).collect();
-    assert_eq!(rotating, [false, true, false], "hokuto, kanto, naniwa");
+    assert_eq!(rotating, [true, false, false], "hokuto, kanto, naniwa");
     federation.await_job(&job, &["running"]).unwrap();
 
     // A context that begins from the genesis takes the new root, and knows whom to ask.

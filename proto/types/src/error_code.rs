@@ -225,8 +225,8 @@ codes! {
     SignaturesMissing = 27, "SIGNATURES_MISSING", Auth,
         "The command needs signatures of more operators.",
         "より多くの事業者の署名が必要です。",
-        "Have an administrator of another operator sign: `--cosign`.",
-        "別の事業者の管理者の署名を得てください(`--cosign`)。";
+        "Have others sign: `sekisho operator sign` for a change in a file, `--cosign` for a command.",
+        "別の事業者の署名を得てください(ファイルの変更は `sekisho operator sign`、コマンドは `--cosign`)。";
     TokenUnknown = 28, "TOKEN_UNKNOWN", Auth,
         "The join token is not known.",
         "参加トークンが不明です。",

@@ -375,6 +375,22 @@ mod tests {
     }
 
     #[test]
+    fn a_root_is_text_in_the_file_and_nothing_else_is_taken_for_one() {
+        let (newcomer, keys) = testing::company("tokai");
+        let terms = Terms::AddOperator(Box::new(newcomer));
+        let bundle = testing::genesis().genesis.bundle.joined_by(keys, terms.digest());
+        let file = testing::agreement(terms, bundle, &["kanto", "tokai"]);
+        let text = text(&file).unwrap();
+        let root = "\"746f6b6169\"";
+        assert!(text.contains(root), "{text}");
+        assert_eq!(serde_json::from_str::<Agreement>(&text).unwrap(), file);
+        for bad in ["\"746f\u00e9\"", "\"746\"", "\"7g\"", "\"+4\"", "[116]"] {
+            let changed = text.replace(root, bad);
+            assert!(serde_json::from_str::<Agreement>(&changed).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn what_tells_another_change_than_it_is_gets_no_signature() {
         let refused = |alter: &dyn Fn(&mut Agreement)| {
             let (held, mut file) = change();

@@ -184,12 +184,12 @@ fn an_old_key_is_given_up_when_nothing_stands_on_it() {
     let again = step(&f, BEGIN_ROTATION);
     refused(&mut f, admin("kanto"), again, ErrorCode::WrongPhase);
     let finish = step(&f, FINISH);
-    let told = f.run(admin("kanto"), finish.clone()).outcome.unwrap_err();
+    let told = f.run(admin("kanto"), finish).outcome.unwrap_err();
     assert_eq!(told.code, ErrorCode::KeyInUse);
     assert!(told.detail.contains("count together until"), "{}", told.detail);
     // Both issuers vouch while it lasts.
     f.tenant("hakodate", Limit::Gpus(1));
-    wait(&mut f, OVERLAP.as_millis() as u64);
+    wait(&mut f, OVERLAP.as_secs() * 1000);
     f.register(KeyRecord {
         principal: user("kanto", "late"),
         role: Role::OperatorAdmin,
