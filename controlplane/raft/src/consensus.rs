@@ -16,13 +16,14 @@ mod start;
 
 pub use crate::network::message::Priority;
 pub use leadership::{LeaderInfo, Leadership};
+use level::Levels;
 pub use membership::MembershipError;
 pub use propose::Committed;
-use level::Levels;
 use prove::Proof;
 pub use start::MemberOptions;
 
 use crate::audit::{AuditLog, Payloads};
+use crate::changes::Changes;
 use crate::checkpoint::Checkpoints;
 use crate::error::{InitializeError, MemberFailure, ProposeError, ReadError, StartError};
 use crate::limit::{IN_FLIGHT, IN_FLIGHT_PRIORITY};
@@ -309,6 +310,12 @@ impl<P: Platform> Consensus<P> {
     #[must_use]
     pub fn wakes(&self, wake: Wake) -> watch::Receiver<u64> {
         self.0.publisher.wakes(wake)
+    }
+
+    /// Which rows changed lately: what a watch goes on from.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.0.publisher.changes
     }
 
     /// Points at which this voter signs a checkpoint.

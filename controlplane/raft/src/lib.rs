@@ -5,7 +5,7 @@
 //!                                                   │  └──> network/client ─> RaftLink ─> other members
 //!                                                   └─ committed ─> state_machine ─> fsm::State::apply
 //!                                                         ├─ audit rows, payloads ─> disk
-//!                                                         ├─ View, checkpoints, wakes ─> everyone
+//!                                                         ├─ View, changes, checkpoints, wakes ─> everyone
 //!                                                         └─ answer to the proposer
 //! ```
 //! Must hold: R1 (acknowledged = durable on a majority), R2 (linearizable reads on any member), R3 (unknown is called
@@ -17,6 +17,7 @@
 //! leader proposes what (`controllers`).
 
 pub mod audit;
+pub mod changes;
 pub mod checkpoint;
 pub mod claim;
 mod codec;

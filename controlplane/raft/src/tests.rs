@@ -1,5 +1,6 @@
 //! Tests of whole members: real mutual TLS on loopback, real RocksDB in temporary directories.
 
+mod changes;
 mod claim;
 mod cluster;
 mod elect;

@@ -3,6 +3,7 @@
 //! Must hold: published only after the entries of the batch are applied and their audit rows are handed to the
 //! store, before any caller of that batch is answered, so that whoever got an answer reads his own write (R2).
 
+use crate::changes::Changes;
 use crate::checkpoint::Checkpoints;
 use crate::error::{LevelError, MemberFailure};
 use crate::type_config::PeerNode;
@@ -73,13 +74,14 @@ pub enum Wake {
 }
 
 impl Wake {
-    fn of(event: &Event) -> Self {
+    fn of(event: &Event) -> Option<Self> {
         match event {
-            Event::Plannable => Self::Plannable,
-            Event::Desired(_) => Self::Desired,
-            Event::Node(_) => Self::Node,
-            Event::Job(_) => Self::Job,
-            Event::Trust => Self::Trust,
+            Event::Plannable => Some(Self::Plannable),
+            Event::Desired(_) => Some(Self::Desired),
+            Event::Node(_) => Some(Self::Node),
+            Event::Job(_) => Some(Self::Job),
+            Event::Trust => Some(Self::Trust),
+            Event::NodeShown(_) => None,
         }
     }
 }
@@ -116,6 +118,8 @@ pub(crate) struct Publisher {
     /// After each publication and after the failure. Wakes in the order of arrival, which a watch does not.
     moved: Notify,
     wakes: Wakes,
+    /// Filled before the state that has them is published.
+    pub(crate) changes: Changes,
     pub(crate) checkpoints: Checkpoints,
     failure: watch::Sender<Option<MemberFailure>>,
     clock: Arc<dyn Clock>,
@@ -133,6 +137,7 @@ impl Publisher {
             applied: watch::Sender::default(),
             moved: Notify::new(),
             wakes: Wakes::default(),
+            changes: Changes::default(),
             checkpoints: Checkpoints::default(),
             failure: watch::Sender::default(),
             clock,
@@ -161,9 +166,9 @@ impl Publisher {
     }
 
     /// Wakes whoever waits for one of `events`.
-    pub(crate) fn wake(&self, events: &[Event]) {
+    pub(crate) fn wake(&self, events: &[(Revision, Vec<Event>)]) {
         let mut woken: Vec<Wake> = Vec::new();
-        for wake in events.iter().map(Wake::of) {
+        for wake in events.iter().flat_map(|(_, events)| events).filter_map(Wake::of) {
             if !woken.contains(&wake) {
                 woken.push(wake);
             }

@@ -36,6 +36,7 @@ pub(super) fn renew_tag(change: &mut Change<'_>, id: &NodeId, tag: &SignedTag) -
         node.signed_tag = tag.clone();
         node.tag = verified;
     });
+    change.effects.events.insert(Event::NodeShown(id.clone()));
     change.effects.events.insert(Event::Plannable);
     Ok(Reply::Done)
 }

@@ -169,6 +169,7 @@ fn grant(
         let used = node.used.entry(slot.bucket).or_insert(0);
         *used = used.saturating_add(gpus);
     });
+    change.effects.events.insert(Event::NodeShown(slot.node.clone()));
     change.effects.touched.insert(slot.node.clone());
     change.grants.push(placement);
     Ok(placement)
@@ -230,6 +231,7 @@ pub(super) fn end(change: &mut Change<'_>, id: &PlacementId, ending: &Ending) {
     if was_desired {
         change.effects.touched.insert(node.clone());
     }
+    change.effects.events.insert(Event::NodeShown(node.clone()));
     change.effects.events.insert(Event::Plannable);
     follow(change, &job, id, &node);
 }

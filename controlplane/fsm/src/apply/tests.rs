@@ -1,6 +1,7 @@
 //! One behaviour each: what a command does, and that its refusal changes nothing.
 
 mod ahead;
+mod event;
 mod job;
 mod lease;
 mod member;

@@ -62,7 +62,8 @@ pub(super) fn explain(error: &dyn Error) -> String {
 struct Effects {
     rows: AuditRows,
     payloads: Vec<PayloadEffect>,
-    events: Vec<Event>,
+    /// What each entry changed.
+    events: Vec<(Revision, Vec<Event>)>,
     checkpoints: Vec<Checkpoint>,
 }
 
@@ -78,7 +79,7 @@ impl Effects {
             }
         }
         self.payloads.extend(applied.payloads);
-        self.events.extend(applied.events);
+        self.events.push((revision, applied.events));
         self.checkpoints.extend(applied.checkpoint);
         Ok(Response { revision: applied.first, outcome: Some(applied.outcome) })
     }
@@ -159,13 +160,14 @@ impl Machine {
                 EntryPayload::Membership(membership) => {
                     self.group = Arc::new(group(membership));
                     // Whoever votes no longer is nobody to talk to.
-                    effects.events.push(Event::Trust);
+                    effects.events.push((revision, vec![Event::Trust]));
                     None
                 }
             };
             responses.push(answer.unwrap_or(Response { revision, outcome: None }));
         }
         self.write(&effects)?;
+        self.publisher.changes.push(&effects.events);
         let last = entries.last().map(|entry| entry.log_id).or(after);
         let (state, group) = (self.state.clone(), Arc::clone(&self.group));
         self.publisher.publish(state, last.map(|id| Revision(index(&id))), group);
@@ -231,6 +233,7 @@ impl Machine {
         let applied = meta.last_log_id.map(|id| Revision(index(&id)));
         self.group = Arc::new(group(meta.membership.membership()));
         let (state, group) = (self.state.clone(), Arc::clone(&self.group));
+        self.publisher.changes.restart(state.revision());
         self.publisher.publish(state, applied, group);
         self.publisher.wake_all();
         Ok(())

@@ -116,7 +116,7 @@ fn shelf(disk: &Arc<MemoryDisk>) -> Result<(Shelf, Option<(Meta, Image)>), Snaps
     Shelf::open(disk.clone(), ORIGIN, Covered::default())
 }
 
-fn machine(disk: &Arc<MemoryDisk>) -> (StateMachine, Arc<Publisher>, Arc<Shelf>) {
+pub(super) fn machine(disk: &Arc<MemoryDisk>) -> (StateMachine, Arc<Publisher>, Arc<Shelf>) {
     let publisher = Arc::new(Publisher::new(Arc::new(SystemClock)));
     let (shelf, loaded) = shelf(disk).unwrap();
     let shelf = Arc::new(shelf);
@@ -126,7 +126,7 @@ fn machine(disk: &Arc<MemoryDisk>) -> (StateMachine, Arc<Publisher>, Arc<Shelf>)
 }
 
 /// The log of a federation: before its entries is the first membership.
-fn log_of(federation: Federation) -> Vec<Entry> {
+pub(super) fn log_of(federation: Federation) -> Vec<Entry> {
     let log = federation.log.into_iter().map(|(revision, entry)| Entry {
         log_id: id(revision.0),
         payload: EntryPayload::Normal(Proposal::new(entry).unwrap()),
@@ -135,13 +135,13 @@ fn log_of(federation: Federation) -> Vec<Entry> {
 }
 
 /// The entries of a federation with a job in it.
-fn entries() -> Vec<Entry> {
+pub(super) fn entries() -> Vec<Entry> {
     let mut federation = Federation::furnished();
     federation.submit(job("train", 1, 4, &["JP"]));
     log_of(federation)
 }
 
-async fn apply(machine: &mut StateMachine, entries: &[Entry]) -> std::io::Result<()> {
+pub(super) async fn apply(machine: &mut StateMachine, entries: &[Entry]) -> std::io::Result<()> {
     let items: Vec<_> = entries.iter().map(|entry| Ok((entry.clone(), None))).collect();
     machine.apply(futures::stream::iter(items)).await
 }

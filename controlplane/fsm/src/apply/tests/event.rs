@@ -1,0 +1,96 @@
+//! Whoever watches sees every change: an entry names the rows that it changed.
+
+use super::*;
+use crate::event::Event;
+use crate::state::State;
+use sekisho_types::id::JobId;
+
+/// A job as it is shown: its row and its placements.
+fn shown(state: &State, id: &JobId) -> String {
+    let row = state.job(id);
+    let placements = row.iter().flat_map(|row| &row.placements);
+    let placements: Vec<_> = placements.map(|id| state.placement(id)).collect();
+    format!("{row:?} {placements:?}")
+}
+
+/// A node as it is shown: without the place of its desired set in the audit log.
+fn node_shown(state: &State, id: &NodeId) -> String {
+    let row = state.node(id).cloned().map(|mut row| {
+        row.desired = None;
+        row
+    });
+    format!("{row:?}")
+}
+
+/// Applies the log again and holds each entry to what it changed. The names of what changed.
+fn check(f: &Federation) -> (Vec<JobId>, Vec<NodeId>) {
+    let (mut state, mut jobs, mut nodes) = (State::default(), Vec::new(), Vec::new());
+    for (revision, entry) in &f.log {
+        let before = state.clone();
+        let events = state.apply(*revision, entry).events;
+        let command = &entry.command;
+        for (id, _) in state.jobs().filter(|(id, _)| shown(&before, id) != shown(&state, id)) {
+            assert!(events.contains(&Event::Job(id.clone())), "{command:?} does not name {id}");
+            jobs.push(id.clone());
+        }
+        let changed = |id: &NodeId| node_shown(&before, id) != node_shown(&state, id);
+        for (id, _) in state.nodes().filter(|(id, _)| changed(id)) {
+            let named = [Event::Node(id.clone()), Event::NodeShown(id.clone())];
+            assert!(named.iter().any(|e| events.contains(e)), "{command:?} does not name {id}");
+            nodes.push(id.clone());
+        }
+        assert!(before.jobs().all(|(id, _)| state.job(id).is_some()), "jobs are not removed");
+        assert!(before.nodes().all(|(id, _)| state.node(id).is_some()), "nodes are not removed");
+    }
+    assert_eq!(state.to_snapshot().unwrap(), f.state.to_snapshot().unwrap());
+    (jobs, nodes)
+}
+
+#[test]
+fn every_row_that_an_entry_changes_is_named() {
+    let mut f = Federation::furnished();
+    let node: NodeId = "tokyo-1/n-01".parse().unwrap();
+    let there: NodeId = "ishikari-1/n-01".parse().unwrap();
+    // Runs and ends.
+    let id = f.submit(job("runs", 2, 2, &[]));
+    f.place(&id, &["tokyo-1/n-01", "ishikari-1/n-01"]);
+    all(&mut f, &id, &Phase::Starting);
+    all(&mut f, &id, &Phase::Running);
+    all(&mut f, &id, &Phase::Ended(Ending::Exited(0)));
+    // Is cancelled while it runs, and before it is placed.
+    let id = f.submit(job("cancelled", 1, 2, &[]));
+    f.place(&id, &["tokyo-1/n-01"]);
+    all(&mut f, &id, &Phase::Running);
+    f.accept(user("kanto", "sapporo"), Command::CancelJob { job: id.clone() });
+    all(&mut f, &id, &Phase::Ended(Ending::Stopped));
+    let id = f.submit(job("never-placed", 1, 2, &[]));
+    f.accept(user("kanto", "sapporo"), Command::CancelJob { job: id });
+    // Fails to start until it is given up; one member's end stops the other.
+    let id = f.submit(job("fails", 2, 1, &[]));
+    for _attempt in 0..ATTEMPTS_MAX {
+        f.place(&id, &["tokyo-1/n-01", "ishikari-1/n-01"]);
+        let [first, second] = f.placements(&id)[..] else { panic!("a group of two") };
+        let why = Ending::StartFailed("no such image".into());
+        report(&mut f, &node, vec![(first, Phase::Ended(why))]);
+        report(&mut f, &there, vec![(second, Phase::Ended(Ending::Stopped))]);
+    }
+    assert_eq!(f.state.job(&id).unwrap().phase, JobPhase::Failed);
+    // A lease ends, the agent comes back, its tag is renewed, the node is cordoned.
+    let id = f.submit(job("lost", 1, 1, &[]));
+    f.place(&id, &["tokyo-1/n-01"]);
+    let session = f.state.node(&node).unwrap().session.as_ref().unwrap().id;
+    f.accept(member("kanto"), Command::ExpireLease { node: node.clone(), session });
+    f.open(&node, 4, Some(session));
+    let tag = f.tag(&node, "131016", 2).sign(&crate::testing::key("site-tag", "kanto")).unwrap();
+    f.accept(member("kanto"), Command::RenewTag { node: node.clone(), tag });
+    f.accept(admin("kanto"), Command::SetSchedulable { node: node.clone(), schedulable: false });
+    // What runs somewhere goes with the node and with the site.
+    for (name, at) in [("with-node", "sakai-1/n-01"), ("with-site", "ishikari-1/n-01")] {
+        let id = f.submit(job(name, 1, 1, &[]));
+        f.place(&id, &[at]);
+    }
+    f.accept(admin("naniwa"), Command::RevokeNode { node: "sakai-1/n-01".parse().unwrap() });
+    f.accept(admin("hokuto"), Command::RevokeSite { site: "ishikari-1".parse().unwrap() });
+    let (jobs, nodes) = check(&f);
+    assert!(jobs.len() > 30 && nodes.len() > 30, "{jobs:?}, {nodes:?}");
+}
