@@ -5,7 +5,7 @@
 //!
 //! | kind | gRPC code |
 //! |---|---|
-//! | never, precondition | `FAILED_PRECONDITION` |
+//! | never, precondition | `FAILED_PRECONDITION`; `OUT_OF_RANGE` for a revision whose changes are not kept |
 //! | not yet | `RESOURCE_EXHAUSTED`: quota and room are what has to be waited for |
 //! | invalid | `INVALID_ARGUMENT` |
 //! | not found | `NOT_FOUND` |
@@ -169,6 +169,7 @@ impl From<ApiError> for Status {
 #[must_use]
 pub fn grpc(code: ErrorCode) -> Code {
     match code.kind() {
+        Kind::Precondition if code == ErrorCode::RevisionCompacted => Code::OutOfRange,
         Kind::Never | Kind::Precondition => Code::FailedPrecondition,
         Kind::NotYet => Code::ResourceExhausted,
         Kind::Invalid => Code::InvalidArgument,
@@ -189,7 +190,7 @@ pub fn grpc(code: ErrorCode) -> Code {
 fn guess(code: Code) -> ErrorCode {
     match code {
         Code::InvalidArgument => ErrorCode::InvalidArgument,
-        // tonic's word for a message above the bound; we give this code to nothing else.
+        // tonic's word for a message above the bound. Where we say it, it is explained.
         Code::OutOfRange => ErrorCode::TooLarge,
         Code::NotFound => ErrorCode::NotFound,
         Code::AlreadyExists => ErrorCode::AlreadyExists,

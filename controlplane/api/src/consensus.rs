@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use sekisho_evidence::genesis::GenesisMember;
 use sekisho_fsm::State;
 use sekisho_fsm::entry::Entry;
+use sekisho_raft::changes::Changes;
 use sekisho_raft::consensus::{Consensus, MembershipError};
 use sekisho_raft::error::{ProposeError, ReadError};
 use sekisho_raft::member::MemberRole;
@@ -82,6 +83,14 @@ impl Replica for Consensus {
         self.wakes(Wake::Desired)
     }
 
+    fn revisions(&self) -> watch::Receiver<Revision> {
+        self.subscribe()
+    }
+
+    fn changes(&self) -> Changes {
+        Self::changes(self).clone()
+    }
+
     fn propose(
         &self,
         entry: Entry,
@@ -129,15 +138,6 @@ impl Replica for Consensus {
         }
         .boxed()
     }
-}
-
-/// Where the group stands against the state: what is waited for, and who is leaving; nothing else.
-fn change_under_way(consensus: &Consensus) -> Membership {
-    let (view, now) = (consensus.view(), consensus.membership());
-    let Some(federation) = view.state.federation() else { return Membership::default() };
-    let waits = if now.leads { plan(federation, &now).waits } else { BTreeMap::new() };
-    let gone = now.members.into_iter().filter(|m| !federation.members.contains_key(&m.member));
-    let leaving = gone.map(|m| GenesisMember {
 
     fn moment(&self, deadline: Deadline) -> BoxFuture<'_, Result<Moment, ReplicaError>> {
         async move {
@@ -147,6 +147,15 @@ fn change_under_way(consensus: &Consensus) -> Membership {
         }
         .boxed()
     }
+}
+
+/// Where the group stands against the state: what is waited for, and who is leaving; nothing else.
+fn change_under_way(consensus: &Consensus) -> Membership {
+    let (view, now) = (consensus.view(), consensus.membership());
+    let Some(federation) = view.state.federation() else { return Membership::default() };
+    let waits = if now.leads { plan(federation, &now).waits } else { BTreeMap::new() };
+    let gone = now.members.into_iter().filter(|m| !federation.members.contains_key(&m.member));
+    let leaving = gone.map(|m| GenesisMember {
         member: m.member,
         operator: m.operator,
         site: m.site,

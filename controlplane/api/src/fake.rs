@@ -22,6 +22,7 @@ use sekisho_fsm::entry::Entry;
 use sekisho_fsm::image::Image;
 use sekisho_fsm::outcome::{Applied, PayloadEffect};
 use sekisho_fsm::testing;
+use sekisho_raft::changes::Changes;
 use sekisho_transport::bundle::TrustBundles;
 use sekisho_transport::deadline::Deadline;
 use sekisho_transport::dial::Dialer;
@@ -140,6 +141,8 @@ pub(crate) struct FakeReplica {
     pub(crate) renewal: Mutex<Renewal>,
     heads: Arc<FakeHeads>,
     nodes: watch::Sender<u64>,
+    revisions: watch::Sender<Revision>,
+    pub(crate) changes: Mutex<Changes>,
     records: Mutex<Vec<Vec<u8>>>,
     hashes: Mutex<BTreeMap<u64, Digest>>,
     payloads: Mutex<BTreeMap<Digest, Vec<u8>>>,
@@ -176,9 +179,15 @@ impl FakeReplica {
         let before = federation.applied.len();
         let result = change(&mut federation);
         let new: Vec<Applied> = federation.applied[before..].to_vec();
+        // Before the state can be seen, as apply does.
+        let entries = federation.log[before..].iter().zip(&new);
+        let changed: Vec<_> = entries.map(|((at, _), new)| (*at, new.events.clone())).collect();
+        self.changes.lock().push(&changed);
+        let revision = federation.state.revision();
         drop(federation);
         new.iter().for_each(|applied| self.keep(applied));
         self.publish();
+        self.revisions.send_replace(revision);
         result
     }
 }
@@ -189,6 +198,12 @@ impl Replica for FakeReplica {
     }
     fn applied(&self) -> Revision {
         self.federation.lock().state.revision()
+    }
+    fn revisions(&self) -> watch::Receiver<Revision> {
+        self.revisions.subscribe()
+    }
+    fn changes(&self) -> Changes {
+        self.changes.lock().clone()
     }
     fn desired_changes(&self) -> watch::Receiver<u64> {
         self.nodes.subscribe()
@@ -229,6 +244,14 @@ impl Replica for FakeReplica {
         let handed = failure.map_or(Ok(HandedOver { leader: to, term: 4 }), Err);
         std::future::ready(handed.inspect(|_| *self.leader.lock() = Some(to))).boxed()
     }
+    fn moment(&self, _deadline: Deadline) -> BoxFuture<'_, Result<Moment, ReplicaError>> {
+        let state = self.state();
+        let payloads: Vec<_> = self.payloads.lock().clone().into_iter().collect();
+        let image = Image::encode(&state, &payloads).unwrap().into();
+        let last_log = LastLog { term: 3, leader: MemberId(2), index: state.revision().0 };
+        let moment = Moment { image, last_log, voters: self.voters.lock().clone() };
+        std::future::ready(self.failure.lock().clone().map_or(Ok(moment), Err)).boxed()
+    }
 }
 
 impl Archive for FakeReplica {
@@ -243,14 +266,6 @@ impl Archive for FakeReplica {
     }
     fn hash(&self, index: u64) -> Result<Option<Digest>, ArchiveError> {
         Ok(self.hashes.lock().get(&index).copied())
-    }
-    fn moment(&self, _deadline: Deadline) -> BoxFuture<'_, Result<Moment, ReplicaError>> {
-        let state = self.state();
-        let payloads: Vec<_> = self.payloads.lock().clone().into_iter().collect();
-        let image = Image::encode(&state, &payloads).unwrap().into();
-        let last_log = LastLog { term: 3, leader: MemberId(2), index: state.revision().0 };
-        let moment = Moment { image, last_log, voters: self.voters.lock().clone() };
-        std::future::ready(self.failure.lock().clone().map_or(Ok(moment), Err)).boxed()
     }
     fn payload(&self, digest: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, ArchiveError>> {
         let payload = self.payloads.lock().get(&digest).cloned();
@@ -355,11 +370,15 @@ pub(crate) fn fake_as(
         renewal: Mutex::new(Renewal::Acknowledged),
         heads: Arc::clone(&heads),
         nodes: watch::Sender::default(),
+        revisions: watch::Sender::new(federation.state.revision()),
+        changes: Mutex::default(),
         records: Mutex::default(),
         hashes: Mutex::default(),
         payloads: Mutex::default(),
     });
     federation.applied.iter().for_each(|applied| replica.keep(applied));
+    // As after a start from a snapshot.
+    replica.changes.lock().restart(federation.state.revision());
     let clock = Arc::new(FakeClock(AtomicU64::new(0)));
     let vitals = Arc::new(FakeVitals::default());
     let tasks = TaskGroup::new();

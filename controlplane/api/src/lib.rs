@@ -31,6 +31,7 @@ pub mod service;
 pub mod session;
 pub mod status;
 pub mod vitals;
+pub(crate) mod watch;
 
 #[cfg(test)]
 mod fake;

@@ -131,3 +131,34 @@ pub const DISK_ENOUGH: u64 = 50 << 30;
 
 /// Part of what may be in flight, percent, from which a member counts as overloaded though it refused nothing yet.
 pub const LOAD_HIGH: u32 = 80;
+
+/// Watches on a member: with full queues of ordinary jobs 64 MiB.
+pub const WATCHES_MAX: usize = 1024;
+
+/// Watches on a connection: one for each view of a console with many panes. One client takes no member's all.
+pub const WATCHES_PER_CONNECTION: usize = 16;
+
+/// Messages to a watcher that wait to be sent.
+pub const WATCH_QUEUE: usize = 64;
+
+/// A watcher whose full queue does not move for so long is ended: a stalled connection, or a reader that hangs.
+pub const WATCH_STALL: Duration = Duration::from_secs(5);
+
+/// Longest time for a list, or for one batch of changes: as long, a version of the state is held in memory for it.
+pub const WATCH_BATCH: Duration = Duration::from_secs(120);
+
+/// Between two looks of a watcher: what changes meanwhile is told together, so that a thousand watchers cost a busy
+/// member 20,000 looks a second at most.
+pub const WATCH_PAUSE: Duration = Duration::from_millis(50);
+
+/// Rows after which the caller's role is looked at again within a batch: a page.
+pub const WATCH_RECHECK: u64 = 1000;
+
+/// Between two bookmarks when the caller names no time: what a broken stream repeats is at most so old.
+pub const PROGRESS_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Least time between two bookmarks.
+pub const PROGRESS_MIN: Duration = Duration::from_secs(1);
+
+/// Most time between two bookmarks; longer wishes are cut to it.
+pub const PROGRESS_MAX: Duration = Duration::from_secs(60);

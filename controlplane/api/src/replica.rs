@@ -7,6 +7,7 @@ use sekisho_evidence::snapshot_file::LastLog;
 use sekisho_fsm::State;
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::outcome::Outcome;
+use sekisho_raft::changes::Changes;
 use sekisho_transport::deadline::Deadline;
 use sekisho_types::id::{Digest, MemberId};
 use sekisho_types::revision::Revision;
@@ -86,7 +87,6 @@ pub struct HandedOver {
     pub term: u64,
 }
 
-/// The member's part in consensus.
 /// One moment of this member, saved and read back.
 #[derive(Debug, Clone)]
 pub struct Moment {
@@ -98,6 +98,7 @@ pub struct Moment {
     pub voters: BTreeSet<MemberId>,
 }
 
+/// The member's part in consensus.
 pub trait Replica: Send + Sync + fmt::Debug {
     /// The newest published state; a constant-time clone.
     fn state(&self) -> State;
@@ -110,6 +111,12 @@ pub trait Replica: Send + Sync + fmt::Debug {
 
     /// Changes whenever some desired set changed.
     fn desired_changes(&self) -> watch::Receiver<u64>;
+
+    /// The last applied log entry as it moves; the state is published by then.
+    fn revisions(&self) -> watch::Receiver<Revision>;
+
+    /// Which rows changed lately: everything up to any state that is published, unless it is forgotten.
+    fn changes(&self) -> Changes;
 
     /// Proposes an entry and waits until it is applied here.
     fn propose(
@@ -130,6 +137,9 @@ pub trait Replica: Send + Sync + fmt::Debug {
         to: MemberId,
         deadline: Deadline,
     ) -> BoxFuture<'_, Result<HandedOver, ReplicaError>>;
+
+    /// Saves everything that is applied here now, and reads it back, verified.
+    fn moment(&self, deadline: Deadline) -> BoxFuture<'_, Result<Moment, ReplicaError>>;
 }
 
 /// Why stored bytes are not to be had.
@@ -137,9 +147,6 @@ pub trait Replica: Send + Sync + fmt::Debug {
 pub enum ArchiveError {
     /// This member began later than the log and was not backfilled yet.
     #[error("this member has records only from {first} on")]
-
-    /// Saves everything that is applied here now, and reads it back, verified.
-    fn moment(&self, deadline: Deadline) -> BoxFuture<'_, Result<Moment, ReplicaError>>;
     Incomplete {
         /// First record that it has.
         first: u64,

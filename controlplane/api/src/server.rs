@@ -7,6 +7,7 @@ use crate::layer::Measure;
 use crate::limit::{AGENT_REQUEST_MAX, ANSWER_MAX, CALLS_PER_CONNECTION, REQUEST_MAX};
 use crate::service::agent::AgentApi;
 use crate::service::audit::AuditApi;
+use crate::service::event::EventApi;
 use crate::service::job::JobApi;
 use crate::service::join::JoinApi;
 use crate::service::key::KeyApi;
@@ -16,14 +17,15 @@ use crate::service::peer::PeerApi;
 use crate::service::policy::PolicyApi;
 use crate::service::quota::QuotaApi;
 use crate::service::site::SiteApi;
-use crate::service::tenant::TenantApi;
 use crate::service::snapshot::SnapshotApi;
+use crate::service::tenant::TenantApi;
 use crate::service::trust::TrustApi;
 use sekisho_proto::DESCRIPTORS;
 use sekisho_proto::internal::v1::agent_service_server::AgentServiceServer;
 use sekisho_proto::internal::v1::join_service_server::JoinServiceServer;
 use sekisho_proto::internal::v1::peer_service_server::PeerServiceServer;
 use sekisho_proto::v1::audit_service_server::AuditServiceServer;
+use sekisho_proto::v1::event_service_server::EventServiceServer;
 use sekisho_proto::v1::job_service_server::JobServiceServer;
 use sekisho_proto::v1::key_service_server::KeyServiceServer;
 use sekisho_proto::v1::member_service_server::MemberServiceServer;
@@ -31,9 +33,9 @@ use sekisho_proto::v1::node_service_server::NodeServiceServer;
 use sekisho_proto::v1::policy_service_server::PolicyServiceServer;
 use sekisho_proto::v1::quota_service_server::QuotaServiceServer;
 use sekisho_proto::v1::site_service_server::SiteServiceServer;
+use sekisho_proto::v1::snapshot_service_server::SnapshotServiceServer;
 use sekisho_proto::v1::tenant_service_server::TenantServiceServer;
 use sekisho_proto::v1::trust_service_server::TrustServiceServer;
-use sekisho_proto::v1::snapshot_service_server::SnapshotServiceServer;
 use sekisho_transport::listen::ConnStream;
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use std::sync::Arc;
@@ -105,9 +107,10 @@ impl Services {
             .add_service(bounded!(TrustServiceServer, TrustApi(core()), REQUEST_MAX))
             .add_service(bounded!(KeyServiceServer, KeyApi(core()), REQUEST_MAX))
             .add_service(bounded!(AuditServiceServer, AuditApi(core()), REQUEST_MAX))
+            .add_service(bounded!(SnapshotServiceServer, SnapshotApi::new(core()), REQUEST_MAX))
+            .add_service(bounded!(EventServiceServer, EventApi::new(core()), REQUEST_MAX))
             .add_service(bounded!(AgentServiceServer, AgentApi(core()), AGENT_REQUEST_MAX))
             .add_service(bounded!(PeerServiceServer, PeerApi(core()), REQUEST_MAX)))
-            .add_service(bounded!(SnapshotServiceServer, SnapshotApi::new(core()), REQUEST_MAX))
     }
 
     /// What a peer without a certificate reaches.

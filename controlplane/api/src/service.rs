@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod audit;
+pub(crate) mod event;
 pub(crate) mod job;
 pub(crate) mod join;
 pub(crate) mod key;
@@ -11,8 +12,8 @@ pub(crate) mod peer;
 pub(crate) mod policy;
 pub(crate) mod quota;
 pub(crate) mod site;
-pub(crate) mod tenant;
 pub(crate) mod snapshot;
+pub(crate) mod tenant;
 pub(crate) mod trust;
 
 #[cfg(test)]

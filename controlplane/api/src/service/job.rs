@@ -45,7 +45,7 @@ fn placement(state: &State, id: &PlacementId) -> Option<v1::Placement> {
     })
 }
 
-fn message(state: &State, id: &JobId, job: &Job) -> v1::Job {
+pub(crate) fn message(state: &State, id: &JobId, job: &Job) -> v1::Job {
     v1::Job {
         name: id.name(),
         spec: Some((&job.facts).into()),

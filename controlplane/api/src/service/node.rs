@@ -42,7 +42,7 @@ impl Core {
         }
     }
 
-    fn node_message(&self, state: &State, id: &NodeId, node: &Node) -> v1::Node {
+    pub(crate) fn node_message(&self, state: &State, id: &NodeId, node: &Node) -> v1::Node {
         let in_force = node.tag.check_time(state.clock()).is_ok();
         // An expired tag establishes nothing: what it said is a claim again.
         let tier = |tier: Tier| if in_force { tier } else { Tier::Claimed };

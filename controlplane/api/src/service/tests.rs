@@ -2,12 +2,13 @@
 
 mod agent;
 mod audit;
+mod event;
 mod job;
 mod join;
 mod member;
 mod read;
-mod write;
 mod snapshot;
+mod write;
 
 use crate::fake::{Fake, fake, request};
 use sekisho_proto::status::ApiError;
