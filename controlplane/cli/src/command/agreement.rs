@@ -384,7 +384,7 @@ mod tests {
         let root = "\"746f6b6169\"";
         assert!(text.contains(root), "{text}");
         assert_eq!(serde_json::from_str::<Agreement>(&text).unwrap(), file);
-        for bad in ["\"746f\u00e9\"", "\"746\"", "\"7g\"", "\"+4\"", "[116]"] {
+        for bad in ["\"746f\u{e9}\"", "\"746\"", "\"7g\"", "\"+4\"", "[116]"] {
             let changed = text.replace(root, bad);
             assert!(serde_json::from_str::<Agreement>(&changed).is_err(), "{bad}");
         }
