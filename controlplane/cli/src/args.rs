@@ -1,7 +1,7 @@
 //! The command line: `sekisho NOUN VERB`. Each noun's verbs stand with the noun under [`crate::command`].
 
 use crate::command::{
-    audit, job, key, member, node, operator, pki, policy, quota, site, status, tenant,
+    audit, job, key, member, node, operator, pki, policy, quota, site, snapshot, status, tenant,
 };
 use crate::dev::DevCommand;
 use crate::output::Format;
@@ -118,6 +118,9 @@ pub enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Backups
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotCommand),
     /// Version of this program
     Version,
 }

@@ -12,6 +12,7 @@ pub mod pki;
 pub mod policy;
 pub mod quota;
 pub mod site;
+pub mod snapshot;
 pub mod status;
 pub mod tenant;
 
@@ -40,6 +41,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
         Command::Member(command) => Box::pin(member::run(app, command)).await,
         Command::Status(command) => Box::pin(status::run(app, command)).await,
         Command::Audit(command) => Box::pin(audit::run(app, command)).await,
+        Command::Snapshot(command) => Box::pin(snapshot::run(app, command)).await,
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");
             if app.output.format.is_for_people() {

@@ -10,6 +10,7 @@ pub mod log;
 pub mod oracle;
 pub mod replay;
 pub mod report;
+pub mod snapshot;
 
 use crate::failure::{Failure, of_file};
 use report::{Report, Step};
@@ -37,7 +38,7 @@ pub fn verify(bytes: &[u8], trusted: Option<&SignedGenesis>) -> Report {
             return report;
         }
     }
-    let records = match log::records(&bundle) {
+    let records = match log::records(&bundle.records) {
         Ok(records) => records,
         Err(why) => {
             report.failed(Step::Records, why);
@@ -56,8 +57,8 @@ pub fn verify(bytes: &[u8], trusted: Option<&SignedGenesis>) -> Report {
         }
     }
     oracle::judge(&bundle.head.genesis, &records, &mut report);
-    match replay::replay(&bundle, &records) {
-        Ok(entries) => report.passed(Step::Replay, entries),
+    match replay::replay(&bundle.head.genesis, &bundle.records, &records) {
+        Ok((entries, _state)) => report.passed(Step::Replay, entries),
         Err(why) => report.failed(Step::Replay, why),
     }
     report

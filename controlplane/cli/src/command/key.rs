@@ -55,7 +55,8 @@ pub enum KeyCommand {
 }
 
 fn role(text: &str) -> Result<Role, String> {
-    let known = "federation-admin, operator-admin, tenant-admin:T, tenant-user:T, auditor, monitor";
+    let known = "federation-admin, operator-admin, tenant-admin:T, tenant-user:T, auditor, monitor, \
+                 archivist:SITE";
     parse_role(text).ok_or_else(|| format!("must be one of {known}"))
 }
 

@@ -11,27 +11,36 @@ use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::Entry;
 use sekisho_types::jurisdiction::table_hash;
 
-/// Whom to believe: the genesis stands, is the trusted one if there is one, and the rest of the head fits it.
-/// Returns the number of operators that signed it.
+/// Whom to believe: the genesis stands, is the trusted one if there is one, and this program knows its areas.
+///
+/// # Errors
+/// What does not fit.
+pub fn genesis(first: &SignedGenesis, trusted: Option<&SignedGenesis>) -> Result<(), String> {
+    first.check().map_err(|error| error.to_string())?;
+    if trusted.is_some_and(|trusted| trusted.genesis != first.genesis) {
+        return Err("the file begins with another genesis than the trusted one".to_owned());
+    }
+    let table = first.genesis.table;
+    if table != table_hash() {
+        let own = table_hash();
+        return Err(format!("made under jurisdiction table {table}, this program has {own}"));
+    }
+    Ok(())
+}
+
+/// Whom to believe, and that the rest of a bundle's head fits it. Returns the number of operators that signed it.
 ///
 /// # Errors
 /// What does not fit.
 pub fn trust(bundle: &AuditBundle<'_>, trusted: Option<&SignedGenesis>) -> Result<usize, String> {
     let head = &bundle.head;
-    head.genesis.check().map_err(|error| error.to_string())?;
-    if trusted.is_some_and(|trusted| trusted.genesis != head.genesis.genesis) {
-        return Err("the bundle begins with another genesis than the trusted one".to_owned());
-    }
+    genesis(&head.genesis, trusted)?;
     let genesis = &head.genesis.genesis;
     if head.cluster != genesis.bundle.cluster || head.incarnation != genesis.bundle.incarnation {
         return Err("head and genesis name different federations".to_owned());
     }
-    if head.table != genesis.table || head.table != table_hash() {
-        return Err(format!(
-            "made under jurisdiction table {}, this program has {}",
-            head.table,
-            table_hash()
-        ));
+    if head.table != genesis.table {
+        return Err("head and genesis name different jurisdiction tables".to_owned());
     }
     Ok(genesis.bundle.operators.len())
 }
@@ -40,9 +49,9 @@ pub fn trust(bundle: &AuditBundle<'_>, trusted: Option<&SignedGenesis>) -> Resul
 ///
 /// # Errors
 /// The first record that is malformed or out of order.
-pub fn records(bundle: &AuditBundle<'_>) -> Result<Vec<Record>, String> {
-    let mut records: Vec<Record> = Vec::with_capacity(bundle.records.len());
-    for (index, bytes) in bundle.records.iter().enumerate() {
+pub fn records(raw: &[&[u8]]) -> Result<Vec<Record>, String> {
+    let mut records: Vec<Record> = Vec::with_capacity(raw.len());
+    for (index, bytes) in raw.iter().enumerate() {
         let record = Record::parse(bytes).map_err(|error| format!("record {index}: {error}"))?;
         if let Some(last) = records.last()
             && (record.revision < last.revision || record.time < last.time)
@@ -56,8 +65,11 @@ pub fn records(bundle: &AuditBundle<'_>) -> Result<Vec<Record>, String> {
 
 /// The endorser bundle in force at the end of these records: that of the genesis, and each one that the log accepted and
 /// that the operators of the one before it agreed on. The latter is checked here, whatever the log says.
-fn endorsers(bundle: &AuditBundle<'_>, records: &[Record]) -> Result<EndorserBundle, String> {
-    let mut held = bundle.head.genesis.genesis.bundle.clone();
+///
+/// # Errors
+/// The first record that cannot be read, or whose change does not follow.
+pub fn endorsers(first: &EndorserBundle, records: &[Record]) -> Result<EndorserBundle, String> {
+    let mut held = first.clone();
     for (index, record) in records.iter().enumerate() {
         let Body::Entry { entry, rejected: None } = &record.body else { continue };
         let entry: Entry = decode(entry).map_err(|error| format!("record {index}: {error}"))?;
@@ -69,24 +81,32 @@ fn endorsers(bundle: &AuditBundle<'_>, records: &[Record]) -> Result<EndorserBun
     Ok(held)
 }
 
+/// The head of the tree of these records.
+///
+/// # Errors
+/// Never for records that fit into memory.
+pub fn tree(raw: &[&[u8]]) -> Result<Head, String> {
+    let mut frontier = Frontier::default();
+    for bytes in raw {
+        frontier.append(bytes).map_err(|error| error.to_string())?;
+    }
+    let root = frontier.root().map_err(|error| error.to_string())?;
+    Ok(Head { size: frontier.size(), root })
+}
+
 /// The note is signed by k operators of the bundle in force and covers exactly these records.
 ///
 /// # Errors
 /// Why it does not.
 pub fn head(bundle: &AuditBundle<'_>, records: &[Record]) -> Result<VerifiedCheckpoint, String> {
-    let endorsers = endorsers(bundle, records)?;
+    let endorsers = endorsers(&bundle.head.genesis.genesis.bundle, records)?;
     let signed = verify_note(&endorsers, &bundle.head.note).map_err(|error| error.to_string())?;
-    let mut frontier = Frontier::default();
-    for bytes in &bundle.records {
-        frontier.append(bytes).map_err(|error| error.to_string())?;
-    }
-    let root = frontier.root().map_err(|error| error.to_string())?;
-    let own = Head { size: frontier.size(), root };
+    let own = tree(&bundle.records)?;
     let checkpoint = &signed.checkpoint;
     if checkpoint.head != own {
         return Err(format!(
-            "the signed head has {} records with root {}, the file {} with root {root}",
-            checkpoint.head.size, checkpoint.head.root, own.size
+            "the signed head has {} records with root {}, the file {} with root {}",
+            checkpoint.head.size, checkpoint.head.root, own.size, own.root
         ));
     }
     let late =

@@ -5,8 +5,8 @@
 //! log; a clock that could not have come there is a finding.
 //! Payloads are not in the log. A rejection *because of* a payload is reproduced with one that is certainly wrong.
 
-use sekisho_evidence::audit_bundle::AuditBundle;
 use sekisho_evidence::canonical::decode;
+use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::record::{Body, Record};
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
@@ -19,11 +19,15 @@ use sekisho_types::time::Timestamp;
 /// Ticks put back beyond those that move the clock. They make the state forget old answers as the members did.
 const IDLE_TICKS_MAX: u64 = 256;
 
-/// Applies every entry again. Returns their number.
+/// Applies every entry again. Returns their number, and the state that they make.
 ///
 /// # Errors
 /// The first record that comes out different.
-pub fn replay(bundle: &AuditBundle<'_>, records: &[Record]) -> Result<usize, String> {
+pub fn replay(
+    genesis: &SignedGenesis,
+    raw: &[&[u8]],
+    records: &[Record],
+) -> Result<(usize, State), String> {
     let mut replay = Replay { state: State::default(), tick: None };
     let (mut index, mut entries) = (0usize, 0usize);
     while let Some(record) = records.get(index) {
@@ -31,7 +35,7 @@ pub fn replay(bundle: &AuditBundle<'_>, records: &[Record]) -> Result<usize, Str
             return Err(format!("record {index} follows from no entry"));
         };
         let entry: Entry = decode(entry).map_err(|error| format!("record {index}: {error}"))?;
-        if index == 0 && !begins(&entry, bundle) {
+        if index == 0 && !begins(&entry, genesis) {
             return Err("the first record does not begin this federation".to_owned());
         }
         replay.catch_up(record, &entry).map_err(|why| format!("record {index}: {why}"))?;
@@ -40,7 +44,7 @@ pub fn replay(bundle: &AuditBundle<'_>, records: &[Record]) -> Result<usize, Str
             return Err(format!("record {index}: the entry leaves no record"));
         }
         for leaf in &leaves {
-            if bundle.records.get(index) != Some(&leaf.as_slice()) {
+            if raw.get(index) != Some(&leaf.as_slice()) {
                 return Err(format!(
                     "record {index} of revision {} comes out different",
                     record.revision
@@ -50,11 +54,11 @@ pub fn replay(bundle: &AuditBundle<'_>, records: &[Record]) -> Result<usize, Str
         }
         entries = entries.saturating_add(1);
     }
-    Ok(entries)
+    Ok((entries, replay.state))
 }
 
-fn begins(entry: &Entry, bundle: &AuditBundle<'_>) -> bool {
-    matches!(&entry.command, Command::Bootstrap(genesis) if **genesis == bundle.head.genesis)
+fn begins(entry: &Entry, first: &SignedGenesis) -> bool {
+    matches!(&entry.command, Command::Bootstrap(genesis) if **genesis == *first)
 }
 
 struct Replay {

@@ -32,11 +32,17 @@ pub enum Step {
     Capacity,
     /// The state machine gives the same records.
     Replay,
+    /// The state machine gives the image of a snapshot.
+    Image,
 }
 
 impl Step {
-    /// Every step, in order.
-    pub const ALL: [Self; 9] = [
+    /// Those of a snapshot file, in order.
+    pub const SNAPSHOT: [Self; 5] =
+        [Self::File, Self::Trust, Self::Records, Self::Head, Self::Image];
+
+    /// Those of an audit bundle, in order.
+    pub const BUNDLE: [Self; 9] = [
         Self::File,
         Self::Trust,
         Self::Records,
@@ -78,6 +84,10 @@ impl Step {
             Self::Replay => Text::new(
                 "replayed to the same records (entries)",
                 "再実行で同一の記録 (エントリー数)",
+            ),
+            Self::Image => Text::new(
+                "the records give this image (entries)",
+                "記録から同一の内容を再現 (エントリー数)",
             ),
         }
     }
@@ -139,7 +149,16 @@ pub struct Report {
 }
 
 impl Default for Report {
+    /// Of an audit bundle.
     fn default() -> Self {
+        Self::over(&Step::BUNDLE)
+    }
+}
+
+impl Report {
+    /// Nothing checked yet of these steps.
+    #[must_use]
+    pub fn over(steps: &[Step]) -> Self {
         let step = |step| Result {
             step,
             verdict: Verdict::NotChecked,
@@ -147,11 +166,9 @@ impl Default for Report {
             findings: Vec::new(),
             violations: 0,
         };
-        Self { subject: Subject::default(), steps: Step::ALL.into_iter().map(step).collect() }
+        Self { subject: Subject::default(), steps: steps.iter().copied().map(step).collect() }
     }
-}
 
-impl Report {
     fn step(&mut self, step: Step) -> Option<&mut Result> {
         self.steps.iter_mut().find(|result| result.step == step)
     }
@@ -221,6 +238,15 @@ impl Report {
                 "`sekisho dev` による作成: 一人が全事業者を代表して署名している可能性があります",
             ));
         }
+        lines.extend(self.verdicts(language));
+        lines
+    }
+
+    /// Step by step, and the verdict over all.
+    #[must_use]
+    pub fn verdicts(&self, language: Language) -> Vec<String> {
+        let say = |en: &str, ja: &str| pick(language, en.to_owned(), ja.to_owned());
+        let mut lines = Vec::new();
         for result in &self.steps {
             let mark = match result.verdict {
                 Verdict::Passed => say("good", "適合"),

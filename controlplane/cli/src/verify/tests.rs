@@ -1,5 +1,7 @@
 //! An honest log verifies; whatever is changed in it is found, even if every voter signed the change.
 
+mod snapshot;
+
 use super::report::{Step, Verdict};
 use super::*;
 use sekisho_evidence::audit_bundle::{AuditBundleHead, BundleWriter, FORMAT};
