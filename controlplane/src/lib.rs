@@ -4,9 +4,11 @@
 
 pub mod begin;
 pub mod config;
+pub mod covered;
 pub mod heads;
 pub mod issuer;
 pub mod metrics;
+pub mod offline;
 pub mod ports;
 pub mod startup;
 pub mod trust;

@@ -7,7 +7,7 @@
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use sekisho_controlplane::config::Config;
-use sekisho_controlplane::startup;
+use sekisho_controlplane::{offline, startup};
 use sekisho_transport::task::TaskGroup;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,15 +26,37 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A member of a Sekisho federation.
 #[derive(Debug, Parser)]
 #[command(name = "sekisho-controller", version)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Args {
-    /// Configuration file (TOML)
-    #[arg(long)]
-    config: PathBuf,
+    /// Configuration file (TOML); without a command the member runs
+    #[arg(long, required = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Offline>,
+}
+
+/// What is done to a member that does not run.
+#[derive(Debug, clap::Subcommand)]
+enum Offline {
+    /// Write a backup of this stopped member, sealed to the operators
+    Save {
+        /// Its configuration file
+        #[arg(long)]
+        config: PathBuf,
+        /// File to write; must not exist
+        #[arg(long)]
+        out: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let config = match Config::load(&args.config) {
+    let (path, out) = match (args.command, args.config) {
+        (Some(Offline::Save { config, out }), _) => (config, Some(out)),
+        (None, Some(config)) => (config, None),
+        (None, None) => return fail(&anyhow::anyhow!("--config is missing")),
+    };
+    let config = match Config::load(&path) {
         Ok(config) => config,
         Err(error) => return fail(&error.into()),
     };
@@ -45,6 +67,16 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
+    if let Some(out) = out {
+        return match offline::save(&config, &out) {
+            Ok(saved) => {
+                let (last, records) = (saved.last, saved.records);
+                tracing::info!(out = %out.display(), last, records, "backup written");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        };
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime.context("the async runtime").and_then(|runtime| runtime.block_on(run(&config))) {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,5 +107,25 @@ async fn run(config: &Config) -> Result<()> {
         None => Ok(()),
         // R7: a member that cannot trust itself stops, and says why.
         Some(why) => Err(anyhow::anyhow!(why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn it_runs_by_its_settings_alone_or_saves_a_member_that_does_not_run() {
+        Args::command().debug_assert();
+        let parse =
+            |words: &[&str]| Args::try_parse_from([&["sekisho-controller"], words].concat());
+        let runs = parse(&["--config", "c.toml"]).unwrap();
+        assert!(runs.command.is_none() && runs.config.is_some());
+        let saves = parse(&["save", "--config", "c.toml", "--out", "backup.age"]).unwrap();
+        assert!(matches!(saves.command, Some(Offline::Save { .. })));
+        for bad in [&[][..], &["save", "--config", "c.toml"], &["save", "--out", "x"], &["found"]] {
+            parse(bad).unwrap_err();
+        }
     }
 }

@@ -8,6 +8,7 @@
 
 use crate::begin::begin;
 use crate::config::Config;
+use crate::covered;
 use crate::heads::Heads;
 use crate::issuer::SiteIssuer;
 use crate::metrics::serve::limits;
@@ -97,7 +98,9 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
     )
     .context("starting the duties")?;
     let (identity, bundles) = (ground.identity.clone(), Arc::clone(&ground.bundles));
+    let store = Arc::clone(&ground.store);
     let core = api(config, ground, &consensus, &controllers, dialer, tasks)?;
+    tasks.spawn(TaskKind::Ordinary, "keep-note", covered::keep(Arc::clone(&core), store));
     core.start_exchange();
     core.start_sessions();
     let services = Services::new(Arc::clone(&core));

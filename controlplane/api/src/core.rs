@@ -84,6 +84,14 @@ impl Core {
     }
 }
 
+impl Core {
+    /// The newest checkpoint that k operators signed: the records under it, and the signed note.
+    #[must_use]
+    pub fn newest_note(&self) -> Option<(u64, Vec<u8>)> {
+        self.notes.newest().map(|note| (note.checkpoint.head.size, note.bytes.clone()))
+    }
+}
+
 /// The federation of a state.
 ///
 /// # Errors

@@ -31,6 +31,7 @@ pub mod member;
 pub mod membership;
 mod metrics;
 pub mod network;
+pub mod offline;
 pub mod platform;
 pub mod snapshot;
 mod state_machine;
