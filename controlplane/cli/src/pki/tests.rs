@@ -45,6 +45,7 @@ fn a_directory_is_complete_and_private_and_made_once() {
     assert_eq!(
         names,
         [
+            "backup.key",
             "card.json",
             "issuer-ed25519.key",
             "issuer.key",
