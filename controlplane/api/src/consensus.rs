@@ -198,11 +198,13 @@ impl Archive for Consensus {
 mod tests {
     use super::*;
     use sekisho_evidence::merkle::leaf;
+    use sekisho_fsm::image::Image;
     use sekisho_fsm::testing;
     use sekisho_raft::PeerNode;
     use sekisho_raft::config::{RaftConfig, Timing};
     use sekisho_raft::consensus::MemberOptions;
     use sekisho_raft::network::grpc::GrpcLinks;
+    use sekisho_raft::offline::read;
     use sekisho_raft::snapshot::Origin;
     use sekisho_store::{Member, OpenRequest, Store};
     use sekisho_transport::bundle::TrustBundles;
@@ -275,5 +277,53 @@ mod tests {
         assert_eq!(membership.leader, Some(MemberId(2)));
         assert_eq!(membership.voters, [MemberId(2)].into());
         assert!(tasks.shutdown(Duration::from_secs(10)).await);
+    }
+
+    /// R1, R3: what lies in the log after the last snapshot is in a backup of the stopped member, and nothing is written.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_stopped_member_reads_as_it_ran() {
+        let (dir, tasks) = (tempfile::tempdir().unwrap(), TaskGroup::new());
+        let consensus = alone(dir.path(), &tasks).await;
+        let mut federation = testing::Federation::furnished();
+        let replica: &dyn Replica = &consensus;
+        for (_, entry) in federation.log.clone() {
+            replica.propose(entry, soon()).await.unwrap().outcome.unwrap();
+        }
+        let moment = replica.moment(soon()).await.unwrap();
+        let before = Image::decode(&moment.image).unwrap();
+        assert_eq!(before.state.digest(), replica.state().digest());
+        assert_eq!((moment.voters, before.payloads.len()), ([MemberId(2)].into(), 0));
+        let known = federation.log.len();
+        federation.submit(testing::job("train", 1, 1, &[]));
+        for (_, entry) in federation.log.split_off(known) {
+            replica.propose(entry, soon()).await.unwrap().outcome.unwrap();
+        }
+        let (state, origin) = (replica.state(), consensus.origin());
+        let records = consensus.records(0..u64::MAX, usize::MAX).unwrap();
+        consensus.shutdown().await;
+        drop(consensus);
+        assert!(tasks.shutdown(Duration::from_secs(10)).await);
+        let member = Member { cluster_id: origin.cluster.0, incarnation: 1, member_id: 2 };
+        let clock = Arc::new(SystemClock);
+        let open = OpenRequest { dir: dir.path().to_owned(), member, create_at_ms: None, clock };
+        // The last handle goes with the engine's own tasks.
+        let deadline = soon();
+        let store = loop {
+            match Store::open(&open) {
+                Ok(store) => break store,
+                Err(error) => assert!(!deadline.passed(), "{error}"),
+            }
+            // waits: the directory's lock is polled; nobody tells when it is given back
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let size = store.audit().size();
+        let offline = read(&store, origin).unwrap();
+        assert_eq!(offline.state.digest(), state.digest());
+        assert_eq!(Image::decode(&offline.moment.image).unwrap().payloads.len(), 2);
+        assert!(offline.moment.last_log > moment.last_log);
+        assert_eq!((offline.stored, store.audit().size()), (before.state.audit_size(), size));
+        let first = usize::try_from(offline.stored).unwrap();
+        assert!(!offline.tail.is_empty());
+        assert_eq!(offline.tail, records[first..]);
     }
 }

@@ -39,6 +39,9 @@ pub const MOMENT_DEADLINE: Duration = Duration::from_secs(60);
 /// Longest wait for k operators to sign at or past a backup's head: three idle ticks, and what they take to sign.
 pub const COVER_DEADLINE: Duration = Duration::from_secs(30);
 
+/// Longest wait for the reader of a backup to take a chunk: 1 MiB over a line that is hardly one.
+pub const CHUNK_DEADLINE: Duration = Duration::from_secs(60);
+
 /// How often a backup looks for that note: far more often than heads are signed without load.
 pub const COVER_EVERY: Duration = Duration::from_millis(100);
 

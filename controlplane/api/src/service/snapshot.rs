@@ -5,10 +5,12 @@
 //! file covers nothing that its own records do not give, and k operators have signed a head at or past it.
 //! Does not know: where the bytes end up. That is the archivist's operator's word.
 
+use crate::admission::unanswered;
 use crate::call::Call;
 use crate::core::{Core, federation};
 use crate::limit::{
-    COVER_DEADLINE, COVER_EVERY, EXPORT_QUEUE, MOMENT_DEADLINE, RECORDS_BYTES, SAVES,
+    CHUNK_DEADLINE, COVER_DEADLINE, COVER_EVERY, EXPORT_QUEUE, MOMENT_DEADLINE, RECORDS_BYTES,
+    SAVES,
 };
 use crate::replica::{ArchiveError, Moment};
 use crate::service::audit::stored;
@@ -23,7 +25,7 @@ use sekisho_fsm::image::Image;
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::{self, snapshot_service_server::SnapshotService};
-use sekisho_transport::deadline::Deadline;
+use sekisho_transport::deadline::{Deadline, within};
 use sekisho_transport::seal::{SealError, seal};
 use sekisho_transport::task::TaskKind;
 use sekisho_types::error_code::ErrorCode;
@@ -31,6 +33,7 @@ use sekisho_types::id::{Digest, SiteId};
 use sekisho_types::principal::Role;
 use std::io::{self, Write};
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -146,20 +149,20 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn send(&mut self) -> io::Result<()> {
-        if self.chunk.is_empty() {
-            return Ok(());
-        }
+    fn send(&mut self, last: bool) -> io::Result<()> {
         let chunk = Bytes::from(std::mem::take(&mut self.chunk));
-        let sent = self.out.blocking_send(Ok(v1::SaveSnapshotResponse { chunk }));
-        sent.map_err(|_gone| io::ErrorKind::BrokenPipe.into())
+        let send = self.out.send(Ok(v1::SaveSnapshotResponse { chunk, last }));
+        // One that reads nothing any more must not keep others from their backups (L3).
+        let sent = within(Deadline::after(CHUNK_DEADLINE), send);
+        let sent = Handle::current().block_on(sent);
+        sent.is_ok_and(|sent| sent.is_ok()).then_some(()).ok_or(io::ErrorKind::BrokenPipe.into())
     }
 }
 
 impl Write for Chunks {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.chunk.len() >= RECORDS_BYTES {
-            self.send()?;
+            self.send(false)?;
         }
         let room = RECORDS_BYTES.saturating_sub(self.chunk.len()).min(bytes.len());
         self.chunk.extend_from_slice(bytes.get(..room).unwrap_or_default());
@@ -223,15 +226,14 @@ pub(super) fn write(
         }
     }
     let mut chunks = writer.finish()?.finish()?;
-    Ok(chunks.send()?)
+    Ok(chunks.send(true)?)
 }
 
 /// A backup from its beginning to its end.
 async fn save(core: Arc<Core>, out: mpsc::Sender<Chunk>) {
     let ready = async {
         let moment = core.replica.moment(Deadline::after(MOMENT_DEADLINE)).await;
-        let moment =
-            moment.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+        let moment = moment.map_err(unanswered)?;
         let prepared = prepare(&core, &moment).await?;
         Ok::<_, ApiError>((moment, prepared))
     };

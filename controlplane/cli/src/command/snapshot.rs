@@ -12,7 +12,7 @@ use crate::verify::trusted_genesis;
 use sekisho_proto::v1;
 use sekisho_transport::pki::backup::BackupIdentity;
 use sekisho_transport::seal;
-use sekisho_types::error_code::Language;
+use sekisho_types::error_code::{ErrorCode, Language};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufReader, Write as _};
@@ -64,17 +64,26 @@ async fn save(app: &mut App<'_>, path: &Path) -> Result<(), Failure> {
         ask!(session.client, snapshot_service_client::SnapshotServiceClient, save, request)?;
     let mut file = File::create(&part).map_err(bad)?;
     let mut size = 0usize;
-    loop {
-        let next = chunks.message().await;
-        let Some(chunk) = next.map_err(|status| of_status(&status)).inspect_err(|_refused| {
-            // Nothing in it could be opened. What cannot be removed is overwritten next time.
-            drop(std::fs::remove_file(&part));
-        })?
-        else {
-            break;
+    let received = loop {
+        let chunk = match chunks.message().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => {
+                let why =
+                    app.output.pick("the backup was cut off", "バックアップが途中で切れました");
+                break Err(Failure::new(ErrorCode::Deadline, why));
+            }
+            Err(status) => break Err(of_status(&status)),
         };
         file.write_all(&chunk.chunk).map_err(bad)?;
         size = size.saturating_add(chunk.chunk.len());
+        if chunk.last {
+            break Ok(());
+        }
+    };
+    if let Err(failure) = received {
+        // Nothing in it could be opened. What cannot be removed is overwritten next time.
+        drop(std::fs::remove_file(&part));
+        return Err(failure);
     }
     file.sync_all().map_err(bad)?;
     std::fs::rename(&part, path).map_err(|error| of_file(path, &error))?;

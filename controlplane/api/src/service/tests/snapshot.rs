@@ -54,9 +54,14 @@ async fn taken(api: &SnapshotApi, by: &Principal) -> Result<Vec<u8>, Status> {
     let stream = api.save(request(by, v1::SaveSnapshotRequest {})).await?;
     let mut stream = stream.into_inner();
     let mut bytes = Vec::new();
+    let mut last = false;
     while let Some(chunk) = stream.next().await {
-        bytes.extend(chunk?.chunk);
+        assert!(!last, "nothing follows the end");
+        let chunk = chunk?;
+        last = chunk.last;
+        bytes.extend(chunk.chunk);
     }
+    assert!(last, "it ends as it should");
     Ok(bytes)
 }
 
