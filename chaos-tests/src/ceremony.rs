@@ -23,7 +23,12 @@ impl Beside {
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start(federation: &Federation, program: &str, name: &str, args: &[&str]) -> Result<Self> {
+    pub fn start(
+        federation: &Federation,
+        program: &str,
+        name: &str,
+        args: &[&str],
+    ) -> Result<Self> {
         let log = federation.dir().join("logs").join(format!("{name}.log"));
         let log = std::fs::File::options().create(true).append(true).open(log)?;
         let child = Command::new(federation.program(program))
@@ -143,7 +148,10 @@ pub fn context(federation: &Federation, operator: &str) -> Result<()> {
         .replace("operator = \"kanto\"\nidentity", &format!("operator = \"{operator}\"\nidentity"))
         .replace("operators/kanto/users", &format!("operators/{operator}/users"));
     let own = own.replace("[[context.kanto.", &format!("[[context.{operator}."));
-    ensure!(own.contains(&format!("operators/{operator}/users")), "not the contexts of `sekisho dev`");
+    ensure!(
+        own.contains(&format!("operators/{operator}/users")),
+        "not the contexts of `sekisho dev`"
+    );
     Ok(std::fs::write(path, format!("{all}\n{own}\n"))?)
 }
 

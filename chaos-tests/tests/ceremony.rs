@@ -6,9 +6,7 @@
 
 use anyhow::ensure;
 use nix::sys::signal::Signal;
-use sekisho_chaos::ceremony::{
-    Beside, agree, context, controller, office, prepare, says, sign,
-};
+use sekisho_chaos::ceremony::{Beside, agree, context, controller, office, prepare, says, sign};
 use sekisho_chaos::federation::{Answer, Federation, rows};
 use sekisho_chaos::work::{spec, submit};
 
@@ -24,11 +22,65 @@ fn refused(answer: &Answer, exit: i32, code: &str) {
 fn tokai(federation: &Federation) -> String {
     let dir = path(&office(federation, "tokai"));
     let init = [
-        "pki", "init", &dir, "--operator", "tokai", "--trust-domain", "tokai.example", "--site",
-        "hakodate-1", "--area", "012025", "--display-name", "Hakodate",
+        "pki",
+        "init",
+        &dir,
+        "--operator",
+        "tokai",
+        "--trust-domain",
+        "tokai.example",
+        "--site",
+        "hakodate-1",
+        "--area",
+        "012025",
+        "--display-name",
+        "Hakodate",
     ];
     let card = federation.read("kanto", &init).unwrap();
-    card["fingerprint"].as_str().unwrap().to_owned()
+    card.get("fingerprint").and_then(|text| text.as_str()).unwrap().to_owned()
+}
+
+/// Takes tokai in; nothing is prepared from a card that was not compared, nothing signed that was not, nothing sent that is
+/// not signed by all who must.
+fn take_in(federation: &Federation) {
+    let card = tokai(federation);
+    let card_file = path(&office(federation, "tokai").join("card.json"));
+
+    let wrong = "0".repeat(64);
+    let add = |fingerprint: &str| {
+        let what = ["operator", "--add", &card_file, "--fingerprint", fingerprint];
+        prepare(federation, "kanto", "tokai.json", &what)
+    };
+    add(&wrong).unwrap_err();
+    let (file, fingerprint) = add(&card).unwrap();
+    refused(&sign(federation, "naniwa", &file, &wrong).unwrap(), 6, "BUNDLE_MISMATCH");
+    let send = ["operator", "add", &file];
+    refused(&federation.run("kanto", &send).unwrap(), 4, "SIGNATURES_MISSING");
+    sign(federation, "naniwa", &file, &fingerprint).unwrap().ok().unwrap();
+    // Two companies agree, and the third does not know of it.
+    refused(&federation.run("kanto", &send).unwrap(), 4, "SIGNATURES_MISSING");
+    sign(federation, "tokai", &file, &fingerprint).unwrap().ok().unwrap();
+    federation.run("kanto", &send).unwrap().ok().unwrap();
+}
+
+/// A host of tokai's own, which joins through its controller.
+fn host(federation: &Federation) -> Beside {
+    let token = federation.dir().join("tokai-token");
+    let create = ["node", "token", "create", "hakodate-1/n-01", "--out", &path(&token)];
+    federation.run("tokai", &create).unwrap().ok().unwrap();
+    let first = federation.dir().join("agents/tokyo-1/n-01");
+    let own = federation.dir().join("agents/hakodate-1/n-01");
+    std::fs::create_dir_all(&own).unwrap();
+    let text = std::fs::read_to_string(first.join("agent.toml")).unwrap();
+    let text = text.replace("tokyo-1", "hakodate-1");
+    let lines =
+        text.lines().map(|line| if line.starts_with("area") { "area = \"012025\"" } else { line });
+    let text = lines.filter(|line| !line.starts_with("token")).collect::<Vec<_>>().join("\n");
+    let text = format!("token = {:?}\n{text}", path(&token));
+    let settings = path(&own.join("agent.toml"));
+    std::fs::write(&settings, text).unwrap();
+    let run = ["run", "--config", &settings];
+    Beside::start(federation, "sekisho-agent", "agent-tokai", &run).unwrap()
 }
 
 #[test]
@@ -36,25 +88,7 @@ fn a_company_comes_runs_a_controller_and_a_host_and_goes() {
     const PORT_BASE: u16 = 27_380;
     let dir = tempfile::tempdir().unwrap();
     let federation = Federation::start(dir.path(), PORT_BASE).unwrap();
-    let card = tokai(&federation);
-    let card_file = path(&office(&federation, "tokai").join("card.json"));
-
-    // Nothing is prepared from a card that was not compared, nothing signed that was not.
-    let wrong = "0".repeat(64);
-    let add = |fingerprint: &str| {
-        let what = ["operator", "--add", &card_file, "--fingerprint", fingerprint];
-        prepare(&federation, "kanto", "tokai.json", &what)
-    };
-    add(&wrong).unwrap_err();
-    let (file, fingerprint) = add(&card).unwrap();
-    refused(&sign(&federation, "naniwa", &file, &wrong).unwrap(), 6, "BUNDLE_MISMATCH");
-    let send = ["operator", "add", &file];
-    refused(&federation.run("kanto", &send).unwrap(), 4, "SIGNATURES_MISSING");
-    sign(&federation, "naniwa", &file, &fingerprint).unwrap().ok().unwrap();
-    // Two companies agree, and the third does not know of it.
-    refused(&federation.run("kanto", &send).unwrap(), 4, "SIGNATURES_MISSING");
-    sign(&federation, "tokai", &file, &fingerprint).unwrap().ok().unwrap();
-    federation.run("kanto", &send).unwrap().ok().unwrap();
+    take_in(&federation);
 
     // Its people are let in as soon as controllers have its root; it keeps the genesis that the others began with.
     context(&federation, "tokai").unwrap();
@@ -82,27 +116,16 @@ fn a_company_comes_runs_a_controller_and_a_host_and_goes() {
         .until("member 4 to learn", || {
             let list = federation.read("kanto", &["member", "list"])?;
             let fourth = rows(&list, "items").into_iter().find(|m| m["name"] == "members/4");
-            ensure!(fourth.is_some_and(|m| m["role"] == "learner" && m["reachable"] == true), "{list}");
+            ensure!(
+                fourth.is_some_and(|m| m["role"] == "learner" && m["reachable"] == true),
+                "{list}"
+            );
             Ok(())
         })
         .unwrap();
 
     // A host of its own joins through it, and a job for its prefecture runs there.
-    let token = federation.dir().join("tokai-token");
-    let create = ["node", "token", "create", "hakodate-1/n-01", "--out", &path(&token)];
-    federation.run("tokai", &create).unwrap().ok().unwrap();
-    let first = federation.dir().join("agents/tokyo-1/n-01");
-    let own = federation.dir().join("agents/hakodate-1/n-01");
-    std::fs::create_dir_all(&own).unwrap();
-    let text = std::fs::read_to_string(first.join("agent.toml")).unwrap();
-    let text = text.replace("tokyo-1", "hakodate-1").replace("131016", "231002");
-    let lines = text.lines().map(|line| if line.starts_with("area") { "area = \"012025\"" } else { line });
-    let text = lines.filter(|line| !line.starts_with("token")).collect::<Vec<_>>().join("\n");
-    let text = format!("token = {:?}\n{text}", path(&token));
-    let settings = path(&own.join("agent.toml"));
-    std::fs::write(&settings, text).unwrap();
-    let run = ["run", "--config", &settings];
-    let agent = Beside::start(&federation, "sekisho-agent", "agent-tokai", &run).unwrap();
+    let agent = host(&federation);
     let job = submit(&federation, "hakodate", &spec("hakodate", 1, 1, "'012025'", "true")).unwrap();
     federation.await_job(&job, &["succeeded"]).unwrap();
     // Hosts of before followed both steps, and this one joined with them.

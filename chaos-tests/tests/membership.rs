@@ -92,7 +92,8 @@ fn a_dead_member_is_replaced_by_a_new_one() {
     voters(&federation, &["members/2", "members/3", "members/4", "members/5"]).unwrap();
     // Agents have followed to the bundle without kanto's first member.
     for agent in ["ishikari-1-n-01", "tokyo-1-n-01"] {
-        says(&federation, &format!("agent-{agent}"), "follows the endorser bundle version=3").unwrap();
+        says(&federation, &format!("agent-{agent}"), "follows the endorser bundle version=3")
+            .unwrap();
     }
     let job = submit(&federation, "after", &spec("after", 1, 1, "Hokkaido", "true")).unwrap();
     federation.await_job(&job, &["succeeded"]).unwrap();
