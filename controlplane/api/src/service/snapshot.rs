@@ -155,7 +155,8 @@ impl Chunks {
         // One that reads nothing any more must not keep others from their backups (L3).
         let sent = within(Deadline::after(CHUNK_DEADLINE), send);
         let sent = Handle::current().block_on(sent);
-        sent.is_ok_and(|sent| sent.is_ok()).then_some(()).ok_or(io::ErrorKind::BrokenPipe.into())
+        let taken = sent.is_ok_and(|sent| sent.is_ok());
+        if taken { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
 }
 
