@@ -105,7 +105,8 @@ pub fn prepare(
     let mut args = vec![*noun, "prepare", &file, "--operator-dir", &dir];
     args.extend(rest);
     let shown = federation.read(by, &args)?;
-    let fingerprint = shown["fingerprint"].as_str().context("no fingerprint")?.to_owned();
+    let fingerprint = shown.get("fingerprint").and_then(|text| text.as_str());
+    let fingerprint = fingerprint.context("no fingerprint")?.to_owned();
     Ok((file, fingerprint))
 }
 
