@@ -14,12 +14,12 @@ use sekisho_raft::offline::{self, Offline};
 use sekisho_raft::snapshot::Origin;
 use sekisho_store::{OpenRequest, Store};
 use sekisho_transport::clock::SystemClock;
+use sekisho_transport::part::{Part, Synced};
 use sekisho_transport::seal::seal;
 use sekisho_types::id::Digest;
 use sekisho_types::time::{Clock as _, Timestamp};
-use std::fs::File;
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Records that are read from the store at once, bytes.
@@ -58,21 +58,12 @@ pub fn save(config: &Config, out: &Path) -> Result<Saved> {
     let store = Store::open(&request)
         .with_context(|| format!("data directory {}", config.data_dir.display()))?;
     let offline = offline::read(&store, origin).context("reading the stopped member")?;
-    let part = part_of(out);
-    let file = File::create(&part).with_context(|| part.display().to_string())?;
-    let saved = write(&store, &offline, file, SystemClock.wall());
-    let saved = saved.with_context(|| format!("writing {}", part.display()))?;
-    std::fs::rename(&part, out).with_context(|| out.display().to_string())?;
-    let dir =
-        out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).with_context(|| dir.display().to_string())?;
+    let part = Part::create(out)?;
+    let writing = format!("writing {}", part.path().display());
+    let written = write(&store, &offline, part, SystemClock.wall());
+    let (saved, synced) = written.context(writing)?;
+    synced.take_name()?;
     Ok(saved)
-}
-
-fn part_of(out: &Path) -> PathBuf {
-    let mut part = out.as_os_str().to_owned();
-    part.push(".part");
-    PathBuf::from(part)
 }
 
 fn head(store: &Store, offline: &Offline, saved: Timestamp) -> Result<SnapshotHead> {
@@ -97,10 +88,15 @@ fn head(store: &Store, offline: &Offline, saved: Timestamp) -> Result<SnapshotHe
     })
 }
 
-fn write(store: &Store, offline: &Offline, file: File, saved: Timestamp) -> Result<Saved> {
+fn write(
+    store: &Store,
+    offline: &Offline,
+    part: Part,
+    saved: Timestamp,
+) -> Result<(Saved, Synced)> {
     let head = head(store, offline, saved)?;
     let federation = offline.state.federation().context("the federation has not begun here")?;
-    let sealed = seal(&federation.bundle.backup_keys(), BufWriter::new(file))?;
+    let sealed = seal(&federation.bundle.backup_keys(), BufWriter::new(part))?;
     let mut writer = SnapshotWriter::start(sealed, &head, &offline.moment.image)?;
     let mut next = 0u64;
     while next < offline.stored {
@@ -116,8 +112,9 @@ fn write(store: &Store, offline: &Offline, file: File, saved: Timestamp) -> Resu
     for record in &offline.tail {
         writer.record(record)?;
     }
-    let file =
+    let part =
         writer.finish()?.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-    file.sync_all()?;
-    Ok(Saved { last: head.last_log.index, records: head.head.size })
+    // The caller names the file.
+    let synced = part.sync().map_err(|error| error.cause)?;
+    Ok((Saved { last: head.last_log.index, records: head.head.size }, synced))
 }

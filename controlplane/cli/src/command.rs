@@ -15,6 +15,7 @@ pub mod site;
 pub mod snapshot;
 pub mod status;
 pub mod tenant;
+mod verdict;
 
 use crate::app::App;
 use crate::args::Command;

@@ -4,6 +4,7 @@
 //! unknown and carries the request id, so that the same command can be repeated safely (R3).
 
 use crate::exit::Exit;
+use sekisho_transport::part::PartError;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::RequestId;
 use std::io;
@@ -91,6 +92,12 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::new(ErrorCode::Internal, format!("cannot write output: {error}"))
             .remedy("check where the output goes")
+    }
+}
+
+impl From<PartError> for Failure {
+    fn from(error: PartError) -> Self {
+        of_file(&error.path, &error.cause)
     }
 }
 

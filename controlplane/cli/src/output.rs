@@ -12,6 +12,7 @@ use crate::language::{Text, pick};
 use sekisho_types::error_code::{ErrorCode, Language};
 use serde::Serialize;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Form of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -189,6 +190,25 @@ impl<'w> Output<'w> {
             self.next(next)?;
         }
         Ok(())
+    }
+
+    /// A file that was written, of so many bytes, and the command that comes next.
+    ///
+    /// # Errors
+    /// When stdout or stderr does not take it.
+    pub fn written(&mut self, path: &Path, bytes: usize, next: &str) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Written {
+            file: String,
+            bytes: usize,
+        }
+        let file = path.display().to_string();
+        if !self.format.is_for_people() {
+            return self.data(&Written { file, bytes });
+        }
+        let size = self.pick(format!("{bytes} bytes"), format!("{bytes} バイト"));
+        self.line(&format!("{file}: {size}"))?;
+        self.next(next)
     }
 
     /// Tells the command that comes next, on stderr.

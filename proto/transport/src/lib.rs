@@ -6,8 +6,9 @@
 //! answer time (L3); every queue here is bounded (L4).
 //!
 //! Also here, because it needs the same knowledge: making certificates ([`pki`]), the system clock, tasks,
-//! deadlines, retries, sealing backups ([`seal`]). Does not know: what a peer may do. A certificate says *who*; roles
-//! are state.
+//! deadlines, retries, sealing backups ([`seal`]); and, because client and controller both write such files, giving a
+//! file its name once it is whole ([`part`]). Does not know: what a peer may do. A certificate says *who*; roles are
+//! state.
 //!
 //! [`UNPROVEN_MAX`]: sekisho_types::limit::UNPROVEN_MAX
 
@@ -24,6 +25,7 @@ pub mod identity;
 pub mod leader;
 pub mod limit;
 pub mod listen;
+pub mod part;
 pub mod pki;
 pub mod retry;
 pub mod seal;

@@ -1,6 +1,6 @@
 //! `sekisho audit`: show, export and verify the audit log.
 
-use super::instant;
+use super::{instant, verdict};
 use crate::app::App;
 use crate::ask;
 use crate::client::of_status;
@@ -13,9 +13,9 @@ use sekisho_evidence::canonical::decode;
 use sekisho_evidence::record::{Body, Record};
 use sekisho_fsm::entry::Entry;
 use sekisho_proto::v1;
+use sekisho_transport::part::Part;
 use sekisho_types::error_code::{ErrorCode, Language};
 use serde::Serialize;
-use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -156,35 +156,21 @@ async fn show(app: &mut App<'_>, start: u64, count: u64) -> Result<(), Failure> 
     app.output.list(&items, &Listed::default())
 }
 
-/// Streams the bundle into a file beside the target and renames it when it is whole.
+/// Streams the bundle into a file beside the target; it takes the name when it is whole and durable.
 async fn export(app: &mut App<'_>, path: &Path) -> Result<(), Failure> {
     let session = app.session()?;
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let bad = |error: std::io::Error| of_file(&part, &error);
     let request = v1::ExportBundleRequest {};
     let mut chunks =
         ask!(session.client, audit_service_client::AuditServiceClient, export_bundle, request)?;
-    let mut file = File::create(&part).map_err(bad)?;
+    let mut part = Part::create(path)?;
     let mut size = 0usize;
     while let Some(chunk) = chunks.message().await.map_err(|status| of_status(&status))? {
-        file.write_all(&chunk.chunk).map_err(bad)?;
+        part.write_all(&chunk.chunk).map_err(|error| of_file(part.path(), &error))?;
         size = size.saturating_add(chunk.chunk.len());
     }
-    file.sync_all().map_err(bad)?;
-    std::fs::rename(&part, path).map_err(|error| of_file(path, &error))?;
-    if app.output.format.is_for_people() {
-        let line = app.output.pick(format!("{size} bytes"), format!("{size} バイト"));
-        app.output.line(&format!("{}: {line}", path.display()))?;
-        return app.output.next(&format!("sekisho audit verify {}", path.display()));
-    }
-    #[derive(Serialize)]
-    struct Exported {
-        file: String,
-        bytes: usize,
-    }
-    app.output.data(&Exported { file: path.display().to_string(), bytes: size })
+    part.sync()?.take_name()?;
+    let next = format!("sekisho audit verify {}", path.display());
+    app.output.written(path, size, &next)
 }
 
 fn verify_file(app: &mut App<'_>, path: &Path, genesis: Option<&Path>) -> Result<Exit, Failure> {
@@ -198,27 +184,15 @@ fn verify_file(app: &mut App<'_>, path: &Path, genesis: Option<&Path>) -> Result
     let bytes = std::fs::read(path).map_err(|error| of_file(path, &error))?;
     let trusted = genesis.map(verify::trusted_genesis).transpose()?;
     let report = verify::verify(&bytes, trusted.as_ref());
-    if app.output.format.is_for_people() {
-        for line in report.lines(app.output.language) {
-            app.output.line(&line)?;
-        }
-        if trusted.is_none() && report.is_good() {
-            let note = app.output.pick(
-                "the fingerprint must be the one that your operators published; or pass --genesis FILE",
-                "指紋が事業者の公表値と一致することを確認するか、--genesis FILE を指定してください",
-            );
-            app.output.note(note)?;
-        }
-    } else {
-        #[derive(Serialize)]
-        struct Whole<'r> {
-            verified: bool,
-            #[serde(flatten)]
-            report: &'r verify::report::Report,
-        }
-        app.output.data(&Whole { verified: report.is_good(), report: &report })?;
+    #[derive(Serialize)]
+    struct Whole<'r> {
+        verified: bool,
+        #[serde(flatten)]
+        report: &'r verify::report::Report,
     }
-    Ok(if report.is_good() { Exit::Ok } else { Exit::Error })
+    let whole = Whole { verified: report.is_good(), report: &report };
+    let lines = report.lines(app.output.language);
+    verdict::tell(&mut app.output, &report, trusted.as_ref(), &lines, &whole)
 }
 
 #[cfg(test)]

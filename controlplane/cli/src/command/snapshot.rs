@@ -1,15 +1,16 @@
 //! `sekisho snapshot`: take a backup, and look into one.
 
+use super::verdict;
 use crate::app::App;
 use crate::ask;
 use crate::client::of_status;
 use crate::exit::Exit;
 use crate::failure::{Failure, of_file};
 use crate::language::{Text, pick};
-use crate::verify::report::Report;
-use crate::verify::snapshot::{Subject, inspect};
+use crate::verify::snapshot::{Counts, Subject, inspect};
 use crate::verify::trusted_genesis;
 use sekisho_proto::v1;
+use sekisho_transport::part::Part;
 use sekisho_transport::pki::backup::BackupIdentity;
 use sekisho_transport::seal;
 use sekisho_types::error_code::{ErrorCode, Language};
@@ -48,21 +49,17 @@ pub(super) async fn run(app: &mut App<'_>, command: SnapshotCommand) -> Result<E
     }
 }
 
-/// Streams into a file beside the target, and renames it when it is whole and durable. Cut off means begin again.
+/// Streams into a file beside the target, which takes the name when it is whole and durable. Cut off means begin again.
 async fn save(app: &mut App<'_>, path: &Path) -> Result<(), Failure> {
     if path.exists() {
         let why = app.output.pick("is there already", "は既に存在します");
         return Err(of_file(path, &why));
     }
     let session = app.session()?;
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let bad = |error: std::io::Error| of_file(&part, &error);
     let request = v1::SaveSnapshotRequest {};
     let mut chunks =
         ask!(session.client, snapshot_service_client::SnapshotServiceClient, save, request)?;
-    let mut file = File::create(&part).map_err(bad)?;
+    let mut part = Part::create(path)?;
     let mut size = 0usize;
     let received = loop {
         let chunk = match chunks.message().await {
@@ -74,7 +71,7 @@ async fn save(app: &mut App<'_>, path: &Path) -> Result<(), Failure> {
             }
             Err(status) => break Err(of_status(&status)),
         };
-        file.write_all(&chunk.chunk).map_err(bad)?;
+        part.write_all(&chunk.chunk).map_err(|error| of_file(part.path(), &error))?;
         size = size.saturating_add(chunk.chunk.len());
         if chunk.last {
             break Ok(());
@@ -82,33 +79,12 @@ async fn save(app: &mut App<'_>, path: &Path) -> Result<(), Failure> {
     };
     if let Err(failure) = received {
         // Nothing in it could be opened. What cannot be removed is overwritten next time.
-        drop(std::fs::remove_file(&part));
+        drop(std::fs::remove_file(part.path()));
         return Err(failure);
     }
-    file.sync_all().map_err(bad)?;
-    std::fs::rename(&part, path).map_err(|error| of_file(path, &error))?;
-    durable(path)?;
-    if app.output.format.is_for_people() {
-        let line = app.output.pick(format!("{size} bytes"), format!("{size} バイト"));
-        app.output.line(&format!("{}: {line}", path.display()))?;
-        let next =
-            format!("sekisho snapshot inspect {} --identity OPDIR/backup.key", path.display());
-        return app.output.next(&next);
-    }
-    #[derive(Serialize)]
-    struct Saved {
-        file: String,
-        bytes: usize,
-    }
-    app.output.data(&Saved { file: path.display().to_string(), bytes: size })
-}
-
-/// The name is durable, too.
-fn durable(path: &Path) -> Result<(), Failure> {
-    let dir =
-        path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(|error| of_file(dir, &error))
+    part.sync()?.take_name()?;
+    let next = format!("sekisho snapshot inspect {} --identity OPDIR/backup.key", path.display());
+    app.output.written(path, size, &next)
 }
 
 fn look(
@@ -125,33 +101,22 @@ fn look(
     let opened = sealed.map_err(|error| of_file(path, &error))?;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let (subject, report) = inspect(size, opened, trusted.as_ref());
-    if app.output.format.is_for_people() {
-        for line in about(&subject, app.output.language) {
-            app.output.line(&line)?;
-        }
-        for line in report.verdicts(app.output.language) {
-            app.output.line(&line)?;
-        }
-        if trusted.is_none() && report.is_good() {
-            let note = app.output.pick(
-                "the fingerprint must be the one that your operators published; or pass --genesis FILE",
-                "指紋が事業者の公表値と一致することを確認するか、--genesis FILE を指定してください",
-            );
-            app.output.note(note)?;
-        }
-    } else {
-        #[derive(Serialize)]
-        struct Whole<'r> {
-            verified: bool,
-            subject: &'r Subject,
-            unsigned_records: u64,
-            steps: &'r [crate::verify::report::Result],
-        }
-        let (verified, unsigned_records) = (report.is_good(), subject.unsigned());
-        let Report { steps, .. } = &report;
-        app.output.data(&Whole { verified, subject: &subject, unsigned_records, steps })?;
+    #[derive(Serialize)]
+    struct Whole<'r> {
+        verified: bool,
+        subject: &'r Subject,
+        unsigned_records: u64,
+        steps: &'r [crate::verify::report::Result],
     }
-    Ok(if report.is_good() { Exit::Ok } else { Exit::Error })
+    let whole = Whole {
+        verified: report.is_good(),
+        subject: &subject,
+        unsigned_records: subject.unsigned(),
+        steps: &report.steps,
+    };
+    let mut lines = about(&subject, app.output.language);
+    lines.extend(report.verdicts(app.output.language));
+    verdict::tell(&mut app.output, &report, trusted.as_ref(), &lines, &whole)
 }
 
 /// What the file is, for people.
@@ -160,7 +125,7 @@ fn about(subject: &Subject, language: Language) -> Vec<String> {
         return Vec::new();
     }
     let line = |label: Text, value: String| format!("{}: {value}", label.of(language));
-    let counts = &subject.counts;
+    let Counts { sites, nodes, tenants, jobs, placements, image_bytes } = subject.counts;
     let mut lines = vec![
         line(Text::new("federation", "連合"), subject.cluster.clone()),
         line(Text::new("incarnation", "世代"), subject.incarnation.to_string()),
@@ -186,22 +151,12 @@ fn about(subject: &Subject, language: Language) -> Vec<String> {
         pick(
             language,
             format!(
-                "holds: {} sites, {} nodes, {} tenants, {} jobs, {} placements, image of {} bytes",
-                counts.sites,
-                counts.nodes,
-                counts.tenants,
-                counts.jobs,
-                counts.placements,
-                counts.image_bytes
+                "holds: {sites} sites, {nodes} nodes, {tenants} tenants, {jobs} jobs, \
+                 {placements} placements, image of {image_bytes} bytes"
             ),
             format!(
-                "内容: 拠点 {}、ノード {}、テナント {}、ジョブ {}、配置 {}、本体 {} バイト",
-                counts.sites,
-                counts.nodes,
-                counts.tenants,
-                counts.jobs,
-                counts.placements,
-                counts.image_bytes
+                "内容: 拠点 {sites}、ノード {nodes}、テナント {tenants}、ジョブ {jobs}、\
+                 配置 {placements}、本体 {image_bytes} バイト"
             ),
         ),
     ];
@@ -216,4 +171,24 @@ fn about(subject: &Subject, language: Language) -> Vec<String> {
         );
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_backup_holds_is_counted_in_both_languages() {
+        let counts =
+            Counts { sites: 1, nodes: 2, tenants: 3, jobs: 4, placements: 5, image_bytes: 6 };
+        let subject = Subject { cluster: "c".to_owned(), counts, ..Subject::default() };
+        assert_eq!(
+            about(&subject, Language::En).last().unwrap(),
+            "holds: 1 sites, 2 nodes, 3 tenants, 4 jobs, 5 placements, image of 6 bytes"
+        );
+        assert_eq!(
+            about(&subject, Language::Ja).last().unwrap(),
+            "内容: 拠点 1、ノード 2、テナント 3、ジョブ 4、配置 5、本体 6 バイト"
+        );
+    }
 }

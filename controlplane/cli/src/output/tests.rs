@@ -140,3 +140,15 @@ fn a_change_names_what_comes_next() {
     let (json, _) = shown(Format::Json, Language::En, |o| o.changed(&change(false)).unwrap());
     assert!(json.contains("\"revision\": 9") && !json.contains("next"), "{json}");
 }
+
+#[test]
+fn a_written_file_is_told_with_its_size_and_what_comes_next() {
+    let written = |o: &mut Output<'_>| o.written(Path::new("a/b.age"), 1234, "look").unwrap();
+    let table = |language| shown(Format::Table, language, written);
+    assert_eq!(table(Language::En), ("a/b.age: 1234 bytes\n".into(), "next: look\n".into()));
+    assert_eq!(table(Language::Ja), ("a/b.age: 1234 バイト\n".into(), "次の操作: look\n".into()));
+    let json = "{\n  \"file\": \"a/b.age\",\n  \"bytes\": 1234\n}\n";
+    assert_eq!(shown(Format::Json, Language::Ja, written), (json.into(), String::new()));
+    let yaml = "file: a/b.age\nbytes: 1234\n";
+    assert_eq!(shown(Format::Yaml, Language::Ja, written), (yaml.into(), String::new()));
+}

@@ -1,0 +1,144 @@
+//! A file that is written beside its place and takes its name only when it is whole: a backup, an audit bundle.
+//!
+//! Must hold: whoever finds the name finds every byte, also after a power cut. The bytes are synced before the name is
+//! taken and the directory after it; the types leave no other order. What a cut-off attempt leaves stands under a name
+//! of its own, and the next attempt overwrites it.
+//!
+//! Not for small files that are replaced in place: keys ([`crate::pki::file`]) and the state of a host have modes and
+//! envelopes of their own.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Why a file did not come about.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .path.display())]
+pub struct PartError {
+    /// What could not be made, written, renamed or synced.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub cause: io::Error,
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> PartError {
+    let path = path.to_owned();
+    move |cause| PartError { path, cause }
+}
+
+/// A file on its way to its name.
+#[derive(Debug)]
+pub struct Part {
+    file: File,
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl Part {
+    /// Begins `TARGET.part`; one that is left from before is emptied.
+    ///
+    /// # Errors
+    /// [`PartError`] with the part's path.
+    pub fn create(target: &Path) -> Result<Self, PartError> {
+        let mut path = target.as_os_str().to_owned();
+        path.push(".part");
+        let path = PathBuf::from(path);
+        let file = File::create(&path).map_err(failed(&path))?;
+        Ok(Self { file, path, target: target.to_owned() })
+    }
+
+    /// Where it stands until then.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes what was written durable; nothing is written after it.
+    ///
+    /// # Errors
+    /// [`PartError`] with the part's path.
+    pub fn sync(self) -> Result<Synced, PartError> {
+        let Self { file, path, target } = self;
+        file.sync_all().map_err(failed(&path))?;
+        Ok(Synced { path, target })
+    }
+}
+
+impl Write for Part {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A part whose bytes are durable.
+#[derive(Debug)]
+#[must_use = "it has no name yet"]
+pub struct Synced {
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl Synced {
+    /// Gives it its name, in place of a file that has it, and makes the name durable, too.
+    ///
+    /// # Errors
+    /// [`PartError`] with the target's path or, if the name may not be durable, with its directory's.
+    pub fn take_name(self) -> Result<(), PartError> {
+        fs::rename(&self.path, &self.target).map_err(failed(&self.target))?;
+        let dir = directory_of(&self.target);
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed(dir))
+    }
+}
+
+/// The directory that holds the name; of a bare name the parent is empty, which cannot be opened.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_its_name_only_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, beside) = (dir.path().join("a.b"), dir.path().join("a.b.part"));
+        fs::write(&beside, "longer than what comes").unwrap();
+        for content in ["first", "second"] {
+            let before = fs::read(&target).ok();
+            let mut part = Part::create(&target).unwrap();
+            assert_eq!(part.path(), beside);
+            part.write_all(content.as_bytes()).unwrap();
+            let synced = part.sync().unwrap();
+            assert_eq!(fs::read_to_string(&beside).unwrap(), content);
+            assert_eq!(fs::read(&target).ok(), before, "the name was taken early");
+            synced.take_name().unwrap();
+            assert_eq!(fs::read_to_string(&target).unwrap(), content);
+            assert!(!beside.exists());
+        }
+    }
+
+    #[test]
+    fn an_error_names_what_could_not_be_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("none").join("file");
+        let error = Part::create(&target).unwrap_err();
+        assert_eq!(error.path, dir.path().join("none").join("file.part"));
+        assert_eq!(error.to_string(), error.path.display().to_string());
+        assert_eq!(error.cause.kind(), io::ErrorKind::NotFound);
+        let taken = dir.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        let error = Part::create(&taken).unwrap().sync().unwrap().take_name().unwrap_err();
+        assert_eq!(error.path, taken);
+    }
+
+    #[test]
+    fn a_bare_name_stands_in_the_working_directory() {
+        let of = |path| directory_of(Path::new(path));
+        assert_eq!(["file", "a/file", "/file"].map(of), [".", "a", "/"].map(Path::new));
+    }
+}
