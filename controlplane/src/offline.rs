@@ -11,8 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use sekisho_evidence::merkle::Head;
 use sekisho_evidence::snapshot_file::{FORMAT, SnapshotHead, SnapshotWriter};
 use sekisho_raft::offline::{self, Offline};
-use sekisho_raft::snapshot::Origin;
-use sekisho_store::{OpenRequest, Store};
+use sekisho_store::Store;
 use sekisho_transport::clock::SystemClock;
 use sekisho_transport::part::{Part, Synced};
 use sekisho_transport::seal::seal;
@@ -43,21 +42,10 @@ pub fn save(config: &Config, out: &Path) -> Result<Saved> {
         bail!("{} is there already", out.display());
     }
     let ground = trust::Ground::read(config)?;
-    let first = &ground.genesis.genesis.bundle;
-    let origin = Origin { cluster: first.cluster, incarnation: first.incarnation };
-    let request = OpenRequest {
-        dir: config.data_dir.clone(),
-        member: sekisho_store::Member {
-            cluster_id: origin.cluster.0,
-            incarnation: origin.incarnation.0,
-            member_id: config.member,
-        },
-        create_at_ms: None,
-        clock: Arc::new(SystemClock),
-    };
+    let request = ground.open_request(config, None, Arc::new(SystemClock));
     let store = Store::open(&request)
         .with_context(|| format!("data directory {}", config.data_dir.display()))?;
-    let offline = offline::read(&store, origin).context("reading the stopped member")?;
+    let offline = offline::read(&store, ground.origin()).context("reading the stopped member")?;
     let part = Part::create(out)?;
     let writing = format!("writing {}", part.path().display());
     let written = write(&store, &offline, part, SystemClock.wall());

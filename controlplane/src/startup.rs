@@ -24,8 +24,7 @@ use sekisho_evidence::key::SigningKey;
 use sekisho_raft::config::RaftConfig;
 use sekisho_raft::consensus::{Consensus, MemberOptions};
 use sekisho_raft::network::grpc::GrpcLinks;
-use sekisho_raft::snapshot::Origin;
-use sekisho_store::{OpenRequest, Store};
+use sekisho_store::Store;
 use sekisho_transport::bundle::TrustBundles;
 use sekisho_transport::clock::SystemClock;
 use sekisho_transport::credential::Identity;
@@ -129,17 +128,7 @@ fn ground(config: &Config) -> Result<Ground> {
             identity.workload()
         );
     }
-    let bundle = &trust.trust.bundle;
-    let request = OpenRequest {
-        dir: config.data_dir.clone(),
-        member: sekisho_store::Member {
-            cluster_id: bundle.cluster.0,
-            incarnation: bundle.incarnation.0,
-            member_id: config.member,
-        },
-        create_at_ms: Some(clock.wall().0),
-        clock: Arc::clone(&clock),
-    };
+    let request = trust.open_request(config, Some(clock.wall().0), Arc::clone(&clock));
     let store = Store::open(&request)
         .with_context(|| format!("data directory {}", config.data_dir.display()))?;
     trust.resume(&store);
@@ -154,9 +143,8 @@ async fn consensus(
     dialer: Dialer,
     tasks: &TaskGroup,
 ) -> Result<Consensus> {
-    let bundle = &ground.trust.trust.bundle;
     let options = MemberOptions {
-        origin: Origin { cluster: bundle.cluster, incarnation: bundle.incarnation },
+        origin: ground.trust.origin(),
         member: config.member(),
         genesis: ground.trust.peers(),
         store: Arc::clone(&ground.store),

@@ -12,12 +12,14 @@ use sekisho_evidence::package::{PackageError, Trust, TrustPackage};
 use sekisho_fsm::state::{Federation, Standing};
 use sekisho_raft::PeerNode;
 use sekisho_raft::consensus::Consensus;
+use sekisho_raft::snapshot::Origin;
 use sekisho_raft::view::{View, Wake};
-use sekisho_store::Store;
+use sekisho_store::{Member, OpenRequest, Store};
 use sekisho_transport::bundle::{Bundle, BundleError, TrustBundles};
 use sekisho_transport::identity::Peer;
 use sekisho_types::id::{MemberId, NodeId};
 use sekisho_types::principal::{Principal, TrustDomain, Workload};
+use sekisho_types::time::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,6 +105,28 @@ impl Ground {
             None => walk(path, &first)?,
         };
         Ok(Self { genesis, trust, joins: config.package.is_some() })
+    }
+
+    /// Which life of which federation: no step from the genesis leaves it.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        let bundle = &self.genesis.genesis.bundle;
+        Origin { cluster: bundle.cluster, incarnation: bundle.incarnation }
+    }
+
+    /// How this member's data directory is opened. `create_at_ms` is the present wall time where an empty one may be set
+    /// up, `None` where the member has to have data.
+    #[must_use]
+    pub fn open_request(
+        &self,
+        config: &Config,
+        create_at_ms: Option<u64>,
+        clock: Arc<dyn Clock>,
+    ) -> OpenRequest {
+        let Origin { cluster, incarnation } = self.origin();
+        let member =
+            Member { cluster_id: cluster.0, incarnation: incarnation.0, member_id: config.member };
+        OpenRequest { dir: config.data_dir.clone(), member, create_at_ms, clock }
     }
 
     /// Takes what an earlier run kept, if that is further on.
