@@ -16,17 +16,6 @@ fn ids(of: &[u64]) -> BTreeSet<MemberId> {
     of.iter().copied().map(MemberId).collect()
 }
 
-fn begun(mut cluster: Cluster) -> Cluster {
-    let first = cluster.bootstrap();
-    cluster.propose(1, first);
-    // The state of the fixture begins with addresses of its own: nobody is there.
-    for member in [1, 2, 3].map(MemberId) {
-        let address = cluster.node(member.0).address;
-        cluster.decide(Command::SetMemberAddress { member, address });
-    }
-    cluster
-}
-
 fn write(cluster: &mut Cluster, name: &str) -> Revision {
     let site = cluster.site(name);
     let any = cluster.ids()[0];
@@ -35,7 +24,7 @@ fn write(cluster: &mut Cluster, name: &str) -> Revision {
 
 #[test]
 fn a_newcomer_learns_from_a_snapshot_and_then_votes() {
-    let mut cluster = begun(Cluster::with_snapshots(8, 2));
+    let mut cluster = Cluster::with_snapshots(8, 2).begun();
     for n in 0..20 {
         write(&mut cluster, &format!("before-{n}"));
     }
@@ -63,7 +52,7 @@ fn a_newcomer_learns_from_a_snapshot_and_then_votes() {
 
 #[test]
 fn a_joint_change_that_lost_its_leader_is_ended_by_the_next() {
-    let mut cluster = begun(Cluster::new());
+    let mut cluster = Cluster::new().begun();
     cluster.admit(4, 1);
     cluster.admit(5, 2);
     cluster.settle();
@@ -97,7 +86,7 @@ fn a_joint_change_that_lost_its_leader_is_ended_by_the_next() {
 
 #[test]
 fn a_dead_voter_is_replaced() {
-    let mut cluster = begun(Cluster::new());
+    let mut cluster = Cluster::new().begun();
     let (leader, _) = cluster.leader(&[1, 2, 3]);
     let dead = leader % 3 + 1;
     cluster.crash(dead);
@@ -127,7 +116,7 @@ fn a_dead_voter_is_replaced() {
 
 #[test]
 fn a_leader_takes_its_own_vote_and_its_own_place() {
-    let mut cluster = begun(Cluster::new());
+    let mut cluster = Cluster::new().begun();
     let (leader, before) = cluster.leader(&[1, 2, 3]);
     let operator_of = |id: u64| usize::try_from(if id > 3 { leader } else { id }).unwrap() - 1;
     cluster.admit(4, operator_of(leader));
@@ -166,7 +155,7 @@ fn a_leader_takes_its_own_vote_and_its_own_place() {
 
 #[test]
 fn leadership_goes_only_to_who_can_take_it() {
-    let mut cluster = begun(Cluster::new());
+    let mut cluster = Cluster::new().begun();
     cluster.admit(4, 1);
     cluster.settle();
     let (leader, before) = cluster.leader(&[1, 2, 3]);
@@ -210,7 +199,7 @@ fn leadership_goes_only_to_who_can_take_it() {
 
 #[test]
 fn a_change_is_made_only_to_the_membership_that_it_was_decided_on() {
-    let mut cluster = begun(Cluster::new());
+    let mut cluster = Cluster::new().begun();
     let (leader, _) = cluster.leader(&[1, 2, 3]);
     let stale = cluster.consensus(leader).membership();
     cluster.admit(4, 1);
@@ -233,7 +222,7 @@ fn a_change_is_made_only_to_the_membership_that_it_was_decided_on() {
 
 #[test]
 fn a_member_that_moved_is_found_at_its_new_address() {
-    let mut cluster = begun(Cluster::new());
+    let mut cluster = Cluster::new().begun();
     let (leader, _) = cluster.leader(&[1, 2, 3]);
     let moving = leader % 3 + 1;
     cluster.crash(moving);
@@ -252,7 +241,7 @@ fn a_member_that_moved_is_found_at_its_new_address() {
 /// needed for their going.
 #[test]
 fn who_is_removed_votes_until_its_vote_is_taken() {
-    let mut cluster = begun(Cluster::new());
+    let mut cluster = Cluster::new().begun();
     let (leader, _) = cluster.leader(&[1, 2, 3]);
     let gone: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
     for (id, of) in [4, 5].into_iter().zip(&gone) {

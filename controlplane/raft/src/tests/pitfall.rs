@@ -5,7 +5,6 @@ use super::ways::What;
 use crate::type_config::{Proposal, index};
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::{ChangeMembers, RaftMetrics};
-use sekisho_fsm::command::Command;
 use sekisho_transport::deadline::Deadline;
 use sekisho_types::id::MemberId;
 use sekisho_types::revision::Revision;
@@ -17,17 +16,6 @@ use tokio::time::Instant;
 
 /// What must not wait for a peer that hangs ends within this, also on a machine that compiles meanwhile.
 const SOON: Duration = Duration::from_secs(10);
-
-fn begun(mut cluster: Cluster) -> Cluster {
-    let first = cluster.bootstrap();
-    cluster.propose(1, first);
-    // The state of the fixture begins with addresses of its own: nobody is there.
-    for member in [1, 2, 3].map(MemberId) {
-        let address = cluster.node(member.0).address;
-        cluster.decide(Command::SetMemberAddress { member, address });
-    }
-    cluster
-}
 
 fn write(cluster: &mut Cluster, by: u64, names: &str, many: u64) -> Revision {
     let mut last = Revision::default();
@@ -46,7 +34,7 @@ fn voters(cluster: &Cluster, of: u64) -> BTreeSet<u64> {
 /// in force behind a snapshot.
 #[test]
 fn what_a_former_leader_left_behind_is_answered_and_forgotten() {
-    let mut cluster = begun(Cluster::with_snapshots(8, 2));
+    let mut cluster = Cluster::with_snapshots(8, 2).begun();
     let (leader, _) = cluster.leader(&[1, 2, 3]);
     let others: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
     let consensus = cluster.consensus(leader);
@@ -95,7 +83,7 @@ fn what_a_former_leader_left_behind_is_answered_and_forgotten() {
 /// more.
 #[test]
 fn a_snapshot_asked_for_at_any_moment_keeps_none_from_being_made() {
-    let mut cluster = begun(Cluster::with_snapshots(8, 2));
+    let mut cluster = Cluster::with_snapshots(8, 2).begun();
     let (leader, _) = cluster.leader(&[1, 2, 3]);
     for at in 0..20 {
         for id in [1, 2, 3] {
@@ -117,7 +105,7 @@ fn a_snapshot_asked_for_at_any_moment_keeps_none_from_being_made() {
 /// openraft #1747: reads kept a transfer of leadership from ending, and with it every write.
 #[test]
 fn reads_hold_up_no_hand_over() {
-    let mut cluster = begun(Cluster::new());
+    let mut cluster = Cluster::new().begun();
     let (leader, _) = cluster.leader(&[1, 2, 3]);
     let (hangs, other) = (leader % 3 + 1, (leader + 1) % 3 + 1);
     let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -168,7 +156,7 @@ fn reads_hold_up_no_hand_over() {
 /// openraft #1810: a follower whose link hung froze the engine at a change of members.
 #[test]
 fn a_change_of_members_waits_for_nobody_who_hangs() {
-    let mut cluster = begun(Cluster::new());
+    let mut cluster = Cluster::new().begun();
     let (leader, before) = cluster.leader(&[1, 2, 3]);
     // Not the first, by whom the test decides.
     let hangs = if leader == 3 { 2 } else { 3 };
@@ -195,7 +183,7 @@ fn a_change_of_members_waits_for_nobody_who_hangs() {
 /// openraft #808: neither a removal nor a shutdown waits for a snapshot that is under way.
 #[test]
 fn a_member_goes_and_a_leader_stops_while_a_snapshot_hangs() {
-    let mut cluster = begun(Cluster::with_snapshots(8, 2));
+    let mut cluster = Cluster::with_snapshots(8, 2).begun();
     write(&mut cluster, 1, "before", 20);
     for (from, to) in [1, 2, 3].into_iter().flat_map(|from| [(from, 4), (from, 5)]) {
         cluster.ways.hold(from, to, &[What::Snapshots]);

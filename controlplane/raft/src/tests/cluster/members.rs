@@ -3,6 +3,18 @@
 use super::*;
 
 impl Cluster {
+    /// A federation that has begun, whose state knows where its members are.
+    pub(in crate::tests) fn begun(mut self) -> Self {
+        let first = self.bootstrap();
+        self.propose(1, first);
+        // The state of the fixture begins with addresses of its own: nobody is there.
+        for member in [1, 2, 3].map(MemberId) {
+            let address = self.node(member.0).address;
+            self.decide(Command::SetMemberAddress { member, address });
+        }
+        self
+    }
+
     /// A further member of the `of`-th operator, in the state and running, not yet in the group.
     pub(in crate::tests) fn admit(&mut self, id: u64, of: usize) -> Revision {
         assert_eq!(usize::try_from(id).unwrap(), self.identities.len() + 1);
