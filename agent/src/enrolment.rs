@@ -7,7 +7,6 @@
 use crate::durable::{self, Magic};
 use crate::failure::Failure;
 use crate::limit::{ENROLMENT_MAX, MEMBERS_MAX};
-use base64ct::{Base64, Encoding as _};
 use rustls_pki_types::CertificateDer;
 use sekisho_agent_core::standing::Standing;
 use sekisho_evidence::bundle::EndorserBundle;
@@ -20,7 +19,7 @@ use sekisho_proto::internal::v1::{JoinResponse, OperatorRoot};
 use sekisho_transport::address::Address;
 use sekisho_transport::bundle::{Bundle, TrustBundles};
 use sekisho_transport::credential::Identity;
-use sekisho_transport::pki::Key;
+use sekisho_transport::pki::{Key, certificate_pem};
 use sekisho_transport::verify::judge_client;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, MemberId, NodeId, OperatorId, SiteId};
@@ -117,15 +116,10 @@ fn refuse(code: ErrorCode, cause: impl Into<String>) -> Failure {
     Failure::new(code, cause)
 }
 
-fn pem(der: &[u8]) -> String {
-    const LINE: usize = 64;
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in Base64::encode_string(der).as_bytes().chunks(LINE) {
-        pem.extend(line.iter().copied().map(char::from));
-        pem.push('\n');
-    }
-    pem.push_str("-----END CERTIFICATE-----\n");
-    pem
+/// The chain of an answer as PEM, leaf first.
+fn chain_pem(answer: &JoinResponse) -> String {
+    let ders = answer.certificate_chain.iter();
+    ders.map(|der| certificate_pem(&CertificateDer::from(der.as_ref()))).collect()
 }
 
 impl Enrolment {
@@ -153,7 +147,7 @@ impl Enrolment {
             node: pinned.node.clone(),
             operator: own.operator.clone(),
             secrets,
-            chain_pem: answer.certificate_chain.iter().map(|der| pem(der)).collect(),
+            chain_pem: chain_pem(answer),
             tag: SignedTag(answer.site_tag.to_vec()),
             members: members(answer, &bundle)?,
             roots: roots(answer, &bundle)?,
@@ -173,7 +167,7 @@ impl Enrolment {
         let own = self.bundle.keys(&self.operator);
         let own = own.ok_or_else(|| refuse(ErrorCode::OperatorUnknown, self.operator.as_str()))?;
         let renewed = Self {
-            chain_pem: answer.certificate_chain.iter().map(|der| pem(der)).collect(),
+            chain_pem: chain_pem(answer),
             tag: SignedTag(answer.site_tag.to_vec()),
             members: members(answer, &self.bundle)?,
             ..self.clone()
