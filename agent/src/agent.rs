@@ -234,7 +234,10 @@ impl Agent {
 
     async fn hear(&mut self, event: Event) -> Result<Vec<Input>, Failure> {
         Ok(match event {
-            Event::Core(input) => vec![input],
+            Event::Core(input) => {
+                self.heed(&input);
+                vec![input]
+            }
             Event::Looked(inventory, found) => {
                 self.driver.inventory = inventory;
                 vec![Input::Devices(found)]
@@ -247,6 +250,15 @@ impl Agent {
             }
             Event::Fetched(fetched) => self.fetched(fetched),
         })
+    }
+
+    /// Who is told that its incarnation is over looks for the way to the present one.
+    fn heed(&mut self, input: &Input) {
+        let Input::SessionRefused(reason) = input else { return };
+        if reason.code == ErrorCode::IncarnationOver {
+            self.told = self.told.max(self.enrolment.bundle.version.saturating_add(1));
+            self.look_for_trust();
+        }
     }
 
     /// Every now and then: lost events, and a look at the devices beside the main loop.

@@ -75,8 +75,9 @@ impl Driver {
         match action {
             Action::WriteLedger => self.write(ledger).await?,
             Action::OpenSession { session, previous, buckets, live } => {
-                let table = table_hash();
-                self.open_session(OpenSession { session, previous, buckets, live, table });
+                let (table, incarnation) = (table_hash(), ledger.bundle().incarnation);
+                let open = OpenSession { session, previous, buckets, live, table, incarnation };
+                self.open_session(open);
             }
             Action::Attach(session) => self.attach(session, ledger),
             Action::Detach => self.streams = None,

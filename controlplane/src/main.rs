@@ -7,9 +7,9 @@
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use sekisho_controlplane::config::Config;
-use sekisho_controlplane::{offline, startup};
+use sekisho_controlplane::{found, offline, startup};
 use sekisho_transport::task::TaskGroup;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,16 +47,63 @@ enum Offline {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Set up the directory of a founder of a new incarnation, from the backup that the operators agreed on
+    Found {
+        /// Its configuration file, whose `package` opens the incarnation
+        #[arg(long)]
+        config: PathBuf,
+        /// The backup
+        #[arg(long)]
+        snapshot: PathBuf,
+        /// Secret half of one of the backup keys: backup.key of an operator's directory
+        #[arg(long)]
+        identity: PathBuf,
+    },
+    /// Have this stopped member never start again, because its incarnation is over
+    Retire {
+        /// Its configuration file
+        #[arg(long)]
+        config: PathBuf,
+        /// The package that opens the incarnation after it
+        #[arg(long)]
+        package: PathBuf,
+    },
+}
+
+impl Offline {
+    fn config(&self) -> &Path {
+        match self {
+            Self::Save { config, .. }
+            | Self::Found { config, .. }
+            | Self::Retire { config, .. } => config,
+        }
+    }
+
+    fn run(&self, config: &Config) -> Result<()> {
+        match self {
+            Self::Save { out, .. } => {
+                let saved = offline::save(config, out)?;
+                let (last, records) = (saved.last, saved.records);
+                tracing::info!(out = %out.display(), last, records, "backup written");
+            }
+            Self::Found { snapshot, identity, .. } => {
+                let head = found::set_up(config, snapshot, identity)?;
+                tracing::info!(records = head.size, root = %head.root, "set up: start this member now");
+            }
+            Self::Retire { package, .. } => {
+                let incarnation = found::retire(config, package)?;
+                tracing::info!(incarnation, "retired: this member never starts again");
+            }
+        }
+        Ok(())
+    }
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let (path, out) = match (args.command, args.config) {
-        (Some(Offline::Save { config, out }), _) => (config, Some(out)),
-        (None, Some(config)) => (config, None),
-        (None, None) => return fail(&anyhow::anyhow!("--config is missing")),
-    };
-    let config = match Config::load(&path) {
+    let path = args.command.as_ref().map(Offline::config).or(args.config.as_deref());
+    let Some(path) = path else { return fail(&anyhow::anyhow!("--config is missing")) };
+    let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => return fail(&error.into()),
     };
@@ -67,13 +114,9 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
-    if let Some(out) = out {
-        return match offline::save(&config, &out) {
-            Ok(saved) => {
-                let (last, records) = (saved.last, saved.records);
-                tracing::info!(out = %out.display(), last, records, "backup written");
-                ExitCode::SUCCESS
-            }
+    if let Some(command) = args.command {
+        return match command.run(&config) {
+            Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         };
     }
@@ -124,6 +167,9 @@ mod tests {
         assert!(runs.command.is_none() && runs.config.is_some());
         let saves = parse(&["save", "--config", "c.toml", "--out", "backup.age"]).unwrap();
         assert!(matches!(saves.command, Some(Offline::Save { .. })));
+        let founds =
+            ["found", "--config", "c.toml", "--snapshot", "b.age", "--identity", "backup.key"];
+        assert!(matches!(parse(&founds).unwrap().command, Some(Offline::Found { .. })));
         for bad in [&[][..], &["save", "--config", "c.toml"], &["save", "--out", "x"], &["found"]] {
             parse(bad).unwrap_err();
         }

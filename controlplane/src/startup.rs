@@ -23,8 +23,9 @@ use sekisho_controllers::start::{Controllers, Options};
 use sekisho_evidence::key::SigningKey;
 use sekisho_raft::config::RaftConfig;
 use sekisho_raft::consensus::{Consensus, MemberOptions};
+use sekisho_raft::found::is_founded;
 use sekisho_raft::network::grpc::GrpcLinks;
-use sekisho_store::Store;
+use sekisho_store::{MarkerError, Store, StoreError};
 use sekisho_transport::bundle::TrustBundles;
 use sekisho_transport::clock::SystemClock;
 use sekisho_transport::credential::Identity;
@@ -36,6 +37,10 @@ use sekisho_types::principal::Workload;
 use sekisho_types::time::Clock;
 use std::path::Path;
 use std::sync::Arc;
+
+/// What a founder that was not set up is told.
+const FOUND_FIRST: &str =
+    "this member founds its incarnation: run `sekisho-controller found` first";
 
 /// A running controller.
 #[derive(Debug)]
@@ -128,10 +133,24 @@ fn ground(config: &Config) -> Result<Ground> {
             identity.workload()
         );
     }
-    let request = trust.open_request(config, Some(clock.wall().0), Arc::clone(&clock));
-    let store = Store::open(&request)
-        .with_context(|| format!("data directory {}", config.data_dir.display()))?;
+    let founds = trust.founds(config.member());
+    // A founder without its directory would vote with an empty one.
+    let create_at = (!founds).then(|| clock.wall().0);
+    let opened = Store::open(&trust.open_request(config, create_at, Arc::clone(&clock)));
+    let missing = matches!(opened, Err(StoreError::Marker(MarkerError::Missing)));
+    if founds && missing {
+        bail!(FOUND_FIRST);
+    }
+    let store = opened.with_context(|| format!("data directory {}", config.data_dir.display()))?;
+    if founds && !is_founded(&store)? {
+        bail!(FOUND_FIRST);
+    }
+    let own = trust.origin();
     trust.resume(&store);
+    if trust.origin() != own {
+        let later = trust.origin().incarnation;
+        bail!("this member was retired: its incarnation {} gave way to {later}", own.incarnation);
+    }
     let bundles = TrustBundles::new(Arc::clone(&clock));
     trust.install(&bundles)?;
     Ok(Ground { trust, identity, bundles, store: Arc::new(store), clock })

@@ -14,7 +14,7 @@ use sekisho_raft::PeerNode;
 use sekisho_raft::consensus::Consensus;
 use sekisho_raft::snapshot::Origin;
 use sekisho_raft::view::{View, Wake};
-use sekisho_store::{Member, OpenRequest, Store};
+use sekisho_store::{OpenRequest, Store, StoreError};
 use sekisho_transport::bundle::{Bundle, BundleError, TrustBundles};
 use sekisho_transport::identity::Peer;
 use sekisho_types::id::{MemberId, NodeId};
@@ -67,7 +67,9 @@ pub enum TrustError {
 pub struct Ground {
     /// The signed beginning.
     pub genesis: Arc<SignedGenesis>,
-    /// The furthest step from it that is known here.
+    /// The way that was configured.
+    pub package: TrustPackage,
+    /// The furthest step that is known here.
     pub trust: Trust,
     /// Whether a package was configured: a member that joins a federation under way does not begin one.
     pub joins: bool,
@@ -96,22 +98,33 @@ impl Ground {
             let walked = package.walk(&genesis.genesis.bundle);
             walked.map_err(|source| TrustError::Package { path: path.to_owned(), source })
         };
-        let trust = match &config.package {
+        let (package, trust) = match &config.package {
             Some(path) => {
                 let package = TrustPackage::open(&read(path)?)
                     .map_err(|source| TrustError::Package { path: path.clone(), source })?;
-                walk(path, &package)?
+                let trust = walk(path, &package)?;
+                (package, trust)
             }
-            None => walk(path, &first)?,
+            None => {
+                let trust = walk(path, &first)?;
+                (first, trust)
+            }
         };
-        Ok(Self { genesis, trust, joins: config.package.is_some() })
+        Ok(Self { genesis, package, trust, joins: config.package.is_some() })
     }
 
-    /// Which life of which federation: no step from the genesis leaves it.
+    /// Which life of which federation.
     #[must_use]
     pub fn origin(&self) -> Origin {
-        let bundle = &self.genesis.genesis.bundle;
-        Origin { cluster: bundle.cluster, incarnation: bundle.incarnation }
+        let (bundle, begun) = (&self.trust.bundle, self.trust.begun(&self.genesis));
+        Origin { cluster: bundle.cluster, incarnation: bundle.incarnation, begun }
+    }
+
+    /// Whether this member founds the incarnation: its directory is set up by `found` and by nothing else.
+    #[must_use]
+    pub fn founds(&self, member: MemberId) -> bool {
+        let founders = self.trust.opening().map(|opening| &opening.founders);
+        founders.is_some_and(|founders| founders.iter().any(|founder| founder.member == member))
     }
 
     /// How this member's data directory is opened. `create_at_ms` is the present wall time where an empty one may be set
@@ -123,9 +136,7 @@ impl Ground {
         create_at_ms: Option<u64>,
         clock: Arc<dyn Clock>,
     ) -> OpenRequest {
-        let Origin { cluster, incarnation } = self.origin();
-        let member =
-            Member { cluster_id: cluster.0, incarnation: incarnation.0, member_id: config.member };
+        let member = self.origin().owner(config.member());
         OpenRequest { dir: config.data_dir.clone(), member, create_at_ms, clock }
     }
 
@@ -163,6 +174,14 @@ impl Ground {
     pub fn peers(&self) -> BTreeMap<MemberId, PeerNode> {
         self.trust.members.iter().map(|m: &GenesisMember| (m.member, PeerNode::from(m))).collect()
     }
+}
+
+/// Keeps a package for the next start.
+///
+/// # Errors
+/// As the store.
+pub fn keep(store: &Store, package: &[u8]) -> Result<(), StoreError> {
+    store.notes().put(NOTE, package)
 }
 
 /// The roots of each trust domain.
@@ -242,7 +261,7 @@ impl Follower {
         let (package, store) = (federation.package(), Arc::clone(&self.store));
         let kept = tokio::task::spawn_blocking(move || {
             let bytes = package.bytes().map_err(|error| error.to_string())?;
-            store.notes().put(NOTE, &bytes).map_err(|error| error.to_string())
+            keep(&store, &bytes).map_err(|error| error.to_string())
         });
         if let Err(error) = kept.await.unwrap_or_else(|error| Err(error.to_string())) {
             tracing::error!(%error, "the trust package cannot be kept");

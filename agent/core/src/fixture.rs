@@ -14,9 +14,11 @@ use sekisho_evidence::genesis::{Genesis, GenesisMember, GenesisSite, SignedGenes
 use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, SessionId, set_hash};
 use sekisho_evidence::key::{Purpose, SigningKey};
 use sekisho_evidence::merkle::{Frontier, Head, prove_consistency, prove_inclusion};
+use sekisho_evidence::opening::{Cause, Opening, Restored, Withdrawn};
 use sekisho_evidence::operator::{BackupKey, BundleRoot, Keys, OperatorKeys};
 use sekisho_evidence::package::TrustPackage;
 use sekisho_evidence::record::{Body, Record};
+use sekisho_evidence::snapshot_file::LastLog;
 use sekisho_evidence::submission::{Submission, submit_command};
 use sekisho_evidence::tag::{SiteTag, TagArea};
 use sekisho_evidence::terms::{Agreement, Terms};
@@ -186,6 +188,39 @@ impl Federation {
             members.remove(2);
         }
         TrustPackage { genesis: Arc::new(self.genesis()), steps, members }
+    }
+
+    /// The federation begins anew with this head and two founders, signed by the issuers of these operators.
+    pub(crate) fn reopened(&self, head: Head, by: &[u8]) -> TrustPackage {
+        let founder = |id: u64, n: u8| GenesisMember { member: MemberId(id), ..self.member(n, n) };
+        let founders = vec![founder(1001, 1), founder(1002, 2)];
+        let endorser = |(founder, key): (&GenesisMember, u8)| Endorser {
+            operator: founder.operator.clone(),
+            member: founder.member,
+            public_key: self.key(key).public(),
+        };
+        let endorsers = founders.iter().zip([101, 102]).map(endorser).collect();
+        let last = LastLog { term: 2, leader: MemberId(1), index: 40 };
+        let restored = Restored { revision: Revision(40), last, head, image: Digest([9; 32]) };
+        let terms = Terms::Open(Box::new(Opening {
+            cause: Cause::Recovered,
+            opened: NOW,
+            restored,
+            highest: None,
+            founders: founders.clone(),
+            withdrawn: Withdrawn::default(),
+            keys: Vec::new(),
+            accept_quorum_in_one_hand: false,
+        }));
+        let bundle = self.bundle().opened(endorsers, terms.digest());
+        let bytes = encode(&bundle).unwrap();
+        let sign = |n: &u8| OperatorSignature {
+            operator: self.operator((*n).into()),
+            signature: self.key(10 + n).sign(Purpose::Bundle, &bytes),
+        };
+        let signed = SignedBundle { signatures: by.iter().map(sign).collect(), bundle };
+        let steps = vec![Arc::new(Agreement { terms, signed })];
+        TrustPackage { genesis: Arc::new(self.genesis()), steps, members: founders }
     }
 
     /// The ledger of a node that has joined and opened [`SESSION`].

@@ -13,7 +13,7 @@ use sekisho_evidence::merkle::Head;
 use sekisho_evidence::package::{PackageError, Trust, TrustPackage};
 use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::placement::{Ending, Phase};
-use sekisho_types::revision::{Epoch, PlacementId, Revision};
+use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,6 +75,19 @@ pub struct Ledger {
     named: BTreeSet<PlacementId>,
     entries: BTreeMap<PlacementId, Entry>,
     refused: BTreeMap<PlacementId, Refused>,
+    left: Vec<Left>,
+}
+
+/// Incarnations that an agent remembers having left: enough to show a fork of the last ones, bounded like everything.
+const LEFT_MAX: usize = 4;
+
+/// Where an agent stood in an incarnation that it left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Which.
+    pub incarnation: Incarnation,
+    /// The stored head: larger than the restored one, it shows what was lost.
+    pub head: Head,
 }
 
 /// What an accepted set changes.
@@ -110,6 +123,7 @@ impl Ledger {
             named: BTreeSet::new(),
             entries: BTreeMap::new(),
             refused: BTreeMap::new(),
+            left: Vec::new(),
         }
     }
 
@@ -294,8 +308,29 @@ impl Ledger {
     pub fn follow(&mut self, package: &TrustPackage) -> Result<(Trust, bool), PackageError> {
         let trust = package.walk(&self.bundle)?;
         let moved = trust.bundle != self.bundle;
+        if trust.bundle.incarnation > self.bundle.incarnation {
+            self.enter(&trust);
+        }
         self.bundle = trust.bundle.clone();
         Ok((trust, moved))
+    }
+
+    /// Comes over to another incarnation, whose audit log begins with the head that its operators restored. What runs
+    /// stays as it is; no grant of before starts any more (P2).
+    fn enter(&mut self, trust: &Trust) {
+        let Some(opening) = trust.opening() else { return };
+        self.left.push(Left { incarnation: self.bundle.incarnation, head: self.head });
+        if self.left.len() > LEFT_MAX {
+            self.left.remove(0);
+        }
+        self.head = opening.restored.head;
+        self.floor = Epoch { incarnation: trust.bundle.incarnation, revision: Revision(0) };
+    }
+
+    /// Incarnations that this agent left, oldest first.
+    #[must_use]
+    pub fn left(&self) -> &[Left] {
+        &self.left
     }
 
     /// Drops what nobody asks about any more: acknowledged, in no set, and fenced by the floor.

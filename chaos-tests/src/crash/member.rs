@@ -60,7 +60,7 @@ impl Clock for NoClock {
 pub fn open(dir: &Path, create: bool) -> StoreResult<Store> {
     Store::open(&OpenRequest {
         dir: dir.to_path_buf(),
-        member: Member { cluster_id: [5; 16], incarnation: 1, member_id: 4 },
+        member: Member { cluster_id: [5; 16], incarnation: 1, begun: [6; 32], member_id: 4 },
         create_at_ms: create.then_some(1_800_000_000_000),
         clock: Arc::new(NoClock),
     })

@@ -21,13 +21,12 @@ use std::time::Duration;
 
 /// Whose everything is.
 pub(super) fn origin() -> Origin {
-    Origin { cluster: cluster(), incarnation: Incarnation(1) }
+    Origin { cluster: cluster(), incarnation: Incarnation(1), begun: Digest([0xb; 32]) }
 }
 
 /// The mark of a member's disk.
 pub(super) fn owner(member: u64) -> Member {
-    let origin = origin();
-    Member { cluster_id: origin.cluster.0, incarnation: origin.incarnation.0, member_id: member }
+    origin().owner(MemberId(member))
 }
 
 /// Wall time at this point of the run.

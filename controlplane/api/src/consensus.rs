@@ -206,7 +206,7 @@ mod tests {
     use sekisho_raft::network::grpc::GrpcLinks;
     use sekisho_raft::offline::read;
     use sekisho_raft::snapshot::Origin;
-    use sekisho_store::{Member, OpenRequest, Store};
+    use sekisho_store::{OpenRequest, Store};
     use sekisho_transport::bundle::TrustBundles;
     use sekisho_transport::clock::SystemClock;
     use sekisho_transport::dial::Dialer;
@@ -223,12 +223,13 @@ mod tests {
     /// A Raft group of one, over a real data directory.
     async fn alone(dir: &Path, tasks: &TaskGroup) -> Consensus {
         let clock = Arc::new(SystemClock);
-        let (cluster, incarnation) = (testing::cluster(), Incarnation(1));
-        let member = Member { cluster_id: cluster.0, incarnation: 1, member_id: 2 };
+        let begun = Digest([0xb; 32]);
+        let origin = Origin { cluster: testing::cluster(), incarnation: Incarnation(1), begun };
+        let member = origin.owner(MemberId(2));
         let create_at_ms = Some(1);
         let open = OpenRequest { dir: dir.to_owned(), member, create_at_ms, clock: clock.clone() };
         let options = MemberOptions {
-            origin: Origin { cluster, incarnation },
+            origin,
             member: MemberId(2),
             genesis: BTreeMap::new(),
             store: Arc::new(Store::open(&open).unwrap()),
@@ -303,7 +304,7 @@ mod tests {
         consensus.shutdown().await;
         drop(consensus);
         assert!(tasks.shutdown(Duration::from_secs(10)).await);
-        let member = Member { cluster_id: origin.cluster.0, incarnation: 1, member_id: 2 };
+        let member = origin.owner(MemberId(2));
         let clock = Arc::new(SystemClock);
         let open = OpenRequest { dir: dir.path().to_owned(), member, create_at_ms: None, clock };
         // The last handle goes with the engine's own tasks.

@@ -7,6 +7,7 @@ pub mod job;
 pub mod key;
 pub mod member;
 pub mod node;
+pub mod opening;
 pub mod operator;
 pub mod pki;
 pub mod policy;

@@ -8,6 +8,7 @@ mod ahead;
 mod bundle;
 mod change;
 mod genesis;
+mod incarnation;
 mod job;
 mod key;
 mod lease;
@@ -49,11 +50,15 @@ use sekisho_types::revision::{Epoch, Revision};
 use sekisho_types::time::Timestamp;
 use serde::Serialize;
 
-/// Whether the payload must be there, or the entry comes from an audit record that leaves it out.
+/// Where an entry comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Payload {
-    Required,
-    LeftOut,
+pub(crate) enum Source {
+    /// The log: whoever leads may have put it there.
+    Log,
+    /// An audit record, which leaves the payload out.
+    Record,
+    /// A founder of an incarnation, before there is a log.
+    Founding,
 }
 
 /// Canonical bytes of one of our own types.
@@ -69,21 +74,26 @@ pub(crate) fn bytes_of<T: Serialize>(value: &T) -> Vec<u8> {
 impl State {
     /// Applies one committed entry. Entries arrive in the order of their revisions.
     pub fn apply(&mut self, revision: Revision, entry: &Entry) -> Applied {
-        self.apply_with(revision, entry, Ahead::of(entry), Payload::Required)
+        self.apply_with(revision, entry, Ahead::of(entry), Source::Log)
     }
 
     /// Applies committed entries one after the other, as [`State::apply`] does each: only cheaper.
     pub fn apply_all(&mut self, entries: &[(Revision, &Entry)]) -> Vec<Applied> {
         let found = self.look_ahead(entries);
         let apply = |((revision, entry), ahead): (&(Revision, &Entry), Ahead)| {
-            self.apply_with(*revision, entry, ahead, Payload::Required)
+            self.apply_with(*revision, entry, ahead, Source::Log)
         };
         entries.iter().zip(found).map(apply).collect()
     }
 
     /// Applies an entry read back from an audit record, which leaves the payload out. For auditors.
     pub fn replay(&mut self, revision: Revision, entry: &Entry) -> Applied {
-        self.apply_with(revision, entry, Ahead::of(entry), Payload::LeftOut)
+        self.apply_with(revision, entry, Ahead::of(entry), Source::Record)
+    }
+
+    /// Applies the entry that opens an incarnation.
+    pub(crate) fn found(&mut self, revision: Revision, entry: &Entry) -> Applied {
+        self.apply_with(revision, entry, Ahead::of(entry), Source::Founding)
     }
 
     fn apply_with(
@@ -91,7 +101,7 @@ impl State {
         revision: Revision,
         entry: &Entry,
         ahead: Ahead,
-        payload: Payload,
+        source: Source,
     ) -> Applied {
         self.revision = revision;
         self.move_clock(entry.proposed_at);
@@ -107,7 +117,7 @@ impl State {
                 checkpoint: None,
             };
         }
-        let mut change = Change::new(self, revision, entry, ahead, payload);
+        let mut change = Change::new(self, revision, entry, ahead, source);
         let admitted = change.admit().and_then(|()| change.state.request_id_taken(entry, &key));
         let outcome = admitted.and_then(|()| dispatch(&mut change));
         let (effects, grants) = change.finish();
@@ -261,5 +271,6 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
             member::set_address(change, *member, address)
         }
         Command::RaiseFeatureLevel { level } => level::raise(change, *level),
+        Command::OpenIncarnation { base, agreement } => incarnation::open(change, base, agreement),
     }
 }

@@ -207,6 +207,13 @@ pub enum Command {
         /// Above the one in force.
         level: u32,
     },
+    /// The federation begins anew from a backup. In no log: each founder applies it before there is one.
+    OpenIncarnation {
+        /// Steps of the endorser bundle that the restored state has forgotten, in order.
+        base: Vec<Agreement>,
+        /// What was agreed: [`sekisho_evidence::terms::Terms::Open`].
+        agreement: Box<Agreement>,
+    },
 }
 
 /// Places for one all-or-nothing group.

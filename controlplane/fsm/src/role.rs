@@ -301,7 +301,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         | Command::RenewTag { .. } => false,
         Command::OpenSession { .. } | Command::Report { .. } | Command::Refuse { .. } => false,
         Command::ExpireLease { .. } | Command::CommitPlacement { .. } => false,
-        Command::RaiseFeatureLevel { .. } => false,
+        Command::RaiseFeatureLevel { .. } | Command::OpenIncarnation { .. } => false,
         Command::RegisterKey { .. } | Command::RevokeKey { .. } | Command::CreateSite { .. } => {
             true
         }
@@ -342,7 +342,8 @@ mod tests {
         let tenant = "sapporo".parse().unwrap();
         let archivist = Role::Archivist("tokyo-1".parse().unwrap());
         let mine = Target::Operator(&own);
-        for target in [mine, Target::Operator(&other), Target::Federation, Target::Tenant(&tenant)] {
+        for target in [mine, Target::Operator(&other), Target::Federation, Target::Tenant(&tenant)]
+        {
             for verb in Verb::ALL {
                 let due = verb == Verb::SaveSnapshot && target == mine;
                 assert_eq!(allows(&archivist, &own, verb, target), due, "{verb:?} {target:?}");

@@ -11,7 +11,7 @@ use sekisho_evidence::genesis::{GenesisMember, SignedGenesis};
 use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::merkle::Frontier;
 use sekisho_evidence::operator::BundleRoot;
-use sekisho_evidence::package::TrustPackage;
+use sekisho_evidence::package::{TrustPackage, begun, opening};
 use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_evidence::terms::Agreement;
 use sekisho_types::device::Bucket;
@@ -275,6 +275,8 @@ pub struct Federation {
     pub cluster: ClusterId,
     /// Which life of it.
     pub incarnation: Incarnation,
+    /// The entry that opened it; 0 in the first incarnation. What is older is of a life before.
+    pub opened: Revision,
     /// Whose checkpoint signatures count.
     pub bundle: EndorserBundle,
     /// Controllers that take part, by Raft id. One that was removed is not among them.
@@ -300,6 +302,13 @@ impl Federation {
     #[must_use]
     pub fn standing(&self, member: MemberId) -> Option<Standing> {
         self.standings.get(&member).copied()
+    }
+
+    /// By which this life of this federation is told from every other.
+    #[must_use]
+    pub fn begun(&self) -> Digest {
+        let opened = self.agreements.iter().rev().find(|agreement| opening(agreement).is_some());
+        begun(&self.genesis, opened.map(|agreement| agreement.as_ref()))
     }
 
     /// What leads from any earlier bundle to the one in force.

@@ -8,7 +8,7 @@
 
 mod membership;
 
-pub use membership::{agreement, company, endorser, newcomer, signed_bundle};
+pub use membership::{administrator, agreement, company, endorser, newcomer, signed_bundle};
 
 use crate::command::{Command, Group, Slot};
 use crate::entry::{Entry, FEATURE_LEVEL};
@@ -259,7 +259,7 @@ impl Federation {
         request[..8].copy_from_slice(&self.requests.to_be_bytes());
         let mut entry = Entry {
             cluster: cluster(),
-            incarnation: Incarnation(1),
+            incarnation: self.state.federation().map_or(Incarnation(1), |held| held.incarnation),
             proposed_at: self.now,
             actor,
             request: RequestId(request),

@@ -25,6 +25,7 @@ pub mod config;
 pub mod consensus;
 pub mod disk;
 pub mod error;
+pub mod found;
 pub mod limit;
 mod log_store;
 pub mod member;

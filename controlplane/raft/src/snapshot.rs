@@ -16,7 +16,7 @@ use sekisho_evidence::snapshot_file::LastLog;
 use sekisho_fsm::State;
 use sekisho_fsm::image::{self, ImageError};
 use sekisho_fsm::snapshot::SnapshotError as StateError;
-use sekisho_store::StoreError;
+use sekisho_store::{Member, StoreError};
 use sekisho_types::id::{ClusterId, Digest, MemberId};
 use sekisho_types::revision::Incarnation;
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,21 @@ pub struct Origin {
     pub cluster: ClusterId,
     /// Which life of it.
     pub incarnation: Incarnation,
+    /// Digest of the first endorser bundle of that life: [`sekisho_evidence::package::begun`].
+    pub begun: Digest,
+}
+
+impl Origin {
+    /// A member of it, as the data directory knows it.
+    #[must_use]
+    pub fn owner(&self, member: MemberId) -> Member {
+        Member {
+            cluster_id: self.cluster.0,
+            incarnation: self.incarnation.0,
+            begun: self.begun.0,
+            member_id: member.0,
+        }
+    }
 }
 
 /// What openraft passes around for a snapshot: no bytes until somebody needs them.

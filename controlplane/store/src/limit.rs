@@ -48,8 +48,8 @@ pub const CHUNK_BYTES: usize = 1 << 20;
 /// Snapshots kept: the newest, and the one before it for a transfer that is still running.
 pub const SNAPSHOTS_KEPT: usize = 2;
 
-/// Largest note. Notes are signed checkpoints and similar small records.
-pub const NOTE_BYTES: usize = 64 << 10;
+/// Largest note. Most are signed checkpoints and similar small records; a trust package may have 2 MiB.
+pub const NOTE_BYTES: usize = 4 << 20;
 
 /// Longest name of a note in bytes.
 pub const NOTE_NAME_BYTES: usize = 64;

@@ -24,6 +24,8 @@ pub struct Member {
     pub cluster_id: [u8; 16],
     /// Incarnation of the cluster: raised by a restore from backup.
     pub incarnation: u64,
+    /// By which this life is told from another one of the same number: a ceremony may have been begun again.
+    pub begun: [u8; 32],
     /// Raft member id; never reused.
     pub member_id: u64,
 }
@@ -72,6 +74,9 @@ pub enum MarkerError {
         /// Incarnation expected.
         expected: u64,
     },
+    /// Data of the same incarnation, begun in another way.
+    #[error("data directory belongs to another opening of incarnation {0}")]
+    OtherOpening(u64),
     /// Data of another member of this cluster.
     #[error("data directory belongs to member {found}, not {expected}")]
     OtherMember {
@@ -99,7 +104,7 @@ impl MarkerError {
             Self::Foreign { .. } | Self::OtherMember { .. } => {
                 "point data_dir at this member's own directory"
             }
-            Self::OtherIncarnation { .. } => {
+            Self::OtherIncarnation { .. } | Self::OtherOpening(_) => {
                 "the cluster was restored: members of the old incarnation join anew with an empty directory"
             }
         }
@@ -110,7 +115,7 @@ impl Marker {
     /// Refuses a directory that is not `expected`'s.
     ///
     /// # Errors
-    /// `OtherFormat`, `Foreign`, `OtherIncarnation` or `OtherMember`, in this order.
+    /// `OtherFormat`, `Foreign`, `OtherIncarnation`, `OtherOpening` or `OtherMember`, in this order.
     pub fn check(&self, expected: &Member) -> Result<(), MarkerError> {
         let found = &self.member;
         if self.format_version != FORMAT_VERSION {
@@ -126,6 +131,9 @@ impl Marker {
                 found: found.incarnation,
                 expected: expected.incarnation,
             });
+        }
+        if found.begun != expected.begun {
+            return Err(MarkerError::OtherOpening(found.incarnation));
         }
         if found.member_id != expected.member_id {
             return Err(MarkerError::OtherMember {

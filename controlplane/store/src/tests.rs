@@ -25,7 +25,8 @@ impl Clock for Ticks {
     }
 }
 
-pub(crate) const MEMBER: Member = Member { cluster_id: [7; 16], incarnation: 2, member_id: 3 };
+pub(crate) const MEMBER: Member =
+    Member { cluster_id: [7; 16], incarnation: 2, begun: [6; 32], member_id: 3 };
 
 pub(crate) fn request(dir: &Path) -> OpenRequest {
     let clock = Arc::new(Ticks::default());

@@ -30,9 +30,9 @@ pub struct EndorserBundle {
     pub cluster: ClusterId,
     /// Which life of it.
     pub incarnation: Incarnation,
-    /// Grows by one with each change.
+    /// Grows by one with each change, over incarnations, too.
     pub version: u64,
-    /// Digest of what was agreed with this version ([`crate::terms::Terms`]); zero for the first one of an incarnation.
+    /// Digest of what was agreed with this version ([`crate::terms::Terms`]); zero for that of the genesis.
     pub terms: Digest,
     /// Distinct operators needed under a checkpoint.
     pub k: u32,
@@ -186,7 +186,9 @@ impl EndorserBundle {
     /// # Errors
     /// [`BundleError::WrongCluster`], [`BundleError::Version`], or what [`Self::check`] says.
     pub fn precedes(&self, next: &Self) -> Result<(), BundleError> {
-        if next.cluster != self.cluster || next.incarnation != self.incarnation {
+        // Whether this change may open the next incarnation is judged with its terms.
+        let lives = [self.incarnation.0, self.incarnation.0.saturating_add(1)];
+        if next.cluster != self.cluster || !lives.contains(&next.incarnation.0) {
             return Err(BundleError::WrongCluster);
         }
         let expected = self.version.saturating_add(1);
@@ -251,6 +253,15 @@ impl EndorserBundle {
     #[must_use]
     pub fn left_by(&self, operator: &OperatorId, terms: Digest) -> Self {
         self.next(terms, |next| next.operators.retain(|keys| keys.operator != *operator))
+    }
+
+    /// The successor that opens the next incarnation, in which only these sign.
+    #[must_use]
+    pub fn opened(&self, endorsers: Vec<Endorser>, terms: Digest) -> Self {
+        self.next(terms, |next| {
+            next.incarnation = Incarnation(next.incarnation.0.saturating_add(1));
+            next.endorsers = endorsers;
+        })
     }
 
     /// The successor in which an operator has other keys.

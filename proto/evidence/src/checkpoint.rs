@@ -75,6 +75,14 @@ pub fn key_name(cluster: &ClusterId, operator: &OperatorId, member: MemberId) ->
 }
 
 impl Checkpoint {
+    /// What a note says, whoever signed it.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Malformed`].
+    pub fn read(note: &[u8]) -> Result<Self, CheckpointError> {
+        Ok(open(note)?.1)
+    }
+
     /// The note's text, without signatures.
     ///
     /// # Errors
@@ -171,6 +179,16 @@ pub struct VerifiedCheckpoint {
     pub operators: BTreeSet<OperatorId>,
 }
 
+fn open(note: &[u8]) -> Result<(Note, Checkpoint), CheckpointError> {
+    if note.len() > NOTE_MAX {
+        return Err(CheckpointError::Malformed);
+    }
+    let note = Note::from_bytes(note).map_err(|_malformed| CheckpointError::Malformed)?;
+    let text = std::str::from_utf8(note.text()).map_err(|_utf8| CheckpointError::Malformed)?;
+    let checkpoint = Checkpoint::parse(text)?;
+    Ok((note, checkpoint))
+}
+
 /// Verifies a note under a bundle: strict form, right cluster, every signature of a known key good, and at least k
 /// distinct operators.
 ///
@@ -180,12 +198,7 @@ pub fn verify_note(
     bundle: &EndorserBundle,
     note: &[u8],
 ) -> Result<VerifiedCheckpoint, CheckpointError> {
-    if note.len() > NOTE_MAX {
-        return Err(CheckpointError::Malformed);
-    }
-    let note = Note::from_bytes(note).map_err(|_malformed| CheckpointError::Malformed)?;
-    let text = std::str::from_utf8(note.text()).map_err(|_utf8| CheckpointError::Malformed)?;
-    let checkpoint = Checkpoint::parse(text)?;
+    let (note, checkpoint) = open(note)?;
     if checkpoint.cluster != bundle.cluster || checkpoint.incarnation != bundle.incarnation {
         return Err(CheckpointError::WrongCluster);
     }

@@ -145,6 +145,10 @@ impl Genesis {
         {
             return bad("sites and members must be ordered and without doubles");
         }
+        let numbers = self.bundle.incarnation.members();
+        if self.members.iter().any(|member| !numbers.contains(&member.member.0)) {
+            return bad("the number of a member is not one of the first incarnation");
+        }
         if self.members.is_empty() || self.keys.is_empty() {
             return bad("a federation needs a member and an administrator");
         }

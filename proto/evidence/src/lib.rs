@@ -17,6 +17,7 @@ mod hexadecimal;
 pub mod join_token;
 pub mod key;
 pub mod merkle;
+pub mod opening;
 pub mod operator;
 pub mod package;
 pub mod payload;

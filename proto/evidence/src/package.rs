@@ -9,6 +9,7 @@
 use crate::bundle::{BundleError, EndorserBundle};
 use crate::canonical::{CanonicalError, decode, encode};
 use crate::genesis::{GenesisError, GenesisMember, SignedGenesis};
+use crate::opening::Opening;
 use crate::operator::BundleRoot;
 use crate::terms::{Agreement, Rotation, Terms};
 use sekisho_types::id::{Digest, OperatorId};
@@ -41,6 +42,44 @@ pub struct Trust {
     pub roots: Vec<BundleRoot>,
     /// Its members.
     pub members: Vec<GenesisMember>,
+    /// The step that opened the incarnation; `None` in the first one.
+    pub opened: Option<Arc<Agreement>>,
+}
+
+impl Trust {
+    /// What opened the incarnation.
+    #[must_use]
+    pub fn opening(&self) -> Option<&Opening> {
+        opening(self.opened.as_deref()?)
+    }
+
+    /// By which this life of this federation is told from every other: see [`begun`].
+    #[must_use]
+    pub fn begun(&self, genesis: &SignedGenesis) -> Digest {
+        begun(genesis, self.opened.as_deref())
+    }
+}
+
+/// What an agreement opens, if it does.
+#[must_use]
+pub fn opening(agreement: &Agreement) -> Option<&Opening> {
+    match &agreement.terms {
+        Terms::Open(opening) => Some(opening),
+        Terms::AddMember(_)
+        | Terms::RemoveMember(_)
+        | Terms::AddOperator(_)
+        | Terms::RemoveOperator(_)
+        | Terms::RotateOperator { .. } => None,
+    }
+}
+
+/// Digest of the first endorser bundle of an incarnation. Two openings may have the same number, when a ceremony was begun
+/// again; members of one and of the other have to take each other for strangers (R6).
+#[must_use]
+pub fn begun(genesis: &SignedGenesis, opened: Option<&Agreement>) -> Digest {
+    let first = opened.map_or(&genesis.genesis.bundle, |agreement| &agreement.signed.bundle);
+    // Our own types always encode.
+    Digest::of(&encode(first).unwrap_or_default())
 }
 
 /// Why a package leads nowhere.
@@ -117,31 +156,36 @@ impl TrustPackage {
             self.genesis.genesis.roots.iter().map(|root| (root.hash(), root.clone())).collect();
         let mut at = &self.genesis.genesis.bundle;
         let mut met = at == held;
+        let mut opened = None;
         for step in &self.steps {
             let version = step.signed.bundle.version;
             step.follows(at).map_err(|source| PackageError::Step { version, source })?;
             at = &step.signed.bundle;
             met |= at == held;
+            if opening(step).is_some() {
+                opened = Some(Arc::clone(step));
+            }
             if let Some(root) = step.terms.root() {
                 roots.insert(root.hash(), root);
             }
         }
         if !met {
             let (ends, version) = (at.version, held.version);
-            let same = at.cluster == held.cluster && at.incarnation == held.incarnation;
-            return Err(if same && ends < version {
+            let older = (at.incarnation, ends) < (held.incarnation, version);
+            return Err(if at.cluster == held.cluster && older {
                 PackageError::Older { ends, held: version }
             } else {
                 PackageError::Branch(version)
             });
         }
-        self.at_the_end(at, &roots)
+        self.at_the_end(at, &roots, opened)
     }
 
     fn at_the_end(
         &self,
         bundle: &EndorserBundle,
         known: &BTreeMap<Digest, BundleRoot>,
+        opened: Option<Arc<Agreement>>,
     ) -> Result<Trust, PackageError> {
         let hashes = bundle.operators.iter().flat_map(|keys| keys.roots.iter());
         let roots: Option<Vec<_>> = hashes.map(|hash| known.get(hash).cloned()).collect();
@@ -150,7 +194,7 @@ impl TrustPackage {
         if !told.eq(bundle.endorsers.iter().map(|e| (e.member, &e.operator))) {
             return Err(PackageError::Parts("members"));
         }
-        Ok(Trust { bundle: bundle.clone(), roots, members: self.members.clone() })
+        Ok(Trust { bundle: bundle.clone(), roots, members: self.members.clone(), opened })
     }
 }
 
@@ -172,7 +216,8 @@ impl Terms {
             }
             | Self::AddMember(_)
             | Self::RemoveMember(_)
-            | Self::RemoveOperator(_) => None,
+            | Self::RemoveOperator(_)
+            | Self::Open(_) => None,
         }
     }
 }

@@ -5,10 +5,11 @@
 //! judgement is made by whoever signs, by every replica in apply, and by everybody who walks the bundles later.
 //! Does not know the state: whether a site is registered or a key still used is judged in apply.
 
-use crate::bundle::{BUNDLE_SIGNATURES_MAX, BundleError, EndorserBundle, SignedBundle};
+use crate::bundle::{BUNDLE_SIGNATURES_MAX, BundleError, Endorser, EndorserBundle, SignedBundle};
 use crate::canonical::encode;
 use crate::genesis::{GenesisMember, GenesisSite};
 use crate::key::{Purpose, verify};
+use crate::opening::Opening;
 use crate::operator::OperatorKeys;
 use sekisho_types::id::{Digest, MemberId, OperatorId, PublicKey, Signature};
 use sekisho_types::principal::KeyRecord;
@@ -76,6 +77,8 @@ pub enum Terms {
         /// How far.
         rotation: Rotation,
     },
+    /// The federation begins anew from a backup, with other members.
+    Open(Box<Opening>),
 }
 
 impl Terms {
@@ -125,6 +128,16 @@ impl Terms {
                     Rotation::Finish { .. } | Rotation::Abort => None,
                 }
             }
+            Self::Open(opening) => {
+                let of = |e: &Endorser| (e.member, e.operator.clone());
+                let founders = opening.founders.iter().map(|f| (f.member, f.operator.clone()));
+                // A key that signed for a member of before could sign for both lives.
+                let new =
+                    |e: &Endorser| held.endorsers.iter().all(|h| h.public_key != e.public_key);
+                let own = next.endorsers.iter().map(of).eq(founders);
+                (own && next.endorsers.iter().all(new))
+                    .then(|| held.opened(next.endorsers.clone(), terms))
+            }
         }
     }
 
@@ -152,6 +165,14 @@ impl Terms {
         match self {
             Self::AddMember(_) | Self::RemoveMember(_) | Self::RemoveOperator(_) => Ok(()),
             Self::AddOperator(newcomer) => own(&newcomer.operator),
+            Self::Open(opening) => {
+                opening.check(next.bundle.incarnation)?;
+                let mut openers = opening.openers().into_iter();
+                match openers.find(|operator| !agreed.contains(operator)) {
+                    Some(missing) => Err(BundleError::Party(missing.clone())),
+                    None => Ok(()),
+                }
+            }
             Self::RotateOperator { operator, rotation } => {
                 // Who lost its issuer cannot agree; then nobody else may be missing.
                 let counts =
@@ -189,6 +210,10 @@ impl Agreement {
         let Self { terms, signed } = self;
         if signed.signatures.len() > BUNDLE_SIGNATURES_MAX {
             return Err(BundleError::Malformed("too many signatures"));
+        }
+        let next = u64::from(matches!(terms, Terms::Open(_)));
+        if signed.bundle.incarnation.0 != held.incarnation.0.saturating_add(next) {
+            return Err(BundleError::WrongCluster);
         }
         held.precedes(&signed.bundle)?;
         if terms.successor(held, &signed.bundle).as_ref() != Some(&signed.bundle) {

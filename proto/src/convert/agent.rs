@@ -84,6 +84,8 @@ pub struct OpenSession {
     pub live: Vec<PlacementId>,
     /// Jurisdiction table of the agent's program.
     pub table: Digest,
+    /// That the agent follows.
+    pub incarnation: Incarnation,
 }
 
 impl TryFrom<&internal::OpenSessionRequest> for OpenSession {
@@ -100,6 +102,7 @@ impl TryFrom<&internal::OpenSessionRequest> for OpenSession {
             buckets: buckets.collect::<FieldResult<_>>()?,
             live: message.live.iter().map(|id| parsed("live", id)).collect::<FieldResult<_>>()?,
             table: Digest(array("table", &message.table)?),
+            incarnation: Incarnation(message.incarnation),
         })
     }
 }
@@ -112,6 +115,7 @@ impl From<&OpenSession> for internal::OpenSessionRequest {
             buckets: open.buckets.iter().map(Into::into).collect(),
             live: open.live.iter().map(PlacementId::to_string).collect(),
             table: open.table.0.to_vec().into(),
+            incarnation: open.incarnation.0,
         }
     }
 }
@@ -318,6 +322,7 @@ mod tests {
             }],
             live: vec!["p-1-42-0".parse().unwrap()],
             table: Digest([3; 32]),
+            incarnation: Incarnation(2),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 macro_rules! counter {
     ($($(#[$doc:meta])* $id:ident),+ $(,)?) => {$(
@@ -20,6 +21,19 @@ counter! {
     Revision,
     /// Which life of the cluster: 1 at genesis, one more after each restore from a backup.
     Incarnation,
+}
+
+/// Numbers of members that one incarnation may give away. Which of them a lost tail of the log has used nobody knows, so
+/// the next incarnation begins behind them all; a federation has at most sixteen members at a time.
+const MEMBERS_OF_EACH: u64 = 1000;
+
+impl Incarnation {
+    /// The numbers that members of this incarnation may have: 1 to 999 for the first, 1001 to 1999 for the second.
+    #[must_use]
+    pub fn members(self) -> RangeInclusive<u64> {
+        let first = self.0.saturating_sub(1).saturating_mul(MEMBERS_OF_EACH);
+        first.saturating_add(1)..=first.saturating_add(MEMBERS_OF_EACH.saturating_sub(1))
+    }
 }
 
 /// The fencing token of everything that one entry granted (P2): compared as (incarnation, log index).
@@ -77,6 +91,15 @@ impl std::str::FromStr for PlacementId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_number_of_a_member_belongs_to_two_incarnations() {
+        assert_eq!(Incarnation(1).members(), 1..=999);
+        assert_eq!(Incarnation(2).members(), 1001..=1999);
+        let last = |n| *Incarnation(n).members().end();
+        assert!((1..5).all(|n| last(n) < *Incarnation(n + 1).members().start()));
+        assert!(Incarnation(u64::MAX).members().contains(&u64::MAX), "no overflow");
+    }
 
     #[test]
     fn an_epoch_orders_by_incarnation_first() {

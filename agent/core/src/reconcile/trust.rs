@@ -2,6 +2,7 @@
 //!
 //! Must hold: only along signed steps from the bundle that the ledger holds; nothing that runs is touched by it, and what
 //! was gathered under the bundle of before counts no longer. A tag that the new bundle does not bear starts nothing.
+//! Another incarnation is one of these steps: the lease of before is used up, then a session of the new one is asked for.
 
 use super::{Action, Reconciler};
 use crate::assembly::Assembly;
@@ -11,6 +12,7 @@ use sekisho_types::error_code::ErrorCode;
 
 impl Reconciler {
     pub(super) fn follow(&mut self, package: &TrustPackage) {
+        let before = self.ledger.bundle().incarnation;
         match self.ledger.follow(package) {
             Ok((trust, moved)) => {
                 if moved {
@@ -19,6 +21,10 @@ impl Reconciler {
                     self.proof_asked = None;
                     if let Some(lease) = self.session.lease() {
                         lease.require(trust.bundle.k);
+                        // The session was another incarnation's: its lease is used up, and what it binds ends with it (P4).
+                        if trust.bundle.incarnation > before {
+                            lease.expire();
+                        }
                     }
                     self.changed = true;
                 }

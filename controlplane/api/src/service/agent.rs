@@ -1,7 +1,7 @@
 //! What enrolled agents call.
 
 use crate::call::Call;
-use crate::core::Core;
+use crate::core::{Core, federation};
 use crate::limit::{ATTACH_DEADLINE, SESSION_DEADLINE};
 use crate::service::trust::package;
 use crate::session::Down;
@@ -87,7 +87,13 @@ impl AgentService for AgentApi {
     ) -> Result<Response<internal::OpenSessionResponse>, Status> {
         let (call, node) = self.node(&request)?;
         let open = OpenSession::try_from(request.get_ref())?;
-        let OpenSession { session, previous, buckets, live, table } = open;
+        let OpenSession { session, previous, buckets, live, table, incarnation } = open;
+        let present = federation(&self.0.replica.state())?.incarnation;
+        if incarnation != present {
+            // What it would be granted it could not believe.
+            let why = format!("incarnation {present} is in force, the agent follows {incarnation}");
+            return Err(ApiError::new(ErrorCode::IncarnationOver, why).into());
+        }
         let command =
             Command::OpenSession { node: node.clone(), session, previous, buckets, live, table };
         let revision = self.propose(&call, command).await?;

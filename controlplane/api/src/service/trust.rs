@@ -61,7 +61,10 @@ impl TrustApi {
                     self.can_lose(*member, &voters)?;
                 }
             }
-            Terms::AddOperator(_) | Terms::RemoveOperator(_) | Terms::RotateOperator { .. } => {}
+            Terms::AddOperator(_)
+            | Terms::RemoveOperator(_)
+            | Terms::RotateOperator { .. }
+            | Terms::Open(_) => {}
         }
         if let Some(root) = terms.root() {
             let usable = Bundle::check_root(&root.der);

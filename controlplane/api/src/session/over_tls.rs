@@ -228,6 +228,7 @@ async fn open(channel: &Channel, session: SessionId) {
         buckets: vec![bucket],
         live: vec![],
         table: table_hash(),
+        incarnation: Incarnation(1),
     };
     AgentServiceClient::new(channel.clone())
         .open_session(internal::OpenSessionRequest::from(&open))

@@ -12,9 +12,11 @@ use crate::language::Text;
 use crate::output::{Column, Shown, column};
 use crate::pki::OperatorDir;
 use sekisho_evidence::bundle::{BundleError, EndorserBundle, SignedBundle};
+use sekisho_evidence::genesis::GenesisMember;
+use sekisho_evidence::opening::{Cause, Opening};
 use sekisho_evidence::operator::OperatorKeys;
 use sekisho_evidence::package::{Trust, TrustPackage};
-use sekisho_evidence::terms::{Agreement, Rotation, Terms};
+use sekisho_evidence::terms::{Agreement, IssuedKey, Rotation, Terms};
 use sekisho_fsm::command::Command;
 use sekisho_proto::convert::trust::ChangeBundle;
 use sekisho_proto::v1;
@@ -47,7 +49,7 @@ fn text(agreement: &Agreement) -> Result<String, Failure> {
 }
 
 /// Adds a signature, unless it is there.
-fn sign(agreement: &mut Agreement, dir: &OperatorDir) -> Result<(), Failure> {
+pub(super) fn sign(agreement: &mut Agreement, dir: &OperatorDir) -> Result<(), Failure> {
     for signature in dir.sign_bundle(&agreement.signed.bundle)? {
         if !agreement.signed.signatures.contains(&signature) {
             agreement.signed.signatures.push(signature);
@@ -82,7 +84,7 @@ pub(super) fn fingerprint(bundle: &EndorserBundle) -> Result<Digest, Failure> {
 }
 
 #[derive(Debug, Serialize)]
-struct AgreementView {
+pub(super) struct AgreementView {
     change: &'static str,
     subject: String,
     details: Vec<String>,
@@ -107,8 +109,34 @@ fn keys_in_words(keys: Option<&OperatorKeys>) -> Vec<String> {
     ]
 }
 
+fn opening_in_words(opening: &Opening) -> Vec<String> {
+    let Opening { cause, opened, restored, founders, withdrawn, keys, .. } = opening;
+    let how = match cause {
+        Cause::Recovered => "recovered",
+        Cause::Restored => "restored",
+    };
+    let last = &restored.last;
+    let mut words = vec![
+        format!("{how} {opened}"),
+        format!("last entry {}/{}/{}", last.term, last.leader, last.index),
+        format!("{} records, root {}", restored.head.size, restored.head.root),
+        format!("image {}", restored.image),
+    ];
+    let founder =
+        |m: &GenesisMember| format!("founder {} {} {} {}", m.member, m.operator, m.site, m.address);
+    words.extend(founders.iter().map(founder));
+    words.extend(withdrawn.sites.iter().map(|site| format!("without site {site}")));
+    words.extend(withdrawn.nodes.iter().map(|node| format!("without node {node}")));
+    words.extend(withdrawn.keys.iter().map(|key| format!("without key {key}")));
+    let named = |key: &IssuedKey| {
+        format!("{} {} {}", key.record.principal, key.record.role, key.record.public_key)
+    };
+    words.extend(keys.iter().map(named));
+    words
+}
+
 impl AgreementView {
-    fn new(agreement: &Agreement, missing: Option<String>) -> Result<Self, Failure> {
+    pub(super) fn new(agreement: &Agreement, missing: Option<String>) -> Result<Self, Failure> {
         let bundle = &agreement.signed.bundle;
         let (change, subject, details) = match &agreement.terms {
             Terms::AddMember(m) => (
@@ -121,7 +149,7 @@ impl AgreementView {
                 let site = |s: &sekisho_evidence::genesis::GenesisSite| {
                     format!("site {} {}", s.site, s.area.label())
                 };
-                let admin = |a: &sekisho_evidence::terms::IssuedKey| {
+                let admin = |a: &IssuedKey| {
                     format!("{} {} {}", a.record.principal, a.record.role, a.record.public_key)
                 };
                 let mut details = keys_in_words(bundle.keys(&newcomer.operator));
@@ -142,6 +170,9 @@ impl AgreementView {
                     Rotation::Abort => "rotate keys: call off",
                 };
                 (how, operator.to_string(), keys_in_words(bundle.keys(operator)))
+            }
+            Terms::Open(opening) => {
+                ("open incarnation", bundle.incarnation.to_string(), opening_in_words(opening))
             }
         };
         let signed = agreement.signed.signatures.iter().map(|s| s.operator.to_string());
@@ -319,6 +350,7 @@ fn show(
             Terms::AddOperator(_) => format!("sekisho operator add {path}"),
             Terms::RemoveOperator(_) => format!("sekisho operator remove {path} --yes"),
             Terms::RotateOperator { .. } => format!("sekisho operator rotate {path}"),
+            Terms::Open(_) => "sekisho-controller found".to_owned(),
         }
     };
     app.output.next(&next)

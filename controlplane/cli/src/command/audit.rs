@@ -9,6 +9,7 @@ use crate::failure::{Failure, of_file};
 use crate::language::pick;
 use crate::output::{Column, Listed, Shown, column, wide};
 use crate::verify;
+use crate::verify::lost::command_name;
 use sekisho_evidence::canonical::decode;
 use sekisho_evidence::record::{Body, Record};
 use sekisho_fsm::entry::Entry;
@@ -49,6 +50,9 @@ pub enum AuditCommand {
         /// Genesis file that you trust; without it compare the fingerprint by hand
         #[arg(long, value_name = "FILE")]
         genesis: Option<PathBuf>,
+        /// A bundle exported earlier: it must be a prefix, or what an incarnation lost since is told
+        #[arg(long, value_name = "BUNDLE")]
+        earlier: Option<PathBuf>,
     },
 }
 
@@ -96,11 +100,6 @@ impl RecordView {
     }
 }
 
-/// The command's word: the head of its debug form, without its fields.
-fn command_name(debug: &str) -> String {
-    debug.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned()
-}
-
 impl Shown for RecordView {
     const COLUMNS: &'static [Column] = &[
         column("index", "番号"),
@@ -131,7 +130,9 @@ pub(super) async fn run(app: &mut App<'_>, command: AuditCommand) -> Result<Exit
     match command {
         AuditCommand::Show { start, count } => show(app, start, count).await.map(|()| Exit::Ok),
         AuditCommand::Export { file } => export(app, &file).await.map(|()| Exit::Ok),
-        AuditCommand::Verify { file, genesis } => verify_file(app, &file, genesis.as_deref()),
+        AuditCommand::Verify { file, genesis, earlier } => {
+            verify_file(app, &file, genesis.as_deref(), earlier.as_deref())
+        }
     }
 }
 
@@ -173,7 +174,7 @@ async fn export(app: &mut App<'_>, path: &Path) -> Result<(), Failure> {
     app.output.written(path, size, &next)
 }
 
-fn verify_file(app: &mut App<'_>, path: &Path, genesis: Option<&Path>) -> Result<Exit, Failure> {
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let size = std::fs::metadata(path).map_err(|error| of_file(path, &error))?.len();
     if size > BUNDLE_MAX {
         return Err(Failure::new(
@@ -181,9 +182,21 @@ fn verify_file(app: &mut App<'_>, path: &Path, genesis: Option<&Path>) -> Result
             format!("{} has {size} bytes", path.display()),
         ));
     }
-    let bytes = std::fs::read(path).map_err(|error| of_file(path, &error))?;
+    std::fs::read(path).map_err(|error| of_file(path, &error))
+}
+
+fn verify_file(
+    app: &mut App<'_>,
+    path: &Path,
+    genesis: Option<&Path>,
+    earlier: Option<&Path>,
+) -> Result<Exit, Failure> {
+    let bytes = read(path)?;
     let trusted = genesis.map(verify::trusted_genesis).transpose()?;
-    let report = verify::verify(&bytes, trusted.as_ref());
+    let report = match earlier {
+        Some(earlier) => verify::verify_since(&bytes, &read(earlier)?, trusted.as_ref()),
+        None => verify::verify(&bytes, trusted.as_ref()),
+    };
     #[derive(Serialize)]
     struct Whole<'r> {
         verified: bool,
@@ -193,16 +206,4 @@ fn verify_file(app: &mut App<'_>, path: &Path, genesis: Option<&Path>) -> Result
     let whole = Whole { verified: report.is_good(), report: &report };
     let lines = report.lines(app.output.language);
     verdict::tell(&mut app.output, &report, trusted.as_ref(), &lines, &whole)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_is_named_without_its_fields() {
-        assert_eq!(command_name("CancelJob { job: a/b }"), "CancelJob");
-        assert_eq!(command_name("Tick"), "Tick");
-        assert_eq!(command_name("Bootstrap(SignedGenesis { .. })"), "Bootstrap");
-    }
 }

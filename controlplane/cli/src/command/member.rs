@@ -8,7 +8,8 @@ mod list;
 
 pub(super) use list::MemberView;
 
-use super::{agreement, short};
+use super::opening::{FounderArgs, OpenArgs};
+use super::{agreement, opening, short};
 use crate::app::App;
 use crate::ask;
 use crate::exit::Exit;
@@ -76,6 +77,17 @@ pub enum MemberCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Write this operator's founder of a new incarnation to a file
+    Founder(FounderArgs),
+    /// Begin anew from what a stopped survivor saved, when too few controllers are left for good
+    Recover {
+        /// What it begins with
+        #[command(flatten)]
+        open: OpenArgs,
+        /// Controllers that are lost for good
+        #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = number, required = true)]
+        dead: Vec<MemberId>,
+    },
     /// Have a controller lead
     Transfer {
         /// Its number
@@ -107,7 +119,7 @@ pub struct PrepareArgs {
     remove: Option<MemberId>,
 }
 
-fn number(text: &str) -> Result<MemberId, String> {
+pub(super) fn number(text: &str) -> Result<MemberId, String> {
     let number = text.parse::<u64>().ok().filter(|number| *number > 0);
     number.map(MemberId).ok_or_else(|| "must be a member's number".to_owned())
 }
@@ -128,6 +140,8 @@ pub(super) async fn run(app: &mut App<'_>, command: MemberCommand) -> Result<Exi
             set_address(app, SetMemberAddress { member, address }).await?;
         }
         MemberCommand::Remove { member, file, yes } => remove(app, member, &file, yes).await?,
+        MemberCommand::Founder(args) => opening::founder(app, &args)?,
+        MemberCommand::Recover { open, dead } => opening::recover(app, &open, &dead)?,
         MemberCommand::Transfer { member } => transfer(app, member).await?,
     }
     Ok(Exit::Ok)

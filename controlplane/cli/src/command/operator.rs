@@ -7,13 +7,15 @@ mod prepare;
 mod trust;
 
 use super::agreement::{self, add_signature, send};
+use super::member::number;
+use super::opening::{self, BackupArgs};
 use crate::app::App;
 use crate::exit::Exit;
 use crate::failure::{Failure, of_file};
 use crate::language::Text;
 use crate::pki::rotate::Part;
 use sekisho_evidence::terms::{Rotation, Terms};
-use sekisho_types::id::{Digest, OperatorId};
+use sekisho_types::id::{Digest, MemberId, OperatorId};
 use std::path::{Path, PathBuf};
 
 /// Verbs of an operator.
@@ -33,6 +35,15 @@ pub enum OperatorCommand {
         /// What was compared by voice: `prepare` prints it
         #[arg(long, value_name = "HEX", value_parser = digest)]
         fingerprint: Digest,
+        /// For the opening of an incarnation: the backup that it begins from
+        #[arg(long, value_name = "BACKUP", requires = "stopped")]
+        from: Option<PathBuf>,
+        /// For an opening: secret half of one of the backup keys
+        #[arg(long, value_name = "FILE")]
+        identity: Option<PathBuf>,
+        /// For an opening: this operator's members of before, all stopped for good and disabled
+        #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = number)]
+        stopped: Vec<MemberId>,
     },
     /// Take a company in
     Add {
@@ -119,8 +130,13 @@ pub(super) async fn run(app: &mut App<'_>, command: OperatorCommand) -> Result<E
     match command {
         OperatorCommand::List => trust::list(app).await?,
         OperatorCommand::Prepare(args) => prepare::prepare(app, args).await?,
-        OperatorCommand::Sign { file, operator_dir, fingerprint } => {
-            add_signature(app, &file, &operator_dir, &fingerprint).await?;
+        OperatorCommand::Sign { file, operator_dir, fingerprint, from, identity, stopped } => {
+            if let Some(from) = from {
+                let backup = BackupArgs { from: vec![from], identity, stopped };
+                opening::add_signature(app, &file, &operator_dir, &fingerprint, &backup)?;
+            } else {
+                add_signature(app, &file, &operator_dir, &fingerprint).await?;
+            }
         }
         OperatorCommand::Add { file } => add(app, &file).await?,
         OperatorCommand::Remove { file, yes } => remove(app, &file, yes).await?,

@@ -1,6 +1,7 @@
 //! `sekisho snapshot`: take a backup, and look into one.
 
-use super::verdict;
+use super::opening::OpenArgs;
+use super::{opening, verdict};
 use crate::app::App;
 use crate::ask;
 use crate::client::of_status;
@@ -38,6 +39,8 @@ pub enum SnapshotCommand {
         #[arg(long, value_name = "FILE")]
         genesis: Option<PathBuf>,
     },
+    /// Begin anew from a backup: write an opening, which k operators sign
+    Restore(OpenArgs),
 }
 
 pub(super) async fn run(app: &mut App<'_>, command: SnapshotCommand) -> Result<Exit, Failure> {
@@ -46,6 +49,7 @@ pub(super) async fn run(app: &mut App<'_>, command: SnapshotCommand) -> Result<E
         SnapshotCommand::Inspect { file, identity, genesis } => {
             look(app, &file, &identity, genesis.as_deref())
         }
+        SnapshotCommand::Restore(args) => opening::restore(app, &args).map(|()| Exit::Ok),
     }
 }
 
@@ -100,7 +104,7 @@ fn look(
     let sealed = seal::open(&identity, BufReader::new(file));
     let opened = sealed.map_err(|error| of_file(path, &error))?;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
-    let (subject, report) = inspect(size, opened, trusted.as_ref());
+    let (subject, report, _good) = inspect(size, opened, trusted.as_ref());
     #[derive(Serialize)]
     struct Whole<'r> {
         verified: bool,

@@ -36,7 +36,7 @@ pub fn trust(bundle: &AuditBundle<'_>, trusted: Option<&SignedGenesis>) -> Resul
     let head = &bundle.head;
     genesis(&head.genesis, trusted)?;
     let genesis = &head.genesis.genesis;
-    if head.cluster != genesis.bundle.cluster || head.incarnation != genesis.bundle.incarnation {
+    if head.cluster != genesis.bundle.cluster {
         return Err("head and genesis name different federations".to_owned());
     }
     if head.table != genesis.table {
@@ -73,9 +73,17 @@ pub fn endorsers(first: &EndorserBundle, records: &[Record]) -> Result<EndorserB
     for (index, record) in records.iter().enumerate() {
         let Body::Entry { entry, rejected: None } = &record.body else { continue };
         let entry: Entry = decode(entry).map_err(|error| format!("record {index}: {error}"))?;
-        if let Command::ChangeBundle(agreement) = entry.command {
-            agreement.follows(&held).map_err(|error| format!("record {index}: {error}"))?;
-            held = agreement.signed.bundle;
+        let steps = if let Command::ChangeBundle(agreement) = entry.command {
+            vec![*agreement]
+        } else if let Command::OpenIncarnation { mut base, agreement } = entry.command {
+            base.push(*agreement);
+            base
+        } else {
+            continue;
+        };
+        for step in steps {
+            step.follows(&held).map_err(|error| format!("record {index}: {error}"))?;
+            held = step.signed.bundle;
         }
     }
     Ok(held)
@@ -100,6 +108,9 @@ pub fn tree(raw: &[&[u8]]) -> Result<Head, String> {
 /// Why it does not.
 pub fn head(bundle: &AuditBundle<'_>, records: &[Record]) -> Result<VerifiedCheckpoint, String> {
     let endorsers = endorsers(&bundle.head.genesis.genesis.bundle, records)?;
+    if bundle.head.incarnation != endorsers.incarnation {
+        return Err("the head names another incarnation than the records".to_owned());
+    }
     let signed = verify_note(&endorsers, &bundle.head.note).map_err(|error| error.to_string())?;
     let own = tree(&bundle.records)?;
     let checkpoint = &signed.checkpoint;

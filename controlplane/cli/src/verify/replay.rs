@@ -39,7 +39,9 @@ pub fn replay(
             return Err("the first record does not begin this federation".to_owned());
         }
         replay.catch_up(record, &entry).map_err(|why| format!("record {index}: {why}"))?;
+        let next = replay.next_tick(&entry);
         let leaves = replay.leaves(record, entry, *rejected);
+        replay.tick = next;
         if leaves.is_empty() {
             return Err(format!("record {index}: the entry leaves no record"));
         }
@@ -63,23 +65,30 @@ fn begins(entry: &Entry, first: &SignedGenesis) -> bool {
 
 struct Replay {
     state: State,
-    /// A tick of a first member.
+    /// A tick of a first member of the incarnation.
     tick: Option<Entry>,
 }
 
 impl Replay {
+    /// What stands for the ticks after this entry: by whoever began the incarnation.
+    fn next_tick(&mut self, entry: &Entry) -> Option<Entry> {
+        let begins =
+            matches!(entry.command, Command::Bootstrap(_) | Command::OpenIncarnation { .. });
+        if !begins {
+            return self.tick.take();
+        }
+        Some(Entry {
+            command: Command::Tick,
+            feature_level: FEATURE_LEVEL,
+            signatures: Vec::new(),
+            payload: Vec::new(),
+            ..entry.clone()
+        })
+    }
+
     /// Puts ticks back until the clock is where this entry found it.
     fn catch_up(&mut self, record: &Record, entry: &Entry) -> Result<(), String> {
-        let Some(tick) = &mut self.tick else {
-            self.tick = Some(Entry {
-                command: Command::Tick,
-                feature_level: FEATURE_LEVEL,
-                signatures: Vec::new(),
-                payload: Vec::new(),
-                ..entry.clone()
-            });
-            return Ok(());
-        };
+        let Some(tick) = &mut self.tick else { return Ok(()) };
         let before = self.state.revision();
         if record.revision <= before {
             return Err("its revision was used before".to_owned());

@@ -1,5 +1,6 @@
 //! What verification found, for people in two languages and for programs as data.
 
+use super::lost::{Begun, Lost};
 use crate::language::{Text, pick};
 use sekisho_evidence::audit_bundle::AuditBundleHead;
 use sekisho_evidence::checkpoint::VerifiedCheckpoint;
@@ -34,6 +35,8 @@ pub enum Step {
     Replay,
     /// The state machine gives the image of a snapshot.
     Image,
+    /// A1: what was exported earlier is a prefix, or was lost when an incarnation was opened.
+    Earlier,
 }
 
 impl Step {
@@ -84,6 +87,10 @@ impl Step {
             Self::Replay => Text::new(
                 "replayed to the same records (entries)",
                 "再実行で同一の記録 (エントリー数)",
+            ),
+            Self::Earlier => Text::new(
+                "A1 the earlier bundle is a prefix, but for what was lost (records)",
+                "A1 以前のファイルは、失われた分を除き先頭部分と一致 (記録数)",
             ),
             Self::Image => Text::new(
                 "the records give this image (entries)",
@@ -137,6 +144,8 @@ pub struct Subject {
     pub time: String,
     /// Made by `sekisho dev`: one person may have signed for all.
     pub dev: bool,
+    /// Every new beginning that the log tells of.
+    pub openings: Vec<Begun>,
 }
 
 /// The whole report.
@@ -146,6 +155,8 @@ pub struct Report {
     pub subject: Subject,
     /// Every step, in order.
     pub steps: Vec<Result>,
+    /// Accepted commands of an earlier bundle that a new incarnation lost.
+    pub lost: Vec<Lost>,
 }
 
 impl Default for Report {
@@ -166,7 +177,19 @@ impl Report {
             findings: Vec::new(),
             violations: 0,
         };
-        Self { subject: Subject::default(), steps: steps.iter().copied().map(step).collect() }
+        let steps = steps.iter().copied().map(step).collect();
+        Self { subject: Subject::default(), steps, lost: Vec::new() }
+    }
+
+    /// One more step.
+    pub fn also(&mut self, step: Step) {
+        self.steps.extend(Self::over(&[step]).steps);
+    }
+
+    /// Whether a step failed.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        self.steps.iter().any(|result| result.verdict == Verdict::Failed)
     }
 
     fn step(&mut self, step: Step) -> Option<&mut Result> {
@@ -232,11 +255,23 @@ impl Report {
             let signers = about.signed_by.join(", ");
             lines.push(format!("{}: {signers}  {}", say("signed by", "署名者"), about.time));
         }
+        lines.extend(about.openings.iter().map(|begun| begun.line(language)));
         if about.dev {
             lines.push(say(
                 "made by `sekisho dev`: one person may have signed for all operators",
                 "`sekisho dev` による作成: 一人が全事業者を代表して署名している可能性があります",
             ));
+        }
+        if !self.lost.is_empty() {
+            let count = self.lost.len();
+            lines.push(pick(
+                language,
+                format!("commands that the new incarnation lost: {count}"),
+                format!("新しい世代で失われた操作: {count} 件"),
+            ));
+        }
+        for Lost { record, time, actor, command } in &self.lost {
+            lines.push(format!("      {record}  {time}  {command}  {actor}"));
         }
         lines.extend(self.verdicts(language));
         lines

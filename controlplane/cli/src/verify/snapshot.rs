@@ -82,21 +82,35 @@ struct Whole {
     records: Vec<Vec<u8>>,
 }
 
-/// Inspects a file of `size` bytes that is opened already, against `trusted` if there is a genesis to believe in.
+/// A file that passed, for whoever goes on from it.
+#[derive(Debug)]
+pub struct Good {
+    /// What stands before the image.
+    pub head: SnapshotHead,
+    /// The state in it.
+    pub state: State,
+    /// Its audit records.
+    pub records: Vec<Vec<u8>>,
+}
+
+/// Inspects a file of `size` bytes that is opened already, against `trusted` if there is a genesis to believe in. What it
+/// holds comes back if every step passed.
 #[must_use]
 pub fn inspect<R: Read>(
     size: usize,
     from: R,
     trusted: Option<&SignedGenesis>,
-) -> (Subject, Report) {
+) -> (Subject, Report, Option<Good>) {
     let (mut subject, mut report) = (Subject::default(), Report::over(&Step::SNAPSHOT));
+    let mut good = None;
     match read(from) {
         Ok(whole) => {
             report.passed(Step::File, size);
             subject.describe(&whole.head);
             // A step says itself what it found; what it stops at, the ones behind it are not checked for.
-            if let Err((step, why)) = check(&whole, trusted, &mut subject, &mut report) {
-                report.failed(step, why);
+            match check(&whole, trusted, &mut subject, &mut report) {
+                Ok(state) => good = Some(Good { head: whole.head, state, records: whole.records }),
+                Err((step, why)) => report.failed(step, why),
             }
         }
         Err(error) => {
@@ -104,7 +118,7 @@ pub fn inspect<R: Read>(
             report.failed(Step::File, format!("{error}{cause}"));
         }
     }
-    (subject, report)
+    (subject, report, good)
 }
 
 fn read<R: Read>(from: R) -> Result<Whole, SnapshotFileError> {
@@ -123,7 +137,7 @@ fn check(
     trusted: Option<&SignedGenesis>,
     subject: &mut Subject,
     report: &mut Report,
-) -> Result<(), (Step, String)> {
+) -> Result<State, (Step, String)> {
     let Whole { head, image, records: raw } = whole;
     let raw: Vec<&[u8]> = raw.iter().map(Vec::as_slice).collect();
     let trust = trust(head, trusted).map_err(|why| (Step::Trust, why))?;
@@ -138,7 +152,7 @@ fn check(
         .map_err(|why| (Step::Image, format!("{}: {why}", ErrorCode::SnapshotMismatch)))?;
     report.passed(Step::Image, entries);
     subject.counts(&state, head.image_len);
-    Ok(())
+    Ok(state)
 }
 
 /// The package begins with a genesis that stands, and leads to the bundle in force.

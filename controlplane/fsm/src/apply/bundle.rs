@@ -32,12 +32,24 @@ pub(super) fn change(change: &mut Change<'_>, agreement: &Agreement) -> Outcome 
         Terms::RotateOperator { operator, rotation } => {
             operator::may_rotate(change, operator, rotation)?;
         }
+        Terms::Open(_) => {
+            let why = "an incarnation is opened by its founders";
+            return Err(Rejection::new(ErrorCode::WrongPhase, why));
+        }
     }
     let federation = change.federation()?;
     agreement.follows(&federation.bundle).map_err(rejection)?;
-    room_for(federation, agreement)?;
+    room_for(federation, &[agreement])?;
+    make_so(change, agreement);
+    change.effects.checkpoint = true;
+    Ok(Reply::Done)
+}
+
+/// What the terms do to the state, once they are judged.
+pub(super) fn make_so(change: &mut Change<'_>, agreement: &Agreement) {
+    let (terms, next) = (&agreement.terms, &agreement.signed.bundle);
     match terms {
-        Terms::AddMember(_) | Terms::RemoveMember(_) => {}
+        Terms::AddMember(_) | Terms::RemoveMember(_) | Terms::Open(_) => {}
         Terms::AddOperator(newcomer) => operator::come(change, newcomer),
         Terms::RemoveOperator(id) => operator::go(change, id),
         Terms::RotateOperator { operator, rotation } => {
@@ -57,15 +69,13 @@ pub(super) fn change(change: &mut Change<'_>, agreement: &Agreement) -> Outcome 
                 rotation: Rotation::Finish { .. } | Rotation::Abort,
             }
             | Terms::RemoveOperator(operator) => drop(federation.rotations.remove(operator)),
-            Terms::AddOperator(_) => {}
+            Terms::AddOperator(_) | Terms::Open(_) => {}
         }
         federation.roots.extend(terms.root());
         federation.bundle = next.clone();
         federation.roots = roots(&federation.roots, next);
         federation.agreements.push(Arc::new(agreement.clone()));
     });
-    change.effects.checkpoint = true;
-    Ok(Reply::Done)
 }
 
 /// Of the known roots those that the bundle names, in its order.
@@ -82,10 +92,11 @@ pub(super) fn amend(change: &mut Change<'_>, how: impl FnOnce(&mut Federation)) 
     change.effects.events.insert(Event::Trust);
 }
 
-/// Whether the way to the bundle in force, with this step, still fits into what is handed to those who follow it.
-fn room_for(federation: &Federation, agreement: &Agreement) -> Result<(), Rejection> {
+/// Whether the way to the bundle in force, with these steps, still fits into what is handed to those who follow it.
+pub(super) fn room_for(federation: &Federation, steps: &[&Agreement]) -> Result<(), Rejection> {
     let so_far = super::bytes_of(&federation.package()).len();
-    let all = so_far.saturating_add(super::bytes_of(agreement).len());
+    let added = steps.iter().map(|step| super::bytes_of(step).len());
+    let all = added.fold(so_far, usize::saturating_add);
     if all.saturating_add(PACKAGE_RESERVE) <= PACKAGE_MAX {
         return Ok(());
     }
@@ -93,7 +104,7 @@ fn room_for(federation: &Federation, agreement: &Agreement) -> Result<(), Reject
     Err(Rejection::new(ErrorCode::TooLarge, why))
 }
 
-fn rejection(error: BundleError) -> Rejection {
+pub(super) fn rejection(error: BundleError) -> Rejection {
     let (code, remedy) = match &error {
         BundleError::Signatures { .. } => {
             (ErrorCode::SignaturesMissing, ": have more operators sign the change")

@@ -1,6 +1,6 @@
 //! One entry's change in the making: the state, the entry, and what the change has touched so far.
 
-use super::{Ahead, Payload};
+use super::{Ahead, Source};
 use crate::command::Command;
 use crate::entry::Entry;
 use crate::event::Event;
@@ -32,7 +32,7 @@ pub(super) struct Change<'c> {
     pub(super) revision: Revision,
     pub(super) entry: &'c Entry,
     ahead: Ahead,
-    pub(super) payload: Payload,
+    pub(super) source: Source,
     pub(super) effects: Effects,
     pub(super) grants: Vec<PlacementId>,
 }
@@ -43,10 +43,10 @@ impl<'c> Change<'c> {
         revision: Revision,
         entry: &'c Entry,
         ahead: Ahead,
-        payload: Payload,
+        source: Source,
     ) -> Self {
         let (effects, grants) = (Effects::default(), Vec::new());
-        Self { state, revision, entry, ahead, payload, effects, grants }
+        Self { state, revision, entry, ahead, source, effects, grants }
     }
 
     pub(super) fn finish(mut self) -> (Effects, Vec<PlacementId>) {
@@ -81,9 +81,9 @@ impl<'c> Change<'c> {
             }
             return Err(Rejection::new(ErrorCode::WrongCluster, "the federation has not begun"));
         };
-        if self.entry.cluster != federation.cluster
-            || self.entry.incarnation != federation.incarnation
-        {
+        let opens = matches!(self.entry.command, Command::OpenIncarnation { .. });
+        let life = federation.incarnation.0.saturating_add(u64::from(opens));
+        if self.entry.cluster != federation.cluster || self.entry.incarnation.0 != life {
             return Err(Rejection::new(
                 ErrorCode::WrongCluster,
                 "the entry is of another cluster or incarnation",

@@ -11,6 +11,7 @@ use crate::state::{Federation, Key, Site, Standing};
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::principal::Workload;
+use sekisho_types::revision::Revision;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -56,6 +57,7 @@ pub(super) fn bootstrap(change: &mut Change<'_>, signed: &SignedGenesis) -> Outc
     state.federation = Some(Arc::new(Federation {
         cluster: genesis.bundle.cluster,
         incarnation: genesis.bundle.incarnation,
+        opened: Revision(0),
         bundle: genesis.bundle.clone(),
         members: genesis.members.iter().map(|m| (m.member, m.clone())).collect(),
         standings: genesis.members.iter().map(|m| (m.member, Standing::Voter)).collect(),

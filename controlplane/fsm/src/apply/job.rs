@@ -7,9 +7,9 @@ use super::{payload, residency};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
-use crate::state::{Fate, Federation, Job, QueueKey};
+use crate::state::{Fate, Job, QueueKey};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, JobId, NodeId, OperatorId};
+use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect, OverLimit, PRIORITY_MAX};
 use sekisho_types::limit::{ATTEMPTS_MAX, OPEN_JOBS_PER_TENANT_MAX};
 use sekisho_types::placement::{Ending, Phase};
@@ -117,16 +117,14 @@ pub(super) fn cancel(change: &mut Change<'_>, id: &JobId) -> Outcome {
     Ok(Reply::Done)
 }
 
-/// Ends what an operator's people have queued, when it has left: nobody vouches for them any more, so no agent would run it.
-pub(super) fn fail_queued_of(change: &mut Change<'_>, operator: &OperatorId) {
-    let queued = change.state.queue.iter().filter_map(|(key, id)| {
-        let of = &change.state.jobs.get(id)?.submitter.operator;
-        (of == operator).then(|| (*key, id.clone()))
-    });
-    let queued: Vec<_> = queued.collect();
+/// Ends queued jobs that no agent would run any more.
+pub(super) fn fail_queued(change: &mut Change<'_>, why: &str, which: impl Fn(&Job) -> bool) {
+    let ends = |id: &JobId| change.state.jobs.get(id).is_some_and(&which);
+    let queued = change.state.queue.iter().filter(|(_, id)| ends(id));
+    let queued: Vec<_> = queued.map(|(key, id)| (*key, id.clone())).collect();
     for (key, id) in queued {
         change.state.queue.remove(&key);
-        finish(change, &id, JobPhase::Failed, "the operator of its submitter left the federation");
+        finish(change, &id, JobPhase::Failed, why);
     }
 }
 
@@ -253,9 +251,15 @@ fn settle(change: &mut Change<'_>, id: &JobId) {
 
 fn requeue(change: &mut Change<'_>, id: &JobId, why: &str) {
     let Some(job) = change.state.jobs.get(id) else { return };
-    let vouched = |f: &Federation| f.bundle.keys(&job.submitter.operator).is_some();
-    if !change.state.federation().is_some_and(vouched) {
+    let Some(federation) = change.state.federation() else { return };
+    if federation.bundle.keys(&job.submitter.operator).is_none() {
         finish(change, id, JobPhase::Failed, "the operator of its submitter left the federation");
+        return;
+    }
+    // A lost grant of it may run somewhere (P7), and its signature was for the incarnation before.
+    if job.submitted < federation.opened {
+        let why = format!("{why}; the federation began anew since: submit it again");
+        finish(change, id, JobPhase::Failed, &why);
         return;
     }
     let (key, old) = (queue_key(job), job.placements.clone());

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 /// Members that take part at once: more sites than a quorum across Japan has use for, few enough that each may tell each
 /// other every second and that the signatures of all fit into one note ([`sekisho_evidence::checkpoint::NOTE_MAX`]).
-const MEMBERS_MAX: usize = 16;
+pub(super) const MEMBERS_MAX: usize = 16;
 
 fn refuse<T>(code: ErrorCode, why: impl Into<String>) -> Result<T, Rejection> {
     Err(Rejection::new(code, why))
@@ -39,6 +39,15 @@ pub(super) fn may_come(change: &Change<'_>, member: &GenesisMember) -> Result<()
     }
     if federation.members.len() >= MEMBERS_MAX {
         return refuse(ErrorCode::TooLarge, format!("at most {MEMBERS_MAX} members"));
+    }
+    let numbers = federation.incarnation.members();
+    if !numbers.contains(&id.0) {
+        let why = format!(
+            "members of this incarnation have numbers {} to {}",
+            numbers.start(),
+            numbers.end()
+        );
+        return refuse(ErrorCode::InvalidArgument, why);
     }
     check_address(federation, id, &member.address)?;
     stands_well(change, &member.site)?;
@@ -132,14 +141,20 @@ fn in_it(federation: &Federation, id: MemberId) -> Result<&GenesisMember, Reject
     federation.members.get(&id).ok_or_else(|| not_found(format!("member {id}")))
 }
 
-/// `HOST:PORT`, at which no other member is found.
-fn check_address(federation: &Federation, id: MemberId, address: &str) -> Result<(), Rejection> {
+/// `HOST:PORT`.
+pub(super) fn check_form(address: &str) -> Result<(), Rejection> {
     Change::text(address, "address")?;
     let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
     let parts = address.rsplit_once(':').filter(|(host, at)| !host.is_empty() && port(at));
     if parts.is_none() || address.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return refuse(ErrorCode::InvalidArgument, "address: must be HOST:PORT");
     }
+    Ok(())
+}
+
+/// Well formed, and no other member is found there.
+fn check_address(federation: &Federation, id: MemberId, address: &str) -> Result<(), Rejection> {
+    check_form(address)?;
     match federation.members.values().find(|m| m.address == address && m.member != id) {
         Some(other) => {
             let why = format!("member {} is found at {address}", other.member);
@@ -150,7 +165,7 @@ fn check_address(federation: &Federation, id: MemberId, address: &str) -> Result
 }
 
 /// The site of a member: registered, not revoked, in Japan on this day (R5, D2).
-fn stands_well(change: &Change<'_>, id: &SiteId) -> Result<(), Rejection> {
+pub(super) fn stands_well(change: &Change<'_>, id: &SiteId) -> Result<(), Rejection> {
     let site = change.state.sites.get(id).ok_or_else(|| not_found(format!("site {id}")))?;
     if site.revoked {
         return refuse(ErrorCode::NodeRevoked, format!("site {id} was revoked"));

@@ -49,6 +49,9 @@ fn owned(change: &Change<'_>, id: &NodeId, verb: Verb) -> Result<(), Rejection> 
 /// Cordons or uncordons.
 pub(super) fn set_schedulable(change: &mut Change<'_>, id: &NodeId, schedulable: bool) -> Outcome {
     owned(change, id, Verb::Cordon)?;
+    if schedulable {
+        came_over(change, id)?;
+    }
     let revision = change.revision;
     change.state.nodes.update(id, |node| {
         node.schedulable = schedulable;
@@ -57,6 +60,17 @@ pub(super) fn set_schedulable(change: &mut Change<'_>, id: &NodeId, schedulable:
     change.effects.events.insert(Event::Node(id.clone()));
     change.effects.events.insert(Event::Plannable);
     Ok(Reply::Done)
+}
+
+/// Whether the node's agent has come over to this incarnation: what its session of before holds, the state may not know.
+fn came_over(change: &Change<'_>, id: &NodeId) -> Result<(), Rejection> {
+    let opened = change.federation()?.opened;
+    let session = change.state.nodes.get(id).and_then(|node| node.session.as_ref());
+    if session.is_none_or(|session| session.opened > opened) {
+        return Ok(());
+    }
+    let why = format!("the agent of {id} has not come over to this incarnation yet");
+    Err(Rejection::new(ErrorCode::WrongPhase, why))
 }
 
 /// Takes a node out for good (P5).

@@ -84,7 +84,7 @@ pub(super) fn may_come(
     newcomer.admins.iter().try_for_each(|admin| may_register(change, operator, keys, admin))
 }
 
-fn may_register(
+pub(super) fn may_register(
     change: &Change<'_>,
     operator: &OperatorId,
     keys: &OperatorKeys,
@@ -126,7 +126,12 @@ pub(super) fn come(change: &mut Change<'_>, newcomer: &Newcomer) {
         };
         change.state.sites.insert(site.site.clone(), row);
     }
-    for IssuedKey { record, issuer } in &newcomer.admins {
+    register(change, &newcomer.admins);
+}
+
+/// Keys that were judged.
+pub(super) fn register(change: &mut Change<'_>, keys: &[IssuedKey]) {
+    for IssuedKey { record, issuer } in keys {
         let row = Key { role: record.role.clone(), expires: record.expires, issuer: Some(*issuer) };
         change.state.keys.insert((record.principal.clone(), record.public_key), row);
     }
@@ -162,7 +167,8 @@ pub(super) fn go(change: &mut Change<'_>, operator: &OperatorId) {
     for key in own {
         change.state.keys.remove(&key);
     }
-    job::fail_queued_of(change, operator);
+    let why = "the operator of its submitter left the federation";
+    job::fail_queued(change, why, |job| job.submitter.operator == *operator);
 }
 
 /// Whether keys may be replaced, or given up.

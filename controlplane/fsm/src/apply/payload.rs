@@ -4,7 +4,7 @@
 //! itself holds digest, length and count (a queue of many jobs has to fit in memory).
 
 use super::change::Change;
-use super::{Payload, bytes_of};
+use super::{Source, bytes_of};
 use crate::outcome::{PayloadEffect, Rejection};
 use crate::state::PayloadUse;
 use sekisho_evidence::submission::Submission;
@@ -16,7 +16,7 @@ use sekisho_types::principal::KeyRecord;
 /// The entry's payload is the one that the facts name, unless the entry comes from a record that leaves it out.
 pub(super) fn check(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
     let payload = &change.entry.payload;
-    if change.payload == Payload::LeftOut && payload.is_empty() {
+    if change.source == Source::Record && payload.is_empty() {
         return Ok(());
     }
     let same_length =

@@ -64,6 +64,13 @@ pub(super) fn revoke(change: &mut Change<'_>, site: &SiteId) -> Outcome {
         .operator
         .clone();
     change.authorize(Verb::RevokeSite, Target::Operator(&operator))?;
+    take_out(change, site);
+    change.effects.checkpoint = true;
+    Ok(Reply::Done)
+}
+
+/// Revokes a site with its nodes.
+pub(super) fn take_out(change: &mut Change<'_>, site: &SiteId) {
     let revision = change.revision;
     change.state.sites.update(site, |row| {
         row.revoked = true;
@@ -80,7 +87,5 @@ pub(super) fn revoke(change: &mut Change<'_>, site: &SiteId) -> Outcome {
     for id in &nodes {
         node::take_out(change, id);
     }
-    change.effects.checkpoint = true;
     change.effects.events.insert(Event::Trust);
-    Ok(Reply::Done)
 }

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod event;
+mod incarnation;
 mod job;
 mod lease;
 mod member;

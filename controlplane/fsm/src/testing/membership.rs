@@ -7,7 +7,9 @@ use crate::command::Command;
 use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorSignature, SignedBundle};
 use sekisho_evidence::genesis::{GenesisMember, GenesisSite};
 use sekisho_evidence::key::Purpose;
+use sekisho_evidence::opening::{Cause, Opening, Restored, Withdrawn};
 use sekisho_evidence::operator::OperatorKeys;
+use sekisho_evidence::snapshot_file::LastLog;
 use sekisho_evidence::terms::{Agreement, IssuedKey, Newcomer, Rotation, Terms};
 use sekisho_types::id::{Digest, MemberId, OperatorId};
 use sekisho_types::jurisdiction::Area;
@@ -53,17 +55,24 @@ pub fn agreement(terms: Terms, bundle: EndorserBundle, by: &[&str]) -> Agreement
     Agreement { terms, signed: signed_bundle(bundle, by) }
 }
 
+/// The key of an operator's administrator, vouched for by its issuer.
+#[must_use]
+pub fn administrator(operator: &str) -> IssuedKey {
+    let record = KeyRecord {
+        principal: admin(operator),
+        role: Role::FederationAdmin,
+        public_key: user_key(&admin(operator)).public(),
+        expires: BEGIN.plus_ms(365 * 86_400_000),
+    };
+    let bytes = crate::apply::bytes_of(&record);
+    let issuer = key("issuer", operator).sign(Purpose::KeyRecord, &bytes);
+    IssuedKey { record, issuer }
+}
+
 /// What an operator of this name brings when it joins: a site NAME-1 in the prefecture of Aichi, its administrator.
 #[must_use]
 pub fn company(name: &str) -> (Newcomer, OperatorKeys) {
     let operator: OperatorId = name.parse().unwrap();
-    let record = KeyRecord {
-        principal: admin(name),
-        role: Role::FederationAdmin,
-        public_key: user_key(&admin(name)).public(),
-        expires: BEGIN.plus_ms(365 * 86_400_000),
-    };
-    let issuer = key("issuer", name).sign(Purpose::KeyRecord, &crate::apply::bytes_of(&record));
     let site = GenesisSite {
         site: format!("{name}-1").parse().unwrap(),
         operator: operator.clone(),
@@ -73,7 +82,7 @@ pub fn company(name: &str) -> (Newcomer, OperatorKeys) {
     let newcomer = Newcomer {
         operator,
         sites: vec![site],
-        admins: vec![IssuedKey { record, issuer }],
+        admins: vec![administrator(name)],
         root: root(name).der,
     };
     (newcomer, operator_keys(name))
@@ -94,6 +103,37 @@ impl Federation {
     ) -> Command {
         let bundle = next(&self.held(), terms.digest());
         Command::ChangeBundle(Box::new(agreement(terms, bundle, by)))
+    }
+
+    /// What opens the next incarnation on this state, with a founder of each of these operators.
+    #[must_use]
+    pub fn opening(&self, operators: &[&str]) -> Opening {
+        let first = self.held().incarnation.0.saturating_mul(1000).saturating_add(1);
+        let numbered = (first..).zip(operators);
+        Opening {
+            cause: Cause::Restored,
+            opened: self.now,
+            restored: Restored {
+                revision: self.state.revision(),
+                last: LastLog { term: 3, leader: MemberId(1), index: self.state.revision().0 },
+                head: self.state.audit_head().unwrap(),
+                image: Digest::of(b"image"),
+            },
+            highest: None,
+            founders: numbered.map(|(id, operator)| newcomer(id, operator)).collect(),
+            withdrawn: Withdrawn::default(),
+            keys: operators.iter().map(|name| administrator(name)).collect(),
+            accept_quorum_in_one_hand: false,
+        }
+    }
+
+    /// The agreement on an opening, signed by the issuers of these operators.
+    #[must_use]
+    pub fn opened(&self, opening: Opening, by: &[&str]) -> Agreement {
+        let endorsers = opening.founders.iter().map(endorser).collect();
+        let terms = Terms::Open(Box::new(opening));
+        let bundle = self.held().opened(endorsers, terms.digest());
+        agreement(terms, bundle, by)
     }
 
     /// The command that takes in a further controller of an operator, at its site.

@@ -48,9 +48,7 @@ pub(super) async fn start<P: Platform>(
     options: MemberOptions<P>,
 ) -> Result<Arc<Core<P>>, StartError> {
     let engine = options.config.engine::<P>(options.origin.cluster)?;
-    let owner = options.store.owner();
-    let expected = (options.origin.cluster.0, options.origin.incarnation.0, options.member.0);
-    if (owner.cluster_id, owner.incarnation, owner.member_id) != expected {
+    if options.store.owner() != options.origin.owner(options.member) {
         return Err(StartError::OtherMember);
     }
     let publisher = Publisher::new(Arc::clone(&options.clock));

@@ -40,7 +40,7 @@ pub enum HeaderError {
     /// Another federation.
     #[error("sender belongs to another cluster")]
     WrongCluster,
-    /// Another life of this federation.
+    /// Another life of this federation, or one of the same number that was begun in another way.
     #[error("sender belongs to another incarnation of this cluster")]
     WrongIncarnation,
     /// Meant for somebody else.
@@ -95,7 +95,7 @@ impl Header {
         if header.origin.cluster != origin.cluster {
             return Err(HeaderError::WrongCluster);
         }
-        if header.origin.incarnation != origin.incarnation {
+        if header.origin != origin {
             return Err(HeaderError::WrongIncarnation);
         }
         if header.to != to {
@@ -111,7 +111,7 @@ impl Header {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sekisho_types::id::ClusterId;
+    use sekisho_types::id::{ClusterId, Digest};
     use sekisho_types::revision::Incarnation;
 
     #[derive(Debug)]
@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn each_lie_has_its_name() {
-        let origin = Origin { cluster: ClusterId([1; 16]), incarnation: Incarnation(1) };
+        let begun = Digest([7; 32]);
+        let origin = Origin { cluster: ClusterId([1; 16]), incarnation: Incarnation(1), begun };
         let (me, peer) = (MemberId(1), MemberId(2));
         let principal = PeerNode::default().principal(peer);
         let good = Header::new(origin, peer, me, 7);
@@ -140,6 +141,8 @@ mod tests {
         assert_eq!(open(Header { origin: foreign, ..good }), Err(HeaderError::WrongCluster));
         let restored = Origin { incarnation: Incarnation(2), ..origin };
         assert_eq!(open(Header { origin: restored, ..good }), Err(HeaderError::WrongIncarnation));
+        let rival = Origin { begun: Digest([8; 32]), ..origin };
+        assert_eq!(open(Header { origin: rival, ..good }), Err(HeaderError::WrongIncarnation));
         let stray = Header { to: MemberId(2), ..good };
         assert_eq!(open(stray), Err(HeaderError::WrongMember(MemberId(2))));
         // Another member's name on one's own certificate; a member that is none; oneself.

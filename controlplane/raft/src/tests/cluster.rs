@@ -4,12 +4,13 @@
 mod members;
 
 use super::ways::Ways;
-use super::{ORIGIN, open_store};
+use super::{ORIGIN, open_store_of};
 use crate::config::{RaftConfig, Timing};
 use crate::consensus::{Committed, Consensus, Leadership, MemberOptions};
 use crate::error::{ProposeError, StartError};
 use crate::membership::{Membership, plan};
 use crate::network::grpc::GrpcLinks;
+use crate::snapshot::Origin;
 use crate::type_config::{PeerNode, TypeConfig};
 use crate::view::View;
 use openraft::RaftMetrics;
@@ -62,6 +63,11 @@ impl Drop for Thaw {
     fn drop(&mut self) {
         self.0.take();
     }
+}
+
+/// Where what belongs to a member lies: each incarnation counts from one.
+fn place(id: u64) -> usize {
+    usize::try_from(id % 1000).unwrap() - 1
 }
 
 /// Closes every link of a member.
@@ -118,6 +124,8 @@ struct Running {
 
 pub(super) struct Cluster {
     pub(super) authorities: Authorities,
+    /// Whose life it is.
+    origin: Origin,
     /// Where everybody is found; the first three are the genesis.
     nodes: BTreeMap<MemberId, PeerNode>,
     identities: Vec<Identity>,
@@ -172,6 +180,7 @@ impl Cluster {
         let (entries, ways) = (Federation::new(), Ways::default());
         Self {
             authorities,
+            origin: ORIGIN,
             nodes,
             identities,
             dirs,
@@ -182,6 +191,22 @@ impl Cluster {
             ways,
             levels,
         }
+    }
+
+    /// The same operators, with these founders, none of which runs.
+    pub(super) fn begun_anew(mut self, origin: Origin, founders: &[GenesisMember]) -> Self {
+        assert!(self.running.is_empty());
+        self.origin = origin;
+        self.identities.clear();
+        self.nodes.clear();
+        self.dirs.clear();
+        for founder in founders {
+            let of = OPERATORS.iter().position(|(name, ..)| *name == founder.operator.as_str());
+            self.identities.push(self.authorities.identity(of.unwrap(), founder.member.0));
+            self.nodes.insert(founder.member, PeerNode::from(founder));
+            self.dirs.push(tempfile::tempdir().unwrap());
+        }
+        self
     }
 
     /// Starts three members and makes them a group.
@@ -197,11 +222,11 @@ impl Cluster {
     }
 
     pub(super) fn start(&mut self, id: u64) {
-        let at = usize::try_from(id).unwrap() - 1;
+        let at = place(id);
         let mut builder = Builder::new_multi_thread();
         let runtime = builder.worker_threads(WORKERS).enable_all().build().unwrap();
         let (identity, bundles) = (self.identities[at].clone(), self.authorities.bundles());
-        let store = open_store(self.dirs[at].path(), id);
+        let store = open_store_of(self.dirs[at].path(), self.origin, id);
         let address = self.nodes[&MemberId(id)].address.parse().unwrap();
         let tasks = TaskGroup::new();
         let options = self.options(id, &store, &bundles, &tasks);
@@ -225,12 +250,12 @@ impl Cluster {
         bundles: &Arc<TrustBundles>,
         tasks: &TaskGroup,
     ) -> MemberOptions {
-        let identity = self.identities[usize::try_from(id).unwrap() - 1].clone();
+        let identity = self.identities[place(id)].clone();
         let links = GrpcLinks::new(Dialer::new(Some(identity), Arc::clone(bundles)));
         let feature_level = self.levels.get(&id).copied().unwrap_or(self.config.feature_level);
         let config = RaftConfig { feature_level, ..self.config };
         MemberOptions {
-            origin: ORIGIN,
+            origin: self.origin,
             member: MemberId(id),
             genesis: self.nodes.iter().take(3).map(|(id, node)| (*id, node.clone())).collect(),
             store: Arc::clone(store),
@@ -243,20 +268,22 @@ impl Cluster {
 
     /// Starts a member that is expected not to start.
     pub(super) fn try_start(&self, id: u64) -> Result<(), StartError> {
-        let (store, bundles) = (open_store(&self.dir(id), id), self.authorities.bundles());
+        let store = open_store_of(&self.dir(id), self.origin, id);
+        let bundles = self.authorities.bundles();
         let options = self.options(id, &store, &bundles, &TaskGroup::new());
         self.driver.block_on(Consensus::start(options)).map(drop)
     }
 
     /// Another process of a member that runs, with the directory `dir`, where nobody looks for it.
     pub(super) fn twin(&self, id: u64, dir: &Path) -> Consensus {
-        let (store, bundles) = (open_store(dir, id), self.authorities.bundles());
+        let store = open_store_of(dir, self.origin, id);
+        let bundles = self.authorities.bundles();
         let options = self.options(id, &store, &bundles, &TaskGroup::new());
         self.driver.block_on(Consensus::start(options)).unwrap()
     }
 
     pub(super) fn dir(&self, id: u64) -> PathBuf {
-        self.dirs[usize::try_from(id).unwrap() - 1].path().to_owned()
+        self.dirs[place(id)].path().to_owned()
     }
 
     /// Waits until a member has every audit record.

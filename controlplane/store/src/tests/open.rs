@@ -75,6 +75,8 @@ fn a_directory_of_somebody_else_is_refused() {
     assert!(matches!(why, MarkerError::Foreign { .. }));
     let why = refusal(as_member(Member { incarnation: 3, ..MEMBER }));
     assert_eq!(why, MarkerError::OtherIncarnation { found: 2, expected: 3 });
+    let why = refusal(as_member(Member { begun: [5; 32], ..MEMBER }));
+    assert_eq!(why, MarkerError::OtherOpening(2));
     let why = refusal(as_member(Member { member_id: 4, ..MEMBER }));
     assert_eq!(why, MarkerError::OtherMember { found: 3, expected: 4 });
     open(dir.path()).unwrap();

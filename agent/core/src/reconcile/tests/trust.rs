@@ -1,7 +1,9 @@
 //! The endorser bundle moves on under an agent that has work.
 
 use super::*;
+use sekisho_evidence::merkle::Head;
 use sekisho_types::id::MemberId;
+use sekisho_types::revision::Incarnation;
 
 fn trusted(actions: &[Action]) -> Option<u64> {
     actions.iter().find_map(|action| {
@@ -62,4 +64,50 @@ fn without_a_tag_that_the_bundle_bears_nothing_starts() {
     let grant = world.grant(10);
     world.desire(10, std::slice::from_ref(&grant));
     assert!(world.agent.ledger().refused().contains_key(&grant.placement));
+}
+
+#[test]
+fn it_comes_over_to_another_incarnation_with_what_runs_and_uses_its_lease_up() {
+    let mut world = World::new();
+    let stays = world.grant_of(10, |grant| grant.on_disconnect = OnDisconnect::RunToCompletion);
+    let bound = Grant { placement: id(10, 1), ..world.grant(10) };
+    world.desire(10, &[stays.clone(), bound.clone()]);
+    for grant in [&stays, &bound] {
+        world.fetched(grant);
+        world.step(Input::Started(grant.placement));
+    }
+    let (old, deadline) = (world.agent.ledger().head(), world.agent.lease_deadline_ns().unwrap());
+    let restored = Head { size: 1, root: Digest([5; 32]) };
+    let alone = Box::new(world.federation.reopened(restored, &[1]));
+    let refused = world.step(Input::Trust(alone));
+    assert!(matches!(&refused[..], [Action::Note(why)] if why.code == ErrorCode::BundleMismatch));
+
+    let opened = Box::new(world.federation.reopened(restored, &[1, 2]));
+    let moved = world.step(Input::Trust(opened));
+    assert_eq!((&moved[0], trusted(&moved)), (&Action::WriteLedger, Some(2)));
+    let ledger = world.agent.ledger();
+    assert_eq!((ledger.head(), ledger.floor().incarnation), (restored, Incarnation(2)));
+    let left = ledger.left()[0];
+    assert_eq!((left.incarnation, left.head), (Incarnation(1), old), "shows what was lost");
+    let may_run =
+        |world: &World, grant: &Grant| world.agent.ledger().entries()[&grant.placement].may_run();
+    assert!(may_run(&world, &stays) && may_run(&world, &bound), "entering kills nothing");
+    // No more renewals of a session that the new incarnation did not open; its lease is used up (P4).
+    world.ns = deadline - 1;
+    assert!(!world.step(Input::Tick).iter().any(|action| matches!(action, Action::Renew(..))));
+    world.at(deadline);
+    world.session = SessionId([77; 16]);
+    let asked = world.step(Input::Exited(bound.placement, Ending::Signaled(15)));
+    let live = asked.iter().find_map(|action| {
+        if let Action::OpenSession { live, .. } = action { Some(live.clone()) } else { None }
+    });
+    assert_eq!(live, Some(vec![stays.placement]));
+    // A rival opening of the same incarnation is a branch; the old incarnation is a member that is behind.
+    let rival = Box::new(world.federation.reopened(old, &[1, 2]));
+    let refused = world.step(Input::Trust(rival));
+    assert!(refused.iter().any(
+        |action| matches!(action, Action::Note(why) if why.code == ErrorCode::BundleMismatch)
+    ));
+    assert_eq!(world.step(Input::Trust(Box::new(world.federation.package(false)))), []);
+    assert_eq!(world.agent.ledger().head(), restored);
 }

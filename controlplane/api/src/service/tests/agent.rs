@@ -13,6 +13,7 @@ use sekisho_types::id::NodeId;
 use sekisho_types::job::JobPhase;
 use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::revision::Incarnation;
 use sekisho_types::revision::PlacementId;
 use std::sync::Arc;
 
@@ -33,7 +34,11 @@ async fn an_agent_opens_a_session_reports_and_fetches_what_it_runs() {
         buckets: known.buckets.clone(),
         live: Vec::new(),
         table: table_hash(),
+        incarnation: Incarnation(1),
     };
+    let astray = OpenSession { incarnation: Incarnation(2), ..open.clone() };
+    let refused = code(api.open_session(request(&me, (&astray).into())).await);
+    assert_eq!(refused, ErrorCode::IncarnationOver);
     api.open_session(request(&me, (&open).into())).await.unwrap();
     let twin = OpenSession { session: SessionId([8; 16]), previous: None, ..open };
     assert_eq!(code(api.open_session(request(&me, (&twin).into())).await), ErrorCode::SessionTwin);

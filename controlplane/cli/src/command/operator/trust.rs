@@ -126,6 +126,7 @@ fn write(app: &mut App<'_>, trust: &Trust) -> Result<(), Failure> {
     let context = context.ok_or_else(|| Failure::new(ErrorCode::NotFound, name.clone()))?;
     let own = context.operator.clone();
     context.roots = roots;
+    context.incarnation = trust.bundle.incarnation;
     let mut near: Vec<_> = trust.members.iter().collect();
     near.sort_by_key(|member| member.operator != own);
     let endpoint = |m: &&sekisho_evidence::genesis::GenesisMember| Endpoint {

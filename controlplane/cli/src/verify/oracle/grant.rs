@@ -73,7 +73,13 @@ impl Model {
         if node.floor.is_some_and(|floor| floor >= epoch) {
             return Err("not above the node's fence floor".to_owned());
         }
+        if node.stale {
+            return Err("the node has not come over to this incarnation".to_owned());
+        }
         let job = self.job(grant)?;
+        if job.submitted < self.opened {
+            return Err("the job is of the incarnation before (P7)".to_owned());
+        }
         let twin = job
             .held
             .iter()

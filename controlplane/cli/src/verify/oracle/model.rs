@@ -6,8 +6,9 @@ use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::Genesis;
 use sekisho_evidence::genesis::GenesisSite;
 use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::package::opening;
 use sekisho_evidence::tag::SiteTag;
-use sekisho_evidence::terms::Terms;
+use sekisho_evidence::terms::{Agreement, Terms};
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::Entry;
 use sekisho_types::device::Bucket;
@@ -33,6 +34,8 @@ pub(super) struct Node {
     pub(super) buckets: Vec<Bucket>,
     pub(super) session: Option<SessionId>,
     pub(super) expired: bool,
+    /// Its session is of the incarnation before.
+    pub(super) stale: bool,
     pub(super) revoked: bool,
     pub(super) held: BTreeSet<PlacementId>,
     /// Epoch of its newest desired set.
@@ -70,6 +73,7 @@ pub(super) struct Held {
 pub(super) struct Job {
     pub(super) facts: JobFacts,
     pub(super) submitter: Principal,
+    pub(super) submitted: Revision,
     pub(super) held: BTreeSet<PlacementId>,
 }
 
@@ -78,6 +82,8 @@ pub(super) struct Job {
 pub(super) struct Model {
     pub(super) bundle: EndorserBundle,
     pub(super) table: Digest,
+    /// The entry that opened the incarnation.
+    pub(super) opened: Revision,
     pub(super) sites: BTreeMap<SiteId, (OperatorId, sekisho_types::jurisdiction::Area)>,
     pub(super) nodes: BTreeMap<NodeId, Node>,
     pub(super) tenants: BTreeMap<TenantId, Option<PolicyId>>,
@@ -98,6 +104,7 @@ impl Model {
         Self {
             bundle: genesis.bundle.clone(),
             table: genesis.table,
+            opened: Revision(0),
             sites: genesis.sites.iter().map(site).collect(),
             nodes: BTreeMap::new(),
             tenants: BTreeMap::new(),
@@ -122,6 +129,34 @@ impl Model {
         }
     }
 
+    /// A step of the endorser bundle.
+    fn agreed(&mut self, agreement: &Agreement) {
+        if let Terms::AddOperator(newcomer) = &agreement.terms {
+            let site = |s: &GenesisSite| (s.site.clone(), (s.operator.clone(), s.area));
+            self.sites.extend(newcomer.sites.iter().map(site));
+        }
+        self.bundle = agreement.signed.bundle.clone();
+    }
+
+    /// A new incarnation: what it takes away is gone, and every node is told its set anew.
+    fn begin(&mut self, at: At<'_>, agreement: &Agreement, report: &mut Report) {
+        let Some(opening) = opening(agreement) else {
+            report.failed(Step::Fencing, format!("{at}: the agreement opens no incarnation"));
+            return;
+        };
+        let gone = &opening.withdrawn;
+        let out = |(id, node): (&NodeId, &Node)| {
+            let left = self.bundle.keys(&node.operator).is_none();
+            let named = gone.nodes.contains(id) || gone.sites.contains(&id.site);
+            (left || named).then(|| id.clone())
+        };
+        let out: Vec<NodeId> = self.nodes.iter().filter_map(out).collect();
+        out.iter().for_each(|node| self.revoke(node));
+        self.untold.extend(self.nodes.keys().cloned());
+        self.nodes.values_mut().for_each(|node| node.stale = true);
+        self.opened = at.record.revision;
+    }
+
     /// Folds an accepted entry in.
     pub(super) fn entry(&mut self, at: At<'_>, entry: &Entry, report: &mut Report) {
         match &entry.command {
@@ -133,11 +168,12 @@ impl Model {
             // They decide who agrees to a placement, not what it may be.
             Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {}
             Command::ChangeBundle(agreement) => {
-                if let Terms::AddOperator(newcomer) = &agreement.terms {
-                    let site = |s: &GenesisSite| (s.site.clone(), (s.operator.clone(), s.area));
-                    self.sites.extend(newcomer.sites.iter().map(site));
-                }
-                self.bundle = agreement.signed.bundle.clone();
+                self.agreed(agreement);
+            }
+            Command::OpenIncarnation { base, agreement } => {
+                base.iter().for_each(|step| self.agreed(step));
+                self.agreed(agreement);
+                self.begin(at, agreement, report);
             }
             // What was granted follows as records of its own.
             Command::CommitPlacement { .. } => {}
@@ -177,6 +213,7 @@ impl Model {
                 let job = Job {
                     facts: facts.as_ref().clone(),
                     submitter: entry.actor.clone(),
+                    submitted: at.record.revision,
                     held: BTreeSet::new(),
                 };
                 self.jobs.insert(facts.id.clone(), job);

@@ -37,6 +37,7 @@ impl Model {
             buckets: Vec::new(),
             session: None,
             expired: false,
+            stale: false,
             revoked: false,
             held: BTreeSet::new(),
             floor: None,
@@ -88,6 +89,7 @@ impl Model {
         }
         node.session = Some(session);
         node.expired = false;
+        node.stale = false;
         node.buckets = buckets.to_vec();
         let dead: Vec<PlacementId> =
             node.held.iter().filter(|p| !live.contains(p)).copied().collect();

@@ -64,7 +64,9 @@ fn inspected(parts: &Parts) -> (Subject, Report) {
     let mut writer = SnapshotWriter::start(Vec::new(), &head, &image).unwrap();
     parts.records.iter().for_each(|record| writer.record(record).unwrap());
     let bytes = writer.finish().unwrap();
-    inspect(bytes.len(), bytes.as_slice(), Some(&genesis()))
+    let (subject, report, good) = inspect(bytes.len(), bytes.as_slice(), Some(&genesis()));
+    assert_eq!(good.is_some(), report.is_good());
+    (subject, report)
 }
 
 fn wrong(parts: &Parts, step: Step) -> String {
