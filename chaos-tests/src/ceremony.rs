@@ -59,15 +59,28 @@ fn text(path: &Path) -> String {
 pub fn controller(
     federation: &Federation,
     (member, operator, site): (u64, &str, &str),
+    ports: (u16, u16),
+) -> Result<PathBuf> {
+    let package = federation.dir().join(format!("package-{member}"));
+    federation.run("kanto", &["member", "package", &text(&package)])?.ok()?;
+    settings(federation, (member, operator, site), ports, &package)
+}
+
+/// As [`controller`], with this package.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn settings(
+    federation: &Federation,
+    (member, operator, site): (u64, &str, &str),
     (listen, metrics): (u16, u16),
+    package: &Path,
 ) -> Result<PathBuf> {
     let dir = federation.dir().join("controllers");
     let first = std::fs::read_to_string(dir.join("1/controller.toml"))?;
     let own = dir.join(member.to_string());
     std::fs::create_dir(&own)?;
-    let package = own.join("package");
-    federation.run("kanto", &["member", "package", &text(&package)])?.ok()?;
-    let mut settings = vec![format!("package = {:?}", text(&package))];
+    let mut settings = vec![format!("package = {:?}", text(package))];
     for line in first.lines().filter(|line| !line.is_empty()) {
         settings.push(match line.split_once(" = ").map_or("", |(key, _)| key) {
             "member" => format!("member = {member}"),
