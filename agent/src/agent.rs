@@ -11,6 +11,7 @@ use crate::enrolment::Enrolment;
 use crate::failure::Failure;
 use crate::host::{Inventory, OutputFiles, lock, open_runtime, sweep_host};
 use crate::join::{join, read_token};
+use crate::kept::KeptFiles;
 use crate::ledger::LedgerFile;
 use crate::limit::{EVENTS_MAX, LOOK_EVERY, SHUTDOWN_WITHIN, TASKS_WITHIN, TICK};
 use crate::renew::Renewer;
@@ -143,6 +144,7 @@ impl Agent {
             runtime: Arc::new(runtime),
             inventory,
             file,
+            kept: KeptFiles::of(&config.data_dir),
             calls,
             link: Link { dialer, events: sender, outputs: Arc::new(OutputFiles(root)) },
             members: enrolment.members.clone(),

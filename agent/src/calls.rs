@@ -8,14 +8,15 @@ use crate::failure::Failure;
 use crate::limit::CALL_WITHIN;
 use rand::SeedableRng as _;
 use sekisho_agent_core::verify::Fetched;
+use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::package::{PACKAGE_MAX, TrustPackage};
 use sekisho_evidence::receipt::Receipt;
 use sekisho_proto::convert::agent::{FetchPayload, OpenSession, Report};
 use sekisho_proto::internal::v1::agent_service_client::AgentServiceClient;
 use sekisho_proto::internal::v1::{
-    FetchPayloadRequest, FetchTrustRequest, JoinResponse, OpenSessionRequest, RefuseRequest,
-    RenewRequest, ReportRequest,
+    AdoptRequest, FetchPayloadRequest, FetchTrustRequest, JoinResponse, OpenSessionRequest,
+    RefuseRequest, RenewRequest, ReportRequest,
 };
 use sekisho_proto::status::ApiError;
 use sekisho_transport::address::Address;
@@ -115,6 +116,26 @@ impl Calls {
         let ask = |channel| {
             let request = request.clone();
             async move { AgentServiceClient::new(channel).report(request).await }
+        };
+        call(&self.endpoints, CALL_WITHIN, ask).await.map(|_written| ())
+    }
+
+    /// Brings a placement over.
+    ///
+    /// # Errors
+    /// As [`Calls::open_session`].
+    pub async fn adopt(
+        &self,
+        adoption: &Adoption,
+        payload: Vec<u8>,
+        running: bool,
+    ) -> Result<(), ApiError> {
+        let bytes = adoption.bytes();
+        let bytes = bytes.map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?;
+        let request = AdoptRequest { adoption: bytes.into(), payload: payload.into(), running };
+        let ask = |channel| {
+            let request = request.clone();
+            async move { AgentServiceClient::new(channel).adopt(request).await }
         };
         call(&self.endpoints, CALL_WITHIN, ask).await.map(|_written| ())
     }

@@ -8,13 +8,14 @@ use crate::calls::Calls;
 use crate::enrolment::Member;
 use crate::failure::{Failure, explain};
 use crate::host::{Inventory, ending};
+use crate::kept::KeptFiles;
 use crate::ledger::LedgerFile;
 use crate::limit::ENDED_KEPT;
 use crate::stream::{Link, Streams};
 use arc_swap::ArcSwap;
 use sekisho_agent_core::ledger::Ledger;
 use sekisho_agent_core::reason::Reason;
-use sekisho_agent_core::reconcile::{Action, Input, StartOrder};
+use sekisho_agent_core::reconcile::{Action, Input, Kept, StartOrder};
 use sekisho_agent_runtime::placement::{DeviceClaim, Epoch, PlacementKey, PlacementSpec};
 use sekisho_agent_runtime::process::ProcessRuntime;
 use sekisho_agent_runtime::runtime::{Exit, Runtime as _, RuntimeError, State};
@@ -42,6 +43,7 @@ pub(crate) struct Driver {
     pub(crate) runtime: Arc<ProcessRuntime>,
     pub(crate) inventory: Inventory,
     pub(crate) file: LedgerFile,
+    pub(crate) kept: KeptFiles,
     pub(crate) calls: Arc<ArcSwap<Calls>>,
     pub(crate) link: Link,
     pub(crate) members: Vec<Member>,
@@ -97,6 +99,8 @@ impl Driver {
             Action::FetchPayload { placement, payload, submission } => {
                 self.fetch(placement, payload, submission);
             }
+            Action::Keep(kept) => self.keep(*kept, ledger).await,
+            Action::Adopt(placement, running) => self.adopt(placement, running),
             Action::Start(order) => self.start(*order),
             Action::Stop(placement, grace_ms) => {
                 let grace = Duration::from_millis(grace_ms);
@@ -134,6 +138,38 @@ impl Driver {
             let input = future.await;
             if events.send(Event::Core(input)).await.is_err() {
                 tracing::debug!("the agent is ending");
+            }
+        });
+    }
+
+    /// Without it the job runs all the same: only another incarnation could not take it over.
+    async fn keep(&self, kept: Kept, ledger: &Ledger) {
+        let (files, ledger, placement) = (self.kept.clone(), ledger.clone(), kept.placement);
+        let done = tokio::task::spawn_blocking(move || files.keep(&kept, &ledger)).await;
+        let done = done.map_err(|error| error.to_string());
+        if let Err(why) = done.and_then(|kept| kept.map_err(|error| explain(&error))) {
+            tracing::error!(%placement, why, "the proof of a placement cannot be kept");
+        }
+    }
+
+    fn adopt(&self, placement: PlacementId, running: bool) {
+        let (files, calls) = (self.kept.clone(), self.calls.load_full());
+        self.beside("adopt", async move {
+            let read = tokio::task::spawn_blocking(move || files.read(&placement)).await;
+            let Ok(Some((adoption, payload))) = read else {
+                let why = format!("nothing was kept of {placement}: it cannot be brought over");
+                return Input::AdoptRefused(placement, Reason::new(ErrorCode::NotFound, &why));
+            };
+            match calls.adopt(&adoption, payload, running).await {
+                Ok(()) => {
+                    tracing::info!(%placement, "brought over");
+                    Input::Adopted(placement)
+                }
+                Err(error) if error.code.is_retryable() || !error.explained => {
+                    tracing::warn!(%placement, %error, "not brought over yet");
+                    Input::AdoptFailed(placement)
+                }
+                Err(error) => Input::AdoptRefused(placement, reason(&error)),
             }
         });
     }

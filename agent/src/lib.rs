@@ -16,6 +16,7 @@ pub mod enrolment;
 pub mod failure;
 pub mod host;
 pub mod join;
+mod kept;
 pub mod ledger;
 pub mod limit;
 mod renew;

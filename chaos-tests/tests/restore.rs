@@ -47,6 +47,12 @@ fn kill(federation: &mut Federation, members: &[u64]) {
     members.iter().for_each(|member| federation.await_end(*member).unwrap());
 }
 
+/// A job that no lease ends.
+fn completing(name: &str, seconds: u32) -> String {
+    let plain = spec(name, 1, 1, "JP-01", &format!("sleep {seconds}; echo whole"));
+    plain.replace("time_limit: 10m", "time_limit: 10m\non_disconnect: run_to_completion")
+}
+
 /// Their disks are gone.
 fn wipe(federation: &Federation, members: &[u64]) {
     for member in members {
@@ -189,9 +195,7 @@ fn three_companies_go_on_from_the_only_survivor() {
     const PORT_BASE: u16 = 27_420;
     let dir = tempfile::tempdir().unwrap();
     let mut federation = Federation::start(dir.path(), PORT_BASE).unwrap();
-    let stays = spec("stays", 1, 1, "JP-01", "sleep 45; echo whole")
-        .replace("time_limit: 10m", "time_limit: 10m\non_disconnect: run_to_completion");
-    let stays = submit(&federation, "stays", &stays).unwrap();
+    let stays = submit(&federation, "stays", &completing("stays", 45)).unwrap();
     let stops = submit(&federation, "stops", &spec("stops", 1, 1, "JP-01", "sleep 600")).unwrap();
     for job in [&stays, &stops] {
         federation.await_job(job, &["running"]).unwrap();
@@ -274,8 +278,9 @@ fn three_companies_go_on_from_a_backup_and_know_what_is_lost() {
     // After the backup: a host is taken out for good, a job runs, another is queued.
     let revoke = ["node", "revoke", "tokyo-1/n-01", "--yes"];
     federation.run("kanto", &revoke).unwrap().ok().unwrap();
-    let gone = submit(&federation, "gone", &spec("gone", 1, 1, "JP-01", "sleep 600")).unwrap();
-    federation.await_job(&gone, &["running"]).unwrap();
+    let stays = submit(&federation, "stays", &completing("stays", 60)).unwrap();
+    federation.await_job(&stays, &["running"]).unwrap();
+    let gone = write(&federation, "gone").unwrap();
     let later = export(&federation, "later.bundle");
     kill(&mut federation, &[1, 2, 3]);
     wipe(&federation, &[1, 2, 3]);
@@ -297,8 +302,14 @@ fn three_companies_go_on_from_a_backup_and_know_what_is_lost() {
     assert_eq!(node["state"], "revoked", "nothing un-revokes it by a restore (P5): {node}");
     ceremony.uncordon("hokuto", "ishikari-1/n-01");
     ceremony.uncordon("hokuto", "ishikari-1/n-02");
+    // Nobody here has heard of it: its host brought it over with the proof of its grant, and it is charged.
+    let seen = federation.await_job(&stays, &["running", "succeeded"]).unwrap();
+    let of_before = |p: &serde_json::Value| p["id"].to_string().contains("p-1-");
+    assert!(rows(&seen, "placements").iter().all(of_before), "{seen}");
     let anew = submit(&federation, "anew", &spec("anew", 1, 4, "JP-01", "echo anew")).unwrap();
-    federation.await_job(&anew, &["succeeded"]).unwrap();
+    for job in [&anew, &stays] {
+        federation.await_job(job, &["succeeded"]).unwrap();
+    }
 
     let bundle = export(&federation, "anew.bundle");
     let seen = verify(&federation, &bundle, &later);

@@ -5,6 +5,7 @@
 //! what is not in the newest accepted set is stopped (P6); nothing starts without a lease, and what the lease binds
 //! is dead by its end plus G (P4).
 
+mod bring;
 mod desired;
 mod placement;
 mod trust;
@@ -18,6 +19,8 @@ use crate::retry::Retry;
 use crate::session::Session;
 use crate::standing::Standing;
 use crate::verify::{Fetched, Host};
+use bring::Bringing;
+pub use bring::Kept;
 use placement::Local;
 use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::package::{Trust, TrustPackage};
@@ -93,6 +96,12 @@ pub enum Input {
     Untagged,
     /// The way to a later endorser bundle, from wherever.
     Trust(Box<TrustPackage>),
+    /// The present incarnation has taken a placement over.
+    Adopted(PlacementId),
+    /// It may have, or nobody answered.
+    AdoptFailed(PlacementId),
+    /// It does not, for good.
+    AdoptRefused(PlacementId, Reason),
     /// The devices of this host, looked at again.
     Devices(Vec<Device>),
     /// The agent is to end: stop everything and tell.
@@ -134,6 +143,10 @@ pub enum Action {
         /// SHA-256 of the submission that was granted.
         submission: Digest,
     },
+    /// Write this durably before the actions that follow.
+    Keep(Box<Kept>),
+    /// Bring a placement over with what was kept of it; whether its program runs.
+    Adopt(PlacementId, bool),
     /// Start a placement.
     Start(Box<StartOrder>),
     /// Ask it to end, and kill it after so many milliseconds.
@@ -183,6 +196,7 @@ pub struct Reconciler {
     report_retry: Retry,
     receipts: BTreeSet<PlacementId>,
     receipt_retry: Retry,
+    bringing: Bringing,
     closing: bool,
     finished: bool,
     changed: bool,
@@ -229,6 +243,7 @@ impl Reconciler {
             report_retry: Retry::default(),
             receipts: BTreeSet::new(),
             receipt_retry: Retry::default(),
+            bringing: Bringing::default(),
             closing: false,
             finished: false,
             changed: true,
@@ -257,6 +272,7 @@ impl Reconciler {
         self.stop_strays(now);
         self.kill_overdue(now);
         self.start_granted(now);
+        self.bring(now);
         self.tell(now);
         let mut actions = std::mem::take(&mut self.out);
         if std::mem::take(&mut self.changed) {
@@ -313,6 +329,9 @@ impl Reconciler {
             Input::Standing(standing) => self.standing = *standing,
             Input::Untagged => self.standing.void(),
             Input::Trust(package) => self.follow(&package),
+            Input::Adopted(placement) => self.brought(placement),
+            Input::AdoptFailed(placement) => self.not_brought(placement, now),
+            Input::AdoptRefused(placement, reason) => self.left_behind(placement, reason),
             Input::Devices(devices) => self.devices = devices,
             Input::Shutdown => self.closing = true,
         }
@@ -345,6 +364,7 @@ impl Reconciler {
             self.session.drained();
         }
         if !self.closing
+            && self.bringing.is_done()
             && let Some(id) = self.session.ask(self.ledger.opening(), now.random, now.boot_ns)
         {
             self.ledger.open_session(id);
@@ -434,7 +454,9 @@ impl Reconciler {
     pub fn wake_ns(&self) -> Option<u64> {
         let retries = [self.report_retry.due_ns(), self.receipt_retry.due_ns()];
         let placements = self.local.values().flat_map(Local::wakes_ns);
-        let all = retries.into_iter().chain(placements).chain(self.session.wake_ns());
+        let bringing = self.bringing.wake_ns();
+        let all =
+            retries.into_iter().chain(placements).chain(self.session.wake_ns()).chain(bringing);
         all.filter(|wake| *wake > self.stepped_ns).min()
     }
 }

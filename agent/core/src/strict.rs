@@ -85,7 +85,8 @@ pub fn read(bytes: &[u8]) -> Result<GrantRecord, Box<MalformedGrant>> {
 /// Bounds that the types do not hold by themselves.
 fn check(grant: &Grant, revision: Revision) -> Result<(), &'static str> {
     let rules = [
-        (grant.placement.epoch.revision == revision, "the epoch is not the record's entry"),
+        // One that was taken over from the incarnation before has a record of its own in this one.
+        (grant.placement.epoch.revision <= revision, "the epoch is not the record's entry"),
         ((1..=GPUS_PER_TASK_MAX).contains(&grant.gpus), "number of GPUs out of bounds"),
         (grant.rank < grant.group && grant.group <= GROUP_MAX, "rank or group out of bounds"),
         ((1..=TIME_LIMIT_MAX.as_secs()).contains(&grant.time_limit_s), "time limit out of bounds"),

@@ -18,10 +18,10 @@ use sekisho_proto::internal::v1::agent_service_server::{AgentService, AgentServi
 use sekisho_proto::internal::v1::controller_message::{Acknowledged, Attached, Message, ReadLog};
 use sekisho_proto::internal::v1::join_service_server::{JoinService, JoinServiceServer};
 use sekisho_proto::internal::v1::{
-    AgentMessage, ControllerMessage, FetchPayloadRequest, FetchPayloadResponse, FetchTrustRequest,
-    FetchTrustResponse, JoinRequest, JoinResponse, MemberEndpoint, OpenSessionRequest,
-    OpenSessionResponse, OperatorRoot, RefuseRequest, RefuseResponse, RenewRequest, ReportRequest,
-    ReportResponse, agent_message,
+    AdoptRequest, AdoptResponse, AgentMessage, ControllerMessage, FetchPayloadRequest,
+    FetchPayloadResponse, FetchTrustRequest, FetchTrustResponse, JoinRequest, JoinResponse,
+    MemberEndpoint, OpenSessionRequest, OpenSessionResponse, OperatorRoot, RefuseRequest,
+    RefuseResponse, RenewRequest, ReportRequest, ReportResponse, agent_message,
 };
 use sekisho_proto::status::ApiError;
 use sekisho_transport::bundle::TrustBundles;
@@ -417,6 +417,13 @@ impl AgentService for Member {
         let report = Report::try_from(request.get_ref())?;
         self.shared.change(|log| log.told.phases.extend(report.phases));
         Ok(Response::new(ReportResponse { revision: 1 }))
+    }
+
+    async fn adopt(
+        &self,
+        _request: Request<AdoptRequest>,
+    ) -> Result<Response<AdoptResponse>, Status> {
+        Err(Status::unimplemented("this federation has one incarnation"))
     }
 
     async fn refuse(

@@ -12,9 +12,10 @@ use sekisho_proto::internal::v1::controller_message::{
     Acknowledged, Attached, Desired, Message as Down, Proved,
 };
 use sekisho_proto::internal::v1::{
-    AgentMessage, ControllerMessage, FetchPayloadRequest, FetchPayloadResponse, FetchTrustRequest,
-    FetchTrustResponse, JoinResponse, OpenSessionRequest, OpenSessionResponse, RefuseRequest,
-    RefuseResponse, RenewRequest, ReportRequest, ReportResponse,
+    AdoptRequest, AdoptResponse, AgentMessage, ControllerMessage, FetchPayloadRequest,
+    FetchPayloadResponse, FetchTrustRequest, FetchTrustResponse, JoinResponse, OpenSessionRequest,
+    OpenSessionResponse, RefuseRequest, RefuseResponse, RenewRequest, ReportRequest,
+    ReportResponse,
 };
 use sekisho_types::id::{MemberId, OperatorId};
 use std::collections::VecDeque;
@@ -112,6 +113,13 @@ impl AgentService for Rogue {
         _request: Request<ReportRequest>,
     ) -> Result<Response<ReportResponse>, Status> {
         Ok(Response::new(ReportResponse { revision: 1001 }))
+    }
+
+    async fn adopt(
+        &self,
+        _request: Request<AdoptRequest>,
+    ) -> Result<Response<AdoptResponse>, Status> {
+        Err(Status::unimplemented("it has one incarnation"))
     }
 
     async fn refuse(

@@ -73,9 +73,21 @@ impl Core {
         command: Command,
         call: Option<&Call>,
     ) -> Result<Revision, ApiError> {
+        self.write_with(actor, command, Vec::new(), call).await
+    }
+
+    /// As [`Self::write_for`], with the content of a job.
+    pub(crate) async fn write_with(
+        &self,
+        actor: Principal,
+        command: Command,
+        payload: Vec<u8>,
+        call: Option<&Call>,
+    ) -> Result<Revision, ApiError> {
         let intent =
             Intent { request: self.request_id(&actor), validate_only: false, signatures: vec![] };
-        let entry = self.stamp(&self.replica.state(), &actor, Admitted::new(intent, command))?;
+        let admitted = Admitted { intent, command, payload };
+        let entry = self.stamp(&self.replica.state(), &actor, admitted)?;
         let wait = call.and_then(|call| call.wait).unwrap_or(PROPOSE_DEADLINE);
         let deadline = sekisho_transport::deadline::Deadline::after(wait.min(PROPOSE_DEADLINE));
         let proposed = self.replica.propose(entry, deadline).await.map_err(unanswered)?;

@@ -4,6 +4,7 @@
 //! checks everything before it changes anything. A2: one `Entry` record for each entry that is not a `Tick` or a
 //! repeat, followed by grants and desired sets in one fixed order.
 
+mod adopt;
 mod ahead;
 mod bundle;
 mod change;
@@ -272,5 +273,8 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         }
         Command::RaiseFeatureLevel { level } => level::raise(change, *level),
         Command::OpenIncarnation { base, agreement } => incarnation::open(change, base, agreement),
+        Command::Adopt { node, adoption, running } => {
+            adopt::adopt(change, node, adoption, *running)
+        }
     }
 }

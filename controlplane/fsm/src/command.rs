@@ -1,6 +1,7 @@
 //! Every change that the log can carry. Append-only: variants keep their number for ever, new ones come last and
 //! behind a feature level.
 
+use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Receipt;
@@ -213,6 +214,16 @@ pub enum Command {
         base: Vec<Agreement>,
         /// What was agreed: [`sekisho_evidence::terms::Terms::Open`].
         agreement: Box<Agreement>,
+    },
+    /// An agent that comes over to this incarnation still runs something to completion that the restored state may not
+    /// know. The payload is in the entry.
+    Adopt {
+        /// The node.
+        node: NodeId,
+        /// The grant, proven, and what its submitter signed.
+        adoption: Box<Adoption>,
+        /// The job's program runs; otherwise it is being started.
+        running: bool,
     },
 }
 

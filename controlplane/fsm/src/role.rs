@@ -302,6 +302,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::OpenSession { .. } | Command::Report { .. } | Command::Refuse { .. } => false,
         Command::ExpireLease { .. } | Command::CommitPlacement { .. } => false,
         Command::RaiseFeatureLevel { .. } | Command::OpenIncarnation { .. } => false,
+        Command::Adopt { .. } => false,
         Command::RegisterKey { .. } | Command::RevokeKey { .. } | Command::CreateSite { .. } => {
             true
         }

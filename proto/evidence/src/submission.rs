@@ -96,7 +96,7 @@ pub enum SubmissionError {
     /// The policy that the submitter named does not bind the grant.
     #[error("the policy that the submitter named does not bind the grant")]
     Policy,
-    /// Submitted in a later life of the federation than granted.
+    /// Submitted in another life of the federation than granted: nothing of before is placed again.
     #[error("submitted in incarnation {submitted}, granted in {granted}")]
     Incarnation {
         /// Of the submission.
@@ -179,7 +179,7 @@ impl Submission {
         }
         self.granted_as_signed(grant)?;
         let (submitted, granted) = (self.incarnation, grant.placement.epoch.incarnation);
-        if submitted > granted {
+        if submitted != granted {
             return Err(SubmissionError::Incarnation { submitted, granted });
         }
         Ok(())

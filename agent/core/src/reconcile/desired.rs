@@ -64,6 +64,9 @@ impl Reconciler {
                     for refused in accepted.refused.values() {
                         self.out.push(Action::Note(refused.reason.clone()));
                     }
+                    for grant in &accepted.adopt {
+                        self.remember(set, grant);
+                    }
                     self.ledger.accept(accepted);
                     self.changed = true;
                     // In this order: a moved head without an accepted set asks for the set with another proof.

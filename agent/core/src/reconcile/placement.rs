@@ -1,12 +1,15 @@
 //! From an accepted grant to a process and its confirmed end.
 
-use super::{Action, Moment, Reconciler, StartOrder};
+use super::bring::proof;
+use super::{Action, Kept, Moment, Reconciler, StartOrder};
+use crate::desired::SignedSet;
 use crate::devices::{Choice, choose};
 use crate::ledger::{Entry, EntryPhase, Refused};
 use crate::limit::{KILL_AGAIN_MS, KILL_GRACE_MS, KILL_MARGIN_MS, NS_PER_MS};
 use crate::reason::Reason;
 use crate::retry::Retry;
 use crate::verify::{Fetched, check_start};
+use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::grant::Grant;
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::placement::{Ending, Phase};
@@ -16,6 +19,8 @@ use sekisho_types::revision::PlacementId;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Local {
     payload: Payload,
+    /// Of one that runs to completion, until it starts.
+    proof: Option<Box<Adoption>>,
     fetch_retry: Retry,
     /// When the time limit has passed and the shim must have ended it.
     limit_ns: Option<u64>,
@@ -32,6 +37,11 @@ enum Payload {
 }
 
 impl Local {
+    /// Its program was started.
+    pub(super) fn is_running(&self) -> bool {
+        self.limit_ns.is_some()
+    }
+
     pub(super) fn wakes_ns(&self) -> impl Iterator<Item = u64> {
         let fetch = Some(self.fetch_retry.due_ns());
         [self.limit_ns, self.kill_ns, fetch].into_iter().flatten()
@@ -161,6 +171,7 @@ impl Reconciler {
             Choice::Devices(devices) => {
                 if self.ledger.intend(&placement, devices.clone()) {
                     self.changed = true;
+                    self.keep(placement, &fetched);
                     self.local
                         .insert(placement, Local { payload: Payload::Asked, ..Local::default() });
                     self.outbox.push(placement, Phase::Starting);
@@ -168,6 +179,24 @@ impl Reconciler {
                     self.out.push(Action::Start(Box::new(StartOrder { grant, devices, payload })));
                 }
             }
+        }
+    }
+
+    /// Remembers how a grant is proven, if its host may have to prove it one day.
+    pub(super) fn remember(&mut self, set: &SignedSet, grant: &Grant) {
+        if grant.on_disconnect == OnDisconnect::RunToCompletion {
+            self.local.entry(grant.placement).or_default().proof = proof(set, grant);
+        }
+    }
+
+    /// What has to be on disk before it starts.
+    fn keep(&mut self, placement: PlacementId, fetched: &Fetched) {
+        let proof = self.local.get_mut(&placement).and_then(|local| local.proof.take());
+        if let Some(mut adoption) = proof {
+            adoption.submission.clone_from(&fetched.submission);
+            let payload = fetched.payload.clone();
+            let kept = Kept { placement, adoption: *adoption, payload };
+            self.out.push(Action::Keep(Box::new(kept)));
         }
     }
 

@@ -26,6 +26,9 @@ impl Reconciler {
                             lease.expire();
                         }
                     }
+                    if trust.bundle.incarnation > before {
+                        self.bring_over(trust.bundle.incarnation);
+                    }
                     self.changed = true;
                 }
                 self.out.push(Action::Trusted(Box::new(trust)));

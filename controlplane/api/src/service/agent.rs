@@ -6,6 +6,7 @@ use crate::limit::{ATTACH_DEADLINE, SESSION_DEADLINE};
 use crate::service::trust::package;
 use crate::session::Down;
 use crate::session::stream::{AgentStream, session_in_force};
+use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::receipt::Receipt;
 use sekisho_fsm::command::Command;
 use sekisho_proto::convert::agent::{Attach, FetchPayload, OpenSession, Report};
@@ -125,6 +126,25 @@ impl AgentService for AgentApi {
         let Report { session, phases } = Report::try_from(request.get_ref())?;
         let revision = self.propose(&call, Command::Report { node, session, phases }).await?;
         Ok(Response::new(internal::ReportResponse { revision }))
+    }
+
+    async fn adopt(
+        &self,
+        request: Request<internal::AdoptRequest>,
+    ) -> Result<Response<internal::AdoptResponse>, Status> {
+        let (call, node) = self.node(&request)?;
+        let ask = request.into_inner();
+        let adoption = Adoption::parse(&ask.adoption)
+            .map_err(|error| FieldError::new("adoption", error.to_string()))?;
+        let command = Command::Adopt {
+            node: node.clone(),
+            adoption: Box::new(adoption),
+            running: ask.running,
+        };
+        let (actor, payload) = (call.principal().clone(), ask.payload.to_vec());
+        let revision = self.0.write_with(actor, command, payload, Some(&call)).await?.0;
+        tracing::info!(%node, revision, "a placement was brought over");
+        Ok(Response::new(internal::AdoptResponse { revision }))
     }
 
     async fn refuse(

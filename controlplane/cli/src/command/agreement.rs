@@ -121,6 +121,7 @@ fn opening_in_words(opening: &Opening) -> Vec<String> {
         format!("last entry {}/{}/{}", last.term, last.leader, last.index),
         format!("{} records, root {}", restored.head.size, restored.head.root),
         format!("image {}", restored.image),
+        format!("largest head presented {}", opening.shown()),
     ];
     let founder =
         |m: &GenesisMember| format!("founder {} {} {} {}", m.member, m.operator, m.site, m.address);
@@ -132,6 +133,9 @@ fn opening_in_words(opening: &Opening) -> Vec<String> {
         format!("{} {} {}", key.record.principal, key.record.role, key.record.public_key)
     };
     words.extend(keys.iter().map(named));
+    if opening.accept_quorum_in_one_hand {
+        words.push("one company may decide alone".to_owned());
+    }
     words
 }
 

@@ -20,7 +20,7 @@ use crate::pki::OperatorDir;
 use crate::pki::rotate::BACKUP_FILE;
 use crate::verify::lost::Lost;
 use crate::verify::snapshot::{Good, inspect};
-use founder::Founder;
+use founder::{Founder, Seat};
 use later::Later;
 use sekisho_evidence::bundle::{EndorserBundle, SignedBundle};
 use sekisho_evidence::opening::{Cause, Opening, Restored, Withdrawn};
@@ -167,17 +167,32 @@ fn longest(args: &BackupArgs, dir: &OperatorDir) -> Result<(PathBuf, Good), Fail
     best.ok_or_else(|| Failure::invalid("--from names no backup"))
 }
 
-/// Whoever signs has stopped his own members for good, and says so by naming all of them.
-fn all_stopped(good: &Good, dir: &OperatorDir, stopped: &[MemberId]) -> Result<(), Failure> {
+/// Whoever signs has stopped his own members for good, and says so by naming all of them: those of the backup, and those
+/// that came after it.
+fn all_stopped(
+    good: &Good,
+    base: &[Agreement],
+    dir: &OperatorDir,
+    stopped: &[MemberId],
+) -> Result<(), Failure> {
     let operator = dir.card()?.keys.operator;
     let members = good.state.federation().map(|federation| &federation.members);
-    let own = members.into_iter().flat_map(|all| all.values()).filter(|m| m.operator == operator);
+    let known = members.into_iter().flat_map(|all| all.values());
+    let came = base.iter().filter_map(|step| match &step.terms {
+        Terms::AddMember(member) => Some(member),
+        Terms::RemoveMember(_)
+        | Terms::AddOperator(_)
+        | Terms::RemoveOperator(_)
+        | Terms::RotateOperator { .. }
+        | Terms::Open(_) => None,
+    });
+    let own = known.chain(came).filter(|m| m.operator == operator);
     let own: BTreeSet<MemberId> = own.map(|m| m.member).collect();
     if stopped.iter().copied().collect::<BTreeSet<_>>() == own {
         return Ok(());
     }
     let named: Vec<_> = own.iter().map(ToString::to_string).collect();
-    let why = format!("the members of {operator} in the backup are: {}", named.join(","));
+    let why = format!("the members of {operator} until now are: {}", named.join(","));
     Err(Failure::invalid(why).remedy(
         "stop and disable each of them for good (`sekisho-controller retire`), then name them all with --stopped",
     ))
@@ -228,15 +243,17 @@ fn open(
     cause: Cause,
 ) -> Result<(), Failure> {
     not_there(&args.file)?;
-    all_stopped(good, dir, &args.backup.stopped)?;
     let later = match &args.later {
         Some(later) => Later::read(later, good, &dir.genesis()?)?,
         None => Later::default(),
     };
+    all_stopped(good, &later.base, dir, &args.backup.stopped)?;
     tell_lost(app, args.later.is_some(), &later.lost)?;
     let founders: Result<Vec<Founder>, _> = args.founder.iter().map(|path| read(path)).collect();
     let mut founders = founders?;
-    founders.sort_by_key(|founder| founder.member.member);
+    let keys = founders.iter().flat_map(|founder| founder.keys.clone()).collect();
+    let mut seats: Vec<Seat> = founders.drain(..).filter_map(|founder| founder.seat).collect();
+    seats.sort_by_key(|seat| seat.member.member);
     let head = &good.head;
     let opening = Opening {
         cause,
@@ -248,12 +265,12 @@ fn open(
             image: head.image,
         },
         highest: later.note.clone(),
-        founders: founders.iter().map(|founder| founder.member.clone()).collect(),
+        founders: seats.iter().map(|seat| seat.member.clone()).collect(),
         withdrawn: withdrawn(&args.withdraw, &later),
-        keys: founders.iter().flat_map(|founder| founder.keys.clone()).collect(),
+        keys,
         accept_quorum_in_one_hand: args.accept_quorum_in_one_hand,
     };
-    let endorsers = founders.into_iter().map(|founder| founder.endorser).collect();
+    let endorsers = seats.into_iter().map(|seat| seat.endorser).collect();
     let terms = Terms::Open(Box::new(opening));
     let bundle = held(good, &later.base)?.opened(endorsers, terms.digest());
     let signed = SignedBundle { bundle, signatures: Vec::new() };
@@ -283,7 +300,12 @@ fn tell_lost(app: &mut App<'_>, looked: bool, lost: &[Lost]) -> Result<(), Failu
     for Lost { record, time, actor, command } in lost.iter().take(TOLD_MAX) {
         app.output.note(&format!("  {record}  {time}  {command}  {actor}"))?;
     }
-    Ok(())
+    let more = count.saturating_sub(TOLD_MAX);
+    if more == 0 {
+        return Ok(());
+    }
+    let note = app.output.pick(format!("  and {more} more"), format!("  ほか {more} 件"));
+    app.output.note(&note)
 }
 
 /// Adds another operator's signature.
@@ -308,7 +330,7 @@ pub(super) fn add_signature(
         let why = format!("{}: not the backup that the opening names", from.display());
         return Err(Failure::new(ErrorCode::SnapshotMismatch, why));
     }
-    all_stopped(&good, &dir, &backup.stopped)?;
+    all_stopped(&good, &file.base, &dir, &backup.stopped)?;
     finish(app, (path, &from), &good, &dir, file)
 }
 
@@ -336,8 +358,15 @@ fn finish(
     let missing = missing(good, &file)?;
     write(path, &file)?;
     let complete = missing.is_none();
-    let view = AgreementView::new(&file.agreement, missing)?;
-    app.output.one(&view)?;
+    app.output.one(&AgreementView::new(&file.agreement, missing)?)?;
+    if !file.base.is_empty() {
+        let steps = file.base.len();
+        let note = app.output.pick(
+            format!("it makes up for {steps} step(s) of the endorser bundle that the backup lacks"),
+            format!("バックアップにない承認者束の変更 {steps} 件を補います"),
+        );
+        app.output.note(&note)?;
+    }
     let (path, from) = (path.display(), from.display());
     if !complete {
         let compared = fingerprint(&file.agreement.signed.bundle)?;

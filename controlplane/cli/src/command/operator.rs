@@ -36,13 +36,13 @@ pub enum OperatorCommand {
         #[arg(long, value_name = "HEX", value_parser = digest)]
         fingerprint: Digest,
         /// For the opening of an incarnation: the backup that it begins from
-        #[arg(long, value_name = "BACKUP", requires = "stopped")]
+        #[arg(long, value_name = "BACKUP")]
         from: Option<PathBuf>,
         /// For an opening: secret half of one of the backup keys
         #[arg(long, value_name = "FILE")]
         identity: Option<PathBuf>,
         /// For an opening: this operator's members of before, all stopped for good and disabled
-        #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = number)]
+        #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = number, requires = "from")]
         stopped: Vec<MemberId>,
     },
     /// Take a company in

@@ -70,9 +70,9 @@ impl<'c> Change<'c> {
         if self.entry.signatures.len() > SIGNATURES_MAX {
             return Err(Rejection::new(ErrorCode::TooLarge, "too many signatures"));
         }
-        if !matches!(self.entry.command, Command::SubmitJob { .. })
-            && !self.entry.payload.is_empty()
-        {
+        let with_payload =
+            matches!(self.entry.command, Command::SubmitJob { .. } | Command::Adopt { .. });
+        if !with_payload && !self.entry.payload.is_empty() {
             return Err(Rejection::new(ErrorCode::InvalidArgument, "only a job has a payload"));
         }
         let Some(federation) = self.state.federation.as_ref() else {

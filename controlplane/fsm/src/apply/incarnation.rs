@@ -21,7 +21,7 @@ use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::quorum_holder;
 use sekisho_evidence::opening::Opening;
 use sekisho_evidence::package::opening;
-use sekisho_evidence::terms::Agreement;
+use sekisho_evidence::terms::{Agreement, Terms};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, MemberId, NodeId, OperatorId, PublicKey, RequestId};
 use sekisho_types::principal::{MemberIdentity, Principal, Role};
@@ -108,7 +108,7 @@ pub(super) fn open(change: &mut Change<'_>, base: &[Agreement], agreement: &Agre
         return refuse(ErrorCode::TooLarge, format!("an opening has at most {OPENING_MAX} bytes"));
     }
     same_state(change, opening)?;
-    nobody_goes_on(change, opening)?;
+    nobody_goes_on(change, base, opening)?;
     check_founders(change, opening, &agreement.signed.bundle)?;
     check_keys(change, opening, &agreement.signed.bundle)?;
     // Signatures last: whoever prepares an opening asks whether these are all that it lacks.
@@ -156,25 +156,43 @@ fn same_state(change: &Change<'_>, opening: &Opening) -> Result<(), Rejection> {
 }
 
 /// R6: the incarnation before cannot decide anything any more. Who signs says that all its own members have ended; what
-/// the others have is no quorum.
-fn nobody_goes_on(change: &Change<'_>, opening: &Opening) -> Result<(), Rejection> {
+/// the others have is no quorum, whether those vote that came after this state or not.
+fn nobody_goes_on(
+    change: &Change<'_>,
+    base: &[Agreement],
+    opening: &Opening,
+) -> Result<(), Rejection> {
     let (federation, openers) = (change.federation()?, opening.openers());
-    let voters = federation.voters();
-    let others = voters.iter().filter_map(|id| federation.members.get(id));
-    let others: Vec<_> = others.filter(|m| !openers.contains(&m.operator)).collect();
-    let quorum = (voters.len() / 2).saturating_add(1);
-    if others.len() < quorum {
-        return Ok(());
+    let known = federation.voters();
+    let known = known.iter().filter_map(|id| Some((*id, &federation.members.get(id)?.operator)));
+    let mut votes: BTreeMap<MemberId, &OperatorId> = known.collect();
+    for later in [false, true] {
+        if later {
+            votes.extend(base.iter().filter_map(|step| match &step.terms {
+                Terms::AddMember(member) => Some((member.member, &member.operator)),
+                Terms::RemoveMember(_)
+                | Terms::AddOperator(_)
+                | Terms::RemoveOperator(_)
+                | Terms::RotateOperator { .. }
+                | Terms::Open(_) => None,
+            }));
+        }
+        let others: Vec<_> =
+            votes.values().filter(|operator| !openers.contains(*operator)).collect();
+        if others.len() <= votes.len() / 2 {
+            continue;
+        }
+        let named: BTreeSet<_> = others.iter().map(|operator| operator.as_str()).collect();
+        let named: Vec<_> = named.into_iter().collect();
+        let why = format!(
+            "{} of {} votes could still decide without those who open it: {} must have a founder, too",
+            others.len(),
+            votes.len(),
+            named.join(", ")
+        );
+        return refuse(ErrorCode::IncarnationQuorum, why);
     }
-    let named: BTreeSet<_> = others.iter().map(|m| m.operator.as_str()).collect();
-    let named: Vec<_> = named.into_iter().collect();
-    let why = format!(
-        "{} of {} votes could still decide without those who open it: {} must have a founder, too",
-        others.len(),
-        voters.len(),
-        named.join(", ")
-    );
-    refuse(ErrorCode::IncarnationQuorum, why)
+    Ok(())
 }
 
 fn check_founders(

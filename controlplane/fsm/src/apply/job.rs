@@ -241,7 +241,10 @@ fn settle(change: &mut Change<'_>, id: &JobId) {
     if !over || job.phase.is_final() || job.placements.is_empty() {
         return;
     }
+    // Of a group that hosts bring over one by one, some may not have come yet.
+    let whole = u32::try_from(job.placements.len()).is_ok_and(|all| all >= job.facts.group);
     match job.fate.clone() {
+        None if !whole => {}
         None => finish(change, id, JobPhase::Succeeded, "succeeded"),
         Some(Fate::Cancel) => finish(change, id, JobPhase::Cancelled, "cancelled"),
         Some(Fate::Fail(why)) => finish(change, id, JobPhase::Failed, &why),

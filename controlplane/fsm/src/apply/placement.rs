@@ -158,21 +158,26 @@ fn grant(
         on_disconnect: facts.on_disconnect,
         time_limit_s: facts.time_limit_s,
     };
-    let gpus = grant.gpus;
     let digest = Digest::of(&bytes_of(&grant));
     let changed = change.now();
     let row =
         Placement { grant, bucket: slot.bucket, digest, record: 0, phase: Phase::Granted, changed };
+    charged(change, placement, row);
+    Ok(placement)
+}
+
+/// Enters a placement at its node; its grant becomes a record. The quota is charged by the caller.
+pub(super) fn charged(change: &mut Change<'_>, placement: PlacementId, row: Placement) {
+    let (node, bucket, gpus) = (row.grant.node.clone(), row.bucket, row.grant.gpus);
     change.state.placements.insert(placement, row);
-    change.state.nodes.update(&slot.node, |node| {
+    change.state.nodes.update(&node, |node| {
         node.placements.insert(placement);
-        let used = node.used.entry(slot.bucket).or_insert(0);
+        let used = node.used.entry(bucket).or_insert(0);
         *used = used.saturating_add(gpus);
     });
-    change.effects.events.insert(Event::NodeShown(slot.node.clone()));
-    change.effects.touched.insert(slot.node.clone());
+    change.effects.events.insert(Event::NodeShown(node.clone()));
+    change.effects.touched.insert(node);
     change.grants.push(placement);
-    Ok(placement)
 }
 
 /// Moves a placement forward without ending it; the caller has checked that it may.

@@ -1,5 +1,6 @@
 //! One behaviour each: what a command does, and that its refusal changes nothing.
 
+mod adopt;
 mod ahead;
 mod event;
 mod incarnation;

@@ -161,10 +161,13 @@ fn what_was_signed_stands_behind_its_grant_and_survives_the_wire() {
     let read = Submission::parse(&submission.bytes().unwrap()).unwrap();
     assert_eq!(read, submission);
     assert_eq!(read.check(&bundle(), &grant), Ok(()));
-    // A later life of the federation may still grant what waited, and its administrator may submit too.
-    let mut later = grant;
+    // In a later life of the federation nothing of before is placed again: a lost grant of it may still run.
+    let mut later = grant.clone();
     later.placement.epoch.incarnation = Incarnation(2);
-    assert_eq!(submission.check(&bundle(), &later), Ok(()));
+    let other = submission.check(&bundle(), &later);
+    assert!(matches!(other, Err(SubmissionError::Incarnation { .. })));
+    // The tenant's administrator may submit, too.
+    let mut later = grant;
     let mut draft = Draft::sound();
     draft.key.role = Role::TenantAdmin("city".parse().unwrap());
     let submission = draft.sign();

@@ -73,7 +73,12 @@ fn it_comes_over_to_another_incarnation_with_what_runs_and_uses_its_lease_up() {
     let bound = Grant { placement: id(10, 1), ..world.grant(10) };
     world.desire(10, &[stays.clone(), bound.clone()]);
     for grant in [&stays, &bound] {
-        world.fetched(grant);
+        let started = world.fetched(grant);
+        let kept = started.iter().position(|action| matches!(action, Action::Keep(_)));
+        let start = started.iter().position(|action| matches!(action, Action::Start(_)));
+        let completes = grant.on_disconnect == OnDisconnect::RunToCompletion;
+        assert_eq!(kept.is_some(), completes, "of what a lease binds nothing is kept");
+        assert!(kept < start, "on disk before it starts");
         world.step(Input::Started(grant.placement));
     }
     let (old, deadline) = (world.agent.ledger().head(), world.agent.lease_deadline_ns().unwrap());
@@ -85,6 +90,7 @@ fn it_comes_over_to_another_incarnation_with_what_runs_and_uses_its_lease_up() {
     let opened = Box::new(world.federation.reopened(restored, &[1, 2]));
     let moved = world.step(Input::Trust(opened));
     assert_eq!((&moved[0], trusted(&moved)), (&Action::WriteLedger, Some(2)));
+    assert!(moved.contains(&Action::Adopt(stays.placement, true)));
     let ledger = world.agent.ledger();
     assert_eq!((ledger.head(), ledger.floor().incarnation), (restored, Incarnation(2)));
     let left = ledger.left()[0];
@@ -97,7 +103,15 @@ fn it_comes_over_to_another_incarnation_with_what_runs_and_uses_its_lease_up() {
     assert!(!world.step(Input::Tick).iter().any(|action| matches!(action, Action::Renew(..))));
     world.at(deadline);
     world.session = SessionId([77; 16]);
-    let asked = world.step(Input::Exited(bound.placement, Ending::Signaled(15)));
+    let opens =
+        |actions: &[Action]| actions.iter().any(|a| matches!(a, Action::OpenSession { .. }));
+    let drained = world.step(Input::Exited(bound.placement, Ending::Signaled(15)));
+    assert!(!opens(&drained), "the first set of a new session would not name what it brings");
+    let failed = world.step(Input::AdoptFailed(stays.placement));
+    assert!(!opens(&failed));
+    let again = world.at(deadline + 60 * S);
+    assert!(again.contains(&Action::Adopt(stays.placement, true)) && !opens(&again));
+    let asked = world.step(Input::Adopted(stays.placement));
     let live = asked.iter().find_map(|action| {
         if let Action::OpenSession { live, .. } = action { Some(live.clone()) } else { None }
     });
@@ -110,4 +124,20 @@ fn it_comes_over_to_another_incarnation_with_what_runs_and_uses_its_lease_up() {
     ));
     assert_eq!(world.step(Input::Trust(Box::new(world.federation.package(false)))), []);
     assert_eq!(world.agent.ledger().head(), restored);
+}
+
+#[test]
+fn what_is_not_taken_over_ends_with_the_first_set_of_the_new_session() {
+    let mut world = World::new();
+    let stays = world.run(10, |grant| grant.on_disconnect = OnDisconnect::RunToCompletion);
+    let deadline = world.agent.lease_deadline_ns().unwrap();
+    let restored = Head { size: 1, root: Digest([5; 32]) };
+    world.step(Input::Trust(Box::new(world.federation.reopened(restored, &[1, 2]))));
+    let reason = Reason::new(ErrorCode::WrongPhase, &"ended");
+    let refused = world.step(Input::AdoptRefused(stays.placement, reason.clone()));
+    assert!(refused.contains(&Action::Note(reason)));
+    assert!(world.agent.ledger().entries()[&stays.placement].may_run(), "a set decides, not this");
+    world.session = SessionId([77; 16]);
+    let asked = world.at(deadline);
+    assert!(asked.iter().any(|action| matches!(action, Action::OpenSession { .. })));
 }

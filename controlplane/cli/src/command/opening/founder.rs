@@ -28,12 +28,20 @@ const KEY_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Founder {
-    /// Its controller.
-    pub(super) member: GenesisMember,
-    /// The controller's checkpoint key.
-    pub(super) endorser: Endorser,
+    /// Its controller; a company may go on without one.
+    pub(super) seat: Option<Seat>,
     /// Who acts for the operator from the first entry on.
     pub(super) keys: Vec<IssuedKey>,
+}
+
+/// A first controller.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Seat {
+    /// The controller.
+    pub(super) member: GenesisMember,
+    /// Its checkpoint key.
+    pub(super) endorser: Endorser,
 }
 
 /// A founder to prepare.
@@ -44,18 +52,20 @@ pub struct FounderArgs {
     /// The operator's directory; the founder's keys are made there
     #[arg(long, value_name = "DIR")]
     operator_dir: PathBuf,
-    /// Its number, one of the incarnation to be: 1001 and on for the second
+    /// Its number, one of the incarnation to be: 1001 and on for the second. Without it the file only says who acts for
+    /// a company that brings no controller
     #[arg(long, value_name = "N", value_parser = crate::command::member::number)]
-    number: MemberId,
+    #[arg(requires_all = ["site", "address", "from"])]
+    number: Option<MemberId>,
     /// The site where it stands
-    #[arg(long)]
-    site: SiteId,
+    #[arg(long, requires = "number")]
+    site: Option<SiteId>,
     /// Where it is found, HOST:PORT
-    #[arg(long)]
-    address: String,
+    #[arg(long, requires = "number")]
+    address: Option<String>,
     /// A backup, which knows the site
-    #[arg(long, value_name = "BACKUP")]
-    from: PathBuf,
+    #[arg(long, value_name = "BACKUP", requires = "number")]
+    from: Option<PathBuf>,
     /// Secret half of one of the backup keys; `backup.key` of the operator's directory if left out
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
@@ -98,32 +108,40 @@ fn issue(
     Ok(IssuedKey { record, issuer })
 }
 
-pub(in crate::command) fn founder(app: &mut App<'_>, args: &FounderArgs) -> Result<(), Failure> {
-    not_there(&args.file)?;
-    let dir = OperatorDir::new(&args.operator_dir);
-    let good = load(&args.from, &dir, args.identity.as_deref())?;
+/// The controller, its keys and certificate made now.
+fn seat(args: &FounderArgs, dir: &OperatorDir, now: Timestamp) -> Result<Option<Seat>, Failure> {
+    let asked = (args.number, &args.site, &args.address, &args.from);
+    let (Some(number), Some(site_id), Some(address), Some(from)) = asked else { return Ok(None) };
+    let good = load(from, dir, args.identity.as_deref())?;
     let next = Incarnation(good.head.incarnation.0.saturating_add(1));
     let numbers = next.members();
-    if !numbers.contains(&args.number.0) {
+    if !numbers.contains(&number.0) {
         let (first, last) = (numbers.start(), numbers.end());
         let why = format!("founders of incarnation {next} have numbers {first} to {last}");
         return Err(Failure::invalid(why));
     }
     let address: Address =
-        args.address.parse().map_err(|e| Failure::invalid(format!("--address: {e}")))?;
-    let site = site(&good.state, &args.site)?;
-    let now = app.now();
-    let endorser = dir.add_member(&site, args.number, &address, now)?;
-    let keys: Result<Vec<_>, _> =
-        args.admin.iter().map(|name| issue(&dir, &site.operator, name, now)).collect();
+        address.parse().map_err(|e| Failure::invalid(format!("--address: {e}")))?;
+    let site = site(&good.state, site_id)?;
+    let endorser = dir.add_member(&site, number, &address, now)?;
     let member = GenesisMember {
-        member: args.number,
+        member: number,
         operator: site.operator,
         site: site.site,
         address: address.to_string(),
     };
-    write(&args.file, &Founder { member, endorser, keys: keys? })?;
-    let (path, from) = (args.file.display(), args.from.display());
+    Ok(Some(Seat { member, endorser }))
+}
+
+pub(in crate::command) fn founder(app: &mut App<'_>, args: &FounderArgs) -> Result<(), Failure> {
+    not_there(&args.file)?;
+    let dir = OperatorDir::new(&args.operator_dir);
+    let (operator, now) = (dir.card()?.keys.operator, app.now());
+    let seat = seat(args, &dir, now)?;
+    let keys: Result<Vec<_>, _> =
+        args.admin.iter().map(|name| issue(&dir, &operator, name, now)).collect();
+    write(&args.file, &Founder { seat, keys: keys? })?;
+    let path = args.file.display();
     let line = app.output.pick(
         format!("{path}: give it to the operator that prepares the opening"),
         format!("{path}: 新しい世代を準備する事業者に渡してください"),
@@ -131,6 +149,6 @@ pub(in crate::command) fn founder(app: &mut App<'_>, args: &FounderArgs) -> Resu
     app.output.line(&line)?;
     let dir = dir.path().display();
     app.output.next(&format!(
-        "sekisho snapshot restore OPENING --from {from} --founder {path} --founder OTHER --operator-dir {dir} --stopped N,..."
+        "sekisho snapshot restore OPENING --from BACKUP --founder {path} --founder OTHER --operator-dir {dir} --stopped N,..."
     ))
 }

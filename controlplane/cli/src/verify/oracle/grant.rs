@@ -11,6 +11,11 @@ use sekisho_types::revision::{Epoch, PlacementId};
 
 impl Model {
     pub(super) fn grant(&mut self, at: At<'_>, grant: &Grant, report: &mut Report) {
+        // Judged when it was granted, and again by its proof; its quota may have been lowered since.
+        if self.adopting == Some(grant.placement) {
+            self.hold(grant);
+            return;
+        }
         let mut fail = |step, why: Result<(), String>| {
             if let Err(why) = why {
                 report.failed(step, format!("{at}: {} on {}: {why}", grant.placement, grant.node));
@@ -102,7 +107,7 @@ impl Model {
     }
 
     /// P1: the bucket has room beside everything on it that is not confirmed dead.
-    fn capacity(&self, grant: &Grant) -> Result<(), String> {
+    pub(super) fn capacity(&self, grant: &Grant) -> Result<(), String> {
         let node = self.node(grant)?;
         let mut buckets = node.buckets.iter();
         let bucket = buckets

@@ -96,6 +96,11 @@ pub(super) struct Model {
     pub(super) untold: BTreeSet<NodeId>,
     /// Grants of this entry so far.
     pub(super) ordinal: u32,
+    /// What this entry takes over from the incarnation before; its grant follows as a record.
+    pub(super) adopting: Option<PlacementId>,
+    /// Bundles of this incarnation that were replaced, and those of the one before.
+    pub(super) replaced: Vec<EndorserBundle>,
+    pub(super) before: Vec<EndorserBundle>,
 }
 
 impl Model {
@@ -115,12 +120,16 @@ impl Model {
             placements: BTreeMap::new(),
             untold: BTreeSet::new(),
             ordinal: 0,
+            adopting: None,
+            replaced: Vec::new(),
+            before: Vec::new(),
         }
     }
 
     /// Ends the records of one entry: every changed set was told in a record.
     pub(super) fn settled(&mut self, at: At<'_>, report: &mut Report) {
         self.ordinal = 0;
+        self.adopting = None;
         for node in std::mem::take(&mut self.untold) {
             report.failed(
                 Step::Fencing,
@@ -135,7 +144,13 @@ impl Model {
             let site = |s: &GenesisSite| (s.site.clone(), (s.operator.clone(), s.area));
             self.sites.extend(newcomer.sites.iter().map(site));
         }
-        self.bundle = agreement.signed.bundle.clone();
+        let next = agreement.signed.bundle.clone();
+        let old = std::mem::replace(&mut self.bundle, next);
+        let another = old.incarnation != self.bundle.incarnation;
+        self.replaced.push(old);
+        if another {
+            self.before = std::mem::take(&mut self.replaced);
+        }
     }
 
     /// A new incarnation: what it takes away is gone, and every node is told its set anew.
@@ -197,6 +212,7 @@ impl Model {
             Command::OpenSession { node, session, buckets, live, .. } => {
                 self.open_session(node, *session, buckets, live);
             }
+            Command::Adopt { node, adoption, .. } => self.adopt(at, node, adoption, report),
             Command::Report { node, phases, .. } => self.report(node, phases),
             Command::Refuse { node, receipt } => self.refuse(node, receipt),
             Command::ExpireLease { node, session } => self.expire(node, *session),

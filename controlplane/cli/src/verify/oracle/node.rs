@@ -1,8 +1,9 @@
 //! What nodes do in the log: enrolment, tags, sessions, reports, refusals, leases, revocation.
 
 use super::At;
-use super::model::{Life, Model, Node};
+use super::model::{Job, Life, Model, Node};
 use crate::verify::report::{Report, Step};
+use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Receipt;
 use sekisho_evidence::tag::{SignedTag, SiteTag, Subject};
@@ -10,7 +11,7 @@ use sekisho_types::device::Bucket;
 use sekisho_types::id::{Digest, JobId, NodeId, PublicKey};
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::placement::{Ending, Phase};
-use sekisho_types::revision::PlacementId;
+use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::BTreeSet;
 
 impl Model {
@@ -95,6 +96,43 @@ impl Model {
             node.held.iter().filter(|p| !live.contains(p)).copied().collect();
         dead.iter().for_each(|placement| self.end(placement, &Ending::Lost));
         self.untold.insert(id.clone());
+    }
+
+    /// What a host brings over from the incarnation before: proven as it was granted, and dead nowhere else.
+    pub(super) fn adopt(
+        &mut self,
+        at: At<'_>,
+        id: &NodeId,
+        adoption: &Adoption,
+        report: &mut Report,
+    ) {
+        let proven = self.before.iter().rev().find_map(|b| adoption.open(b, &self.bundle).ok());
+        let Some((grant, submission)) = proven.filter(|(grant, _)| grant.node == *id) else {
+            report.failed(Step::Fencing, format!("{at}: what {id} brings over is not proven"));
+            return;
+        };
+        if self.placements.contains_key(&grant.placement) {
+            return;
+        }
+        let job = self.jobs.entry(grant.job.clone()).or_insert_with(|| Job {
+            facts: submission.facts,
+            submitter: grant.submitter.clone(),
+            submitted: Revision(0),
+            held: BTreeSet::new(),
+        });
+        let earlier = |held: &&PlacementId| held.epoch < grant.placement.epoch;
+        let earlier: Vec<PlacementId> = job.held.iter().filter(earlier).copied().collect();
+        earlier.iter().for_each(|placement| self.end(placement, &Ending::Lost));
+        let twin =
+            self.placements.values().any(|row| row.job == grant.job && row.rank == grant.rank);
+        if twin {
+            let why = format!("{at}: rank {} of {} lives elsewhere (P7)", grant.rank, grant.job);
+            report.failed(Step::Fencing, why);
+        }
+        if let Err(why) = self.capacity(&grant) {
+            report.failed(Step::Capacity, format!("{at}: {}: {why}", grant.placement));
+        }
+        self.adopting = Some(grant.placement);
     }
 
     pub(super) fn report(&mut self, id: &NodeId, phases: &[(PlacementId, Phase)]) {

@@ -165,7 +165,7 @@ fn who_is_missing_could_still_decide_or_has_not_agreed() {
     is_refused(&f, &f.opened(f.opening(&BOTH), &["kanto"]), ErrorCode::SignaturesMissing);
     is_refused(&f, &f.opened(f.opening(&BOTH), &["kanto", "hokuto"]), ErrorCode::SignaturesMissing);
     let one = f.opened(f.opening(&["kanto"]), &["kanto", "naniwa"]);
-    is_refused(&f, &one, ErrorCode::BundleMismatch);
+    is_refused(&f, &one, ErrorCode::IncarnationQuorum);
     // Two more companies that vote: kanto and naniwa are two of five, and the other three go on without them.
     let mut five = Federation::furnished();
     for (name, id) in [("tokai", 4), ("chugoku", 5)] {
@@ -187,6 +187,32 @@ fn who_is_missing_could_still_decide_or_has_not_agreed() {
     let three = ["kanto", "naniwa", "hokuto"];
     let agreement = five.opened(five.opening(&three), &three);
     open(&mut five, &agreement).unwrap();
+}
+
+#[test]
+fn votes_that_came_after_the_state_count_too() {
+    let f = Federation::furnished();
+    let mut later = f.clone();
+    let mut base = Vec::new();
+    for id in [4, 5] {
+        let command = later.newcomer(id, "hokuto");
+        let Command::ChangeBundle(step) = command.clone() else { panic!() };
+        later.accept(admin("kanto"), command);
+        base.push(*step);
+    }
+    // Opened on the older state, where hokuto has one vote of three; it has three of five by now.
+    let on_both = |by: &[&str]| {
+        let opening = f.opening(by);
+        let endorsers = opening.founders.iter().map(crate::testing::endorser).collect();
+        let terms = sekisho_evidence::terms::Terms::Open(Box::new(opening));
+        let held = &later.state.federation().unwrap().bundle;
+        let bundle = held.opened(endorsers, terms.digest());
+        crate::testing::agreement(terms, bundle, by)
+    };
+    let refused = f.clone().state.open_incarnation(&base, &on_both(&BOTH)).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::IncarnationQuorum);
+    let all = ["kanto", "naniwa", "hokuto"];
+    f.clone().state.open_incarnation(&base, &on_both(&all)).unwrap();
 }
 
 #[test]
