@@ -232,7 +232,7 @@ fn three_companies_go_on_from_the_only_survivor() {
         ensure!(!away, "{}", answer.stderr);
         Ok(answer)
     });
-    assert!(before.unwrap().code != 0, "signed for the incarnation before");
+    refused(&before.unwrap(), "INCARNATION_OVER");
     ceremony.follow();
     federation.run("kanto", &create).unwrap().ok().unwrap();
     assert_eq!(lost(&federation, &written).unwrap(), Vec::<String>::new());

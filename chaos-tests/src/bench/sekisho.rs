@@ -70,6 +70,7 @@ impl Administrator {
             request_id: request.to_string(),
             validate_only: false,
             signatures: vec![signature],
+            incarnation: bundle.incarnation.0,
         })
     }
 

@@ -84,8 +84,8 @@ impl Core {
         payload: Vec<u8>,
         call: Option<&Call>,
     ) -> Result<Revision, ApiError> {
-        let intent =
-            Intent { request: self.request_id(&actor), validate_only: false, signatures: vec![] };
+        let (request, signatures) = (self.request_id(&actor), Vec::new());
+        let intent = Intent { request, validate_only: false, signatures, incarnation: None };
         let admitted = Admitted { intent, command, payload };
         let entry = self.stamp(&self.replica.state(), &actor, admitted)?;
         let wait = call.and_then(|call| call.wait).unwrap_or(PROPOSE_DEADLINE);
@@ -112,6 +112,11 @@ impl Core {
         admitted: Admitted,
     ) -> Result<Entry, ApiError> {
         let federation = federation(state)?;
+        let present = federation.incarnation;
+        if let Some(told) = admitted.intent.incarnation.filter(|told| *told != present) {
+            let why = format!("incarnation {present} is in force, it was signed for {told}");
+            return Err(ApiError::new(ErrorCode::IncarnationOver, why));
+        }
         Ok(Entry {
             cluster: federation.cluster,
             incarnation: federation.incarnation,

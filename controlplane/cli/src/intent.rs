@@ -71,7 +71,8 @@ pub fn intent(
         signer.key.as_ref().map(|key| intention.sign(signer.principal.clone(), key))
     };
     let signatures = signers.iter().filter_map(sign).collect();
-    Ok(v1::Intent::from(&Intent { request, validate_only, signatures }))
+    let incarnation = Some(context.incarnation);
+    Ok(v1::Intent::from(&Intent { request, validate_only, signatures, incarnation }))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::field::{FieldError, FieldResult, array, parsed, required};
 use crate::v1;
 use sekisho_evidence::command::CommandSignature;
 use sekisho_types::id::{PublicKey, RequestId, Signature};
+use sekisho_types::revision::Incarnation;
 
 /// Signatures that one request may carry: one for each operator of a large federation.
 pub const SIGNATURES_MAX: usize = 16;
@@ -17,6 +18,8 @@ pub struct Intent {
     pub validate_only: bool,
     /// The caller's own signatures.
     pub signatures: Vec<CommandSignature>,
+    /// The incarnation that was signed for, if the caller tells.
+    pub incarnation: Option<Incarnation>,
 }
 
 impl Intent {
@@ -45,6 +48,7 @@ impl TryFrom<&v1::Intent> for Intent {
                     signature.try_into().map_err(|e: FieldError| e.within("signatures"))
                 })
                 .collect::<FieldResult<_>>()?,
+            incarnation: Some(Incarnation(message.incarnation)).filter(|told| told.0 > 0),
         })
     }
 }
@@ -55,6 +59,7 @@ impl From<&Intent> for v1::Intent {
             request_id: intent.request.to_string(),
             validate_only: intent.validate_only,
             signatures: intent.signatures.iter().map(Into::into).collect(),
+            incarnation: intent.incarnation.map_or(0, |told| told.0),
         }
     }
 }
@@ -90,7 +95,9 @@ mod tests {
             key: PublicKey([2; 32]),
             signature: Signature([3; 64]),
         };
-        Intent { request: RequestId([1; 16]), validate_only: true, signatures: vec![signature] }
+        let request = RequestId([1; 16]);
+        let incarnation = Some(Incarnation(2));
+        Intent { request, validate_only: true, signatures: vec![signature], incarnation }
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(super) fn intent(number: u8, command: &Command, signers: &[Principal]) -> v1
     let (cluster, incarnation) = (testing::cluster(), Incarnation(1));
     let intention = Intention { cluster, incarnation, request, command };
     let signatures = signers.iter().map(|p| intention.sign(p.clone(), &user_key(p))).collect();
-    (&Intent { request, validate_only: false, signatures }).into()
+    (&Intent { request, validate_only: false, signatures, incarnation: None }).into()
 }
 
 fn both() -> [Principal; 2] {
@@ -156,6 +156,18 @@ fn cordon(number: u8, node: &str, validate_only: bool) -> v1::CordonNodeRequest 
     let command = Command::SetSchedulable { node, schedulable: false };
     let intent = v1::Intent { validate_only, ..intent(number, &command, &[admin("kanto")]) };
     v1::CordonNodeRequest { name, intent: Some(intent) }
+}
+
+#[tokio::test]
+async fn who_signed_for_another_incarnation_is_told_so() {
+    let fake = fake();
+    let api = NodeApi(Arc::clone(&fake.core));
+    let mut ask = cordon(1, "tokyo-1/n-01", false);
+    for (told, expected) in [(2, Some(ErrorCode::IncarnationOver)), (1, None), (0, None)] {
+        ask.intent.as_mut().unwrap().incarnation = told;
+        let answer = api.cordon_node(request(&admin("kanto"), ask.clone())).await;
+        assert_eq!(answer.err().map(|status| ApiError::from_status(&status).code), expected);
+    }
 }
 
 #[tokio::test]
