@@ -1,5 +1,6 @@
 //! An honest log verifies; whatever is changed in it is found, even if every voter signed the change.
 
+mod opening;
 mod snapshot;
 
 use super::report::{Step, Verdict};
@@ -17,7 +18,7 @@ use sekisho_fsm::testing::{
     Federation, admin, agent, checkpoint_key, cluster, genesis, job, member, receipt_key, user,
 };
 use sekisho_types::error_code::{ErrorCode, Language};
-use sekisho_types::id::{Digest, MemberId, NodeId};
+use sekisho_types::id::{Digest, MemberId, NodeId, OperatorId};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::{Incarnation, PlacementId};
@@ -116,27 +117,39 @@ fn records(federation: &Federation) -> Vec<Vec<u8>> {
 
 /// A bundle of these records, signed by the members with these numbers, whatever the records say.
 fn signed(records: &[Vec<u8>], members: &[u64]) -> Vec<u8> {
+    let genesis = genesis();
+    let of = |id: &u64| {
+        let member = genesis.genesis.members.iter().find(|m| m.member.0 == *id).unwrap();
+        (member.member, member.operator.clone())
+    };
+    signed_by(records, Incarnation(1), &members.iter().map(of).collect::<Vec<_>>())
+}
+
+/// As [`signed`], by members of any incarnation.
+fn signed_by(
+    records: &[Vec<u8>],
+    incarnation: Incarnation,
+    members: &[(MemberId, OperatorId)],
+) -> Vec<u8> {
     let mut frontier = Frontier::default();
     records.iter().for_each(|record| drop(frontier.append(record).unwrap()));
     let last = Record::parse(records.last().unwrap()).unwrap();
     let checkpoint = Checkpoint {
         cluster: cluster(),
-        incarnation: Incarnation(1),
+        incarnation,
         head: Head { size: frontier.size(), root: frontier.root().unwrap() },
         revision: last.revision,
         time: last.time,
     };
-    let genesis = genesis();
-    let line = |id: &u64| {
-        let member = genesis.genesis.members.iter().find(|m| m.member.0 == *id).unwrap();
-        checkpoint.sign(&member.operator, MemberId(*id), &checkpoint_key(MemberId(*id))).unwrap()
+    let line = |(member, operator): &(MemberId, OperatorId)| {
+        checkpoint.sign(operator, *member, &checkpoint_key(*member)).unwrap()
     };
     let lines: Vec<_> = members.iter().map(line).collect();
     let head = AuditBundleHead {
         format: FORMAT,
         cluster: cluster(),
-        incarnation: Incarnation(1),
-        genesis: genesis.clone(),
+        incarnation,
+        genesis: genesis(),
         table: table_hash(),
         note: assemble(&checkpoint.text().unwrap(), &lines),
         count: records.len() as u64,

@@ -170,6 +170,19 @@ fn a_later_attempt_proves_that_the_earlier_one_is_dead() {
 }
 
 #[test]
+fn what_the_restored_state_knows_to_have_ended_is_not_taken_in() {
+    let granted = tail(OnDisconnect::RunToCompletion, true);
+    let (placement, adoption) = granted.adoption(&[1, 2]);
+    // It ended, was queued again and forgotten, and then the backup was taken.
+    let mut restored = granted.later.clone();
+    let lost = vec![(placement, Phase::Ended(Ending::StartFailed("drill".to_owned())))];
+    report(&mut restored, &NODE.parse().unwrap(), lost);
+    assert!(restored.state.placement(&placement).is_none());
+    let mut f = Tail { restored, ..granted }.open();
+    assert_eq!(code(&adopt(&mut f, &adoption)), Some(ErrorCode::WrongPhase));
+}
+
+#[test]
 fn nothing_else_is_taken_in() {
     let refused = |f: &mut Federation, adoption: &Adoption, expected: ErrorCode| {
         let before = tables(f);
