@@ -63,14 +63,13 @@ impl Trust {
 /// What an agreement opens, if it does.
 #[must_use]
 pub fn opening(agreement: &Agreement) -> Option<&Opening> {
-    match &agreement.terms {
-        Terms::Open(opening) => Some(opening),
-        Terms::AddMember(_)
-        | Terms::RemoveMember(_)
-        | Terms::AddOperator(_)
-        | Terms::RemoveOperator(_)
-        | Terms::RotateOperator { .. } => None,
-    }
+    if let Terms::Open(opening) = &agreement.terms { Some(opening) } else { None }
+}
+
+/// The controller that an agreement takes in, if it does.
+#[must_use]
+pub fn added(agreement: &Agreement) -> Option<&GenesisMember> {
+    if let Terms::AddMember(member) = &agreement.terms { Some(member) } else { None }
 }
 
 /// Digest of the first endorser bundle of an incarnation. Two openings may have the same number, when a ceremony was begun

@@ -24,7 +24,7 @@ use founder::{Founder, Seat};
 use later::Later;
 use sekisho_evidence::bundle::{EndorserBundle, SignedBundle};
 use sekisho_evidence::opening::{Cause, Opening, Restored, Withdrawn};
-use sekisho_evidence::package::{TrustPackage, opening};
+use sekisho_evidence::package::{TrustPackage, added, opening};
 use sekisho_evidence::terms::{Agreement, Terms};
 use sekisho_transport::part::Part;
 use sekisho_transport::pki::backup::BackupIdentity;
@@ -178,15 +178,7 @@ fn all_stopped(
     let operator = dir.card()?.keys.operator;
     let members = good.state.federation().map(|federation| &federation.members);
     let known = members.into_iter().flat_map(|all| all.values());
-    let came = base.iter().filter_map(|step| match &step.terms {
-        Terms::AddMember(member) => Some(member),
-        Terms::RemoveMember(_)
-        | Terms::AddOperator(_)
-        | Terms::RemoveOperator(_)
-        | Terms::RotateOperator { .. }
-        | Terms::Open(_) => None,
-    });
-    let own = known.chain(came).filter(|m| m.operator == operator);
+    let own = known.chain(base.iter().filter_map(added)).filter(|m| m.operator == operator);
     let own: BTreeSet<MemberId> = own.map(|m| m.member).collect();
     if stopped.iter().copied().collect::<BTreeSet<_>>() == own {
         return Ok(());

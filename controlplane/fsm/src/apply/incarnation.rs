@@ -20,8 +20,8 @@ use crate::state::{Federation, Key, Standing, State};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::quorum_holder;
 use sekisho_evidence::opening::Opening;
-use sekisho_evidence::package::opening;
-use sekisho_evidence::terms::{Agreement, Terms};
+use sekisho_evidence::package::{added, opening};
+use sekisho_evidence::terms::Agreement;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, MemberId, NodeId, OperatorId, PublicKey, RequestId};
 use sekisho_types::principal::{MemberIdentity, Principal, Role};
@@ -168,14 +168,7 @@ fn nobody_goes_on(
     let mut votes: BTreeMap<MemberId, &OperatorId> = known.collect();
     for later in [false, true] {
         if later {
-            votes.extend(base.iter().filter_map(|step| match &step.terms {
-                Terms::AddMember(member) => Some((member.member, &member.operator)),
-                Terms::RemoveMember(_)
-                | Terms::AddOperator(_)
-                | Terms::RemoveOperator(_)
-                | Terms::RotateOperator { .. }
-                | Terms::Open(_) => None,
-            }));
+            votes.extend(base.iter().filter_map(added).map(|m| (m.member, &m.operator)));
         }
         let others: Vec<_> =
             votes.values().filter(|operator| !openers.contains(*operator)).collect();
