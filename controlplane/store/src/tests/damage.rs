@@ -188,6 +188,24 @@ fn a_note_that_was_put_is_missed() {
     assert!(is_damaged(&outcome), "{outcome:?}");
 }
 
+/// What apply leaves is not synced while the member runs; an orderly end makes up for it, so that nothing can go missing
+/// while the member is stopped.
+#[test]
+fn what_was_written_unsynced_before_an_orderly_end_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    store.audit().append(0, &[vec![7; 500]], 0, &[[0; 32]]).unwrap();
+    store.audit().append(1, &[vec![8; 500]], 1, &[[1; 32]]).unwrap();
+    drop(store);
+    let wal = newest_wal_of(&dir.path().join("data"));
+    let mut bad = fs::read(&wal).unwrap();
+    let last = bad.iter().rposition(|&byte| byte == 8).unwrap();
+    bad[last] ^= 1;
+    fs::write(&wal, &bad).unwrap();
+    let outcome = open(dir.path());
+    assert!(is_damaged(&outcome), "{outcome:?}");
+}
+
 /// RocksDB alone takes the cut for a torn end and opens without the tables that the missing part names.
 #[test]
 fn a_manifest_that_was_cut_off_is_refused() {
@@ -328,10 +346,13 @@ fn a_cut_leaves_a_whole_batch_or_nothing_of_it() {
         written()
     };
     let (whole, both) = (apply(0), apply(1));
+    // As a crash leaves it: an orderly end would sync.
+    let crashed = again.path().join("crashed");
+    copy_dir(dir.path(), &crashed);
     drop(store);
     for (number, cut) in (whole..both).step_by(29).chain([both - 1, both]).enumerate() {
         let copy = again.path().join(number.to_string());
-        copy_dir(dir.path(), &copy);
+        copy_dir(&crashed, &copy);
         let wal = newest_wal_of(&copy.join("data"));
         fs::OpenOptions::new().write(true).open(&wal).unwrap().set_len(cut).unwrap();
         let store = open(&copy).unwrap();
