@@ -20,7 +20,7 @@ mod suite;
 mod zookeeper;
 
 use anyhow::{Context as _, Result, ensure};
-use cluster::Timing;
+use cluster::{RequestBytes, Timing};
 use figure::{Better, What};
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::time::Clock as _;
@@ -184,6 +184,7 @@ fn disk(dir: &Path, time: Duration) -> Result<f64> {
 fn head(plan: &Plan, suite: &Suite<'_>, load_before: f64) -> Vec<String> {
     let profile = if cfg!(debug_assertions) { "dev (not optimised: no claim)" } else { "release" };
     let claim = if plan.rounds < CLAIM { ", too few to claim anything" } else { "" };
+    let RequestBytes { write, batch } = suite.request_bytes();
     let mut head = vec![
         format!("{}; {}", SystemClock.wall(), meter::machine_words()),
         format!(
@@ -196,8 +197,8 @@ fn head(plan: &Plan, suite: &Suite<'_>, load_before: f64) -> Vec<String> {
             plan.rounds, plan.time, plan.faults
         ),
         format!(
-            "three members a side; {} bytes a write request (command with its signature; key and value)",
-            suite.request_bytes()
+            "three members a side; {write} bytes a write request (command with its signature; key and value), {batch} \
+             for each of the 64 in a call"
         ),
     ];
     for peer in [Peer::Etcd, Peer::Zookeeper].into_iter().filter(|peer| is_installed(*peer)) {

@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Refusal;
-use sekisho_fsm::command::{Command, Group, Slot};
+use sekisho_fsm::command::{Command, Group, Item, Slot};
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::testing::{
     CLASS, Federation, OPERATORS, admin, agent, cluster, job, member, receipt_key, user,
@@ -43,6 +43,8 @@ pub enum Operation {
     Submit(u8, u8, u8, u8, u8, bool),
     /// Cancel a job.
     Cancel(u8, u8),
+    /// Submit or cancel several jobs of a tenant at once: name, GPUs, areas, cancel.
+    Together(u8, Vec<(u8, u8, u8, bool)>),
     /// Grant a job these nodes, whoever they are.
     Place(u8, u8, Vec<u8>),
     /// Grant what the planner finds.
@@ -84,6 +86,8 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
         6 => (0u8..2, small(), 1u8..4, 1u8..5, 0u8..5, any::<bool>())
             .prop_map(|(t, n, g, k, a, c)| Operation::Submit(t, n, g, k, a, c)),
         1 => (0u8..2, small()).prop_map(|(t, n)| Operation::Cancel(t, n)),
+        2 => (0u8..2, prop::collection::vec((small(), 1u8..4, 0u8..5, prop::bool::weighted(0.2)), 1..4))
+            .prop_map(|(t, all)| Operation::Together(t, all)),
         4 => (0u8..2, small(), prop::collection::vec(0u8..7, 1..4)).prop_map(|(t, n, p)| Operation::Place(t, n, p)),
         4 => Just(Operation::Plan),
         6 => (small(), 0u8..6).prop_map(|(n, p)| Operation::Report(n, p)),
@@ -160,6 +164,16 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
         }
         Operation::Cancel(t, n) => {
             (user("kanto", tenant_name(*t)), Command::CancelJob { job: id(*t, *n) })
+        }
+        Operation::Together(t, all) => {
+            let item = |(n, k, a, cancel): &(u8, u8, u8, bool)| {
+                if *cancel {
+                    return Item::CancelJob { job: id(*t, *n) };
+                }
+                Item::SubmitJob { facts: Box::new(facts(*t, *n, 1, *k, *a, false)) }
+            };
+            let items = all.iter().map(item).collect();
+            (user("kanto", tenant_name(*t)), Command::Batch(items))
         }
         Operation::Place(t, n, places) => {
             let places =
@@ -270,6 +284,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         // Made elsewhere.
         Operation::Submit(..)
         | Operation::Cancel(..)
+        | Operation::Together(..)
         | Operation::Place(..)
         | Operation::Report(..)
         | Operation::Refuse(..)
@@ -324,6 +339,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         // Made elsewhere.
         Operation::Submit(..)
         | Operation::Cancel(..)
+        | Operation::Together(..)
         | Operation::Place(..)
         | Operation::Report(..)
         | Operation::Refuse(..)

@@ -1,5 +1,7 @@
 //! What is wrong with one field of a message, and the few ways in which fields become values.
 
+use crate::name::Resource;
+use sekisho_evidence::batch::ITEMS_MAX;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::jurisdiction::{Area, AreaError};
 use sekisho_types::limit::TEXT_MAX;
@@ -55,6 +57,28 @@ where
 /// A message that must be there.
 pub(crate) fn required<'m, T>(field: &str, message: Option<&'m T>) -> FieldResult<&'m T> {
     message.ok_or_else(|| FieldError::new(field, "must be given"))
+}
+
+/// As many commands as a batch may have.
+pub(crate) fn items(field: &str, number: usize) -> FieldResult<()> {
+    if (1..=ITEMS_MAX).contains(&number) {
+        return Ok(());
+    }
+    Err(FieldError::new(field, format!("must be 1 to {ITEMS_MAX}, are {number}")))
+}
+
+/// Names of a batch, each of a resource within `parent`.
+///
+/// # Errors
+/// [`FieldError`] of `names` or one of them.
+pub fn names<T: Resource>(names: &[String], within: impl Fn(&T) -> bool) -> FieldResult<Vec<T>> {
+    items("names", names.len())?;
+    let read = names.iter().enumerate().map(|(index, name)| {
+        let field = format!("names[{index}]");
+        let id = T::from_field(&field, name)?;
+        if within(&id) { Ok(id) } else { Err(FieldError::new(field, "must be within the parent")) }
+    });
+    read.collect()
 }
 
 /// Exactly `N` bytes.

@@ -310,7 +310,16 @@ impl Federation {
         let intention = Intention { cluster: self.cluster, incarnation, request, command };
         let signature = intention.sign(key.principal.clone(), &alice);
         let issuer = self.key(13).sign(Purpose::KeyRecord, &encode(&key).unwrap());
-        Submission { facts, request, incarnation, submitted_at: NOW, signature, key, issuer }
+        Submission {
+            facts,
+            place: None,
+            request,
+            incarnation,
+            submitted_at: NOW,
+            signature,
+            key,
+            issuer,
+        }
     }
 
     pub(crate) fn history(&self) -> History {

@@ -40,5 +40,14 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
     let intention = Intention { cluster: CLUSTER, incarnation, request, command };
     let signature = intention.sign(record.principal.clone(), &alice);
     let issuer = issuer.sign(Purpose::KeyRecord, &encode(&record).unwrap());
-    Submission { facts, request, incarnation, submitted_at, signature, key: record, issuer }
+    Submission {
+        facts,
+        place: None,
+        request,
+        incarnation,
+        submitted_at,
+        signature,
+        key: record,
+        issuer,
+    }
 }

@@ -95,6 +95,15 @@ impl Timing {
     }
 }
 
+/// Bytes of a request for each of its commands: key and value, or command and signature.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct RequestBytes {
+    /// Of [`Op::Write`].
+    pub(super) write: usize,
+    /// Of [`Op::Batch`].
+    pub(super) batch: usize,
+}
+
 /// One connection to one member, shared by several clients.
 pub(super) trait Session: Send + Sync {
     /// Does `op` once and gives the log position of its answer: where writes are acknowledged it never goes back,
@@ -114,8 +123,8 @@ pub(super) trait Cluster {
     fn session(&self, member: usize) -> BoxFuture<'_, Result<Arc<dyn Session>>>;
     /// The member that leads, as the cluster itself tells.
     fn leader(&self) -> BoxFuture<'_, Result<usize>>;
-    /// Bytes of one write's request, key and value or command and signature.
-    fn request_bytes(&self) -> usize;
+    /// Bytes that a request has for each command.
+    fn request_bytes(&self) -> RequestBytes;
 }
 
 /// The first acknowledged write through any of `sessions`, each tried again and again by itself.

@@ -5,7 +5,9 @@
 
 mod api;
 
-use super::cluster::{BATCH, Cluster, Loopback, MEMBERS, Op, Session, Timing, start_all};
+use super::cluster::{
+    BATCH, Cluster, Loopback, MEMBERS, Op, RequestBytes, Session, Timing, start_all,
+};
 use super::process::Process;
 use anyhow::{Context as _, Result, ensure};
 use futures::future::BoxFuture;
@@ -41,7 +43,7 @@ pub(super) struct Etcd {
     members: Vec<Process>,
     port_base: u16,
     dialer: Dialer,
-    value: usize,
+    request: RequestBytes,
 }
 
 /// Port of a member: clients on even, members on odd.
@@ -119,7 +121,7 @@ impl Etcd {
         dir: &Path,
         port_base: u16,
         timing: Timing,
-        request: usize,
+        request: RequestBytes,
     ) -> Result<Self> {
         let now = SystemClock.wall();
         let domain = TrustDomain::parse(DOMAIN)?;
@@ -140,9 +142,8 @@ impl Etcd {
         let trust = TrustBundles::new(Arc::new(SystemClock));
         trust.replace(&BTreeMap::from([(domain, ca.bundle())]))?;
         let identity = Identity::from_pem(&issued.chain_pem, key.expose())?;
-        let value = request.saturating_sub(KEY);
-        let mut new =
-            Self { members, port_base, dialer: Dialer::new(Some(identity), trust), value };
+        let dialer = Dialer::new(Some(identity), trust);
+        let mut new = Self { members, port_base, dialer, request };
         start_all(&mut new)?;
         Ok(new)
     }
@@ -156,7 +157,7 @@ impl Etcd {
 
 struct Connection {
     client: api::Client,
-    value: Vec<u8>,
+    request: RequestBytes,
 }
 
 fn key(sequence: u64) -> Vec<u8> {
@@ -164,8 +165,9 @@ fn key(sequence: u64) -> Vec<u8> {
 }
 
 impl Connection {
-    fn put(&self, sequence: u64) -> api::PutRequest {
-        api::PutRequest { key: key(sequence), value: self.value.clone() }
+    /// Of `bytes` in all.
+    fn put(sequence: u64, bytes: usize) -> api::PutRequest {
+        api::PutRequest { key: key(sequence), value: vec![b'v'; bytes.saturating_sub(KEY)] }
     }
 }
 
@@ -173,10 +175,11 @@ impl Session for Connection {
     fn perform(&self, op: Op, sequence: u64) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
             match op {
-                Op::Write => self.client.put(self.put(sequence)).await,
+                Op::Write => self.client.put(Self::put(sequence, self.request.write)).await,
                 Op::Batch => {
                     let keys = sequence..sequence.saturating_add(BATCH);
-                    self.client.puts(keys.map(|key| self.put(key)).collect()).await
+                    let put = |key| Self::put(key, self.request.batch);
+                    self.client.puts(keys.map(put).collect()).await
                 }
                 Op::Read => {
                     // Position 0, as every side's reads: only writes are positions in the log.
@@ -204,7 +207,7 @@ impl Cluster for Etcd {
     fn session(&self, member: usize) -> BoxFuture<'_, Result<Arc<dyn Session>>> {
         Box::pin(async move {
             let client = api::Client::new(self.channel(member)?);
-            let connection = Connection { client, value: vec![b'v'; self.value] };
+            let connection = Connection { client, request: self.request };
             Ok(Arc::new(connection) as Arc<dyn Session>)
         })
     }
@@ -224,7 +227,7 @@ impl Cluster for Etcd {
         })
     }
 
-    fn request_bytes(&self) -> usize {
-        self.value.saturating_add(KEY)
+    fn request_bytes(&self) -> RequestBytes {
+        self.request
     }
 }

@@ -1,25 +1,32 @@
 //! Sekisho under measurement: the shipped controllers of three operators, over mutual TLS, audit and checkpoints on.
 //!
 //! The write is the cheapest that an administrator has: cordon or uncordon one node, signed by the caller as every
-//! widening verb is, checked and recorded by every member. `sekisho dev` makes keys and state through the API; for the
+//! widening verb is, checked and recorded by every member. The batch submits 64 jobs and the next one cancels them, so
+//! that the queue stays as short as it is. `sekisho dev` makes keys and state through the API; for the
 //! measurement its agents are stopped and its controllers run as our own children, so that every side is three processes.
 
-use super::cluster::{Cluster, Loopback, MEMBERS, Op, Session, Timing};
+use super::cluster::{BATCH, Cluster, Loopback, MEMBERS, Op, RequestBytes, Session, Timing};
 use super::figure::OURS;
 use super::process::Process;
 use crate::federation::Federation;
 use anyhow::{Context as _, Result, bail};
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use prost::Message as _;
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::command::Intention;
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::key::SigningKey;
-use sekisho_fsm::command::Command;
+use sekisho_fsm::command::{Command, Item};
+use sekisho_proto::convert::job::{NewJob, batch_request};
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1::job_service_client::JobServiceClient;
 use sekisho_proto::v1::member_service_client::MemberServiceClient;
 use sekisho_proto::v1::node_service_client::NodeServiceClient;
 use sekisho_proto::v1::site_service_client::SiteServiceClient;
 use sekisho_proto::v1::{
-    CordonNodeRequest, GetSiteRequest, Intent, ListMembersRequest, Signature, UncordonNodeRequest,
+    BatchCancelJobsRequest, BatchCreateJobsRequest, CordonNodeRequest, GetSiteRequest, Intent,
+    ListMembersRequest, Signature, UncordonNodeRequest,
 };
 use sekisho_transport::address::Address;
 use sekisho_transport::bundle::{Bundle, TrustBundles};
@@ -28,8 +35,12 @@ use sekisho_transport::credential::Identity;
 use sekisho_transport::dial::{ChannelOptions, Dialer};
 use sekisho_transport::pki::signing;
 use sekisho_transport::verify::Expect;
-use sekisho_types::id::{Digest, NodeId, RequestId};
+use sekisho_types::id::{ClusterId, Digest, JobId, NodeId, RequestId, TenantId};
+use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
+use sekisho_types::payload::JobPayload;
 use sekisho_types::principal::Principal;
+use sekisho_types::residency::Rules;
+use sekisho_types::revision::Incarnation;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
@@ -40,25 +51,58 @@ use tonic::transport::Channel;
 const ADMIN: &str = "kanto/user/admin";
 const ADMIN_DIR: &str = "operators/kanto/users/admin";
 const NODE: &str = "tokyo-1/n-01";
+/// Whoever submits jobs, and for whom.
+const USER: &str = "hokuto/user/sapporo";
+const USER_DIR: &str = "operators/hokuto/users/sapporo";
+const TENANT: &str = "sapporo";
+const CLASS: &str = "sim-h100";
 
-/// Who signs, and what.
+/// Somebody who calls and signs.
 #[derive(Debug)]
-struct Administrator {
-    genesis: SignedGenesis,
+struct Caller {
+    cluster: ClusterId,
+    incarnation: Incarnation,
     principal: Principal,
     key: SigningKey,
-    node: NodeId,
+    dialer: Dialer,
 }
 
-impl Administrator {
-    fn intent(&self, command: &Command) -> Result<Intent> {
-        let bundle = &self.genesis.genesis.bundle;
-        let request = RequestId(rand::random());
-        let intention = Intention {
+impl Caller {
+    /// `principal` with what lies in `own`.
+    fn open(dir: &Path, principal: &str, own: &str) -> Result<Self> {
+        let genesis = SignedGenesis::open(&std::fs::read(dir.join("genesis.bin"))?)?;
+        let mut roots = BTreeMap::new();
+        for keys in &genesis.genesis.bundle.operators {
+            let root = dir.join("operators").join(keys.operator.as_str()).join("root.pem");
+            let pem = std::fs::read_to_string(root)?;
+            roots.insert(keys.trust_domain.clone(), Bundle::from_pem(keys.operator.clone(), &pem)?);
+        }
+        let trust = TrustBundles::new(Arc::new(SystemClock));
+        trust.replace(&roots)?;
+        let own = dir.join(own);
+        let bundle = &genesis.genesis.bundle;
+        Ok(Self {
             cluster: bundle.cluster,
             incarnation: bundle.incarnation,
+            principal: principal.parse()?,
+            key: signing::read(&own.join("sign.key"))?,
+            dialer: Dialer::new(Some(Identity::load(&own)?), trust),
+        })
+    }
+
+    fn channel(&self, port: u16) -> Result<Channel> {
+        let address: Address = Loopback::port(port).socket().into();
+        let route = self.dialer.channel(&address, &Expect::AnyMember, ChannelOptions::default())?;
+        Ok(route.channel())
+    }
+
+    fn intent(&self, command: &Command) -> Result<Intent> {
+        let request = RequestId(rand::random());
+        let intention = Intention {
+            cluster: self.cluster,
+            incarnation: self.incarnation,
             request,
-            command: Digest::of(&encode(command)?),
+            command: command.digest()?,
         };
         let signed = intention.sign(self.principal.clone(), &self.key);
         let signature = Signature {
@@ -70,27 +114,87 @@ impl Administrator {
             request_id: request.to_string(),
             validate_only: false,
             signatures: vec![signature],
-            incarnation: bundle.incarnation.0,
+            incarnation: self.incarnation.0,
+        })
+    }
+}
+
+/// The callers, and the node and tenant that they call about.
+#[derive(Debug)]
+struct Callers {
+    administrator: Caller,
+    user: Caller,
+    node: NodeId,
+    tenant: TenantId,
+}
+
+impl Callers {
+    fn open(dir: &Path) -> Result<Self> {
+        Ok(Self {
+            administrator: Caller::open(dir, ADMIN, ADMIN_DIR)?,
+            user: Caller::open(dir, USER, USER_DIR)?,
+            node: NODE.parse()?,
+            tenant: TENANT.parse()?,
         })
     }
 
-    /// The fields of both requests.
-    fn request(&self, schedulable: bool) -> Result<(String, Option<Intent>)> {
+    /// The fields of a cordon and of its contrary.
+    fn cordon(&self, schedulable: bool) -> Result<(String, Option<Intent>)> {
         let command = Command::SetSchedulable { node: self.node.clone(), schedulable };
-        let name = format!("sites/{}/nodes/{}", self.node.site, self.node.name);
-        Ok((name, Some(self.intent(&command)?)))
+        Ok((self.node.name(), Some(self.administrator.intent(&command)?)))
+    }
+
+    /// A batch of jobs that nobody has submitted before.
+    fn jobs(&self) -> Result<Vec<NewJob>> {
+        let payload =
+            JobPayload { command: vec!["true".into()], env: BTreeMap::new(), working_dir: None };
+        let payload = encode(&payload)?;
+        let facts = |number: u64| {
+            let name = format!("b-{:016x}-{number}", rand::random::<u64>());
+            Ok(JobFacts {
+                id: JobId { tenant: self.tenant.clone(), name: name.parse()? },
+                group: 1,
+                resources: Resources { class: CLASS.parse()?, gpus: 1, memory_mib: 0 },
+                priority: 50,
+                policy: None,
+                residency: Rules::default(),
+                on_disconnect: OnDisconnect::Stop,
+                over_limit: OverLimit::Queue,
+                time_limit_s: 3600,
+                payload: Digest::of(&payload),
+                payload_len: u32::try_from(payload.len())?,
+            })
+        };
+        let new = |facts| NewJob { facts, payload: payload.clone().into() };
+        (0..BATCH).map(|number| facts(number).map(new)).collect()
+    }
+
+    fn submit(&self, jobs: &[NewJob]) -> Result<BatchCreateJobsRequest> {
+        let item = |job: &NewJob| Item::SubmitJob { facts: Box::new(job.facts.clone()) };
+        let intent = self.user.intent(&Command::Batch(jobs.iter().map(item).collect()))?;
+        Ok(batch_request(&self.tenant, jobs, intent))
+    }
+
+    fn cancel(&self, jobs: &[JobId]) -> Result<BatchCancelJobsRequest> {
+        let item = |job: &JobId| Item::CancelJob { job: job.clone() };
+        let intent = self.user.intent(&Command::Batch(jobs.iter().map(item).collect()))?;
+        let (parent, names) = (self.tenant.name(), jobs.iter().map(JobId::name).collect());
+        Ok(BatchCancelJobsRequest { parent, names, intent: Some(intent) })
     }
 }
 
 #[derive(Debug)]
 struct Connection {
     channel: Channel,
-    administrator: Arc<Administrator>,
+    user: Channel,
+    callers: Arc<Callers>,
+    /// Submitted and not cancelled yet.
+    queued: Mutex<Vec<Vec<JobId>>>,
 }
 
 impl Connection {
     async fn write(&self, schedulable: bool) -> Result<u64> {
-        let (name, intent) = self.administrator.request(schedulable)?;
+        let (name, intent) = self.callers.cordon(schedulable)?;
         let mut client = NodeServiceClient::new(self.channel.clone());
         let written = if schedulable {
             client.uncordon_node(UncordonNodeRequest { name, intent }).await?
@@ -101,10 +205,23 @@ impl Connection {
     }
 
     async fn read(&self) -> Result<u64> {
-        let name = format!("sites/{}", self.administrator.node.site);
+        let name = self.callers.node.site.name();
         let request = GetSiteRequest { name, read: None };
         SiteServiceClient::new(self.channel.clone()).get_site(request).await?;
         Ok(0)
+    }
+
+    async fn batch(&self) -> Result<u64> {
+        let mut client = JobServiceClient::new(self.user.clone());
+        let queued = self.queued.lock().pop();
+        if let Some(jobs) = queued {
+            let request = self.callers.cancel(&jobs)?;
+            return Ok(client.batch_cancel_jobs(request).await?.into_inner().revision);
+        }
+        let jobs = self.callers.jobs()?;
+        let written = client.batch_create_jobs(self.callers.submit(&jobs)?).await?;
+        self.queued.lock().push(jobs.into_iter().map(|job| job.facts.id).collect());
+        Ok(written.into_inner().revision)
     }
 }
 
@@ -114,8 +231,7 @@ impl Session for Connection {
             match op {
                 Op::Write => self.write(sequence.is_multiple_of(2)).await,
                 Op::Read => self.read().await,
-                // The place of the batched or streamed call, once the API has one.
-                Op::Batch => bail!("the API has no call for several commands"),
+                Op::Batch => self.batch().await,
             }
         })
     }
@@ -126,8 +242,7 @@ impl Session for Connection {
 pub(super) struct Sekisho {
     members: Vec<Process>,
     port_base: u16,
-    dialer: Dialer,
-    administrator: Arc<Administrator>,
+    callers: Arc<Callers>,
 }
 
 impl Sekisho {
@@ -146,17 +261,13 @@ impl Sekisho {
             let log = dir.join("logs").join(format!("bench-{member}.log"));
             members.push(Process::new(&program, arguments, log));
         }
-        let (dialer, administrator) = open(dir)?;
-        let mut new = Self { members, port_base, dialer, administrator: Arc::new(administrator) };
+        let mut new = Self { members, port_base, callers: Arc::new(Callers::open(dir)?) };
         super::cluster::start_all(&mut new)?;
         Ok(new)
     }
 
-    fn channel(&self, member: usize) -> Result<Channel> {
-        let port = self.port_base.saturating_add(u16::try_from(member)?);
-        let address: Address = Loopback::port(port).socket().into();
-        let route = self.dialer.channel(&address, &Expect::AnyMember, ChannelOptions::default())?;
-        Ok(route.channel())
+    fn port(&self, member: usize) -> Result<u16> {
+        Ok(self.port_base.saturating_add(u16::try_from(member)?))
     }
 }
 
@@ -170,30 +281,13 @@ fn set_timing(config: &Path, timing: Timing) -> Result<()> {
     Ok(())
 }
 
-fn open(dir: &Path) -> Result<(Dialer, Administrator)> {
-    let genesis = SignedGenesis::open(&std::fs::read(dir.join("genesis.bin"))?)?;
-    let mut roots = BTreeMap::new();
-    for keys in &genesis.genesis.bundle.operators {
-        let root = dir.join("operators").join(keys.operator.as_str()).join("root.pem");
-        let pem = std::fs::read_to_string(root)?;
-        roots.insert(keys.trust_domain.clone(), Bundle::from_pem(keys.operator.clone(), &pem)?);
-    }
-    let trust = TrustBundles::new(Arc::new(SystemClock));
-    trust.replace(&roots)?;
-    let own = dir.join(ADMIN_DIR);
-    let key = signing::read(&own.join("sign.key"))?;
-    let dialer = Dialer::new(Some(Identity::load(&own)?), trust);
-    let (principal, node) = (ADMIN.parse()?, NODE.parse()?);
-    Ok((dialer, Administrator { genesis, principal, key, node }))
-}
-
 impl Cluster for Sekisho {
     fn name(&self) -> &'static str {
         OURS
     }
 
-    fn offers(&self, op: Op) -> bool {
-        op != Op::Batch
+    fn offers(&self, _op: Op) -> bool {
+        true
     }
 
     fn members(&mut self) -> &mut [Process] {
@@ -202,8 +296,11 @@ impl Cluster for Sekisho {
 
     fn session(&self, member: usize) -> BoxFuture<'_, Result<Arc<dyn Session>>> {
         Box::pin(async move {
-            let administrator = Arc::clone(&self.administrator);
-            let connection = Connection { channel: self.channel(member)?, administrator };
+            let callers = Arc::clone(&self.callers);
+            let port = self.port(member)?;
+            let (channel, user) =
+                (callers.administrator.channel(port)?, callers.user.channel(port)?);
+            let connection = Connection { channel, user, callers, queued: Mutex::default() };
             Ok(Arc::new(connection) as Arc<dyn Session>)
         })
     }
@@ -211,7 +308,8 @@ impl Cluster for Sekisho {
     fn leader(&self) -> BoxFuture<'_, Result<usize>> {
         Box::pin(async move {
             for member in 0..MEMBERS {
-                let mut client = MemberServiceClient::new(self.channel(member)?);
+                let channel = self.callers.administrator.channel(self.port(member)?)?;
+                let mut client = MemberServiceClient::new(channel);
                 let Ok(answer) = client.list_members(ListMembersRequest { read: None }).await
                 else {
                     continue;
@@ -225,9 +323,17 @@ impl Cluster for Sekisho {
         })
     }
 
-    fn request_bytes(&self) -> usize {
-        use prost::Message as _;
-        let request = self.administrator.request(false);
-        request.map_or(0, |(name, intent)| CordonNodeRequest { name, intent }.encoded_len())
+    fn request_bytes(&self) -> RequestBytes {
+        let write = self.callers.cordon(false);
+        let write = write.map(|(name, intent)| CordonNodeRequest { name, intent }.encoded_len());
+        // A batch that submits and one that cancels are sent as often.
+        let batch = self.callers.jobs().and_then(|jobs| {
+            let ids: Vec<JobId> = jobs.iter().map(|job| job.facts.id.clone()).collect();
+            let submit = self.callers.submit(&jobs)?.encoded_len();
+            Ok(submit.saturating_add(self.callers.cancel(&ids)?.encoded_len()))
+        });
+        let commands = usize::try_from(BATCH.saturating_mul(2)).unwrap_or(usize::MAX);
+        let batch = batch.map(|bytes| bytes.checked_div(commands).unwrap_or_default());
+        RequestBytes { write: write.unwrap_or_default(), batch: batch.unwrap_or_default() }
     }
 }

@@ -4,7 +4,7 @@
 //! this machine disturb all of them alike; every round begins with empty folders.
 
 use super::Plan;
-use super::cluster::{Cluster, Op, Session, Timing, whole};
+use super::cluster::{Cluster, Op, RequestBytes, Session, Timing, whole};
 use super::etcd::Etcd;
 use super::fault::{Fault, cold_restart, round};
 use super::figure::{Better, Figures, OURS, What};
@@ -86,17 +86,17 @@ pub(super) struct Suite<'s> {
     dir: &'s Path,
     sides: Vec<Side>,
     /// Bytes of a request of ours, for the peers to match; known once our side ran.
-    request: usize,
+    request: RequestBytes,
     pub(super) figures: Figures,
 }
 
 impl<'s> Suite<'s> {
     pub(super) fn new(plan: &'s Plan, dir: &'s Path, sides: Vec<Side>) -> Self {
-        Self { plan, dir, sides, request: 0, figures: Figures::default() }
+        Self { plan, dir, sides, request: RequestBytes::default(), figures: Figures::default() }
     }
 
-    /// Bytes of one write's request, the same on every side.
-    pub(super) fn request_bytes(&self) -> usize {
+    /// Bytes of a request for each command, the same on every side.
+    pub(super) fn request_bytes(&self) -> RequestBytes {
         self.request
     }
 

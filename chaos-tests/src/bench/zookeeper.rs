@@ -7,7 +7,8 @@
 mod wire;
 
 use super::cluster::{
-    ATTEMPT, BATCH, Cluster, Loopback, MEMBERS, Op, PATIENCE, Session, Timing, start_all,
+    ATTEMPT, BATCH, Cluster, Loopback, MEMBERS, Op, PATIENCE, RequestBytes, Session, Timing,
+    start_all,
 };
 use super::process::Process;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -51,7 +52,7 @@ async fn dial(to: Loopback) -> Result<Socket> {
 pub(super) struct Zookeeper {
     members: Vec<Process>,
     port_base: u16,
-    value: usize,
+    request: RequestBytes,
 }
 
 /// Ports of a member: clients, quorum, election.
@@ -86,7 +87,7 @@ impl Zookeeper {
         dir: &Path,
         port_base: u16,
         timing: Timing,
-        request: usize,
+        request: RequestBytes,
     ) -> Result<Self> {
         let mut members = Vec::new();
         for member in 0..MEMBERS {
@@ -107,8 +108,7 @@ impl Zookeeper {
             ];
             members.push(Process::new(Path::new(PROGRAM), arguments, own.join("out")));
         }
-        let value = request.saturating_sub(path(0).len());
-        let mut new = Self { members, port_base, value };
+        let mut new = Self { members, port_base, request };
         start_all(&mut new)?;
         Ok(new)
     }
@@ -119,7 +119,7 @@ impl Zookeeper {
 
     /// Makes the nodes that writes replace, as soon as there is a quorum.
     pub(super) async fn prepare(&self) -> Result<()> {
-        let connection = Connection::new(self.address(0)?, self.value);
+        let connection = Connection::new(self.address(0)?, self.request);
         let end = Instant::now() + PATIENCE;
         while let Err(error) = connection.create(0).await {
             ensure!(Instant::now() < end, "ZooKeeper does not serve: {error:#}");
@@ -202,13 +202,16 @@ impl Live {
 /// A connection that is made at its first call, and again after a failure.
 struct Connection {
     to: Loopback,
-    value: Vec<u8>,
+    /// Data of a node written alone, and of one of a batch.
+    data: [Vec<u8>; 2],
     live: Mutex<Option<Live>>,
 }
 
 impl Connection {
-    fn new(to: Loopback, value: usize) -> Self {
-        Self { to, value: vec![b'v'; value], live: Mutex::new(None) }
+    fn new(to: Loopback, request: RequestBytes) -> Self {
+        let data = |bytes: usize| vec![b'v'; bytes.saturating_sub(path(0).len())];
+        let data = [request.write, request.batch].map(data);
+        Self { to, data, live: Mutex::new(None) }
     }
 
     async fn call(&self, ask: impl Fn(i32) -> Frame) -> Result<u64> {
@@ -233,21 +236,21 @@ impl Connection {
     }
 
     async fn create(&self, node: u64) -> Result<u64> {
-        self.call(|number| wire::create(number, &path(node), &self.value)).await
+        let [data, _] = &self.data;
+        self.call(|number| wire::create(number, &path(node), data)).await
     }
 }
 
 impl Session for Connection {
     fn perform(&self, op: Op, sequence: u64) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
+            let [alone, batched] = &self.data;
             match op {
-                Op::Write => {
-                    self.call(|number| wire::set(number, &path(sequence), &self.value)).await
-                }
+                Op::Write => self.call(|number| wire::set(number, &path(sequence), alone)).await,
                 Op::Batch => {
                     let nodes = sequence..sequence.saturating_add(BATCH);
                     let paths: Vec<String> = nodes.map(path).collect();
-                    self.call(|number| wire::set_all(number, &paths, &self.value)).await
+                    self.call(|number| wire::set_all(number, &paths, batched)).await
                 }
                 Op::Read => {
                     let synced = self.call(|number| wire::sync(number, &path(0)));
@@ -275,7 +278,7 @@ impl Cluster for Zookeeper {
 
     fn session(&self, member: usize) -> BoxFuture<'_, Result<Arc<dyn Session>>> {
         Box::pin(async move {
-            let connection = Connection::new(self.address(member)?, self.value);
+            let connection = Connection::new(self.address(member)?, self.request);
             Ok(Arc::new(connection) as Arc<dyn Session>)
         })
     }
@@ -298,7 +301,7 @@ impl Cluster for Zookeeper {
         })
     }
 
-    fn request_bytes(&self) -> usize {
-        self.value.saturating_add(path(0).len())
+    fn request_bytes(&self) -> RequestBytes {
+        self.request
     }
 }

@@ -40,5 +40,14 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
     let intention = Intention { cluster: grant.cluster, incarnation, request, command };
     let signature = intention.sign(key.principal.clone(), &forger);
     let issuer = forger.sign(Purpose::KeyRecord, &encode(&key)?);
-    Ok(Submission { facts, request, incarnation, submitted_at: now, signature, key, issuer })
+    Ok(Submission {
+        facts,
+        place: None,
+        request,
+        incarnation,
+        submitted_at: now,
+        signature,
+        key,
+        issuer,
+    })
 }

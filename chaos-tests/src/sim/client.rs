@@ -13,7 +13,7 @@ use super::world::{chance, now};
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use sekisho_fsm::State;
-use sekisho_fsm::command::Command;
+use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::role::is_deduplicated;
 use sekisho_fsm::testing::{agent, job, member, user};
@@ -166,6 +166,15 @@ impl Client {
         let id = facts.id.clone();
         let submit = self.entry(actor.clone(), Command::SubmitJob { facts: Box::new(facts) });
         let submitted = self.ask(submit).await;
+        if self.chance.random_ratio(1, 4) {
+            let facts = |n: u32| Box::new(job(&format!("{name}-{n}"), 1, 1, &[]));
+            let mut items: Vec<Item> =
+                (0..3).map(|n| Item::SubmitJob { facts: facts(n) }).collect();
+            // Of a job that may be over, or was never taken: then all of it is refused.
+            items.push(Item::CancelJob { job: id.clone() });
+            let batch = self.entry(actor.clone(), Command::Batch(items));
+            self.ask(batch).await;
+        }
         if submitted.is_some() && self.chance.random_ratio(1, 3) {
             let cancel = self.entry(actor, Command::CancelJob { job: id });
             self.ask(cancel).await;

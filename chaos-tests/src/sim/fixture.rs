@@ -6,7 +6,7 @@ use sekisho_evidence::key::{Purpose, SigningKey};
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::{Entry, FEATURE_LEVEL};
 use sekisho_fsm::testing::{
-    BEGIN, Federation, OPERATORS, PAYLOAD, checkpoint_key, cluster, genesis, user_key,
+    BEGIN, Federation, OPERATORS, checkpoint_key, cluster, genesis, payload_of, user_key,
 };
 use sekisho_raft::PeerNode;
 use sekisho_raft::snapshot::Origin;
@@ -82,8 +82,7 @@ fn genesis_of(members: u64) -> SignedGenesis {
 
 /// An entry as admission stamps it, signed if a person asks.
 pub(super) fn stamped(actor: Principal, request: u128, now: Duration, command: Command) -> Entry {
-    let submits = matches!(command, Command::SubmitJob { .. });
-    let payload = if submits { PAYLOAD.to_vec() } else { Vec::new() };
+    let payload = payload_of(&command);
     let mut entry = Entry {
         cluster: cluster(),
         incarnation: Incarnation(1),

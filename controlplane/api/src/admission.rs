@@ -8,7 +8,6 @@ use crate::call::{Call, rejected};
 use crate::core::{Core, federation};
 use crate::limit::READ_DEADLINE;
 use crate::replica::ReplicaError;
-use sekisho_evidence::canonical::encode;
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::{Entry, FEATURE_LEVEL};
@@ -30,7 +29,7 @@ pub(crate) struct Admitted {
     pub(crate) intent: Intent,
     /// What to do.
     pub(crate) command: Command,
-    /// Content of a submitted job; empty for every other command.
+    /// Content of the submitted jobs, one behind the other; empty for every other command.
     pub(crate) payload: Vec<u8>,
 }
 
@@ -149,10 +148,10 @@ fn kept(state: &State, entry: &Entry) -> Result<Option<(Revision, Outcome)>, Api
         return Ok(None);
     }
     let Some(kept) = state.reply(&entry.actor, &entry.request) else { return Ok(None) };
-    let command = encode(&entry.command)
-        .map_err(|error| ApiError::new(ErrorCode::InvalidArgument, error.to_string()))?;
+    let command = entry.command.digest();
+    let command = command.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
     // Another command under the id goes on to apply: its rejection gets a record of its own (A2).
-    let same = kept.command == Digest::of(&command);
+    let same = kept.command == command;
     Ok(same.then(|| (kept.revision, kept.outcome.clone())))
 }
 

@@ -150,7 +150,12 @@ pub(crate) fn not_found(name: &str) -> ApiError {
 
 /// A rejection of apply, as the caller sees it.
 pub(crate) fn rejected(rejection: &Rejection) -> ApiError {
-    ApiError::new(rejection.code, rejection.detail.clone())
+    let Rejection { code, detail, item } = rejection;
+    match item {
+        None => ApiError::new(*code, detail.clone()),
+        Some(item) => ApiError::new(*code, format!("item {item} of the batch: {detail}"))
+            .with("item", item.to_string()),
+    }
 }
 
 /// `grpc-timeout`: at most eight digits and a unit.

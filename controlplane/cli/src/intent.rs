@@ -6,7 +6,6 @@
 use crate::client::identity;
 use crate::context::Context;
 use crate::failure::{Failure, of_file};
-use sekisho_evidence::canonical::encode;
 use sekisho_evidence::command::Intention;
 use sekisho_evidence::key::SigningKey;
 use sekisho_fsm::command::Command;
@@ -15,7 +14,7 @@ use sekisho_proto::v1;
 use sekisho_transport::credential::Identity;
 use sekisho_transport::pki::signing;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, RequestId};
+use sekisho_types::id::RequestId;
 use sekisho_types::principal::Principal;
 
 /// Somebody who signs.
@@ -59,13 +58,13 @@ pub fn intent(
     command: &Command,
     validate_only: bool,
 ) -> Result<v1::Intent, Failure> {
-    let bytes =
-        encode(command).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+    let digest = command.digest();
+    let digest = digest.map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
     let intention = Intention {
         cluster: context.cluster,
         incarnation: context.incarnation,
         request,
-        command: Digest::of(&bytes),
+        command: digest,
     };
     let sign = |signer: &Signer| {
         signer.key.as_ref().map(|key| intention.sign(signer.principal.clone(), key))

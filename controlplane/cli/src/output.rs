@@ -178,13 +178,14 @@ impl<'w> Output<'w> {
             return self.data(change);
         }
         let verb = change.done.of(self.language);
-        let Change { name, revision, .. } = change;
         let checked = self.pick("valid; nothing changed", "検証のみ、変更なし");
-        if change.validate_only {
-            writeln!(self.out, "{name}: {checked}")?;
-        } else {
-            let at = self.pick("revision", "リビジョン");
-            writeln!(self.out, "{name} {verb} ({at} {revision})")?;
+        let at = self.pick("revision", "リビジョン");
+        for name in change.name.into_iter().chain(change.names.iter().map(String::as_str)) {
+            if change.validate_only {
+                writeln!(self.out, "{name}: {checked}")?;
+            } else {
+                writeln!(self.out, "{name} {verb} ({at} {})", change.revision)?;
+            }
         }
         if let Some(next) = &change.next {
             self.next(next)?;
@@ -256,8 +257,12 @@ impl<'w> Output<'w> {
 /// A change that took effect (or, with `validate_only`, would).
 #[derive(Debug, Serialize)]
 pub struct Change<'a> {
-    /// Resource name.
-    pub name: &'a str,
+    /// Resource name; of a batch, `names` in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'a str>,
+    /// Resource names of a batch.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub names: &'a [String],
     /// Log index of the entry.
     pub revision: u64,
     /// The intention's id.

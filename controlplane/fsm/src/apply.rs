@@ -1,11 +1,12 @@
 //! Applying one entry: clock, deduplication, the command, then the records derived from what it changed.
 //!
 //! Must hold: a rejected command changes nothing but revision, clock, audit log and the kept reply, so each command
-//! checks everything before it changes anything. A2: one `Entry` record for each entry that is not a `Tick` or a
+//! checks everything before it changes anything; a batch goes back to the state before it. A2: one `Entry` record for each entry that is not a `Tick` or a
 //! repeat, followed by grants and desired sets in one fixed order.
 
 mod adopt;
 mod ahead;
+mod batch;
 mod bundle;
 mod change;
 mod genesis;
@@ -273,6 +274,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         }
         Command::RaiseFeatureLevel { level } => level::raise(change, *level),
         Command::OpenIncarnation { base, agreement } => incarnation::open(change, base, agreement),
+        Command::Batch(items) => batch::apply(change, items),
         Command::Adopt { node, adoption, running } => {
             adopt::adopt(change, node, adoption, *running)
         }

@@ -2,6 +2,8 @@
 //! behind a feature level.
 
 use sekisho_evidence::adoption::Adoption;
+use sekisho_evidence::batch::Tree;
+use sekisho_evidence::canonical::{CanonicalError, encode};
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Receipt;
@@ -225,6 +227,55 @@ pub enum Command {
         /// The job's program runs; otherwise it is being started.
         running: bool,
     },
+    /// Several commands of one caller: all of them take effect, or none. The payloads of its jobs are in the entry, one
+    /// behind the other.
+    Batch(Vec<Item>),
+}
+
+/// A command of a batch: what people and pipelines do by the hundred. Append-only, as [`Command`] is; a type of its own,
+/// so that no bytes nest batches in batches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Item {
+    /// See [`Command::SubmitJob`].
+    SubmitJob {
+        /// Its facts.
+        facts: Box<JobFacts>,
+    },
+    /// See [`Command::CancelJob`].
+    CancelJob {
+        /// Which.
+        job: JobId,
+    },
+    /// See [`Command::SetSchedulable`].
+    SetSchedulable {
+        /// The node.
+        node: NodeId,
+        /// Whether new placements may come.
+        schedulable: bool,
+    },
+}
+
+impl Command {
+    /// What a signature under the command binds: the SHA-256 of its canonical bytes; of a batch, what its tree says.
+    ///
+    /// # Errors
+    /// Never for this type; see [`encode`].
+    pub fn digest(&self) -> Result<Digest, CanonicalError> {
+        if let Self::Batch(items) = self {
+            tree(items)?.digest()
+        } else {
+            Ok(Digest::of(&encode(self)?))
+        }
+    }
+}
+
+/// The tree over the commands of a batch.
+///
+/// # Errors
+/// Never for this type; see [`encode`].
+pub(crate) fn tree(items: &[Item]) -> Result<Tree, CanonicalError> {
+    let bytes: Vec<Vec<u8>> = items.iter().map(encode).collect::<Result<_, _>>()?;
+    Ok(Tree::of(bytes))
 }
 
 /// Places for one all-or-nothing group.

@@ -4,7 +4,7 @@
 //! a job travels beside the command and is left out of audit records, so that facts and content stay apart.
 
 use crate::command::Command;
-use sekisho_evidence::canonical::{CanonicalError, encode};
+use sekisho_evidence::canonical::CanonicalError;
 use sekisho_evidence::command::{CommandSignature, Intention};
 use sekisho_types::id::{ClusterId, Digest, RequestId};
 use sekisho_types::principal::Principal;
@@ -35,7 +35,7 @@ pub struct Entry {
     pub command: Command,
     /// The caller's own signatures, for widening verbs (A3).
     pub signatures: Vec<CommandSignature>,
-    /// Opaque content of a submitted job; empty for every other command.
+    /// Opaque content of a submitted job, or of those of a batch one behind the other; empty for every other command.
     pub payload: Vec<u8>,
 }
 
@@ -45,7 +45,7 @@ impl Entry {
     /// # Errors
     /// Never for this type; see [`encode`].
     pub fn intention(&self) -> Result<Intention, CanonicalError> {
-        Ok(self.intention_of(Digest::of(&encode(&self.command)?)))
+        Ok(self.intention_of(self.command.digest()?))
     }
 
     /// As [`Entry::intention`], where the command's digest is at hand.

@@ -30,6 +30,8 @@ pub struct Rejection {
     pub code: ErrorCode,
     /// In words, at most [`TEXT_MAX`] bytes.
     pub detail: String,
+    /// Which command of a batch broke it, counted from zero.
+    pub item: Option<u32>,
 }
 
 impl Rejection {
@@ -40,7 +42,13 @@ impl Rejection {
             let cut = (0..=TEXT_MAX).rev().find(|at| detail.is_char_boundary(*at)).unwrap_or(0);
             detail.truncate(cut);
         }
-        Self { code, detail }
+        Self { code, detail, item: None }
+    }
+
+    /// The same, of this command of a batch.
+    #[must_use]
+    pub fn at(self, item: u32) -> Self {
+        Self { item: Some(item), ..self }
     }
 }
 

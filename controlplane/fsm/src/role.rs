@@ -311,6 +311,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         | Command::SetSchedulable { .. } => true,
         Command::RevokeNode { .. } | Command::PutTenant { .. } | Command::PutPolicy { .. } => true,
         Command::SetQuota { .. } | Command::SubmitJob { .. } | Command::CancelJob { .. } => true,
+        Command::Batch(_) => true,
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true
         }

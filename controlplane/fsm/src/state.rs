@@ -157,6 +157,8 @@ pub struct Job {
     pub submitter: Principal,
     /// The entry that submitted it.
     pub submitted: Revision,
+    /// Its place in the batch of that entry; zero if it came alone.
+    pub ordinal: u32,
     /// When, on the state clock.
     pub submitted_at: Timestamp,
     /// Where it is in its life.
@@ -219,8 +221,8 @@ impl ReplyKey {
     }
 }
 
-/// Order of the queue: priority (as `100 - priority`), then age.
-pub type QueueKey = (u8, Revision);
+/// Order of the queue: priority (as `100 - priority`), then age: the entry, and the place in its batch.
+pub type QueueKey = (u8, Revision, u32);
 
 /// A payload or submission that some open job refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

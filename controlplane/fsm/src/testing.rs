@@ -10,7 +10,7 @@ mod membership;
 
 pub use membership::{administrator, agreement, company, endorser, newcomer, signed_bundle};
 
-use crate::command::{Command, Group, Slot};
+use crate::command::{Command, Group, Item, Slot};
 use crate::entry::{Entry, FEATURE_LEVEL};
 use crate::outcome::Applied;
 use crate::state::State;
@@ -268,9 +268,7 @@ impl Federation {
             signatures: Vec::new(),
             payload: Vec::new(),
         };
-        if let Command::SubmitJob { .. } = entry.command {
-            entry.payload = PAYLOAD.to_vec();
-        }
+        entry.payload = payload_of(&entry.command);
         let intention = entry.intention().unwrap();
         let signers: Vec<Principal> =
             std::iter::once(&entry.actor).chain(cosigners).cloned().collect();
@@ -445,6 +443,18 @@ impl Federation {
     pub fn placements(&self, job: &JobId) -> Vec<PlacementId> {
         self.state.job(job).unwrap().placements.clone()
     }
+}
+
+/// The content that goes with a command: [`PAYLOAD`] of each job that it submits.
+#[must_use]
+pub fn payload_of(command: &Command) -> Vec<u8> {
+    let submits = |item: &&Item| matches!(item, Item::SubmitJob { .. });
+    let jobs = if let Command::Batch(items) = command {
+        items.iter().filter(submits).count()
+    } else {
+        usize::from(matches!(command, Command::SubmitJob { .. }))
+    };
+    PAYLOAD.repeat(jobs)
 }
 
 /// Payload of every job of the fixture.

@@ -52,7 +52,8 @@ impl Drop for Data {
             return;
         }
         let written = self.db.latest_sequence_number();
-        let synced = self.db.flush_wal(true).map_err(|e| StoreError::engine("syncing at the end", e));
+        let synced =
+            self.db.flush_wal(true).map_err(|e| StoreError::engine("syncing at the end", e));
         if let Err(error) = synced.and_then(|()| self.mark.get_mut().raise(written)) {
             // Noting it says it; there is nobody left to refuse.
             let _said = self.failure.note(error);

@@ -6,6 +6,7 @@
 
 pub mod adoption;
 pub mod audit_bundle;
+pub mod batch;
 pub mod bundle;
 pub mod canonical;
 pub mod checkpoint;

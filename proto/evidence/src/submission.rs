@@ -6,6 +6,7 @@
 //! Does not hold: `submitted_at`, and the content of a *named* policy, are the word of those who signed the grant, and
 //! so is whether a job was run or cancelled before. A key that was taken back is known to the state, not here.
 
+use crate::batch::{Place, PlaceError};
 use crate::bundle::EndorserBundle;
 use crate::canonical::{CanonicalError, decode, encode};
 use crate::command::{CommandSignature, Intention};
@@ -22,6 +23,9 @@ use serde::{Deserialize, Serialize};
 /// them holds the two together.
 pub const SUBMIT_JOB: u32 = 18;
 
+/// Number of the same among the items of a batch; held in place in the same way.
+pub const SUBMIT_ITEM: u32 = 0;
+
 /// Bytes of a submission at most: rules of full length take less than half, and it travels beside a payload.
 pub const SUBMISSION_MAX: usize = 64 * 1024;
 
@@ -30,6 +34,8 @@ pub const SUBMISSION_MAX: usize = 64 * 1024;
 pub struct Submission {
     /// What was asked for.
     pub facts: JobFacts,
+    /// Where the command stood in a batch, if it came in one: then the signature binds the batch.
+    pub place: Option<Place>,
     /// Request id that the signature binds.
     pub request: RequestId,
     /// Life of the federation in which it was asked.
@@ -61,6 +67,9 @@ pub enum SubmissionError {
         /// Of these bytes.
         found: Digest,
     },
+    /// The batch that was signed has no such command.
+    #[error("the submission is not in the batch that it names")]
+    Place(#[source] PlaceError),
     /// The submitter has not signed this command, for this cluster and life.
     #[error("the submitter's signature does not verify")]
     Signature,
@@ -129,6 +138,14 @@ pub fn submit_command(facts: &JobFacts) -> Result<Vec<u8>, CanonicalError> {
     encode(&(SUBMIT_JOB, facts))
 }
 
+/// As [`submit_command`], for one command of a batch.
+///
+/// # Errors
+/// Never for this type; see [`encode`].
+pub fn submit_item(facts: &JobFacts) -> Result<Vec<u8>, CanonicalError> {
+    encode(&(SUBMIT_ITEM, facts))
+}
+
 impl Submission {
     /// Canonical bytes.
     ///
@@ -185,14 +202,23 @@ impl Submission {
         Ok(())
     }
 
+    /// Digest of the command that was signed: this one, or the batch that has it.
+    fn command(&self) -> Result<Digest, SubmissionError> {
+        let Some(place) = &self.place else {
+            let command = submit_command(&self.facts).map_err(SubmissionError::Malformed)?;
+            return Ok(Digest::of(&command));
+        };
+        let item = submit_item(&self.facts).map_err(SubmissionError::Malformed)?;
+        place.digest(&item).map_err(SubmissionError::Place)
+    }
+
     /// The command bears the submitter's signature.
     fn signed(&self, grant: &Grant) -> Result<(), SubmissionError> {
-        let command = submit_command(&self.facts).map_err(SubmissionError::Malformed)?;
         let intention = Intention {
             cluster: grant.cluster,
             incarnation: self.incarnation,
             request: self.request,
-            command: Digest::of(&command),
+            command: self.command()?,
         };
         self.signature.check(&intention).map_err(|_bad| SubmissionError::Signature)?;
         for named in [&self.signature.principal, &self.key.principal] {

@@ -1,7 +1,7 @@
 //! Jobs: the facts that the log carries, and the payload beside them.
 
 use super::tenant::{optional_policy, policy_name};
-use crate::field::{FieldError, FieldResult, parsed, required};
+use crate::field::{FieldError, FieldResult, items, parsed, required};
 use crate::name::Resource as _;
 use crate::v1::{self, job_spec};
 use bytes::Bytes;
@@ -136,6 +136,45 @@ impl TryFrom<v1::CreateJobRequest> for NewJob {
     }
 }
 
+/// The jobs of a batch, all of one tenant.
+///
+/// # Errors
+/// [`FieldError`] with a path that begins with `requests[INDEX]`.
+pub fn batch(message: v1::BatchCreateJobsRequest) -> FieldResult<(TenantId, Vec<NewJob>)> {
+    let tenant = TenantId::from_field("parent", &message.parent)?;
+    items("requests", message.requests.len())?;
+    let of = |mut one: v1::CreateJobRequest| {
+        if one.intent.is_some() {
+            return Err(FieldError::new("intent", "must be absent: the batch has one"));
+        }
+        if one.parent.is_empty() {
+            one.parent.clone_from(&message.parent);
+        } else if one.parent != message.parent {
+            return Err(FieldError::new("parent", "must be empty or that of the batch"));
+        }
+        NewJob::try_from(one)
+    };
+    let read = message.requests.into_iter().enumerate().map(|(index, one)| {
+        of(one).map_err(|error: FieldError| error.within(&format!("requests[{index}]")))
+    });
+    Ok((tenant, read.collect::<FieldResult<_>>()?))
+}
+
+/// The request that stands for these jobs of one tenant.
+#[must_use]
+pub fn batch_request(
+    tenant: &TenantId,
+    jobs: &[NewJob],
+    intent: v1::Intent,
+) -> v1::BatchCreateJobsRequest {
+    let one = |job: &NewJob| {
+        let request = job.request(v1::Intent::default());
+        v1::CreateJobRequest { parent: String::new(), intent: None, ..request }
+    };
+    let requests = jobs.iter().map(one).collect();
+    v1::BatchCreateJobsRequest { parent: tenant.name(), requests, intent: Some(intent) }
+}
+
 impl NewJob {
     /// The request that stands for it.
     #[must_use]
@@ -229,6 +268,31 @@ mod tests {
         for job in [job(), plain] {
             assert_eq!(NewJob::try_from(job.request(v1::Intent::default())), Ok(job));
         }
+    }
+
+    #[test]
+    fn a_batch_is_of_one_tenant_and_names_the_bad_one() {
+        let tenant: TenantId = "acme".parse().unwrap();
+        let jobs = vec![job(), job()];
+        let good = batch_request(&tenant, &jobs, v1::Intent::default());
+        assert_eq!(batch(good.clone()), Ok((tenant, jobs)));
+        let mut named = good.clone();
+        named.requests[1].parent.clone_from(&good.parent);
+        batch(named).unwrap();
+        let refused = |change: fn(&mut v1::BatchCreateJobsRequest)| {
+            let mut message = good.clone();
+            change(&mut message);
+            batch(message).unwrap_err().field
+        };
+        assert_eq!(refused(|m| m.parent = "tenants/-".into()), "parent");
+        assert_eq!(refused(|m| m.requests.clear()), "requests");
+        assert_eq!(refused(|m| m.requests = vec![m.requests[0].clone(); 129]), "requests");
+        assert_eq!(refused(|m| m.requests[1].parent = "tenants/b".into()), "requests[1].parent");
+        assert_eq!(refused(|m| m.requests[0].job_id = "Ä".into()), "requests[0].job_id");
+        let intent = |m: &mut v1::BatchCreateJobsRequest| {
+            m.requests[1].intent = Some(v1::Intent::default());
+        };
+        assert_eq!(refused(intent), "requests[1].intent");
     }
 
     #[test]

@@ -8,12 +8,12 @@ use crate::limit::READ_DEADLINE;
 use crate::page::Page;
 use sekisho_evidence::payload;
 use sekisho_fsm::State;
-use sekisho_fsm::command::Command;
+use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::Job;
 use sekisho_proto::convert::intent::Intent;
 use sekisho_proto::convert::job::{self as convert, NewJob};
-use sekisho_proto::field::FieldError;
+use sekisho_proto::field::{FieldError, names};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1::{self, job_service_server::JobService};
 use sekisho_scheduler::{Explanation, Verdict, explain};
@@ -196,6 +196,47 @@ impl JobService for JobApi {
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
         let command = Command::SubmitJob { facts: Box::new(facts) };
         let admitted = Admitted { intent, command, payload: payload.to_vec() };
+        Ok(Response::new(self.0.write(&call, admitted).await?))
+    }
+
+    async fn batch_create_jobs(
+        &self,
+        request: Request<v1::BatchCreateJobsRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let (tenant, jobs) = convert::batch(ask)?;
+        for (index, job) in jobs.iter().enumerate() {
+            check_payload(&job.payload)
+                .map_err(|error| error.within(&format!("requests[{index}]")))?;
+        }
+        let (target, name) = (Target::Tenant(&tenant), tenant.name());
+        let state = self.0.replica.state();
+        call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
+        let (mut items, mut payload) = (Vec::with_capacity(jobs.len()), Vec::new());
+        for job in jobs {
+            payload.extend_from_slice(&job.payload);
+            items.push(Item::SubmitJob { facts: Box::new(job.facts) });
+        }
+        let admitted = Admitted { intent, command: Command::Batch(items), payload };
+        Ok(Response::new(self.0.write(&call, admitted).await?))
+    }
+
+    async fn batch_cancel_jobs(
+        &self,
+        request: Request<v1::BatchCancelJobsRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let tenant = TenantId::from_field("parent", &ask.parent)?;
+        let jobs = names(&ask.names, |job: &JobId| job.tenant == tenant)?;
+        let (target, name) = (Target::Tenant(&tenant), tenant.name());
+        let state = self.0.replica.state();
+        call.may_on(&state, Verb::CancelJob, Verb::ReadTenant, target, &name)?;
+        let items = jobs.into_iter().map(|job| Item::CancelJob { job }).collect();
+        let admitted = Admitted::new(intent, Command::Batch(items));
         Ok(Response::new(self.0.write(&call, admitted).await?))
     }
 

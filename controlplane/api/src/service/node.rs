@@ -6,11 +6,12 @@ use crate::core::{Core, federation};
 use crate::page::Page;
 use sekisho_evidence::canonical::CanonicalError;
 use sekisho_fsm::State;
-use sekisho_fsm::command::Command;
+use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::Node;
 use sekisho_proto::convert::intent::Intent;
 use sekisho_proto::convert::node::NewToken;
+use sekisho_proto::field::names;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::{self, node_service_server::NodeService};
@@ -87,6 +88,27 @@ impl Core {
         let target = Target::Operator(&operator);
         call.may_on(&state, verb, Verb::ReadFederation, target, name)?;
         Ok(Response::new(self.write(call, Admitted::new(intent, command(id))).await?))
+    }
+
+    async fn on_nodes(
+        &self,
+        call: &Call,
+        ask: v1::BatchCordonNodesRequest,
+        schedulable: bool,
+    ) -> Result<Response<v1::Written>, Status> {
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let site = SiteId::from_parent("parent", &ask.parent)?;
+        let within = |id: &NodeId| site.as_ref().is_none_or(|site| id.site == *site);
+        let nodes = names(&ask.names, within)?;
+        let state = self.replica.state();
+        for (id, name) in nodes.iter().zip(&ask.names) {
+            let operator = state.node(id).map(|node| &node.operator);
+            let target = Target::Operator(operator.ok_or_else(|| not_found(name))?);
+            call.may_on(&state, Verb::Cordon, Verb::ReadFederation, target, name)?;
+        }
+        let item = |node| Item::SetSchedulable { node, schedulable };
+        let command = Command::Batch(nodes.into_iter().map(item).collect());
+        Ok(Response::new(self.write(call, Admitted::new(intent, command)).await?))
     }
 
     fn token_answer(
@@ -191,6 +213,24 @@ impl NodeService for NodeApi {
         let ask = request.into_inner();
         let command = |node| Command::SetSchedulable { node, schedulable: true };
         self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::Cordon, command)).await
+    }
+
+    async fn batch_cordon_nodes(
+        &self,
+        request: Request<v1::BatchCordonNodesRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        self.0.on_nodes(&call, request.into_inner(), false).await
+    }
+
+    async fn batch_uncordon_nodes(
+        &self,
+        request: Request<v1::BatchUncordonNodesRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let v1::BatchUncordonNodesRequest { parent, names, intent } = request.into_inner();
+        let ask = v1::BatchCordonNodesRequest { parent, names, intent };
+        self.0.on_nodes(&call, ask, true).await
     }
 
     async fn revoke_node(

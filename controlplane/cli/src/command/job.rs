@@ -1,5 +1,6 @@
 //! `sekisho job`: submit, plan, list, status, explain, cancel, logs.
 
+mod batch;
 mod explain;
 mod logs;
 mod view;
@@ -8,11 +9,8 @@ use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::{Failure, of_file};
-use crate::language::Text;
 use crate::output::Listed;
 use crate::spec::{JobSpec, Override, SPEC_MAX, parse};
-use sekisho_fsm::command::Command;
-use sekisho_proto::convert::job::NewJob;
 use sekisho_proto::name::{ANY, Resource as _};
 use sekisho_proto::v1;
 use sekisho_types::error_code::ErrorCode;
@@ -28,11 +26,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// Verbs of a job.
 #[derive(Debug, clap::Subcommand)]
 pub enum JobCommand {
-    /// Queue a job
+    /// Queue a job, or several of one tenant: all of them or none
     Submit {
-        /// What and where
+        /// Spec files, YAML or JSON; `-` = stdin
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// What is in no file
         #[command(flatten)]
-        file: SpecArgs,
+        over: OverArgs,
         /// Wait until the job is in this phase, or over
         #[arg(long, value_name = "PHASE")]
         wait: Option<Wait>,
@@ -62,10 +63,11 @@ pub enum JobCommand {
         /// TENANT/JOB
         job: JobId,
     },
-    /// End a job; what runs is stopped
+    /// End a job, or several of one tenant: all of them or none. What runs is stopped
     Cancel {
         /// TENANT/JOB
-        job: JobId,
+        #[arg(required = true, value_name = "JOB")]
+        jobs: Vec<JobId>,
     },
     /// Output of one member of a job's group
     Logs {
@@ -88,6 +90,14 @@ pub enum JobCommand {
 pub struct SpecArgs {
     /// Spec file, YAML or JSON; `-` = stdin
     file: PathBuf,
+    /// What is in no file
+    #[command(flatten)]
+    over: OverArgs,
+}
+
+/// What a spec leaves out, or what replaces it.
+#[derive(Debug, clap::Args)]
+pub struct OverArgs {
     /// Tenant of a spec that names none
     #[arg(long)]
     tenant: Option<TenantId>,
@@ -109,12 +119,13 @@ pub enum Wait {
 
 pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, Failure> {
     match command {
-        JobCommand::Submit { file, wait, wait_timeout } => {
-            let spec = read_spec(app, &file)?;
-            Box::pin(submit(app, spec, wait, Duration::from_secs(wait_timeout))).await
+        JobCommand::Submit { files, over, wait, wait_timeout } => {
+            let specs: Vec<JobSpec> =
+                files.iter().map(|file| read_spec(app, file, &over)).collect::<Result<_, _>>()?;
+            Box::pin(batch::submit(app, specs, wait, Duration::from_secs(wait_timeout))).await
         }
         JobCommand::Plan { file } => {
-            let spec = read_spec(app, &file)?;
+            let spec = read_spec(app, &file.file, &file.over)?;
             explain::plan(app, &spec).await
         }
         JobCommand::List { tenant } => list(app, tenant).await.map(|()| Exit::Ok),
@@ -125,16 +136,16 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
             Ok(Exit::Ok)
         }
         JobCommand::Explain { job } => explain::explain(app, &job).await,
-        JobCommand::Cancel { job } => cancel(app, &job).await.map(|()| Exit::Ok),
+        JobCommand::Cancel { jobs } => batch::cancel(app, &jobs).await.map(|()| Exit::Ok),
         JobCommand::Logs { job, rank, stderr, follow } => {
             logs::run(app, &job, logs::Wanted { rank, stderr, follow }).await
         }
     }
 }
 
-fn read_spec(app: &App<'_>, args: &SpecArgs) -> Result<JobSpec, Failure> {
-    let over = Override { tenant: args.tenant.clone(), name: args.name.clone() };
-    parse(&read_text(&args.file)?, &over, app.today())
+fn read_spec(app: &App<'_>, file: &Path, over: &OverArgs) -> Result<JobSpec, Failure> {
+    let over = Override { tenant: over.tenant.clone(), name: over.name.clone() };
+    parse(&read_text(file)?, &over, app.today())
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {
@@ -152,34 +163,6 @@ fn read_text(path: &Path) -> Result<String, Failure> {
 async fn get(app: &App<'_>, session: &Session, job: &JobId) -> Result<v1::Job, Failure> {
     let request = v1::GetJobRequest { name: job.name(), read: app.read() };
     ask!(session.client, job_service_client::JobServiceClient, get_job, request)
-}
-
-async fn submit(
-    app: &mut App<'_>,
-    spec: JobSpec,
-    wait: Option<Wait>,
-    longest: Duration,
-) -> Result<Exit, Failure> {
-    let session = app.signing_session().await?;
-    let command = Command::SubmitJob { facts: Box::new(spec.facts.clone()) };
-    let prepared = app.prepare(&session, &command)?;
-    let job = spec.facts.id.clone();
-    let new = NewJob { facts: spec.facts, payload: spec.payload.into() };
-    let request = new.request(prepared.intent);
-    let written = ask!(session.client, job_service_client::JobServiceClient, create_job, request)
-        .map_err(|failure| failure.of_request(prepared.request))?;
-    let next = wait.is_none().then(|| format!("sekisho job status {job}"));
-    app.changed(
-        &job.name(),
-        prepared.request,
-        written.revision,
-        Text::new("queued", "を受け付けました"),
-        next,
-    )?;
-    match wait {
-        Some(wait) if !app.global.dry_run => wait_for(app, &session, &job, wait, longest).await,
-        Some(_) | None => Ok(Exit::Ok),
-    }
 }
 
 /// Whether a job in `phase` is what was waited for; a failed or cancelled one only for `ended`.
@@ -243,20 +226,4 @@ async fn list(app: &mut App<'_>, tenant: Option<TenantId>) -> Result<(), Failure
             return app.output.list(&items, &beside);
         }
     }
-}
-
-async fn cancel(app: &mut App<'_>, job: &JobId) -> Result<(), Failure> {
-    let session = app.signing_session().await?;
-    let prepared = app.prepare(&session, &Command::CancelJob { job: job.clone() })?;
-    let request = v1::CancelJobRequest { name: job.name(), intent: Some(prepared.intent) };
-    let written = ask!(session.client, job_service_client::JobServiceClient, cancel_job, request)
-        .map_err(|failure| failure.of_request(prepared.request))?;
-    let next = format!("sekisho job status {job}");
-    app.changed(
-        &job.name(),
-        prepared.request,
-        written.revision,
-        Text::new("cancelled", "を取り消しました"),
-        Some(next),
-    )
 }

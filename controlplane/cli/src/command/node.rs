@@ -8,7 +8,7 @@ use crate::failure::{Failure, of_file};
 use crate::language::{Text, pick};
 use crate::output::{Column, Listed, Shown, column, wide};
 use sekisho_evidence::join_token::JoinToken;
-use sekisho_fsm::command::Command;
+use sekisho_fsm::command::{Command, Item};
 use sekisho_proto::convert::node::NewToken;
 use sekisho_proto::name::{ANY, Resource as _};
 use sekisho_proto::v1;
@@ -35,15 +35,17 @@ pub enum NodeCommand {
     /// Join tokens
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Keep new placements away; running ones stay
+    /// Keep new placements away from nodes, all of them or none; running ones stay
     Cordon {
         /// SITE/NODE
-        node: NodeId,
+        #[arg(required = true, value_name = "NODE")]
+        nodes: Vec<NodeId>,
     },
     /// Let placements come again
     Uncordon {
         /// SITE/NODE
-        node: NodeId,
+        #[arg(required = true, value_name = "NODE")]
+        nodes: Vec<NodeId>,
     },
     /// Take a node out for good: its jobs stop within the lease
     Revoke {
@@ -193,8 +195,8 @@ pub(super) async fn run(app: &mut App<'_>, command: NodeCommand) -> Result<Exit,
         NodeCommand::Token(TokenCommand::Create { node, lifetime, out }) => {
             create_token(app, node, lifetime, &out).await?;
         }
-        NodeCommand::Cordon { node } => schedulable(app, node, false).await?,
-        NodeCommand::Uncordon { node } => schedulable(app, node, true).await?,
+        NodeCommand::Cordon { nodes } => schedulable(app, &nodes, false).await?,
+        NodeCommand::Uncordon { nodes } => schedulable(app, &nodes, true).await?,
         NodeCommand::Revoke { node, yes } => {
             app.confirm(yes, &node.name())?;
             let session = app.signing_session().await?;
@@ -239,31 +241,47 @@ pub(crate) async fn all(
     }
 }
 
-async fn schedulable(app: &mut App<'_>, node: NodeId, schedulable: bool) -> Result<(), Failure> {
+async fn schedulable(
+    app: &mut App<'_>,
+    nodes: &[NodeId],
+    schedulable: bool,
+) -> Result<(), Failure> {
     let session = app.signing_session().await?;
-    let command = Command::SetSchedulable { node: node.clone(), schedulable };
-    let prepared = app.prepare(&session, &command)?;
-    let (name, intent) = (node.name(), Some(prepared.intent));
-    let written = if schedulable {
-        let request = v1::UncordonNodeRequest { name, intent };
-        ask!(session.client, node_service_client::NodeServiceClient, uncordon_node, request)
-    } else {
-        let request = v1::CordonNodeRequest { name, intent };
-        ask!(session.client, node_service_client::NodeServiceClient, cordon_node, request)
-    };
-    let written = written.map_err(|failure| failure.of_request(prepared.request))?;
     let done = if schedulable {
         Text::new("uncordoned", "の閉鎖を解除しました")
     } else {
         Text::new("cordoned", "を閉鎖しました")
     };
-    app.changed(
-        &node.name(),
-        prepared.request,
-        written.revision,
-        done,
-        Some(format!("sekisho node get {node}")),
-    )
+    if let [node] = nodes {
+        let command = Command::SetSchedulable { node: node.clone(), schedulable };
+        let prepared = app.prepare(&session, &command)?;
+        let (name, intent) = (node.name(), Some(prepared.intent));
+        let written = if schedulable {
+            let request = v1::UncordonNodeRequest { name, intent };
+            ask!(session.client, node_service_client::NodeServiceClient, uncordon_node, request)
+        } else {
+            let request = v1::CordonNodeRequest { name, intent };
+            ask!(session.client, node_service_client::NodeServiceClient, cordon_node, request)
+        };
+        let written = written.map_err(|failure| failure.of_request(prepared.request))?;
+        let next = Some(format!("sekisho node get {node}"));
+        return app.changed(&node.name(), prepared.request, written.revision, done, next);
+    }
+    let item = |node: &NodeId| Item::SetSchedulable { node: node.clone(), schedulable };
+    let prepared = app.prepare(&session, &Command::Batch(nodes.iter().map(item).collect()))?;
+    let (parent, intent) = (format!("sites/{ANY}"), Some(prepared.intent));
+    let all: Vec<String> = nodes.iter().map(NodeId::name).collect();
+    let names = all.clone();
+    let written = if schedulable {
+        let request = v1::BatchUncordonNodesRequest { parent, names, intent };
+        ask!(session.client, node_service_client::NodeServiceClient, batch_uncordon_nodes, request)
+    } else {
+        let request = v1::BatchCordonNodesRequest { parent, names, intent };
+        ask!(session.client, node_service_client::NodeServiceClient, batch_cordon_nodes, request)
+    };
+    let written = written.map_err(|failure| failure.of_request(prepared.request))?;
+    let next = Some("sekisho node list".to_owned());
+    app.changed_all(&all, prepared.request, written.revision, done, next)
 }
 
 /// Makes a join token and writes it to `out`.

@@ -125,7 +125,8 @@ fn colour_is_used_only_where_it_is_wanted() {
 #[test]
 fn a_change_names_what_comes_next() {
     let change = |validate_only| Change {
-        name: "tenants/sapporo",
+        name: Some("tenants/sapporo"),
+        names: &[],
         revision: 9,
         request_id: "ab".repeat(16),
         validate_only,
@@ -139,6 +140,13 @@ fn a_change_names_what_comes_next() {
     assert_eq!(out, "tenants/sapporo: valid; nothing changed\n");
     let (json, _) = shown(Format::Json, Language::En, |o| o.changed(&change(false)).unwrap());
     assert!(json.contains("\"revision\": 9") && !json.contains("next"), "{json}");
+    assert!(json.contains("\"name\": \"tenants/sapporo\"") && !json.contains("names"), "{json}");
+    let names = ["jobs/a".to_owned(), "jobs/b".to_owned()];
+    let batch = Change { name: None, names: &names, ..change(false) };
+    let (out, _) = shown(Format::Table, Language::Ja, |o| o.changed(&batch).unwrap());
+    assert_eq!(out, "jobs/a を作成しました (リビジョン 9)\njobs/b を作成しました (リビジョン 9)\n");
+    let (json, _) = shown(Format::Json, Language::En, |o| o.changed(&batch).unwrap());
+    assert!(json.contains("\"names\": [") && !json.contains("\"name\":"), "{json}");
 }
 
 #[test]

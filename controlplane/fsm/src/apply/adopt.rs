@@ -213,6 +213,7 @@ fn join_job(
         submission: grant.submission,
         submitter: grant.submitter.clone(),
         submitted: known.map_or(submitted, |job| job.submitted),
+        ordinal: known.map_or(0, |job| job.ordinal),
         submitted_at: submission.submitted_at,
         phase: JobPhase::Running,
         placements,

@@ -5,10 +5,12 @@
 //! other batches end alike. So nothing is refused here: where a batch is not good, each of its entries is checked in
 //! its turn. Whether a key counts is asked in the entry's turn too: an entry before it may take it back.
 
-use super::bytes_of;
+use crate::command::{Command, tree};
 use crate::entry::Entry;
 use crate::role::SIGNATURES_MAX;
 use crate::state::State;
+use sekisho_evidence::batch::Tree;
+use sekisho_evidence::canonical::CanonicalError;
 use sekisho_evidence::key::Batch;
 use sekisho_types::id::Digest;
 use sekisho_types::revision::Revision;
@@ -21,19 +23,29 @@ const TOGETHER: usize = 64;
 const TOGETHER_MIN: usize = 2;
 
 /// What is known of an entry before its turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ahead {
-    /// SHA-256 of the command, computed once: encoding it costs more than most commands.
+    /// What a signature binds of the command, computed once: encoding it costs more than most commands.
     pub(crate) command: Digest,
     /// Every signature of the entry is good. If not set, nobody has looked.
     pub(crate) signed: bool,
+    /// Of a batch.
+    pub(crate) tree: Option<Tree>,
 }
 
 impl Ahead {
     /// Of one entry, without a look at its signatures.
+    #[expect(clippy::expect_used, reason = "as in `bytes_of`")]
     pub(super) fn of(entry: &Entry) -> Self {
-        Self { command: Digest::of(&bytes_of(&entry.command)), signed: false }
+        let (command, tree) = read(&entry.command).expect("commands always encode");
+        Self { command, signed: false, tree }
     }
+}
+
+fn read(command: &Command) -> Result<(Digest, Option<Tree>), CanonicalError> {
+    let Command::Batch(items) = command else { return Ok((command.digest()?, None)) };
+    let tree = tree(items)?;
+    Ok((tree.digest()?, Some(tree)))
 }
 
 impl State {

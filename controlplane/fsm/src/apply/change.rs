@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::outcome::{PayloadEffect, Rejection};
 use crate::role::{SIGNATURES_MAX, Target, Verb};
 use crate::state::{Federation, Node, State};
+use sekisho_evidence::batch::Place;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{MemberId, NodeId, OperatorId};
 use sekisho_types::limit::TEXT_MAX;
@@ -35,6 +36,10 @@ pub(super) struct Change<'c> {
     pub(super) source: Source,
     pub(super) effects: Effects,
     pub(super) grants: Vec<PlacementId>,
+    /// Content of the job that is at hand.
+    pub(super) payload: &'c [u8],
+    /// Which command of a batch is at hand; zero of one that came alone.
+    pub(super) ordinal: u32,
 }
 
 impl<'c> Change<'c> {
@@ -46,7 +51,8 @@ impl<'c> Change<'c> {
         source: Source,
     ) -> Self {
         let (effects, grants) = (Effects::default(), Vec::new());
-        Self { state, revision, entry, ahead, source, effects, grants }
+        let (payload, ordinal) = (entry.payload.as_slice(), 0);
+        Self { state, revision, entry, ahead, source, effects, grants, payload, ordinal }
     }
 
     pub(super) fn finish(mut self) -> (Effects, Vec<PlacementId>) {
@@ -70,8 +76,10 @@ impl<'c> Change<'c> {
         if self.entry.signatures.len() > SIGNATURES_MAX {
             return Err(Rejection::new(ErrorCode::TooLarge, "too many signatures"));
         }
-        let with_payload =
-            matches!(self.entry.command, Command::SubmitJob { .. } | Command::Adopt { .. });
+        let with_payload = matches!(
+            self.entry.command,
+            Command::SubmitJob { .. } | Command::Adopt { .. } | Command::Batch(_)
+        );
         if !with_payload && !self.entry.payload.is_empty() {
             return Err(Rejection::new(ErrorCode::InvalidArgument, "only a job has a payload"));
         }
@@ -108,6 +116,27 @@ impl<'c> Change<'c> {
 
     pub(super) fn authorize(&self, verb: Verb, target: Target<'_>) -> Result<(), Rejection> {
         self.state.authorize_entry(self.entry, &self.ahead, verb, target)
+    }
+
+    /// Checks every signature of the entry once: each command of a batch is authorized by itself, and the same bytes are
+    /// signed for all of them.
+    pub(super) fn check_signatures_once(&mut self) -> Result<(), Rejection> {
+        if self.ahead.signed {
+            return Ok(());
+        }
+        let intention = self.entry.intention_of(self.ahead.command);
+        let bad = self.entry.signatures.iter().find(|one| one.check(&intention).is_err());
+        if let Some(bad) = bad {
+            let why = format!("signature of {}", bad.principal);
+            return Err(Rejection::new(ErrorCode::SignatureInvalid, why));
+        }
+        self.ahead.signed = true;
+        Ok(())
+    }
+
+    /// Where the command at hand stands in its batch.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.ahead.tree.as_ref()?.place(self.ordinal)
     }
 
     /// The actor as a member of the federation, at its own site and of its own operator.

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 const AVOID_MAX: usize = 64;
 
 fn queue_key(job: &Job) -> QueueKey {
-    (PRIORITY_MAX.saturating_sub(job.facts.priority), job.submitted)
+    (PRIORITY_MAX.saturating_sub(job.facts.priority), job.submitted, job.ordinal)
 }
 
 /// Queues a job.
@@ -54,6 +54,7 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         submission: Digest::of(&submission),
         submitter: change.entry.actor.clone(),
         submitted: change.revision,
+        ordinal: change.ordinal,
         submitted_at: change.now(),
         phase: JobPhase::Queued,
         placements: Vec::new(),
@@ -65,8 +66,8 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     };
     let len = u32::try_from(submission.len()).unwrap_or(u32::MAX);
     payload::keep(change, job.submission, len, &submission);
-    let entry = change.entry;
-    payload::keep(change, facts.payload, facts.payload_len, &entry.payload);
+    let content = change.payload;
+    payload::keep(change, facts.payload, facts.payload_len, content);
     change.state.queue.insert(queue_key(&job), facts.id.clone());
     change.state.jobs.insert(facts.id.clone(), job);
     change

@@ -13,9 +13,9 @@ use sekisho_types::id::Digest;
 use sekisho_types::job::JobFacts;
 use sekisho_types::principal::KeyRecord;
 
-/// The entry's payload is the one that the facts name, unless the entry comes from a record that leaves it out.
+/// The payload at hand is the one that the facts name, unless the entry comes from a record that leaves it out.
 pub(super) fn check(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
-    let payload = &change.entry.payload;
+    let payload = change.payload;
     if change.source == Source::Record && payload.is_empty() {
         return Ok(());
     }
@@ -44,6 +44,7 @@ pub(super) fn submission(change: &Change<'_>, facts: &JobFacts) -> Result<Vec<u8
     };
     Ok(bytes_of(&Submission {
         facts: facts.clone(),
+        place: change.place(),
         request: entry.request,
         incarnation: entry.incarnation,
         submitted_at: change.now(),

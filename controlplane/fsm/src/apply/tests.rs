@@ -2,6 +2,7 @@
 
 mod adopt;
 mod ahead;
+mod batch;
 mod event;
 mod incarnation;
 mod job;

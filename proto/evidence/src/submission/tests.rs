@@ -2,6 +2,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "test values are small")]
 
 use super::*;
+use crate::batch::Tree;
 use crate::bundle::Endorser;
 use crate::grant::SessionId;
 use crate::key::SigningKey;
@@ -60,6 +61,8 @@ struct Draft {
     signing: SigningKey,
     key: KeyRecord,
     issuer: SigningKey,
+    /// Signed in one batch with so many commands before it.
+    batch: Option<u32>,
 }
 
 impl Draft {
@@ -79,17 +82,35 @@ impl Draft {
             signing: key(30),
             key: key_record,
             issuer: key(13),
+            batch: None,
         }
     }
 
+    /// The same, behind `before` other commands of a batch.
+    fn in_batch(before: u32) -> Self {
+        Self { batch: Some(before), ..Self::sound() }
+    }
+
+    /// What is signed, and where the command stands in it.
+    fn command(&self) -> (Digest, Option<Place>) {
+        let Some(before) = self.batch else {
+            return (Digest::of(&submit_command(&self.facts).unwrap()), None);
+        };
+        let mut items: Vec<Vec<u8>> = (0..before).map(|n| n.to_be_bytes().to_vec()).collect();
+        items.push(submit_item(&self.facts).unwrap());
+        let tree = Tree::of(&items);
+        (tree.digest().unwrap(), tree.place(before))
+    }
+
     fn sign(self) -> Submission {
-        let command = Digest::of(&submit_command(&self.facts).unwrap());
+        let (command, place) = self.command();
         let (cluster, request, incarnation) = (self.cluster, self.request, self.incarnation);
         let intention = Intention { cluster, incarnation, request, command };
         Submission {
             signature: intention.sign(self.signer, &self.signing),
             issuer: self.issuer.sign(Purpose::KeyRecord, &encode(&self.key).unwrap()),
             facts: self.facts,
+            place,
             request,
             incarnation,
             submitted_at: NOW,
@@ -210,6 +231,36 @@ fn the_signature_is_the_submitters_for_this_command_cluster_and_life() {
 }
 
 #[test]
+fn a_signature_under_a_batch_stands_behind_each_of_its_jobs() {
+    for before in [0, 1, 2, 63, 127] {
+        let submission = Draft::in_batch(before).sign();
+        let granted = grant(&submission);
+        let read = Submission::parse(&submission.bytes().unwrap()).unwrap();
+        assert_eq!(read.check(&bundle(), &granted), Ok(()));
+    }
+    let sound = Draft::in_batch(4).sign();
+    let place = |error| matches!(error, SubmissionError::Place(_));
+    let told = |tell: fn(&mut Submission)| {
+        let mut other = sound.clone();
+        tell(&mut other);
+        refusal(&other, &grant(&other))
+    };
+    // A job that the batch has not, or not there.
+    assert!(place(told(|s| s.facts.priority = 100)));
+    assert!(place(told(|s| s.place.as_mut().unwrap().index = 3)));
+    assert!(place(told(|s| s.place.as_mut().unwrap().size = 129)));
+    assert!(place(told(|s| s.place.as_mut().unwrap().path.clear())));
+    // It has it, and was not signed.
+    assert_eq!(told(|s| s.place = None), SubmissionError::Signature);
+    assert_eq!(told(|s| s.place = Draft::in_batch(3).sign().place), SubmissionError::Signature);
+    assert_eq!(told(|s| s.request = RequestId([4; 16])), SubmissionError::Signature);
+    // Signed alone, told as part of a batch.
+    let mut alone = Draft::sound().sign();
+    alone.place = Draft::in_batch(0).sign().place;
+    assert_eq!(refusal(&alone, &grant(&alone)), SubmissionError::Signature);
+}
+
+#[test]
 fn signer_key_and_grant_name_one_person_whose_own_operator_vouches_for_the_key() {
     let principal = |error| matches!(error, SubmissionError::Principal(_));
     assert!(principal(spoiled(|d| d.signer = "naniwa/user/mallory".parse().unwrap())));
@@ -313,7 +364,7 @@ fn bytes_are_bounded_and_of_one_form() {
 #[test]
 fn golden_bytes() {
     let digest = Draft::sound().sign().digest().unwrap().to_string();
-    assert_eq!(digest, "de5ee1e001a88f1742b84920735f9ed5d511711d502980130105db986d0759ba");
+    assert_eq!(digest, "18aaaa3d43ec10e8d7c695b57ea499cdd4dd98929d84fbd02f4aeeeb51d14a9d");
 }
 
 fn judged(bytes: &[u8], grant: &Grant) -> Result<Submission, SubmissionError> {
@@ -324,8 +375,12 @@ fn judged(bytes: &[u8], grant: &Grant) -> Result<Submission, SubmissionError> {
 
 proptest! {
     #[test]
-    fn a_flipped_bit_is_refused(at in any::<prop::sample::Index>(), bit in 0u8..8) {
-        let submission = Draft::sound().sign();
+    fn a_flipped_bit_is_refused(
+        at in any::<prop::sample::Index>(),
+        bit in 0u8..8,
+        batch in prop::option::of(0u32..5),
+    ) {
+        let submission = Draft { batch, ..Draft::sound() }.sign();
         let grant = grant(&submission);
         let mut bytes = submission.bytes().unwrap();
         let at = at.index(bytes.len());

@@ -4,13 +4,16 @@ use super::write::intent;
 use super::*;
 use crate::service::job::JobApi;
 use sekisho_evidence::canonical::encode;
-use sekisho_fsm::command::Command;
+use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::testing::{admin, job, user};
-use sekisho_proto::convert::job::NewJob;
+use sekisho_proto::convert::job::{NewJob, batch_request};
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::job_service_server::JobService as _;
 use sekisho_proto::v1::{self, explanation::Verdict};
-use sekisho_types::id::Digest;
+use sekisho_types::id::{Digest, JobId};
 use sekisho_types::payload::JobPayload;
+use sekisho_types::principal::Principal;
 use std::sync::Arc;
 
 fn new_job(name: &str, env: &[(&str, &str)]) -> NewJob {
@@ -70,6 +73,60 @@ async fn a_job_is_queued_as_it_was_signed_and_shown_to_its_tenant_only() {
     cancel(2).await.unwrap();
     let shown = get(user("kanto", "sapporo")).await.unwrap().into_inner();
     assert_eq!(shown.phase(), v1::job::Phase::Cancelled);
+}
+
+fn create_all(number: u8, jobs: &[NewJob]) -> tonic::Request<v1::BatchCreateJobsRequest> {
+    let submitter = user("kanto", "sapporo");
+    let item = |job: &NewJob| Item::SubmitJob { facts: Box::new(job.facts.clone()) };
+    let command = Command::Batch(jobs.iter().map(item).collect());
+    let intent = intent(number, &command, std::slice::from_ref(&submitter));
+    request(&submitter, batch_request(&"sapporo".parse().unwrap(), jobs, intent))
+}
+
+#[tokio::test]
+async fn a_batch_is_queued_whole_and_ended_whole_or_names_the_one_that_was_not() {
+    let fake = fake();
+    let api = JobApi(Arc::clone(&fake.core));
+    let jobs = [new_job("a", &[]), new_job("b", &[("B", "2")]), new_job("c", &[])];
+    let written = api.batch_create_jobs(create_all(1, &jobs)).await.unwrap().into_inner();
+    let state = fake.core.replica.state();
+    for job in &jobs {
+        assert_eq!(state.job(&job.facts.id).unwrap().facts, job.facts);
+        let kept = fake.core.archive.payload(job.facts.payload).await.unwrap();
+        assert_eq!(kept.as_deref(), Some(job.payload.as_ref()));
+    }
+    let again = api.batch_create_jobs(create_all(1, &jobs)).await.unwrap().into_inner();
+    assert_eq!(again, written, "same request, same answer");
+    let more = [new_job("d", &[]), new_job("b", &[])];
+    let refused = api.batch_create_jobs(create_all(2, &more)).await.unwrap_err();
+    let refused = ApiError::from_status(&refused);
+    assert_eq!(refused.code, ErrorCode::AlreadyExists);
+    assert_eq!(refused.metadata.get("item").map(String::as_str), Some("1"));
+    assert!(refused.message.starts_with("item 1 of the batch: job sapporo/b"), "{refused:?}");
+    assert!(fake.core.replica.state().job(&more[0].facts.id).is_none());
+    let secret = [new_job("e", &[]), new_job("f", &[("HF_TOKEN", "x")])];
+    let refused = api.batch_create_jobs(create_all(3, &secret)).await.unwrap_err();
+    let refused = ApiError::from_status(&refused);
+    assert_eq!(refused.code, ErrorCode::SecretRefused);
+    assert_eq!(refused.fields[0].field, "requests[1].run.env.HF_TOKEN");
+    let cancel = |number, who: Principal, names: &[&str]| {
+        let of = |name: &&str| format!("sapporo/{name}").parse().unwrap();
+        let ids: Vec<JobId> = names.iter().map(of).collect();
+        let item = |job: &JobId| Item::CancelJob { job: job.clone() };
+        let intent = intent(number, &Command::Batch(ids.iter().map(item).collect()), &[]);
+        let names = ids.iter().map(JobId::name).collect();
+        let parent = "tenants/sapporo".into();
+        let ask = v1::BatchCancelJobsRequest { parent, names, intent: Some(intent) };
+        api.batch_cancel_jobs(request(&who, ask))
+    };
+    let own = || user("kanto", "sapporo");
+    assert_eq!(code(cancel(4, own(), &["a", "gone"]).await), ErrorCode::NotFound);
+    assert_eq!(code(cancel(5, own(), &[]).await), ErrorCode::InvalidArgument);
+    assert_eq!(code(cancel(6, user("kanto", "stranger"), &["a"]).await), ErrorCode::NotFound);
+    assert_eq!(code(cancel(7, admin("hokuto"), &["a"]).await), ErrorCode::PermissionDenied);
+    assert_eq!(fake.core.replica.state().queue_len(), 3);
+    cancel(8, own(), &["a", "b", "c"]).await.unwrap();
+    assert_eq!(fake.core.replica.state().queue_len(), 0);
 }
 
 #[tokio::test]

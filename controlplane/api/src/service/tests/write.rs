@@ -11,7 +11,7 @@ use crate::service::tenant::TenantApi;
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::command::Intention;
 use sekisho_evidence::key::{Purpose, SigningKey};
-use sekisho_fsm::command::Command;
+use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::testing::{self, admin, user, user_key};
 use sekisho_proto::convert::intent::Intent;
 use sekisho_proto::convert::key::{RegisterKey, RevokeKey};
@@ -28,7 +28,7 @@ use sekisho_proto::v1::policy_service_server::PolicyService as _;
 use sekisho_proto::v1::quota_service_server::QuotaService as _;
 use sekisho_proto::v1::site_service_server::SiteService as _;
 use sekisho_proto::v1::tenant_service_server::TenantService as _;
-use sekisho_types::id::{Digest, PublicKey, RequestId};
+use sekisho_types::id::{Digest, NodeId, PublicKey, RequestId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::{KeyRecord, Principal, Role};
 use sekisho_types::quota::Limit;
@@ -41,7 +41,7 @@ use std::sync::atomic::Ordering;
 /// Signed by kanto's and hokuto's administrators, as the CLI would.
 pub(super) fn intent(number: u8, command: &Command, signers: &[Principal]) -> v1::Intent {
     let request = RequestId([number; 16]);
-    let command = Digest::of(&encode(command).unwrap());
+    let command = command.digest().unwrap();
     let (cluster, incarnation) = (testing::cluster(), Incarnation(1));
     let intention = Intention { cluster, incarnation, request, command };
     let signatures = signers.iter().map(|p| intention.sign(p.clone(), &user_key(p))).collect();
@@ -150,8 +150,44 @@ async fn keys_and_tokens_are_made_and_taken_back() {
     assert_eq!(answer.bundle_sha256.as_ref(), bundle.hash().unwrap().as_ref());
 }
 
+#[tokio::test]
+async fn nodes_are_cordoned_all_or_none_by_who_runs_them() {
+    let fake = fake();
+    let api = NodeApi(Arc::clone(&fake.core));
+    let kanto = admin("kanto");
+    let ask = |number, parent: &str, nodes: &[&str], schedulable| {
+        let ids: Vec<NodeId> = nodes.iter().map(|node| node.parse().unwrap()).collect();
+        let item = |node: &NodeId| Item::SetSchedulable { node: node.clone(), schedulable };
+        let command = Command::Batch(ids.iter().map(item).collect());
+        let intent = Some(intent(number, &command, std::slice::from_ref(&kanto)));
+        let names = ids.iter().map(NodeId::name).collect();
+        v1::BatchCordonNodesRequest { parent: parent.into(), names, intent }
+    };
+    let schedulable = || {
+        let state = fake.core.replica.state();
+        ["tokyo-1/n-01", "tokyo-1/n-02"]
+            .map(|n| state.node(&n.parse().unwrap()).unwrap().schedulable)
+    };
+    let both = ["tokyo-1/n-01", "tokyo-1/n-02"];
+    let foreign = ask(1, "sites/-", &["tokyo-1/n-01", "sakai-1/n-01"], false);
+    let refused = api.batch_cordon_nodes(request(&kanto, foreign)).await;
+    assert_eq!(code(refused), ErrorCode::PermissionDenied);
+    let elsewhere = ask(2, "sites/sakai-1", &both, false);
+    let refused = api.batch_cordon_nodes(request(&kanto, elsewhere)).await;
+    assert_eq!(code(refused), ErrorCode::InvalidArgument);
+    let unknown = ask(3, "sites/-", &["tokyo-1/n-01", "tokyo-1/n-99"], false);
+    assert_eq!(code(api.batch_cordon_nodes(request(&kanto, unknown)).await), ErrorCode::NotFound);
+    assert_eq!(schedulable(), [true, true]);
+    api.batch_cordon_nodes(request(&kanto, ask(4, "sites/tokyo-1", &both, false))).await.unwrap();
+    assert_eq!(schedulable(), [false, false]);
+    let v1::BatchCordonNodesRequest { parent, names, intent } = ask(5, "sites/-", &both, true);
+    let back = v1::BatchUncordonNodesRequest { parent, names, intent };
+    api.batch_uncordon_nodes(request(&kanto, back)).await.unwrap();
+    assert_eq!(schedulable(), [true, true]);
+}
+
 fn cordon(number: u8, node: &str, validate_only: bool) -> v1::CordonNodeRequest {
-    let node: sekisho_types::id::NodeId = node.parse().unwrap();
+    let node: NodeId = node.parse().unwrap();
     let name = node.name();
     let command = Command::SetSchedulable { node, schedulable: false };
     let intent = v1::Intent { validate_only, ..intent(number, &command, &[admin("kanto")]) };

@@ -9,7 +9,7 @@ use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::package::opening;
 use sekisho_evidence::tag::SiteTag;
 use sekisho_evidence::terms::{Agreement, Terms};
-use sekisho_fsm::command::Command;
+use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::entry::Entry;
 use sekisho_types::device::Bucket;
 use sekisho_types::id::{
@@ -225,17 +225,24 @@ impl Model {
             Command::SetQuota { tenant, class, limit } => {
                 self.limits.insert((tenant.clone(), class.clone()), *limit);
             }
-            Command::SubmitJob { facts } => {
-                let job = Job {
-                    facts: facts.as_ref().clone(),
-                    submitter: entry.actor.clone(),
-                    submitted: at.record.revision,
-                    held: BTreeSet::new(),
-                };
-                self.jobs.insert(facts.id.clone(), job);
-            }
+            Command::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
             Command::CancelJob { job } => self.stop_job(job),
+            Command::Batch(items) => items.iter().for_each(|item| match item {
+                Item::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
+                Item::CancelJob { job } => self.stop_job(job),
+                Item::SetSchedulable { .. } => {}
+            }),
         }
+    }
+
+    fn submitted(&mut self, at: At<'_>, submitter: &Principal, facts: &JobFacts) {
+        let job = Job {
+            facts: facts.clone(),
+            submitter: submitter.clone(),
+            submitted: at.record.revision,
+            held: BTreeSet::new(),
+        };
+        self.jobs.insert(facts.id.clone(), job);
     }
 
     /// Every member of a job is ordered to stop.

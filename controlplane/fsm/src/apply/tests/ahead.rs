@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::apply::Ahead;
+use crate::command::Item;
 use crate::entry::Entry;
 use proptest::prelude::{Just, Strategy, prop, prop_assert_eq, prop_oneof, proptest};
 use sekisho_types::revision::Revision;
@@ -19,11 +20,21 @@ enum Kind {
     /// Takes the key back with which others are signed.
     Revocation,
     Unsigned,
+    /// Several jobs; its signature is good.
+    Batch,
+    /// The same, signed for another request.
+    ForgedBatch,
 }
 
 fn submission(f: &mut Federation, number: usize) -> Entry {
     let facts = Box::new(job(&format!("j-{number}"), 1, 1, &[]));
     f.entry(user("kanto", "sapporo"), &[], Command::SubmitJob { facts })
+}
+
+fn batch(f: &mut Federation, number: usize) -> Entry {
+    let facts = |n| Box::new(job(&format!("b-{number}-{n}"), 1, 1, &[]));
+    let items = (0..3).map(|n| Item::SubmitJob { facts: facts(n) }).collect();
+    f.entry(user("kanto", "sapporo"), &[], Command::Batch(items))
 }
 
 fn entries(f: &mut Federation, kinds: &[Kind]) -> Vec<Entry> {
@@ -33,6 +44,10 @@ fn entries(f: &mut Federation, kinds: &[Kind]) -> Vec<Entry> {
         match kind {
             Kind::Good => {}
             Kind::Forged => entry.request.0[15] ^= 1,
+            Kind::Batch | Kind::ForgedBatch => {
+                entry = batch(f, number);
+                entry.request.0[15] ^= u8::from(matches!(kind, Kind::ForgedBatch));
+            }
             Kind::Stranger => {
                 entry.signatures[0].key = user_key(&user("hokuto", "mallory")).public();
             }
@@ -57,6 +72,8 @@ fn numbered(f: &Federation, entries: &[Entry]) -> Vec<(Revision, Entry)> {
 fn kind() -> impl Strategy<Value = Kind> {
     prop_oneof![
         12 => Just(Kind::Good),
+        3 => Just(Kind::Batch),
+        1 => Just(Kind::ForgedBatch),
         1 => Just(Kind::Forged),
         1 => Just(Kind::Stranger),
         2 => Just(Kind::Repeat),

@@ -1,0 +1,103 @@
+//! Submitting and cancelling: one job, or several of one tenant under one signature.
+//!
+//! Must hold: of several, all or none; what one job does alone goes by the call for one, whose answers name it.
+
+use super::{Wait, wait_for};
+use crate::app::App;
+use crate::ask;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::language::Text;
+use crate::spec::JobSpec;
+use sekisho_fsm::command::{Command, Item};
+use sekisho_proto::convert::job::{NewJob, batch_request};
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1;
+use sekisho_types::id::{JobId, TenantId};
+use std::time::Duration;
+
+/// The tenant of all of these.
+fn tenant_of(jobs: &[JobId]) -> Result<TenantId, Failure> {
+    let none = || Failure::invalid("there is no job");
+    let tenant = jobs.first().map(|job| &job.tenant).ok_or_else(none)?;
+    match jobs.iter().find(|job| job.tenant != *tenant) {
+        None => Ok(tenant.clone()),
+        Some(other) => {
+            let why = format!("{other} is of another tenant than {tenant}");
+            Err(Failure::invalid(why).remedy("give the jobs of each tenant in a call of their own"))
+        }
+    }
+}
+
+pub(super) async fn submit(
+    app: &mut App<'_>,
+    specs: Vec<JobSpec>,
+    wait: Option<Wait>,
+    longest: Duration,
+) -> Result<Exit, Failure> {
+    let jobs: Vec<JobId> = specs.iter().map(|spec| spec.facts.id.clone()).collect();
+    let tenant = tenant_of(&jobs)?;
+    let session = app.signing_session().await?;
+    let new = |spec: JobSpec| NewJob { facts: spec.facts, payload: spec.payload.into() };
+    let new: Vec<NewJob> = specs.into_iter().map(new).collect();
+    let queued = Text::new("queued", "を受け付けました");
+    if let [new] = new.as_slice() {
+        let command = Command::SubmitJob { facts: Box::new(new.facts.clone()) };
+        let prepared = app.prepare(&session, &command)?;
+        let request = new.request(prepared.intent);
+        let written =
+            ask!(session.client, job_service_client::JobServiceClient, create_job, request)
+                .map_err(|failure| failure.of_request(prepared.request))?;
+        let job = &new.facts.id;
+        let next = wait.is_none().then(|| format!("sekisho job status {job}"));
+        app.changed(&job.name(), prepared.request, written.revision, queued, next)?;
+    } else {
+        let item = |new: &NewJob| Item::SubmitJob { facts: Box::new(new.facts.clone()) };
+        let command = Command::Batch(new.iter().map(item).collect());
+        let prepared = app.prepare(&session, &command)?;
+        let request = batch_request(&tenant, &new, prepared.intent);
+        let written =
+            ask!(session.client, job_service_client::JobServiceClient, batch_create_jobs, request)
+                .map_err(|failure| failure.of_request(prepared.request))?;
+        let names: Vec<String> = jobs.iter().map(JobId::name).collect();
+        let next = wait.is_none().then(|| format!("sekisho job list --tenant {tenant}"));
+        app.changed_all(&names, prepared.request, written.revision, queued, next)?;
+    }
+    let Some(wait) = wait.filter(|_| !app.global.dry_run) else { return Ok(Exit::Ok) };
+    let mut worst = Exit::Ok;
+    for job in &jobs {
+        let exit = wait_for(app, &session, job, wait, longest).await?;
+        if exit != Exit::Ok {
+            worst = exit;
+        }
+    }
+    Ok(worst)
+}
+
+pub(super) async fn cancel(app: &mut App<'_>, jobs: &[JobId]) -> Result<(), Failure> {
+    let tenant = tenant_of(jobs)?;
+    let session = app.signing_session().await?;
+    let cancelled = Text::new("cancelled", "を取り消しました");
+    if let [job] = jobs {
+        let prepared = app.prepare(&session, &Command::CancelJob { job: job.clone() })?;
+        let request = v1::CancelJobRequest { name: job.name(), intent: Some(prepared.intent) };
+        let written =
+            ask!(session.client, job_service_client::JobServiceClient, cancel_job, request)
+                .map_err(|failure| failure.of_request(prepared.request))?;
+        let next = Some(format!("sekisho job status {job}"));
+        return app.changed(&job.name(), prepared.request, written.revision, cancelled, next);
+    }
+    let items = jobs.iter().map(|job| Item::CancelJob { job: job.clone() }).collect();
+    let prepared = app.prepare(&session, &Command::Batch(items))?;
+    let names: Vec<String> = jobs.iter().map(JobId::name).collect();
+    let request = v1::BatchCancelJobsRequest {
+        parent: tenant.name(),
+        names: names.clone(),
+        intent: Some(prepared.intent),
+    };
+    let written =
+        ask!(session.client, job_service_client::JobServiceClient, batch_cancel_jobs, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let next = Some(format!("sekisho job list --tenant {tenant}"));
+    app.changed_all(&names, prepared.request, written.revision, cancelled, next)
+}
