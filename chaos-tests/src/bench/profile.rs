@@ -18,9 +18,10 @@ const TIME: Duration = Duration::from_secs(5);
 const SHOWN: usize = 25;
 /// Characters of a line: names of generic functions have no end.
 const WIDTH: usize = 140;
-const CLIENTS: usize = 64;
+/// What is sampled: one command a call from many clients, and 64 a call from as many as keep both cores busy.
+const LOADS: [(Op, usize); 2] = [(Op::Write, 64), (Op::Batch, 16)];
 
-/// Samples `cluster` under writes and prints the functions that take most.
+/// Samples `cluster` under each load and prints the functions that take most.
 ///
 /// # Errors
 /// `perf` is missing or may not sample, or nothing was written.
@@ -33,25 +34,37 @@ pub(super) async fn sample(
         cluster.members().iter().map(super::process::Process::pid).collect::<Result<Vec<_>>>()?;
     let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
     let data = dir.join("perf.data");
+    for (op, clients) in LOADS {
+        sample_one(&pids.join(","), sessions, &data, (op, clients)).await?;
+        for by in ["dso", "symbol"] {
+            let shares = shares(&data, by).await?;
+            let (name, load) = (cluster.name(), super::suite::load_name(op, clients));
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "\n{name}: CPU time by {by}; {load}")?;
+            for line in shares {
+                writeln!(out, "{line}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn sample_one(
+    pids: &str,
+    sessions: &[Arc<dyn Session>],
+    data: &Path,
+    (op, clients): (Op, usize),
+) -> Result<()> {
     let mut record = Command::new("perf")
-        .args(["record", "-q", "-F", FREQUENCY, "-p", &pids.join(","), "-o"])
-        .arg(&data)
+        .args(["record", "-q", "-F", FREQUENCY, "-p", pids, "-o"])
+        .arg(data)
         .args(["--", "sleep", &TIME.as_secs().to_string()])
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .context("perf")?;
-    run(sessions, Op::Write, CLIENTS, End::After(TIME)).await?;
+    run(sessions, op, clients, End::After(TIME)).await?;
     ensure!(record.wait().await?.success(), "perf could not sample");
-    let name = cluster.name();
-    for by in ["dso", "symbol"] {
-        let shares = shares(&data, by).await?;
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "\n{name}: CPU time by {by}, {CLIENTS} clients writing")?;
-        for line in shares {
-            writeln!(out, "{line}")?;
-        }
-    }
     Ok(())
 }
 

@@ -149,8 +149,9 @@ impl Callers {
         let payload =
             JobPayload { command: vec!["true".into()], env: BTreeMap::new(), working_dir: None };
         let payload = encode(&payload)?;
+        let batch = rand::random::<u64>();
         let facts = |number: u64| {
-            let name = format!("b-{:016x}-{number}", rand::random::<u64>());
+            let name = format!("b-{batch:016x}-{number}");
             Ok(JobFacts {
                 id: JobId { tenant: self.tenant.clone(), name: name.parse()? },
                 group: 1,

@@ -330,7 +330,7 @@ fn outage_of(timing: Timing, fault: Fault) -> What {
     What::new(format!("outage, {}, {} profile", fault.name(), timing.name()), "s", Better::Less)
 }
 
-fn load_name(op: Op, clients: usize) -> String {
+pub(super) fn load_name(op: Op, clients: usize) -> String {
     let what = match op {
         Op::Write => "write",
         Op::Batch => "write, 64 a call",

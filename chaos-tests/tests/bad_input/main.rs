@@ -28,6 +28,7 @@ fn bad_input_is_refused_by_its_code_and_changes_nothing() {
     spec::malformed_or_unknown(&mut stage);
     spec::impossible_for_ever_or_for_now(&mut stage);
     spec::retired_area(&mut stage);
+    spec::one_of_a_batch(&mut stage);
     size::oversized(&mut stage);
     certificate::of_another_authority_expired_or_of_no_operator(&mut stage);
     token::reused_or_expired(&mut stage, &tokens);

@@ -5,6 +5,9 @@ use sekisho_chaos::work::{spec, submit};
 use sekisho_types::error_code::ErrorCode;
 
 const USAGE: i32 = 2;
+const NOT_FOUND: i32 = 3;
+const AUTH: i32 = 4;
+const CONFLICT: i32 = 5;
 const WOULD_WAIT: i32 = 10;
 const NEVER: i32 = 11;
 
@@ -72,9 +75,39 @@ pub(crate) fn impossible_for_ever_or_for_now(stage: &mut Stage) {
     }
 }
 
+/// One bad command of a batch, and nothing of the others is left.
+pub(crate) fn one_of_a_batch(stage: &mut Stage) {
+    let fresh = stage.file("fresh.yaml", &spec("fresh", 1, 1, "Hokkaido", "true"));
+    let again = stage.file("again.yaml", &spec("holder", 1, 1, "Hokkaido", "true"));
+    let of_another = spec("other", 1, 1, "", "true").replace("tenant: sapporo", "tenant: osaka");
+    let other = stage.file("other.yaml", &of_another);
+    let run = |stage: &Stage, context, args: &[&str]| stage.federation.run(context, args).unwrap();
+    let answer = run(stage, "sapporo", &["job", "submit", &fresh, &again]);
+    let words = ["item 1 of the batch", "sapporo/holder"];
+    stage.rejected("a job that exists", &answer, (ErrorCode::AlreadyExists, CONFLICT), &words);
+    let answer = run(stage, "sapporo", &["job", "cancel", "sapporo/holder", "sapporo/fresh"]);
+    let words = ["item 1 of the batch", "sapporo/fresh"];
+    stage.rejected("a job that is not there", &answer, (ErrorCode::NotFound, NOT_FOUND), &words);
+    let answer = run(stage, "sapporo", &["job", "submit", &fresh, &other]);
+    let words = ["osaka/other is of another tenant than sapporo"];
+    stage.refused("jobs of two tenants", &answer, (ErrorCode::InvalidArgument, USAGE), &words);
+    let answer = run(stage, "kanto", &["node", "cordon", "tokyo-1/n-01", "ishikari-1/n-01"]);
+    let words = ["may not"];
+    stage.refused("another's node", &answer, (ErrorCode::PermissionDenied, AUTH), &words);
+}
+
 /// After all of it: what ran runs, and what is good is done.
 pub(crate) fn still_serves(stage: &Stage, holder: &str) {
     stage.federation.await_job(holder, &["running"]).unwrap();
-    let good = submit(&stage.federation, "good", &spec("good", 1, 1, "Hokkaido", "true")).unwrap();
-    stage.federation.await_job(&good, &["succeeded"]).unwrap();
+    let file =
+        |name: &str| stage.file(&format!("{name}.yaml"), &spec(name, 1, 1, "Hokkaido", "true"));
+    let files = ["good", "better"].map(file);
+    let args = ["job", "submit", &files[0], &files[1], "--wait", "ended"];
+    let told = stage.federation.run("sapporo", &args).unwrap();
+    assert_eq!(told.code, 0, "{told:?}");
+    for name in ["good", "better"] {
+        let queued = format!("tenants/sapporo/jobs/{name} queued (revision ");
+        assert!(told.stdout.contains(&queued), "{told:?}");
+        stage.federation.await_job(&format!("sapporo/{name}"), &["succeeded"]).unwrap();
+    }
 }

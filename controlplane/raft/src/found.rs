@@ -76,7 +76,7 @@ fn is_free(store: &Store) -> Result<bool, StoreError> {
     Ok(unused && store.snapshot_latest()?.is_none())
 }
 
-/// Whether a directory of `origin` holds what a founder starts with.
+/// Whether a directory holds what a founder starts with.
 ///
 /// # Errors
 /// As the store.

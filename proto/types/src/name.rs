@@ -2,7 +2,9 @@
 //!
 //! Parsed once, at the edge; inside the system a [`Name`] is always valid, so no later code re-checks it.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::ser::{Serialize, Serializer};
+use smol_str::SmolStr;
 use std::fmt;
 
 /// Longest name in bytes: one DNS label (RFC 1035, section 2.3.4), because site and node names become labels of
@@ -10,9 +12,11 @@ use std::fmt;
 pub const NAME_MAX: usize = 63;
 
 /// A lower-case DNS label: `[a-z]([a-z0-9-]*[a-z0-9])?`, at most [`NAME_MAX`] bytes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+///
+/// Names are the keys of the state's tables, which copy nodes full of them with every change: up to 23 bytes lie in the
+/// value itself, and a longer name is shared.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(SmolStr);
 
 /// Why a string is not a [`Name`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +53,7 @@ impl Name {
         if !text.starts_with(|c: char| c.is_ascii_lowercase()) || text.ends_with('-') {
             return Err(NameError::Ends(text.to_owned()));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(SmolStr::new(text)))
     }
 
     /// The name as text.
@@ -87,7 +91,29 @@ impl TryFrom<String> for Name {
 
 impl From<Name> for String {
     fn from(name: Name) -> Self {
-        name.0
+        name.0.into()
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Name;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Name, E> {
+                Name::parse(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 
