@@ -43,7 +43,7 @@ impl Entry {
     /// What a signature under this entry's command binds.
     ///
     /// # Errors
-    /// Never for this type; see [`encode`].
+    /// Never for this type; see [`Command::digest`].
     pub fn intention(&self) -> Result<Intention, CanonicalError> {
         Ok(self.intention_of(self.command.digest()?))
     }
