@@ -8,6 +8,7 @@ use crate::call::{Call, rejected};
 use crate::core::{Core, federation};
 use crate::limit::READ_DEADLINE;
 use crate::replica::ReplicaError;
+use sekisho_evidence::canonical::encode;
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::{Entry, FEATURE_LEVEL};
@@ -18,7 +19,7 @@ use sekisho_proto::status::ApiError;
 use sekisho_proto::v1;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, RequestId};
-use sekisho_types::limit::PROPOSE_DEADLINE;
+use sekisho_types::limit::{ENTRY_MAX, PROPOSE_DEADLINE};
 use sekisho_types::principal::Principal;
 use sekisho_types::revision::Revision;
 
@@ -54,7 +55,7 @@ impl Core {
             return written(revision, outcome);
         }
         if dry {
-            return dry_run(state, &entry);
+            return dry_run(state, entry).await;
         }
         let (actor, request) = (entry.actor.clone(), entry.request);
         let deadline = call.deadline(PROPOSE_DEADLINE);
@@ -155,10 +156,17 @@ fn kept(state: &State, entry: &Entry) -> Result<Option<(Revision, Outcome)>, Api
     Ok(same.then(|| (kept.revision, kept.outcome.clone())))
 }
 
-fn dry_run(mut state: State, entry: &Entry) -> Result<v1::Written, ApiError> {
+async fn dry_run(mut state: State, entry: Entry) -> Result<v1::Written, ApiError> {
+    let size = encode(&entry).map_or(usize::MAX, |bytes| bytes.len());
+    if size > ENTRY_MAX {
+        return Err(unanswered(ReplicaError::TooLarge(size)));
+    }
     let now = state.revision();
     let next = Revision(now.0.saturating_add(1));
-    written(now, state.apply(next, entry).outcome)
+    // A batch takes apply a millisecond or two: not on a thread that others wait for.
+    let outcome = tokio::task::spawn_blocking(move || state.apply(next, &entry).outcome).await;
+    let outcome = outcome.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+    written(now, outcome)
 }
 
 fn written(revision: Revision, outcome: Outcome) -> Result<v1::Written, ApiError> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Largest request of the public API, bytes: a payload of 64 KiB with its spec and sixteen signatures.
+/// Largest request of the public API, bytes: a payload of 64 KiB with its spec and sixteen signatures, or a batch of 128
+/// jobs with 1.5 KiB of payload each; no entry is larger.
 pub const REQUEST_MAX: usize = 256 * 1024;
 
 /// Largest request of an agent, bytes: a session with 4096 placements, or a chunk of output of 1 MiB.

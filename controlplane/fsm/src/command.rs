@@ -267,6 +267,12 @@ impl Command {
             Ok(Digest::of(&encode(self)?))
         }
     }
+
+    /// Commands in it: one, or those of a batch.
+    #[must_use]
+    pub fn commands(&self) -> usize {
+        if let Self::Batch(items) = self { items.len() } else { 1 }
+    }
 }
 
 /// The tree over the commands of a batch.

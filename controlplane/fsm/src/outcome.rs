@@ -88,7 +88,7 @@ pub struct Applied {
     pub events: Vec<Event>,
     /// Audit leaves, in order.
     pub leaves: Vec<Leaf>,
-    /// Payload bytes to keep or drop.
+    /// Payload bytes to keep or drop. Their order counts: of one digest, the last word holds.
     pub payloads: Vec<PayloadEffect>,
     /// The checkpoint that every voter now signs, if one is due.
     pub checkpoint: Option<Checkpoint>,

@@ -197,7 +197,7 @@ pub struct Placement {
 /// The kept answer to a request id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptReply {
-    /// SHA-256 of the command: another one under the same id is `REQUEST_ID_REUSED`.
+    /// What a signature binds of the command: another one under the same id is `REQUEST_ID_REUSED`.
     pub command: Digest,
     /// The answer.
     pub outcome: Outcome,

@@ -18,7 +18,7 @@ pub struct Intention {
     pub incarnation: Incarnation,
     /// The client's request id.
     pub request: RequestId,
-    /// SHA-256 of the command's canonical bytes.
+    /// SHA-256 of the command's canonical bytes; of a batch, see [`crate::batch`].
     pub command: Digest,
 }
 

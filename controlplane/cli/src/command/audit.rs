@@ -76,7 +76,7 @@ impl RecordView {
         let (kind, subject, actor, rejected) = match record.body {
             Body::Entry { entry, rejected } => {
                 let entry: Entry = decode(&entry).map_err(|error| bad(&error))?;
-                let subject = command_name(&format!("{:?}", entry.command));
+                let subject = command_name(&entry.command);
                 ("entry", subject, Some(entry.actor.to_string()), rejected.map(ErrorCode::as_str))
             }
             Body::Grant(grant) => {

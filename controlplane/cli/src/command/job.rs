@@ -37,7 +37,7 @@ pub enum JobCommand {
         /// Wait until the job is in this phase, or over
         #[arg(long, value_name = "PHASE")]
         wait: Option<Wait>,
-        /// Longest wait
+        /// Longest wait, for all of them
         #[arg(long, value_name = "TIME", default_value = "10m", value_parser = crate::duration::seconds)]
         wait_timeout: u64,
     },
@@ -120,6 +120,12 @@ pub enum Wait {
 pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, Failure> {
     match command {
         JobCommand::Submit { files, over, wait, wait_timeout } => {
+            if files.len() > 1 && over.name.is_some() {
+                let why = "--name gives one name, and there are several jobs";
+                return Err(
+                    Failure::invalid(why).remedy("leave --name out; each spec names its job")
+                );
+            }
             let specs: Vec<JobSpec> =
                 files.iter().map(|file| read_spec(app, file, &over)).collect::<Result<_, _>>()?;
             Box::pin(batch::submit(app, specs, wait, Duration::from_secs(wait_timeout))).await
@@ -182,9 +188,8 @@ async fn wait_for(
     session: &Session,
     job: &JobId,
     wait: Wait,
-    longest: Duration,
+    until: Option<tokio::time::Instant>,
 ) -> Result<Exit, Failure> {
-    let until = tokio::time::Instant::now().checked_add(longest);
     let mut last = v1::job::Phase::Unspecified;
     loop {
         let found = get(app, session, job).await?;

@@ -13,6 +13,7 @@ use sekisho_fsm::entry::Entry;
 use sekisho_types::error_code::Language;
 use sekisho_types::time::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A new beginning, as the log tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -117,15 +118,28 @@ pub fn commands(records: &[Record], first: usize) -> Vec<Lost> {
             record: index,
             time: record.time,
             actor: entry.actor.to_string(),
-            command: command_name(&format!("{:?}", entry.command)),
+            command: command_name(&entry.command),
         })
     });
     told.collect()
 }
 
-/// The command's word: the head of its debug form, without its fields.
+/// The command's word, without its fields; of a batch, how many it has of each.
 #[must_use]
-pub fn command_name(debug: &str) -> String {
+pub fn command_name(command: &Command) -> String {
+    let Command::Batch(items) = command else { return word(command) };
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for item in items {
+        let count = counts.entry(word(item)).or_default();
+        *count = count.saturating_add(1);
+    }
+    let counts = counts.iter().map(|(word, count)| format!("{count} {word}"));
+    format!("Batch: {}", counts.collect::<Vec<_>>().join(", "))
+}
+
+/// The head of the debug form.
+fn word(command: &impl std::fmt::Debug) -> String {
+    let debug = format!("{command:?}");
     debug.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned()
 }
 
@@ -174,11 +188,18 @@ pub fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sekisho_fsm::command::Item;
+    use sekisho_types::id::JobId;
 
     #[test]
     fn a_command_is_named_without_its_fields() {
-        assert_eq!(command_name("CancelJob { job: a/b }"), "CancelJob");
-        assert_eq!(command_name("Tick"), "Tick");
-        assert_eq!(command_name("Bootstrap(SignedGenesis { .. })"), "Bootstrap");
+        let job: JobId = "a/b".parse().unwrap();
+        assert_eq!(command_name(&Command::CancelJob { job: job.clone() }), "CancelJob");
+        assert_eq!(command_name(&Command::Tick), "Tick");
+        let node = "tokyo-1/n-01".parse().unwrap();
+        let cordon = Item::SetSchedulable { node, schedulable: false };
+        let cancel = Item::CancelJob { job };
+        let batch = Command::Batch(vec![cancel.clone(), cordon, cancel]);
+        assert_eq!(command_name(&batch), "Batch: 2 CancelJob, 1 SetSchedulable");
     }
 }

@@ -11,6 +11,7 @@ use sekisho_evidence::record::{Body, Record};
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::{Entry, FEATURE_LEVEL};
+use sekisho_fsm::outcome::Applied;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::limit::CLOCK_STEP_MAX;
 use sekisho_types::revision::Revision;
@@ -124,7 +125,11 @@ impl Replay {
         let applied = self.state.replay(record.revision, &entry);
         let by_payload =
             matches!(rejected, Some(ErrorCode::PayloadMismatch | ErrorCode::InvalidArgument));
-        if !by_payload || applied.outcome.is_err() {
+        // Another refusal than the record's: without the payload, apply got further than it had.
+        let as_told = |applied: &Applied| {
+            applied.outcome.as_ref().err().map(|rejection| rejection.code) == rejected
+        };
+        if !by_payload || as_told(&applied) {
             return applied.leaves.into_iter().map(|leaf| leaf.record).collect();
         }
         // No digest is that of both: one of the two is the wrong payload, whatever the facts name.
@@ -132,7 +137,7 @@ impl Replay {
             self.state = before.clone();
             entry.payload = wrong;
             let applied = self.state.replay(record.revision, &entry);
-            if applied.outcome.is_err() {
+            if as_told(&applied) {
                 return applied.leaves.into_iter().map(|leaf| leaf.record).collect();
             }
         }

@@ -12,7 +12,7 @@ use sekisho_evidence::grant::Grant;
 use sekisho_evidence::merkle::{Frontier, Head};
 use sekisho_evidence::receipt::Refusal;
 use sekisho_evidence::record::{Body, Record};
-use sekisho_fsm::command::Command;
+use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::testing::{
     Federation, admin, agent, checkpoint_key, cluster, genesis, job, member, receipt_key, user,
@@ -71,11 +71,43 @@ fn eventful() -> Federation {
     );
     entry.payload = b"other".to_vec();
     assert_eq!(f.apply(entry).outcome.unwrap_err().code, ErrorCode::PayloadMismatch);
+    batches(&mut f);
     // Far ahead of the state clock, which moves one step only.
     f.now = f.now.plus_ms(60_000);
     let late = f.submit(job("late", 1, 1, &[]));
     f.run(user("kanto", "sapporo"), Command::CancelJob { job: late });
     f
+}
+
+/// Batches done and refused; among them what without its payload would be refused for another reason.
+fn batches(f: &mut Federation) {
+    let who = || user("kanto", "sapporo");
+    let submit = |name: &str| Item::SubmitJob { facts: Box::new(job(name, 1, 1, &["JP-13"])) };
+    let cancel = |name: &str| Item::CancelJob { job: format!("sapporo/{name}").parse().unwrap() };
+    f.accept(who(), Command::Batch(vec![submit("b-1"), submit("b-2")]));
+    f.place(&"sapporo/b-1".parse().unwrap(), &["tokyo-1/n-01"]);
+    let placement = f.placements(&"sapporo/b-1".parse().unwrap())[0];
+    report(f, "tokyo-1/n-01", vec![(placement, Phase::Running)]);
+    // What was done before the bad command is undone.
+    let undone = vec![cancel("b-1"), cancel("b-2"), cancel("gone")];
+    let refused = f.run(who(), Command::Batch(undone)).outcome.unwrap_err();
+    assert_eq!((refused.code, refused.item), (ErrorCode::NotFound, Some(2)));
+    for (items, payload) in [
+        (vec![submit("twice"), submit("twice")], &b"garbled"[..]),
+        (vec![submit("short"), submit("b-1")], b"tru"),
+        (vec![submit("b-1")], b"\0"),
+    ] {
+        let mut entry = f.entry(who(), &[], Command::Batch(items));
+        entry.payload = payload.to_vec();
+        assert_eq!(f.apply(entry).outcome.unwrap_err().code, ErrorCode::PayloadMismatch);
+    }
+    let exists = Command::SubmitJob { facts: Box::new(job("b-1", 1, 1, &[])) };
+    let mut entry = f.entry(who(), &[], exists);
+    entry.payload = b"other".to_vec();
+    assert_eq!(f.apply(entry).outcome.unwrap_err().code, ErrorCode::PayloadMismatch);
+    f.accept(who(), Command::Batch(vec![cancel("b-1"), cancel("b-2"), submit("b-3")]));
+    report(f, "tokyo-1/n-01", vec![(placement, Phase::Ended(Ending::Stopped))]);
+    f.accept(who(), Command::Batch(vec![cancel("b-3")]));
 }
 
 fn refused_and_lost(f: &mut Federation) {

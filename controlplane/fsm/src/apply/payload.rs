@@ -5,6 +5,7 @@
 
 use super::change::Change;
 use super::{Source, bytes_of};
+use crate::command::Item;
 use crate::outcome::{PayloadEffect, Rejection};
 use crate::state::PayloadUse;
 use sekisho_evidence::submission::Submission;
@@ -13,10 +14,43 @@ use sekisho_types::id::Digest;
 use sekisho_types::job::JobFacts;
 use sekisho_types::principal::KeyRecord;
 
+/// Whether the entry comes from an audit record, which leaves the payload out.
+fn left_out(change: &Change<'_>) -> bool {
+    change.source == Source::Record && change.entry.payload.is_empty()
+}
+
+/// The contents of a batch's jobs, in its order: each is what its facts name, and there is no more. The refusal is the same
+/// wherever the fault lies, because an auditor, who has no payload, has to come to the same.
+pub(super) fn split<'c>(change: &Change<'c>, items: &[Item]) -> Result<Vec<&'c [u8]>, Rejection> {
+    let bad = || {
+        let why = "the payload is not that of the batch's jobs, one behind the other";
+        Rejection::new(ErrorCode::PayloadMismatch, why)
+    };
+    let (mut left, mut split) = (change.entry.payload.as_slice(), Vec::with_capacity(items.len()));
+    for item in items {
+        let Item::SubmitJob { facts } = item else {
+            split.push(&[][..]);
+            continue;
+        };
+        if left_out(change) {
+            split.push(left);
+            continue;
+        }
+        let len = usize::try_from(facts.payload_len).unwrap_or(usize::MAX);
+        let (own, behind) = left.split_at_checked(len).ok_or_else(bad)?;
+        if Digest::of(own) != facts.payload {
+            return Err(bad());
+        }
+        split.push(own);
+        left = behind;
+    }
+    if left.is_empty() { Ok(split) } else { Err(bad()) }
+}
+
 /// The payload at hand is the one that the facts name, unless the entry comes from a record that leaves it out.
 pub(super) fn check(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
     let payload = change.payload;
-    if change.source == Source::Record && payload.is_empty() {
+    if left_out(change) {
         return Ok(());
     }
     let same_length =

@@ -3,7 +3,7 @@
 use super::{Core, Priority, failure_of};
 use crate::codec::{decode, encode};
 use crate::error::ProposeError;
-use crate::limit::{IN_FLIGHT_UNIT, RETRY_AFTER, RETRY_PAUSE, RETRY_PAUSE_MAX};
+use crate::limit::{IN_FLIGHT_BATCHED, IN_FLIGHT_UNIT, RETRY_AFTER, RETRY_PAUSE, RETRY_PAUSE_MAX};
 use crate::network::link::{LinkError, Method};
 use crate::network::message::{ProposeReply, ProposeRequest, milliseconds};
 use crate::platform::Platform;
@@ -66,13 +66,15 @@ impl<P: Platform> Core<P> {
         if size > ENTRY_MAX {
             return Err(ProposeError::TooLarge { size });
         }
-        proposal.entry().map_err(|e| ProposeError::Malformed(e.to_string().into()))?;
+        let entry = proposal.entry().map_err(|e| ProposeError::Malformed(e.to_string().into()))?;
+        let batched = entry.command.commands() / IN_FLIGHT_BATCHED;
         let [ordinary, internal] = &self.shed;
         let (lane, name, shed) = match priority {
             Priority::Ordinary => (&self.ordinary, "ordinary", ordinary),
             Priority::Internal => (&self.internal, "internal", internal),
         };
-        let units = u32::try_from(size / IN_FLIGHT_UNIT).unwrap_or(u32::MAX).saturating_add(1);
+        let units = (size / IN_FLIGHT_UNIT).saturating_add(batched).saturating_add(1);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
         Arc::clone(lane).try_acquire_many_owned(units).map_err(|_full| {
             shed.fetch_add(1, Ordering::Relaxed);
             metrics::counter!("sekisho_raft_shed_total", "lane" => name).increment(1);

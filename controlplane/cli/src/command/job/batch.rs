@@ -15,6 +15,7 @@ use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_types::id::{JobId, TenantId};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The tenant of all of these.
 fn tenant_of(jobs: &[JobId]) -> Result<TenantId, Failure> {
@@ -64,14 +65,16 @@ pub(super) async fn submit(
         app.changed_all(&names, prepared.request, written.revision, queued, next)?;
     }
     let Some(wait) = wait.filter(|_| !app.global.dry_run) else { return Ok(Exit::Ok) };
-    let mut worst = Exit::Ok;
+    // One wait for all of them; what goes wrong with one does not hide how the others end.
+    let until = Instant::now().checked_add(longest);
+    let mut outcome = Ok(Exit::Ok);
     for job in &jobs {
-        let exit = wait_for(app, &session, job, wait, longest).await?;
-        if exit != Exit::Ok {
-            worst = exit;
+        let one = wait_for(app, &session, job, wait, until).await;
+        if matches!(outcome, Ok(Exit::Ok)) {
+            outcome = one;
         }
     }
-    Ok(worst)
+    outcome
 }
 
 pub(super) async fn cancel(app: &mut App<'_>, jobs: &[JobId]) -> Result<(), Failure> {
