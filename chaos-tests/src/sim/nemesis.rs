@@ -74,7 +74,7 @@ const FAULTS: [(u32, Fault); 15] = [
     (2, Fault::SlowDisk),
     (2, Fault::StallDisk),
     (2, Fault::FailDisk),
-    (3, Fault::FailRead),
+    (6, Fault::FailRead),
     (2, Fault::Transfer),
     (1, Fault::Snapshot),
 ];
