@@ -215,15 +215,7 @@ impl<'w> App<'w> {
         done: Text,
         next: Option<String>,
     ) -> Result<(), Failure> {
-        self.told(Change {
-            name: Some(name),
-            names: &[],
-            revision,
-            request_id: request.to_string(),
-            validate_only: self.global.dry_run,
-            done,
-            next,
-        })
+        self.told((Some(name), &[]), request, revision, done, next)
     }
 
     /// Tells that a batch took effect.
@@ -238,20 +230,29 @@ impl<'w> App<'w> {
         done: Text,
         next: Option<String>,
     ) -> Result<(), Failure> {
-        self.told(Change {
-            name: None,
+        self.told((None, names), request, revision, done, next)
+    }
+
+    fn told(
+        &mut self,
+        (name, names): (Option<&str>, &[String]),
+        request: RequestId,
+        revision: u64,
+        done: Text,
+        next: Option<String>,
+    ) -> Result<(), Failure> {
+        let validate_only = self.global.dry_run;
+        let next = next.filter(|_| !validate_only);
+        let request_id = request.to_string();
+        self.output.changed(&Change {
+            name,
             names,
             revision,
-            request_id: request.to_string(),
-            validate_only: self.global.dry_run,
+            request_id,
+            validate_only,
             done,
             next,
         })
-    }
-
-    fn told(&mut self, change: Change<'_>) -> Result<(), Failure> {
-        let next = change.next.filter(|_| !change.validate_only);
-        self.output.changed(&Change { next, ..change })
     }
 
     /// Refuses a verb that cannot be taken back unless `--yes` was given.

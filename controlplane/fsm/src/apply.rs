@@ -1,8 +1,8 @@
 //! Applying one entry: clock, deduplication, the command, then the records derived from what it changed.
 //!
 //! Must hold: a rejected command changes nothing but revision, clock, audit log and the kept reply, so each command
-//! checks everything before it changes anything; a batch goes back to the state before it. A2: one `Entry` record for each entry that is not a `Tick` or a
-//! repeat, followed by grants and desired sets in one fixed order.
+//! checks everything before it changes anything; a batch goes back to the state before it. A2: one `Entry` record for
+//! each entry that is not a `Tick` or a repeat, followed by grants and desired sets in one fixed order.
 
 mod adopt;
 mod ahead;

@@ -172,6 +172,18 @@ fn writes_behind_an_unreadable_end_are_missed_at_every_start() {
     }
 }
 
+/// A bit flips in the last byte 8 that was written to the data database, and the store is refused.
+#[track_caller]
+fn misses_a_flipped_eight(dir: &Path) {
+    let wal = newest_wal_of(&dir.join("data"));
+    let mut bad = fs::read(&wal).unwrap();
+    let last = bad.iter().rposition(|&byte| byte == 8).unwrap();
+    bad[last] ^= 1;
+    fs::write(&wal, &bad).unwrap();
+    let outcome = open(dir);
+    assert!(is_damaged(&outcome), "{outcome:?}");
+}
+
 #[test]
 fn a_note_that_was_put_is_missed() {
     let dir = tempfile::tempdir().unwrap();
@@ -179,13 +191,7 @@ fn a_note_that_was_put_is_missed() {
     store.notes().put("head", &[7; 500]).unwrap();
     store.notes().put("head", &[8; 500]).unwrap();
     drop(store);
-    let wal = newest_wal_of(&dir.path().join("data"));
-    let mut bad = fs::read(&wal).unwrap();
-    let last = bad.iter().rposition(|&byte| byte == 8).unwrap();
-    bad[last] ^= 1;
-    fs::write(&wal, &bad).unwrap();
-    let outcome = open(dir.path());
-    assert!(is_damaged(&outcome), "{outcome:?}");
+    misses_a_flipped_eight(dir.path());
 }
 
 /// What apply leaves is not synced while the member runs; an orderly end makes up for it, so that nothing can go missing
@@ -197,13 +203,7 @@ fn what_was_written_unsynced_before_an_orderly_end_is_missed() {
     store.audit().append(0, &[vec![7; 500]], 0, &[[0; 32]]).unwrap();
     store.audit().append(1, &[vec![8; 500]], 1, &[[1; 32]]).unwrap();
     drop(store);
-    let wal = newest_wal_of(&dir.path().join("data"));
-    let mut bad = fs::read(&wal).unwrap();
-    let last = bad.iter().rposition(|&byte| byte == 8).unwrap();
-    bad[last] ^= 1;
-    fs::write(&wal, &bad).unwrap();
-    let outcome = open(dir.path());
-    assert!(is_damaged(&outcome), "{outcome:?}");
+    misses_a_flipped_eight(dir.path());
 }
 
 /// RocksDB alone takes the cut for a torn end and opens without the tables that the missing part names.
