@@ -6,6 +6,7 @@ use crate::devices::Device;
 use crate::ledger::Ledger;
 use crate::standing::Standing;
 use crate::verify::Fetched;
+use sekisho_evidence::batch::{Place, Tree};
 use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorSignature, SignedBundle};
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::checkpoint::{Checkpoint, SignatureLine};
@@ -19,7 +20,7 @@ use sekisho_evidence::operator::{BackupKey, BundleRoot, Keys, OperatorKeys};
 use sekisho_evidence::package::TrustPackage;
 use sekisho_evidence::record::{Body, Record};
 use sekisho_evidence::snapshot_file::LastLog;
-use sekisho_evidence::submission::{Submission, submit_command};
+use sekisho_evidence::submission::{Submission, submit_command, submit_item};
 use sekisho_evidence::tag::{SiteTag, TagArea};
 use sekisho_evidence::terms::{Agreement, Terms};
 use sekisho_types::id::{ClusterId, Digest, MemberId, OperatorId, RequestId};
@@ -285,19 +286,23 @@ impl Federation {
 
     /// What alice signs for a job of which this could be a grant.
     fn submission(&self, grant: &Grant) -> Submission {
-        let facts = JobFacts {
-            id: grant.job.clone(),
-            group: grant.group,
-            resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
-            priority: 50,
-            policy: None,
-            residency: grant.rules[0].rules.clone(),
-            on_disconnect: grant.on_disconnect,
-            over_limit: OverLimit::Queue,
-            time_limit_s: grant.time_limit_s,
-            payload: grant.payload,
-            payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
+        let facts = facts(grant);
+        let command = Digest::of(&submit_command(&facts).unwrap());
+        self.signed(facts, None, command)
+    }
+
+    /// As the grant's job, as command `index` of a batch of `size`, each of another job.
+    pub(crate) fn of_batch(&self, grant: &Grant, index: u32, size: u32) -> Submission {
+        let of = |at: u32| match at == index {
+            true => facts(grant),
+            false => JobFacts { id: format!("city/other-{at}").parse().unwrap(), ..facts(grant) },
         };
+        let tree = Tree::of((0..size).map(|at| submit_item(&of(at)).unwrap()));
+        self.signed(facts(grant), tree.place(index), tree.digest().unwrap())
+    }
+
+    /// Alice signs what has this digest.
+    fn signed(&self, facts: JobFacts, place: Option<Place>, command: Digest) -> Submission {
         let alice = self.key(30);
         let key = KeyRecord {
             principal: "naniwa/user/alice".parse().unwrap(),
@@ -306,20 +311,10 @@ impl Federation {
             expires: Timestamp(NOW.0 + 1),
         };
         let (request, incarnation) = (RequestId([3; 16]), Incarnation(1));
-        let command = Digest::of(&submit_command(&facts).unwrap());
         let intention = Intention { cluster: self.cluster, incarnation, request, command };
         let signature = intention.sign(key.principal.clone(), &alice);
         let issuer = self.key(13).sign(Purpose::KeyRecord, &encode(&key).unwrap());
-        Submission {
-            facts,
-            place: None,
-            request,
-            incarnation,
-            submitted_at: NOW,
-            signature,
-            key,
-            issuer,
-        }
+        Submission { facts, place, request, incarnation, submitted_at: NOW, signature, key, issuer }
     }
 
     pub(crate) fn history(&self) -> History {
@@ -341,6 +336,23 @@ impl Federation {
 pub(crate) struct Set {
     desired: u64,
     grants: Vec<u64>,
+}
+
+/// A job of which this could be a grant.
+fn facts(grant: &Grant) -> JobFacts {
+    JobFacts {
+        id: grant.job.clone(),
+        group: grant.group,
+        resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        priority: 50,
+        policy: None,
+        residency: grant.rules[0].rules.clone(),
+        on_disconnect: grant.on_disconnect,
+        over_limit: OverLimit::Queue,
+        time_limit_s: grant.time_limit_s,
+        payload: grant.payload,
+        payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
+    }
 }
 
 /// An audit log in the making.

@@ -1,13 +1,14 @@
-//! The submitter of every job of these tests.
+//! The submitter of every job of these tests, who sends each with another one under one signature.
 
 use crate::controller::{CLUSTER, key};
+use sekisho_evidence::batch::Tree;
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::command::Intention;
 use sekisho_evidence::grant::Grant;
 use sekisho_evidence::key::{Purpose, SigningKey};
-use sekisho_evidence::submission::{Submission, submit_command};
+use sekisho_evidence::submission::{Submission, submit_item};
 use sekisho_transport::clock::SystemClock;
-use sekisho_types::id::{Digest, RequestId};
+use sekisho_types::id::RequestId;
 use sekisho_types::job::{JobFacts, OverLimit, Resources};
 use sekisho_types::principal::{KeyRecord, Role};
 use sekisho_types::revision::Incarnation;
@@ -36,13 +37,15 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         expires: submitted_at.plus_ms(60_000),
     };
     let (request, incarnation) = (RequestId([3; 16]), Incarnation(1));
-    let command = Digest::of(&submit_command(&facts).unwrap());
+    let other = JobFacts { priority: 60, ..facts.clone() };
+    let batch = Tree::of([other, facts.clone()].map(|facts| submit_item(&facts).unwrap()));
+    let command = batch.digest().unwrap();
     let intention = Intention { cluster: CLUSTER, incarnation, request, command };
     let signature = intention.sign(record.principal.clone(), &alice);
     let issuer = issuer.sign(Purpose::KeyRecord, &encode(&record).unwrap());
     Submission {
         facts,
-        place: None,
+        place: batch.place(1),
         request,
         incarnation,
         submitted_at,

@@ -30,6 +30,13 @@ pub(crate) fn oversized(stage: &mut Stage) {
     let answer = stage.federation.run("sapporo", &["job", "submit", &file]).unwrap();
     let words = [&*PAYLOAD_MAX.to_string()];
     stage.refused("a payload over 64 KiB", &answer, (ErrorCode::TooLarge, 2), &words);
+    let large = |n: usize| spec(&format!("large-{n}"), 1, 1, "", &"x".repeat(PAYLOAD_MAX - 1000));
+    let files = [0, 1, 2, 3, 4].map(|n| stage.file(&format!("large-{n}.yaml"), &large(n)));
+    let args: Vec<&str> =
+        ["job", "submit"].into_iter().chain(files.iter().map(String::as_str)).collect();
+    let answer = stage.federation.run("sapporo", &args).unwrap();
+    let words = [&*REQUEST_MAX.to_string()];
+    stage.refused("a batch over 256 KiB", &answer, (ErrorCode::TooLarge, 2), &words);
     // A client that checks nothing by itself.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let contexts = stage.contexts();

@@ -7,6 +7,7 @@ use crate::fixture::{Federation, History, NOW, devices, epoch, grant_bytes_abroa
 use proptest::prelude::*;
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::submission::Submission;
 use sekisho_types::id::ClusterId;
 use sekisho_types::residency::Tier;
 use sekisho_types::revision::{Incarnation, Revision};
@@ -409,6 +410,45 @@ fn a_grant_that_k_operators_signed_starts_nothing_that_its_submitter_did_not_sig
     assert_eq!(
         refused.to_string(),
         "GRANT_SUBMISSION: the issuer of naniwa has not signed the submitter's key"
+    );
+}
+
+/// A3, D4: the signature is under the whole batch, and stands for each of its commands at its own place alone.
+#[test]
+fn a_job_of_a_batch_starts_by_its_place_and_another_by_none() {
+    let federation = Federation::new();
+    let (standing, devices, bundle) =
+        (federation.standing("012351"), devices(1), federation.bundle());
+    let host = Host { standing: &standing, devices: &devices, now: NOW };
+    let check = |submission: &Submission| {
+        let grant = Grant { submission: submission.digest().unwrap(), ..federation.grant(10, 0) };
+        let fetched =
+            Fetched { submission: submission.bytes().unwrap(), ..federation.fetched(&grant) };
+        check_start(host, &bundle, &grant, &fetched)
+    };
+    let alone = federation.grant(10, 0);
+    for (index, size) in [(0, 1), (0, 2), (1, 3), (127, 128)] {
+        let signed = federation.of_batch(&alone, index, size);
+        assert_eq!(check(&signed), Ok(()), "{index} of {size}");
+        // What was signed is for another job of the batch, for none of it, or for this job outside of any batch.
+        let mut swapped = signed.clone();
+        swapped.place = federation.of_batch(&alone, index + 1, size + 1).place;
+        let mut shifted = signed.clone();
+        if let Some(place) = &mut shifted.place {
+            place.index += 1;
+        }
+        let mut greedy = signed.clone();
+        greedy.facts.priority = 100;
+        let lone = Submission { place: None, ..signed };
+        for (case, bad) in [swapped, shifted, greedy, lone].iter().enumerate() {
+            let refused = check(bad).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::GrantSubmission, "{index} of {size}, case {case}");
+        }
+    }
+    let beyond = check(&federation.of_batch(&alone, 0, 129)).unwrap_err();
+    assert_eq!(
+        beyond.to_string(),
+        "GRANT_SUBMISSION: the submission is not in the batch that it names"
     );
 }
 

@@ -12,6 +12,7 @@ use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::job_service_server::JobService as _;
 use sekisho_proto::v1::{self, explanation::Verdict};
 use sekisho_types::id::{Digest, JobId};
+use sekisho_types::limit::PAYLOAD_MAX;
 use sekisho_types::payload::JobPayload;
 use sekisho_types::principal::Principal;
 use std::sync::Arc;
@@ -127,6 +128,26 @@ async fn a_batch_is_queued_whole_and_ended_whole_or_names_the_one_that_was_not()
     assert_eq!(fake.core.replica.state().queue_len(), 3);
     cancel(8, own(), &["a", "b", "c"]).await.unwrap();
     assert_eq!(fake.core.replica.state().queue_len(), 0);
+}
+
+/// A dry run says what the log would say: that no entry has room for it.
+#[tokio::test]
+async fn a_dry_run_of_a_batch_that_fits_no_entry_is_refused() {
+    let fake = fake();
+    let api = JobApi(Arc::clone(&fake.core));
+    let fill = "x".repeat(PAYLOAD_MAX - 100);
+    let jobs: Vec<NewJob> =
+        (0..4).map(|n| new_job(&format!("large-{n}"), &[("FILL", &fill[n..])])).collect();
+    let dry = |jobs: &[NewJob]| {
+        let mut ask = create_all(1, jobs);
+        if let Some(intent) = &mut ask.get_mut().intent {
+            intent.validate_only = true;
+        }
+        api.batch_create_jobs(ask)
+    };
+    dry(&jobs[1..]).await.unwrap();
+    assert_eq!(code(dry(&jobs).await), ErrorCode::TooLarge);
+    assert_eq!(fake.replica.proposed.load(std::sync::atomic::Ordering::Relaxed), 0);
 }
 
 #[tokio::test]

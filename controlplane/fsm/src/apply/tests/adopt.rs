@@ -1,12 +1,13 @@
 //! What a host brings over from the tail that was lost (P1, P6, P7, Q2).
 
 use super::*;
+use crate::command::Item;
 use crate::testing::{Federation, cluster, newcomer};
 use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::checkpoint::{Checkpoint, assemble};
 use sekisho_evidence::merkle::{Frontier, Head, prove_inclusion};
 use sekisho_types::id::{JobId, MemberId};
-use sekisho_types::job::OnDisconnect;
+use sekisho_types::job::{JobFacts, OnDisconnect};
 use sekisho_types::principal::MemberIdentity;
 use sekisho_types::revision::{Incarnation, PlacementId};
 use std::collections::BTreeMap;
@@ -20,15 +21,24 @@ struct Tail {
     job: JobId,
 }
 
+/// Submits a job between two others under one signature: what stands behind its grant then names its place.
+fn submit_among(f: &mut Federation, facts: JobFacts) -> JobId {
+    let id = facts.id.clone();
+    let jobs = [job("before", 1, 1, &[]), facts, job("behind", 1, 1, &[])];
+    let items = jobs.map(|facts| Item::SubmitJob { facts: Box::new(facts) });
+    f.accept(user("kanto", "sapporo"), Command::Batch(items.into()));
+    id
+}
+
 fn tail(mode: OnDisconnect, known: bool) -> Tail {
     let mut restored = Federation::furnished();
     let mut facts = job("long", 1, 2, &["JP-13"]);
     facts.on_disconnect = mode;
     if known {
-        restored.submit(facts.clone());
+        submit_among(&mut restored, facts.clone());
     }
     let mut later = restored.clone();
-    let job = if known { facts.id } else { later.submit(facts) };
+    let job = if known { facts.id } else { submit_among(&mut later, facts) };
     later.place(&job, &[NODE]);
     Tail { restored, later, job }
 }
@@ -236,4 +246,25 @@ fn nothing_else_is_taken_in() {
         MemberIdentity { member: founder.member, operator: founder.operator, site: founder.site };
     let entry = stranger.entry(member.principal(), &[], command);
     assert_eq!(code(&stranger.apply(entry)), Some(ErrorCode::PermissionDenied));
+}
+
+/// Its tenant wants it no more: a host that comes over late must not bring it back to life.
+#[test]
+fn what_is_being_cancelled_is_not_taken_in() {
+    let mut restored = Federation::furnished();
+    let mut facts = job("long", 1, 2, &["JP-13"]);
+    facts.on_disconnect = OnDisconnect::RunToCompletion;
+    let id = restored.submit(facts);
+    restored.place(&id, &["tokyo-1/n-02"]);
+    let first = restored.placements(&id)[0];
+    let mut later = restored.clone();
+    let lost = vec![(first, Phase::Ended(Ending::StartFailed("drill".to_owned())))];
+    report(&mut later, &"tokyo-1/n-02".parse().unwrap(), lost);
+    later.place(&id, &[NODE]);
+    let tail = Tail { restored, later, job: id.clone() };
+    let (_, adoption) = tail.adoption(&[1, 2]);
+    let mut f = tail.open();
+    f.accept(user("kanto", "sapporo"), Command::CancelJob { job: id.clone() });
+    assert_eq!(code(&adopt(&mut f, &adoption)), Some(ErrorCode::WrongPhase));
+    assert_eq!(f.placements(&id), vec![first]);
 }
