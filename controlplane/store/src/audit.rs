@@ -139,7 +139,9 @@ impl AuditTable {
         };
         if !batch.is_empty() {
             self.records.write(batch, false)?;
-            *self.extent.write() = after;
+            // Its end alone: on another thread the beginning may have moved meanwhile.
+            let mut extent = self.extent.write();
+            (extent.records, extent.hashes) = (after.records, after.hashes);
         }
         Ok(())
     }

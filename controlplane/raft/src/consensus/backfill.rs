@@ -61,6 +61,15 @@ pub(crate) fn add(disk: &dyn AuditDisk, records: &[Vec<u8>]) -> Result<Progress,
     Ok(Progress::More)
 }
 
+/// As [`add`]; what leads to another tree is forgotten, all of it: which record was wrong nobody can tell.
+fn compared(disk: &dyn AuditDisk, records: &[Vec<u8>]) -> Result<Progress, BackfillError> {
+    let added = add(disk, records);
+    if matches!(added, Err(BackfillError::OtherTree)) {
+        disk.forget()?;
+    }
+    added
+}
+
 impl<P: Platform> Core<P> {
     /// Records for a member that lacks them.
     pub(crate) fn read_audit(
@@ -85,24 +94,26 @@ impl<P: Platform> Core<P> {
     async fn backfill(&self, from: MemberId) -> Result<Progress, BackfillError> {
         let disk = Arc::clone(&self.store).archive();
         let request = AuditRequest { first: disk.low(), end: disk.first() };
+        let missing = usize::try_from(request.end.saturating_sub(request.first));
+        let missing = missing.unwrap_or(usize::MAX);
+        if missing == 0 {
+            // A crash came between the last piece and the comparison.
+            let adding = P::blocking(move || compared(disk.as_ref(), &[]));
+            return adding.await.map_err(|_gone| BackfillError::Silent)?;
+        }
         let body = encode(&request).map_err(|_codec| BackfillError::Silent)?;
         let packet = self.out.packet(from, body);
         let (packet, link) = packet.map_err(|_not_member| BackfillError::Silent)?;
         let answer = link.call(Method::ReadAudit, packet, BACKFILL_TIMEOUT).await;
         let answer = answer.ok().and_then(|bytes| decode::<AuditReply>(&bytes).ok());
         let records = answer.ok_or(BackfillError::Silent)?.records;
-        let records = records.ok_or(BackfillError::Incomplete)?;
+        let mut records = records.ok_or(BackfillError::Incomplete)?;
         if records.is_empty() {
             return Err(BackfillError::Incomplete);
         }
-        let adding = P::blocking(move || match add(disk.as_ref(), &records) {
-            Err(BackfillError::OtherTree) => {
-                // Which of them was wrong nobody can tell.
-                disk.forget()?;
-                Err(BackfillError::OtherTree)
-            }
-            other => other,
-        });
+        // More than was asked for is nothing that could be compared.
+        records.truncate(missing);
+        let adding = P::blocking(move || compared(disk.as_ref(), &records));
         adding.await.map_err(|_gone| BackfillError::Silent)?
     }
 
@@ -110,6 +121,8 @@ impl<P: Platform> Core<P> {
     async fn complete_audit(&self) {
         let me = self.out.me;
         for member in self.out.directory.members().into_keys().filter(|id| *id != me) {
+            // Whether all that is here came from this member: else others' records may be what is wrong.
+            let mut alone = Arc::clone(&self.store).archive().low() == 0;
             loop {
                 match self.backfill(member).await {
                     Ok(Progress::More) => {}
@@ -117,6 +130,7 @@ impl<P: Platform> Core<P> {
                         tracing::info!(from = %member, "the audit log is complete again");
                         return;
                     }
+                    Err(BackfillError::OtherTree) if !alone => alone = true,
                     Err(error @ BackfillError::OtherTree) => {
                         metrics::counter!("sekisho_raft_backfill_refused_total").increment(1);
                         tracing::error!(%member, %error, "audit records refused");
@@ -124,7 +138,7 @@ impl<P: Platform> Core<P> {
                     }
                     Err(BackfillError::Store(error)) => {
                         drop(self.storage(error));
-                        return;
+                        break;
                     }
                     Err(error) => {
                         tracing::info!(%member, %error, "no audit records from there");

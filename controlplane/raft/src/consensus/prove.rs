@@ -10,7 +10,8 @@ use crate::network::link::Method;
 use crate::network::message::Refusal;
 use crate::platform::Platform;
 use crate::type_config::index;
-use futures::future::{BoxFuture, FutureExt as _, join_all};
+use futures::future::{BoxFuture, FutureExt as _};
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use parking_lot::Mutex;
 use rand::RngCore as _;
 use sekisho_store::{StoreError, StoreResult};
@@ -166,32 +167,36 @@ impl<P: Platform> Core<P> {
         answer.verdict.map(|()| Some(answer))
     }
 
-    /// Asks everyone who is due, opens the way once enough have accepted.
-    async fn claim_round(
-        &self,
-        due: &mut BTreeMap<MemberId, P::Deadline>,
-    ) -> Result<(), (MemberId, Objection)> {
+    /// Who is to be asked now.
+    fn to_ask(&self, due: &mut BTreeMap<MemberId, P::Deadline>) -> Vec<MemberId> {
         let mut members = self.out.directory.members();
-        let first: BTreeSet<MemberId> = members.keys().copied().collect();
+        // Who is a member no longer is neither asked nor waited for.
+        due.retain(|id, _| members.contains_key(id));
         members.remove(&self.out.me);
         members.retain(|id, _| due.get(id).is_none_or(|due| P::remaining(*due).is_zero()));
-        let asked = members.keys().map(async |id| (*id, self.present(*id).await));
-        for (id, answer) in join_all(asked).await {
-            let answer = answer.map_err(|objection| (id, objection))?;
-            let known = answer.is_some();
-            if let Some(answer) = answer {
-                self.proof.standing.lock().accept(id, answer);
-            }
-            due.insert(id, P::deadline(self.pause(known, &first)));
+        members.into_keys().collect()
+    }
+
+    /// Notes an answer, or that there was none. Returns until when this member is left alone.
+    fn heard(&self, id: MemberId, answer: Option<Answer>) -> P::Deadline {
+        let known = answer.is_some();
+        if let Some(answer) = answer {
+            self.proof.standing.lock().accept(id, answer);
         }
+        let first = self.out.directory.members().into_keys().collect();
+        self.open_if_enough(&first);
+        P::deadline(self.pause(known, &first))
+    }
+
+    /// Opens the way once enough have accepted.
+    fn open_if_enough(&self, first: &BTreeSet<MemberId>) {
         let own = self.voters();
-        let enough = self.proof.standing.lock().suffices(self.out.me, own, &first);
+        let enough = self.proof.standing.lock().suffices(self.out.me, own, first);
         if enough && !self.proof.open.swap(true, Ordering::AcqRel) {
             self.raft.runtime_config().elect(true);
             tracing::info!(member = %self.out.me, "a majority accepts this data directory");
         }
         self.proof.moved.notify_waiters();
-        Ok(())
     }
 
     /// Until a member is asked again that answered, or did not.
@@ -231,20 +236,42 @@ impl<P: Platform> Core<P> {
     }
 }
 
-/// Makes this member's claim until it is gone or somebody objects.
-pub(super) async fn prove<P: Platform>(core: Weak<Core<P>>) {
-    let mut due = BTreeMap::new();
+/// What one member said.
+type Heard = (MemberId, Result<Option<Answer>, Objection>);
+
+/// Makes this member's claim until it is gone or somebody objects. Each member is asked by itself: one that is silent must
+/// not hold up a start that the others have accepted, nor an objection of theirs.
+pub(super) async fn prove<P: Platform>(handle: Weak<Core<P>>) {
+    let mut due: BTreeMap<MemberId, P::Deadline> = BTreeMap::new();
+    let mut asking: FuturesUnordered<BoxFuture<'static, Heard>> = FuturesUnordered::new();
     loop {
-        let Some(core) = core.upgrade().filter(|core| !core.closing()) else { return };
-        if let Err((by, objection)) = core.claim_round(&mut due).await {
-            // No word of consensus from here on; whoever owns this member ends it.
-            core.proof.open.store(false, Ordering::Release);
-            core.raft.runtime_config().elect(false);
-            core.publisher.fail(MemberFailure::Identity { by, objection });
-            return;
+        let Some(core) = handle.upgrade().filter(|core| !core.closing()) else { return };
+        // Nobody else may have to be asked.
+        core.open_if_enough(&core.out.directory.members().into_keys().collect());
+        for id in core.to_ask(&mut due) {
+            // Longer than the call: once at a time.
+            due.insert(id, P::deadline(CLAIM_TIMEOUT.saturating_mul(2)));
+            let core = Arc::clone(&core);
+            asking.push(async move { (id, core.present(id).await) }.boxed());
         }
         drop(core);
         let next = due.values().map(|due| P::remaining(*due)).min().unwrap_or(CLAIM_RETRY);
-        P::sleep(next.max(Duration::from_millis(1))).await;
+        let heard = tokio::select! {
+            biased;
+            Some(heard) = asking.next(), if !asking.is_empty() => Some(heard),
+            () = P::sleep(next.max(Duration::from_millis(1))) => None,
+        };
+        let Some((by, answer)) = heard else { continue };
+        let Some(core) = handle.upgrade() else { return };
+        match answer {
+            Ok(answer) => drop(due.insert(by, core.heard(by, answer))),
+            Err(objection) => {
+                // No word of consensus from here on; whoever owns this member ends it.
+                core.proof.open.store(false, Ordering::Release);
+                core.raft.runtime_config().elect(false);
+                core.publisher.fail(MemberFailure::Identity { by, objection });
+                return;
+            }
+        }
     }
 }

@@ -117,6 +117,11 @@ impl Stream for Frames {
 
 /// Codes that the service answers before anything happened; all others leave open what happened.
 fn link_error(status: &Status) -> LinkError {
+    // Made here, of the connection's own end: a dying connection may look like a refusal, but calls that it carried may
+    // have taken effect (R3).
+    if std::error::Error::source(status).is_some() {
+        return LinkError::Unreachable(status.message().to_owned());
+    }
     match status.code() {
         Code::FailedPrecondition
         | Code::PermissionDenied

@@ -4,6 +4,7 @@ use super::cluster::Cluster;
 use crate::claim::Objection;
 use crate::codec::encode;
 use crate::error::MemberFailure;
+use crate::limit::CLAIM_TIMEOUT;
 use crate::network::link::Method;
 use crate::network::message::Refusal;
 use crate::type_config::{LogId, TypeConfig};
@@ -133,4 +134,25 @@ fn until_a_majority_accepts_it_a_member_answers_nothing_of_consensus() {
     cluster.start(2);
     let site = cluster.site("with-two");
     cluster.propose(1, site);
+}
+
+/// Two have to agree, and the third says nothing: its silence costs the other two no time.
+#[test]
+fn a_silent_member_does_not_hold_up_a_restart() {
+    let mut cluster = Cluster::new();
+    let first = cluster.bootstrap();
+    let revision = cluster.propose(1, first).revision;
+    cluster.converge(revision);
+    let (leader, _) = cluster.leader(&[1, 2, 3]);
+    let (silent, restarted) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    cluster.crash(restarted);
+    let frozen = cluster.freeze(silent);
+    cluster.start(restarted);
+    let consensus = cluster.consensus(restarted);
+    let accepted = cluster.wait(async {
+        let patience = CLAIM_TIMEOUT * 2 / 3;
+        tokio::time::timeout(patience, consensus.accepted()).await.is_ok()
+    });
+    assert!(accepted, "it waited for the one that is silent");
+    drop(frozen);
 }

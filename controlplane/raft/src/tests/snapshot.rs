@@ -14,11 +14,11 @@ use openraft::EntryPayload;
 use openraft::storage::{RaftSnapshotBuilder as _, RaftStateMachine as _};
 use openraft::type_config::alias::CommittedLeaderIdOf;
 use sekisho_evidence::merkle::Frontier;
-use sekisho_fsm::command::Command;
+use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::testing::{Federation, PAYLOAD, job, user};
 use sekisho_store::{AuditTable, SavedSnapshot, hashes_of};
 use sekisho_transport::clock::SystemClock;
-use sekisho_types::id::{ClusterId, Digest};
+use sekisho_types::id::{ClusterId, Digest, JobId};
 use sekisho_types::revision::{Incarnation, Revision};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -99,7 +99,17 @@ fn backfilled_records_of_another_history_are_forgotten() {
     assert!(matches!(add(disk, &records(0, 0)[..4]), Ok(Progress::More)));
     let inner = (0..hashes_of(4)).filter(|index| frontier.iter().all(|(kept, _)| kept != index));
     assert!(inner.clone().all(|index| shown(&index).is_none()), "not yet proven");
-    assert!(matches!(add(disk, &records(4, 0)), Ok(Progress::Done)));
+    // A crash after the last piece: it is compared without another one.
+    let rest = records(4, 0);
+    let hashes: Vec<_> = {
+        let mut whole = Frontier::default();
+        let all = records(0, 0);
+        let hashes = all.iter().map(|record| whole.append(record).unwrap().hashes);
+        hashes.skip(4).flatten().map(|hash| hash.0).collect()
+    };
+    store.audit().backfill(4, &rest, &hashes).unwrap();
+    assert_eq!((store.audit().first(), store.audit().low()), (11, 11));
+    assert!(matches!(add(disk, &[]), Ok(Progress::Done)));
     assert!(inner.clone().all(|index| shown(&index).is_some()));
     assert_eq!(store.audit().records(0..99, usize::MAX).unwrap(), records(0, 0));
 }
@@ -315,4 +325,33 @@ async fn a_payload_is_not_dropped_while_a_snapshot_that_refers_to_it_is_in_the_m
     let blank = Entry { log_id: id(cancel.log_id.index() + 1), payload: EntryPayload::Blank };
     apply(&mut machine, &[blank]).await.unwrap();
     assert_eq!(disk.payload_keys().unwrap(), Vec::<[u8; 32]>::new());
+}
+
+/// L4: within one entry a payload's last user goes and its next one comes.
+#[tokio::test]
+async fn a_payload_that_changes_hands_stays_until_its_last_user_has_gone() {
+    use crate::disk::DataDisk as _;
+    let (mut federation, user) = (Federation::furnished(), user("kanto", "sapporo"));
+    let old = federation.submit(job("old", 1, 1, &[]));
+    let begun = federation.log.len();
+    let new = Box::new(job("new", 1, 1, &[]));
+    let cancel = |id: &JobId| Item::CancelJob { job: id.clone() };
+    let hand_over = vec![cancel(&old), Item::SubmitJob { facts: new.clone() }];
+    federation.accept(user.clone(), Command::Batch(hand_over));
+    federation.accept(user, Command::Batch(vec![cancel(&new.id)]));
+    let entries = log_of(federation);
+    let (begun, rest) = entries.split_at(begun + 1);
+    for is_building in [false, true] {
+        let disk = Arc::new(MemoryDisk::default());
+        let (mut machine, publisher, _) = machine(&disk);
+        apply(&mut machine, begun).await.unwrap();
+        let builder = if is_building { Some(machine.get_snapshot_builder().await) } else { None };
+        apply(&mut machine, &rest[..1]).await.unwrap();
+        let kept = disk.payload(&Digest::of(PAYLOAD).0).unwrap();
+        assert_eq!(kept.as_deref(), Some(PAYLOAD), "{is_building}");
+        drop(builder);
+        apply(&mut machine, &rest[1..]).await.unwrap();
+        assert_eq!(publisher.view().state.queue_len(), 0);
+        assert_eq!(disk.payload_keys().unwrap(), Vec::<[u8; 32]>::new(), "{is_building}");
+    }
 }
