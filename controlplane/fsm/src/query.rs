@@ -80,14 +80,14 @@ impl State {
     pub fn token(&self, hash: &Digest) -> Option<&Token> {
         self.tokens.get(hash)
     }
-    /// One registered key.
+    /// One registered key; none that was taken back.
     #[must_use]
     pub fn key(&self, principal: &Principal, key: &PublicKey) -> Option<&Key> {
-        self.keys.get(&(principal.clone(), *key))
+        self.keys.get(&(principal.clone(), *key)).filter(|key| !key.revoked)
     }
-    /// Registered keys, by principal.
+    /// Registered keys but those that were taken back, by principal.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = (&(Principal, PublicKey), &Key)> {
-        self.keys.iter()
+        self.keys.iter().filter(|(_, key)| !key.revoked)
     }
     /// Roles that `principal` holds by keys in force.
     pub fn roles<'s>(&'s self, principal: &'s Principal) -> impl Iterator<Item = &'s Role> {
@@ -95,7 +95,7 @@ impl State {
         self.keys
             .range(from..)
             .take_while(move |((owner, _), _)| owner == principal)
-            .filter(|(_, key)| self.clock < key.expires)
+            .filter(|(_, key)| !key.revoked && self.clock < key.expires)
             .map(|(_, key)| &key.role)
     }
     /// One tenant.

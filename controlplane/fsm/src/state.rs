@@ -133,6 +133,8 @@ pub struct Key {
     /// The signature of the operator's issuer under the key record. `None` for a key of the genesis: what bears the
     /// operators' signatures there is the genesis as a whole, which no agent holds.
     pub issuer: Option<Signature>,
+    /// Taken back. The row stays until the key has expired, or the same record would bring it in again (A3).
+    pub revoked: bool,
 }
 
 /// Why the members of a job are being torn down, decided once.

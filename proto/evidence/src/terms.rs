@@ -163,7 +163,10 @@ impl Terms {
             Err(BundleError::Party(operator.clone()))
         };
         match self {
-            Self::AddMember(_) | Self::RemoveMember(_) | Self::RemoveOperator(_) => Ok(()),
+            Self::RemoveMember(_) | Self::RemoveOperator(_) => Ok(()),
+            // Its checkpoint key speaks for the company: nobody else may say which one that is.
+            Self::AddMember(member) if agreed.contains(&member.operator) => Ok(()),
+            Self::AddMember(member) => Err(BundleError::Party(member.operator.clone())),
             Self::AddOperator(newcomer) => own(&newcomer.operator),
             Self::Open(opening) => {
                 opening.check(next.bundle.incarnation)?;

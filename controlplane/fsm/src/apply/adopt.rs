@@ -11,7 +11,7 @@ use super::placement::{charged, end};
 use super::{bytes_of, payload};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
-use crate::state::{Federation, Job, Placement};
+use crate::state::{Fate, Federation, Job, Placement};
 use sekisho_evidence::adoption::{Adoption, AdoptionError};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::grant::Grant;
@@ -145,6 +145,9 @@ fn may_go_on(change: &Change<'_>, grant: &Grant, opened: Revision) -> Result<(),
     let given_up = job.phase == JobPhase::Failed && job.revision >= opened;
     if job.phase.is_final() && !given_up {
         return refuse(ErrorCode::WrongPhase, format!("job {} is {}", grant.job, job.phase));
+    }
+    if job.fate == Some(Fate::Cancel) {
+        return refuse(ErrorCode::WrongPhase, format!("job {} is being cancelled", grant.job));
     }
     let living = living(change, &grant.job);
     let (epoch, rank) = (grant.placement.epoch, grant.rank);

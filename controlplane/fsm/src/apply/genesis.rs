@@ -50,7 +50,8 @@ pub(super) fn bootstrap(change: &mut Change<'_>, signed: &SignedGenesis) -> Outc
         state.sites.insert(site.site.clone(), row);
     }
     for key in &genesis.keys {
-        let row = Key { role: key.role.clone(), expires: key.expires, issuer: None };
+        let (role, expires) = (key.role.clone(), key.expires);
+        let row = Key { role, expires, issuer: None, revoked: false };
         state.keys.insert((key.principal.clone(), key.public_key), row);
     }
     state.feature_level = FEATURE_LEVEL;

@@ -277,7 +277,8 @@ fn forget(change: &mut Change<'_>, opening: &Opening) {
             | Role::Agent
             | Role::Member => false,
         };
-        !tenants || opening.withdrawn.keys.contains(key)
+        // One that was taken back stays so.
+        !row.revoked && (!tenants || opening.withdrawn.keys.contains(key))
     };
     let keys = change.state.keys.iter().filter(|((_, key), row)| lapses(key, row));
     let keys: Vec<_> = keys.map(|(id, _)| id.clone()).collect();

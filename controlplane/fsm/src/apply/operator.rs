@@ -7,8 +7,8 @@
 //! own operator out, and no one else.
 
 use super::change::{Change, not_found};
-use super::job;
 use super::site::area_rejection;
+use super::{job, key};
 use crate::event::Event;
 use crate::outcome::Rejection;
 use crate::state::{Key, Site};
@@ -108,6 +108,7 @@ pub(super) fn may_register(
     if record.expires <= change.now() {
         return refuse(ErrorCode::InvalidArgument, "expires: must lie ahead");
     }
+    key::not_taken_back(change, record)?;
     let bytes = super::bytes_of(record);
     keys.issued(Purpose::KeyRecord, &bytes, &admin.issuer).map_err(|_bad| {
         Rejection::new(ErrorCode::SignatureInvalid, "issuer's signature under a first key")
@@ -132,7 +133,8 @@ pub(super) fn come(change: &mut Change<'_>, newcomer: &Newcomer) {
 /// Keys that were judged.
 pub(super) fn register(change: &mut Change<'_>, keys: &[IssuedKey]) {
     for IssuedKey { record, issuer } in keys {
-        let row = Key { role: record.role.clone(), expires: record.expires, issuer: Some(*issuer) };
+        let (role, expires) = (record.role.clone(), record.expires);
+        let row = Key { role, expires, issuer: Some(*issuer), revoked: false };
         change.state.keys.insert((record.principal.clone(), record.public_key), row);
     }
 }
@@ -225,7 +227,7 @@ fn nothing_stands_on_the_old(change: &Change<'_>, keys: &OperatorKeys) -> Result
     refuse(ErrorCode::KeyInUse, format!("{first} and {more} more stand on an old key of it"))
 }
 
-/// Registered keys of an operator that only an issuer other than these vouched for.
+/// Registered keys of an operator, not taken back, that only an issuer other than these vouched for.
 fn stranded_keys<'c>(
     change: &'c Change<'_>,
     keys: &'c OperatorKeys,
@@ -239,7 +241,8 @@ fn stranded_keys<'c>(
             expires: row.expires,
         };
         // A key of the genesis is borne by every operator's signature there.
-        row.expires > change.now()
+        !row.revoked
+            && row.expires > change.now()
             && row.issuer.is_some_and(|issuer| {
                 keys.issued(Purpose::KeyRecord, &super::bytes_of(&record), &issuer).is_err()
             })

@@ -6,6 +6,7 @@ mod batch;
 mod event;
 mod incarnation;
 mod job;
+mod key;
 mod lease;
 mod member;
 mod node;

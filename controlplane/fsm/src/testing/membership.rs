@@ -14,6 +14,7 @@ use sekisho_evidence::terms::{Agreement, IssuedKey, Newcomer, Rotation, Terms};
 use sekisho_types::id::{Digest, MemberId, OperatorId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::{KeyRecord, Role};
+use std::collections::BTreeSet;
 
 /// A further controller of an operator, at its site.
 #[must_use]
@@ -139,7 +140,8 @@ impl Federation {
     /// The command that takes in a further controller of an operator, at its site.
     #[must_use]
     pub fn newcomer(&self, id: u64, operator: &str) -> Command {
-        self.taking_in(newcomer(id, operator), &["kanto", "naniwa"])
+        let by: BTreeSet<&str> = ["kanto", "naniwa", operator].into();
+        self.taking_in(newcomer(id, operator), &by.into_iter().collect::<Vec<_>>())
     }
 
     /// The command that takes in this controller, signed by the issuers of these operators.

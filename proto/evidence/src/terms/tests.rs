@@ -122,7 +122,8 @@ fn held() -> EndorserBundle {
 pub(crate) fn member_comes(held: &EndorserBundle, n: u8, operator: u8) -> Agreement {
     let terms = Terms::AddMember(member(n, operator));
     let bundle = held.with(endorser(n, operator), terms.digest());
-    agree(terms, bundle, &[(1, 1), (2, 2)])
+    let by: BTreeSet<(u8, u8)> = [(1, 1), (2, 2), (operator, operator)].into();
+    agree(terms, bundle, &by.into_iter().collect::<Vec<_>>())
 }
 
 pub(crate) fn member_goes(held: &EndorserBundle, n: u8) -> Agreement {
@@ -204,6 +205,11 @@ fn a_member_comes_or_goes_and_nothing_else_changes() {
     assert_eq!(agree(terms.clone(), dropped, &[(1, 1), (2, 2)]).follows(&held), UNRELATED);
     let one = agree(terms.clone(), held.with(endorser(4, 2), terms.digest()), &[(2, 2)]);
     assert_eq!(one.follows(&held), Err(BundleError::Signatures { have: 1, need: 2 }));
+    // Two others may not say which key speaks for a company.
+    let terms = Terms::AddMember(member(4, 3));
+    let behind_its_back =
+        agree(terms.clone(), held.with(endorser(4, 3), terms.digest()), &[(1, 1), (2, 2)]);
+    assert_eq!(behind_its_back.follows(&held), Err(BundleError::Party(op(3))));
     let mut flood = member_comes(&held, 4, 2);
     flood.signed.signatures = vec![flood.signed.signatures[0].clone(); BUNDLE_SIGNATURES_MAX + 1];
     assert!(matches!(flood.follows(&held), Err(BundleError::Malformed(_))));

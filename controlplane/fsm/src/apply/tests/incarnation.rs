@@ -174,7 +174,7 @@ fn who_is_missing_could_still_decide_or_has_not_agreed() {
         let mut member = newcomer(id, "kanto");
         member.operator = name.parse().unwrap();
         member.site = format!("{name}-1").parse().unwrap();
-        let add = five.taking_in(member, &BOTH);
+        let add = five.taking_in(member, &["kanto", "naniwa", name]);
         five.accept(admin("kanto"), add);
         let vote = Command::SetVoter {
             member: MemberId(id),

@@ -117,7 +117,7 @@ fn a_member_stands_in_japan_at_a_site_of_its_operator() {
     let with = |f: &Federation, change: &dyn Fn(&mut GenesisMember)| {
         let mut member = newcomer(4, "kanto");
         change(&mut member);
-        f.taking_in(member, &["hokuto", "naniwa"])
+        f.taking_in(member, &["hokuto", "kanto"])
     };
     for (bad, expected) in [
         (with(&f, &|m| m.site = "nowhere-1".parse().unwrap()), ErrorCode::NotFound),

@@ -1,6 +1,7 @@
 //! Members of a test's group that come, go, vote and move.
 
 use super::*;
+use std::collections::BTreeSet;
 
 impl Cluster {
     /// A federation that has begun, whose state knows where its members are.
@@ -23,7 +24,8 @@ impl Cluster {
         let (ip, port) = first.rsplit_once(':').unwrap();
         let address = format!("{ip}:{}", port.parse::<u64>().unwrap() - 1 + id);
         let member = GenesisMember { address: address.clone(), ..newcomer(id, operator) };
-        let command = self.entries.taking_in(member, &["kanto", "naniwa"]);
+        let by: BTreeSet<&str> = ["kanto", "naniwa", operator].into();
+        let command = self.entries.taking_in(member, &by.into_iter().collect::<Vec<_>>());
         let revision = self.decide(command);
         self.identities.push(self.authorities.identity(of, id));
         self.dirs.push(tempfile::tempdir().unwrap());
