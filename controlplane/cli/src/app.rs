@@ -255,6 +255,18 @@ impl<'w> App<'w> {
         })
     }
 
+    /// Tells that a dry run ended before a key was used.
+    ///
+    /// # Errors
+    /// When stderr does not take it.
+    pub fn unsigned(&mut self) -> Result<(), Failure> {
+        let note = self.output.pick(
+            "dry run: nothing was signed, no file was written",
+            "ドライラン: 署名もファイルの書き込みもしていません",
+        );
+        self.output.note(note)
+    }
+
     /// Refuses a verb that cannot be taken back unless `--yes` was given.
     ///
     /// # Errors

@@ -125,6 +125,47 @@ pub enum Command {
     Version,
 }
 
+impl Command {
+    /// Whether `--dry-run` means something to it. Verbs that make keys or files here would do so all the same.
+    #[must_use]
+    pub fn takes_dry_run(&self) -> bool {
+        use audit::AuditCommand;
+        use member::MemberCommand;
+        use operator::OperatorCommand;
+        use snapshot::SnapshotCommand;
+        match self {
+            Self::Dev(_) => false,
+            Self::Pki(command) => matches!(command, pki::PkiCommand::Show { .. }),
+            Self::Operator(command) => match command {
+                OperatorCommand::Prepare(_) | OperatorCommand::Install { .. } => false,
+                OperatorCommand::Trust(trust) => !trust.writes(),
+                OperatorCommand::List
+                | OperatorCommand::Sign { .. }
+                | OperatorCommand::Add { .. }
+                | OperatorCommand::Remove { .. }
+                | OperatorCommand::Rotate { .. } => true,
+            },
+            Self::Member(command) => !matches!(
+                command,
+                MemberCommand::Prepare(_)
+                    | MemberCommand::Package { .. }
+                    | MemberCommand::Founder(_)
+            ),
+            Self::Snapshot(command) => !matches!(command, SnapshotCommand::Save { .. }),
+            Self::Audit(command) => !matches!(command, AuditCommand::Export { .. }),
+            Self::Site(_)
+            | Self::Node(_)
+            | Self::Tenant(_)
+            | Self::Policy(_)
+            | Self::Quota(_)
+            | Self::Key(_)
+            | Self::Job(_)
+            | Self::Status(_)
+            | Self::Version => true,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +174,33 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_dry_run_is_refused_where_it_would_not_be_one() {
+        let takes = |line: &str| {
+            let line = line.split(' ');
+            Cli::try_parse_from(line).unwrap().command.takes_dry_run()
+        };
+        let sign = "sekisho operator sign f --operator-dir d --fingerprint";
+        for line in [
+            &*format!("{sign} {}", "0".repeat(64)),
+            "sekisho operator trust --genesis g",
+            "sekisho pki show",
+            "sekisho audit verify f",
+            "sekisho job list",
+        ] {
+            assert!(takes(line), "{line}");
+        }
+        for line in [
+            "sekisho operator install --operator-dir d",
+            "sekisho operator trust --genesis g --write",
+            "sekisho member package f",
+            "sekisho audit export f",
+            "sekisho snapshot save f",
+        ] {
+            assert!(!takes(line), "{line}");
+        }
     }
 
     #[test]

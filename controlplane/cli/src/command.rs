@@ -29,6 +29,13 @@ use sekisho_types::revision::Revision;
 /// # Errors
 /// Why it was not done.
 pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
+    if app.global.dry_run && !command.takes_dry_run() {
+        let why = app.output.pick(
+            "--dry-run: this verb makes keys or files on this machine, and nothing else",
+            "--dry-run: このコマンドはこのマシン上に鍵やファイルを作るだけです",
+        );
+        return Err(Failure::invalid(why));
+    }
     match command {
         Command::Dev(command) => Box::pin(crate::dev::run(app, command)).await,
         Command::Pki(command) => pki::run(app, command),

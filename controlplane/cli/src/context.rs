@@ -6,6 +6,7 @@
 use crate::failure::{Failure, of_file};
 use crate::language::pick;
 use sekisho_transport::address::Address;
+use sekisho_transport::part;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{ClusterId, OperatorId, SiteId};
 use sekisho_types::principal::TrustDomain;
@@ -42,6 +43,9 @@ pub struct Context {
     /// Which life of it; 1 until it was restored from a backup.
     #[serde(default = "first")]
     pub incarnation: Incarnation,
+    /// Version of the endorser bundle that the roots are of; 0 if nobody has said.
+    #[serde(default)]
+    pub bundle_version: u64,
     /// The operator whose authority vouches for the identity.
     pub operator: OperatorId,
     /// PEM file: certificate chain, leaf first.
@@ -132,7 +136,7 @@ impl Contexts {
     /// `INVALID_ARGUMENT` if it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
         let text = toml::to_string_pretty(self).map_err(|error| of_file(path, &error))?;
-        std::fs::write(path, text).map_err(|error| of_file(path, &error))
+        Ok(part::replace(path, text.as_bytes())?)
     }
 
     /// The context of this name, else the current one, else the only one.

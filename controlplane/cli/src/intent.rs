@@ -110,6 +110,7 @@ mod tests {
         Context {
             cluster: ClusterId([1; 16]),
             incarnation: Incarnation(1),
+            bundle_version: 1,
             operator,
             identity: user.join(CHAIN_FILE),
             identity_key: user.join(KEY_FILE),

@@ -4,8 +4,7 @@
 //! taken and the directory after it; the types leave no other order. What a cut-off attempt leaves stands under a name
 //! of its own, and the next attempt overwrites it.
 //!
-//! Not for small files that are replaced in place: keys ([`crate::pki::file`]) and the state of a host have modes and
-//! envelopes of their own.
+//! Not for keys ([`crate::pki::file`]) and the state of a host, which have modes and envelopes of their own.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -94,8 +93,18 @@ impl Synced {
     }
 }
 
+/// Writes a file whole, in place of one that has the name.
+///
+/// # Errors
+/// [`PartError`]; a file that had the name is untouched, or replaced if only its name may not be durable.
+pub fn replace(target: &Path, bytes: &[u8]) -> Result<(), PartError> {
+    let mut part = Part::create(target)?;
+    part.write_all(bytes).map_err(failed(part.path()))?;
+    part.sync()?.take_name()
+}
+
 /// The directory that holds the name; of a bare name the parent is empty, which cannot be opened.
-fn directory_of(path: &Path) -> &Path {
+pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 

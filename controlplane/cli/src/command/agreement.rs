@@ -20,11 +20,10 @@ use sekisho_evidence::terms::{Agreement, IssuedKey, Rotation, Terms};
 use sekisho_fsm::command::Command;
 use sekisho_proto::convert::trust::ChangeBundle;
 use sekisho_proto::v1;
+use sekisho_transport::part;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{Digest, OperatorId};
 use serde::Serialize;
-use std::fs::File;
-use std::io::Write as _;
 use std::path::Path;
 
 /// Largest file that is read: a bundle of many members, with a root and sixteen sites, has some tens of KiB.
@@ -40,7 +39,14 @@ pub(super) fn read(path: &Path) -> Result<Agreement, Failure> {
         return Err(of_file(path, &"too large for a change of the endorser bundle"));
     }
     let bytes = std::fs::read(path).map_err(|error| of_file(path, &error))?;
-    serde_json::from_slice(&bytes).map_err(|error| of_file(path, &error))
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let opens = serde_json::from_slice::<serde_json::Value>(&bytes);
+        if opens.is_ok_and(|file| file.get("base").is_some()) {
+            let why = format!("{}: the opening of an incarnation", path.display());
+            return Failure::invalid(why).remedy("name the backup that it begins from: --from");
+        }
+        of_file(path, &error)
+    })
 }
 
 fn text(agreement: &Agreement) -> Result<String, Failure> {
@@ -66,10 +72,18 @@ fn missing(agreement: &Agreement, held: &EndorserBundle) -> Result<Option<String
             Ok(Some(need.saturating_sub(have).to_string()))
         }
         Err(BundleError::Party(operator)) => Ok(Some(operator.to_string())),
+        Err(error @ BundleError::Threshold(_)) => {
+            let why = format!("{error}: too few companies would have a controller");
+            Err(Failure::new(ErrorCode::MemberNeeded, why).remedy(
+                "a company's last controller stays while the others are no more than k - 1",
+            ))
+        }
+        Err(error @ BundleError::Malformed(_)) => {
+            Err(Failure::new(ErrorCode::BundleMismatch, error.to_string())
+                .remedy("no bundle may look like that: prepare another change"))
+        }
         Err(
-            error @ (BundleError::Malformed(_)
-            | BundleError::Threshold(_)
-            | BundleError::Version { .. }
+            error @ (BundleError::Version { .. }
             | BundleError::WrongCluster
             | BundleError::Unrelated),
         ) => Err(Failure::new(ErrorCode::BundleMismatch, error.to_string())
@@ -109,7 +123,7 @@ fn keys_in_words(keys: Option<&OperatorKeys>) -> Vec<String> {
     ]
 }
 
-fn opening_in_words(opening: &Opening) -> Vec<String> {
+fn opening_in_words(opening: &Opening, bundle: &EndorserBundle) -> Vec<String> {
     let Opening { cause, opened, restored, founders, withdrawn, keys, .. } = opening;
     let how = match cause {
         Cause::Recovered => "recovered",
@@ -123,8 +137,13 @@ fn opening_in_words(opening: &Opening) -> Vec<String> {
         format!("image {}", restored.image),
         format!("largest head presented {}", opening.shown()),
     ];
-    let founder =
-        |m: &GenesisMember| format!("founder {} {} {} {}", m.member, m.operator, m.site, m.address);
+    let key = |m: &GenesisMember| {
+        let own = bundle.endorsers.iter().find(|endorser| endorser.member == m.member);
+        own.map(|endorser| format!(" key {}", endorser.public_key)).unwrap_or_default()
+    };
+    let founder = |m: &GenesisMember| {
+        format!("founder {} {} {} {}{}", m.member, m.operator, m.site, m.address, key(m))
+    };
     words.extend(founders.iter().map(founder));
     words.extend(withdrawn.sites.iter().map(|site| format!("without site {site}")));
     words.extend(withdrawn.nodes.iter().map(|node| format!("without node {node}")));
@@ -143,11 +162,13 @@ impl AgreementView {
     pub(super) fn new(agreement: &Agreement, missing: Option<String>) -> Result<Self, Failure> {
         let bundle = &agreement.signed.bundle;
         let (change, subject, details) = match &agreement.terms {
-            Terms::AddMember(m) => (
-                "add member",
-                m.member.to_string(),
-                vec![m.operator.to_string(), m.site.to_string(), m.address.clone()],
-            ),
+            Terms::AddMember(m) => {
+                let mut details =
+                    vec![m.operator.to_string(), m.site.to_string(), m.address.clone()];
+                let own = bundle.endorsers.iter().filter(|e| e.member == m.member);
+                details.extend(own.map(|endorser| format!("key {}", endorser.public_key)));
+                ("add member", m.member.to_string(), details)
+            }
             Terms::RemoveMember(member) => ("remove member", member.to_string(), Vec::new()),
             Terms::AddOperator(newcomer) => {
                 let site = |s: &sekisho_evidence::genesis::GenesisSite| {
@@ -176,7 +197,8 @@ impl AgreementView {
                 (how, operator.to_string(), keys_in_words(bundle.keys(operator)))
             }
             Terms::Open(opening) => {
-                ("open incarnation", bundle.incarnation.to_string(), opening_in_words(opening))
+                let details = opening_in_words(opening, bundle);
+                ("open incarnation", bundle.incarnation.to_string(), details)
             }
         };
         let signed = agreement.signed.signatures.iter().map(|s| s.operator.to_string());
@@ -192,6 +214,12 @@ impl AgreementView {
             signed_by,
             missing,
         })
+    }
+
+    /// In one line.
+    pub(super) fn words(&self) -> String {
+        let Self { change, subject, details, signed_by, .. } = self;
+        format!("{change} {subject}: {}; signed by {}", details.join(", "), signed_by.join(", "))
     }
 }
 
@@ -278,8 +306,7 @@ pub(super) fn propose(
     let mut agreement = Agreement { terms, signed };
     sign(&mut agreement, dir)?;
     let missing = missing(&agreement, held)?;
-    let mut out = File::create_new(path).map_err(|error| of_file(path, &error))?;
-    out.write_all(text(&agreement)?.as_bytes()).map_err(|error| of_file(path, &error))?;
+    part::replace(path, text(&agreement)?.as_bytes())?;
     show(app, &agreement, missing, path)
 }
 
@@ -299,18 +326,39 @@ pub(super) async fn add_signature(
         return Err(Failure::new(ErrorCode::BundleMismatch, why)
             .remedy("compare the fingerprint with the operator that prepared the change"));
     }
+    // The newcomer has no access yet, so it cannot tell what the federation still needs.
+    let unknown = || Some("?".to_owned());
     if is_own_coming(&agreement, &dir)? {
+        if app.global.dry_run {
+            app.output.one(&AgreementView::new(&agreement, unknown())?)?;
+            return app.unsigned();
+        }
         sign(&mut agreement, &dir)?;
-        std::fs::write(path, text(&agreement)?).map_err(|error| of_file(path, &error))?;
-        return app.output.one(&AgreementView::new(&agreement, None)?);
+        part::replace(path, text(&agreement)?.as_bytes())?;
+        return app.output.one(&AgreementView::new(&agreement, unknown())?);
     }
     let session = app.session()?;
     let held = held(app, &session, &dir).await?.bundle;
-    missing(&agreement, &held)?;
+    let unsigned = missing(&agreement, &held)?;
+    own_member(&agreement, &dir)?;
+    if app.global.dry_run {
+        app.output.one(&AgreementView::new(&agreement, unsigned)?)?;
+        return app.unsigned();
+    }
     sign(&mut agreement, &dir)?;
     let missing = missing(&agreement, &held)?;
-    std::fs::write(path, text(&agreement)?).map_err(|error| of_file(path, &error))?;
+    part::replace(path, text(&agreement)?.as_bytes())?;
     show(app, &agreement, missing, path)
+}
+
+/// A controller of the company has the key that its own directory has: nobody else may speak for it.
+fn own_member(agreement: &Agreement, dir: &OperatorDir) -> Result<(), Failure> {
+    let Terms::AddMember(member) = &agreement.terms else { return Ok(()) };
+    if member.operator != dir.card()?.keys.operator {
+        return Ok(());
+    }
+    let mut all = agreement.signed.bundle.endorsers.iter();
+    all.find(|endorser| endorser.member == member.member).map_or(Ok(()), |own| dir.has_member(own))
 }
 
 /// Whether the change takes in the company of this directory; then everything in it must be as the directory has it.
@@ -403,11 +451,15 @@ mod tests {
         assert_eq!(read(&path).unwrap(), file);
         assert_eq!(missing(&file, &held).unwrap(), Some("1".to_owned()));
         let view = AgreementView::new(&file, None).unwrap();
-        assert_eq!((view.change, view.details.len()), ("add member", 3));
+        assert_eq!((view.change, view.details.len()), ("add member", 4));
+        assert!(view.words().contains("add member 4: kanto"), "{}", view.words());
         file.signed = testing::signed_bundle(file.signed.bundle, &["kanto", "hokuto"]);
         assert_eq!(missing(&file, &held).unwrap(), None);
         std::fs::write(&path, "{}").unwrap();
         assert_eq!(read(&path).unwrap_err().code, ErrorCode::InvalidArgument);
+        std::fs::write(&path, "{\"base\": []}").unwrap();
+        let refused = read(&path).unwrap_err();
+        assert!(refused.remedy.is_some_and(|remedy| remedy.contains("--from")));
     }
 
     #[test]

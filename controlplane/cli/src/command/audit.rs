@@ -1,5 +1,6 @@
 //! `sekisho audit`: show, export and verify the audit log.
 
+use super::agreement::not_there;
 use super::{instant, verdict};
 use crate::app::App;
 use crate::ask;
@@ -159,6 +160,8 @@ async fn show(app: &mut App<'_>, start: u64, count: u64) -> Result<(), Failure> 
 
 /// Streams the bundle into a file beside the target; it takes the name when it is whole and durable.
 async fn export(app: &mut App<'_>, path: &Path) -> Result<(), Failure> {
+    // An earlier bundle may be all that shows what was lost.
+    not_there(path)?;
     let session = app.session()?;
     let request = v1::ExportBundleRequest {};
     let mut chunks =

@@ -13,13 +13,14 @@ use super::{agreement, opening, short};
 use crate::app::App;
 use crate::ask;
 use crate::exit::Exit;
-use crate::failure::{Failure, of_file};
+use crate::failure::Failure;
 use crate::language::Text;
 use sekisho_evidence::terms::Terms;
 use sekisho_fsm::command::Command;
 use sekisho_proto::convert::member::{SetMemberAddress, SetVoter};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
+use sekisho_transport::part;
 use sekisho_types::id::{MemberId, SiteId};
 use std::path::PathBuf;
 
@@ -154,7 +155,7 @@ async fn write_package(app: &mut App<'_>, file: &std::path::Path) -> Result<(), 
     let session = app.session()?;
     let package = agreement::package(app, &session).await?;
     let bytes = package.bytes().map_err(|error| Failure::invalid(error.to_string()))?;
-    std::fs::write(file, bytes).map_err(|error| of_file(file, &error))?;
+    part::replace(file, &bytes)?;
     let path = file.display();
     let line = app.output.pick(
         format!("{path}: name it in the new controller's settings as `package`"),

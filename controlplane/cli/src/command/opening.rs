@@ -26,7 +26,7 @@ use sekisho_evidence::bundle::{EndorserBundle, SignedBundle};
 use sekisho_evidence::opening::{Cause, Opening, Restored, Withdrawn};
 use sekisho_evidence::package::{TrustPackage, added, opening};
 use sekisho_evidence::terms::{Agreement, Terms};
-use sekisho_transport::part::Part;
+use sekisho_transport::part;
 use sekisho_transport::pki::backup::BackupIdentity;
 use sekisho_transport::seal;
 use sekisho_types::error_code::ErrorCode;
@@ -34,7 +34,7 @@ use sekisho_types::id::{Digest, MemberId, NodeId, PublicKey, SiteId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufReader, Write as _};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -131,13 +131,7 @@ fn read<T: for<'d> Deserialize<'d>>(path: &Path) -> Result<T, Failure> {
 
 fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| internal(&error))?;
-    replace(path, text.as_bytes())
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut part = Part::create(path)?;
-    part.write_all(bytes).map_err(|error| of_file(part.path(), &error))?;
-    Ok(part.sync()?.take_name()?)
+    Ok(part::replace(path, text.as_bytes())?)
 }
 
 /// Opens and inspects a backup, against the genesis in the operator's directory.
@@ -345,20 +339,17 @@ fn finish(
     dir: &OperatorDir,
     mut file: OpeningFile,
 ) -> Result<(), Failure> {
-    missing(good, &file)?;
+    let unsigned = missing(good, &file)?;
+    own_founders(&file.agreement, dir)?;
+    if app.global.dry_run {
+        show(app, &file, unsigned)?;
+        return app.unsigned();
+    }
     sign(&mut file.agreement, dir)?;
     let missing = missing(good, &file)?;
     write(path, &file)?;
     let complete = missing.is_none();
-    app.output.one(&AgreementView::new(&file.agreement, missing)?)?;
-    if !file.base.is_empty() {
-        let steps = file.base.len();
-        let note = app.output.pick(
-            format!("it makes up for {steps} step(s) of the endorser bundle that the backup lacks"),
-            format!("バックアップにない承認者束の変更 {steps} 件を補います"),
-        );
-        app.output.note(&note)?;
-    }
+    show(app, &file, missing)?;
     let (path, from) = (path.display(), from.display());
     if !complete {
         let compared = fingerprint(&file.agreement.signed.bundle)?;
@@ -368,7 +359,7 @@ fn finish(
     }
     let package = package(good, file)?;
     let written = PathBuf::from(format!("{path}.package"));
-    replace(&written, &package.bytes().map_err(|error| internal(&error))?)?;
+    part::replace(&written, &package.bytes().map_err(|error| internal(&error))?)?;
     let written = written.display();
     let line = app.output.pick(
         format!("{written}: name it in the settings of each founder as `package`"),
@@ -378,6 +369,30 @@ fn finish(
     app.output.next(&format!(
         "sekisho-controller found --config CONFIG --snapshot {from} --identity DIR/backup.key"
     ))
+}
+
+/// The company's founders have the keys that its own directory has: nobody else may speak for it.
+fn own_founders(agreement: &Agreement, dir: &OperatorDir) -> Result<(), Failure> {
+    let operator = dir.card()?.keys.operator;
+    let all = agreement.signed.bundle.endorsers.iter();
+    all.filter(|endorser| endorser.operator == operator).try_for_each(|own| dir.has_member(own))
+}
+
+fn show(app: &mut App<'_>, file: &OpeningFile, missing: Option<String>) -> Result<(), Failure> {
+    app.output.one(&AgreementView::new(&file.agreement, missing)?)?;
+    if file.base.is_empty() {
+        return Ok(());
+    }
+    let steps = file.base.len();
+    let note = app.output.pick(
+        format!("it makes up for {steps} step(s) of the endorser bundle that the backup lacks:"),
+        format!("バックアップにない承認者束の変更 {steps} 件を補います:"),
+    );
+    app.output.note(&note)?;
+    for step in &file.base {
+        app.output.note(&format!("  {}", AgreementView::new(step, None)?.words()))?;
+    }
+    Ok(())
 }
 
 /// The way from the genesis over the opening.

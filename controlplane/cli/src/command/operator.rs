@@ -68,6 +68,9 @@ pub enum OperatorCommand {
         /// The operator's directory
         #[arg(long, value_name = "DIR")]
         operator_dir: PathBuf,
+        /// Keys that were made and will not count, because the replacement was called off or never sent: to `old`
+        #[arg(long)]
+        discard: bool,
     },
     /// Walk to the endorser bundle in force and print what it names
     Trust(TrustArgs),
@@ -104,7 +107,7 @@ pub struct PrepareArgs {
     #[arg(long, group = "what")]
     abort: bool,
     /// For --finish and --abort: whose replacement, if not this operator's
-    #[arg(long, value_name = "OPERATOR")]
+    #[arg(long, value_name = "OPERATOR", conflicts_with = "rotate")]
     of: Option<OperatorId>,
 }
 
@@ -120,6 +123,13 @@ pub struct TrustArgs {
     /// Take its roots and members into the context
     #[arg(long)]
     write: bool,
+}
+
+impl TrustArgs {
+    /// Whether it changes the context.
+    pub(crate) fn writes(&self) -> bool {
+        self.write
+    }
 }
 
 fn digest(text: &str) -> Result<Digest, String> {
@@ -141,7 +151,9 @@ pub(super) async fn run(app: &mut App<'_>, command: OperatorCommand) -> Result<E
         OperatorCommand::Add { file } => add(app, &file).await?,
         OperatorCommand::Remove { file, yes } => remove(app, &file, yes).await?,
         OperatorCommand::Rotate { file } => rotate(app, &file).await?,
-        OperatorCommand::Install { operator_dir } => prepare::install(app, &operator_dir).await?,
+        OperatorCommand::Install { operator_dir, discard } => {
+            prepare::install(app, &operator_dir, discard).await?;
+        }
         OperatorCommand::Trust(args) => trust::walk(app, args).await?,
     }
     Ok(Exit::Ok)

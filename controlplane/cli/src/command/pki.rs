@@ -16,6 +16,7 @@ use sekisho_types::id::{MemberId, OperatorId, SiteId};
 use sekisho_types::name::Name;
 use sekisho_types::principal::{Principal, TrustDomain};
 use serde::Serialize;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Verbs of an operator's keys.
@@ -23,6 +24,8 @@ use std::path::PathBuf;
 pub enum PkiCommand {
     /// Make root, issuers, member and administrator keys of a new operator
     Init(Box<InitArgs>),
+    /// Make a fresh certificate from this operator's own issuers: a controller's for seven days, a person's for twelve hours
+    Renew(RenewArgs),
     /// Show the public part of an operator's directory, or with no directory the context's identity
     Show {
         /// The operator's directory
@@ -56,6 +59,26 @@ pub struct InitArgs {
     /// Login name of the first administrator
     #[arg(long, default_value = "admin")]
     admin: Name,
+}
+
+/// Whose certificate is renewed.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("who").required(true).multiple(true))]
+pub struct RenewArgs {
+    /// The operator's directory
+    dir: PathBuf,
+    /// A person of it; repeatable
+    #[arg(long, value_name = "NAME", group = "who")]
+    user: Vec<Name>,
+    /// A controller, NUMBER=HOST:PORT
+    #[arg(long, value_name = "N=ADDRESS", value_parser = member, group = "who", requires = "site")]
+    member: Option<(MemberId, String)>,
+    /// The site where the controller stands
+    #[arg(long, requires = "member")]
+    site: Option<SiteId>,
+    /// Where that site stands, if it is none of the operator's first: six-digit code, JP-01 to JP-47, or a prefecture's name
+    #[arg(long, requires = "site")]
+    area: Option<String>,
 }
 
 fn trust_domain(text: &str) -> Result<TrustDomain, String> {
@@ -168,6 +191,7 @@ impl Shown for IdentityView {
 pub(super) fn run(app: &mut App<'_>, command: PkiCommand) -> Result<Exit, Failure> {
     match command {
         PkiCommand::Init(args) => init(app, *args)?,
+        PkiCommand::Renew(args) => renew(app, &args)?,
         PkiCommand::Show { dir: Some(dir) } => {
             app.output.one(&CardView::from(OperatorDir::new(dir).card()?))?;
         }
@@ -180,6 +204,49 @@ pub(super) fn run(app: &mut App<'_>, command: PkiCommand) -> Result<Exit, Failur
         }
     }
     Ok(Exit::Ok)
+}
+
+fn renew(app: &mut App<'_>, args: &RenewArgs) -> Result<(), Failure> {
+    let (dir, now) = (OperatorDir::new(&args.dir), app.now());
+    let card = dir.card()?;
+    let mut renewed = Vec::new();
+    for name in &args.user {
+        let path = dir.user(name);
+        if !path.exists() {
+            return Err(Failure::new(ErrorCode::NotFound, path.display().to_string()));
+        }
+        dir.renew_user(name, now)?;
+        renewed.push(path);
+    }
+    if let (Some((number, address)), Some(id)) = (&args.member, &args.site) {
+        let path = dir.member(*number);
+        if !path.exists() {
+            return Err(Failure::new(ErrorCode::NotFound, path.display().to_string())
+                .remedy("a new controller is prepared: `sekisho member prepare`"));
+        }
+        let known = card.sites.iter().find(|site| site.site == *id).map(|site| site.area);
+        let named = args.area.as_deref().map(area).transpose()?;
+        let area = named.or(known).ok_or_else(|| {
+            Failure::invalid(format!("{id} is not on the card"))
+                .remedy("say where it stands: --area")
+        })?;
+        let operator = card.keys.operator;
+        let site = GenesisSite { site: id.clone(), operator, area, display_name: String::new() };
+        let ips: Vec<_> = address.parse().map(|at: SocketAddr| at.ip()).into_iter().collect();
+        dir.renew_member(&site, *number, &ips, now)?;
+        renewed.push(path);
+    }
+    for path in renewed {
+        let path = path.display();
+        let line = app.output.pick(
+            format!(
+                "{path}: fresh key and certificate; a controller takes them when it is restarted"
+            ),
+            format!("{path}: 鍵と証明書を更新しました。コントローラーは再起動で反映されます"),
+        );
+        app.output.line(&line)?;
+    }
+    Ok(())
 }
 
 fn of_context(context: &Context) -> Result<IdentityView, Failure> {

@@ -115,6 +115,7 @@ fn context(plan: &Plan, signed: &SignedGenesis, operator: &OperatorId, user: &Na
     Context {
         cluster: bundle.cluster,
         incarnation: bundle.incarnation,
+        bundle_version: bundle.version,
         operator: operator.clone(),
         identity: person.join(CHAIN_FILE),
         identity_key: person.join(KEY_FILE),

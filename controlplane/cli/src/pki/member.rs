@@ -54,6 +54,22 @@ impl OperatorDir {
         Ok(Endorser { operator, member, public_key: key.public() })
     }
 
+    /// Refuses an endorser that is not the member whose checkpoint key lies in this directory.
+    ///
+    /// # Errors
+    /// `BUNDLE_MISMATCH` for another key; `INVALID_ARGUMENT` where there is none.
+    pub fn has_member(&self, endorser: &Endorser) -> Result<(), Failure> {
+        let path = self.member(endorser.member).join(CHECKPOINT_FILE);
+        let own = signing::read(&path).map_err(|error| of_file(&path, &error))?.public();
+        if own == endorser.public_key {
+            return Ok(());
+        }
+        let why =
+            format!("member {} would have another key than {}", endorser.member, path.display());
+        Err(Failure::new(ErrorCode::BundleMismatch, why)
+            .remedy("do not sign it: ask who prepared it where that key comes from"))
+    }
+
     /// This operator's agreement to an endorser bundle; by the key that replaces its issuer, too, if the bundle has that.
     ///
     /// # Errors
@@ -62,12 +78,17 @@ impl OperatorDir {
         let operator = self.card()?.keys.operator;
         let bytes =
             encode(bundle).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
-        let mut keys = vec![self.issuer_key()?];
         let next = self.next().join(ISSUER_SIGN_FILE);
+        let mut keys = Vec::new();
         if next.exists() {
             let next = signing::read(&next).map_err(|error| of_file(&next, &error))?;
             let named = bundle.keys(&operator).map(|keys| keys.issuers.current);
             keys.extend((named == Some(next.public())).then_some(next));
+        }
+        // A company that lost its issuer key signs with the one that replaces it; all others have to agree.
+        let lost = !keys.is_empty() && !self.path().join(ISSUER_SIGN_FILE).exists();
+        if !lost {
+            keys.insert(0, self.issuer_key()?);
         }
         let sign = |key: &SigningKey| OperatorSignature {
             operator: operator.clone(),

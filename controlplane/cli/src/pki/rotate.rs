@@ -2,7 +2,8 @@
 //! counts both.
 //!
 //! Must hold: nothing is overwritten or thrown away: old keys go to `old/TIME`, because backups of before need them;
-//! repeatable at any point, because a host may fail between two files.
+//! repeatable at any point, because a host may fail between two files; in the end every key in its place is the one that
+//! the federation counts, wherever it lay.
 
 use super::{CARD_FILE, ISSUER_SIGN_FILE, OperatorDir, SITE_TAG_FILE, new_key, pki, private_dir};
 use crate::app::random;
@@ -57,6 +58,22 @@ fn signing_key(path: &Path) -> Result<PublicKey, Failure> {
     Ok(key.public())
 }
 
+/// Whether the key or root in this file, of this name, is the one that the federation counts.
+fn counts(path: &Path, name: &str, held: &OperatorKeys) -> Result<bool, Failure> {
+    let invalid = |error: &dyn std::fmt::Display| Failure::invalid(error.to_string());
+    Ok(match name {
+        ROOT_FILE => {
+            let pem = file::read(path).map_err(|error| invalid(&error))?;
+            let bundle = Bundle::from_pem(held.operator.clone(), &pem);
+            let bundle = bundle.map_err(|error| invalid(&error))?;
+            bundle.roots.iter().all(|root| root_hash(root) == held.roots.current)
+        }
+        ISSUER_SIGN_FILE => signing_key(path)? == held.issuers.current,
+        SITE_TAG_FILE => signing_key(path)? == held.site_tags.current,
+        _ => backup_key(path)? == held.backups.current,
+    })
+}
+
 fn replacing<T: Clone>(held: &Keys<T>, current: T) -> Keys<T> {
     Keys { current, other: Some(held.current.clone()) }
 }
@@ -108,17 +125,19 @@ impl OperatorDir {
         Ok((keys, root))
     }
 
-    /// Moves the new keys into the place of the old ones, once `held`, the keys that the federation counts, has them.
-    /// Returns whether the root is another.
+    /// Moves the new keys into the place of the old ones, once `held`, the keys that the federation counts, has them;
+    /// brings those back that count again because the replacement was called off. Returns whether certificates still have
+    /// to be made under another root: then [`Self::reissue`].
     ///
     /// # Errors
     /// `WRONG_PHASE` if the rotation has not begun.
     pub fn install(&self, held: &OperatorKeys, now: Timestamp) -> Result<bool, Failure> {
-        let (next, old) = (self.next(), self.path().join("old").join(now.0.to_string()));
+        let (next, old) = (self.next(), self.old(now));
         let early = |what: &str| {
             let why = format!("the new {what} does not count yet");
-            Failure::new(ErrorCode::WrongPhase, why)
-                .remedy("send the rotation first: `sekisho operator rotate FILE`")
+            Failure::new(ErrorCode::WrongPhase, why).remedy(
+                "send the rotation first: `sekisho operator rotate FILE`; if it was called off: --discard",
+            )
         };
         let mut moved = Vec::new();
         let mut take = |file: &'static str, counts: bool, what: &str| {
@@ -128,40 +147,108 @@ impl OperatorDir {
             moved.push(file);
             Ok(())
         };
-        if next.join(ROOT_FILE).exists() {
-            let pem = file::read(&next.join(ROOT_FILE));
-            let pem = pem.map_err(|error| Failure::invalid(error.to_string()))?;
-            let bundle = Bundle::from_pem(held.operator.clone(), &pem)
-                .map_err(|error| Failure::invalid(error.to_string()))?;
-            let counts = bundle.roots.iter().all(|root| root_hash(root) == held.roots.current);
-            // The key first: whoever finds the certificate finds its key.
-            take(ROOT_KEY_FILE, counts, "root")?;
-            take(ROOT_FILE, counts, "root")?;
-        }
-        for (name, what, current) in [
-            (ISSUER_SIGN_FILE, "issuer key", held.issuers.current),
-            (SITE_TAG_FILE, "site-tag key", held.site_tags.current),
+        for (name, what) in [
+            (ROOT_FILE, "root"),
+            (ISSUER_SIGN_FILE, "issuer key"),
+            (SITE_TAG_FILE, "site-tag key"),
+            (BACKUP_FILE, "backup key"),
         ] {
             if next.join(name).exists() {
-                take(name, signing_key(&next.join(name))? == current, what)?;
+                let counts = counts(&next.join(name), name, held)?;
+                if name == ROOT_FILE {
+                    // The key first: whoever finds the certificate finds its key.
+                    take(ROOT_KEY_FILE, counts, what)?;
+                }
+                take(name, counts, what)?;
             }
-        }
-        if next.join(BACKUP_FILE).exists() {
-            let counts = backup_key(&next.join(BACKUP_FILE))? == held.backups.current;
-            take(BACKUP_FILE, counts, "backup key")?;
         }
         private_dir(&old)?;
-        for name in &moved {
-            let (from, to) = (next.join(name), self.path().join(name));
-            if to.exists() {
-                std::fs::rename(&to, old.join(name)).map_err(|error| of_file(&to, &error))?;
-            }
-            std::fs::rename(&from, &to).map_err(|error| of_file(&from, &error))?;
+        if moved.contains(&ROOT_FILE) {
+            self.mark_reissue()?;
         }
+        for name in moved {
+            self.put_in_place(&next.join(name), name, &old)?;
+        }
+        self.bring_back(held, &old)?;
         self.write_card(|card| {
             card.keys = held.clone();
         })?;
-        Ok(moved.contains(&ROOT_FILE))
+        Ok(self.reissue_mark().exists())
+    }
+
+    /// Moves keys that were made and do not count out of the way.
+    ///
+    /// # Errors
+    /// `WRONG_PHASE` if one of them counts.
+    pub fn discard(&self, held: &OperatorKeys, now: Timestamp) -> Result<(), Failure> {
+        let next = self.next();
+        for name in [ROOT_FILE, ISSUER_SIGN_FILE, SITE_TAG_FILE, BACKUP_FILE] {
+            let path = next.join(name);
+            if path.exists() && counts(&path, name, held)? {
+                let why = format!("{} counts already", path.display());
+                return Err(Failure::new(ErrorCode::WrongPhase, why)
+                    .remedy("leave --discard out, or call the replacement off first: --abort"));
+            }
+        }
+        let old = self.old(now);
+        private_dir(&old)?;
+        for name in [ROOT_KEY_FILE, ROOT_FILE, ISSUER_SIGN_FILE, SITE_TAG_FILE, BACKUP_FILE] {
+            let (from, to) = (next.join(name), old.join(format!("{name}.discarded")));
+            if from.exists() {
+                std::fs::rename(&from, &to).map_err(|error| of_file(&from, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn old(&self, now: Timestamp) -> PathBuf {
+        self.path().join("old").join(now.0.to_string())
+    }
+
+    /// Stands while certificates have to be made under the root that was put in place: a cut must not leave them out.
+    fn reissue_mark(&self) -> PathBuf {
+        self.next().join("reissue")
+    }
+
+    fn mark_reissue(&self) -> Result<(), Failure> {
+        let mark = self.reissue_mark();
+        file::write(&mark, "").map_err(|error| Failure::invalid(error.to_string()))
+    }
+
+    /// Where it was moved already, a cut came after that.
+    fn put_in_place(&self, from: &Path, name: &str, old: &Path) -> Result<(), Failure> {
+        let to = self.path().join(name);
+        if !from.exists() {
+            return Ok(());
+        }
+        if to.exists() {
+            std::fs::rename(&to, old.join(name)).map_err(|error| of_file(&to, &error))?;
+        }
+        std::fs::rename(from, &to).map_err(|error| of_file(from, &error))
+    }
+
+    /// A replacement that was called off after its keys had been put in place: the ones of before count again.
+    fn bring_back(&self, held: &OperatorKeys, old: &Path) -> Result<(), Failure> {
+        for name in [ROOT_FILE, ISSUER_SIGN_FILE, SITE_TAG_FILE, BACKUP_FILE] {
+            let place = self.path().join(name);
+            if place.exists() && counts(&place, name, held)? {
+                continue;
+            }
+            let archive = self.path().join("old");
+            for entry in entries(&archive)?.iter().rev() {
+                let kept = archive.join(entry).join(name);
+                if !kept.exists() || !counts(&kept, name, held)? {
+                    continue;
+                }
+                if name == ROOT_FILE {
+                    self.mark_reissue()?;
+                    self.put_in_place(&kept.with_file_name(ROOT_KEY_FILE), ROOT_KEY_FILE, old)?;
+                }
+                self.put_in_place(&kept, name, old)?;
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Issuers and certificates under the root that lies here now: of sites, members and people.
@@ -188,7 +275,14 @@ impl OperatorDir {
             self.renew_user(&name, now)?;
         }
         let der = ca.root().to_vec();
-        self.write_card(|card| card.root = BundleRoot { operator: card.keys.operator.clone(), der })
+        self.write_card(|card| {
+            card.root = BundleRoot { operator: card.keys.operator.clone(), der };
+        })?;
+        let mark = self.reissue_mark();
+        if mark.exists() {
+            std::fs::remove_file(&mark).map_err(|error| of_file(&mark, &error))?;
+        }
+        Ok(())
     }
 
     fn write_card(&self, change: impl FnOnce(&mut super::Card)) -> Result<(), Failure> {

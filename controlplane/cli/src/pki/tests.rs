@@ -1,5 +1,6 @@
 //! What is made is complete, private, and makes a genesis that stands.
 
+use super::rotate::{BACKUP_FILE, Part};
 use super::*;
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_transport::credential::Identity;
@@ -115,4 +116,97 @@ fn three_cards_make_a_genesis_that_every_operator_signed() {
     let signed = genesis::sign(unsigned, &dirs).unwrap();
     let bytes = genesis::bytes(&signed).unwrap();
     assert_eq!(SignedGenesis::open(&bytes).unwrap(), signed);
+}
+
+/// Kanto's directory, and the keys of it that the federation counts.
+fn kanto(dir: &Path) -> (OperatorDir, OperatorKeys) {
+    let operator = OperatorDir::new(dir.join("kanto"));
+    let card = operator.init(&plan("kanto", "tokyo-1", "131016", 1), &[], NOW).unwrap();
+    (operator, card.keys)
+}
+
+/// Each key in its place is the one that counts.
+#[track_caller]
+fn counts(operator: &OperatorDir, keys: &OperatorKeys) {
+    let ca = OperatorCa::load(operator.path()).unwrap();
+    assert_eq!(root_hash(ca.root()), keys.roots.current);
+    assert_eq!(operator.issuer_key().unwrap().public(), keys.issuers.current);
+    assert_eq!(operator.card().unwrap().keys, *keys);
+}
+
+#[test]
+fn new_keys_are_put_in_place_from_wherever_a_cut_left_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (operator, held) = kanto(dir.path());
+    let (renewed, _root) = operator.renew_keys(&held, &[Part::Root, Part::Issuer], NOW).unwrap();
+    assert_eq!(operator.install(&held, NOW).unwrap_err().code, ErrorCode::WrongPhase);
+    // Between the two files of the root.
+    let at = |name: &str| operator.path().join(name);
+    std::fs::create_dir_all(at("old/1")).unwrap();
+    std::fs::rename(at("root.key"), at("old/1/root.key")).unwrap();
+    std::fs::rename(at("next/root.key"), at("root.key")).unwrap();
+    assert!(operator.install(&renewed, NOW.plus_ms(1)).unwrap(), "certificates are to be made");
+    counts(&operator, &renewed);
+    // And before they were.
+    assert!(operator.install(&renewed, NOW.plus_ms(2)).unwrap());
+    operator.reissue(&[], NOW.plus_ms(2)).unwrap();
+    assert!(!operator.install(&renewed, NOW.plus_ms(3)).unwrap());
+    counts(&operator, &renewed);
+}
+
+#[test]
+fn keys_of_a_replacement_that_was_called_off_are_taken_out_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (operator, held) = kanto(dir.path());
+    let (renewed, _root) = operator.renew_keys(&held, &[Part::Root, Part::Issuer], NOW).unwrap();
+    assert_eq!(operator.discard(&renewed, NOW).unwrap_err().code, ErrorCode::WrongPhase);
+    operator.install(&renewed, NOW.plus_ms(1)).unwrap();
+    operator.reissue(&[], NOW.plus_ms(1)).unwrap();
+    let back = renewed.settled(false);
+    assert_eq!(back.issuers.current, held.issuers.current);
+    assert!(operator.install(&back, NOW.plus_ms(2)).unwrap());
+    counts(&operator, &back);
+    // Made, and never sent: in the way until it is put aside.
+    operator.renew_keys(&back, &[Part::Backup], NOW).unwrap();
+    assert_eq!(operator.install(&back, NOW).unwrap_err().code, ErrorCode::WrongPhase);
+    operator.discard(&back, NOW.plus_ms(3)).unwrap();
+    operator.install(&back, NOW.plus_ms(4)).unwrap();
+    let mut found = Vec::new();
+    files(operator.path(), &mut found);
+    assert!(found.iter().any(|path| path.ends_with(format!("{BACKUP_FILE}.discarded"))));
+}
+
+#[test]
+fn a_company_that_lost_its_issuer_key_signs_with_the_one_that_replaces_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (operator, held) = kanto(dir.path());
+    std::fs::remove_file(operator.path().join(ISSUER_SIGN_FILE)).unwrap();
+    let bundle = sekisho_fsm::testing::genesis().genesis.bundle;
+    assert!(operator.sign_bundle(&bundle).is_err(), "nothing to sign with");
+    let (renewed, _root) = operator.renew_keys(&held, &[Part::Issuer], NOW).unwrap();
+    let next = bundle.replacing(renewed.clone(), Digest([1; 32]));
+    let signed = operator.sign_bundle(&next).unwrap();
+    let bytes = encode(&next).unwrap();
+    let [own] = signed.as_slice() else { panic!("{signed:?}") };
+    let by_new = sekisho_evidence::key::verify(
+        &renewed.issuers.current,
+        Purpose::Bundle,
+        &bytes,
+        &own.signature,
+    );
+    by_new.unwrap();
+    // Another one than the bundle names is no word of the company's.
+    operator.sign_bundle(&bundle).unwrap_err();
+}
+
+#[test]
+fn an_endorser_with_another_key_than_the_directorys_is_not_the_companys_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (operator, _) = kanto(dir.path());
+    let own = operator.card().unwrap().endorsers[0].clone();
+    operator.has_member(&own).unwrap();
+    let other = Endorser { public_key: sekisho_types::id::PublicKey([9; 32]), ..own.clone() };
+    assert_eq!(operator.has_member(&other).unwrap_err().code, ErrorCode::BundleMismatch);
+    let none = Endorser { member: MemberId(9), ..own };
+    assert_eq!(operator.has_member(&none).unwrap_err().code, ErrorCode::InvalidArgument);
 }

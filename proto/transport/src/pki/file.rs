@@ -1,5 +1,6 @@
 //! PEM files on disk: readable by their owner only, replaced whole or not at all.
 
+use crate::part::directory_of;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -59,7 +60,7 @@ pub fn write(path: &Path, content: &str) -> Result<(), PemFileError> {
     let fresh = path.with_file_name(name);
     let result = write_fresh(&fresh, content)
         .and_then(|()| fs::rename(&fresh, path))
-        .and_then(|()| path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all()));
+        .and_then(|()| File::open(directory_of(path))?.sync_all());
     result.map_err(failed(path, "cannot be written"))
 }
 
@@ -87,6 +88,11 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        // A bare name, as a command's default is: the directory is the present one.
+        let bare = Path::new("sekisho-bare-name.test");
+        write(bare, "token").unwrap();
+        assert_eq!(read(bare).unwrap(), "token");
+        fs::remove_file(bare).unwrap();
         let missing = read(&dir.path().join("none")).unwrap_err();
         assert!(missing.to_string().contains("none"), "{missing}");
         let big = usize::try_from(FILE_MAX).unwrap() + 1;

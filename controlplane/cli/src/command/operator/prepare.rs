@@ -70,6 +70,12 @@ pub(super) async fn prepare(app: &mut App<'_>, args: PrepareArgs) -> Result<(), 
         let next = before.joined_by(card.keys, terms.digest());
         (terms, next)
     } else if let Some(operator) = &args.remove {
+        let left = before.endorsers.iter().find(|endorser| endorser.operator == *operator);
+        if let Some(left) = left {
+            let why = format!("{operator} has a controller: member {}", left.member);
+            return Err(Failure::new(ErrorCode::OperatorInUse, why)
+                .remedy("remove its controllers and revoke its sites first"));
+        }
         let terms = Terms::RemoveOperator(operator.clone());
         let next = before.left_by(operator, terms.digest());
         (terms, next)
@@ -94,12 +100,19 @@ pub(super) async fn prepare(app: &mut App<'_>, args: PrepareArgs) -> Result<(), 
 }
 
 /// Puts the new keys in their place, and renews what stands on a new root.
-pub(super) async fn install(app: &mut App<'_>, path: &Path) -> Result<(), Failure> {
+pub(super) async fn install(app: &mut App<'_>, path: &Path, discard: bool) -> Result<(), Failure> {
     let dir = OperatorDir::new(path);
     let session = app.session()?;
     let trust = held(app, &session, &dir).await?;
     let operator = dir.card()?.keys.operator;
     let own = keys(&trust, &operator)?;
+    if discard {
+        dir.discard(own, app.now())?;
+        let line = app
+            .output
+            .pick("keys that do not count were put to `old`", "使われない鍵を `old` に移しました");
+        return app.output.line(line);
+    }
     let mut members = Vec::new();
     for member in trust.members.iter().filter(|m| m.operator == operator) {
         let ips: Vec<_> =

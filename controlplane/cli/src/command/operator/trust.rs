@@ -3,12 +3,14 @@
 use super::TrustArgs;
 use crate::app::App;
 use crate::command::agreement::{fingerprint, open, package};
-use crate::context::{Endpoint, Root};
+use crate::context::{Context, Endpoint, Root};
 use crate::failure::{Failure, of_file};
 use crate::output::{Column, Listed, Shown, column, wide};
+use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::operator::{Keys, OperatorKeys};
 use sekisho_evidence::package::Trust;
+use sekisho_transport::part;
 use sekisho_transport::pki::backup::recipient;
 use sekisho_transport::pki::certificate_pem;
 use sekisho_types::error_code::{ErrorCode, Language};
@@ -105,9 +107,27 @@ pub(super) async fn walk(app: &mut App<'_>, args: TrustArgs) -> Result<(), Failu
     if args.write { write(app, &trust) } else { Ok(()) }
 }
 
+/// Refuses what is of another federation, or of before what the context knows: a package is no secret, and an older one has
+/// roots that were given up since, perhaps because they were stolen.
+fn forward(context: &Context, bundle: &EndorserBundle) -> Result<(), Failure> {
+    if bundle.cluster != context.cluster {
+        return Err(Failure::new(ErrorCode::WrongCluster, "the genesis is of another federation"));
+    }
+    let (held, told) = (context.bundle_version, bundle.version);
+    if told < held || bundle.incarnation < context.incarnation {
+        let why = format!("endorser bundle version {told}, the context has version {held}");
+        return Err(Failure::new(ErrorCode::BundleMismatch, why)
+            .remedy("get the package of today: leave --package out, or ask a controller"));
+    }
+    Ok(())
+}
+
 /// Roots and members into the context in use. Its own files are written; those of operators' directories are not touched.
 fn write(app: &mut App<'_>, trust: &Trust) -> Result<(), Failure> {
     let (file, name, mut contexts) = app.contexts_to_change()?;
+    let context = contexts.context.get(&name);
+    let context = context.ok_or_else(|| Failure::new(ErrorCode::NotFound, name.clone()))?;
+    forward(context, &trust.bundle)?;
     let dir = file.with_file_name("roots").join(&name);
     std::fs::create_dir_all(&dir).map_err(|error| of_file(&dir, &error))?;
     let mut roots = Vec::new();
@@ -115,7 +135,7 @@ fn write(app: &mut App<'_>, trust: &Trust) -> Result<(), Failure> {
         let own = trust.roots.iter().filter(|root| root.operator == keys.operator);
         let text: String = own.map(|root| certificate_pem(&root.der.as_slice().into())).collect();
         let path = dir.join(format!("{}.pem", keys.operator));
-        std::fs::write(&path, text).map_err(|error| of_file(&path, &error))?;
+        part::replace(&path, text.as_bytes())?;
         roots.push(Root {
             operator: keys.operator.clone(),
             trust_domain: keys.trust_domain.clone(),
@@ -127,6 +147,7 @@ fn write(app: &mut App<'_>, trust: &Trust) -> Result<(), Failure> {
     let own = context.operator.clone();
     context.roots = roots;
     context.incarnation = trust.bundle.incarnation;
+    context.bundle_version = trust.bundle.version;
     let mut near: Vec<_> = trust.members.iter().collect();
     near.sort_by_key(|member| member.operator != own);
     let endpoint = |m: &&sekisho_evidence::genesis::GenesisMember| Endpoint {
@@ -141,4 +162,36 @@ fn write(app: &mut App<'_>, trust: &Trust) -> Result<(), Failure> {
         format!("コンテキスト `{name}` を更新しました"),
     );
     app.output.line(&line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_types::id::ClusterId;
+    use sekisho_types::revision::Incarnation;
+
+    #[test]
+    fn a_context_goes_forward_and_stays_in_its_federation() {
+        let bundle = sekisho_fsm::testing::genesis().genesis.bundle;
+        let context = Context {
+            cluster: bundle.cluster,
+            incarnation: Incarnation(1),
+            bundle_version: bundle.version,
+            operator: "kanto".parse().unwrap(),
+            identity: "identity.pem".into(),
+            identity_key: "identity.key".into(),
+            signing_key: None,
+            dev: false,
+            endpoints: Vec::new(),
+            roots: Vec::new(),
+        };
+        forward(&context, &bundle).unwrap();
+        let refused = |context: &Context| forward(context, &bundle).unwrap_err().code;
+        let later = Context { bundle_version: bundle.version + 1, ..context.clone() };
+        assert_eq!(refused(&later), ErrorCode::BundleMismatch);
+        let anew = Context { incarnation: Incarnation(2), ..context.clone() };
+        assert_eq!(refused(&anew), ErrorCode::BundleMismatch);
+        let other = Context { cluster: ClusterId([9; 16]), ..context };
+        assert_eq!(refused(&other), ErrorCode::WrongCluster);
+    }
 }
