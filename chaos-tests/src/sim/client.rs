@@ -246,6 +246,10 @@ impl Client {
             }
         };
         if let Some(view) = view {
+            self.cluster.world().note(&format!(
+                "client {} reads {:?} on {} (at least {need:?})",
+                self.number, view.applied, process.member
+            ));
             self.cluster.oracle().read(self.number, need, &view, seen);
         }
         50
