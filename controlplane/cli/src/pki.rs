@@ -39,7 +39,7 @@ use sekisho_types::principal::{KeyRecord, Principal, Role, TrustDomain, Workload
 use sekisho_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs::DirBuilder;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -123,6 +123,11 @@ pub(crate) fn private_dir(path: &Path) -> Result<(), Failure> {
         .mode(0o700)
         .create(path)
         .map_err(|error| of_file(path, &error))
+}
+
+/// What a certificate names of an address HOST:PORT: the host, only where that is a number.
+pub(crate) fn ips(address: &str) -> Vec<IpAddr> {
+    address.parse().map(|at: SocketAddr| at.ip()).into_iter().collect()
 }
 
 fn new_key(path: &Path) -> Result<SigningKey, Failure> {

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Column, Shown, column};
-use crate::pki::{Card, OperatorDir, Plan};
+use crate::pki::{Card, OperatorDir, Plan, ips};
 use sekisho_evidence::genesis::GenesisSite;
 use sekisho_transport::pki::backup::recipient;
 use sekisho_types::error_code::{ErrorCode, Language};
@@ -16,7 +16,6 @@ use sekisho_types::id::{MemberId, OperatorId, SiteId};
 use sekisho_types::name::Name;
 use sekisho_types::principal::{Principal, TrustDomain};
 use serde::Serialize;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Verbs of an operator's keys.
@@ -232,8 +231,7 @@ fn renew(app: &mut App<'_>, args: &RenewArgs) -> Result<(), Failure> {
         })?;
         let operator = card.keys.operator;
         let site = GenesisSite { site: id.clone(), operator, area, display_name: String::new() };
-        let ips: Vec<_> = address.parse().map(|at: SocketAddr| at.ip()).into_iter().collect();
-        dir.renew_member(&site, *number, &ips, now)?;
+        dir.renew_member(&site, *number, &ips(address), now)?;
         renewed.push(path);
     }
     for path in renewed {

@@ -1,6 +1,6 @@
 //! A further controller of an operator that takes part already, and the operator's word on a changed membership.
 
-use super::{CHECKPOINT_FILE, ISSUER_SIGN_FILE, OperatorDir, new_key, pki, private_dir};
+use super::{CHECKPOINT_FILE, ISSUER_SIGN_FILE, OperatorDir, ips, new_key, pki, private_dir};
 use crate::failure::{Failure, of_file};
 use sekisho_evidence::bundle::{Endorser, EndorserBundle, OperatorSignature};
 use sekisho_evidence::canonical::encode;
@@ -12,7 +12,6 @@ use sekisho_transport::pki::{OperatorCa, signing};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::MemberId;
 use sekisho_types::time::Timestamp;
-use std::net::SocketAddr;
 
 impl OperatorDir {
     /// Keys and certificate of a further controller at a site of this operator. A site without an issuer gets one, for
@@ -47,10 +46,7 @@ impl OperatorDir {
         } else {
             new_key(&path)?
         };
-        // A certificate names an address only where that is a number.
-        let ips: Vec<_> =
-            address.to_string().parse().map(|at: SocketAddr| at.ip()).into_iter().collect();
-        self.renew_member(site, member, &ips, now)?;
+        self.renew_member(site, member, &ips(&address.to_string()), now)?;
         Ok(Endorser { operator, member, public_key: key.public() })
     }
 

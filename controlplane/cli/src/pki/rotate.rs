@@ -24,6 +24,14 @@ use std::path::{Path, PathBuf};
 /// Secret key that backups are encrypted to.
 pub const BACKUP_FILE: &str = "backup.key";
 
+/// The files by which keys are known, and what they are. The root's key goes with its certificate.
+const KEYS: [(&str, &str); 4] = [
+    (ROOT_FILE, "root"),
+    (ISSUER_SIGN_FILE, "issuer key"),
+    (SITE_TAG_FILE, "site-tag key"),
+    (BACKUP_FILE, "backup key"),
+];
+
 /// What of an operator's keys is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Part {
@@ -147,12 +155,7 @@ impl OperatorDir {
             moved.push(file);
             Ok(())
         };
-        for (name, what) in [
-            (ROOT_FILE, "root"),
-            (ISSUER_SIGN_FILE, "issuer key"),
-            (SITE_TAG_FILE, "site-tag key"),
-            (BACKUP_FILE, "backup key"),
-        ] {
+        for (name, what) in KEYS {
             if next.join(name).exists() {
                 let counts = counts(&next.join(name), name, held)?;
                 if name == ROOT_FILE {
@@ -182,7 +185,7 @@ impl OperatorDir {
     /// `WRONG_PHASE` if one of them counts.
     pub fn discard(&self, held: &OperatorKeys, now: Timestamp) -> Result<(), Failure> {
         let next = self.next();
-        for name in [ROOT_FILE, ISSUER_SIGN_FILE, SITE_TAG_FILE, BACKUP_FILE] {
+        for (name, _) in KEYS {
             let path = next.join(name);
             if path.exists() && counts(&path, name, held)? {
                 let why = format!("{} counts already", path.display());
@@ -192,7 +195,7 @@ impl OperatorDir {
         }
         let old = self.old(now);
         private_dir(&old)?;
-        for name in [ROOT_KEY_FILE, ROOT_FILE, ISSUER_SIGN_FILE, SITE_TAG_FILE, BACKUP_FILE] {
+        for name in [ROOT_KEY_FILE].into_iter().chain(KEYS.map(|(name, _)| name)) {
             let (from, to) = (next.join(name), old.join(format!("{name}.discarded")));
             if from.exists() {
                 std::fs::rename(&from, &to).map_err(|error| of_file(&from, &error))?;
@@ -229,7 +232,7 @@ impl OperatorDir {
 
     /// A replacement that was called off after its keys had been put in place: the ones of before count again.
     fn bring_back(&self, held: &OperatorKeys, old: &Path) -> Result<(), Failure> {
-        for name in [ROOT_FILE, ISSUER_SIGN_FILE, SITE_TAG_FILE, BACKUP_FILE] {
+        for (name, _) in KEYS {
             let place = self.path().join(name);
             if place.exists() && counts(&place, name, held)? {
                 continue;

@@ -5,14 +5,13 @@ use crate::app::App;
 use crate::command::agreement::{held, not_there, propose};
 use crate::command::member::file::site;
 use crate::failure::{Failure, of_file};
-use crate::pki::{Card, OperatorDir};
+use crate::pki::{Card, OperatorDir, ips};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::operator::OperatorKeys;
 use sekisho_evidence::package::Trust;
 use sekisho_evidence::terms::{Newcomer, Rotation, Terms};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, OperatorId};
-use std::net::SocketAddr;
 use std::path::Path;
 
 /// Largest card that is read: sixteen sites and administrators, a root.
@@ -115,9 +114,8 @@ pub(super) async fn install(app: &mut App<'_>, path: &Path, discard: bool) -> Re
     }
     let mut members = Vec::new();
     for member in trust.members.iter().filter(|m| m.operator == operator) {
-        let ips: Vec<_> =
-            member.address.parse().map(|at: SocketAddr| at.ip()).into_iter().collect();
-        members.push((site(app, &session, &member.site).await?, member.member, ips));
+        let site = site(app, &session, &member.site).await?;
+        members.push((site, member.member, ips(&member.address)));
     }
     let rooted = dir.install(own, app.now())?;
     if rooted {

@@ -157,8 +157,8 @@ fn what_runs_to_completion_is_taken_in_charged_and_ends_as_ever() {
     }
 }
 
-#[test]
-fn a_later_attempt_proves_that_the_earlier_one_is_dead() {
+/// The backup knows a job where it ran first, and in the tail it was granted again. The first placement.
+fn moved() -> (Tail, PlacementId) {
     let mut restored = Federation::furnished();
     let mut facts = job("long", 1, 2, &["JP-13"]);
     facts.on_disconnect = OnDisconnect::RunToCompletion;
@@ -169,7 +169,13 @@ fn a_later_attempt_proves_that_the_earlier_one_is_dead() {
     let lost = vec![(first, Phase::Ended(Ending::StartFailed("drill".to_owned())))];
     report(&mut later, &"tokyo-1/n-02".parse().unwrap(), lost);
     later.place(&id, &[NODE]);
-    let tail = Tail { restored, later, job: id.clone() };
+    (Tail { restored, later, job: id }, first)
+}
+
+#[test]
+fn a_later_attempt_proves_that_the_earlier_one_is_dead() {
+    let (tail, first) = moved();
+    let id = tail.job.clone();
     let (second, adoption) = tail.adoption(&[1, 2]);
     let mut f = tail.open();
     assert_eq!((usage(&f, &id), f.placements(&id)), (2, vec![first]));
@@ -251,17 +257,8 @@ fn nothing_else_is_taken_in() {
 /// Its tenant wants it no more: a host that comes over late must not bring it back to life.
 #[test]
 fn what_is_being_cancelled_is_not_taken_in() {
-    let mut restored = Federation::furnished();
-    let mut facts = job("long", 1, 2, &["JP-13"]);
-    facts.on_disconnect = OnDisconnect::RunToCompletion;
-    let id = restored.submit(facts);
-    restored.place(&id, &["tokyo-1/n-02"]);
-    let first = restored.placements(&id)[0];
-    let mut later = restored.clone();
-    let lost = vec![(first, Phase::Ended(Ending::StartFailed("drill".to_owned())))];
-    report(&mut later, &"tokyo-1/n-02".parse().unwrap(), lost);
-    later.place(&id, &[NODE]);
-    let tail = Tail { restored, later, job: id.clone() };
+    let (tail, first) = moved();
+    let id = tail.job.clone();
     let (_, adoption) = tail.adoption(&[1, 2]);
     let mut f = tail.open();
     f.accept(user("kanto", "sapporo"), Command::CancelJob { job: id.clone() });
