@@ -1,5 +1,9 @@
 //! Members of real processes, changed as an operator would: by files that two companies sign, and by the command line.
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a broken set-up should fail loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a broken set-up should fail loudly"
+)]
 
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
@@ -36,7 +40,7 @@ fn voters(federation: &Federation, wanted: &[&str]) -> Result<()> {
 #[test]
 fn a_dead_member_is_replaced_by_a_new_one() {
     let dir = tempfile::tempdir().unwrap();
-    let federation = Federation::start(dir.path(), PORT_BASE).unwrap();
+    let mut federation = Federation::start(dir.path(), PORT_BASE).unwrap();
     let address = format!("127.0.0.1:{}", PORT_BASE + 3);
     let add = ["--add", "4", "--site", "tokyo-1", "--address", &address];
     let file = change(&federation, "member-4.json", &add);
@@ -90,6 +94,7 @@ fn a_dead_member_is_replaced_by_a_new_one() {
     let _fifth = Beside::start(&federation, "sekisho-controller", "controller-5", &args).unwrap();
     by_both(&federation, &["member", "promote", "5"]).ok().unwrap();
     voters(&federation, &["members/2", "members/3", "members/4", "members/5"]).unwrap();
+    let _sixth = returns_under_a_stranger(&mut federation);
     // Agents have followed to the bundle without kanto's first member.
     for agent in ["ishikari-1-n-01", "tokyo-1-n-01"] {
         says(&federation, &format!("agent-{agent}"), "follows the endorser bundle version=3")
@@ -102,4 +107,40 @@ fn a_dead_member_is_replaced_by_a_new_one() {
     let genesis = federation.dir().join("genesis.bin").to_string_lossy().into_owned();
     let verify = ["audit", "verify", &audit, "--genesis", &genesis];
     federation.run("kanto", &verify).unwrap().ok().unwrap();
+}
+
+/// L1, D4: member 3 is away while a sixth comes to lead. When it is back, neither its state nor its connections know the one
+/// that sends it the log; those that it knows show it the way.
+fn returns_under_a_stranger(federation: &mut Federation) -> Beside {
+    federation.signal("controller-3", Signal::SIGKILL).unwrap();
+    let address = format!("127.0.0.1:{}", PORT_BASE + 5);
+    let add = ["member", "--add", "6", "--site", "sakai-1", "--address", &address];
+    let (file, fingerprint) = prepare(federation, "naniwa", "member-6.json", &add).unwrap();
+    sign(federation, "kanto", &file, &fingerprint).unwrap().ok().unwrap();
+    federation.run("naniwa", &["member", "add", &file]).unwrap().ok().unwrap();
+    let ports = (PORT_BASE + 5, PORT_BASE + 12);
+    let settings = controller(federation, (6, "naniwa", "sakai-1"), ports).unwrap();
+    let args = ["--config", &*settings.to_string_lossy()];
+    let sixth = Beside::start(federation, "sekisho-controller", "controller-6", &args).unwrap();
+    by_both(federation, &["member", "promote", "6"]).ok().unwrap();
+    let lead = |federation: &Federation| {
+        let handed = federation.read("kanto", &["member", "transfer", "6"])?;
+        ensure!(handed["leader"] == "members/6", "{handed}");
+        Ok(())
+    };
+    federation.until("member 6 to lead", || lead(federation)).unwrap();
+    federation.revive(3).unwrap();
+    says(federation, "controller-3", "walked on with another member").unwrap();
+    federation
+        .until("member 3 to follow", || {
+            let list = federation.read("naniwa", &["member", "list"])?;
+            let members = rows(&list, "items");
+            let third = members.iter().find(|m| m["name"] == "members/3");
+            // What it signs it has applied.
+            ensure!(third.is_some_and(|m| m["signed_revision"] == list["revision"]), "{list}");
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(federation.leader().unwrap(), 6);
+    sixth
 }

@@ -87,7 +87,8 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
         consensus: consensus.clone(),
         bundles: Arc::clone(&ground.bundles),
         store: Arc::clone(&ground.store),
-        version: ground.trust.trust.bundle.version,
+        held: ground.trust.trust.clone(),
+        beyond: None,
     };
     tasks.spawn(TaskKind::Critical, "follow-trust", follower.run());
     let controllers = Controllers::start(
@@ -165,7 +166,7 @@ async fn consensus(
     let options = MemberOptions {
         origin: ground.trust.origin(),
         member: config.member(),
-        genesis: ground.trust.peers(),
+        known: ground.trust.known(),
         store: Arc::clone(&ground.store),
         links: GrpcLinks::new(dialer),
         config: RaftConfig { timing: config.timing.timing(), ..RaftConfig::default() },

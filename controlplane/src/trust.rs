@@ -2,16 +2,19 @@
 //! applied state; connections are cut when the state says so (P5).
 //!
 //! Must hold (D3, D4): what is configured is walked from the signed genesis, what is kept from an earlier run is walked
-//! again; nothing that came over a wire counts before it is in applied state.
+//! again; nothing that came over a wire counts before it is in applied state, but that whom signed steps name, from the bundle
+//! that is held, is listened to as well. A member that was away needs that where a newcomer leads.
 
 use crate::config::Config;
+use futures::future::{BoxFuture, FutureExt as _};
 use sekisho_evidence::bundle::EndorserBundle;
-use sekisho_evidence::genesis::{GenesisError, GenesisMember, SignedGenesis};
+use sekisho_evidence::genesis::{GenesisError, SignedGenesis};
 use sekisho_evidence::operator::BundleRoot;
 use sekisho_evidence::package::{PackageError, Trust, TrustPackage};
 use sekisho_fsm::state::{Federation, Standing};
 use sekisho_raft::PeerNode;
 use sekisho_raft::consensus::Consensus;
+use sekisho_raft::member::Known;
 use sekisho_raft::snapshot::Origin;
 use sekisho_raft::view::{View, Wake};
 use sekisho_store::{OpenRequest, Store, StoreError};
@@ -23,6 +26,7 @@ use sekisho_types::time::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Under which the newest package is kept, for a start after a time away: the roots of the genesis may be gone by then.
 const NOTE: &str = "trust";
@@ -165,14 +169,14 @@ impl Ground {
     pub fn install(&self, bundles: &TrustBundles) -> Result<(), TrustError> {
         let by_domain = domains(&self.trust.bundle, &self.trust.roots);
         bundles.replace(&by_domain).map_err(TrustError::Roots)?;
-        bundles.connections().judge_by(enrolled(&self.peers()));
+        bundles.connections().judge_by(enrolled(&self.known().members));
         Ok(())
     }
 
-    /// The members that may be talked to before a state is applied.
+    /// The members that may be talked to before a state is applied that has them.
     #[must_use]
-    pub fn peers(&self) -> BTreeMap<MemberId, PeerNode> {
-        self.trust.members.iter().map(|m: &GenesisMember| (m.member, PeerNode::from(m))).collect()
+    pub fn known(&self) -> Known {
+        Known::from(&self.trust)
     }
 }
 
@@ -218,7 +222,10 @@ fn enrolled(members: &BTreeMap<MemberId, PeerNode>) -> BTreeSet<Principal> {
     members.iter().map(|(id, node)| node.principal(*id)).collect()
 }
 
-/// Follows the trust of applied state: roots, members, and whose connections have to go.
+/// Time for a member to hand over its package, and between two that led nowhere.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Follows the trust of applied state, and of members that are further on: roots, members, and whose connections have to go.
 #[derive(Debug)]
 pub struct Follower {
     /// Where applied state is seen.
@@ -227,24 +234,60 @@ pub struct Follower {
     pub bundles: Arc<TrustBundles>,
     /// Keeps the package.
     pub store: Arc<Store>,
-    /// Version in force.
-    pub version: u64,
+    /// The way to the bundle in force: that of applied state, or of before there was one.
+    pub held: Trust,
+    /// The way on from there, as another member showed it. Signed steps may have been refused by every state: so it only adds
+    /// to whom this member listens, it is kept in memory alone, and it goes when the state contradicts it.
+    pub beyond: Option<Beyond>,
 }
+
+/// A package that was walked, and where it led.
+#[derive(Debug)]
+pub struct Beyond {
+    package: TrustPackage,
+    trust: Trust,
+}
+
+type Asking = BoxFuture<'static, Option<Beyond>>;
 
 impl Follower {
     /// Until consensus ends.
     pub async fn run(mut self) {
         let mut changed = self.consensus.wakes(Wake::Trust);
-        // What was replayed before this task began counts as news.
+        let mut ahead = self.consensus.ahead();
+        // What was replayed, and said, before this task began counts as news.
         changed.mark_changed();
-        while changed.changed().await.is_ok() {
+        ahead.mark_changed();
+        let (mut asking, mut last): (Option<Asking>, Option<MemberId>) = (None, None);
+        loop {
+            tokio::select! {
+                news = changed.changed() => {
+                    if news.is_err() { return }
+                    let view = self.consensus.view();
+                    if let Some(federation) = view.state.federation() {
+                        self.follow(federation).await;
+                    }
+                }
+                // Beside all else: one that holds its answer back delays nobody's removal.
+                news = ahead.changed(), if asking.is_none() => {
+                    if news.is_err() { return }
+                    last = next(&ahead.borrow_and_update(), last);
+                    let asked = last.map(|member| {
+                        ask(self.consensus.clone(), member, self.held.bundle.clone()).boxed()
+                    });
+                    asking = asked;
+                }
+                beyond = answer(&mut asking) => {
+                    asking = None;
+                    match beyond {
+                        Some(beyond) => self.walk_on(beyond),
+                        // The next of those that say so.
+                        None => ahead.mark_changed(),
+                    }
+                }
+            }
+            self.bundles.connections().judge_by(enrolled(&self.consensus.peers()));
             let view = self.consensus.view();
-            if let Some(federation) = view.state.federation() {
-                self.follow(federation).await;
-            }
-            if let Some(members) = view.members() {
-                self.bundles.connections().judge_by(enrolled(&members));
-            }
             let cut = self.bundles.connections().cut(|peer| is_out(&view, peer));
             if cut > 0 {
                 tracing::info!(cut, "connections of revoked nodes and removed members were cut");
@@ -252,10 +295,24 @@ impl Follower {
         }
     }
 
+    fn walk_on(&mut self, beyond: Beyond) {
+        let held = self.beyond.as_ref().map_or(&self.held, |beyond| &beyond.trust);
+        let bundle = &beyond.trust.bundle;
+        let same_life = bundle.incarnation == held.bundle.incarnation;
+        if !same_life || bundle.version <= held.bundle.version {
+            return;
+        }
+        tracing::info!(version = bundle.version, "walked on with another member");
+        self.consensus.learn(Known::from(&beyond.trust));
+        self.beyond = Some(beyond);
+        self.put();
+    }
+
     /// The package is kept before its roots count: who starts again with the roots of before might be heard by nobody.
     async fn follow(&mut self, federation: &Federation) {
-        let version = federation.bundle.version;
-        if version <= self.version {
+        let bundle = &federation.bundle;
+        // A state that is behind what was configured says nothing new.
+        if bundle.version < self.held.bundle.version || *bundle == self.held.bundle {
             return;
         }
         let (package, store) = (federation.package(), Arc::clone(&self.store));
@@ -266,12 +323,19 @@ impl Follower {
         if let Err(error) = kept.await.unwrap_or_else(|error| Err(error.to_string())) {
             tracing::error!(%error, "the trust package cannot be kept");
         }
-        self.version = version;
-        self.put(federation);
+        self.held.bundle.clone_from(bundle);
+        self.held.roots.clone_from(&federation.roots);
+        let on = |beyond: &Beyond| {
+            beyond.trust.bundle.version > bundle.version && beyond.package.walk(bundle).is_ok()
+        };
+        if self.beyond.take_if(|beyond| !on(beyond)).is_some() {
+            self.consensus.learn(Known::default());
+        }
+        self.put();
     }
 
     /// A root that cannot be used leaves out its own domain, never the others.
-    fn put(&self, federation: &Federation) {
+    fn put(&self) {
         let usable = |root: &&BundleRoot| match Bundle::check_root(&root.der) {
             Ok(()) => true,
             Err(error) => {
@@ -280,9 +344,53 @@ impl Follower {
                 false
             }
         };
-        let roots: Vec<_> = federation.roots.iter().filter(usable).cloned().collect();
-        if let Err(error) = self.bundles.replace(&domains(&federation.bundle, &roots)) {
+        let of = |trust: &Trust| {
+            let roots: Vec<_> = trust.roots.iter().filter(usable).cloned().collect();
+            domains(&trust.bundle, &roots)
+        };
+        let mut all = of(&self.held);
+        for (domain, more) in self.beyond.iter().flat_map(|beyond| of(&beyond.trust)) {
+            let known = all.entry(domain).or_insert_with(|| more.clone());
+            let new = more.roots.into_iter().filter(|root| !known.roots.contains(root));
+            let new: Vec<_> = new.collect();
+            known.roots.extend(new);
+        }
+        if let Err(error) = self.bundles.replace(&all) {
             tracing::error!(%error, "the roots of the endorser bundle cannot be used together");
         }
     }
+}
+
+/// The one after `last`, around.
+fn next(ahead: &BTreeSet<MemberId>, last: Option<MemberId>) -> Option<MemberId> {
+    let after = ahead.iter().find(|member| Some(**member) > last);
+    after.or_else(|| ahead.first()).copied()
+}
+
+/// What the one that is asked comes to; never while nobody is.
+async fn answer(asking: &mut Option<Asking>) -> Option<Beyond> {
+    match asking {
+        Some(asking) => asking.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Walks on from `held` with a member that has a later bundle in its state. One that leads nowhere costs a pause.
+async fn ask(consensus: Consensus, member: MemberId, held: EndorserBundle) -> Option<Beyond> {
+    if let Some(bytes) = consensus.ask_way(member, ASK_TIMEOUT).await {
+        let walking = tokio::task::spawn_blocking(move || {
+            let package = TrustPackage::open(&bytes)?;
+            let trust = package.walk(&held)?;
+            Ok::<_, PackageError>(Beyond { package, trust })
+        });
+        match walking.await {
+            Ok(Ok(beyond)) => return Some(beyond),
+            Ok(Err(error)) => {
+                tracing::warn!(%member, %error, "the trust package of a member leads nowhere");
+            }
+            Err(error) => tracing::warn!(%member, %error, "a trust package cannot be walked"),
+        }
+    }
+    tokio::time::sleep(ASK_TIMEOUT).await;
+    None
 }

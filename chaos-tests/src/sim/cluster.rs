@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use sekisho_raft::config::{RaftConfig, Timing};
 use sekisho_raft::consensus::{Consensus, MemberOptions};
 use sekisho_raft::disk::MemberDisk as _;
+use sekisho_raft::member::Known;
 use sekisho_transport::task::TaskGroup;
 use sekisho_types::id::MemberId;
 use std::collections::BTreeMap;
@@ -169,7 +170,7 @@ impl Cluster {
         let options = MemberOptions {
             origin: origin(),
             member: MemberId(member),
-            genesis: self.0.fixture.nodes.clone(),
+            known: Known { bundle: 0, members: self.0.fixture.nodes.clone() },
             store: Arc::new(disk),
             links: self.network().links(member, &life.alive),
             config: self.0.config,

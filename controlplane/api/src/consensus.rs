@@ -203,6 +203,7 @@ mod tests {
     use sekisho_raft::PeerNode;
     use sekisho_raft::config::{RaftConfig, Timing};
     use sekisho_raft::consensus::MemberOptions;
+    use sekisho_raft::member::Known;
     use sekisho_raft::network::grpc::GrpcLinks;
     use sekisho_raft::offline::read;
     use sekisho_raft::snapshot::Origin;
@@ -231,7 +232,7 @@ mod tests {
         let options = MemberOptions {
             origin,
             member: MemberId(2),
-            genesis: BTreeMap::new(),
+            known: Known::default(),
             store: Arc::new(Store::open(&open).unwrap()),
             links: GrpcLinks::new(Dialer::new(None, TrustBundles::new(clock.clone()))),
             config: RaftConfig { timing: Timing::LAN, ..RaftConfig::default() },

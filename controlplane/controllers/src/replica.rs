@@ -129,12 +129,7 @@ impl Replica for Consensus {
     }
 
     async fn confirm_leadership(&self, within: Duration) -> Result<u64, ReadError> {
-        // A member that does not lead asks whoever does, so the answer alone proves nothing about this one. Votes
-        // only move forward: if it is the same leader before and after, it was this member that asked the majority.
-        let leads = || self.leader().filter(|leader| leader.member == self.member());
-        let before = leads().ok_or(ReadError::NoLeader)?;
-        self.read_index(Deadline::after(within)).await?;
-        if leads() == Some(before) { Ok(before.term) } else { Err(ReadError::NoLeader) }
+        self.confirm_leadership(Deadline::after(within)).await
     }
 
     fn common_level(&self) -> Option<u32> {

@@ -114,6 +114,14 @@ pub(crate) fn judge(kept: Option<&Claim>, votes: bool, claim: &Claim) -> Result<
 /// One configuration of a majority each; two while a change is under way.
 pub(crate) type Configs = Vec<BTreeSet<u64>>;
 
+/// Whether a majority of each of them is `counted`.
+pub(crate) fn majority(configs: &Configs, counted: impl Fn(&u64) -> bool) -> bool {
+    configs.iter().all(|voters| {
+        let count = voters.iter().filter(|id| counted(id)).count();
+        count.saturating_mul(2) > voters.len()
+    })
+}
+
 /// What one member answers to another's claim.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Answer {
@@ -122,6 +130,8 @@ pub(crate) struct Answer {
     pub(crate) membership: Option<(u64, Configs)>,
     /// Members that accepted the answering one's own claim.
     pub(crate) accepted_by: BTreeSet<MemberId>,
+    /// Version of the endorser bundle in the answering one's state.
+    pub(crate) bundle: u64,
 }
 
 /// What this process was answered.
@@ -157,10 +167,7 @@ impl Standing {
             Some((_, configs)) => configs,
             None => vec![first.iter().map(|id| id.0).collect()],
         };
-        configs.iter().all(|voters| {
-            let known = voters.iter().filter(|id| knows(id)).count();
-            known.saturating_mul(2) > voters.len()
-        })
+        majority(&configs, knows)
     }
 
     /// Whether each of `members` was accepted by each other one.
@@ -217,7 +224,7 @@ mod tests {
     fn answer(membership: Option<(u64, &[&[u64]])>, accepted_by: &[u64]) -> Answer {
         let voters = |ids: &&[u64]| ids.iter().copied().collect();
         let membership = membership.map(|(at, configs)| (at, configs.iter().map(voters).collect()));
-        Answer { verdict: Ok(()), membership, accepted_by: set(accepted_by) }
+        Answer { verdict: Ok(()), membership, accepted_by: set(accepted_by), bundle: 1 }
     }
 
     #[test]

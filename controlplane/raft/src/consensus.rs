@@ -5,6 +5,8 @@
 //! [`Consensus::view`] as it is (R2); once the member has failed nothing is accepted any more (R7).
 
 pub(crate) mod backfill;
+pub(crate) mod confirm;
+mod initialize;
 mod leadership;
 mod level;
 mod membership;
@@ -25,9 +27,9 @@ pub use start::MemberOptions;
 use crate::audit::{AuditLog, Payloads};
 use crate::changes::Changes;
 use crate::checkpoint::Checkpoints;
-use crate::error::{InitializeError, MemberFailure, ProposeError, ReadError, StartError};
-use crate::limit::{IN_FLIGHT, IN_FLIGHT_PRIORITY};
-use crate::member::{MemberStatus, statuses};
+use crate::error::{MemberFailure, ProposeError, ReadError, StartError};
+use crate::limit::{IN_FLIGHT, IN_FLIGHT_PRIORITY, RETRY_PAUSE_MAX};
+use crate::member::{AppliedMembers, Known, MemberStatus, statuses};
 use crate::network::client::Outbound;
 use crate::network::frame::MemberDirectory;
 use crate::network::inbound::Inbound;
@@ -36,25 +38,30 @@ use crate::platform::{Native, Platform};
 use crate::snapshot::Origin;
 use crate::type_config::{PeerNode, Raft, TypeConfig};
 use crate::view::{Publisher, View, Wake};
+use confirm::Rounds;
 use openraft::RaftMetrics;
 use openraft::async_runtime::WatchReceiver as _;
-use openraft::errors::{Fatal, InitializeError as EngineInitializeError, RaftError};
+use openraft::errors::Fatal;
 use sekisho_fsm::entry::Entry;
 use sekisho_proto::internal::v1::raft_service_server::RaftServiceServer;
 use sekisho_store::Identity;
 use sekisho_transport::task::TaskGroup;
 use sekisho_types::id::MemberId;
 use sekisho_types::revision::Revision;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 /// What a running member consists of.
 pub(crate) struct Core<P: Platform> {
     raft: Raft<P>,
     out: Outbound,
+    members: Arc<AppliedMembers>,
+    /// Those that said that they have a later endorser bundle than is known here.
+    ahead: watch::Sender<BTreeSet<MemberId>>,
     publisher: Arc<Publisher>,
     store: Arc<P::Disk>,
     proof: Proof,
@@ -64,6 +71,7 @@ pub(crate) struct Core<P: Platform> {
     leadership: watch::Sender<Option<Leadership>>,
     closing: AtomicBool,
     shed: [AtomicU64; 2],
+    rounds: Arc<Rounds>,
     tasks: TaskGroup,
 }
 
@@ -77,6 +85,7 @@ impl<P: Platform> Core<P> {
     fn new(
         raft: Raft<P>,
         out: Outbound,
+        members: Arc<AppliedMembers>,
         publisher: Arc<Publisher>,
         store: Arc<P::Disk>,
         tasks: TaskGroup,
@@ -86,6 +95,8 @@ impl<P: Platform> Core<P> {
         Self {
             raft,
             out,
+            members,
+            ahead: watch::Sender::default(),
             publisher,
             store,
             proof: Proof::new::<P>(),
@@ -95,6 +106,7 @@ impl<P: Platform> Core<P> {
             leadership: watch::Sender::default(),
             closing: AtomicBool::new(false),
             shed: Default::default(),
+            rounds: Arc::default(),
             tasks,
         }
     }
@@ -114,6 +126,15 @@ impl<P: Platform> Core<P> {
     /// What the others' programs know.
     pub(crate) fn levels(&self) -> &Levels<P> {
         &self.levels
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskGroup {
+        &self.tasks
+    }
+
+    /// Whether applied state lists it.
+    pub(crate) fn lists(&self, member: MemberId) -> bool {
+        self.members.lists(member)
     }
 
     pub(crate) fn directory(&self) -> &dyn MemberDirectory {
@@ -140,6 +161,33 @@ impl<P: Platform> Core<P> {
         loop {
             let leader = metrics.borrow_watched().current_leader.map(MemberId);
             if leader != known || metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The answer of a call to `leader`; `None` if another member leads meanwhile and none has come a moment later. Who was
+    /// frozen or cut off takes no connection along, so the call alone would wait for its whole deadline.
+    async fn while_leads<T: Send>(
+        &self,
+        leader: MemberId,
+        call: impl Future<Output = T> + Send,
+    ) -> Option<T> {
+        let mut call = std::pin::pin!(call);
+        tokio::select! {
+            biased;
+            answer = &mut call => return Some(answer),
+            () = self.another_leads(leader) => {}
+        }
+        P::within(P::deadline(RETRY_PAUSE_MAX), call).await.ok()
+    }
+
+    /// Not by the metrics that each entry changes: every call under way would be woken by every entry.
+    async fn another_leads(&self, leader: MemberId) {
+        let mut server = self.raft.server_metrics();
+        loop {
+            let now = server.borrow_watched().current_leader.map(MemberId);
+            if now.is_some_and(|now| now != leader) || server.changed().await.is_err() {
                 return;
             }
         }
@@ -288,6 +336,15 @@ impl<P: Platform> Consensus<P> {
         self.0.read_index(deadline).await
     }
 
+    /// The term that this member leads, confirmed by a majority after this call began, once it has applied everything that
+    /// was acknowledged before.
+    ///
+    /// # Errors
+    /// [`ReadError::NoLeader`] if it does not lead, or nobody says in time that it does; else as [`Self::read_index`].
+    pub async fn confirm_leadership(&self, deadline: P::Deadline) -> Result<u64, ReadError> {
+        self.0.confirm_leadership(deadline).await
+    }
+
     /// The state once it holds `revision`.
     ///
     /// # Errors
@@ -352,55 +409,36 @@ impl<P: Platform> Consensus<P> {
         InFlight { used, limit, shed: shed.load(Ordering::Relaxed) }
     }
 
+    /// Whom this member may talk to (D3): the members of its state, whoever still votes, and those of a later bundle that
+    /// it walked to.
+    #[must_use]
+    pub fn peers(&self) -> BTreeMap<MemberId, PeerNode> {
+        self.0.directory().members()
+    }
+
+    /// Members that say that they have a later endorser bundle in their state than is known here. Soon the log brings it; but
+    /// not if a newcomer leads, whom this member does not know before.
+    #[must_use]
+    pub fn ahead(&self) -> watch::Receiver<BTreeSet<MemberId>> {
+        self.0.ahead.subscribe()
+    }
+
+    /// Asks a member for the way to its endorser bundle: bytes of a trust package, of which nothing is checked. `None` if it
+    /// does not answer in time or has none.
+    pub async fn ask_way(&self, member: MemberId, within: Duration) -> Option<Vec<u8>> {
+        self.0.ask_way(member, within).await
+    }
+
+    /// Takes members that were walked to, in place of those of before.
+    pub fn learn(&self, known: Known) {
+        self.0.members.learn(known);
+        self.0.ahead.send_modify(BTreeSet::clear);
+    }
+
     /// The members, by id.
     #[must_use]
     pub fn members(&self) -> Vec<MemberStatus> {
         statuses(&self.0.metrics())
-    }
-
-    /// Makes `members` the first membership, once all of them have met (R6), and waits until that is committed. May be
-    /// repeated, on any of them; once there is a membership it changes nothing.
-    ///
-    /// # Errors
-    /// [`InitializeError`].
-    pub async fn initialize(
-        &self,
-        members: &BTreeMap<MemberId, PeerNode>,
-        deadline: P::Deadline,
-    ) -> Result<(), InitializeError> {
-        let core = &self.0;
-        if !members.contains_key(&core.me()) {
-            return Err(InitializeError::NotInMembers(core.me()));
-        }
-        let nodes: BTreeMap<u64, PeerNode> =
-            members.iter().map(|(id, node)| (id.0, node.clone())).collect();
-        // Otherwise one that was wiped could not be told from one that is late.
-        let first = members.keys().copied().collect();
-        let met = P::within(deadline, core.all_met(&first)).await;
-        met.map_err(|_passed| InitializeError::NotCommitted)?;
-        let done = P::within(deadline, core.raft.initialize(nodes)).await;
-        match done.map_err(|_passed| InitializeError::NotCommitted)? {
-            Ok(()) | Err(RaftError::APIError(EngineInitializeError::NotAllowed(_))) => {}
-            Err(RaftError::APIError(EngineInitializeError::NotInMembers(_))) => {
-                return Err(InitializeError::NotInMembers(core.me()));
-            }
-            Err(RaftError::Fatal(_)) if core.closing() => {
-                return Err(InitializeError::ShuttingDown);
-            }
-            Err(RaftError::Fatal(fatal)) => {
-                let failure = core.publisher.failure();
-                return Err(InitializeError::Failed(failure.unwrap_or_else(|| failure_of(&fatal))));
-            }
-        }
-        // openraft answers before the entry is durable anywhere: a crash now would undo it silently.
-        match core.wait_for(Revision(0), deadline).await {
-            Ok(_view) => Ok(()),
-            Err(ReadError::NoLeader | ReadError::Behind { .. }) => {
-                Err(InitializeError::NotCommitted)
-            }
-            Err(ReadError::ShuttingDown) => Err(InitializeError::ShuttingDown),
-            Err(ReadError::Failed(failure)) => Err(InitializeError::Failed(failure)),
-        }
     }
 
     /// The highest feature level that the programs of all members know, this one's among them; `None` while one of them
@@ -450,5 +488,6 @@ impl<P: Platform> Consensus<P> {
             tracing::warn!(%error, "raft did not stop in order");
         }
         self.0.tasks.cancel();
+        self.0.rounds.end();
     }
 }

@@ -6,7 +6,9 @@ use crate::type_config::{PeerNode, TypeConfig, index};
 use crate::view::View;
 use openraft::async_runtime::Instant as _;
 use openraft::{RaftMetrics, ServerState};
+use parking_lot::RwLock;
 use sekisho_evidence::genesis::GenesisMember;
+use sekisho_evidence::package::Trust;
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
 use sekisho_types::revision::Revision;
 use std::collections::BTreeMap;
@@ -24,37 +26,85 @@ impl From<&GenesisMember> for PeerNode {
     }
 }
 
-/// The members of applied state; of the genesis until there is one (D3).
+/// The members of a bundle of endorsers, to which this member walked from one that it held (D4).
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Version of the bundle.
+    pub bundle: u64,
+    /// Its members.
+    pub members: BTreeMap<MemberId, PeerNode>,
+}
+
+impl From<&Trust> for Known {
+    fn from(trust: &Trust) -> Self {
+        let member = |m: &GenesisMember| (m.member, PeerNode::from(m));
+        Self { bundle: trust.bundle.version, members: trust.members.iter().map(member).collect() }
+    }
+}
+
+/// The members of applied state (D3). Where this member walked to a later bundle than its state has, those of that one as well,
+/// whom the state does not list: a newcomer that leads could otherwise never send the entry by which it came to a member that
+/// was away. What the state lists is as it says: a package tells addresses without anybody's signature.
 #[derive(Debug)]
 pub(crate) struct AppliedMembers {
-    genesis: BTreeMap<MemberId, PeerNode>,
+    known: RwLock<Arc<Known>>,
     view: watch::Receiver<Arc<View>>,
 }
 
 impl AppliedMembers {
-    pub(crate) fn new(
-        genesis: BTreeMap<MemberId, PeerNode>,
-        view: watch::Receiver<Arc<View>>,
-    ) -> Self {
-        Self { genesis, view }
+    pub(crate) fn new(known: Known, view: watch::Receiver<Arc<View>>) -> Self {
+        Self { known: RwLock::new(Arc::new(known)), view }
     }
+
+    pub(crate) fn learn(&self, known: Known) {
+        *self.known.write() = Arc::new(known);
+    }
+
+    /// Version of the latest bundle, applied or walked to.
+    pub(crate) fn bundle(&self) -> u64 {
+        applied(&self.view.borrow()).unwrap_or_default().max(self.known.read().bundle)
+    }
+
+    /// Whether the state lists it; before there is a state, whether it is known at all. Who was only walked to is heard as a
+    /// leader and asked nothing, and told nothing of the federation (D3).
+    pub(crate) fn lists(&self, member: MemberId) -> bool {
+        let view = Arc::clone(&self.view.borrow());
+        match applied(&view) {
+            Some(_) => listed(&view, member).is_some(),
+            None => self.node(member).is_some(),
+        }
+    }
+
+    /// The state, and what is known beyond it.
+    fn sources(&self) -> (Arc<View>, Option<Arc<Known>>) {
+        let view = Arc::clone(&self.view.borrow());
+        let known = Arc::clone(&self.known.read());
+        let beyond = applied(&view).is_none_or(|applied| known.bundle > applied);
+        (view, beyond.then_some(known))
+    }
+}
+
+fn listed(view: &View, member: MemberId) -> Option<PeerNode> {
+    let of_state = view.state.federation()?.members.get(&member).map(PeerNode::from);
+    of_state.or_else(|| view.group.get(&member).cloned())
+}
+
+/// Version of the bundle in applied state.
+pub(crate) fn applied(view: &View) -> Option<u64> {
+    Some(view.state.federation()?.bundle.version)
 }
 
 impl MemberDirectory for AppliedMembers {
     fn members(&self) -> BTreeMap<MemberId, PeerNode> {
-        let view = Arc::clone(&self.view.borrow());
-        view.members().unwrap_or_else(|| self.genesis.clone())
+        let (view, beyond) = self.sources();
+        let mut members = beyond.map(|known| known.members.clone()).unwrap_or_default();
+        members.extend(view.members().unwrap_or_default());
+        members
     }
 
     fn node(&self, member: MemberId) -> Option<PeerNode> {
-        let view = Arc::clone(&self.view.borrow());
-        match view.state.federation() {
-            Some(federation) => {
-                let listed = federation.members.get(&member).map(PeerNode::from);
-                listed.or_else(|| view.group.get(&member).cloned())
-            }
-            None => self.genesis.get(&member).cloned(),
-        }
+        let (view, beyond) = self.sources();
+        listed(&view, member).or_else(|| beyond?.members.get(&member).cloned())
     }
 }
 

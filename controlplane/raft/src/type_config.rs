@@ -56,6 +56,7 @@ pub(crate) type Vote = VoteOf<TypeConfig>;
 pub(crate) type StoredMembership = StoredMembershipOf<TypeConfig>;
 pub(crate) type Membership = openraft::Membership<u64, PeerNode>;
 pub(crate) type SnapshotMeta = SnapshotMetaOf<TypeConfig>;
+pub(crate) type RaftState<P> = openraft::RaftState<TypeConfig<P>>;
 pub(crate) type Snapshot = SnapshotOf<TypeConfig, crate::snapshot::SnapshotData>;
 
 /// Where a member is and who it has to prove to be.

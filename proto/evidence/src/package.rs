@@ -12,7 +12,7 @@ use crate::genesis::{GenesisError, GenesisMember, SignedGenesis};
 use crate::opening::Opening;
 use crate::operator::BundleRoot;
 use crate::terms::{Agreement, Rotation, Terms};
-use sekisho_types::id::{Digest, OperatorId};
+use sekisho_types::id::{Digest, MemberId, OperatorId, SiteId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,6 +70,10 @@ pub fn opening(agreement: &Agreement) -> Option<&Opening> {
 #[must_use]
 pub fn added(agreement: &Agreement) -> Option<&GenesisMember> {
     if let Terms::AddMember(member) = &agreement.terms { Some(member) } else { None }
+}
+
+fn site(member: &GenesisMember) -> (MemberId, SiteId) {
+    (member.member, member.site.clone())
 }
 
 /// Digest of the first endorser bundle of an incarnation. Two openings may have the same number, when a ceremony was begun
@@ -153,6 +157,8 @@ impl TrustPackage {
         self.genesis.check()?;
         let mut roots: BTreeMap<Digest, BundleRoot> =
             self.genesis.genesis.roots.iter().map(|root| (root.hash(), root.clone())).collect();
+        let first = self.genesis.genesis.members.iter();
+        let mut sites: BTreeMap<MemberId, SiteId> = first.map(site).collect();
         let mut at = &self.genesis.genesis.bundle;
         let mut met = at == held;
         let mut opened = None;
@@ -161,9 +167,11 @@ impl TrustPackage {
             step.follows(at).map_err(|source| PackageError::Step { version, source })?;
             at = &step.signed.bundle;
             met |= at == held;
-            if opening(step).is_some() {
+            if let Some(opening) = opening(step) {
                 opened = Some(Arc::clone(step));
+                sites.extend(opening.founders.iter().map(site));
             }
+            sites.extend(added(step).map(site));
             if let Some(root) = step.terms.root() {
                 roots.insert(root.hash(), root);
             }
@@ -177,13 +185,14 @@ impl TrustPackage {
                 PackageError::Branch(version)
             });
         }
-        self.at_the_end(at, &roots, opened)
+        self.at_the_end(at, &roots, &sites, opened)
     }
 
     fn at_the_end(
         &self,
         bundle: &EndorserBundle,
         known: &BTreeMap<Digest, BundleRoot>,
+        sites: &BTreeMap<MemberId, SiteId>,
         opened: Option<Arc<Agreement>>,
     ) -> Result<Trust, PackageError> {
         let hashes = bundle.operators.iter().flat_map(|keys| keys.roots.iter());
@@ -192,6 +201,10 @@ impl TrustPackage {
         let told = self.members.iter().map(|m| (m.member, &m.operator));
         if !told.eq(bundle.endorsers.iter().map(|e| (e.member, &e.operator))) {
             return Err(PackageError::Parts("members"));
+        }
+        // Whom a member's certificate has to name: not a hint, as its address is.
+        if self.members.iter().any(|m| sites.get(&m.member) != Some(&m.site)) {
+            return Err(PackageError::Parts("sites"));
         }
         Ok(Trust { bundle: bundle.clone(), roots, members: self.members.clone(), opened })
     }

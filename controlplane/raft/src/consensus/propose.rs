@@ -39,14 +39,8 @@ enum Attempt {
     Stop(ProposeError),
     /// Nothing happened; the one that was asked, if there was a leader to ask.
     Refused(Option<MemberId>),
-    /// It may be in the log.
-    Unknown,
-}
-
-fn answered(answer: Response) -> Attempt {
-    answer.outcome.map_or(Attempt::Unknown, |outcome| {
-        Attempt::Done(Committed { revision: answer.revision, outcome })
-    })
+    /// It may be in the log of the one that was asked.
+    Unknown(MemberId),
 }
 
 impl<P: Platform> Core<P> {
@@ -108,7 +102,7 @@ impl<P: Platform> Core<P> {
             Ok(Attempt::Done(committed)) => Ok(committed),
             Ok(Attempt::Stop(error)) => Err(error),
             Ok(Attempt::Refused(_)) => Err(ProposeError::NoLeader),
-            Ok(Attempt::Unknown) | Err(_) => Err(ProposeError::OutcomeUnknown),
+            Ok(Attempt::Unknown(_)) | Err(_) => Err(ProposeError::OutcomeUnknown),
         }
     }
 
@@ -132,11 +126,11 @@ impl<P: Platform> Core<P> {
                 Ok(Attempt::Done(committed)) => return Ok(committed),
                 Ok(Attempt::Stop(error)) => return Err(give_up(unknown, error)),
                 Ok(Attempt::Refused(leader)) => leader,
-                Ok(Attempt::Unknown) if again => {
+                Ok(Attempt::Unknown(leader)) if again => {
                     unknown = true;
-                    None
+                    Some(leader)
                 }
-                Ok(Attempt::Unknown) => return Err(ProposeError::OutcomeUnknown),
+                Ok(Attempt::Unknown(_)) => return Err(ProposeError::OutcomeUnknown),
                 // The try was under way.
                 Err(_passed) => return Err(ProposeError::OutcomeUnknown),
             };
@@ -174,13 +168,21 @@ impl<P: Platform> Core<P> {
         }
     }
 
+    fn answered(&self, answer: Response) -> Attempt {
+        let Response { revision, outcome } = answer;
+        match outcome {
+            Some(outcome) => Attempt::Done(Committed { revision, outcome }),
+            None => Attempt::Unknown(self.me()),
+        }
+    }
+
     /// Into this member's own engine.
     async fn write(&self, proposal: &Proposal) -> Attempt {
         let started = tokio::time::Instant::now();
         let written = self.raft.client_write(proposal.clone()).await;
         metrics::histogram!("sekisho_raft_propose_to_commit_seconds").record(started.elapsed());
         match written {
-            Ok(written) => answered(written.data),
+            Ok(written) => self.answered(written.data),
             Err(RaftError::APIError(error)) => self.refused(&error),
             Err(RaftError::Fatal(fatal)) => self.stopped(&fatal),
         }
@@ -208,7 +210,7 @@ impl<P: Platform> Core<P> {
             Ok(Attempt::Done(committed)) => Ok(committed),
             Ok(Attempt::Stop(error)) => Err(error),
             Ok(Attempt::Refused(_)) => Err(ProposeError::NoLeader),
-            Ok(Attempt::Unknown) | Err(_) => Err(ProposeError::OutcomeUnknown),
+            Ok(Attempt::Unknown(_)) | Err(_) => Err(ProposeError::OutcomeUnknown),
         }
     }
 
@@ -220,10 +222,10 @@ impl<P: Platform> Core<P> {
             return self.stopped(&fatal);
         }
         match answer.await {
-            Ok(Ok(written)) => answered(written.data),
+            Ok(Ok(written)) => self.answered(written.data),
             Ok(Err(error)) => self.refused(&error),
             // The engine dropped it: it may be in the log.
-            Err(_dropped) => Attempt::Unknown,
+            Err(_dropped) => Attempt::Unknown(self.me()),
         }
     }
 
@@ -233,7 +235,7 @@ impl<P: Platform> Core<P> {
             ClientWriteError::ForwardToLeader(_) => Attempt::Refused(Some(self.me())),
             ClientWriteError::LogEntryDiscarded(_)
             | ClientWriteError::ChangeMembershipError(_)
-            | ClientWriteError::PreconditionFailed(_) => Attempt::Unknown,
+            | ClientWriteError::PreconditionFailed(_) => Attempt::Unknown(self.me()),
         }
     }
 
@@ -259,7 +261,8 @@ impl<P: Platform> Core<P> {
         let Ok((packet, link)) = packet.and_then(|body| self.out.packet(leader, body)) else {
             return Attempt::Refused(Some(leader));
         };
-        let answer = link.call(Method::Propose, packet, ttl).await;
+        let answer = self.while_leads(leader, link.call(Method::Propose, packet, ttl)).await;
+        let answer = answer.unwrap_or(Err(LinkError::Timeout));
         let reply = answer.map(|bytes| decode::<ProposeReply>(&bytes));
         match reply {
             Ok(Ok(ProposeReply::Committed { revision, outcome })) => {
@@ -276,7 +279,7 @@ impl<P: Platform> Core<P> {
                 Attempt::Stop(ProposeError::Malformed(why.into()))
             }
             Ok(Ok(ProposeReply::Unknown) | Err(_))
-            | Err(LinkError::Unreachable(_) | LinkError::Timeout) => Attempt::Unknown,
+            | Err(LinkError::Unreachable(_) | LinkError::Timeout) => Attempt::Unknown(leader),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::codec::{decode, encode};
 use crate::disk::MemberDisk;
 use crate::error::MemberFailure;
 use crate::limit::{CLAIM_AGAIN, CLAIM_EVERY, CLAIM_RETRY, CLAIM_TIMEOUT, IDENTIFY_TIMEOUT};
+use crate::member::applied;
 use crate::network::link::Method;
 use crate::network::message::Refusal;
 use crate::platform::Platform;
@@ -125,7 +126,8 @@ impl<P: Platform> Core<P> {
             metrics::counter!("sekisho_raft_claims_refused_total").increment(1);
         }
         let accepted_by = self.proof.standing.lock().accepted_by.clone();
-        Ok(Answer { verdict, membership: self.voters(), accepted_by })
+        let bundle = applied(&self.publisher.view()).unwrap_or_default();
+        Ok(Answer { verdict, membership: self.voters(), accepted_by, bundle })
     }
 
     /// An error of the disk ends this member (R7): who only answers others writes nothing else for a long time, and would
@@ -167,6 +169,18 @@ impl<P: Platform> Core<P> {
         answer.verdict.map(|()| Some(answer))
     }
 
+    /// Asks a member for the way to the endorser bundle that it has.
+    pub(super) async fn ask_way(&self, member: MemberId, within: Duration) -> Option<Vec<u8>> {
+        let (packet, link) = self.out.packet(member, Vec::new()).ok()?;
+        let answer = link.call(Method::Way, packet, within).await;
+        decode::<Option<Vec<u8>>>(&answer.ok()?).ok()?
+    }
+
+    /// The way to the endorser bundle of this member's state.
+    pub(crate) fn way(&self) -> Option<Vec<u8>> {
+        self.publisher.view().state.federation()?.package().bytes().ok()
+    }
+
     /// Who is to be asked now.
     fn to_ask(&self, due: &mut BTreeMap<MemberId, P::Deadline>) -> Vec<MemberId> {
         let mut members = self.out.directory.members();
@@ -181,6 +195,16 @@ impl<P: Platform> Core<P> {
     fn heard(&self, id: MemberId, answer: Option<Answer>) -> P::Deadline {
         let known = answer.is_some();
         if let Some(answer) = answer {
+            let ahead = answer.bundle > self.members.bundle();
+            self.ahead.send_if_modified(|all| {
+                if ahead {
+                    all.insert(id);
+                    true
+                } else {
+                    all.remove(&id);
+                    false
+                }
+            });
             self.proof.standing.lock().accept(id, answer);
         }
         let first = self.out.directory.members().into_keys().collect();

@@ -4,32 +4,38 @@ use super::Core;
 use crate::codec::{decode, encode};
 use crate::error::ReadError;
 use crate::limit::{RETRY_PAUSE, RETRY_PAUSE_MAX};
-use crate::network::link::{LinkError, Method};
+use crate::network::link::Method;
 use crate::network::message::{ReadIndexReply, ReadIndexRequest, milliseconds};
 use crate::platform::Platform;
 use crate::view::View;
-use openraft::ReadPolicy;
-use openraft::errors::RaftError;
 use sekisho_transport::retry::{Backoff, BackoffOptions};
 use sekisho_types::id::MemberId;
 use sekisho_types::revision::Revision;
 use std::sync::Arc;
 
 impl<P: Platform> Core<P> {
-    /// As the leader: a position that a quorum confirmed after this call began. `None` if this member does not lead
-    /// or no quorum answered.
+    /// As the leader: a position that a majority confirmed after this call began. `None` if this member does not lead or
+    /// no majority answered.
     pub(crate) async fn read_position(&self, deadline: P::Deadline) -> Option<Revision> {
-        // Not the lease: its safety would rest on the clocks of all members.
-        let confirmed =
-            P::within(deadline, self.raft.get_read_linearizer(ReadPolicy::ReadIndex)).await;
-        match confirmed.ok()? {
-            Ok(linearizer) => Some(Revision(linearizer.read_log_id().index())),
-            Err(RaftError::APIError(_)) => None,
-            // Without this the caller would ask an engine that is gone again and again until its deadline.
-            Err(RaftError::Fatal(fatal)) => {
-                self.fatal(&fatal);
-                None
+        Some(self.confirm(deadline).await?.position)
+    }
+
+    pub(super) async fn confirm_leadership(&self, deadline: P::Deadline) -> Result<u64, ReadError> {
+        let options = BackoffOptions { base: RETRY_PAUSE, max: RETRY_PAUSE_MAX };
+        let mut backoff = Backoff::new(options);
+        loop {
+            self.check()?;
+            if self.leader() != Some(self.me()) {
+                return Err(ReadError::NoLeader);
             }
+            if let Some(confirmed) = self.confirm(deadline).await {
+                self.wait_for(confirmed.position, deadline).await?;
+                return Ok(confirmed.term);
+            }
+            // A voter may have been asked over a connection that had just died.
+            let pause = backoff.next_pause(&mut P::random());
+            let paused = P::within(deadline, P::sleep(pause)).await;
+            paused.map_err(|_passed| ReadError::NoLeader)?;
         }
     }
 
@@ -37,7 +43,7 @@ impl<P: Platform> Core<P> {
         let ttl = P::remaining(deadline);
         let body = encode(&ReadIndexRequest { remaining_ms: milliseconds(ttl) }).ok()?;
         let (packet, link) = self.out.packet(leader, body).ok()?;
-        let answer: Result<_, LinkError> = link.call(Method::ReadIndex, packet, ttl).await;
+        let answer = self.while_leads(leader, link.call(Method::ReadIndex, packet, ttl)).await?;
         decode::<ReadIndexReply>(&answer.ok()?).ok()?.index
     }
 

@@ -1,26 +1,25 @@
 //! Starting a member: what is checked before it may vote, and in which order.
 
 use super::Core;
-use super::{backfill, failure_of, leadership, prove};
+use super::{backfill, confirm, failure_of, leadership, prove};
 use crate::config::RaftConfig;
 use crate::disk::MemberDisk as _;
 use crate::error::{MemberFailure, StartError};
 use crate::log_store::{Covered, LogAdapter};
-use crate::member::AppliedMembers;
+use crate::member::{AppliedMembers, Known};
 use crate::metrics::Recorder;
 use crate::network::client::Outbound;
 use crate::network::link::Links;
 use crate::platform::{Native, Platform};
 use crate::snapshot::{Origin, Shelf, SnapshotError};
 use crate::state_machine::StateMachine;
-use crate::type_config::{LogId, PeerNode, Raft, index};
+use crate::type_config::{LogId, Raft, index};
 use crate::view::Publisher;
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::storage::RaftLogStorage as _;
 use sekisho_transport::task::TaskGroup;
 use sekisho_types::id::MemberId;
 use sekisho_types::time::Clock;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 /// What a member is started with.
@@ -30,8 +29,8 @@ pub struct MemberOptions<P: Platform = Native> {
     pub origin: Origin,
     /// Its id; never reused.
     pub member: MemberId,
-    /// The first members; who may be talked to until state is applied (D3).
-    pub genesis: BTreeMap<MemberId, PeerNode>,
+    /// The latest members that are known beside those of its state: who may be talked to until that is applied (D3).
+    pub known: Known,
     /// Its open data directory.
     pub store: Arc<P::Disk>,
     /// The way to the others.
@@ -59,10 +58,11 @@ pub(super) async fn start<P: Platform>(
     let (machine, mut log) = opening.map_err(|e| StartError::Raft(e.to_string()))??;
     drop_covered(&machine, &mut log).await?;
 
-    let directory = Arc::new(AppliedMembers::new(options.genesis, publisher.views()));
+    let directory = Arc::new(AppliedMembers::new(options.known, publisher.views()));
     let (me, links) = (options.member, options.links);
     let lag_max = options.config.lag_max();
     let feature_level = options.config.feature_level;
+    let members = Arc::clone(&directory);
     let out = Outbound { origin, me, links, directory, feature_level, lag_max };
     let raft = Raft::build(me.0, Arc::new(engine), out.clone(), log, machine).await;
     let raft = raft.map_err(|e| StartError::Raft(e.to_string()))?;
@@ -72,9 +72,10 @@ pub(super) async fn start<P: Platform>(
         .map_err(|e| StartError::Raft(e.to_string()))?;
 
     let tasks = options.tasks.child();
-    let core = Arc::new(Core::new(raft, out, publisher, options.store, tasks));
+    let core = Arc::new(Core::new(raft, out, members, publisher, options.store, tasks));
     let lease = options.config.timing.election_max;
     P::spawn(&core.tasks, "raft-leadership", leadership::watch(Arc::downgrade(&core), lease));
+    P::spawn(&core.tasks, "raft-confirm", confirm::run(Arc::downgrade(&core), lease));
     P::spawn(&core.tasks, "raft-claim", prove::prove(Arc::downgrade(&core)));
     P::spawn(&core.tasks, "raft-backfill", backfill::follow(Arc::downgrade(&core)));
     P::spawn(&core.tasks, "raft-health", watch_health(Arc::downgrade(&core)));

@@ -7,7 +7,7 @@
 use crate::codec::{decode, encode};
 use crate::consensus::Core;
 use crate::limit::{CALL_MAX, SNAPSHOT_BYTES, SNAPSHOT_CHUNK, SNAPSHOT_STALL, SNAPSHOT_TIMEOUT};
-use crate::network::frame::Header;
+use crate::network::frame::{Header, HeaderError};
 use crate::network::link::Method;
 use crate::network::message::{
     ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest, Refusal, SnapshotHead,
@@ -25,7 +25,7 @@ use sekisho_types::id::Digest;
 use sekisho_types::principal::Principal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -37,14 +37,24 @@ pub struct Inbound<P: Platform = Native> {
     receiving: Arc<Semaphore>,
     /// What came of one whose transfer was cut off. The same state at the same place has the same bytes on every member,
     /// so any leader may go on with it.
-    begun: Arc<Mutex<Option<Begun>>>,
+    begun: Arc<Mutex<Option<Begun<P>>>>,
 }
 
 /// A snapshot that did not come whole.
 #[derive(Debug)]
-struct Begun {
+struct Begun<P: Platform> {
     digest: Digest,
     data: Vec<u8>,
+    /// It may be gigabytes, and there may be no next transfer.
+    until: P::Deadline,
+}
+
+/// Forgets a snapshot that nobody went on with.
+async fn forget<P: Platform>(begun: Weak<Mutex<Option<Begun<P>>>>, until: P::Deadline) {
+    P::sleep(P::remaining(until)).await;
+    let Some(begun) = begun.upgrade() else { return };
+    // Another one may lie there by now, with its own time.
+    begun.lock().take_if(|begun| begun.until == until);
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
@@ -107,6 +117,16 @@ impl<P: Platform> Inbound<P> {
         Ok(header)
     }
 
+    /// Refuses what is for members of the state only (D3).
+    fn listed(&self, header: Header) -> Result<(), Refusal> {
+        self.core.proven()?;
+        if self.core.lists(header.from) {
+            Ok(())
+        } else {
+            Err(HeaderError::NotMember(header.from).into())
+        }
+    }
+
     /// The engine, for a member that may speak (R6).
     fn raft(&self) -> Result<&Raft<P>, Refusal> {
         self.core.proven().map(|()| self.core.raft())
@@ -141,8 +161,12 @@ impl<P: Platform> Inbound<P> {
                 write(&SnapshotOffset { offset: self.held(&head) })
             }
             Method::Identify => write(&self.core.instance()),
+            Method::Way => {
+                self.listed(header)?;
+                write(&self.core.way())
+            }
             Method::ReadAudit => {
-                self.core.proven()?;
+                self.listed(header)?;
                 write(&self.core.read_audit(read(body)?).await?)
             }
             Method::Vote => {
@@ -158,12 +182,13 @@ impl<P: Platform> Inbound<P> {
                 write(&raft.pre_vote(request).await.map_err(Refusal::stopping)?)
             }
             Method::TransferLeader => {
+                self.listed(header)?;
                 let request: TransferLeaderRequest<TypeConfig<P>> = read(body)?;
                 let raft = self.raft()?;
                 write(&raft.handle_transfer_leader(request).await.map_err(Refusal::stopping)?)
             }
             Method::Propose => {
-                self.core.proven()?;
+                self.listed(header)?;
                 let request: ProposeRequest = read(body)?;
                 let deadline = deadline::<P>(request.remaining_ms);
                 let outcome =
@@ -176,8 +201,13 @@ impl<P: Platform> Inbound<P> {
                     Err(error) => ProposeReply::of(error),
                 })
             }
-            Method::ReadIndex => {
+            Method::Confirm => {
                 self.core.proven()?;
+                leads(&read(body)?, header)?;
+                write(&self.core.saved_vote())
+            }
+            Method::ReadIndex => {
+                self.listed(header)?;
                 let request: ReadIndexRequest = read(body)?;
                 let deadline = deadline::<P>(request.remaining_ms);
                 write(&ReadIndexReply { index: self.core.read_position(deadline).await })
@@ -198,7 +228,7 @@ impl<P: Platform> Inbound<P> {
         let requests = bodies.map(move |body| {
             // Membership may have ended since the stream was opened (P5).
             if peer.is_none() || core.directory().principal(header.from) != peer {
-                return Err(crate::network::frame::HeaderError::NotMember(header.from).into());
+                return Err(HeaderError::NotMember(header.from).into());
             }
             core.proven()?;
             let request: AppendEntriesRequest<TypeConfig<P>> = read(&body)?;
@@ -245,7 +275,10 @@ impl<P: Platform> Inbound<P> {
         let came = came.unwrap_or(Err(Refusal::Late(SNAPSHOT_TIMEOUT)));
         if let Err(refusal) = came {
             if data.len() > SNAPSHOT_CHUNK {
-                *self.begun.lock() = Some(Begun { digest: head.digest, data });
+                let until = P::deadline(SNAPSHOT_TIMEOUT);
+                *self.begun.lock() = Some(Begun { digest: head.digest, data, until });
+                let forgetting = forget::<P>(Arc::downgrade(&self.begun), until);
+                P::spawn(self.core.tasks(), "raft-forget-snapshot", forgetting);
             }
             return Err(refusal);
         }
@@ -333,6 +366,21 @@ mod tests {
 
     fn size(data: &[u8]) -> u64 {
         u64::try_from(data.len()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_of_a_transfer_is_forgotten_in_time_and_nothing_else() {
+        let begun = |until| Begun::<Native> { digest: Digest([1; 32]), data: vec![1], until };
+        let first = Native::deadline(Duration::from_secs(1));
+        let held = Arc::new(Mutex::new(Some(begun(first))));
+        let forgetting = forget(Arc::downgrade(&held), first);
+        // A later transfer of the same snapshot was cut off, too.
+        let second = Native::deadline(Duration::from_secs(2));
+        *held.lock() = Some(begun(second));
+        forgetting.await;
+        assert!(held.lock().is_some());
+        forget(Arc::downgrade(&held), second).await;
+        assert!(held.lock().is_none());
     }
 
     /// Silence ends a transfer and keeps what came, so that the next one goes on from there.

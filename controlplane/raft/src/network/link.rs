@@ -34,10 +34,14 @@ pub enum Method {
     Propose,
     /// A follower asks the leader for a log id to wait for.
     ReadIndex,
+    /// A leader asks a voter whose its vote is.
+    Confirm,
     /// A member says which data directory it holds (R6).
     Claim,
     /// Asks whoever is at a member's address which process it is (R6).
     Identify,
+    /// A member that was away asks for the way to the endorser bundle in force.
+    Way,
     /// Where the transfer of a snapshot goes on that was cut off.
     SnapshotOffset,
     /// A member that installed a snapshot asks for audit records before it.

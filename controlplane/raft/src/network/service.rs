@@ -114,12 +114,20 @@ impl RaftService for RaftRpc {
         self.call(Method::Propose, request).await
     }
 
+    async fn confirm(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
+        self.call(Method::Confirm, request).await
+    }
+
     async fn claim(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
         self.call(Method::Claim, request).await
     }
 
     async fn identify(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
         self.call(Method::Identify, request).await
+    }
+
+    async fn way(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
+        self.call(Method::Way, request).await
     }
 
     async fn snapshot_offset(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {

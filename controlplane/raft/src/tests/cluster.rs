@@ -8,6 +8,7 @@ use super::{ORIGIN, open_store_of};
 use crate::config::{RaftConfig, Timing};
 use crate::consensus::{Committed, Consensus, Leadership, MemberOptions};
 use crate::error::{ProposeError, StartError};
+use crate::member::Known;
 use crate::membership::{Membership, plan};
 use crate::network::grpc::GrpcLinks;
 use crate::snapshot::Origin;
@@ -257,7 +258,7 @@ impl Cluster {
         MemberOptions {
             origin: self.origin,
             member: MemberId(id),
-            genesis: self.nodes.iter().take(3).map(|(id, node)| (*id, node.clone())).collect(),
+            known: Known { bundle: 0, members: self.nodes.clone().into_iter().take(3).collect() },
             store: Arc::clone(store),
             links: self.ways.over(id, links),
             config,

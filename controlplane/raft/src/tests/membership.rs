@@ -1,9 +1,14 @@
 //! Members come, vote, lead, leave; and whatever is interrupted is ended by whoever leads next.
 
 use super::cluster::{Cluster, soon};
+use super::ways::What;
 use crate::consensus::MembershipError;
-use crate::member::MemberRole;
+use crate::member::{Known, MemberRole};
+use crate::network::frame::{Header, HeaderError};
+use crate::network::link::Method;
+use crate::network::message::Refusal;
 use openraft::ChangeMembers;
+use sekisho_evidence::package::TrustPackage;
 use sekisho_fsm::command::Command;
 use sekisho_transport::deadline::Deadline;
 use sekisho_types::id::MemberId;
@@ -48,6 +53,56 @@ fn a_newcomer_learns_from_a_snapshot_and_then_votes() {
     assert_eq!(handed.member, to);
     let last = write(&mut cluster, "under-the-fourth");
     cluster.converge(last);
+}
+
+/// Neither the log that it has nor its connections know who leads: a member that they do know shows it the way (L1).
+#[test]
+fn a_member_that_was_away_is_shown_the_way_to_a_newcomer_that_leads() {
+    let mut cluster = Cluster::new().begun();
+    let (leader, _) = cluster.leader(&[1, 2, 3]);
+    // Not the first, by whom the test decides.
+    let away = if leader == 3 { 2 } else { 3 };
+    cluster.crash(away);
+    cluster.admit(4, 1);
+    cluster.settle();
+    cluster.set_voter(4, true);
+    cluster.settle();
+    let (leader, _) = cluster.leader(&cluster.ids());
+    if leader != 4 {
+        cluster.wait(cluster.consensus(leader).hand_over(MemberId(4), soon())).unwrap();
+    }
+    let last = write(&mut cluster, "under-the-fourth");
+    cluster.ways.hold(4, away, &[What::Entries, What::Snapshots]);
+    cluster.start(away);
+    let consensus = cluster.consensus(away);
+    let mut ahead = consensus.ahead();
+    let by = cluster.wait(ahead.wait_for(|ahead| !ahead.is_empty())).unwrap().clone();
+    let by = *by.first().unwrap();
+    let way = cluster.wait(consensus.ask_way(by, Duration::from_secs(5))).unwrap();
+    let held = consensus.view().state.federation().unwrap().bundle.clone();
+    let trust = TrustPackage::open(&way).unwrap().walk(&held).unwrap();
+    assert!(trust.bundle.version > held.version && !consensus.peers().contains_key(&MemberId(4)));
+    let known = consensus.peers();
+    let mut lied = Known::from(&trust);
+    lied.members.values_mut().for_each(|node| node.address = "127.0.0.1:1".to_owned());
+    consensus.learn(lied);
+    // An address that nobody signed takes the place of none.
+    assert!(known.iter().all(|(id, node)| consensus.peers().get(id) == Some(node)));
+    consensus.learn(Known::from(&trust));
+    // D3: whom no state lists is heard, and told nothing.
+    cluster.accepted(away);
+    let header = Header::new(consensus.origin(), MemberId(4), consensus.member(), 1);
+    for asked in
+        [Method::Way, Method::ReadAudit, Method::ReadIndex, Method::Propose, Method::TransferLeader]
+    {
+        let refused = cluster.wait(consensus.inbound().call(header, asked, &[]));
+        let stranger = Refusal::Header(HeaderError::NotMember(MemberId(4)));
+        assert_eq!(refused, Err(stranger), "{asked:?}");
+    }
+    cluster.ways.release();
+    cluster.converge(last);
+    // From here on the state says who is a member.
+    assert_eq!(consensus.peers(), cluster.consensus(4).peers());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::codec::encode;
 use crate::config::RaftConfig;
 use crate::consensus::{Consensus, MemberOptions};
 use crate::error::{InitializeError, MemberFailure, StartError};
+use crate::member::Known;
 use crate::network::grpc::GrpcLinks;
 use crate::snapshot::{Image, Meta, Origin};
 use crate::type_config::{Entry, LogId, PeerNode, StoredMembership, TypeConfig};
@@ -28,7 +29,7 @@ fn options(store: Arc<Store>, member: u64) -> MemberOptions {
     MemberOptions {
         origin: ORIGIN,
         member: MemberId(member),
-        genesis: BTreeMap::new(),
+        known: Known::default(),
         store,
         links: GrpcLinks::new(Dialer::new(None, bundles)),
         config: RaftConfig::default(),

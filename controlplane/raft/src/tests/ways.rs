@@ -24,9 +24,12 @@ pub(super) enum What {
     Entries,
     Heartbeats,
     Snapshots,
+    /// Answers to entries, on their way back to the one that sent these.
+    Answers,
 }
 
 impl What {
+    /// All that goes out.
     pub(super) const ALL: [Self; 4] =
         [Self::Calls, Self::Entries, Self::Heartbeats, Self::Snapshots];
 }
@@ -51,6 +54,11 @@ impl Ways {
     pub(super) fn hold(&self, from: u64, to: u64, what: &[What]) {
         let ways = what.iter().map(|what| (from, to, *what));
         self.0.held.send_modify(|held| held.extend(ways));
+    }
+
+    /// What waits on this way goes on.
+    pub(super) fn let_go(&self, from: u64, to: u64, what: What) {
+        self.0.held.send_modify(|held| _ = held.remove(&(from, to, what)));
     }
 
     /// Whatever waits goes on.
@@ -149,7 +157,23 @@ impl RaftLink for OverLink {
             Lane::Heartbeats => What::Heartbeats,
         };
         let packets = self.ways.clone().through((self.from, self.to, what), packets);
-        self.link.append(lane, packets, ttl)
+        let (ways, back) = (self.ways.clone(), (self.from, self.to, What::Answers));
+        let opening = self.link.append(lane, packets, ttl);
+        if lane == Lane::Heartbeats {
+            return opening;
+        }
+        async move {
+            let answers = opening.await?;
+            let held = answers.then(move |answer| {
+                let ways = ways.clone();
+                async move {
+                    ways.free(back).await;
+                    answer
+                }
+            });
+            Ok(held.boxed())
+        }
+        .boxed()
     }
 
     fn snapshot(

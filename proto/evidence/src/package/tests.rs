@@ -75,6 +75,11 @@ fn what_skips_reorders_forges_or_branches_leads_nowhere() {
     })));
     assert!(matches!(refused(&|p| drop(p.members.pop())), PackageError::Parts("members")));
     assert!(matches!(refused(&|p| p.members[0].operator = op(2)), PackageError::Parts(_)));
+    // Whom a certificate has to name is signed; where it is found is not.
+    for at in [0, 2] {
+        let elsewhere = refused(&|p| p.members[at].site = "nowhere-1".parse().unwrap());
+        assert_eq!(elsewhere, PackageError::Parts("sites"));
+    }
     let unsigned = refused(&|p| Arc::make_mut(&mut p.genesis).signatures.truncate(2));
     assert_eq!(unsigned, PackageError::Genesis(GenesisError::Unsigned(op(3))));
 
