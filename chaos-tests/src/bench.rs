@@ -225,6 +225,10 @@ fn head(plan: &Plan, suite: &Suite<'_>, load_before: f64) -> Vec<String> {
 pub fn run(options: &Options, scratch: &Path) -> Result<()> {
     let dir = options.data.as_deref().unwrap_or(scratch);
     std::fs::create_dir_all(dir)?;
+    // Now, and not after half an hour of measuring.
+    if let Some(out) = &options.out {
+        std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    }
     let dir = dir.canonicalize()?;
     ensure!(
         !meter::is_memory(&dir)?,
