@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use sekisho_agent_core::ledger::Ledger;
 use sekisho_agent_core::reason::Reason;
 use sekisho_agent_core::reconcile::{Action, Input, Kept, StartOrder};
+use sekisho_agent_runtime::deadline::Deadline;
 use sekisho_agent_runtime::placement::{DeviceClaim, Epoch, PlacementKey, PlacementSpec};
 use sekisho_agent_runtime::process::ProcessRuntime;
 use sekisho_agent_runtime::runtime::{Exit, Runtime as _, RuntimeError, State};
@@ -29,6 +30,7 @@ use sekisho_proto::status::ApiError;
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::Digest;
+use sekisho_types::job::OnDisconnect;
 use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::limit::KILL_GRACE;
 use sekisho_types::placement::Phase;
@@ -83,6 +85,7 @@ impl Driver {
             }
             Action::Attach(session) => self.attach(session, ledger),
             Action::Detach => self.streams = None,
+            Action::Hold { stop_ns, kill_ns } => self.hold(Deadline { stop_ns, kill_ns }).await,
             Action::Renew(_, sequence) => self.say(&Message::Renewal(Renewal { sequence })),
             Action::HeadMoved(size) => {
                 if let Some(streams) = &self.streams {
@@ -126,6 +129,19 @@ impl Driver {
         let written = tokio::task::spawn_blocking(move || file.store(&ledger)).await;
         let written = written.map_err(|error| Failure::host("ledger", &error))?;
         written.map_err(Failure::from)
+    }
+
+    /// Without it the shorter one stands, for shims and watchdog: what it binds ends early, and never late (P4).
+    async fn hold(&self, deadline: Deadline) {
+        let runtime = Arc::clone(&self.runtime);
+        let written = tokio::task::spawn_blocking(move || runtime.hold(deadline)).await;
+        let written = written.map_err(|error| error.to_string());
+        if let Err(why) = written.and_then(|written| written.map_err(|error| error.to_string())) {
+            tracing::error!(
+                why,
+                "the deadline of the lease cannot be written: jobs will end early"
+            );
+        }
     }
 
     /// Runs a call beside the main loop; its outcome comes back as an event.
@@ -262,6 +278,7 @@ impl Driver {
             payload: payload::read(&payload).map_err(|error| error.to_string())?,
             grace: KILL_GRACE,
             time_limit: Some(Duration::from_secs(grant.time_limit_s)),
+            bound: grant.on_disconnect == OnDisconnect::Stop,
         })
     }
 

@@ -3,9 +3,8 @@
 //! Must hold: the ledger is on disk before anything that rests on it (P2); the host is swept before a session is
 //! asked for (P6); a damaged or foreign ledger starts and reports nothing; every byte to a controller goes over a
 //! connection whose peer is an enrolled member (D3).
-//! Not here yet, each with its place: adoption of running jobs after a restart (`host::sweep_host` kills them; the
-//! shim dies with the agent anyway), and the watchdog process (it will be a hidden subcommand beside `shim` and read
-//! `Reconciler::lease_deadline_ns` from a file that `driver` writes).
+//! Not here yet: adoption of running jobs after a restart (`host::sweep_host` kills them; the
+//! shim dies with the agent anyway).
 
 pub mod agent;
 pub mod calls;
@@ -21,3 +20,4 @@ pub mod ledger;
 pub mod limit;
 mod renew;
 pub mod stream;
+pub mod watch;

@@ -6,6 +6,7 @@ use sekisho_agent::config::Config;
 use sekisho_agent::failure::Failure;
 use sekisho_agent::host::lock;
 use sekisho_agent::join::{join, read_token};
+use sekisho_agent::watch::watch;
 use sekisho_agent_runtime::shim::{self, ShimCommand};
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::error_code::ErrorCode;
@@ -52,6 +53,13 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Watch beside the agent, as a service of its own: kill what the lease bound once its time has passed, whatever became of
+    /// the agent
+    Watchdog {
+        /// The agent's settings
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -67,8 +75,10 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: Arguments) -> Result<(), Failure> {
-    let (Verb::Join { config, .. } | Verb::Run { config } | Verb::Accept { config, .. }) =
-        &arguments.verb;
+    let (Verb::Join { config, .. }
+    | Verb::Run { config }
+    | Verb::Accept { config, .. }
+    | Verb::Watchdog { config }) = &arguments.verb;
     let config = Config::load(config)?;
     if let Verb::Accept { file, .. } = &arguments.verb {
         return accept(&config.data_dir, file);
@@ -80,6 +90,9 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
         .with_ansi(false)
         .with_writer(std::io::stderr)
         .init();
+    if let Verb::Watchdog { .. } = &arguments.verb {
+        return watch(&config.runtime_dir()).map(|never| match never {});
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
@@ -92,7 +105,7 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
                 let _lock = lock(&config.data_dir)?;
                 join(&config, &read_token(&token_file)?, &clock).await.map(|_enrolment| ())
             }
-            Verb::Run { .. } | Verb::Accept { .. } => {
+            Verb::Run { .. } | Verb::Accept { .. } | Verb::Watchdog { .. } => {
                 let stop = terminated()?;
                 Agent::open(config, ShimCommand::of_agent(), clock).await?.run(stop).await
             }

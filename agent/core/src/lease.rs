@@ -3,7 +3,9 @@
 //! Must hold: it counts from the *send* time of a renewal that the leader and members of k - 1 further operators
 //! have acknowledged, on the boottime clock, so that the agent's end comes before the leader's (W). A lease that
 //! is being taken back is never extended again.
-//! The watchdog process, which enforces the same deadline when this agent hangs, will read it from here.
+//! Shims and watchdog enforce the same deadline when this agent hangs: they read it from a file ([`Action::Hold`]).
+//!
+//! [`Action::Hold`]: crate::reconcile::Action::Hold
 
 use crate::limit::{BEATS_MAX, LEASE_MS, NS_PER_MS, START_MARGIN_MS};
 use sekisho_types::id::OperatorId;

@@ -130,6 +130,14 @@ pub enum Action {
     Detach,
     /// Send a renewal on every stream.
     Renew(SessionId, u64),
+    /// The lease got longer: write it where shims and watchdog read it, before the actions that follow. Boottime in
+    /// nanoseconds.
+    Hold {
+        /// When what it binds has to stop.
+        stop_ns: u64,
+        /// When that is killed.
+        kill_ns: u64,
+    },
     /// Tell every member the size of the stored head.
     HeadMoved(u64),
     /// Tell every member that the set of this revision is in the ledger.
@@ -291,8 +299,11 @@ impl Reconciler {
             }
             Input::Delivered(member, delivered) => self.delivered(member, *delivered, now),
             Input::Acknowledged { session, sequence, operator, leader } => {
-                if let Some(lease) = self.session.lease_of(session) {
-                    lease.acknowledged(sequence, &operator, leader);
+                if let Some(lease) = self.session.lease_of(session)
+                    && lease.acknowledged(sequence, &operator, leader)
+                    && let Some(stop_ns) = lease.deadline_ns()
+                {
+                    self.out.push(Action::Hold { stop_ns, kill_ns: placement::dead_by(stop_ns) });
                 }
             }
             Input::Expiring(session) => {

@@ -47,6 +47,8 @@ pub struct ShimRecord {
     pub outer: ProcessId,
     /// Init of the job's PID namespace: killing it kills all.
     pub init: ProcessId,
+    /// Whether the end of the host's lease ends it.
+    pub bound: bool,
 }
 
 /// How a placement ended.

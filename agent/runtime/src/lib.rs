@@ -3,14 +3,16 @@
 //! What must hold:
 //! - **P1**: a simulated device has one holder at a time, and [`device::tracer`] can prove afterwards that it had.
 //! - **P4**: when the agent dies, every job dies with it (parent-death signal and a control pipe whose end of file
-//!   kills). Adoption of running jobs by a restarted agent, with a watchdog, will replace this.
+//!   kills); adoption of running jobs by a restarted agent will replace this. With the agent stopped or starved, what
+//!   the lease binds ends by the [`deadline`] in its file: its shim asks and kills, the [`watchdog`] kills.
 //! - **P6**: a job is a PID namespace. Its init is the Sekisho [`shim`]; whoever kills the shim kills all of it,
 //!   whatever the job forked, daemonized or moved to another session.
 //! - Teardown is reported only when the kernel has confirmed that the whole namespace is gone.
 //!
-//! What it does not do: it knows no network, no control plane, no lease and no policy. Which devices a placement
-//! gets is decided in `sekisho-agent-core`; when it must stop, by the caller.
+//! What it does not do: it knows no network, no control plane and no policy. Which devices a placement gets and until when
+//! the lease holds is decided in `sekisho-agent-core`; when it must stop, by the caller, and by the deadline that it wrote.
 
+pub mod deadline;
 pub mod device;
 pub mod directory;
 pub mod environment;
@@ -22,3 +24,4 @@ pub mod procfs;
 pub mod runtime;
 pub mod shim;
 pub mod sweep;
+pub mod watchdog;

@@ -32,6 +32,9 @@ pub const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
 /// How often the death of a process that is not our child is looked at.
 pub const CONFIRM_EVERY: Duration = Duration::from_millis(5);
 
+/// Between two looks of the watchdog at what has outlived its lease, and at most until the next deadline is read.
+pub const WATCH_EVERY: Duration = Duration::from_millis(500);
+
 /// Placements one runtime holds, ended ones included until they are forgotten.
 pub const PLACEMENTS_MAX: usize = 512;
 /// Requests waiting for the supervisor thread; more is answered "busy".

@@ -146,6 +146,8 @@ pub struct PlacementSpec {
     pub grace: Duration,
     /// The job is dead at start + limit at the latest; it hears the request to stop one grace before.
     pub time_limit: Option<Duration>,
+    /// Whether the end of the host's lease ends it ([`crate::deadline`]).
+    pub bound: bool,
 }
 
 impl PlacementSpec {
@@ -211,6 +213,7 @@ mod tests {
             },
             grace: limit::GRACE_DEFAULT,
             time_limit: None,
+            bound: false,
         }
     }
 

@@ -21,6 +21,7 @@ use nix::unistd::getpid;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::deadline::Deadline;
 use crate::directory::PlacementDir;
 use crate::limit;
 use crate::placement::{PlacementKey, PlacementSpec};
@@ -105,6 +106,14 @@ impl ProcessRuntime {
     #[must_use]
     pub fn directory(&self, key: &PlacementKey) -> PlacementDir {
         PlacementDir::new(&self.settings.root, key)
+    }
+
+    /// Until when what the host's lease binds may live. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says; the deadline of before stands then.
+    pub fn hold(&self, deadline: Deadline) -> io::Result<()> {
+        deadline.write(&self.settings.root)
     }
 
     fn ask(&self, request: Request) -> Result<(), RuntimeError> {
@@ -247,21 +256,20 @@ const fn name_of(state: &State) -> &'static str {
     }
 }
 
-/// Makes the root, and takes it for this process: two agents in it would sweep each other's jobs.
+/// Makes the runtime directory, so that jobs can pass through to their own and list nothing on the way.
+pub(crate) fn make_root(root: &Path) -> io::Result<()> {
+    if !root.is_absolute() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is relative"));
+    }
+    DirBuilder::new().recursive(true).mode(0o711).create(root)?;
+    // Whatever the umask was.
+    fs::set_permissions(root, fs::Permissions::from_mode(0o711))
+}
+
+/// Takes the root for this process: two agents in it would sweep each other's jobs.
 fn lock_root(root: &Path) -> Result<File, RuntimeError> {
     let io = RuntimeError::io;
-    if !root.is_absolute() {
-        let source = io::Error::new(io::ErrorKind::InvalidInput, "the path is relative");
-        return Err(RuntimeError::Io { what: "use the runtime directory", source });
-    }
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o711)
-        .create(root)
-        .map_err(io("make the runtime directory"))?;
-    // Jobs must pass through to their own directories, whatever the umask was.
-    fs::set_permissions(root, fs::Permissions::from_mode(0o711))
-        .map_err(io("open the runtime directory"))?;
+    make_root(root).map_err(io("make the runtime directory"))?;
     let path = root.join(crate::sweep::LOCK_NAME);
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(io("open the runtime's lock"))?;

@@ -12,7 +12,9 @@
 //!   holds, kills as well: no job outlives its agent (P4). Adoption will replace both; until then the agent's
 //!   restart stops its jobs, which is the safe side.
 //!
-//! The shim decides nothing: it knows neither lease nor policy, and polls nobody.
+//! - `init` ends a job that the lease binds by the deadline in its file ([`crate::deadline`]), with the agent stopped or starved.
+//!
+//! The shim decides nothing: it knows no control plane and no policy, and polls nobody.
 
 mod init;
 mod job;

@@ -119,7 +119,7 @@ impl Found {
 }
 
 /// Names that are no keys were not made by us and are left alone.
-fn keys(root: &Path) -> io::Result<Vec<PlacementKey>> {
+pub(crate) fn keys(root: &Path) -> io::Result<Vec<PlacementKey>> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

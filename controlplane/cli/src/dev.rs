@@ -100,7 +100,7 @@ pub async fn run(app: &mut App<'_>, command: DevCommand) -> Result<Exit, Failure
     if command.detach {
         return Ok(Exit::Ok);
     }
-    let ended = children.watch().await;
+    let ended = children.watch(&layout).await;
     if let Some(name) = &ended {
         let log = layout.log(name);
         app.output.note(&format!("{name} ended; its last words are in {}", log.display()))?;
@@ -122,7 +122,7 @@ async fn start(
     app.output
         .note(app.output.pick("starting three controllers", "コントローラーを3台起動しています"))?;
     for operator in &plan.operators {
-        children.start(layout, &process::controller(layout, operator)?)?;
+        children.start(layout, process::controller(layout, operator)?)?;
     }
     layout.save_pids(&children.pids())?;
     let seeder = seed::Seeder::new(app, layout, plan, contexts);
@@ -132,7 +132,8 @@ async fn start(
     app.output.note(app.output.pick("starting four agents", "エージェントを4台起動しています"))?;
     for node in &plan.nodes {
         config::write_agent(layout, node, tokens.contains(&node.id))?;
-        children.start(layout, &process::agent(layout, node)?)?;
+        children.start(layout, process::watchdog(layout, node)?)?;
+        children.start(layout, process::agent(layout, node)?)?;
     }
     layout.save_pids(&children.pids())?;
     seed::Seeder::again(app, layout, plan)?.nodes_ready(children).await

@@ -53,6 +53,11 @@ pub(super) fn is_bound_and_may_run(entry: &Entry) -> bool {
     entry.may_run() && entry.grant.on_disconnect == OnDisconnect::Stop
 }
 
+/// When what a lease bound is killed that ended at `over_ns`.
+pub(super) fn dead_by(over_ns: u64) -> u64 {
+    over_ns.saturating_add(ms(KILL_GRACE_MS.saturating_sub(KILL_MARGIN_MS)))
+}
+
 fn ms(ms: u64) -> u64 {
     ms.saturating_mul(NS_PER_MS)
 }
@@ -102,7 +107,7 @@ impl Reconciler {
     /// The lease ended at `over_ns`: what it bound is dead by then plus G, however late this is noticed (P4). What
     /// never started never will: its session is over.
     pub(super) fn end_of_lease(&mut self, over_ns: u64, now: Moment) {
-        let kill_ns = over_ns.saturating_add(ms(KILL_GRACE_MS.saturating_sub(KILL_MARGIN_MS)));
+        let kill_ns = dead_by(over_ns);
         for placement in self.placements(|_, entry| is_bound_and_may_run(entry)) {
             self.stop_by(&placement, kill_ns, now);
         }

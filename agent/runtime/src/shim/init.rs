@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::unistd::{ForkResult, Pid, getpid};
 
+use crate::deadline::Deadline;
 use crate::directory::{ExitStatus, StartFailure, StartStage};
 use crate::log::Stream;
 use crate::procfs::boottime_ns;
@@ -125,7 +127,15 @@ struct Init {
     stop_at: Option<u64>,
     kill_at: Option<u64>,
     timed_out: bool,
+    /// Of a job that it binds, until it has passed.
+    lease: Option<Lease>,
     buffer: Vec<u8>,
+}
+
+/// The host's lease, as far as it was read.
+struct Lease {
+    root: PathBuf,
+    held: Deadline,
 }
 
 impl Init {
@@ -149,8 +159,17 @@ impl Init {
             stop_at: None,
             kill_at: None,
             timed_out: false,
+            lease: None,
             buffer: Vec::new(),
         };
+        if order.placement.bound {
+            let root = order.dir.parent().unwrap_or(&order.dir).to_owned();
+            // None is one that has passed.
+            let held = Deadline::read(&root).unwrap_or(Deadline { stop_ns: 0, kill_ns: 0 });
+            init.lease = Some(Lease { root, held });
+            init.keep_time()?;
+            init.arm()?;
+        }
         if let Some(limit) = order.placement.time_limit {
             // Dead *at* the limit, so asked one grace before; a grace that leaves the job no time is halved.
             let now = boottime_ns()?;
@@ -248,7 +267,10 @@ impl Init {
 
     /// Asks every process of the job to end, and remembers when to insist. A second request can only shorten.
     fn stop(&mut self, grace: Duration) -> io::Result<()> {
-        let kill_at = boottime_ns()?.saturating_add(nanos(grace));
+        self.stop_by(boottime_ns()?.saturating_add(nanos(grace)))
+    }
+
+    fn stop_by(&mut self, kill_at: u64) -> io::Result<()> {
         self.kill_at = Some(self.kill_at.map_or(kill_at, |earlier| earlier.min(kill_at)));
         self.arm()?;
         kill_all(Signal::SIGTERM)
@@ -262,6 +284,7 @@ impl Init {
             self.arm()?;
             kill_all(Signal::SIGTERM)?;
         }
+        self.keep_lease(now)?;
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = None;
             self.arm()?;
@@ -270,9 +293,28 @@ impl Init {
         Ok(())
     }
 
+    /// P4, with nobody's help: at the deadline that it read last it reads again, and stops the job if that was the last.
+    fn keep_lease(&mut self, now: u64) -> io::Result<()> {
+        let Some(lease) = self.lease.as_mut().filter(|lease| lease.held.stop_ns <= now) else {
+            return Ok(());
+        };
+        match Deadline::read(&lease.root).filter(|later| later.stop_ns > now) {
+            Some(later) => {
+                lease.held = later;
+                self.arm()
+            }
+            None => {
+                let kill_at = lease.held.kill_ns;
+                self.lease = None;
+                self.stop_by(kill_at)
+            }
+        }
+    }
+
     /// Sets the timer to the next deadline, on the clock that counts suspended time as well.
     fn arm(&self) -> io::Result<()> {
-        let next = [self.stop_at, self.kill_at].into_iter().flatten().min();
+        let lease = self.lease.as_ref().map(|lease| lease.held.stop_ns);
+        let next = [self.stop_at, self.kill_at, lease].into_iter().flatten().min();
         match next {
             Some(at) => {
                 let at = TimeSpec::from_duration(Duration::from_nanos(at));

@@ -110,7 +110,8 @@ fn in_namespace(
         }
         ForkResult::Parent { child } => {
             drop((go_read, result_write, control));
-            let started = introduce(dir, child).and_then(|()| release(go_write));
+            let started =
+                introduce(dir, child, order.placement.bound).and_then(|()| release(go_write));
             let status = conclude(result_read, child);
             started.map_err(shim)?;
             status.map(Side::Outer).map_err(shim)
@@ -119,7 +120,7 @@ fn in_namespace(
 }
 
 /// Records who runs the job before it can run. An error leaves init without its go, and it ends.
-fn introduce(dir: &PlacementDir, init: Pid) -> io::Result<()> {
+fn introduce(dir: &PlacementDir, init: Pid, bound: bool) -> io::Result<()> {
     let find = |pid: Pid| {
         ProcessId::of(pid.as_raw())?.ok_or_else(|| io::Error::other("a shim process vanished"))
     };
@@ -127,6 +128,7 @@ fn introduce(dir: &PlacementDir, init: Pid) -> io::Result<()> {
         boot_id: procfs::boot_id()?,
         outer: find(getpid())?,
         init: find(init)?,
+        bound,
     })
 }
 

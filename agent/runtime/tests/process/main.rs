@@ -12,5 +12,6 @@
 mod contract;
 mod death;
 mod devices;
+mod lease;
 mod life;
 mod stage;

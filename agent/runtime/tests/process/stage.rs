@@ -121,6 +121,7 @@ pub(crate) fn shell(name: &str, script: &str) -> PlacementSpec {
         payload: JobPayload { command, env: BTreeMap::new(), working_dir: None },
         grace: Duration::from_secs(5),
         time_limit: None,
+        bound: false,
     }
 }
 

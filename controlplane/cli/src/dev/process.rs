@@ -36,6 +36,8 @@ pub(super) struct Program {
     pub(super) name: String,
     file: PathBuf,
     arguments: Vec<PathBuf>,
+    /// Started again whenever it ends.
+    again: bool,
 }
 
 /// A shipped program, beside this one.
@@ -64,6 +66,7 @@ pub(super) fn controller(layout: &Layout, operator: &Operator) -> Result<Program
         name: format!("controller-{}", operator.member),
         file: beside(CONTROLLER)?,
         arguments: vec!["--config".into(), config],
+        again: false,
     })
 }
 
@@ -74,45 +77,74 @@ pub(super) fn agent(layout: &Layout, node: &Node) -> Result<Program, Failure> {
         name: format!("agent-{}-{}", node.id.site, node.id.name),
         file: beside(AGENT)?,
         arguments: vec!["run".into(), "--config".into(), config],
+        again: false,
+    })
+}
+
+/// What watches a node's jobs beside its agent.
+pub(super) fn watchdog(layout: &Layout, node: &Node) -> Result<Program, Failure> {
+    let config = layout.agent(&node.id).join("agent.toml");
+    Ok(Program {
+        name: format!("watchdog-{}-{}", node.id.site, node.id.name),
+        file: beside(AGENT)?,
+        arguments: vec!["watchdog".into(), "--config".into(), config],
+        again: true,
     })
 }
 
 /// The programs that run.
 #[derive(Debug, Default)]
-pub(super) struct Children(Vec<(String, i32, Child)>);
+pub(super) struct Children(Vec<Running>);
+
+#[derive(Debug)]
+struct Running {
+    program: Program,
+    pid: i32,
+    child: Child,
+}
+
+impl Running {
+    fn is_over(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+}
 
 impl Children {
     /// Starts a program; its output is appended to its log.
-    pub(super) fn start(&mut self, layout: &Layout, program: &Program) -> Result<(), Failure> {
-        let path = layout.log(&program.name);
-        if let Some(folder) = path.parent() {
-            private_dir(folder)?;
-        }
-        let log = File::options().create(true).append(true).open(&path);
-        let log = log.map_err(|error| of_file(&path, &error))?;
-        let copy = log.try_clone().map_err(|error| of_file(&path, &error))?;
-        let child = Command::new(&program.file)
-            .args(&program.arguments)
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(copy)
-            .process_group(0)
-            .spawn()
-            .map_err(|error| of_file(&program.file, &error))?;
+    pub(super) fn start(&mut self, layout: &Layout, program: Program) -> Result<(), Failure> {
+        let child = spawn(layout, &program)?;
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
-        self.0.push((program.name.clone(), pid, child));
+        self.0.push(Running { program, pid, child });
         Ok(())
     }
 
     /// Process ids by name.
     pub(super) fn pids(&self) -> BTreeMap<String, i32> {
-        self.0.iter().map(|(name, pid, _)| (name.clone(), *pid)).collect()
+        self.0.iter().map(|running| (running.program.name.clone(), running.pid)).collect()
     }
 
-    /// The first program that has ended, if one has.
+    /// The first program that has ended and is not started again, if one has.
     pub(super) fn ended(&mut self) -> Option<String> {
-        let over = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
-        self.0.iter_mut().find_map(|(name, _, child)| over(child).then(|| name.clone()))
+        let last = self.0.iter_mut().filter(|running| !running.program.again);
+        last.filter_map(|running| running.is_over().then(|| running.program.name.clone())).next()
+    }
+
+    /// Starts again what is to be, and has ended. Whether there was one.
+    fn revive(&mut self, layout: &Layout) -> Result<bool, Failure> {
+        let mut over = Vec::new();
+        for at in (0..self.0.len()).rev() {
+            if self.0.get_mut(at).is_some_and(|running| running.program.again && running.is_over())
+            {
+                over.push(self.0.remove(at));
+            }
+        }
+        let any = !over.is_empty();
+        // At the front: what is stopped last.
+        for Running { program, .. } in over {
+            self.start(layout, program)?;
+            self.0.rotate_right(1);
+        }
+        Ok(any)
     }
 
     /// Fails if a program has ended, with its last words.
@@ -125,25 +157,29 @@ impl Children {
     }
 
     /// Waits for Ctrl-C, SIGTERM, or the end of a program, whose name is returned.
-    pub(super) async fn watch(&mut self) -> Option<String> {
+    pub(super) async fn watch(&mut self, layout: &Layout) -> Option<String> {
         let mut terminated = signal(SignalKind::terminate()).ok()?;
         loop {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => return None,
                 _ = terminated.recv() => return None,
-                () = tokio::time::sleep(GRACE / 10) => if let Some(name) = self.ended() { return Some(name) },
+                () = tokio::time::sleep(GRACE / 10) => {
+                    if let Some(name) = self.ended() { return Some(name) }
+                    let revived = self.revive(layout).unwrap_or_default();
+                    if revived && layout.save_pids(&self.pids()).is_err() { return None }
+                }
             }
         }
     }
 
     /// Ends all of them: agents first, so that their last reports still reach a controller.
     pub(super) async fn stop(&mut self) {
-        for (_, pid, child) in self.0.iter_mut().rev() {
-            if matches!(child.try_wait(), Ok(None)) {
-                terminate(*pid, Signal::SIGTERM);
+        for running in self.0.iter_mut().rev() {
+            if !running.is_over() {
+                terminate(running.pid, Signal::SIGTERM);
             }
         }
-        for (_, pid, child) in self.0.iter_mut().rev() {
+        for Running { pid, child, .. } in self.0.iter_mut().rev() {
             if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
                 terminate(*pid, Signal::SIGKILL);
                 let killed = child.wait().await;
@@ -152,6 +188,24 @@ impl Children {
         }
         self.0.clear();
     }
+}
+
+fn spawn(layout: &Layout, program: &Program) -> Result<Child, Failure> {
+    let path = layout.log(&program.name);
+    if let Some(folder) = path.parent() {
+        private_dir(folder)?;
+    }
+    let log = File::options().create(true).append(true).open(&path);
+    let log = log.map_err(|error| of_file(&path, &error))?;
+    let copy = log.try_clone().map_err(|error| of_file(&path, &error))?;
+    Command::new(&program.file)
+        .args(&program.arguments)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(copy)
+        .process_group(0)
+        .spawn()
+        .map_err(|error| of_file(&program.file, &error))
 }
 
 fn terminate(pid: i32, with: Signal) {
@@ -220,6 +274,7 @@ mod tests {
             name: name.to_owned(),
             file: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into()],
+            again: false,
         }
     }
 
@@ -228,8 +283,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path()).unwrap();
         let mut children = Children::default();
-        children.start(&layout, &program("bad", "echo cannot bind; exit 3")).unwrap();
-        assert_eq!(children.watch().await.as_deref(), Some("bad"));
+        children.start(&layout, program("bad", "echo cannot bind; exit 3")).unwrap();
+        assert_eq!(children.watch(&layout).await.as_deref(), Some("bad"));
         let failure = children.check(&layout).unwrap_err();
         assert_eq!(
             (failure.code, failure.detail.as_str()),
@@ -238,12 +293,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_watchdog_is_started_again_and_ends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path()).unwrap();
+        let mut children = Children::default();
+        children
+            .start(&layout, Program { again: true, ..program("dog", "exec sleep 600") })
+            .unwrap();
+        children.start(&layout, program("agent", "exec sleep 600")).unwrap();
+        assert!(!children.revive(&layout).unwrap());
+        let first = children.pids();
+        kill(Pid::from_raw(first["dog"]), Signal::SIGKILL).unwrap();
+        while !children.revive(&layout).unwrap() {
+            // waits: until the kernel has ended what was killed
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let now = children.pids();
+        assert!(now["dog"] != first["dog"] && now["agent"] == first["agent"]);
+        assert_eq!(children.ended(), None);
+        assert_eq!(children.0.last().unwrap().program.name, "agent", "it is stopped first");
+        children.stop().await;
+    }
+
+    #[tokio::test]
     async fn programs_are_found_again_and_ended() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path()).unwrap();
         let mut children = Children::default();
         let script = format!("exec sleep 600 # {}", layout.dir().display());
-        children.start(&layout, &program("good", &script)).unwrap();
+        children.start(&layout, program("good", &script)).unwrap();
         layout.save_pids(&children.pids()).unwrap();
         assert!(children.ended().is_none());
         // Another process's id, and one that is nobody's, are not ours.
