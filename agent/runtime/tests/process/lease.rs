@@ -59,7 +59,7 @@ async fn nothing_bound_lives_without_a_deadline_that_can_be_believed() {
     stage.start(none.clone()).await.unwrap();
     let ended = stage.ended(&none.key).await;
     assert!(matches!(ended, ExitStatus::Signaled(15 | 9)), "{ended:?}");
-    let before = hold(&stage, 3_000, 500);
+    let before = hold(&stage, 6_000, 500);
     let damaged = bound("damaged", DEAF);
     ready(&stage, &damaged).await;
     std::fs::write(stage.root().join(NAME), b"rubbish").unwrap();
