@@ -2,7 +2,9 @@
 
 use crate::federation::{Federation, rows};
 use anyhow::Result;
+use nix::unistd::Pid;
 use serde_json::Value;
+use std::path::Path;
 
 /// A spec of a job of tenant `sapporo`.
 #[must_use]
@@ -36,6 +38,18 @@ pub fn write(federation: &Federation, name: &str) -> Result<String> {
 pub fn nodes(job: &Value) -> Vec<String> {
     let placements = rows(job, "placements");
     placements.iter().filter_map(|p| p["node"].as_str()).map(str::to_owned).collect()
+}
+
+/// Processes of this host whose command line holds `marker`.
+///
+/// # Errors
+/// `/proc` cannot be listed.
+pub fn running(marker: &str) -> Result<Vec<Pid>> {
+    let named = |dir: &Path| std::fs::read(dir.join("cmdline")).unwrap_or_default();
+    let processes = std::fs::read_dir("/proc")?.flatten();
+    let marked = processes.filter(|p| String::from_utf8_lossy(&named(&p.path())).contains(marker));
+    let pid = |p: std::fs::DirEntry| Some(Pid::from_raw(p.file_name().to_str()?.parse().ok()?));
+    Ok(marked.filter_map(pid).collect())
 }
 
 /// Of `written`, the jobs that the federation does not know.

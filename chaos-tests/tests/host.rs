@@ -8,27 +8,16 @@ use nix::unistd::Pid;
 use sekisho_agent_runtime::device::tracer;
 use sekisho_chaos::ceremony::says;
 use sekisho_chaos::federation::Federation;
-use sekisho_chaos::work::{nodes, spec, submit};
+use sekisho_chaos::work::{nodes, running, spec, submit};
 use std::collections::BTreeSet;
-use std::path::Path;
 
 const PORT_BASE: u16 = 27_470;
 /// What the watchdog says when it has killed.
 const OUTLIVED: &str = "it had outlived its lease";
 
-/// Processes whose command line holds `marker`.
-fn running(marker: &str) -> Vec<Pid> {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let named = |dir: &Path| std::fs::read(dir.join("cmdline")).unwrap_or_default();
-    processes
-        .filter(|p| String::from_utf8_lossy(&named(&p.path())).contains(marker))
-        .filter_map(|p| Some(Pid::from_raw(p.file_name().to_str()?.parse().ok()?)))
-        .collect()
-}
-
 /// The init that watches the job with this marker.
 fn init_of(marker: &str) -> Pid {
-    let job = running(marker).into_iter().next().unwrap();
+    let job = running(marker).unwrap().into_iter().next().unwrap();
     let status = std::fs::read_to_string(format!("/proc/{job}/status")).unwrap();
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
     Pid::from_raw(parent.trim().parse().unwrap())
@@ -58,7 +47,7 @@ fn a_frozen_hosts_jobs_end_with_their_lease() {
     kill(init, Signal::SIGSTOP).unwrap();
     federation
         .until("both jobs' processes to be gone", || {
-            let left: Vec<_> = markers.iter().flat_map(|marker| running(marker)).collect();
+            let left: Vec<_> = markers.iter().flat_map(|marker| running(marker).unwrap()).collect();
             ensure!(left.is_empty(), "{left:?}");
             Ok(())
         })

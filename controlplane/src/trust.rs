@@ -272,10 +272,9 @@ impl Follower {
                 news = ahead.changed(), if asking.is_none() => {
                     if news.is_err() { return }
                     last = next(&ahead.borrow_and_update(), last);
-                    let asked = last.map(|member| {
+                    asking = last.map(|member| {
                         ask(self.consensus.clone(), member, self.held.bundle.clone()).boxed()
                     });
-                    asking = asked;
                 }
                 beyond = answer(&mut asking) => {
                     asking = None;

@@ -72,23 +72,27 @@ pub(super) fn controller(layout: &Layout, operator: &Operator) -> Result<Program
 
 /// A node's agent.
 pub(super) fn agent(layout: &Layout, node: &Node) -> Result<Program, Failure> {
-    let config = layout.agent(&node.id).join("agent.toml");
-    Ok(Program {
-        name: format!("agent-{}-{}", node.id.site, node.id.name),
-        file: beside(AGENT)?,
-        arguments: vec!["run".into(), "--config".into(), config],
-        again: false,
-    })
+    of_node(layout, node, ("agent", "run"), false)
 }
 
 /// What watches a node's jobs beside its agent.
 pub(super) fn watchdog(layout: &Layout, node: &Node) -> Result<Program, Failure> {
+    of_node(layout, node, ("watchdog", "watchdog"), true)
+}
+
+/// The agent's program with one of its verbs.
+fn of_node(
+    layout: &Layout,
+    node: &Node,
+    (role, verb): (&str, &str),
+    again: bool,
+) -> Result<Program, Failure> {
     let config = layout.agent(&node.id).join("agent.toml");
     Ok(Program {
-        name: format!("watchdog-{}-{}", node.id.site, node.id.name),
+        name: format!("{role}-{}-{}", node.id.site, node.id.name),
         file: beside(AGENT)?,
-        arguments: vec!["watchdog".into(), "--config".into(), config],
-        again: true,
+        arguments: vec![verb.into(), "--config".into(), config],
+        again,
     })
 }
 
