@@ -9,7 +9,7 @@
 use anyhow::{Context as _, Result, ensure};
 use sekisho_chaos::federation::{Answer, Federation, rows};
 use sekisho_chaos::partition::{Fault, MEMBERS, Partition, possible};
-use sekisho_chaos::work::{lost, spec, submit, write};
+use sekisho_chaos::work::{lost, running, spec, submit, write};
 use sekisho_cli::context::Contexts;
 use sekisho_types::limit::LEASE;
 use serde_json::Value;
@@ -225,12 +225,6 @@ fn a_leader_that_hears_nothing_promises_nothing_and_follows_when_healed() {
     a_lonely_leader(27_320, Fault::Hold);
 }
 
-fn processes(marker: &str) -> usize {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let line = |p: &std::fs::DirEntry| std::fs::read(p.path().join("cmdline")).unwrap_or_default();
-    processes.filter(|p| String::from_utf8_lossy(&line(p)).contains(marker)).count()
-}
-
 /// L2, P4, P6: without one follower everything goes on, and leases are renewed through the two others for longer
 /// than one of them lasts.
 #[test]
@@ -253,7 +247,11 @@ fn a_follower_that_is_cut_off_stops_no_service_and_no_job() {
     federation
         .until("the lease of before to be over", || {
             written.push(net.write_through(&rest, &format!("during-{}", written.len())));
-            assert!(processes("41414.5") > 0, "the job ended after {:?}", begun.elapsed());
+            assert!(
+                !running("41414.5").unwrap().is_empty(),
+                "the job ended after {:?}",
+                begun.elapsed()
+            );
             ensure!(begun.elapsed() > LEASE + Duration::from_secs(1));
             Ok(())
         })
@@ -276,7 +274,7 @@ fn a_follower_that_is_cut_off_stops_no_service_and_no_job() {
     federation.await_job(&held, &["cancelled"]).unwrap();
     federation
         .until("its process to be gone", || {
-            ensure!(processes("41414.5") == 0);
+            ensure!(running("41414.5")?.is_empty());
             Ok(())
         })
         .unwrap();
