@@ -1,42 +1,24 @@
 //! The directory of a placement: what survives the agent.
 //!
-//! `shim` (who runs it) is written before the job starts, `exit` (how it ended) after the kernel has confirmed that
-//! the whole process tree is gone. So: no `exit` and no live process from `shim` means that it was killed with its
-//! shim; `exit` means that nothing of it runs. `work` belongs to the job, the rest to the agent.
+//! `shim` (who runs it) is written before the job starts, `running` when its program does, `exit` (how it ended) after the
+//! kernel has confirmed that the whole process tree is gone. So: no `exit` and no live process from `shim` means that it was
+//! killed with its shim; `exit` means that nothing of it runs. `stop` is the agent's request to init, which reads it when
+//! it is signalled. `work` belongs to the job, the rest to the agent.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::limit;
 use crate::placement::PlacementKey;
 use crate::procfs::ProcessId;
+use crate::record::{self, Keep, RecordError};
 
-/// First byte of every record, so that a later format is refused and not misread.
-const RECORD_VERSION: u8 = 1;
 /// The job must be able to pass through to its own directory, and to list nothing on the way.
 const PASS_THROUGH: u32 = 0o711;
-
-/// Why a record could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// The file system refused.
-    #[error("cannot read {path}")]
-    Io {
-        /// The record.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The bytes are no record of this version.
-    #[error("{0} is not a record of this version")]
-    Malformed(PathBuf),
-}
 
 /// Who runs a placement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,8 +44,37 @@ pub enum ExitStatus {
     TimedOut,
     /// Nothing was run.
     StartFailed(StartFailure),
-    /// The shim was killed, and everything with it: by `kill`, by the end of the agent, or from outside.
+    /// The shim was killed, and everything with it: by `kill`, by the watchdog, or from outside.
     ShimKilled,
+    /// Its shim ended it at the end of the host's lease.
+    LeaseOver,
+    /// Neither agent nor watchdog was there to look after it.
+    Unguarded,
+}
+
+impl ExitStatus {
+    /// Whether it was the host that ended it, and nobody who asked for that: the job is not at fault and finds another place.
+    #[must_use]
+    pub const fn is_the_hosts(&self) -> bool {
+        match self {
+            Self::ShimKilled | Self::LeaseOver | Self::Unguarded => true,
+            Self::Exited(_) | Self::Signaled(_) | Self::TimedOut | Self::StartFailed(_) => false,
+        }
+    }
+}
+
+/// The job's program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningRecord {
+    /// Since when, in nanoseconds since boot.
+    pub since_boottime_ns: u64,
+}
+
+/// A request to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopRecord {
+    /// When what is left is killed, in nanoseconds since boot.
+    pub kill_boottime_ns: u64,
 }
 
 /// Why nothing was run.
@@ -171,7 +182,7 @@ impl PlacementDir {
     /// # Errors
     /// When a record is there and cannot be read or understood.
     pub fn shim(&self) -> Result<Option<ShimRecord>, RecordError> {
-        read_record(&self.path.join("shim"))
+        record::read(&self.path, "shim")
     }
 
     /// Records who runs it. Survives the agent; need not survive the host, which takes the processes along.
@@ -179,7 +190,7 @@ impl PlacementDir {
     /// # Errors
     /// What the file system says.
     pub fn write_shim(&self, record: &ShimRecord) -> io::Result<()> {
-        write_record(&self.path, "shim", record)
+        record::write(&self.path, "shim", record, Keep::WhileUp)
     }
 
     /// Reads how it ended.
@@ -187,7 +198,7 @@ impl PlacementDir {
     /// # Errors
     /// When a record is there and cannot be read or understood.
     pub fn exit(&self) -> Result<Option<ExitRecord>, RecordError> {
-        read_record(&self.path.join("exit"))
+        record::read(&self.path, "exit")
     }
 
     /// Records how it ended; durable when this returns.
@@ -195,7 +206,39 @@ impl PlacementDir {
     /// # Errors
     /// What the file system says.
     pub fn write_exit(&self, record: &ExitRecord) -> io::Result<()> {
-        write_record(&self.path, "exit", record)
+        record::write(&self.path, "exit", record, Keep::Durable)
+    }
+
+    /// Reads whether its program runs, or ran.
+    ///
+    /// # Errors
+    /// When a record is there and cannot be read or understood.
+    pub fn running(&self) -> Result<Option<RunningRecord>, RecordError> {
+        record::read(&self.path, "running")
+    }
+
+    /// Records that its program runs.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn write_running(&self, record: RunningRecord) -> io::Result<()> {
+        record::write(&self.path, "running", &record, Keep::WhileUp)
+    }
+
+    /// Reads the request to stop.
+    ///
+    /// # Errors
+    /// When one is there and cannot be read or understood.
+    pub fn stop(&self) -> Result<Option<StopRecord>, RecordError> {
+        record::read(&self.path, "stop")
+    }
+
+    /// Records a request to stop, which init reads at SIGTERM.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn write_stop(&self, record: StopRecord) -> io::Result<()> {
+        record::write(&self.path, "stop", &record, Keep::WhileUp)
     }
 
     /// Removes it with all that the job left in it.
@@ -207,39 +250,6 @@ impl PlacementDir {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
-    }
-}
-
-/// Whole or not at all: a temporary file, synced, renamed, and the directory synced.
-fn write_record<T: Serialize>(dir: &Path, name: &str, record: &T) -> io::Result<()> {
-    let body = postcard::to_allocvec(record).map_err(io::Error::other)?;
-    let temporary = dir.join(format!("{name}.new"));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(&[RECORD_VERSION])?;
-    file.write_all(&body)?;
-    file.sync_all()?;
-    fs::rename(&temporary, dir.join(name))?;
-    File::open(dir)?.sync_all()
-}
-
-fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
-    let io = |source| RecordError::Io { path: path.to_owned(), source };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(limit::RECORD_BYTES_MAX).read_to_end(&mut bytes).map_err(io)?;
-    let malformed = || RecordError::Malformed(path.to_owned());
-    let (version, body) = bytes.split_first().ok_or_else(malformed)?;
-    if *version != RECORD_VERSION {
-        return Err(malformed());
-    }
-    match postcard::take_from_bytes(body) {
-        Ok((record, [])) => Ok(Some(record)),
-        Ok(_) | Err(_) => Err(malformed()),
     }
 }
 
@@ -258,6 +268,11 @@ mod tests {
         let record = ExitRecord { status: ExitStatus::StartFailed(failure), at_boottime_ns: 7 };
         dir.write_exit(&record).unwrap();
         assert_eq!(dir.exit().unwrap(), Some(record));
+        assert!((dir.running().unwrap(), dir.stop().unwrap()) == (None, None));
+        dir.write_stop(StopRecord { kill_boottime_ns: 8 }).unwrap();
+        dir.write_running(RunningRecord { since_boottime_ns: 9 }).unwrap();
+        assert_eq!(dir.stop().unwrap().unwrap().kill_boottime_ns, 8);
+        assert_eq!(dir.running().unwrap().unwrap().since_boottime_ns, 9);
         for bytes in [&b""[..], &[2, 0, 0, 0], &[1, 0, 0, 0, 0], &[1, 99]] {
             fs::write(dir.path().join("exit"), bytes).unwrap();
             assert!(matches!(dir.exit(), Err(RecordError::Malformed(_))), "{bytes:?}");

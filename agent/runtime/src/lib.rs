@@ -2,11 +2,11 @@
 //!
 //! What must hold:
 //! - **P1**: a simulated device has one holder at a time, and [`device::tracer`] can prove afterwards that it had.
-//! - **P4**: when the agent dies, every job dies with it (parent-death signal and a control pipe whose end of file
-//!   kills); adoption of running jobs by a restarted agent will replace this. With the agent stopped or starved, what
-//!   the lease binds ends by the [`deadline`] in its file: its shim asks and kills, the [`watchdog`] kills.
+//! - **P4**: what the lease binds ends by the [`deadline`] in its file, with the agent dead, stopped or starved: its shim
+//!   asks and kills, the [`watchdog`] kills. What nobody looks after any more ends ([`guard`]).
 //! - **P6**: a job is a PID namespace. Its init is the Sekisho [`shim`]; whoever kills the shim kills all of it,
 //!   whatever the job forked, daemonized or moved to another session.
+//! - A start of the agent adopts or kills every process that an earlier one left ([`sweep`], [`process`]): it ends no job.
 //! - Teardown is reported only when the kernel has confirmed that the whole namespace is gone.
 //!
 //! What it does not do: it knows no network, no control plane and no policy. Which devices a placement gets and until when
@@ -16,11 +16,13 @@ pub mod deadline;
 pub mod device;
 pub mod directory;
 pub mod environment;
+pub mod guard;
 pub mod limit;
 pub mod log;
 pub mod placement;
 pub mod process;
 pub mod procfs;
+pub mod record;
 pub mod runtime;
 pub mod shim;
 pub mod sweep;

@@ -27,8 +27,14 @@ pub const GRACE_MARGIN: Duration = Duration::from_millis(200);
 pub const TIME_LIMIT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// How long a shim may take from its spawn to the running job.
 pub const START_WITHIN: Duration = Duration::from_secs(10);
-/// How long dropping the runtime waits for the confirmed death of its jobs.
-pub const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
+/// How long a job may go on with neither agent nor watchdog: a supervisor starts one of them again within a second, and what
+/// nobody renews, watches or tells must not run.
+pub const UNGUARDED_MAX: Duration = Duration::from_secs(2);
+/// How often a shim looks for a guard while there is none.
+pub const UNGUARDED_LOOK: Duration = Duration::from_millis(100);
+/// How long an outer shim may take to record an end whose init is dead before it is killed, too: it syncs a file. One that
+/// stands still would keep devices locked for ever.
+pub const RECORD_WITHIN: Duration = Duration::from_secs(5);
 /// How often the death of a process that is not our child is looked at.
 pub const CONFIRM_EVERY: Duration = Duration::from_millis(5);
 

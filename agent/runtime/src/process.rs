@@ -1,17 +1,14 @@
 //! The runtime `process`: each job is a process tree in a PID namespace of its own.
 //!
-//! One thread, the supervisor, spawns the shims and watches them. It must be a thread that lives as long as the
-//! runtime: a child's parent-death signal fires when the *thread* that spawned it ends, and the threads of an async
-//! runtime come and go. So dropping the runtime ends its jobs.
+//! One thread, the supervisor, spawns the shims and watches them, those of an earlier runtime like its own (ADR 11). Dropping
+//! the runtime ends no job: the next one takes them over, and if none comes, their shims end them ([`crate::guard`]).
 
 mod child;
 mod supervisor;
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, PipeWriter, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -23,12 +20,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::deadline::Deadline;
 use crate::directory::PlacementDir;
+use crate::guard::{Guard, Watch};
 use crate::limit;
 use crate::placement::{PlacementKey, PlacementSpec};
 use crate::runtime::{Exit, Running, Runtime, RuntimeError, State};
 use crate::shim::ShimCommand;
 use crate::shim::namespace::{self, Namespaces};
 use crate::shim::wire::{Order, RunAs};
+use child::Shim;
 use supervisor::{Request, Supervisor};
 
 /// Settings of the runtime.
@@ -45,13 +44,14 @@ pub struct ProcessSettings {
 /// What a placement is to the runtime.
 #[derive(Debug)]
 struct Entry {
-    spec: PlacementSpec,
+    /// Of one that this runtime has not started yet.
+    spec: Option<Box<PlacementSpec>>,
     state: State,
 }
 
 type Table = Arc<Mutex<BTreeMap<PlacementKey, Entry>>>;
 
-/// The runtime. Dropping it kills its jobs and waits, bounded, for their confirmed end.
+/// The runtime. Dropping it lets its jobs run on.
 #[derive(Debug)]
 pub struct ProcessRuntime {
     settings: ProcessSettings,
@@ -60,32 +60,50 @@ pub struct ProcessRuntime {
     requests: Option<SyncSender<Request>>,
     wake: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
-    _lock: File,
+    _watch: Watch,
 }
 
 impl ProcessRuntime {
-    /// Opens the runtime. Call [`crate::sweep::sweep`] before, so that what an earlier agent left is dead: its
-    /// directories are not taken over. Events say that a placement has ended; when nobody reads them they are
-    /// dropped at [`limit::EVENTS_MAX`].
+    /// Opens the runtime and takes over what runs of an earlier one: `adopted`, as [`crate::sweep::sweep`] has found it. Of
+    /// anything else nothing may live any more; its directories are not taken over. Events say that a placement has ended;
+    /// when nobody reads them they are dropped at [`limit::EVENTS_MAX`].
     ///
     /// # Errors
     /// [`RuntimeError::NamespacesUnavailable`]: this host runs no process jobs. [`RuntimeError::RunAsNeedsRoot`],
-    /// [`RuntimeError::RootInUse`], [`RuntimeError::Io`].
-    pub fn open(settings: ProcessSettings) -> Result<(Self, mpsc::Receiver<Exit>), RuntimeError> {
+    /// [`RuntimeError::RootInUse`], [`RuntimeError::Record`] of one to be taken over, [`RuntimeError::Io`].
+    pub fn open(
+        settings: ProcessSettings,
+        adopted: &[PlacementKey],
+    ) -> Result<(Self, mpsc::Receiver<Exit>), RuntimeError> {
         let namespaces = namespace::probe(&settings.shim).map_err(|reason| {
             RuntimeError::NamespacesUnavailable { reason, remedy: namespace::REMEDY }
         })?;
         if namespaces == Namespaces::User && settings.run_as.is_some() {
             return Err(RuntimeError::RunAsNeedsRoot);
         }
-        let lock = lock_root(&settings.root)?;
-        let table = Table::default();
+        let watch = Guard::Agent.take(&settings.root).map_err(|source| {
+            if source.kind() == io::ErrorKind::WouldBlock {
+                RuntimeError::RootInUse
+            } else {
+                RuntimeError::Io { what: "take the runtime directory", source }
+            }
+        })?;
+        let mut shims = BTreeMap::new();
+        for key in adopted {
+            shims.insert(key.clone(), Shim::adopt(PlacementDir::new(&settings.root, key))?);
+        }
+        let of = |(key, shim): (&PlacementKey, &Shim)| {
+            let running = shim.running().and_then(|_since| shim.pid());
+            let state = running.map_or(State::Starting, |pid| State::Running { pid });
+            (key.clone(), Entry { spec: None, state })
+        };
+        let table: Table = Arc::new(Mutex::new(shims.iter().map(of).collect()));
         let (requests, inbox) = sync_channel(limit::COMMANDS_MAX);
         let (events, receiver) = mpsc::channel(limit::EVENTS_MAX);
         let (woken, wake) = io::pipe().map_err(RuntimeError::io("make a pipe"))?;
-        let supervisor =
-            Supervisor::new(settings.root.clone(), Arc::clone(&table), inbox, woken, events)
-                .map_err(RuntimeError::io("set up the supervisor"))?;
+        let root = settings.root.clone();
+        let supervisor = Supervisor::new(root, Arc::clone(&table), inbox, woken, events, shims)
+            .map_err(RuntimeError::io("set up the supervisor"))?;
         let thread = std::thread::Builder::new()
             .name("sekisho-process".to_owned())
             .spawn(move || supervisor.run())
@@ -97,7 +115,7 @@ impl ProcessRuntime {
             requests: Some(requests),
             wake: Some(wake),
             thread: Some(thread),
-            _lock: lock,
+            _watch: watch,
         };
         Ok((runtime, receiver))
     }
@@ -135,12 +153,13 @@ impl ProcessRuntime {
     fn claim(&self, key: &PlacementKey) -> Result<Order, RuntimeError> {
         let mut table = self.table.lock();
         let entry = table.get_mut(key).ok_or(RuntimeError::Unknown)?;
-        if entry.state != State::Prepared {
+        let (State::Prepared, Some(spec)) = (&entry.state, &entry.spec) else {
             return Err(RuntimeError::WrongState(name_of(&entry.state)));
-        }
+        };
+        let placement = spec.as_ref().clone();
         entry.state = State::Starting;
         Ok(Order {
-            placement: entry.spec.clone(),
+            placement,
             dir: self.directory(key).path().to_owned(),
             namespaces: self.namespaces,
             run_as: self.settings.run_as,
@@ -190,7 +209,8 @@ impl Runtime for ProcessRuntime {
                 RuntimeError::Io { what: "make the placement's directory", source }
             });
         }
-        table.insert(spec.key.clone(), Entry { spec, state: State::Prepared });
+        let key = spec.key.clone();
+        table.insert(key, Entry { spec: Some(Box::new(spec)), state: State::Prepared });
         Ok(())
     }
 
@@ -204,6 +224,12 @@ impl Runtime for ProcessRuntime {
             self.unclaim(key);
             return Err(error);
         }
+        answer.await.unwrap_or(Err(RuntimeError::Gone))
+    }
+
+    async fn running(&self, key: &PlacementKey) -> Result<Running, RuntimeError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Tell { key: key.clone(), reply })?;
         answer.await.unwrap_or(Err(RuntimeError::Gone))
     }
 
@@ -235,13 +261,13 @@ impl Runtime for ProcessRuntime {
 
 impl Drop for ProcessRuntime {
     fn drop(&mut self) {
-        // The end of both tells the supervisor to kill and to finish.
+        // The end of both tells the supervisor to finish.
         self.requests = None;
         self.wake = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the supervisor panicked; its jobs died with its thread");
+            tracing::error!("the supervisor panicked");
         }
     }
 }
@@ -253,31 +279,5 @@ const fn name_of(state: &State) -> &'static str {
         State::Running { .. } => "running",
         State::Stopping { .. } => "stopping",
         State::Ended(_) => "ended",
-    }
-}
-
-/// Makes the runtime directory, so that jobs can pass through to their own and list nothing on the way.
-pub(crate) fn make_root(root: &Path) -> io::Result<()> {
-    if !root.is_absolute() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is relative"));
-    }
-    DirBuilder::new().recursive(true).mode(0o711).create(root)?;
-    // Whatever the umask was.
-    fs::set_permissions(root, fs::Permissions::from_mode(0o711))
-}
-
-/// Takes the root for this process: two agents in it would sweep each other's jobs.
-fn lock_root(root: &Path) -> Result<File, RuntimeError> {
-    let io = RuntimeError::io;
-    make_root(root).map_err(io("make the runtime directory"))?;
-    let path = root.join(crate::sweep::LOCK_NAME);
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    let file = file.map_err(io("open the runtime's lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RuntimeError::RootInUse),
-        Err(TryLockError::Error(source)) => {
-            Err(RuntimeError::Io { what: "lock the runtime directory", source })
-        }
     }
 }

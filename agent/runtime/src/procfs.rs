@@ -1,10 +1,11 @@
 //! Who a process is, for longer than its number lasts: pid and start time, within one boot.
 //!
 //! A pid alone is reused; a kill by pid alone could hit a stranger. Every kill in this crate that is not of an own
-//! child goes through [`ProcessId::kill`].
+//! child goes through [`ProcessId::signal`].
 
 use std::fs;
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -30,6 +31,35 @@ impl ProcessId {
         Ok(stat(pid)?.map(|stat| Self { pid, start: stat.start }))
     }
 
+    /// This process.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn own() -> io::Result<Self> {
+        let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
+        Self::of(pid)?.ok_or_else(|| io::Error::other("/proc does not show this process"))
+    }
+
+    /// A file that becomes readable when the process ends; `None` if it has. Needs Linux 5.3.
+    ///
+    /// # Errors
+    /// When the kernel gives none, or `/proc` cannot be read.
+    pub fn pidfd(self) -> io::Result<Option<OwnedFd>> {
+        #[expect(unsafe_code, reason = "there is no safe wrapper for opening a pidfd")]
+        // SAFETY: takes two integers and gives a new descriptor or an error; no memory is touched.
+        let opened = unsafe { nix::libc::syscall(nix::libc::SYS_pidfd_open, self.pid, 0) };
+        let fd = match Errno::result(opened) {
+            Ok(fd) => i32::try_from(fd).map_err(io::Error::other)?,
+            Err(Errno::ESRCH) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        #[expect(unsafe_code, reason = "the kernel gives a bare number")]
+        // SAFETY: the descriptor was opened by the call above, which closes it on exec, and nobody else has its number.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // Whoever has the number now may be another one.
+        Ok(self.is_alive()?.then_some(fd))
+    }
+
     /// Whether it still runs. A zombie does not: of a namespace's init it means that the namespace is empty.
     ///
     /// # Errors
@@ -44,10 +74,18 @@ impl ProcessId {
     /// # Errors
     /// When it may not be killed, or `/proc` cannot be read.
     pub fn kill(self) -> io::Result<()> {
+        self.signal(Signal::SIGKILL)
+    }
+
+    /// Sends it `signal`, if it is still the same process. To be gone already is no error.
+    ///
+    /// # Errors
+    /// When it may not be signalled, or `/proc` cannot be read.
+    pub fn signal(self, signal: Signal) -> io::Result<()> {
         if !self.is_alive()? {
             return Ok(());
         }
-        match kill(Pid::from_raw(self.pid), Signal::SIGKILL) {
+        match kill(Pid::from_raw(self.pid), signal) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
@@ -136,5 +174,6 @@ mod tests {
         let other = ProcessId { start: me.start + 1, ..me };
         assert!(!other.is_alive().unwrap());
         other.kill().unwrap(); // must not hit this test
+        assert!(other.pidfd().unwrap().is_none() && me.pidfd().unwrap().is_some());
     }
 }

@@ -7,8 +7,9 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use crate::directory::{ExitRecord, RecordError, StartFailure};
+use crate::directory::{ExitRecord, StartFailure};
 use crate::placement::{PlacementError, PlacementKey, PlacementSpec};
+use crate::record::RecordError;
 
 /// Where a placement is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum State {
 pub struct Running {
     /// Number of the init of its namespace, in the agent's namespace.
     pub pid: i32,
+    /// Since when, in nanoseconds since boot.
+    pub since_boottime_ns: u64,
 }
 
 /// The end of a placement, as an event.
@@ -61,7 +64,7 @@ pub enum RuntimeError {
     /// Another runtime uses the directory.
     #[error("runtime directory is in use by another agent")]
     RootInUse,
-    /// Jobs of an earlier agent are in the way: `sweep` first.
+    /// What an earlier agent left is in the way, or it was adopted.
     #[error("a placement of this key was here before")]
     AlreadyPrepared,
     /// Jobs can change their user only when the agent is root.
@@ -82,7 +85,7 @@ pub enum RuntimeError {
     /// Too many requests at once; ask again.
     #[error("the runtime is busy")]
     Busy,
-    /// The runtime's thread is gone. Its jobs are dead.
+    /// The runtime's thread is gone. Its jobs run on.
     #[error("the runtime has ended")]
     Gone,
     /// The job could not be started; nothing of it runs.
@@ -122,6 +125,15 @@ pub trait Runtime: Send + Sync {
     /// [`RuntimeError::StartFailed`], [`RuntimeError::Unknown`], [`RuntimeError::WrongState`],
     /// [`RuntimeError::Busy`], [`RuntimeError::Gone`].
     fn start(
+        &self,
+        key: &PlacementKey,
+    ) -> impl Future<Output = Result<Running, RuntimeError>> + Send;
+
+    /// Resolves when the job's program runs or certainly does not: for one that was adopted.
+    ///
+    /// # Errors
+    /// As [`Runtime::start`].
+    fn running(
         &self,
         key: &PlacementKey,
     ) -> impl Future<Output = Result<Running, RuntimeError>> + Send;

@@ -6,12 +6,10 @@
 //! ```
 //!
 //! - `outer` locks simulated devices, makes the namespaces, records who runs, waits for init, and only then, when
-//!   the kernel has confirmed that the namespace is empty, records the end.
-//! - `init` starts the job in its own session, keeps its output, reaps, passes a stop on, and kills after the grace.
-//! - Each dies with its parent (parent-death signal), and the end of file of the control pipe, which only the agent
-//!   holds, kills as well: no job outlives its agent (P4). Adoption will replace both; until then the agent's
-//!   restart stops its jobs, which is the safe side.
-//!
+//!   the kernel has confirmed that the namespace is empty, records the end. It outlives the agent, so that the next one
+//!   finds the job as it was; when neither agent nor watchdog lives any more, it kills init ([`crate::guard`]).
+//! - `init` starts the job in its own session, keeps its output, reaps, passes a stop on, and kills after the grace. It dies
+//!   with `outer` (parent-death signal).
 //! - `init` ends a job that the lease binds by the deadline in its file ([`crate::deadline`]), with the agent stopped or starved.
 //!
 //! The shim decides nothing: it knows no control plane and no policy, and polls nobody.

@@ -1,9 +1,10 @@
 //! What an earlier agent left on this host: directories, their records, and processes that may still live (P6).
 //!
-//! Run at each start of an agent, before the runtime is opened. Processes are found in two ways, because either
-//! can fail: by the records in the placement directories, and by the mark in a shim's environment.
+//! Run at each start of an agent, before the runtime is opened: it is adopted or killed, and never both or neither (ADR 11).
+//! Processes are found in two ways, because either can fail: by the records in the placement directories, and by the mark
+//! in a shim's environment. What is found by its mark alone cannot be adopted: nobody knows how to end it in order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,14 +12,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::directory::{ExitRecord, PlacementDir, RecordError};
+use crate::directory::{ExitRecord, PlacementDir, ShimRecord};
 use crate::environment;
 use crate::limit;
 use crate::placement::PlacementKey;
 use crate::procfs::{self, ProcessId};
-
-/// The file in the runtime directory that is no placement.
-pub const LOCK_NAME: &str = "runtime.lock";
+use crate::record::RecordError;
 
 /// Why a sweep is incomplete. The agent must then start nothing.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +46,8 @@ pub struct Found {
     pub key: PlacementKey,
     /// Shim processes that live. While there is one, jobs may live.
     pub alive: Vec<ProcessId>,
+    /// Something lives, and its record is one of this program and this boot.
+    pub adoptable: bool,
     /// How it ended, if that was recorded. Absent with nobody alive: killed with its shim.
     pub exit: Option<ExitRecord>,
 }
@@ -57,29 +58,39 @@ pub struct Found {
 /// [`SweepError::Io`] and [`SweepError::Record`]: what was found would not be all.
 pub fn sweep(root: &Path) -> Result<Vec<Found>, SweepError> {
     let io = |source| SweepError::Io { path: root.to_owned(), source };
-    let mut found: BTreeMap<PlacementKey, (BTreeSet<ProcessId>, Option<ExitRecord>)> =
-        BTreeMap::new();
+    let mut found: BTreeMap<PlacementKey, Found> = BTreeMap::new();
     let boot_id = procfs::boot_id().map_err(io)?;
     for key in keys(root).map_err(io)? {
         let dir = PlacementDir::new(root, &key);
-        let recorded = dir.shim()?.filter(|record| record.boot_id == boot_id);
-        let mut alive = BTreeSet::new();
-        for process in recorded.iter().flat_map(|record| [record.outer, record.init]) {
+        let record = told(dir.shim())?.filter(|record: &ShimRecord| record.boot_id == boot_id);
+        let mut alive = Vec::new();
+        for process in record.iter().flat_map(|record| [record.outer, record.init]) {
             if process.is_alive().map_err(io)? {
-                alive.insert(process);
+                alive.push(process);
             }
         }
-        found.insert(key, (alive, dir.exit()?));
+        let adoptable = !alive.is_empty();
+        found.insert(key.clone(), Found { key, alive, adoptable, exit: told(dir.exit())? });
     }
     for (key, process) in marked(root).map_err(io)? {
-        found.entry(key).or_default().0.insert(process);
+        let nothing = || Found { key: key.clone(), alive: vec![], adoptable: false, exit: None };
+        let left = found.entry(key.clone()).or_insert_with(nothing);
+        if !left.alive.contains(&process) {
+            left.alive.push(process);
+        }
     }
-    let list = found.into_iter().map(|(key, (alive, exit))| Found {
-        key,
-        alive: alive.into_iter().collect(),
-        exit,
-    });
-    Ok(list.collect())
+    Ok(found.into_values().collect())
+}
+
+/// A record of another version or a damaged one tells nothing: whose it is is found by its mark, and killed.
+fn told<T>(record: Result<Option<T>, RecordError>) -> Result<Option<T>, RecordError> {
+    match record {
+        Err(error @ RecordError::Malformed(_)) => {
+            tracing::warn!(%error, "what an earlier agent left cannot be read");
+            Ok(None)
+        }
+        other => other,
+    }
 }
 
 impl Found {
@@ -180,11 +191,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_record_stops_the_sweep() {
+    fn a_damaged_record_names_nobody_and_one_that_cannot_be_reached_stops_the_sweep() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(sweep(&root.path().join("none")).unwrap(), []);
         fs::create_dir(root.path().join("p")).unwrap();
         fs::write(root.path().join("p/shim"), b"rubbish").unwrap();
+        let [found] = sweep(root.path()).unwrap().try_into().unwrap();
+        assert_eq!((found.alive.len(), found.adoptable, found.exit), (0, false, None));
+        fs::remove_file(root.path().join("p/shim")).unwrap();
+        fs::create_dir(root.path().join("p/shim")).unwrap();
         assert!(matches!(sweep(root.path()), Err(SweepError::Record(_))));
     }
 }

@@ -1,78 +1,135 @@
-//! A shim as the supervisor sees it: a child process, its pipes, its record, its deadlines.
+//! A shim as the supervisor sees it: two processes, watched by their pidfds, its records, its deadlines. Whether this runtime
+//! started it or an earlier one did makes no difference but to who reaps it.
 
 use std::fs::OpenOptions;
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::Signal;
 use tokio::time::Instant;
 
 use super::supervisor::Reply;
-use crate::directory::{PlacementDir, ShimRecord};
+use crate::directory::{PlacementDir, RunningRecord, ShimRecord, StopRecord};
 use crate::environment;
 use crate::limit;
+use crate::procfs::{ProcessId, boottime_ns};
+use crate::record::RecordError;
 use crate::shim::wire::{self, Order};
 use crate::shim::{MODE_RUN, ShimCommand};
 
 /// A shim that is not confirmed dead.
 pub(super) struct Shim {
-    process: Child,
-    /// Requests to stop go in; its end kills the job.
-    control: Option<ChildStdin>,
-    /// `None` once both processes of the shim have closed it.
-    pub(super) status: Option<ChildStdout>,
     pub(super) dir: PlacementDir,
-    /// Who waits for the start, and until when.
-    pub(super) starting: Option<(Reply, Instant)>,
-    pub(super) record: Option<ShimRecord>,
+    /// To be reaped, if it is our child.
+    child: Option<Child>,
+    outer: ProcessId,
+    /// Readable when outer ends; `None` once it has.
+    outer_end: Option<OwnedFd>,
+    /// The same of init, once it is known.
+    init_end: Option<OwnedFd>,
+    /// Wakes when the job's program runs; only of our own child, and only until then.
+    news: Option<ChildStdout>,
+    record: Option<ShimRecord>,
+    running: Option<RunningRecord>,
+    /// Who waits for the start.
+    pub(super) waiting: Vec<Reply>,
+    /// Until when it has to run; `None` once it does.
+    start_by: Option<Instant>,
     /// When to kill, should the shim not have done it.
     kill_at: Option<Instant>,
+    /// When init was seen dead with outer still there.
+    alone_since: Option<Instant>,
     pub(super) late: bool,
 }
 
-/// What a status pipe said.
-pub(super) enum Heard {
-    Nothing,
-    Running,
-    End,
-}
-
 impl Shim {
-    pub(super) fn listen(&mut self) -> Heard {
-        let Some(status) = self.status.as_mut() else { return Heard::Nothing };
+    fn new(dir: PlacementDir, outer: ProcessId) -> io::Result<Self> {
+        Ok(Self {
+            dir,
+            child: None,
+            outer,
+            outer_end: outer.pidfd()?,
+            init_end: None,
+            news: None,
+            record: None,
+            running: None,
+            waiting: Vec::new(),
+            start_by: Some(deadline(limit::START_WITHIN)),
+            kill_at: None,
+            alone_since: None,
+            late: false,
+        })
+    }
+
+    /// One that an earlier runtime started.
+    ///
+    /// # Errors
+    /// When its records cannot be read, or name nobody.
+    pub(super) fn adopt(dir: PlacementDir) -> Result<Self, RecordError> {
+        let io = |source| RecordError::Io { path: dir.path().to_owned(), source };
+        let record = dir.shim()?.ok_or_else(|| io(io::ErrorKind::NotFound.into()))?;
+        let mut shim = Self::new(dir.clone(), record.outer).map_err(io)?;
+        shim.record = Some(record);
+        shim.look();
+        Ok(shim)
+    }
+
+    /// Number of its init, if that is known.
+    pub(super) fn pid(&self) -> Option<i32> {
+        self.record.as_ref().map(|record| record.init.pid)
+    }
+
+    /// Since when the job's program runs.
+    pub(super) fn running(&self) -> Option<RunningRecord> {
+        self.running
+    }
+
+    /// What to wait for, beside the deadlines.
+    pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let ends = self.outer_end.iter().chain(&self.init_end).map(AsFd::as_fd);
+        ends.chain(self.news.iter().map(AsFd::as_fd))
+    }
+
+    /// Reads what is new. Whether the job's program was not known to run and now is.
+    pub(super) fn look(&mut self) -> bool {
+        self.take_news();
+        self.learn();
+        if self.running.is_some() || self.record.is_none() {
+            return false;
+        }
+        match self.dir.running() {
+            Ok(found) => self.running = found,
+            Err(error) => {
+                tracing::error!(dir = %self.dir.path().display(), %error, "whether it runs is unreadable");
+            }
+        }
+        if self.running.is_some() {
+            self.start_by = None;
+        }
+        self.running.is_some()
+    }
+
+    /// Empties the pipe; its end says no more than its byte: look at the records.
+    fn take_news(&mut self) {
+        let Some(news) = self.news.as_mut() else { return };
         let mut byte = [0];
-        match status.read(&mut byte) {
-            Ok(0) => Heard::End,
-            Ok(_) if byte == [wire::RUNNING] => Heard::Running,
-            Ok(_) => Heard::Nothing,
+        match news.read(&mut byte) {
             Err(error)
                 if matches!(
                     error.kind(),
                     io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) =>
-            {
-                Heard::Nothing
-            }
-            Err(_) => Heard::End,
+                ) => {}
+            Ok(_) | Err(_) => self.news = None,
         }
     }
 
-    /// Passes a request to stop on, and remembers when to insist should the shim not do it.
-    pub(super) fn ask_to_stop(&mut self, grace: Duration) {
-        let at = deadline(grace.saturating_add(limit::GRACE_MARGIN));
-        self.kill_at = Some(self.kill_at.map_or(at, |earlier| earlier.min(at)));
-        let asked = self.control.as_mut().map(|control| control.write_all(&wire::stop(grace)));
-        if !matches!(asked, Some(Ok(()))) {
-            tracing::warn!(dir = %self.dir.path().display(), "the shim takes no request to stop; it will be killed");
-        }
-    }
-
-    /// Reads who runs the job, once; the number of its init.
-    pub(super) fn learn(&mut self) -> Option<i32> {
+    /// Reads who runs the job, once.
+    fn learn(&mut self) {
         if self.record.is_none() {
             match self.dir.shim() {
                 Ok(found) => self.record = found,
@@ -81,7 +138,43 @@ impl Shim {
                 }
             }
         }
-        self.record.as_ref().map(|record| record.init.pid)
+        if self.init_end.is_none()
+            && self.alone_since.is_none()
+            && let Some(record) = &self.record
+        {
+            match record.init.pidfd() {
+                Ok(Some(end)) => self.init_end = Some(end),
+                Ok(None) => self.alone_since = Some(Instant::now()),
+                Err(error) => {
+                    tracing::error!(dir = %self.dir.path().display(), %error, "init cannot be watched");
+                }
+            }
+        }
+    }
+
+    /// Passes a request to stop on, and remembers when to insist should the shim not do it.
+    pub(super) fn ask_to_stop(&mut self, grace: Duration) {
+        let at = deadline(grace.saturating_add(limit::GRACE_MARGIN));
+        self.kill_at = Some(self.kill_at.map_or(at, |earlier| earlier.min(at)));
+        // In this order: an init that is not known yet reads the request before it first waits for a signal.
+        let asked = self.write_stop(grace).and_then(|()| {
+            self.learn();
+            self.record.as_ref().map_or(Ok(()), |record| record.init.signal(Signal::SIGTERM))
+        });
+        if let Err(error) = asked {
+            tracing::warn!(dir = %self.dir.path().display(), %error, "the shim takes no request to stop; it will be killed");
+        }
+    }
+
+    /// An earlier request stands if it ends sooner.
+    fn write_stop(&self, grace: Duration) -> io::Result<()> {
+        let grace = u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX);
+        let kill_boottime_ns = boottime_ns()?.saturating_add(grace);
+        let earlier = self.dir.stop().ok().flatten();
+        if earlier.is_some_and(|earlier| earlier.kill_boottime_ns <= kill_boottime_ns) {
+            return Ok(());
+        }
+        self.dir.write_stop(StopRecord { kill_boottime_ns })
     }
 
     /// Kills init when it is known, so that the outer shim can still say what became of it; else the outer shim,
@@ -90,7 +183,7 @@ impl Shim {
         self.learn();
         let killed = match &self.record {
             Some(record) => record.init.kill(),
-            None => self.process.kill(),
+            None => self.outer.kill(),
         };
         if let Err(error) = killed {
             tracing::error!(dir = %self.dir.path().display(), %error, "a shim cannot be killed; trying again");
@@ -104,31 +197,26 @@ impl Shim {
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill();
         }
-        if self.starting.as_ref().is_some_and(|(_, until)| *until <= now) && !self.late {
+        if self.start_by.is_some_and(|by| by <= now) && !self.late {
             self.late = true;
             self.kill();
         }
-    }
-
-    /// Whether both processes are dead. The outer shim is our child; init is not, and when the outer shim was
-    /// killed from outside, its death is seen in `/proc` alone.
-    pub(super) fn is_gone(&mut self) -> bool {
-        match self.process.try_wait() {
-            Ok(Some(_)) => {}
-            Ok(None) => return false,
-            Err(error) => {
-                tracing::error!(%error, "cannot wait for a shim");
-                return false;
+        // Its job is dead, and it neither says so nor ends: it stands still, and with it the locks of its devices.
+        let stands = |since: Instant| now.saturating_duration_since(since) >= limit::RECORD_WITHIN;
+        if self.alone_since.is_some_and(stands) {
+            tracing::warn!(dir = %self.dir.path().display(), "the outer shim stands still; it is killed");
+            self.alone_since = Some(now);
+            if let Err(error) = self.outer.kill() {
+                tracing::error!(dir = %self.dir.path().display(), %error, "the outer shim cannot be killed");
             }
         }
-        self.learn();
-        let Some(record) = &self.record else { return true };
-        let dead = record
-            .init
-            .is_alive()
-            .and_then(|alive| if alive { record.init.kill() } else { Ok(()) }.map(|()| !alive));
-        match dead {
-            Ok(dead) => dead,
+    }
+
+    /// Whether both processes are dead. When the outer shim was killed from outside, init's death follows and is seen in
+    /// `/proc` alone.
+    pub(super) fn is_gone(&mut self) -> bool {
+        match self.look_at_both() {
+            Ok(gone) => gone,
             Err(error) => {
                 tracing::error!(%error, "cannot tell whether a job is dead; it counts as alive");
                 false
@@ -136,11 +224,38 @@ impl Shim {
         }
     }
 
+    fn look_at_both(&mut self) -> io::Result<bool> {
+        let reaped = match self.child.as_mut() {
+            Some(child) => child.try_wait()?.is_some(),
+            None => false,
+        };
+        let outer_lives = !reaped && self.outer.is_alive()?;
+        if !outer_lives {
+            self.outer_end = None;
+            self.learn();
+        }
+        let Some(record) = &self.record else { return Ok(!outer_lives) };
+        let init_lives = record.init.is_alive()?;
+        if !init_lives {
+            self.init_end = None;
+            if outer_lives {
+                self.alone_since.get_or_insert_with(Instant::now);
+            }
+        } else if !outer_lives {
+            record.init.kill()?;
+        }
+        Ok(!outer_lives && !init_lives)
+    }
+
     /// When to look without being woken.
     pub(super) fn next_look(&self) -> Option<Instant> {
-        let confirm = self.status.is_none().then(|| deadline(limit::CONFIRM_EVERY));
-        let start = self.starting.as_ref().filter(|_| !self.late).map(|(_, until)| *until);
-        [confirm, start, self.kill_at].into_iter().flatten().min()
+        let confirm = self.outer_end.is_none().then(|| deadline(limit::CONFIRM_EVERY));
+        // Nobody tells the next runtime when a job that was being started runs.
+        let unwatched = self.start_by.is_some() && self.news.is_none();
+        let starts = unwatched.then(|| deadline(limit::CONFIRM_EVERY));
+        let stands = self.alone_since.and_then(|since| since.checked_add(limit::RECORD_WITHIN));
+        let start = self.start_by.filter(|_| !self.late);
+        [confirm, starts, stands, start, self.kill_at].into_iter().flatten().min()
     }
 }
 
@@ -154,27 +269,21 @@ pub(super) fn spawn(
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.shim_log())?;
     let mut command = shim.command(MODE_RUN);
     command.envs(environment::of_shim(&order.placement.key, root)).current_dir("/");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     let path = dir.path().join(wire::ORDER_NAME);
     wire::write_order(&path, order)?;
     command.arg(&path);
-    let mut process = command.spawn()?;
-    let (control, status) = (process.stdin.take(), process.stdout.take());
-    let shim = Shim {
-        process,
-        control,
-        status,
-        dir: dir.clone(),
-        starting: None,
-        record: None,
-        kill_at: None,
-        late: false,
-    };
-    // Neither may ever hold up the supervisor: not a shim that says nothing, not one that takes no request.
-    if let (Some(control), Some(status)) = (&shim.control, &shim.status) {
-        fcntl(control.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        fcntl(status.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let mut child = command.spawn()?;
+    let (pid, news) = (i32::try_from(child.id()).map_err(io::Error::other)?, child.stdout.take());
+    // Our child, not reaped yet: the number is its own even if it has ended already.
+    let outer = ProcessId::of(pid)?.ok_or_else(|| io::Error::other("the shim vanished"))?;
+    let mut shim = Shim::new(dir.clone(), outer)?;
+    shim.child = Some(child);
+    // It may never hold up the supervisor: not even one that says nothing.
+    if let Some(news) = &news {
+        fcntl(news.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     }
+    shim.news = news;
     Ok(shim)
 }
 

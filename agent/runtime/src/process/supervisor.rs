@@ -1,10 +1,11 @@
-//! The thread that owns the shims: spawns them, passes stops on, and says when the kernel has confirmed an end.
+//! The thread that owns the shims: spawns them, takes over those of an earlier runtime, passes stops on, and says when the
+//! kernel has confirmed an end.
 //!
-//! It waits in one `poll` for requests and for the shims' status pipes. The reading end of such a pipe is at its
-//! end when both processes of a shim are gone, so no signal handler and no polling is needed in the usual case.
+//! It waits in one `poll` for requests and for the ends of the shims' processes, so no signal handler and no polling is
+//! needed in the usual case. Its own end touches no job.
 
 use std::collections::BTreeMap;
-use std::io::{self, PipeReader, Read};
+use std::io::{self, PipeReader, Read as _};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -17,9 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Table;
-use super::child::{Heard, Shim, deadline, spawn};
+use super::child::{Shim, spawn};
 use crate::directory::{ExitRecord, ExitStatus, PlacementDir, StartFailure, StartStage};
-use crate::limit;
 use crate::placement::PlacementKey;
 use crate::procfs;
 use crate::runtime::{Exit, Running, RuntimeError, State};
@@ -32,9 +32,23 @@ pub(super) type Reply = oneshot::Sender<Result<Running, RuntimeError>>;
 
 /// What is asked of the supervisor.
 pub(super) enum Request {
-    Start { order: Box<Order>, shim: ShimCommand, reply: Reply },
-    Stop { key: PlacementKey, grace: Duration },
-    Kill { key: PlacementKey },
+    Start {
+        order: Box<Order>,
+        shim: ShimCommand,
+        reply: Reply,
+    },
+    /// Tell when its program runs, or certainly does not.
+    Tell {
+        key: PlacementKey,
+        reply: Reply,
+    },
+    Stop {
+        key: PlacementKey,
+        grace: Duration,
+    },
+    Kill {
+        key: PlacementKey,
+    },
 }
 
 /// Everything the thread knows.
@@ -45,8 +59,6 @@ pub(super) struct Supervisor {
     woken: PipeReader,
     events: mpsc::Sender<Exit>,
     shims: BTreeMap<PlacementKey, Shim>,
-    /// When the runtime was dropped.
-    closing: Option<Instant>,
 }
 
 impl Supervisor {
@@ -56,59 +68,43 @@ impl Supervisor {
         requests: Receiver<Request>,
         woken: PipeReader,
         events: mpsc::Sender<Exit>,
+        adopted: BTreeMap<PlacementKey, Shim>,
     ) -> io::Result<Self> {
         fcntl(woken.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self { root, table, requests, woken, events, shims: BTreeMap::new(), closing: None })
+        Ok(Self { root, table, requests, woken, events, shims: adopted })
     }
 
-    /// Runs until the runtime is dropped and its jobs are dead, or will not die within the bound.
+    /// Runs until the runtime is dropped. What runs goes on: the next runtime finds it.
     pub(super) fn run(mut self) {
         loop {
-            match self.wait() {
-                Ok(()) | Err(Errno::EINTR) => {}
-                Err(errno) => {
-                    tracing::error!(%errno, "the supervisor cannot wait; its jobs end with it");
-                    return;
-                }
-            }
-            self.take_requests();
             let keys: Vec<PlacementKey> = self.shims.keys().cloned().collect();
             for key in keys {
                 self.look_after(&key);
             }
-            if let Some(since) = self.closing {
-                if self.shims.is_empty() {
+            match self.wait() {
+                Ok(()) | Err(Errno::EINTR) => {}
+                Err(errno) => {
+                    tracing::error!(%errno, "the supervisor cannot wait; another runtime has to");
                     return;
                 }
-                if since.elapsed() > limit::SHUTDOWN_WITHIN {
-                    tracing::error!(
-                        left = self.shims.len(),
-                        "jobs were killed but are not confirmed dead"
-                    );
-                    return;
-                }
+            }
+            if !self.take_requests() {
+                return;
             }
         }
     }
 
     fn wait(&self) -> Result<(), Errno> {
-        let mut fds = Vec::new();
-        if self.closing.is_none() {
-            fds.push(PollFd::new(self.woken.as_fd(), PollFlags::POLLIN));
-        }
-        let pipes = self.shims.values().filter_map(|shim| shim.status.as_ref());
-        fds.extend(pipes.map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+        let mut fds = vec![PollFd::new(self.woken.as_fd(), PollFlags::POLLIN)];
+        let ends = self.shims.values().flat_map(Shim::fds);
+        fds.extend(ends.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         let next = self.shims.values().filter_map(Shim::next_look).min();
-        let timeout = match (next, self.closing) {
-            (None, None) => PollTimeout::NONE,
-            // waits: for the death of a process that is not our child, or for the bound of a shutdown.
-            (Some(at), None) => until(at),
-            (_, Some(_)) => until(Instant::now()),
-        };
-        poll(&mut fds, timeout).map(|_| ())
+        // waits: for the death of a process that is not our child, or for a deadline.
+        poll(&mut fds, next.map_or(PollTimeout::NONE, until)).map(|_| ())
     }
 
-    fn take_requests(&mut self) {
+    /// Whether the runtime is still there.
+    fn take_requests(&mut self) -> bool {
         let mut bytes = [0; 64];
         // What was read does not matter; an empty pipe is an error to skip, and its end is seen at the channel.
         while self.woken.read(&mut bytes).is_ok_and(|read| read > 0) {}
@@ -117,19 +113,11 @@ impl Supervisor {
                 Ok(Request::Start { order, shim, reply }) => {
                     self.start(&order, &shim, reply);
                 }
+                Ok(Request::Tell { key, reply }) => self.tell(&key, reply),
                 Ok(Request::Stop { key, grace }) => self.stop(&key, grace),
                 Ok(Request::Kill { key }) => self.kill(&key),
-                Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => return self.close(),
-            }
-        }
-    }
-
-    fn close(&mut self) {
-        if self.closing.is_none() {
-            self.closing = Some(Instant::now());
-            for shim in self.shims.values_mut() {
-                shim.kill();
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
             }
         }
     }
@@ -137,14 +125,14 @@ impl Supervisor {
     fn start(&mut self, order: &Order, shim: &ShimCommand, reply: Reply) {
         let key = order.placement.key.clone();
         let dir = PlacementDir::new(&self.root, &key);
-        if self.state(&key) != Some(State::Starting) || self.closing.is_some() {
+        if self.state(&key) != Some(State::Starting) {
             let failure = StartFailure::new(StartStage::Shim, &STOPPED_BEFORE);
             drop(reply.send(Err(RuntimeError::StartFailed(failure))));
             return;
         }
         match spawn(order, &self.root, shim, &dir) {
             Ok(mut shim) => {
-                shim.starting = Some((reply, deadline(limit::START_WITHIN)));
+                shim.waiting.push(reply);
                 self.shims.insert(key, shim);
             }
             Err(error) => {
@@ -152,6 +140,20 @@ impl Supervisor {
                 self.end(&key, &dir, ExitStatus::StartFailed(failure.clone()));
                 drop(reply.send(Err(RuntimeError::StartFailed(failure))));
             }
+        }
+    }
+
+    fn tell(&mut self, key: &PlacementKey, reply: Reply) {
+        let ended = self.state(key).and_then(|state| match state {
+            State::Ended(record) => Some(record.status),
+            State::Prepared | State::Starting | State::Running { .. } | State::Stopping { .. } => {
+                None
+            }
+        });
+        match (self.shims.get_mut(key), ended) {
+            (Some(shim), _) => shim.waiting.push(reply),
+            (None, Some(status)) => drop(reply.send(Err(not_running(status)))),
+            (None, None) => drop(reply.send(Err(RuntimeError::Unknown))),
         }
     }
 
@@ -185,8 +187,7 @@ impl Supervisor {
     }
 
     fn mark_stopping(&self, key: &PlacementKey) {
-        let pid =
-            self.shims.get(key).and_then(|shim| shim.record.as_ref()).map(|record| record.init.pid);
+        let pid = self.shims.get(key).and_then(Shim::pid);
         if let Some(entry) = self.table.lock().get_mut(key)
             && !matches!(entry.state, State::Ended(_))
         {
@@ -194,32 +195,30 @@ impl Supervisor {
         }
     }
 
-    /// Moves one shim on: its start, its deadline, its end.
+    /// Moves one shim on: its start, its deadlines, its end.
     fn look_after(&mut self, key: &PlacementKey) {
         let Some(shim) = self.shims.get_mut(key) else { return };
-        match shim.listen() {
-            Heard::Nothing => {}
-            Heard::Running => self.running(key),
-            Heard::End => {
-                if let Some(shim) = self.shims.get_mut(key) {
-                    shim.status = None;
-                }
-            }
-        }
-        let Some(shim) = self.shims.get_mut(key) else { return };
+        let begun = shim.look();
         shim.keep_time();
-        if shim.status.is_none() && shim.is_gone() {
+        let gone = shim.is_gone();
+        if begun {
+            metrics::counter!("sekisho_agent_job_starts_total").increment(1);
+            tracing::info!(placement = %key, "job started");
+        }
+        if gone {
             self.conclude(key);
+        } else {
+            self.answer(key);
         }
     }
 
-    fn running(&mut self, key: &PlacementKey) {
+    /// Tells those who wait that the job's program runs.
+    fn answer(&mut self, key: &PlacementKey) {
         let Some(shim) = self.shims.get_mut(key) else { return };
-        let Some(pid) = shim.learn() else {
-            // Without its record nobody could find it later; it must not run.
-            shim.kill();
+        let (Some(running), Some(pid)) = (shim.running(), shim.pid()) else { return };
+        if shim.waiting.is_empty() {
             return;
-        };
+        }
         if let Some(entry) = self.table.lock().get_mut(key) {
             entry.state = match entry.state {
                 State::Stopping { .. } => State::Stopping { pid: Some(pid) },
@@ -228,18 +227,17 @@ impl Supervisor {
                 }
             };
         }
-        if let Some((reply, _)) = shim.starting.take() {
-            drop(reply.send(Ok(Running { pid })));
+        for reply in shim.waiting.drain(..) {
+            let since_boottime_ns = running.since_boottime_ns;
+            drop(reply.send(Ok(Running { pid, since_boottime_ns })));
         }
-        metrics::counter!("sekisho_agent_job_starts_total").increment(1);
-        tracing::info!(placement = %key, pid, "job started");
     }
 
     /// Everything is dead; says how it ended, by the shim's record or, if it was killed, by its absence.
     fn conclude(&mut self, key: &PlacementKey) {
         let Some(shim) = self.shims.remove(key) else { return };
         let record = match shim.dir.exit() {
-            Ok(_) if shim.late && shim.starting.is_some() => {
+            Ok(_) if shim.late && shim.running().is_none() => {
                 let late = StartFailure::new(StartStage::Deadline, &"the shim took too long");
                 self.end(key, &shim.dir, ExitStatus::StartFailed(late))
             }
@@ -250,15 +248,8 @@ impl Supervisor {
                 self.end(key, &shim.dir, ExitStatus::ShimKilled)
             }
         };
-        if let Some((reply, _)) = shim.starting {
-            let failure = match record.status {
-                ExitStatus::StartFailed(failure) => failure,
-                ExitStatus::Exited(_)
-                | ExitStatus::Signaled(_)
-                | ExitStatus::TimedOut
-                | ExitStatus::ShimKilled => StartFailure::new(StartStage::Shim, &STOPPED_BEFORE),
-            };
-            drop(reply.send(Err(RuntimeError::StartFailed(failure))));
+        for reply in shim.waiting {
+            drop(reply.send(Err(not_running(record.status.clone()))));
         }
     }
 
@@ -285,6 +276,19 @@ impl Supervisor {
     }
 }
 
+/// What is told of the start of a placement that has ended.
+fn not_running(status: ExitStatus) -> RuntimeError {
+    RuntimeError::StartFailed(match status {
+        ExitStatus::StartFailed(failure) => failure,
+        ExitStatus::Exited(_)
+        | ExitStatus::Signaled(_)
+        | ExitStatus::TimedOut
+        | ExitStatus::ShimKilled
+        | ExitStatus::LeaseOver
+        | ExitStatus::Unguarded => StartFailure::new(StartStage::Shim, &STOPPED_BEFORE),
+    })
+}
+
 fn until(at: Instant) -> PollTimeout {
     // At least one millisecond, else a deadline less than that away is waited for by spinning.
     let wait = at.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
@@ -303,5 +307,7 @@ const fn name_of(status: &ExitStatus) -> &'static str {
         ExitStatus::TimedOut => "timed_out",
         ExitStatus::StartFailed(_) => "not_started",
         ExitStatus::ShimKilled => "killed",
+        ExitStatus::LeaseOver => "lease_over",
+        ExitStatus::Unguarded => "unguarded",
     }
 }

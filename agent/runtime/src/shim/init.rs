@@ -12,7 +12,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -22,7 +21,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use nix::unistd::{ForkResult, Pid, getpid};
 
 use crate::deadline::Deadline;
-use crate::directory::{ExitStatus, StartFailure, StartStage};
+use crate::directory::{ExitStatus, PlacementDir, RunningRecord, StartFailure, StartStage};
 use crate::log::Stream;
 use crate::procfs::boottime_ns;
 use crate::shim::output::Output;
@@ -32,7 +31,6 @@ use crate::shim::{FAILED, complain, job, namespace};
 /// Runs the job of `order`. `go` says that the outer shim has recorded us; `result` takes the last word.
 pub(super) fn main(
     order: &Order,
-    control: File,
     locks: &[File],
     go: PipeReader,
     mut result: PipeWriter,
@@ -44,7 +42,7 @@ pub(super) fn main(
     let status = match start(order, locks) {
         Ok(Started::Job(code)) => return code,
         Ok(Started::Init { leader, outputs }) => {
-            let ended = Init::new(order, control, leader, outputs).and_then(Init::run);
+            let ended = Init::new(order, leader, outputs).and_then(Init::run);
             match ended {
                 Ok(status) => status,
                 Err(error) => {
@@ -101,10 +99,7 @@ fn start(order: &Order, locks: &[File]) -> Result<Started, StartFailure> {
             let mut detail = String::new();
             failure_read.read_to_string(&mut detail).map_err(shim)?;
             if detail.is_empty() {
-                io::stdout()
-                    .write_all(&[wire::RUNNING])
-                    .and_then(|()| io::stdout().flush())
-                    .map_err(shim)?;
+                tell_running(order).map_err(shim)?;
                 Ok(Started::Init { leader: child, outputs: [stdout, stderr] })
             } else {
                 Err(StartFailure::new(StartStage::Exec, &detail))
@@ -113,23 +108,38 @@ fn start(order: &Order, locks: &[File]) -> Result<Started, StartFailure> {
     }
 }
 
+/// Without the record nobody could tell later that it runs, so it must not. Whoever waits for the byte may be gone: the
+/// record tells the next one.
+fn tell_running(order: &Order) -> io::Result<()> {
+    let since_boottime_ns = boottime_ns()?;
+    PlacementDir::at(order.dir.clone()).write_running(RunningRecord { since_boottime_ns })?;
+    drop(io::stdout().write_all(&[wire::RUNNING]).and_then(|()| io::stdout().flush()));
+    Ok(())
+}
+
 /// The watch over a running job.
 struct Init {
     leader: Pid,
     outputs: [Output; 2],
     signals: SignalFd,
     timer: TimerFd,
-    /// The runtime's end of the pipe; `None` once it is gone.
-    control: Option<File>,
-    request: Vec<u8>,
+    dir: PlacementDir,
     grace: Duration,
     /// Nanoseconds since boot at which the job is asked to stop, and at which it is killed.
     stop_at: Option<u64>,
     kill_at: Option<u64>,
-    timed_out: bool,
+    /// Whom it ended, other than its own end or a request.
+    ended_by: Option<EndedBy>,
     /// Of a job that it binds, until it has passed.
     lease: Option<Lease>,
     buffer: Vec<u8>,
+}
+
+/// What ended a job that did not end by itself.
+#[derive(Clone, Copy)]
+enum EndedBy {
+    Limit,
+    Lease,
 }
 
 /// The host's lease, as far as it was read.
@@ -139,9 +149,8 @@ struct Lease {
 }
 
 impl Init {
-    fn new(order: &Order, control: File, leader: Pid, outputs: [Output; 2]) -> io::Result<Self> {
+    fn new(order: &Order, leader: Pid, outputs: [Output; 2]) -> io::Result<Self> {
         let watched: SigSet = [Signal::SIGCHLD, Signal::SIGTERM].into_iter().collect();
-        fcntl(control.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let mut init = Self {
             leader,
             outputs,
@@ -153,12 +162,11 @@ impl Init {
                 ClockId::CLOCK_BOOTTIME,
                 TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK,
             )?,
-            control: Some(control),
-            request: Vec::new(),
+            dir: PlacementDir::at(order.dir.clone()),
             grace: order.placement.grace,
             stop_at: None,
             kill_at: None,
-            timed_out: false,
+            ended_by: None,
             lease: None,
             buffer: Vec::new(),
         };
@@ -177,6 +185,10 @@ impl Init {
                 Some(now.saturating_add(nanos(limit.saturating_sub(init.grace.min(limit / 2)))));
             init.kill_at = Some(now.saturating_add(nanos(limit)));
             init.arm()?;
+        }
+        // One that came before there was anybody to hear its signal.
+        if let Some(kill_at) = init.requested() {
+            init.stop_by(kill_at)?;
         }
         Ok(init)
     }
@@ -200,11 +212,12 @@ impl Init {
         for output in &mut self.outputs {
             while output.pump(&mut self.buffer) {}
         }
-        Ok(match (self.timed_out, ended.code(), ended.signal()) {
-            (true, _, _) => ExitStatus::TimedOut,
-            (false, Some(code), _) => ExitStatus::Exited(code),
-            (false, None, Some(signal)) => ExitStatus::Signaled(signal),
-            (false, None, None) => ExitStatus::ShimKilled,
+        Ok(match (self.ended_by, ended.code(), ended.signal()) {
+            (Some(EndedBy::Limit), _, _) => ExitStatus::TimedOut,
+            (Some(EndedBy::Lease), _, _) => ExitStatus::LeaseOver,
+            (None, Some(code), _) => ExitStatus::Exited(code),
+            (None, None, Some(signal)) => ExitStatus::Signaled(signal),
+            (None, None, None) => ExitStatus::ShimKilled,
         })
     }
 
@@ -214,8 +227,7 @@ impl Init {
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.timer.as_fd(), PollFlags::POLLIN),
         ];
-        let pipes =
-            self.outputs.iter().filter_map(Output::fd).chain(self.control.iter().map(AsFd::as_fd));
+        let pipes = self.outputs.iter().filter_map(Output::fd);
         fds.extend(pipes.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
@@ -234,35 +246,22 @@ impl Init {
         Ok(ended)
     }
 
-    /// Takes signals and requests to stop, and the end of the runtime.
+    /// Takes signals, and the request that SIGTERM tells of: without one, SIGTERM asks for the placement's own grace.
     fn obey(&mut self) -> io::Result<()> {
         while let Some(signal) = self.signals.read_signal()? {
             if i32::try_from(signal.ssi_signo) == Ok(Signal::SIGTERM as i32) {
-                self.stop(self.grace)?;
+                match self.requested() {
+                    Some(kill_at) => self.stop_by(kill_at)?,
+                    None => self.stop(self.grace)?,
+                }
             }
         }
-        let Some(control) = self.control.as_mut() else { return Ok(()) };
-        let mut bytes = [0; wire::STOP_BYTES];
-        match control.read(&mut bytes) {
-            Ok(0) => {
-                // P4: nobody is left to renew or to stop this job.
-                self.control = None;
-                kill_all(Signal::SIGKILL)
-            }
-            Ok(read) => {
-                self.request.extend(bytes.get(..read).unwrap_or_default());
-                self.take_request()
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error),
-        }
+        Ok(())
     }
 
-    fn take_request(&mut self) -> io::Result<()> {
-        let Some((request, rest)) = self.request.split_first_chunk() else { return Ok(()) };
-        let grace = wire::grace_of(*request);
-        self.request = rest.to_vec();
-        self.stop(grace)
+    /// When to kill, by the agent's request. One that cannot be read is none: the agent insists by itself.
+    fn requested(&self) -> Option<u64> {
+        self.dir.stop().ok().flatten().map(|request| request.kill_boottime_ns)
     }
 
     /// Asks every process of the job to end, and remembers when to insist. A second request can only shorten.
@@ -280,7 +279,7 @@ impl Init {
         let now = boottime_ns()?;
         if self.stop_at.is_some_and(|at| at <= now) {
             self.stop_at = None;
-            self.timed_out = true;
+            self.ended_by = Some(EndedBy::Limit);
             self.arm()?;
             kill_all(Signal::SIGTERM)?;
         }
@@ -306,6 +305,7 @@ impl Init {
             None => {
                 let kill_at = lease.held.kill_ns;
                 self.lease = None;
+                self.ended_by.get_or_insert(EndedBy::Lease);
                 self.stop_by(kill_at)
             }
         }

@@ -1,28 +1,29 @@
-//! The outer shim: everything that must be done outside the job's namespaces, and the last word on its end.
+//! The outer shim: everything that must be done outside the job's namespaces, the watch over those who watch
+//! ([`crate::guard`]), and the last word on the job's end.
 
-use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use nix::errno::Errno;
-use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{ForkResult, Pid, getpid, getppid, setsid};
 
 use crate::device::tracer::{Held, HoldError};
 use crate::directory::{
     ExitRecord, ExitStatus, PlacementDir, ShimRecord, StartFailure, StartStage,
 };
+use crate::guard::Guards;
 use crate::procfs::{self, ProcessId};
 use crate::shim::wire::{self, Order};
 use crate::shim::{FAILED, complain, init, namespace};
 
 /// Runs one placement from order to record.
 pub(super) fn main(order: &Path) -> ExitCode {
-    let (order, control) = match receive(order) {
-        Ok(received) => received,
+    let order = match receive(order) {
+        Ok(order) => order,
         Err(error) => {
             complain(&format_args!("no order: {error}"));
             return ExitCode::from(FAILED);
@@ -45,7 +46,7 @@ pub(super) fn main(order: &Path) -> ExitCode {
             return record(&dir, ExitStatus::StartFailed(StartFailure::new(stage, &error)));
         }
     };
-    match in_namespace(&order, &dir, control, &held) {
+    match in_namespace(&order, &dir, &held) {
         Ok(Side::Init(code)) => code,
         Ok(Side::Outer(status)) => {
             // While the locks are still held: a later holder's line can then only come after this one.
@@ -76,28 +77,21 @@ fn close_inherited() -> io::Result<()> {
     Ok(())
 }
 
-fn receive(order: &Path) -> io::Result<(Order, File)> {
+fn receive(order: &Path) -> io::Result<Order> {
     close_inherited()?;
-    prctl::set_pdeathsig(Signal::SIGKILL)?;
     // A terminal's or service manager's signal to the whole group must reach init only, which stops in order.
     let blocked =
         [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGCHLD];
     blocked.into_iter().collect::<SigSet>().thread_block()?;
-    let control = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let order = wire::take_order(order)?;
     if getppid() != Pid::from_raw(order.parent) {
         return Err(io::Error::other("the runtime is gone"));
     }
     setsid()?;
-    Ok((order, control))
+    Ok(order)
 }
 
-fn in_namespace(
-    order: &Order,
-    dir: &PlacementDir,
-    control: File,
-    held: &Held,
-) -> Result<Side, StartFailure> {
+fn in_namespace(order: &Order, dir: &PlacementDir, held: &Held) -> Result<Side, StartFailure> {
     let shim = |error: io::Error| StartFailure::new(StartStage::Shim, &error);
     let (go_read, go_write) = io::pipe().map_err(shim)?;
     let (result_read, result_write) = io::pipe().map_err(shim)?;
@@ -106,13 +100,14 @@ fn in_namespace(
     match namespace::fork_single().map_err(namespace)? {
         ForkResult::Child => {
             drop((go_write, result_read));
-            Ok(Side::Init(init::main(order, control, held.files(), go_read, result_write)))
+            Ok(Side::Init(init::main(order, held.files(), go_read, result_write)))
         }
         ForkResult::Parent { child } => {
-            drop((go_read, result_write, control));
+            drop((go_read, result_write));
             let started =
                 introduce(dir, child, order.placement.bound).and_then(|()| release(go_write));
-            let status = conclude(result_read, child);
+            let root = order.dir.parent().unwrap_or(&order.dir);
+            let status = conclude(result_read, child, Guards::of(root));
             started.map_err(shim)?;
             status.map(Side::Outer).map_err(shim)
         }
@@ -136,8 +131,23 @@ fn release(mut go: PipeWriter) -> io::Result<()> {
     go.write_all(b"g")
 }
 
-/// Waits for init. When the wait is over, the kernel has reaped every process of the namespace.
-fn conclude(mut result: PipeReader, init: Pid) -> io::Result<ExitStatus> {
+/// Waits for init, and ends it when nobody is left to look after the job. When the wait is over, the kernel has reaped every
+/// process of the namespace.
+fn conclude(mut result: PipeReader, init: Pid, mut guards: Guards) -> io::Result<ExitStatus> {
+    let mut unguarded = false;
+    loop {
+        if guards.are_gone() {
+            unguarded = true;
+            // Not reaped yet, so the number is still its own.
+            match kill(init, Signal::SIGKILL) {
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        if is_over(&result, &guards)? {
+            break;
+        }
+    }
     let mut said = Vec::new();
     result.read_to_end(&mut said)?;
     while let Some((pid, _)) = namespace::wait_any()? {
@@ -146,7 +156,23 @@ fn conclude(mut result: PipeReader, init: Pid) -> io::Result<ExitStatus> {
         }
     }
     // Init says how the job ended as its last act; an init that said nothing was killed.
-    Ok(postcard::from_bytes(&said).unwrap_or(ExitStatus::ShimKilled))
+    let killed = if unguarded { ExitStatus::Unguarded } else { ExitStatus::ShimKilled };
+    Ok(postcard::from_bytes(&said).unwrap_or(killed))
+}
+
+/// Sleeps until init has said its last word or is dead (true), or the guards are worth a look.
+fn is_over(result: &PipeReader, guards: &Guards) -> io::Result<bool> {
+    let mut fds = vec![PollFd::new(result.as_fd(), PollFlags::POLLIN)];
+    fds.extend(guards.ends().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+    let timeout = match guards.look_after() {
+        Some(after) => PollTimeout::try_from(after).map_err(io::Error::other)?,
+        None => PollTimeout::NONE,
+    };
+    match poll(&mut fds, timeout) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    Ok(fds.first().and_then(PollFd::any).unwrap_or(false))
 }
 
 fn record(dir: &PlacementDir, status: ExitStatus) -> ExitCode {

@@ -1,13 +1,12 @@
-//! What the runtime and a shim say to each other: an order, requests to stop, and one byte back.
+//! What the runtime and a new shim say to each other: an order, and one byte back.
 //!
 //! Both ends are the same program, so nothing here has versions. All else is said by the records in the
-//! placement's directory, which a later agent can read too.
+//! placement's directory, which a later agent can read too; the byte only spares its first reader to look again and again.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +18,6 @@ use crate::shim::namespace::Namespaces;
 pub const ORDER_NAME: &str = "order";
 /// The byte that says: the job runs.
 pub const RUNNING: u8 = b'R';
-/// Bytes of a stop request: the grace in milliseconds, little-endian.
-pub const STOP_BYTES: usize = 4;
 
 /// User and group that a job runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +39,8 @@ pub struct Order {
     pub namespaces: Namespaces,
     /// Whom to run it as.
     pub run_as: Option<RunAs>,
-    /// The runtime's process. A shim that finds another parent was orphaned before it could ask to die along.
+    /// The runtime's process. A shim that finds another parent starts nothing: a later agent, which has looked for what
+    /// runs already, would not know of it.
     pub parent: i32,
 }
 
@@ -71,16 +69,4 @@ pub fn take_order(path: &Path) -> io::Result<Order> {
     let order: Order = postcard::from_bytes(&bytes).map_err(io::Error::other)?;
     order.placement.check().map_err(io::Error::other)?;
     Ok(order)
-}
-
-/// A stop request.
-#[must_use]
-pub fn stop(grace: Duration) -> [u8; STOP_BYTES] {
-    u32::try_from(grace.as_millis()).unwrap_or(u32::MAX).to_le_bytes()
-}
-
-/// The grace of a stop request.
-#[must_use]
-pub fn grace_of(request: [u8; STOP_BYTES]) -> Duration {
-    Duration::from_millis(u64::from(u32::from_le_bytes(request)))
 }

@@ -8,7 +8,7 @@ use sekisho_agent_runtime::limit::WATCH_EVERY;
 use sekisho_agent_runtime::placement::PlacementSpec;
 use sekisho_agent_runtime::procfs::boottime_ns;
 use sekisho_agent_runtime::runtime::State;
-use sekisho_agent_runtime::watchdog;
+use sekisho_agent_runtime::watchdog::Watchdog;
 
 use crate::stage::{Stage, on_disk, processes_of, shell, until};
 
@@ -44,8 +44,9 @@ async fn the_end_of_the_lease_ends_what_it_binds_without_a_word_of_the_agent() {
     }
     // Renewed in time: everybody lives on over the deadline that was read at the start.
     let last = hold(&stage, 7_000, 900);
-    assert_eq!(stage.ended(&polite.key).await, ExitStatus::Exited(4));
-    assert_eq!(stage.ended(&deaf.key).await, ExitStatus::Signaled(9));
+    for key in [&polite.key, &deaf.key] {
+        assert_eq!(stage.ended(key).await, ExitStatus::LeaseOver);
+    }
     let at = |spec: &PlacementSpec| on_disk(&stage.root(), &spec.key).unwrap().at_boottime_ns;
     assert!(first.stop_ns < last.stop_ns && last.stop_ns <= at(&polite), "{last:?}");
     assert!(last.kill_ns <= at(&deaf), "killed before its time");
@@ -57,13 +58,12 @@ async fn nothing_bound_lives_without_a_deadline_that_can_be_believed() {
     let Some(mut stage) = Stage::open() else { return };
     let none = bound("none", "sleep 1000");
     stage.start(none.clone()).await.unwrap();
-    let ended = stage.ended(&none.key).await;
-    assert!(matches!(ended, ExitStatus::Signaled(15 | 9)), "{ended:?}");
+    assert_eq!(stage.ended(&none.key).await, ExitStatus::LeaseOver);
     let before = hold(&stage, 6_000, 500);
     let damaged = bound("damaged", DEAF);
     ready(&stage, &damaged).await;
     std::fs::write(stage.root().join(NAME), b"rubbish").unwrap();
-    assert_eq!(stage.ended(&damaged.key).await, ExitStatus::Signaled(9));
+    assert_eq!(stage.ended(&damaged.key).await, ExitStatus::LeaseOver);
     // What was read before it was damaged holds.
     let at = on_disk(&stage.root(), &damaged.key).unwrap().at_boottime_ns;
     assert!(before.kill_ns <= at);
@@ -72,9 +72,7 @@ async fn nothing_bound_lives_without_a_deadline_that_can_be_believed() {
 #[tokio::test]
 async fn the_watchdog_kills_what_a_stopped_shim_does_not() {
     let Some(mut stage) = Stage::open() else { return };
-    let _only_one = watchdog::lock(&stage.root()).unwrap();
-    let second = watchdog::lock(&stage.root()).unwrap_err();
-    assert_eq!(second.kind(), std::io::ErrorKind::WouldBlock);
+    let mut watchdog = Watchdog::new(&stage.root());
     hold(&stage, 60_000, 500);
     let (held, free) = (bound("held", DEAF), shell("unbound", "echo ready; sleep 1000"));
     for spec in [&held, &free] {
@@ -82,15 +80,29 @@ async fn the_watchdog_kills_what_a_stopped_shim_does_not() {
         let shim = stage.runtime.directory(&spec.key).shim().unwrap().unwrap();
         kill(Pid::from_raw(shim.init.pid), Signal::SIGSTOP).unwrap();
     }
-    let quiet = watchdog::look(&stage.root()).unwrap();
+    let quiet = watchdog.look().unwrap();
     assert_eq!((quiet.killed, quiet.pause), (vec![], WATCH_EVERY));
     // The stop has passed, the kill has not: it is for the shim to ask.
     hold(&stage, 0, 30_000);
-    assert_eq!(watchdog::look(&stage.root()).unwrap().killed, []);
+    assert_eq!(watchdog.look().unwrap().killed, []);
     hold(&stage, 0, 0);
-    let killed = watchdog::look(&stage.root()).unwrap().killed;
+    let killed = watchdog.look().unwrap().killed;
     assert_eq!(killed, std::slice::from_ref(&held.key));
     assert_eq!(stage.ended(&held.key).await, ExitStatus::ShimKilled);
-    assert_eq!(watchdog::look(&stage.root()).unwrap().killed, []);
+    assert_eq!(watchdog.look().unwrap().killed, []);
+    // An outer shim that stands still is given one look to tell of the end, and then goes as well.
+    hold(&stage, 60_000, 500);
+    let standing = bound("standing", DEAF);
+    ready(&stage, &standing).await;
+    let shim = stage.runtime.directory(&standing.key).shim().unwrap().unwrap();
+    kill(Pid::from_raw(shim.outer.pid), Signal::SIGSTOP).unwrap();
+    hold(&stage, 0, 0);
+    assert_eq!(watchdog.look().unwrap().killed, std::slice::from_ref(&standing.key));
+    until("its job is dead", || !shim.init.is_alive().unwrap()).await;
+    for look in 0..2 {
+        assert!(shim.outer.is_alive().unwrap(), "look {look}");
+        assert_eq!(watchdog.look().unwrap().killed, []);
+    }
+    assert_eq!(stage.ended(&standing.key).await, ExitStatus::ShimKilled);
     assert!(!processes_of(&free.key).is_empty(), "the lease does not bind it");
 }

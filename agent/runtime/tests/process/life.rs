@@ -34,7 +34,7 @@ async fn the_record_of_an_end_outlives_the_runtime() {
     let (root, dir) = (stage.root(), stage.dir);
     drop(stage.runtime);
     assert_eq!(on_disk(&root, &spec.key).unwrap().status, ExitStatus::Exited(3));
-    let (again, _exits) = ProcessRuntime::open(settings(&root, None)).unwrap();
+    let (again, _exits) = ProcessRuntime::open(settings(&root, None), &[]).unwrap();
     assert!(
         matches!(again.prepare(spec), Err(RuntimeError::AlreadyPrepared)),
         "a key is used once"
@@ -123,7 +123,7 @@ async fn endless_output_is_bounded_and_does_not_stop_the_job() {
 #[tokio::test]
 async fn one_root_has_one_runtime() {
     let Some(stage) = Stage::open() else { return };
-    let second = ProcessRuntime::open(settings(&stage.root(), None));
+    let second = ProcessRuntime::open(settings(&stage.root(), None), &[]);
     assert!(matches!(second, Err(RuntimeError::RootInUse)));
 }
 
@@ -132,7 +132,7 @@ fn without_namespaces_there_are_no_process_jobs() {
     let dir = tempfile::tempdir().unwrap();
     let mut settings = settings(dir.path(), None);
     settings.shim = ShimCommand { program: "/bin/false".into(), args: vec![] };
-    let error = ProcessRuntime::open(settings).unwrap_err();
+    let error = ProcessRuntime::open(settings, &[]).unwrap_err();
     assert!(matches!(error, RuntimeError::NamespacesUnavailable { .. }));
     assert!(error.to_string().contains("run the agent as root"), "{error}");
 }

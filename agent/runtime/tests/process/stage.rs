@@ -39,7 +39,7 @@ impl Stage {
         // A job of another user must reach its own directory.
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))
             .unwrap();
-        match ProcessRuntime::open(settings(&dir.path().join("run"), run_as)) {
+        match ProcessRuntime::open(settings(&dir.path().join("run"), run_as), &[]) {
             Ok((runtime, exits)) => Some(Self { runtime, exits, dir }),
             Err(
                 error @ (RuntimeError::NamespacesUnavailable { .. } | RuntimeError::RunAsNeedsRoot),
