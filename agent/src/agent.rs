@@ -1,4 +1,5 @@
-//! One run of the agent: from a swept host to the last report.
+//! One run of the agent: from a swept host to the last report, or to the next run, which finds the jobs as this one left them
+//! (ADR 11).
 
 mod follow;
 
@@ -9,7 +10,7 @@ use crate::config::Config;
 use crate::driver::{After, Driver};
 use crate::enrolment::Enrolment;
 use crate::failure::Failure;
-use crate::host::{Inventory, OutputFiles, lock, open_runtime, sweep_host};
+use crate::host::{Inventory, OutputFiles, inherited_ns, lock, open_runtime, sweep_host};
 use crate::join::{join, read_token};
 use crate::kept::KeptFiles;
 use crate::ledger::LedgerFile;
@@ -18,6 +19,7 @@ use crate::renew::Renewer;
 use crate::stream::Link;
 use arc_swap::ArcSwap;
 use sekisho_agent_core::devices::Device;
+use sekisho_agent_core::ledger::Ledger;
 use sekisho_agent_core::reconcile::{Action, Input, Moment, Reconciler, recover};
 use sekisho_agent_runtime::runtime::Exit;
 use sekisho_agent_runtime::shim::ShimCommand;
@@ -28,8 +30,9 @@ use sekisho_transport::credential::Identity;
 use sekisho_transport::dial::Dialer;
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use sekisho_types::error_code::ErrorCode;
+use sekisho_types::revision::PlacementId;
 use sekisho_types::time::Clock;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -83,11 +86,36 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|error| Failure::host("a blocking step", &error))?
 }
 
-/// What the data directory says the host is; joins first if it has not.
-async fn enrolled(config: &Config, clock: &Arc<dyn Clock>) -> Result<Enrolment, Failure> {
-    let enrolment = match (Enrolment::load(&config.data_dir)?, &config.token) {
-        (Some(enrolment), _) => enrolment,
-        (None, Some(token)) => join(config, &read_token(token)?, clock).await?,
+/// How a run of the agent ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Its jobs run on for the next run: an upgrade, a restart of the service.
+    Leave,
+    /// They are stopped, and that is told.
+    StopAll,
+}
+
+/// Who the data directory says the host is, and its memory; `None` if it has not joined.
+fn remembered(config: &Config) -> Result<Option<(Enrolment, Ledger)>, Failure> {
+    let Some(enrolment) = Enrolment::load(&config.data_dir)? else { return Ok(None) };
+    let ledger = LedgerFile::of(&config.data_dir).load(&enrolment.node, &enrolment.bundle)?;
+    Ok(Some((enrolment, ledger)))
+}
+
+/// The same, having joined if it had not.
+async fn enrolled(
+    config: &Config,
+    remembered: Option<(Enrolment, Ledger)>,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Enrolment, Ledger), Failure> {
+    let (enrolment, ledger) = match (remembered, &config.token) {
+        (Some(remembered), _) => remembered,
+        (None, Some(token)) => {
+            let enrolment = join(config, &read_token(token)?, clock).await?;
+            let file = LedgerFile::of(&config.data_dir);
+            let ledger = file.load(&enrolment.node, &enrolment.bundle)?;
+            (enrolment, ledger)
+        }
         (None, None) => {
             let cause = format!("{} holds no enrolment", config.data_dir.display());
             return Err(Failure::new(ErrorCode::Unauthenticated, cause)
@@ -98,11 +126,17 @@ async fn enrolled(config: &Config, clock: &Arc<dyn Clock>) -> Result<Enrolment, 
         let cause = format!("the host has joined as {}", enrolment.node);
         return Err(Failure::new(ErrorCode::InvalidArgument, cause).remedy("Correct `node`."));
     }
-    Ok(enrolment)
+    Ok((enrolment, ledger))
+}
+
+/// What the ledger says may run; nothing if it cannot be read: then everything has to go.
+fn may_run(remembered: &Result<Option<(Enrolment, Ledger)>, Failure>) -> BTreeSet<PlacementId> {
+    let Ok(Some((_, ledger))) = remembered else { return BTreeSet::new() };
+    ledger.entries().iter().filter(|(_, entry)| entry.may_run()).map(|(id, _)| *id).collect()
 }
 
 impl Agent {
-    /// Sweeps the host, joins if it has to, and reads the ledger. Nothing is told to anyone before all of it worked.
+    /// Reads the ledger, sweeps the host by it, and joins if it has to. Nothing is told to anyone before all of it worked.
     ///
     /// # Errors
     /// Why this host must start nothing.
@@ -113,16 +147,19 @@ impl Agent {
     ) -> Result<Self, Failure> {
         let lock = lock(&config.data_dir)?;
         let root = config.runtime_dir();
-        let swept = root.clone();
-        let seen = blocking(move || sweep_host(&swept)).await?;
-        let enrolment = enrolled(&config, &clock).await?;
-        let file = LedgerFile::of(&config.data_dir);
-        let ledger = recover(file.load(&enrolment.node, &enrolment.bundle)?, &seen);
+        let before = remembered(&config);
+        let (swept, may_run) = (root.clone(), may_run(&before));
+        let swept = blocking(move || sweep_host(&swept, &may_run)).await?;
+        let (enrolment, ledger) = enrolled(&config, before?, &clock).await?;
+        let ledger = recover(ledger, &swept.seen);
         let standing = enrolment.standing(ledger.bundle())?;
+        let held = ledger.held_devices().into_iter().map(str::to_owned).collect();
         let settings = config.clone();
-        let (mut inventory, (runtime, exits)) =
-            blocking(move || Ok((Inventory::open(&settings)?, open_runtime(&settings, shim)?)))
-                .await?;
+        let (mut inventory, (runtime, exits)) = blocking(move || {
+            let inventory = Inventory::open(&settings, &held)?;
+            Ok((inventory, open_runtime(&settings, shim, &swept.adopted)?))
+        })
+        .await?;
         let found = inventory.look().map_err(|error| Failure::host("devices", &error))?;
         let identity = enrolment.identity()?;
         let trust = enrolment.trust(&clock)?;
@@ -143,10 +180,10 @@ impl Agent {
         let driver = Driver {
             runtime: Arc::new(runtime),
             inventory,
-            file,
+            file: LedgerFile::of(&config.data_dir),
             kept: KeptFiles::of(&config.data_dir),
             calls,
-            link: Link { dialer, events: sender, outputs: Arc::new(OutputFiles(root)) },
+            link: Link { dialer, events: sender, outputs: Arc::new(OutputFiles(root.clone())) },
             members: enrolment.members.clone(),
             receipt_key: enrolment.receipt_key(),
             tasks: TaskGroup::new(),
@@ -156,7 +193,7 @@ impl Agent {
         tracing::info!(node = %enrolment.node, devices = found.len(), "agent ready");
         Ok(Self {
             clock,
-            core: Reconciler::new(ledger, standing, found),
+            core: Reconciler::new(ledger, standing, found, inherited_ns(&root)),
             driver,
             data_dir: config.data_dir,
             enrolment,
@@ -174,20 +211,21 @@ impl Agent {
         })
     }
 
-    /// Runs until `stop` resolves and everything is stopped and told, or until it cannot go on.
+    /// Runs until `end` resolves and, where it says so, everything is stopped and told; or until it cannot go on. Jobs that
+    /// were not stopped run on.
     ///
     /// # Errors
-    /// A ledger that cannot be written, above all. Jobs are dead when this returns.
-    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) -> Result<(), Failure> {
+    /// A ledger that cannot be written, above all.
+    pub async fn run(mut self, end: impl Future<Output = End> + Send) -> Result<(), Failure> {
         if let Some(renewer) = self.renewer.take() {
             self.driver.tasks.spawn(TaskKind::Ordinary, "renew", renewer.run());
         }
-        let result = self.serve(stop).await;
+        let result = self.serve(end).await;
         self.driver.streams = None;
         if !self.driver.tasks.shutdown(TASKS_WITHIN).await {
             tracing::warn!("tasks were still running at the end");
         }
-        // The runtime kills what is left, and waits for it, when it is dropped.
+        // The runtime waits for its thread when it is dropped.
         blocking(move || {
             drop(self);
             Ok(())
@@ -196,8 +234,8 @@ impl Agent {
         result
     }
 
-    async fn serve(&mut self, stop: impl Future<Output = ()> + Send) -> Result<(), Failure> {
-        let mut stop = pin!(stop);
+    async fn serve(&mut self, end: impl Future<Output = End> + Send) -> Result<(), Failure> {
+        let mut asked = pin!(end);
         let mut end: Option<Instant> = None;
         if let Some(laid) = self.laid_there() {
             self.step(laid).await?;
@@ -206,12 +244,21 @@ impl Agent {
             let pause = tokio::time::sleep(self.pause());
             let inputs = tokio::select! {
                 biased;
-                () = &mut stop, if end.is_none() => {
-                    tracing::info!("stopping");
-                    end = Instant::now().checked_add(SHUTDOWN_WITHIN);
-                    vec![Input::Shutdown]
+                how = &mut asked, if end.is_none() => match how {
+                    End::Leave => {
+                        tracing::info!("leaving; what runs goes on");
+                        return Ok(());
+                    }
+                    End::StopAll => {
+                        tracing::info!("stopping");
+                        end = Instant::now().checked_add(SHUTDOWN_WITHIN);
+                        vec![Input::Shutdown]
+                    }
+                },
+                exit = self.exits.recv() => {
+                    let gone = || Failure::new(ErrorCode::Internal, "the runtime has ended");
+                    self.driver.exited(exit.ok_or_else(gone)?).into_iter().collect()
                 }
-                Some(exit) = self.exits.recv() => self.driver.exited(exit).into_iter().collect(),
                 Some(event) = self.events.recv() => self.hear(event).await?,
                 () = pause => vec![Input::Tick],
             };

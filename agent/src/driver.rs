@@ -1,7 +1,7 @@
 //! Carries out what the core decided, in its order; nothing here decides.
 //!
-//! Must hold: the ledger is on disk when the next action begins, and a write that fails ends the agent, and with it
-//! its jobs (P2); no call or start holds the main loop up: their outcomes come back as events.
+//! Must hold: the ledger is on disk when the next action begins, and a write that fails ends the agent (P2): what ran by then
+//! is the next one's to find; no call or start holds the main loop up: their outcomes come back as events.
 
 use crate::agent::Event;
 use crate::calls::Calls;
@@ -10,7 +10,7 @@ use crate::failure::{Failure, explain};
 use crate::host::{Inventory, ending};
 use crate::kept::KeptFiles;
 use crate::ledger::LedgerFile;
-use crate::limit::ENDED_KEPT;
+use crate::limit::{BUSY_PAUSE, ENDED_KEPT};
 use crate::stream::{Link, Streams};
 use arc_swap::ArcSwap;
 use sekisho_agent_core::ledger::Ledger;
@@ -105,6 +105,7 @@ impl Driver {
             Action::Keep(kept) => self.keep(*kept, ledger).await,
             Action::Adopt(placement, running) => self.adopt(placement, running),
             Action::Start(order) => self.start(*order),
+            Action::Resume(placement) => self.resume(placement),
             Action::Stop(placement, grace_ms) => {
                 let grace = Duration::from_millis(grace_ms);
                 self.end(&placement, |runtime, key| runtime.stop(key, grace));
@@ -254,12 +255,34 @@ impl Driver {
             match runtime.start(&key).await {
                 Ok(running) => {
                     tracing::info!(%placement, pid = running.pid, "job runs");
-                    Input::Started(placement)
+                    Input::Started(placement, running.since_boottime_ns)
                 }
                 Err(RuntimeError::StartFailed(failure)) => {
                     Input::StartFailed(placement, failure.to_string())
                 }
                 Err(error) => Input::StartFailed(placement, explain(&error)),
+            }
+        });
+    }
+
+    /// Waits for what an earlier run started. Its end comes as an event of its own.
+    fn resume(&self, placement: PlacementId) {
+        let (runtime, events) = (Arc::clone(&self.runtime), self.link.events.clone());
+        self.tasks.spawn(TaskKind::Ordinary, "resume", async move {
+            let Ok(key) = key(&placement) else { return };
+            loop {
+                match runtime.running(&key).await {
+                    Ok(running) => {
+                        let started = Input::Started(placement, running.since_boottime_ns);
+                        drop(events.send(Event::Core(started)).await);
+                        return;
+                    }
+                    Err(RuntimeError::Busy) => tokio::time::sleep(BUSY_PAUSE).await,
+                    Err(error) => {
+                        tracing::debug!(%placement, %error, "it does not run any more");
+                        return;
+                    }
+                }
             }
         });
     }

@@ -1,13 +1,15 @@
 //! This host: what an earlier run left on it, its devices, and the runtime.
 //!
-//! Must hold: one agent per data directory; before a session is asked for, nothing of an earlier run lives (P6); a
-//! device that somebody unknown holds is not offered.
+//! Must hold: one agent per data directory; before a session is asked for, nothing of an earlier run lives but what the
+//! ledger holds and the runtime takes over (P6, ADR 11); a device that somebody unknown holds is not offered.
 
 use crate::config::{Config, Devices as Choice};
 use crate::failure::{Failure, explain};
 use crate::limit::{ENDED_KEPT, SWEEP_WITHIN};
 use crate::stream::Outputs;
 use sekisho_agent_core::devices::Device;
+use sekisho_agent_core::reconcile::Seen;
+use sekisho_agent_runtime::deadline::Deadline;
 use sekisho_agent_runtime::device::nvidia::NvidiaDevices;
 use sekisho_agent_runtime::device::simulated::{SimulatedDevices, SimulatedSettings};
 use sekisho_agent_runtime::device::{DeviceError, Devices, Health};
@@ -36,8 +38,25 @@ pub(crate) fn ending(status: ExitStatus) -> Ending {
         ExitStatus::Signaled(signal) => Ending::Signaled(signal),
         ExitStatus::TimedOut => Ending::TimedOut,
         ExitStatus::StartFailed(failure) => Ending::StartFailed(failure.to_string()),
-        ExitStatus::ShimKilled => Ending::Signaled(KILLED),
+        ExitStatus::ShimKilled | ExitStatus::LeaseOver | ExitStatus::Unguarded => {
+            Ending::Signaled(KILLED)
+        }
     }
+}
+
+/// The same of what ended while no agent was there: what the host ended by itself is no end of the job's own, and finds
+/// another place.
+fn ending_unseen(status: ExitStatus) -> Ending {
+    if status.is_the_hosts() { Ending::Lost } else { ending(status) }
+}
+
+/// What an earlier run left, after a sweep.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// What goes on, to be taken over by the runtime.
+    pub adopted: Vec<PlacementKey>,
+    /// The same, and what has ended, for the ledger.
+    pub seen: BTreeMap<PlacementId, Seen>,
 }
 
 /// Takes the data directory for this process. Without it a second agent would sweep the first one's jobs.
@@ -61,45 +80,62 @@ pub fn lock(data_dir: &Path) -> Result<File, Failure> {
     }
 }
 
-/// Kills what an earlier run left, and tells how it ended. Keeps the newest directories for readers of their output.
-/// Blocks.
+/// Looks at what an earlier run left: what the ledger says `may_run` goes on if the runtime can take it over, everything
+/// else is killed. Keeps the newest directories for readers of their output. Blocks.
 ///
 /// # Errors
-/// When something may still live: then nothing may be started.
-pub fn sweep_host(root: &Path) -> Result<BTreeMap<PlacementId, Ending>, Failure> {
+/// When something may still live that must not: then nothing may be started.
+pub fn sweep_host(root: &Path, may_run: &BTreeSet<PlacementId>) -> Result<Swept, Failure> {
     let failed = |error: &dyn std::error::Error| {
         Failure::new(ErrorCode::Internal, format!("sweep: {}", explain(error)))
             .remedy("Nothing is started until no process of an earlier run lives.")
     };
-    let mut found = sweep(root).map_err(|error| failed(&error))?;
-    let mut seen = BTreeMap::new();
-    for left in &found {
+    let found = sweep(root).map_err(|error| failed(&error))?;
+    let (mut swept, mut over) = (Swept::default(), Vec::new());
+    for left in found {
+        let placement: Option<PlacementId> = left.key.as_str().parse().ok();
+        if left.adoptable
+            && let Some(placement) = placement.filter(|placement| may_run.contains(placement))
+        {
+            tracing::info!(%placement, "goes on: it was started by an earlier run");
+            swept.adopted.push(left.key);
+            swept.seen.insert(placement, Seen::Lives);
+            continue;
+        }
         if !left.alive.is_empty() {
             tracing::warn!(placement = %left.key, "killing what an earlier run left");
             left.kill(SWEEP_WITHIN).map_err(|error| failed(&error))?;
         }
-        if let (Ok(placement), Some(exit)) = (left.key.as_str().parse(), left.exit.clone()) {
-            seen.insert(placement, ending(exit.status));
+        if let (Some(placement), Some(exit)) = (placement, left.exit.clone()) {
+            swept.seen.insert(placement, Seen::Ended(ending_unseen(exit.status)));
         }
+        over.push(left);
     }
-    found.sort_by_key(|left| left.key.as_str().parse::<PlacementId>().ok());
-    let surplus = found.len().saturating_sub(ENDED_KEPT);
+    over.sort_by_key(|left| left.key.as_str().parse::<PlacementId>().ok());
+    let surplus = over.len().saturating_sub(ENDED_KEPT);
     let remove = |left: &Found| left.remove(root).map_err(|error| failed(&error));
-    found.iter().take(surplus).try_for_each(remove)?;
-    Ok(seen)
+    over.iter().take(surplus).try_for_each(remove)?;
+    Ok(swept)
 }
 
-/// Opens the runtime. Blocks.
+/// Until when the lease of an earlier run binds what it left, boottime in nanoseconds; 0 if nobody can tell.
+#[must_use]
+pub fn inherited_ns(root: &Path) -> u64 {
+    Deadline::read(root).map_or(0, |held| held.stop_ns)
+}
+
+/// Opens the runtime over what is `adopted`. Blocks.
 ///
 /// # Errors
 /// Why this host runs no jobs, with the remedy.
 pub fn open_runtime(
     config: &Config,
     shim: ShimCommand,
+    adopted: &[PlacementKey],
 ) -> Result<(ProcessRuntime, mpsc::Receiver<Exit>), Failure> {
     let root = config.runtime_dir();
     let settings = ProcessSettings { root, shim, run_as: config.run_as.map(Into::into) };
-    ProcessRuntime::open(settings).map_err(|error| {
+    ProcessRuntime::open(settings, adopted).map_err(|error| {
         let failure = Failure::host("cannot run jobs", &error);
         if let RuntimeError::NamespacesUnavailable { remedy, .. } = error {
             failure.remedy(remedy)
@@ -124,11 +160,12 @@ impl std::fmt::Debug for Inventory {
 }
 
 impl Inventory {
-    /// Opens the devices that the settings choose. Nothing may run yet: whoever holds one is unknown. Blocks.
+    /// Opens the devices that the settings choose. Whoever holds one that is not `held` by a placement of ours is unknown.
+    /// Blocks.
     ///
     /// # Errors
     /// When they cannot be told. A host without a driver has none, which is no error.
-    pub fn open(config: &Config) -> Result<Self, Failure> {
+    pub fn open(config: &Config, held: &BTreeSet<String>) -> Result<Self, Failure> {
         let failed = |error: DeviceError| Failure::host("devices", &error);
         let source: Option<Arc<dyn Devices>> = match &config.devices {
             Choice::Simulated { dir, groups } => {
@@ -147,6 +184,7 @@ impl Inventory {
         };
         let mut inventory = Self { source, dirty: BTreeSet::new() };
         inventory.dirty = inventory.occupied(None).map_err(failed)?;
+        inventory.dirty.retain(|uuid| !held.contains(uuid));
         for uuid in &inventory.dirty {
             tracing::error!(device = uuid, "dirty: held by an unknown process, not offered");
         }
@@ -246,7 +284,7 @@ mod tests {
     fn a_device_that_somebody_holds_is_not_offered_until_it_is_free() {
         let dir = tempfile::tempdir().unwrap();
         let config = config(dir.path());
-        let mut inventory = Inventory::open(&config).unwrap();
+        let mut inventory = Inventory::open(&config, &BTreeSet::new()).unwrap();
         let healthy = |inventory: &mut Inventory| {
             inventory.look().unwrap().iter().map(|device| device.healthy).collect::<Vec<_>>()
         };
@@ -254,7 +292,7 @@ mod tests {
         let path = inventory.lock_file("GPU-sim-0001").unwrap();
         let file = File::open(path).unwrap();
         file.lock().unwrap();
-        let mut dirty = Inventory::open(&config).unwrap();
+        let mut dirty = Inventory::open(&config, &BTreeSet::new()).unwrap();
         assert_eq!(healthy(&mut dirty), [true, false]);
         assert_eq!(healthy(&mut inventory), [true, true], "held by a job of ours");
         drop(file);
@@ -267,7 +305,7 @@ mod tests {
         for n in 0..ENDED_KEPT + 3 {
             std::fs::create_dir(dir.path().join(format!("p-1-{n}-0"))).unwrap();
         }
-        assert!(sweep_host(dir.path()).unwrap().is_empty());
+        assert_eq!(sweep_host(dir.path(), &BTreeSet::new()).unwrap(), Swept::default());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), ENDED_KEPT);
         assert!(!dir.path().join("p-1-2-0").exists() && dir.path().join("p-1-3-0").exists());
         let outputs = OutputFiles(dir.path().to_owned());

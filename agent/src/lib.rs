@@ -1,10 +1,8 @@
 //! The agent of one GPU host: joins once, keeps a session, and carries out what `sekisho-agent-core` decides.
 //!
-//! Must hold: the ledger is on disk before anything that rests on it (P2); the host is swept before a session is
-//! asked for (P6); a damaged or foreign ledger starts and reports nothing; every byte to a controller goes over a
+//! Must hold: the ledger is on disk before anything that rests on it (P2); before a session is asked for, each process of an
+//! earlier run is adopted or killed, by what the ledger says of it (P6, ADR 11); a damaged or foreign ledger starts and reports nothing; every byte to a controller goes over a
 //! connection whose peer is an enrolled member (D3).
-//! Not here yet: adoption of running jobs after a restart (`host::sweep_host` kills them; the
-//! shim dies with the agent anyway).
 
 pub mod agent;
 pub mod calls;

@@ -39,6 +39,9 @@ pub const TICK: Duration = Duration::from_secs(1);
 /// How long leftovers of an earlier run may take to die.
 pub const SWEEP_WITHIN: Duration = Duration::from_secs(5);
 
+/// Before the runtime is asked again whose queue was full: it takes thousands a second.
+pub const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
 /// How long an orderly end may take: kill grace, confirmed deaths, last reports.
 pub const SHUTDOWN_WITHIN: Duration = Duration::from_secs(12);
 

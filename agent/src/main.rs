@@ -1,7 +1,7 @@
 //! `sekisho-agent`: joins this host to a federation and runs its jobs. All of it is in the library.
 
 use clap::{Parser, Subcommand};
-use sekisho_agent::agent::{Agent, accept};
+use sekisho_agent::agent::{Agent, End, accept};
 use sekisho_agent::config::Config;
 use sekisho_agent::failure::Failure;
 use sekisho_agent::host::lock;
@@ -47,7 +47,8 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Run; joins first if the settings name a token and the host has not joined
+    /// Run; joins first if the settings name a token and the host has not joined. SIGTERM ends the agent and lets its jobs run
+    /// on for the next start; SIGINT (Ctrl-C) stops them first
     Run {
         /// Settings
         #[arg(long, value_name = "FILE")]
@@ -106,22 +107,22 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
                 join(&config, &read_token(&token_file)?, &clock).await.map(|_enrolment| ())
             }
             Verb::Run { .. } | Verb::Accept { .. } | Verb::Watchdog { .. } => {
-                let stop = terminated()?;
-                Agent::open(config, ShimCommand::of_agent(), clock).await?.run(stop).await
+                let end = terminated()?;
+                Agent::open(config, ShimCommand::of_agent(), clock).await?.run(end).await
             }
         }
     })
 }
 
-/// Resolves at SIGTERM or SIGINT.
-fn terminated() -> Result<impl Future<Output = ()> + Send, Failure> {
+/// Resolves at SIGTERM, by which a service manager restarts or upgrades the agent, and at SIGINT, by which a person ends it.
+fn terminated() -> Result<impl Future<Output = End> + Send, Failure> {
     let failed = |error: std::io::Error| Failure::host("cannot listen for signals", &error);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     Ok(async move {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = terminate.recv() => End::Leave,
+            _ = interrupt.recv() => End::StopAll,
         }
     })
 }

@@ -1,8 +1,9 @@
 //! The watchdog as a program: looks, kills, says so, for ever.
 
 use crate::failure::Failure;
+use sekisho_agent_runtime::guard::Guard;
 use sekisho_agent_runtime::limit::WATCH_EVERY;
-use sekisho_agent_runtime::watchdog::{lock, look};
+use sekisho_agent_runtime::watchdog::Watchdog;
 use sekisho_types::error_code::ErrorCode;
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -13,7 +14,7 @@ use std::path::Path;
 /// # Errors
 /// `ALREADY_EXISTS` while another one does; what the host says.
 pub fn watch(root: &Path) -> Result<Infallible, Failure> {
-    let _lock = lock(root).map_err(|error| {
+    let _watch = Guard::Watchdog.take(root).map_err(|error| {
         if error.kind() != ErrorKind::WouldBlock {
             return Failure::host("cannot take the runtime directory", &error);
         }
@@ -21,8 +22,9 @@ pub fn watch(root: &Path) -> Result<Infallible, Failure> {
         Failure::new(ErrorCode::AlreadyExists, cause).remedy("One is enough.")
     })?;
     tracing::info!(root = %root.display(), "watching");
+    let mut watchdog = Watchdog::new(root);
     loop {
-        let pause = match look(root) {
+        let pause = match watchdog.look() {
             Ok(look) => {
                 for placement in look.killed {
                     tracing::warn!(%placement, "killed: it had outlived its lease");

@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -123,7 +124,7 @@ impl Federation {
         self.await_end(member)?;
         let config = self.dir.join("controllers").join(member.to_string()).join("controller.toml");
         let log = self.dir.join("logs").join(format!("controller-{member}.log"));
-        let log = std::fs::File::options().append(true).create(true).open(log)?;
+        let log = File::options().append(true).create(true).open(log)?;
         let child = Command::new(self.bin.join("sekisho-controller"))
             .arg("--config")
             .arg(config)
@@ -215,6 +216,20 @@ impl Federation {
         let text = std::fs::read_to_string(self.dir.join("pids.toml"))?;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_prefix('='));
         Ok(Pid::from_raw(line.with_context(|| format!("no process {name}"))?.trim().parse()?))
+    }
+
+    /// Starts the agent of a node again that has ended; it is the caller's to end.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_agent(&self, site: &str, name: &str) -> Result<Child> {
+        let dir = self.dir.join("agents").join(site).join(name);
+        let log = File::options()
+            .append(true)
+            .open(self.dir.join(format!("logs/agent-{site}-{name}.log")))?;
+        let mut command = Command::new(self.bin.join("sekisho-agent"));
+        command.args(["run", "--config"]).arg(dir.join("agent.toml"));
+        Ok(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?)
     }
 
     /// Sends a signal to one process.

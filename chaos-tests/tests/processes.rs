@@ -2,10 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a broken set-up should fail loudly")]
 
 use anyhow::{Result, ensure};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sekisho_chaos::demo;
 use sekisho_chaos::federation::{Federation, rows};
-use sekisho_chaos::work::{lost, running, spec, submit, write};
+use sekisho_chaos::work::{lost, nodes, running, spec, submit, write};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -47,7 +48,7 @@ fn nothing_acknowledged_is_lost_to_kill_9() {
     federation.await_job(&job, &["succeeded"]).unwrap();
 }
 
-/// P3, P4: with the agent dead the job is dead at once; its place is given again only when the lease is over.
+/// P3, P4: with the agent dead the job is dead by the end of its lease; its place is given again only after that.
 #[test]
 fn a_dead_agents_work_is_given_again_only_after_its_lease() {
     let (_dir, federation) = federation(27_220);
@@ -57,6 +58,7 @@ fn a_dead_agents_work_is_given_again_only_after_its_lease() {
     assert!(!running("31337.25").unwrap().is_empty());
     federation.signal("agent-ishikari-1-n-01", Signal::SIGKILL).unwrap();
     let killed = Instant::now();
+    assert!(!running("31337.25").unwrap().is_empty(), "the watchdog looks after it");
     federation
         .until("the job's processes to be gone", || {
             ensure!(running("31337.25")?.is_empty(), "still there");
@@ -69,6 +71,78 @@ fn a_dead_agents_work_is_given_again_only_after_its_lease() {
     assert!(killed.elapsed() > lease, "given back after {:?}", killed.elapsed());
     let node = federation.read("kanto", &["node", "get", "ishikari-1/n-01"]).unwrap();
     assert_eq!(node["state"], "lost");
+}
+
+/// ADR 11: a new start of the agent ends no job. What ran goes on in the same process and the same placement, and its quota
+/// and its place stay taken; the next agent tells of its end. Then once more with agent and watchdog gone: nothing of it goes on,
+/// and it begins anew.
+#[test]
+fn a_restarted_agent_finds_its_jobs_as_they_were() {
+    let (_dir, federation) = federation(27_240);
+    let script = "trap 'exit 5' TERM; sleep 31338.75 & wait";
+    let job = submit(&federation, "kept", &spec("kept", 1, 3, "Hokkaido", script)).unwrap();
+    let before = federation.await_job(&job, &["running"]).unwrap();
+    let process = running("31338.75").unwrap();
+    let mut agents = Vec::new();
+    for how in [Signal::SIGKILL, Signal::SIGTERM] {
+        match agents.last_mut() {
+            None => federation.signal("agent-ishikari-1-n-01", how).unwrap(),
+            Some(agent) => end(agent, how),
+        }
+        agents.push(federation.start_agent("ishikari-1", "n-01").unwrap());
+        // Another lease: what is said of it now is said by the new agent.
+        let read = || federation.read("kanto", &["node", "get", "ishikari-1/n-01"]).unwrap();
+        let told = agents.len();
+        federation
+            .until("the new agent to hold a lease", || {
+                let log = std::fs::read_to_string(
+                    federation.dir().join("logs/agent-ishikari-1-n-01.log"),
+                )?;
+                ensure!(log.matches("opening a session").count() > told, "no session yet");
+                ensure!(read()["state"] == "ready", "{}", read()["state"]);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(running("31338.75").unwrap(), process, "{how}");
+        let after = federation.await_job(&job, &["running"]).unwrap();
+        assert_eq!(nodes(&after), nodes(&before));
+    }
+    // Longer than the lease of the first agent: it is the new one's that holds now.
+    let lease = Instant::now();
+    while lease.elapsed() < Duration::from_secs(21) {
+        assert_eq!(running("31338.75").unwrap(), process);
+        std::thread::sleep(Duration::from_millis(500)); // waits: for the lease of before to be over
+    }
+    federation.run("sapporo", &["job", "cancel", &job]).unwrap().ok().unwrap();
+    federation.await_job(&job, &["cancelled"]).unwrap();
+    assert!(running("31338.75").unwrap().is_empty());
+
+    let script = "exec sleep 31339.75";
+    let job = submit(&federation, "left", &spec("left", 1, 3, "Hokkaido", script)).unwrap();
+    federation.await_job(&job, &["running"]).unwrap();
+    federation.signal("watchdog-ishikari-1-n-01", Signal::SIGKILL).unwrap();
+    end(agents.last_mut().unwrap(), Signal::SIGKILL);
+    federation
+        .until("nothing of it to go on", || {
+            ensure!(running("31339.75")?.is_empty(), "still there");
+            Ok(())
+        })
+        .unwrap();
+    let mut agent = federation.start_agent("ishikari-1", "n-01").unwrap();
+    federation
+        .until("it to run elsewhere, or there anew", || {
+            let told = federation.await_job(&job, &["running"])?;
+            ensure!(told["attempts"] == 2, "{told}");
+            Ok(())
+        })
+        .unwrap();
+    end(&mut agent, Signal::SIGINT);
+    assert!(running("31339.75").unwrap().is_empty(), "stopped before the agent ended");
+}
+
+fn end(agent: &mut std::process::Child, how: Signal) {
+    kill(Pid::from_raw(agent.id().try_into().unwrap()), how).unwrap();
+    agent.wait().unwrap();
 }
 
 /// Takes a member's checkpoint key away (or gives it back) and starts it again. Its TLS key stays.

@@ -11,6 +11,7 @@ use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::merkle::Head;
 use sekisho_evidence::package::{PackageError, Trust, TrustPackage};
+use sekisho_types::device::Bucket;
 use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
@@ -76,6 +77,7 @@ pub struct Ledger {
     entries: BTreeMap<PlacementId, Entry>,
     refused: BTreeMap<PlacementId, Refused>,
     left: Vec<Left>,
+    advertised: Vec<Bucket>,
 }
 
 /// Incarnations that an agent remembers having left: enough to show a fork of the last ones, bounded like everything.
@@ -124,6 +126,7 @@ impl Ledger {
             entries: BTreeMap::new(),
             refused: BTreeMap::new(),
             left: Vec::new(),
+            advertised: Vec::new(),
         }
     }
 
@@ -186,6 +189,17 @@ impl Ledger {
     pub fn held_devices(&self) -> BTreeSet<&str> {
         let running = self.entries.values().filter(|entry| entry.may_run());
         running.flat_map(|entry| entry.devices.iter().map(String::as_str)).collect()
+    }
+
+    /// What the session in force advertises: it may not change while placements live, whoever runs the agent.
+    #[must_use]
+    pub fn advertised(&self) -> &[Bucket] {
+        &self.advertised
+    }
+
+    /// Notes what is advertised from the next session on.
+    pub fn advertise(&mut self, buckets: Vec<Bucket>) {
+        self.advertised = buckets;
     }
 
     /// Notes that a session is about to be asked for.

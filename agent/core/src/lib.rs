@@ -6,8 +6,6 @@
 //! the lease (P4); every running placement stands in the ledger (P6).
 //! Pure: time, random bytes and what happened come in as [`reconcile::Input`], what to do goes out as
 //! [`reconcile::Action`]. The crate `sekisho-agent` carries it out; a simulator can do so as well.
-//! Not here yet, each with its place: adoption of running jobs after a restart (`reconcile::recover` ends them
-//! all), the watchdog's deadline file (beside `lease`).
 #![deny(clippy::arithmetic_side_effects)]
 
 pub mod assembly;

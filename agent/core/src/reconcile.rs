@@ -8,6 +8,7 @@
 mod bring;
 mod desired;
 mod placement;
+mod restart;
 mod trust;
 
 use crate::assembly::{Assembly, Delivered};
@@ -22,6 +23,7 @@ use crate::verify::{Fetched, Host};
 use bring::Bringing;
 pub use bring::Kept;
 use placement::Local;
+pub use restart::{Seen, recover};
 use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::package::{Trust, TrustPackage};
 use sekisho_evidence::receipt::Refusal;
@@ -74,8 +76,8 @@ pub enum Input {
     Payload(PlacementId, Fetched),
     /// No member gave it.
     PayloadMissing(PlacementId),
-    /// The job's program runs.
-    Started(PlacementId),
+    /// The job's program runs, since then: boottime in nanoseconds.
+    Started(PlacementId, u64),
     /// It does not, and nothing of it does.
     StartFailed(PlacementId, String),
     /// Nothing of it runs any more, and how it ended by itself; never [`Ending::Lost`].
@@ -157,6 +159,8 @@ pub enum Action {
     Adopt(PlacementId, bool),
     /// Start a placement.
     Start(Box<StartOrder>),
+    /// An earlier run of the agent started it: tell when its program runs.
+    Resume(PlacementId),
     /// Ask it to end, and kill it after so many milliseconds.
     Stop(PlacementId, u64),
     /// Kill it.
@@ -187,6 +191,18 @@ pub struct StartOrder {
 /// Receipts on their way at once.
 const RECEIPTS_AT_ONCE: usize = 8;
 
+/// Where this run of the agent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// No step was made yet.
+    Fresh,
+    Running,
+    /// Told to stop everything.
+    Closing,
+    /// Everything is stopped, and that was said.
+    Finished,
+}
+
 /// The state behind the function.
 #[derive(Debug, Clone)]
 pub struct Reconciler {
@@ -194,8 +210,6 @@ pub struct Reconciler {
     standing: Standing,
     devices: Vec<Device>,
     session: Session,
-    /// What was advertised last: it may not change while placements live.
-    advertised: Vec<Bucket>,
     assembly: Assembly,
     /// The last head and text for which a proof was asked.
     proof_asked: Option<(u64, String)>,
@@ -205,30 +219,23 @@ pub struct Reconciler {
     receipts: BTreeSet<PlacementId>,
     receipt_retry: Retry,
     bringing: Bringing,
-    closing: bool,
-    finished: bool,
+    stage: Stage,
     changed: bool,
     /// When the last step was.
     stepped_ns: u64,
     out: Vec<Action>,
 }
 
-/// Ends every entry that may have run under an earlier start of the agent. `seen` is how they ended, as far as it
-/// was recorded; the caller has made sure that nothing of them runs. Adoption will take the place of this.
-#[must_use]
-pub fn recover(mut ledger: Ledger, seen: &BTreeMap<PlacementId, Ending>) -> Ledger {
-    let open: Vec<PlacementId> = ledger.entries().keys().copied().collect();
-    for placement in open {
-        let ending = seen.get(&placement).cloned().unwrap_or(Ending::Lost);
-        ledger.ended(&placement, ending);
-    }
-    ledger
-}
-
 impl Reconciler {
-    /// An agent of which nothing runs: `ledger` comes from [`recover`] or from joining.
+    /// An agent of which nothing runs but what `ledger` says may: it comes from [`recover`] or from joining. The lease of
+    /// before binds that until `inherited_ns`, boottime; 0 if nobody knows.
     #[must_use]
-    pub fn new(ledger: Ledger, standing: Standing, devices: Vec<Device>) -> Self {
+    pub fn new(
+        ledger: Ledger,
+        standing: Standing,
+        devices: Vec<Device>,
+        inherited_ns: u64,
+    ) -> Self {
         let mut outbox = Outbox::default();
         for (placement, entry) in ledger.entries() {
             if let EntryPhase::Ended(ending) = &entry.phase
@@ -238,12 +245,12 @@ impl Reconciler {
                 outbox.push(*placement, Phase::Ended(ending.clone()));
             }
         }
-        Self {
+        let bound = ledger.entries().values().any(placement::is_bound_and_may_run);
+        let mut reconciler = Self {
             ledger,
             standing,
             devices,
-            session: Session::new(),
-            advertised: Vec::new(),
+            session: Session::new(bound.then_some(inherited_ns)),
             assembly: Assembly::default(),
             proof_asked: None,
             local: BTreeMap::new(),
@@ -252,12 +259,14 @@ impl Reconciler {
             receipts: BTreeSet::new(),
             receipt_retry: Retry::default(),
             bringing: Bringing::default(),
-            closing: false,
-            finished: false,
+            stage: Stage::Fresh,
             changed: true,
             stepped_ns: 0,
             out: Vec::new(),
-        }
+        };
+        // A start in the midst of it does not know what was brought over: to ask again does no harm.
+        reconciler.bring_over(reconciler.ledger.bundle().incarnation);
+        reconciler
     }
 
     /// What must be on disk.
@@ -275,6 +284,10 @@ impl Reconciler {
     /// One step.
     pub fn step(&mut self, input: Input, now: Moment) -> Vec<Action> {
         self.stepped_ns = now.boot_ns;
+        if self.stage == Stage::Fresh {
+            self.stage = Stage::Running;
+            self.resume(now);
+        }
         self.take(input, now);
         self.keep_session(now);
         self.stop_strays(now);
@@ -303,6 +316,7 @@ impl Reconciler {
                     && lease.acknowledged(sequence, &operator, leader)
                     && let Some(stop_ns) = lease.deadline_ns()
                 {
+                    self.session.renewed();
                     self.out.push(Action::Hold { stop_ns, kill_ns: placement::dead_by(stop_ns) });
                 }
             }
@@ -316,7 +330,7 @@ impl Reconciler {
             }
             Input::Payload(placement, fetched) => self.payload(placement, fetched),
             Input::PayloadMissing(placement) => self.payload_missing(placement, now),
-            Input::Started(placement) => self.started(placement, now),
+            Input::Started(placement, since_ns) => self.started(placement, since_ns),
             Input::StartFailed(placement, why) => {
                 let ending = Ending::StartFailed(Reason::new(ErrorCode::StartFailed, &why).detail);
                 self.ended(placement, ending);
@@ -344,7 +358,7 @@ impl Reconciler {
             Input::AdoptFailed(placement) => self.not_brought(placement, now),
             Input::AdoptRefused(placement, reason) => self.left_behind(placement, reason),
             Input::Devices(devices) => self.devices = devices,
-            Input::Shutdown => self.closing = true,
+            Input::Shutdown => self.stage = Stage::Closing,
         }
     }
 
@@ -366,6 +380,9 @@ impl Reconciler {
 
     /// Ends, drains, opens and renews.
     fn keep_session(&mut self, now: Moment) {
+        if let Some(over_ns) = self.session.end_inherited(now.boot_ns) {
+            self.end_bound(over_ns, now);
+        }
         if let Some(over_ns) = self.session.end(now.boot_ns) {
             self.out.push(Action::Detach);
             self.assembly = Assembly::default();
@@ -374,7 +391,7 @@ impl Reconciler {
         if !self.ledger.entries().values().any(placement::is_bound_and_may_run) {
             self.session.drained();
         }
-        if !self.closing
+        if self.stage == Stage::Running
             && self.bringing.is_done()
             && let Some(id) = self.session.ask(self.ledger.opening(), now.random, now.boot_ns)
         {
@@ -383,12 +400,12 @@ impl Reconciler {
             let running = self.ledger.entries().iter().filter(|(_, entry)| entry.may_run());
             let live: Vec<PlacementId> = running.map(|(placement, _)| *placement).collect();
             if live.is_empty() {
-                self.advertised = buckets(&self.devices);
+                self.ledger.advertise(buckets(&self.devices));
             }
             self.out.push(Action::OpenSession {
                 session: id,
                 previous: self.ledger.session(),
-                buckets: self.advertised.clone(),
+                buckets: self.ledger.advertised().to_vec(),
                 live,
             });
         }
@@ -431,8 +448,8 @@ impl Reconciler {
             }
         }
         let running = self.ledger.entries().values().any(|entry| entry.may_run());
-        if self.closing && !running && self.outbox.is_empty() && !self.finished {
-            self.finished = true;
+        if self.stage == Stage::Closing && !running && self.outbox.is_empty() {
+            self.stage = Stage::Finished;
             self.out.push(Action::Finished);
         }
     }

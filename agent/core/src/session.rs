@@ -1,8 +1,10 @@
 //! The life of a session: asked for, open under a lease, drained, and a new one.
 //!
-//! Must hold: a new session is opened only once nothing that the lease bound runs any more; the id that is asked for
+//! Must hold: a new session is opened only once nothing runs any more that outlived its lease; the id that is asked for
 //! stands in the ledger first, so that a crash between asking and hearing loses no session: the next start asks for
 //! the same id again, which changes nothing if it is known, and then for one of its own.
+//! What a restarted agent found running it names to its new session (ADR 11): until a renewal of that has counted, the lease
+//! of before binds it.
 
 use crate::lease::Lease;
 use crate::limit::NS_PER_MS;
@@ -31,11 +33,36 @@ pub(crate) struct Session {
     /// The id that this run has made for the session that it wants; `None` until it needs one.
     made: Option<SessionId>,
     renew_ns: u64,
+    /// Until when what an earlier run of the agent left running may run, by the lease of then; `None` once a renewal of this
+    /// run's session has counted, or that lease is over.
+    inherited_ns: Option<u64>,
 }
 
 impl Session {
-    pub(crate) fn new() -> Self {
-        Self { phase: Phase::Closed, retry: Retry::default(), made: None, renew_ns: 0 }
+    /// A run of the agent that has inherited a lease until then, if anything that it binds runs.
+    pub(crate) fn new(inherited_ns: Option<u64>) -> Self {
+        Self {
+            phase: Phase::Closed,
+            retry: Retry::default(),
+            made: None,
+            renew_ns: 0,
+            inherited_ns,
+        }
+    }
+
+    /// A renewal of this run has counted: the lease of before binds nothing any more.
+    pub(crate) fn renewed(&mut self) {
+        self.inherited_ns = None;
+    }
+
+    /// Ends the lease of an earlier run, once. Returns when it ended.
+    pub(crate) fn end_inherited(&mut self, now_ns: u64) -> Option<u64> {
+        let over_ns = self.inherited_ns.take_if(|over_ns| *over_ns <= now_ns)?;
+        // What outlives it is not what a new session should find. One that was asked for before names it all the same.
+        if self.phase == Phase::Closed {
+            self.phase = Phase::Draining;
+        }
+        Some(over_ns)
     }
 
     /// The open session.
@@ -138,6 +165,6 @@ impl Session {
             Phase::Closed => (Some(self.retry.due_ns()), None),
             Phase::Opening(_) | Phase::Draining => (None, None),
         };
-        first.into_iter().chain(second)
+        first.into_iter().chain(second).chain(self.inherited_ns)
     }
 }

@@ -14,7 +14,7 @@ mod submission;
 
 use controller::Federation;
 use log::Told;
-use sekisho_agent::agent::Agent;
+use sekisho_agent::agent::{Agent, End};
 use sekisho_agent::config::Config;
 use sekisho_agent::failure::Failure;
 use sekisho_agent::join::join;
@@ -70,23 +70,25 @@ fn not_run(reason: &str) {
 
 /// A running agent.
 struct Running {
-    stop: oneshot::Sender<()>,
+    end: oneshot::Sender<End>,
     done: JoinSet<Result<(), Failure>>,
 }
 
 impl Running {
     async fn start(config: &Config) -> Self {
         let agent = Agent::open(config.clone(), shim(), clock()).await.unwrap();
-        let (stop, stopped) = oneshot::channel();
+        let (end, asked) = oneshot::channel();
         let mut done = JoinSet::new();
-        done.spawn(agent.run(async move {
-            drop(stopped.await);
-        }));
-        Self { stop, done }
+        done.spawn(agent.run(async move { asked.await.unwrap() }));
+        Self { end, done }
     }
 
-    async fn stop(mut self) -> Result<(), Failure> {
-        self.stop.send(()).unwrap();
+    async fn stop(self) -> Result<(), Failure> {
+        self.end(End::StopAll).await
+    }
+
+    async fn end(mut self, how: End) -> Result<(), Failure> {
+        self.end.send(how).unwrap();
         tokio::time::timeout(PATIENCE, self.done.join_next()).await.unwrap().unwrap().unwrap()
     }
 }
@@ -166,6 +168,19 @@ async fn a_host_joins_runs_what_k_operators_granted_and_nothing_else() {
     let agent = Running::start(&config).await;
     let next = until(&federation, |told| told.sessions.get(1).cloned()).await;
     assert_eq!((next.previous, next.live.len()), (Some(session.session), 0));
+    // One that leaves: the next run names to its session what goes on, and tells of its end.
+    let stays =
+        federation.grant(&shell("echo $$; until [ -e gone ]; do sleep 0.05; done; exit 7"), |_| {});
+    federation.desire(std::slice::from_ref(&stays));
+    phase(&federation, &stays, Phase::Running).await;
+    agent.end(End::Leave).await.unwrap();
+    let agent = Running::start(&config).await;
+    let third = until(&federation, |told| told.sessions.get(2).cloned()).await;
+    assert_eq!((third.previous, third.live), (Some(next.session), vec![stays.placement]));
+    assert_eq!(third.buckets, session.buckets, "they may not change while placements live");
+    let work = config.runtime_dir().join(stays.placement.to_string()).join("work/gone");
+    std::fs::write(work, "").unwrap();
+    phase(&federation, &stays, Phase::Ended(Ending::Exited(7))).await;
     agent.stop().await.unwrap();
     let phases = federation.with(|told| told.phases.clone());
     for refused in [elsewhere.placement, unsubmitted.placement] {

@@ -1,7 +1,7 @@
 //! From an accepted grant to a process and its confirmed end.
 
 use super::bring::proof;
-use super::{Action, Kept, Moment, Reconciler, StartOrder};
+use super::{Action, Kept, Moment, Reconciler, Stage, StartOrder};
 use crate::desired::SignedSet;
 use crate::devices::{Choice, choose};
 use crate::ledger::{Entry, EntryPhase, Refused};
@@ -37,6 +37,11 @@ enum Payload {
 }
 
 impl Local {
+    /// Of one whose start was ordered, by this run of the agent or an earlier one.
+    pub(super) fn begun() -> Self {
+        Self { payload: Payload::Asked, ..Self::default() }
+    }
+
     /// Its program was started.
     pub(super) fn is_running(&self) -> bool {
         self.limit_ns.is_some()
@@ -63,14 +68,17 @@ fn ms(ms: u64) -> u64 {
 }
 
 impl Reconciler {
-    fn placements(&self, chosen: impl Fn(&PlacementId, &Entry) -> bool) -> Vec<PlacementId> {
+    pub(super) fn placements(
+        &self,
+        chosen: impl Fn(&PlacementId, &Entry) -> bool,
+    ) -> Vec<PlacementId> {
         let chosen = |(id, entry): &(&PlacementId, &Entry)| chosen(id, entry);
         self.ledger.entries().iter().filter(chosen).map(|(id, _)| *id).collect()
     }
 
     /// Stops what no set names, and everything when the agent ends.
     pub(super) fn stop_strays(&mut self, now: Moment) {
-        let (closing, desired) = (self.closing, self.ledger.desired());
+        let (closing, desired) = (self.stage != Stage::Running, self.ledger.desired());
         let stray = self.placements(|id, entry| {
             let alive = matches!(entry.phase, EntryPhase::Pending | EntryPhase::Live);
             alive && (closing || !desired.contains(id))
@@ -107,12 +115,15 @@ impl Reconciler {
     /// The lease ended at `over_ns`: what it bound is dead by then plus G, however late this is noticed (P4). What
     /// never started never will: its session is over.
     pub(super) fn end_of_lease(&mut self, over_ns: u64, now: Moment) {
-        let kill_ns = dead_by(over_ns);
-        for placement in self.placements(|_, entry| is_bound_and_may_run(entry)) {
-            self.stop_by(&placement, kill_ns, now);
-        }
+        self.end_bound(over_ns, now);
         for placement in self.placements(|_, entry| entry.phase == EntryPhase::Pending) {
             self.ended(placement, Ending::Lost);
+        }
+    }
+
+    pub(super) fn end_bound(&mut self, over_ns: u64, now: Moment) {
+        for placement in self.placements(|_, entry| is_bound_and_may_run(entry)) {
+            self.stop_by(&placement, dead_by(over_ns), now);
         }
     }
 
@@ -135,7 +146,7 @@ impl Reconciler {
     /// Starts, oldest grant first, whatever is accepted, paid out and has its devices.
     pub(super) fn start_granted(&mut self, now: Moment) {
         let may = self.session.open().is_some_and(|(_, lease)| lease.allows_start(now.boot_ns));
-        if self.closing || !may {
+        if self.stage != Stage::Running || !may {
             return;
         }
         for placement in self.placements(|_, entry| entry.phase == EntryPhase::Pending) {
@@ -177,8 +188,7 @@ impl Reconciler {
                 if self.ledger.intend(&placement, devices.clone()) {
                     self.changed = true;
                     self.keep(placement, &fetched);
-                    self.local
-                        .insert(placement, Local { payload: Payload::Asked, ..Local::default() });
+                    self.local.insert(placement, Local::begun());
                     self.outbox.push(placement, Phase::Starting);
                     let payload = fetched.payload;
                     self.out.push(Action::Start(Box::new(StartOrder { grant, devices, payload })));
@@ -233,12 +243,12 @@ impl Reconciler {
         }
     }
 
-    pub(super) fn started(&mut self, placement: PlacementId, now: Moment) {
+    pub(super) fn started(&mut self, placement: PlacementId, since_ns: u64) {
         let Some(entry) = self.ledger.entries().get(&placement) else { return };
         if entry.phase == EntryPhase::Live {
             let limit = ms(entry.grant.time_limit_s.saturating_mul(1000));
             let local = self.local.entry(placement).or_default();
-            let late = now.boot_ns.saturating_add(limit).saturating_add(ms(KILL_AGAIN_MS));
+            let late = since_ns.saturating_add(limit).saturating_add(ms(KILL_AGAIN_MS));
             local.limit_ns = Some(late);
             self.outbox.push(placement, Phase::Running);
         }

@@ -1,5 +1,6 @@
 //! Scenarios of one agent, driven by hand.
 
+mod restart;
 mod trust;
 mod world;
 
@@ -29,7 +30,7 @@ fn from_delivery_to_the_acknowledged_end() {
     assert_eq!(started[0], Action::WriteLedger, "the intent is on disk before the start");
     assert_eq!(starts(&started), [["GPU-0"]]);
     assert_eq!(reports(&started), [(placement, Phase::Starting)]);
-    assert_eq!(reports(&world.step(Input::Started(placement))), [], "one report at a time");
+    assert_eq!(reports(&world.step(Input::Started(placement, S))), [], "one report at a time");
     assert_eq!(reports(&world.step(Input::Reported)), [(placement, Phase::Running)]);
     world.step(Input::Reported);
     let ended = world.step(Input::Exited(placement, Ending::Exited(0)));
@@ -99,7 +100,7 @@ fn the_lease_ends_everything_but_run_to_completion_and_a_new_session_follows() {
     world.desire(10, &[stays.clone(), bound.clone(), waits.clone()]);
     for grant in [&stays, &bound] {
         world.fetched(grant);
-        world.step(Input::Started(grant.placement));
+        world.step(Input::Started(grant.placement, S));
     }
     let deadline = world.agent.lease_deadline_ns().unwrap();
     assert_eq!(deadline, S + 15 * S, "from the send time");
@@ -196,49 +197,6 @@ fn what_nobody_submitted_is_refused_at_its_start_with_a_receipt() {
 /// What a member gives for `grant` if only `signed` was ever submitted.
 fn signed_as(grant: &Grant, signed: &Grant) -> Grant {
     Grant { placement: grant.placement, ..signed.clone() }
-}
-
-#[test]
-fn a_restart_ends_what_ran_and_reports_it_in_a_session_of_its_own() {
-    let mut world = World::new();
-    let grant = world.run(10, |_| {});
-    let left = world.agent.ledger().clone();
-    let seen = [(grant.placement, Ending::Exited(3))].into();
-    let recovered = recover(left.clone(), &seen);
-    assert_eq!(
-        recover(left, &[].into()).entries()[&grant.placement].phase,
-        EntryPhase::Ended(Ending::Lost)
-    );
-    let standing = world.federation.standing("012351");
-    world.agent = Reconciler::new(recovered, standing, devices(4));
-    world.session = SessionId([6; 16]);
-    let opened = world.open();
-    assert_eq!(reports(&opened), [(grant.placement, Phase::Ended(Ending::Exited(3)))]);
-    // The set that was accepted before comes again, under a newer head.
-    let set = world.history.desire(10, std::slice::from_ref(&grant));
-    world.deliver(&set, 10);
-    world.beat();
-    assert!(world.agent.local.is_empty());
-    assert_eq!(world.phase(&grant.placement), EntryPhase::Ended(Ending::Exited(3)));
-}
-
-#[test]
-fn a_crash_between_asking_and_hearing_asks_for_the_same_session_again() {
-    let mut world = World::closed();
-    world.step(Input::Tick);
-    let ledger = world.agent.ledger().clone();
-    assert_eq!(ledger.opening(), Some(SESSION));
-    let standing = world.federation.standing("012351");
-    world.agent = Reconciler::new(ledger, standing, devices(4));
-    let fresh = SessionId([6; 16]);
-    world.session = fresh;
-    let asked = world.step(Input::Tick);
-    assert!(matches!(asked[1], Action::OpenSession { session: SESSION, previous: None, .. }));
-    let then = world.step(Input::SessionOpened(SESSION));
-    assert!(!then.contains(&Action::Attach(SESSION)), "an earlier run's");
-    assert!(matches!(&then[1],
-        Action::OpenSession { session, previous: Some(SESSION), .. } if *session == fresh));
-    assert!(world.step(Input::SessionOpened(fresh)).contains(&Action::Attach(fresh)));
 }
 
 #[test]

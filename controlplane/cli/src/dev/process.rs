@@ -1,4 +1,5 @@
-//! The programs: found beside this one, started with their output in files, ended with SIGTERM, then SIGKILL.
+//! The programs: found beside this one, started with their output in files, ended with SIGTERM (agents with SIGINT, by which
+//! they stop their jobs first), then SIGKILL.
 //!
 //! Must hold: a process is signalled only if it still is the program that was started: its command line names our
 //! directory. Children are in process groups of their own, so that Ctrl-C reaches this program first and they are
@@ -180,7 +181,7 @@ impl Children {
     pub(super) async fn stop(&mut self) {
         for running in self.0.iter_mut().rev() {
             if !running.is_over() {
-                terminate(running.pid, Signal::SIGTERM);
+                terminate(running.pid, gently(&running.program.name));
             }
         }
         for Running { pid, child, .. } in self.0.iter_mut().rev() {
@@ -212,6 +213,11 @@ fn spawn(layout: &Layout, program: &Program) -> Result<Child, Failure> {
         .map_err(|error| of_file(&program.file, &error))
 }
 
+/// What ends a program in order.
+fn gently(name: &str) -> Signal {
+    if name.starts_with("agent-") { Signal::SIGINT } else { Signal::SIGTERM }
+}
+
 fn terminate(pid: i32, with: Signal) {
     // 0 and negative numbers name groups; 1 is init.
     if pid > 1 {
@@ -227,11 +233,12 @@ fn last_words(path: &Path) -> String {
     lines.get(from..).unwrap_or_default().join(" | ")
 }
 
-/// Processes of an earlier run that still are what was started.
-pub(super) fn running(layout: &Layout) -> Result<Vec<i32>, Failure> {
+/// Processes of an earlier run that still are what was started, by name.
+pub(super) fn running(layout: &Layout) -> Result<BTreeMap<String, i32>, Failure> {
     let dir = layout.dir().as_os_str().to_string_lossy().into_owned();
-    let alive = |pid: &i32| is_ours(*pid, &dir);
-    Ok(layout.load_pids()?.into_values().filter(alive).collect())
+    let mut running = layout.load_pids()?;
+    running.retain(|_, pid| is_ours(*pid, &dir));
+    Ok(running)
 }
 
 fn is_ours(pid: i32, dir: &str) -> bool {
@@ -241,13 +248,13 @@ fn is_ours(pid: i32, dir: &str) -> bool {
 
 /// Ends processes that are not our children, and waits until they are gone: one that is killed still holds its data
 /// directory and its port while it finishes a write.
-pub(super) async fn stop(pids: &[i32]) {
-    for (with, within) in [(Signal::SIGTERM, GRACE), (Signal::SIGKILL, KILLED_WITHIN)] {
-        for pid in pids.iter().filter(|pid| !is_over(**pid)) {
-            terminate(*pid, with);
+pub(super) async fn stop(running: &BTreeMap<String, i32>) {
+    for (insist, within) in [(false, GRACE), (true, KILLED_WITHIN)] {
+        for (name, pid) in running.iter().filter(|(_, pid)| !is_over(**pid)) {
+            terminate(*pid, if insist { Signal::SIGKILL } else { gently(name) });
         }
         let over = async {
-            while !pids.iter().all(|pid| is_over(*pid)) {
+            while !running.values().all(|pid| is_over(*pid)) {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
@@ -339,7 +346,7 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         assert!(!is_over(pid));
-        stop(&[pid]).await;
+        stop(&[("controller-1".to_owned(), pid)].into()).await;
         // No wait before: it is a zombie of this process.
         assert!(is_over(pid) && Path::new(&format!("/proc/{pid}")).exists());
         child.wait().unwrap();

@@ -79,7 +79,7 @@ fn it_comes_over_to_another_incarnation_with_what_runs_and_uses_its_lease_up() {
         let completes = grant.on_disconnect == OnDisconnect::RunToCompletion;
         assert_eq!(kept.is_some(), completes, "of what a lease binds nothing is kept");
         assert!(kept < start, "on disk before it starts");
-        world.step(Input::Started(grant.placement));
+        world.step(Input::Started(grant.placement, S));
     }
     let (old, deadline) = (world.agent.ledger().head(), world.agent.lease_deadline_ns().unwrap());
     let restored = Head { size: 1, root: Digest([5; 32]) };

@@ -31,7 +31,7 @@ impl World {
     pub(super) fn closed() -> Self {
         let federation = Federation::new();
         let ledger = Ledger::new("ishikari-1/n-01".parse().unwrap(), federation.bundle());
-        let agent = Reconciler::new(ledger, federation.standing("012351"), devices(4));
+        let agent = Reconciler::new(ledger, federation.standing("012351"), devices(4), 0);
         let history = federation.history();
         Self { federation, history, agent, ns: S, session: SESSION, sequence: 0 }
     }
@@ -96,7 +96,7 @@ impl World {
         let grant = self.grant_of(revision, change);
         self.desire(revision, std::slice::from_ref(&grant));
         self.fetched(&grant);
-        self.step(Input::Started(grant.placement));
+        self.step(Input::Started(grant.placement, S));
         self.step(Input::Reported);
         self.step(Input::Reported);
         grant
