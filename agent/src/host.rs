@@ -8,6 +8,7 @@ use crate::failure::{Failure, explain};
 use crate::limit::{ENDED_KEPT, SWEEP_WITHIN};
 use crate::stream::Outputs;
 use sekisho_agent_core::devices::Device;
+use sekisho_agent_runtime::capability::{Capability, Finding};
 use sekisho_agent_runtime::device::nvidia::NvidiaDevices;
 use sekisho_agent_runtime::device::simulated::{SimulatedDevices, SimulatedSettings};
 use sekisho_agent_runtime::device::{DeviceError, Devices, Health};
@@ -37,6 +38,7 @@ pub(crate) fn ending(status: ExitStatus) -> Ending {
         ExitStatus::TimedOut => Ending::TimedOut,
         ExitStatus::StartFailed(failure) => Ending::StartFailed(failure.to_string()),
         ExitStatus::ShimKilled => Ending::Signaled(KILLED),
+        ExitStatus::OutOfMemory => Ending::OutOfMemory,
     }
 }
 
@@ -98,15 +100,27 @@ pub fn open_runtime(
     shim: ShimCommand,
 ) -> Result<(ProcessRuntime, mpsc::Receiver<Exit>), Failure> {
     let root = config.runtime_dir();
-    let settings = ProcessSettings { root, shim, run_as: config.run_as.map(Into::into) };
-    ProcessRuntime::open(settings).map_err(|error| {
+    let (sandbox, log_bytes) = (config.sandbox()?, config.log_bytes());
+    let settings = ProcessSettings { root, shim, sandbox, log_bytes };
+    let opened = ProcessRuntime::open(settings).map_err(|error| {
         let failure = Failure::host("cannot run jobs", &error);
         if let RuntimeError::NamespacesUnavailable { remedy, .. } = error {
             failure.remedy(remedy)
         } else {
             failure
         }
-    })
+    })?;
+    tell(opened.0.capability());
+    Ok(opened)
+}
+
+/// What this host gives to keep jobs apart, and what it does not.
+fn tell(capability: &Capability) {
+    tracing::info!(%capability, "jobs are kept apart");
+    for finding in capability.findings() {
+        let Finding { name, cause, english, .. } = finding;
+        tracing::info!(name, cause, english, "jobs are kept apart less than they could be");
+    }
 }
 
 /// The devices of this host.

@@ -2,7 +2,8 @@
 //!
 //! `shim` (who runs it) is written before the job starts, `exit` (how it ended) after the kernel has confirmed that
 //! the whole process tree is gone. So: no `exit` and no live process from `shim` means that it was killed with its
-//! shim; `exit` means that nothing of it runs. `work` belongs to the job, the rest to the agent.
+//! shim; `exit` means that nothing of it runs. `work` and `tmp` belong to the job, whose user is their owner; the rest to the
+//! agent.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -14,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::limit;
 use crate::placement::PlacementKey;
-use crate::procfs::ProcessId;
+use crate::procfs::{self, ProcessId};
 
 /// First byte of every record, so that a later format is refused and not misread.
-const RECORD_VERSION: u8 = 1;
+const RECORD_VERSION: u8 = 2;
 /// The job must be able to pass through to its own directory, and to list nothing on the way.
 const PASS_THROUGH: u32 = 0o711;
 
@@ -64,6 +65,8 @@ pub enum ExitStatus {
     StartFailed(StartFailure),
     /// The shim was killed, and everything with it: by `kill`, by the end of the agent, or from outside.
     ShimKilled,
+    /// It failed after the kernel had killed a process of it for using more memory than the job may.
+    OutOfMemory,
 }
 
 /// Why nothing was run.
@@ -103,6 +106,10 @@ pub enum StartStage {
     Exec,
     /// It took longer than [`limit::START_WITHIN`]; the program may have run for a moment.
     Deadline,
+    /// A limit that the job asks for cannot be enforced here, or is over what a job may have here.
+    Limits,
+    /// The job's own view of the file system, its user or the filter of system calls could not be made.
+    Sandbox,
 }
 
 /// The end of a placement.
@@ -112,6 +119,8 @@ pub struct ExitRecord {
     pub status: ExitStatus,
     /// When the process tree was seen gone, in nanoseconds since boot.
     pub at_boottime_ns: u64,
+    /// How often the job's program was begun anew before that.
+    pub restarts: u32,
 }
 
 /// Paths of one placement.
@@ -133,7 +142,7 @@ impl PlacementDir {
         Self { path }
     }
 
-    /// Makes it, with the job's own directory owned by `owner`.
+    /// Makes it, with the job's own directories owned by `owner`.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when the key was used before; else what the file system says.
@@ -141,9 +150,11 @@ impl PlacementDir {
         DirBuilder::new().mode(PASS_THROUGH).create(&self.path)?;
         // The mode above went through the umask of whoever started the agent.
         fs::set_permissions(&self.path, fs::Permissions::from_mode(PASS_THROUGH))?;
-        DirBuilder::new().mode(0o700).create(self.work())?;
-        if let Some((uid, gid)) = owner {
-            std::os::unix::fs::chown(self.work(), Some(uid), Some(gid))?;
+        for own in [self.work(), self.tmp()] {
+            DirBuilder::new().mode(0o700).create(&own)?;
+            if let Some((uid, gid)) = owner {
+                std::os::unix::fs::chown(own, Some(uid), Some(gid))?;
+            }
         }
         Ok(())
     }
@@ -158,6 +169,12 @@ impl PlacementDir {
     #[must_use]
     pub fn work(&self) -> PathBuf {
         self.path.join("work")
+    }
+
+    /// What the job sees as `/tmp` and `/var/tmp`.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
+        self.path.join("tmp")
     }
 
     /// The shim's complaints.
@@ -196,6 +213,18 @@ impl PlacementDir {
     /// What the file system says.
     pub fn write_exit(&self, record: &ExitRecord) -> io::Result<()> {
         write_record(&self.path, "exit", record)
+    }
+
+    /// Whether nothing of it runs or will: it was removed, its end is recorded, or both of its shims are dead. What cannot be
+    /// told counts as not over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        if !self.path.exists() || matches!(self.exit(), Ok(Some(_))) {
+            return true;
+        }
+        let (Ok(Some(shim)), Ok(boot)) = (self.shim(), procfs::boot_id()) else { return false };
+        let dead = |process: ProcessId| matches!(process.is_alive(), Ok(false));
+        shim.boot_id != boot || (dead(shim.outer) && dead(shim.init))
     }
 
     /// Removes it with all that the job left in it.
@@ -255,10 +284,11 @@ mod tests {
         assert_eq!(dir.create(None).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(dir.exit().unwrap(), None);
         let failure = StartFailure::new(StartStage::Exec, &"あ".repeat(5000));
-        let record = ExitRecord { status: ExitStatus::StartFailed(failure), at_boottime_ns: 7 };
+        let status = ExitStatus::StartFailed(failure);
+        let record = ExitRecord { status, at_boottime_ns: 7, restarts: 0 };
         dir.write_exit(&record).unwrap();
         assert_eq!(dir.exit().unwrap(), Some(record));
-        for bytes in [&b""[..], &[2, 0, 0, 0], &[1, 0, 0, 0, 0], &[1, 99]] {
+        for bytes in [&b""[..], &[1, 0, 0, 0, 0], &[3, 0, 0, 0, 0], &[2, 0, 0, 0, 0, 0], &[2, 99]] {
             fs::write(dir.path().join("exit"), bytes).unwrap();
             assert!(matches!(dir.exit(), Err(RecordError::Malformed(_))), "{bytes:?}");
         }

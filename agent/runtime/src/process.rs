@@ -21,14 +21,18 @@ use nix::unistd::getpid;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::capability::{Capability, OwnUsers};
+use crate::cgroup::{self, Wanted};
 use crate::deadline::Deadline;
 use crate::directory::PlacementDir;
 use crate::limit;
 use crate::placement::{PlacementKey, PlacementSpec};
 use crate::runtime::{Exit, Running, Runtime, RuntimeError, State};
+use crate::sandbox::{Sandbox, SandboxSettings};
 use crate::shim::ShimCommand;
 use crate::shim::namespace::{self, Namespaces};
 use crate::shim::wire::{Order, RunAs};
+use crate::users::JobUsers;
 use supervisor::{Request, Supervisor};
 
 /// Settings of the runtime.
@@ -38,14 +42,18 @@ pub struct ProcessSettings {
     pub root: PathBuf,
     /// How to run the shim.
     pub shim: ShimCommand,
-    /// User of the jobs. `None` keeps the agent's: for development, and for an agent that is not root.
-    pub run_as: Option<RunAs>,
+    /// How jobs are kept apart.
+    pub sandbox: SandboxSettings,
+    /// About how much of each output stream of a job to keep, bytes.
+    pub log_bytes: u64,
 }
 
 /// What a placement is to the runtime.
 #[derive(Debug)]
 struct Entry {
     spec: PlacementSpec,
+    run_as: Option<RunAs>,
+    wanted: Wanted,
     state: State,
 }
 
@@ -55,7 +63,7 @@ type Table = Arc<Mutex<BTreeMap<PlacementKey, Entry>>>;
 #[derive(Debug)]
 pub struct ProcessRuntime {
     settings: ProcessSettings,
-    namespaces: Namespaces,
+    capability: Capability,
     table: Table,
     requests: Option<SyncSender<Request>>,
     wake: Option<PipeWriter>,
@@ -72,13 +80,17 @@ impl ProcessRuntime {
     /// [`RuntimeError::NamespacesUnavailable`]: this host runs no process jobs. [`RuntimeError::RunAsNeedsRoot`],
     /// [`RuntimeError::RootInUse`], [`RuntimeError::Io`].
     pub fn open(settings: ProcessSettings) -> Result<(Self, mpsc::Receiver<Exit>), RuntimeError> {
-        let namespaces = namespace::probe(&settings.shim).map_err(|reason| {
-            RuntimeError::NamespacesUnavailable { reason, remedy: namespace::REMEDY }
-        })?;
-        if namespaces == Namespaces::User && settings.run_as.is_some() {
+        let lock = lock_root(&settings.root)?;
+        let capability =
+            Capability::probe(&settings.shim, &settings.root, &settings.sandbox).map_err(
+                |reason| RuntimeError::NamespacesUnavailable { reason, remedy: namespace::REMEDY },
+            )?;
+        if settings.sandbox.users != JobUsers::Agent
+            && (capability.users == OwnUsers::Agent || capability.namespaces == Namespaces::User)
+        {
             return Err(RuntimeError::RunAsNeedsRoot);
         }
-        let lock = lock_root(&settings.root)?;
+        sweep_groups(&capability, &settings.root);
         let table = Table::default();
         let (requests, inbox) = sync_channel(limit::COMMANDS_MAX);
         let (events, receiver) = mpsc::channel(limit::EVENTS_MAX);
@@ -92,7 +104,7 @@ impl ProcessRuntime {
             .map_err(RuntimeError::io("start the supervisor"))?;
         let runtime = Self {
             settings,
-            namespaces,
+            capability,
             table,
             requests: Some(requests),
             wake: Some(wake),
@@ -106,6 +118,12 @@ impl ProcessRuntime {
     #[must_use]
     pub fn directory(&self, key: &PlacementKey) -> PlacementDir {
         PlacementDir::new(&self.settings.root, key)
+    }
+
+    /// What this host gives to keep jobs apart.
+    #[must_use]
+    pub const fn capability(&self) -> &Capability {
+        &self.capability
     }
 
     /// Until when what the host's lease binds may live. Blocks.
@@ -142,8 +160,16 @@ impl ProcessRuntime {
         Ok(Order {
             placement: entry.spec.clone(),
             dir: self.directory(key).path().to_owned(),
-            namespaces: self.namespaces,
-            run_as: self.settings.run_as,
+            namespaces: self.capability.namespaces,
+            run_as: entry.run_as,
+            sandbox: Sandbox {
+                mounts: self.capability.mounts.is_ok(),
+                seccomp: self.capability.seccomp.is_ok(),
+                hidden: self.settings.sandbox.hidden.clone(),
+                groups: self.capability.cgroup.parents.clone(),
+                wanted: entry.wanted.clone(),
+            },
+            log_bytes: self.settings.log_bytes,
             parent: getpid().as_raw(),
         })
     }
@@ -182,7 +208,12 @@ impl Runtime for ProcessRuntime {
         if table.len() >= limit::PLACEMENTS_MAX {
             return Err(RuntimeError::Full);
         }
-        let owner = self.settings.run_as.map(|run_as| (run_as.uid, run_as.gid));
+        let SandboxSettings { users, limits, .. } = &self.settings.sandbox;
+        let wanted = Wanted::of(&spec.limits, limits)?;
+        let run_as = users
+            .choose(&self.settings.root, &spec.key)
+            .map_err(RuntimeError::io("choose a user for the job"))?;
+        let owner = run_as.map(|run_as| (run_as.uid, run_as.gid));
         if let Err(source) = self.directory(&spec.key).create(owner) {
             return Err(if source.kind() == io::ErrorKind::AlreadyExists {
                 RuntimeError::AlreadyPrepared
@@ -190,7 +221,7 @@ impl Runtime for ProcessRuntime {
                 RuntimeError::Io { what: "make the placement's directory", source }
             });
         }
-        table.insert(spec.key.clone(), Entry { spec, state: State::Prepared });
+        table.insert(spec.key.clone(), Entry { spec, run_as, wanted, state: State::Prepared });
         Ok(())
     }
 
@@ -228,6 +259,7 @@ impl Runtime for ProcessRuntime {
         self.directory(key)
             .remove()
             .map_err(RuntimeError::io("remove the placement's directory"))?;
+        cgroup::sweep(&self.capability.cgroup.parents, |gone| gone == key);
         table.remove(key);
         Ok(())
     }
@@ -243,7 +275,14 @@ impl Drop for ProcessRuntime {
         {
             tracing::error!("the supervisor panicked; its jobs died with its thread");
         }
+        sweep_groups(&self.capability, &self.settings.root);
+        self.capability.cgroup.leave();
     }
+}
+
+/// Removes the cgroups of placements that are over: those whose shim was killed before it could.
+fn sweep_groups(capability: &Capability, root: &Path) {
+    cgroup::sweep(&capability.cgroup.parents, |key| PlacementDir::new(root, key).is_over());
 }
 
 const fn name_of(state: &State) -> &'static str {

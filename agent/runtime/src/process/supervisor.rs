@@ -256,6 +256,7 @@ impl Supervisor {
                 ExitStatus::Exited(_)
                 | ExitStatus::Signaled(_)
                 | ExitStatus::TimedOut
+                | ExitStatus::OutOfMemory
                 | ExitStatus::ShimKilled => StartFailure::new(StartStage::Shim, &STOPPED_BEFORE),
             };
             drop(reply.send(Err(RuntimeError::StartFailed(failure))));
@@ -264,7 +265,7 @@ impl Supervisor {
 
     /// Records an end that no shim could record.
     fn end(&self, key: &PlacementKey, dir: &PlacementDir, status: ExitStatus) -> ExitRecord {
-        let record = ExitRecord { status, at_boottime_ns: now_ns() };
+        let record = ExitRecord { status, at_boottime_ns: now_ns(), restarts: 0 };
         if let Err(error) = dir.write_exit(&record) {
             tracing::warn!(placement = %key, %error, "the end of a job is not on disk");
         }
@@ -277,7 +278,7 @@ impl Supervisor {
         }
         metrics::counter!("sekisho_agent_job_exits_total", "how" => name_of(&record.status))
             .increment(1);
-        tracing::info!(placement = %key, status = ?record.status, "job ended");
+        tracing::info!(placement = %key, status = ?record.status, restarts = record.restarts, "job ended");
         if self.events.try_send(Exit { key: key.clone(), record: record.clone() }).is_err() {
             metrics::counter!("sekisho_agent_exit_events_dropped_total").increment(1);
         }
@@ -303,5 +304,6 @@ const fn name_of(status: &ExitStatus) -> &'static str {
         ExitStatus::TimedOut => "timed_out",
         ExitStatus::StartFailed(_) => "not_started",
         ExitStatus::ShimKilled => "killed",
+        ExitStatus::OutOfMemory => "out_of_memory",
     }
 }

@@ -11,12 +11,14 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{ForkResult, Pid, getpid, getppid, setsid};
 
+use crate::cgroup::Groups;
 use crate::device::tracer::{Held, HoldError};
 use crate::directory::{
     ExitRecord, ExitStatus, PlacementDir, ShimRecord, StartFailure, StartStage,
 };
 use crate::procfs::{self, ProcessId};
-use crate::shim::wire::{self, Order};
+use crate::sandbox::Sandbox;
+use crate::shim::wire::{self, Ended, Order};
 use crate::shim::{FAILED, complain, init, namespace};
 
 /// Runs one placement from order to record.
@@ -42,26 +44,32 @@ pub(super) fn main(order: &Path) -> ExitCode {
                 HoldError::Busy(_) => StartStage::Device,
                 HoldError::Io { .. } => StartStage::Shim,
             };
-            return record(&dir, ExitStatus::StartFailed(StartFailure::new(stage, &error)));
+            return record(&dir, ExitStatus::StartFailed(StartFailure::new(stage, &error)).into());
         }
     };
-    match in_namespace(&order, &dir, control, &held) {
-        Ok(Side::Init(code)) => code,
-        Ok(Side::Outer(status)) => {
-            // While the locks are still held: a later holder's line can then only come after this one.
+    let Sandbox { groups, wanted, .. } = &order.sandbox;
+    let groups = match Groups::make(groups, &order.placement.key, wanted) {
+        Ok(groups) => groups,
+        Err(error) => {
             held.trace_release();
-            record(&dir, status)
+            let failure = StartFailure::new(StartStage::Limits, &error);
+            return record(&dir, ExitStatus::StartFailed(failure).into());
         }
-        Err(failure) => {
-            held.trace_release();
-            record(&dir, ExitStatus::StartFailed(failure))
-        }
-    }
+    };
+    let ended = match in_namespace(&order, &dir, control, &held, &groups) {
+        Ok(Side::Init(code)) => return code,
+        Ok(Side::Outer(ended)) => ended,
+        Err(failure) => ExitStatus::StartFailed(failure).into(),
+    };
+    // While the locks are still held: a later holder's line can then only come after this one.
+    held.trace_release();
+    groups.remove();
+    record(&dir, ended)
 }
 
 /// Which of the two processes came back from the fork.
 enum Side {
-    Outer(ExitStatus),
+    Outer(Ended),
     Init(ExitCode),
 }
 
@@ -97,6 +105,7 @@ fn in_namespace(
     dir: &PlacementDir,
     control: File,
     held: &Held,
+    groups: &Groups,
 ) -> Result<Side, StartFailure> {
     let shim = |error: io::Error| StartFailure::new(StartStage::Shim, &error);
     let (go_read, go_write) = io::pipe().map_err(shim)?;
@@ -106,7 +115,8 @@ fn in_namespace(
     match namespace::fork_single().map_err(namespace)? {
         ForkResult::Child => {
             drop((go_write, result_read));
-            Ok(Side::Init(init::main(order, control, held.files(), go_read, result_write)))
+            let held = (held.files(), groups);
+            Ok(Side::Init(init::main(order, control, held, go_read, result_write)))
         }
         ForkResult::Parent { child } => {
             drop((go_read, result_write, control));
@@ -137,7 +147,7 @@ fn release(mut go: PipeWriter) -> io::Result<()> {
 }
 
 /// Waits for init. When the wait is over, the kernel has reaped every process of the namespace.
-fn conclude(mut result: PipeReader, init: Pid) -> io::Result<ExitStatus> {
+fn conclude(mut result: PipeReader, init: Pid) -> io::Result<Ended> {
     let mut said = Vec::new();
     result.read_to_end(&mut said)?;
     while let Some((pid, _)) = namespace::wait_any()? {
@@ -146,12 +156,13 @@ fn conclude(mut result: PipeReader, init: Pid) -> io::Result<ExitStatus> {
         }
     }
     // Init says how the job ended as its last act; an init that said nothing was killed.
-    Ok(postcard::from_bytes(&said).unwrap_or(ExitStatus::ShimKilled))
+    Ok(postcard::from_bytes(&said).unwrap_or_else(|_none| ExitStatus::ShimKilled.into()))
 }
 
-fn record(dir: &PlacementDir, status: ExitStatus) -> ExitCode {
-    let written = procfs::boottime_ns()
-        .and_then(|at_boottime_ns| dir.write_exit(&ExitRecord { status, at_boottime_ns }));
+fn record(dir: &PlacementDir, Ended { status, restarts }: Ended) -> ExitCode {
+    let written = procfs::boottime_ns().and_then(|at_boottime_ns| {
+        dir.write_exit(&ExitRecord { status, at_boottime_ns, restarts })
+    });
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

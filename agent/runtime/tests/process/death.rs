@@ -162,7 +162,7 @@ async fn an_agent_runs_a_job() {
         return;
     };
     let key = PlacementKey::new(std::env::var(KEY).unwrap()).unwrap();
-    let (runtime, mut exits) = ProcessRuntime::open(settings(root.as_ref(), None)).unwrap();
+    let (runtime, mut exits) = ProcessRuntime::open(settings(root.as_ref())).unwrap();
     let spec =
         PlacementSpec { key: key.clone(), ..shell("agent", &format!("{ESCAPE} sleep 1005")) };
     runtime.prepare(spec).unwrap();
@@ -175,7 +175,7 @@ async fn when_the_agent_is_killed_its_jobs_die_and_the_next_one_sees_it() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("run");
     let key = shell("orphan", "").key;
-    match ProcessRuntime::open(settings(&root, None)) {
+    match ProcessRuntime::open(settings(&root)) {
         Err(error @ RuntimeError::NamespacesUnavailable { .. }) => return not_run(&error),
         other => drop(other.unwrap()),
     }
@@ -198,6 +198,6 @@ async fn when_the_agent_is_killed_its_jobs_die_and_the_next_one_sees_it() {
     assert_eq!(found.len(), 1);
     assert_eq!((&found[0].key, found[0].alive.len()), (&key, 0));
     found[0].remove(&root).unwrap();
-    let (again, _exits) = ProcessRuntime::open(settings(&root, None)).unwrap();
+    let (again, _exits) = ProcessRuntime::open(settings(&root)).unwrap();
     again.prepare(PlacementSpec { key, ..shell("again", "true") }).unwrap();
 }
