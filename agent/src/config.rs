@@ -3,14 +3,23 @@
 use crate::failure::{Failure, explain};
 use crate::limit::TEXT_FILE_MAX;
 use sekisho_agent_runtime::device::simulated::SimulatedGroup;
+use sekisho_agent_runtime::limit::{
+    HIDDEN_MAX, LOG_BYTES_DEFAULT, LOG_BYTES_MAX, LOG_BYTES_MIN, NPROC_MAX, PIDS_DEFAULT, PIDS_MIN,
+};
+use sekisho_agent_runtime::placement::Limits;
+use sekisho_agent_runtime::sandbox::SandboxSettings;
 use sekisho_agent_runtime::shim::wire::RunAs;
+use sekisho_agent_runtime::users::{JobUsers, UserRange};
 use sekisho_evidence::tag::TagArea;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
+use sekisho_types::payload::{CPU_MILLI, MEMORY_MIB};
 use serde::{Deserialize, Deserializer};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+const MIB: u64 = 1024 * 1024;
 
 /// The agent's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -33,9 +42,50 @@ pub struct Config {
     /// Which devices to offer.
     #[serde(default)]
     pub devices: Devices,
-    /// User of the jobs; needs an agent that is root.
+    /// One user for all jobs, in place of one for each; needs an agent that is root.
     #[serde(default)]
     pub run_as: Option<User>,
+    /// Users of which each job gets one of its own; needs an agent that is root, which without this takes 65,536 from
+    /// 1,900,000,000.
+    #[serde(default)]
+    pub job_users: Option<Users>,
+    /// The most that one job may have of this host, and what a job has that asks for nothing.
+    #[serde(default)]
+    pub job_limits: JobLimits,
+    /// Directories that no job shall see, beside `data_dir`; absolute.
+    #[serde(default)]
+    pub hidden_dirs: Vec<PathBuf>,
+    /// About how much of each output stream of a job to keep, MiB: the newest.
+    #[serde(default = "job_log_mib")]
+    pub job_log_mib: u64,
+}
+
+/// Users that belong to jobs alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Users {
+    /// Lowest.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// Limits of one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JobLimits {
+    /// Main memory, MiB; none when left out.
+    pub memory_mib: Option<u64>,
+    /// Processors, in thousandths; none when left out.
+    pub cpu_milli: Option<u32>,
+    /// Processes and threads.
+    pub pids: u64,
+}
+
+impl Default for JobLimits {
+    fn default() -> Self {
+        Self { memory_mib: None, cpu_milli: None, pids: PIDS_DEFAULT }
+    }
 }
 
 /// Which devices to offer.
@@ -69,6 +119,10 @@ impl From<User> for RunAs {
     fn from(user: User) -> Self {
         Self { uid: user.uid, gid: user.gid }
     }
+}
+
+const fn job_log_mib() -> u64 {
+    LOG_BYTES_DEFAULT / MIB
 }
 
 fn log() -> String {
@@ -120,7 +174,67 @@ impl Config {
         if !config.data_dir.is_absolute() {
             return Err(invalid("data_dir must be an absolute path".to_owned()));
         }
+        config.sandbox()?;
+        let (least, most) = (LOG_BYTES_MIN / MIB, LOG_BYTES_MAX / MIB);
+        if !(least..=most).contains(&config.job_log_mib) {
+            return Err(invalid(format!("job_log_mib must be {least} to {most}")));
+        }
         Ok(config)
+    }
+
+    /// How jobs are kept apart.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`.
+    pub fn sandbox(&self) -> Result<SandboxSettings, Failure> {
+        let invalid = |cause: String| Failure::new(ErrorCode::InvalidArgument, cause);
+        let default = SandboxSettings::default();
+        let users = match (self.run_as, self.job_users) {
+            (Some(_), Some(_)) => {
+                return Err(invalid("set `run_as` or `job_users`, not both".to_owned()));
+            }
+            (Some(User { uid: 0, .. } | User { gid: 0, .. }), None) => {
+                return Err(invalid("`run_as` must not be root".to_owned()));
+            }
+            (Some(user), None) => JobUsers::One(user.into()),
+            (None, Some(Users { first, count })) => {
+                let range = UserRange::new(first, count);
+                JobUsers::Range(range.map_err(|error| invalid(error.to_string()))?)
+            }
+            (None, None) => default.users,
+        };
+        let JobLimits { memory_mib, cpu_milli, pids } = self.job_limits;
+        let bounded = (PIDS_MIN..=NPROC_MAX).contains(&pids)
+            && memory_mib.is_none_or(|memory| MEMORY_MIB.contains(&memory))
+            && cpu_milli.is_none_or(|cpus| CPU_MILLI.contains(&cpus));
+        if !bounded {
+            return Err(invalid(format!(
+                "job_limits: memory_mib must be {} to {}, cpu_milli {} to {}, pids {PIDS_MIN} to {NPROC_MAX}",
+                MEMORY_MIB.start(),
+                MEMORY_MIB.end(),
+                CPU_MILLI.start(),
+                CPU_MILLI.end()
+            )));
+        }
+        let hidden: Vec<PathBuf> =
+            self.hidden_dirs.iter().chain([&self.data_dir]).cloned().collect();
+        let root = |dir: &PathBuf| !dir.is_absolute() || dir.parent().is_none();
+        if hidden.len() > HIDDEN_MAX || hidden.iter().any(root) {
+            let why = format!("hidden_dirs: at most {HIDDEN_MAX} absolute paths, and none is `/`");
+            return Err(invalid(why));
+        }
+        let limits = Limits {
+            memory_bytes: memory_mib.map(|mib| mib.saturating_mul(MIB)),
+            pids: Some(pids),
+            cpu_milli: cpu_milli.map(u64::from),
+        };
+        Ok(SandboxSettings { users, limits, hidden })
+    }
+
+    /// About how much of each output stream of a job to keep, bytes.
+    #[must_use]
+    pub const fn log_bytes(&self) -> u64 {
+        self.job_log_mib.saturating_mul(MIB)
     }
 
     /// Directory of the placements.
@@ -155,8 +269,16 @@ mod tests {
         assert!(matches!(&config.devices, Devices::Simulated { groups, .. } if groups.len() == 1));
         assert_eq!((config.log.as_str(), config.token), ("info", None));
         let least = Config::parse("area = 'KR-26'\ndata_dir = '/d'").unwrap();
-        assert_eq!((least.devices, least.node), (Devices::Nvidia, None));
+        assert_eq!((&least.devices, &least.node), (&Devices::Nvidia, &None));
         assert_eq!(least.area, TagArea::Foreign("KR-26".to_owned()));
+        assert_eq!(least.log_bytes(), LOG_BYTES_DEFAULT);
+        assert_eq!(least.sandbox().unwrap().hidden, [PathBuf::from("/d")]);
+        let set = "area = 'JP'\ndata_dir = '/d'\njob_users = { first = 200000, count = 65536 }\n\
+                   job_limits = { memory_mib = 1024, pids = 64 }\nhidden_dirs = ['/srv/keys']";
+        let sandbox = Config::parse(set).unwrap().sandbox().unwrap();
+        assert!(matches!(sandbox.users, JobUsers::Range(range) if range.contains(200_000)));
+        let limits = Limits { memory_bytes: Some(1 << 30), pids: Some(64), cpu_milli: None };
+        assert_eq!(sandbox.limits, limits);
         for bad in [
             "",
             "area = 'JP'",
@@ -164,6 +286,18 @@ mod tests {
             "area = 'JP'\ndata_dir = 'relative'",
             "area = 'JP'\ndata_dir = '/d'\nlisten = '0.0.0.0:1'",
             "area = 'JP'\ndata_dir = '/d'\n[devices]\nkind = 'other'",
+            "area = 'JP'\ndata_dir = '/d'\njob_log_mib = 0",
+            "area = 'JP'\ndata_dir = '/d'\njob_log_mib = 1025",
+            "area = 'JP'\ndata_dir = '/d'\nhidden_dirs = ['relative']",
+            "area = 'JP'\ndata_dir = '/d'\nhidden_dirs = ['/']",
+            "area = 'JP'\ndata_dir = '/d'\nrun_as = { uid = 0, gid = 5 }",
+            "area = 'JP'\ndata_dir = '/d'\nrun_as = { uid = 5, gid = 0 }",
+            "area = 'JP'\ndata_dir = '/d'\nrun_as = { uid = 5, gid = 5 }\njob_users = { first = 200000, count = 65536 }",
+            "area = 'JP'\ndata_dir = '/d'\njob_users = { first = 0, count = 65536 }",
+            "area = 'JP'\ndata_dir = '/d'\njob_users = { first = 200000, count = 9 }",
+            "area = 'JP'\ndata_dir = '/d'\njob_limits = { pids = 0 }",
+            "area = 'JP'\ndata_dir = '/d'\njob_limits = { memory_mib = 1 }",
+            "area = 'JP'\ndata_dir = '/d'\njob_limits = { cpus = 1 }",
             &GOOD.replace("islands", "island"),
             &GOOD.replace("dir = \"/run", "directory = \"/run"),
         ] {

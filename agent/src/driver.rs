@@ -17,7 +17,7 @@ use sekisho_agent_core::ledger::Ledger;
 use sekisho_agent_core::reason::Reason;
 use sekisho_agent_core::reconcile::{Action, Input, Kept, StartOrder};
 use sekisho_agent_runtime::deadline::Deadline;
-use sekisho_agent_runtime::placement::{DeviceClaim, Epoch, PlacementKey, PlacementSpec};
+use sekisho_agent_runtime::placement::{DeviceClaim, Epoch, Limits, PlacementKey, PlacementSpec};
 use sekisho_agent_runtime::process::ProcessRuntime;
 use sekisho_agent_runtime::runtime::{Exit, Runtime as _, RuntimeError, State};
 use sekisho_evidence::grant::SessionId;
@@ -291,6 +291,7 @@ impl Driver {
         let StartOrder { grant, devices, payload } = order;
         let claim = |uuid: String| DeviceClaim { lock: self.inventory.lock_file(&uuid), uuid };
         let epoch = grant.placement.epoch;
+        let payload = payload::read(&payload).map_err(|error| error.to_string())?;
         Ok(PlacementSpec {
             key: key(&grant.placement)?,
             job: grant.job.to_string(),
@@ -298,7 +299,8 @@ impl Driver {
             rank: grant.rank,
             group_size: grant.group,
             devices: devices.into_iter().map(claim).collect(),
-            payload: payload::read(&payload).map_err(|error| error.to_string())?,
+            limits: Limits::asked(&payload),
+            payload,
             grace: KILL_GRACE,
             time_limit: Some(Duration::from_secs(grant.time_limit_s)),
             bound: grant.on_disconnect == OnDisconnect::Stop,

@@ -9,6 +9,7 @@ use crate::limit::{ENDED_KEPT, SWEEP_WITHIN};
 use crate::stream::Outputs;
 use sekisho_agent_core::devices::Device;
 use sekisho_agent_core::reconcile::Seen;
+use sekisho_agent_runtime::capability::{Capability, Finding};
 use sekisho_agent_runtime::deadline::Deadline;
 use sekisho_agent_runtime::device::nvidia::NvidiaDevices;
 use sekisho_agent_runtime::device::simulated::{SimulatedDevices, SimulatedSettings};
@@ -41,6 +42,7 @@ pub(crate) fn ending(status: ExitStatus) -> Ending {
         ExitStatus::ShimKilled | ExitStatus::LeaseOver | ExitStatus::Unguarded => {
             Ending::Signaled(KILLED)
         }
+        ExitStatus::OutOfMemory => Ending::OutOfMemory,
     }
 }
 
@@ -134,15 +136,27 @@ pub fn open_runtime(
     adopted: &[PlacementKey],
 ) -> Result<(ProcessRuntime, mpsc::Receiver<Exit>), Failure> {
     let root = config.runtime_dir();
-    let settings = ProcessSettings { root, shim, run_as: config.run_as.map(Into::into) };
-    ProcessRuntime::open(settings, adopted).map_err(|error| {
+    let (sandbox, log_bytes) = (config.sandbox()?, config.log_bytes());
+    let settings = ProcessSettings { root, shim, sandbox, log_bytes };
+    let opened = ProcessRuntime::open(settings, adopted).map_err(|error| {
         let failure = Failure::host("cannot run jobs", &error);
         if let RuntimeError::NamespacesUnavailable { remedy, .. } = error {
             failure.remedy(remedy)
         } else {
             failure
         }
-    })
+    })?;
+    tell(opened.0.capability());
+    Ok(opened)
+}
+
+/// What this host gives to keep jobs apart, and what it does not.
+fn tell(capability: &Capability) {
+    tracing::info!(%capability, "jobs are kept apart");
+    for finding in capability.findings() {
+        let Finding { name, cause, english, .. } = finding;
+        tracing::info!(name, cause, english, "jobs are kept apart less than they could be");
+    }
 }
 
 /// The devices of this host.

@@ -3,7 +3,7 @@
 //! `shim` (who runs it) is written before the job starts, `running` when its program does, `exit` (how it ended) after the
 //! kernel has confirmed that the whole process tree is gone. So: no `exit` and no live process from `shim` means that it was
 //! killed with its shim; `exit` means that nothing of it runs. `stop` is the agent's request to init, which reads it when
-//! it is signalled. `work` belongs to the job, the rest to the agent.
+//! it is signalled. `work` and `tmp` belong to the job, whose user is their owner; the rest to the agent.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limit;
 use crate::placement::PlacementKey;
-use crate::procfs::ProcessId;
+use crate::procfs::{self, ProcessId};
 use crate::record::{self, Keep, RecordError};
 
 /// The job must be able to pass through to its own directory, and to list nothing on the way.
@@ -50,6 +50,8 @@ pub enum ExitStatus {
     LeaseOver,
     /// Neither agent nor watchdog was there to look after it.
     Unguarded,
+    /// It failed after the kernel had killed a process of it for using more memory than the job may.
+    OutOfMemory,
 }
 
 impl ExitStatus {
@@ -58,7 +60,11 @@ impl ExitStatus {
     pub const fn is_the_hosts(&self) -> bool {
         match self {
             Self::ShimKilled | Self::LeaseOver | Self::Unguarded => true,
-            Self::Exited(_) | Self::Signaled(_) | Self::TimedOut | Self::StartFailed(_) => false,
+            Self::Exited(_)
+            | Self::Signaled(_)
+            | Self::TimedOut
+            | Self::StartFailed(_)
+            | Self::OutOfMemory => false,
         }
     }
 }
@@ -114,6 +120,10 @@ pub enum StartStage {
     Exec,
     /// It took longer than [`limit::START_WITHIN`]; the program may have run for a moment.
     Deadline,
+    /// A limit that the job asks for cannot be enforced here, or is over what a job may have here.
+    Limits,
+    /// The job's own view of the file system, its user or the filter of system calls could not be made.
+    Sandbox,
 }
 
 /// The end of a placement.
@@ -123,6 +133,8 @@ pub struct ExitRecord {
     pub status: ExitStatus,
     /// When the process tree was seen gone, in nanoseconds since boot.
     pub at_boottime_ns: u64,
+    /// How often the job's program was begun anew before that.
+    pub restarts: u32,
 }
 
 /// Paths of one placement.
@@ -144,7 +156,7 @@ impl PlacementDir {
         Self { path }
     }
 
-    /// Makes it, with the job's own directory owned by `owner`.
+    /// Makes it, with the job's own directories owned by `owner`.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when the key was used before; else what the file system says.
@@ -152,9 +164,11 @@ impl PlacementDir {
         DirBuilder::new().mode(PASS_THROUGH).create(&self.path)?;
         // The mode above went through the umask of whoever started the agent.
         fs::set_permissions(&self.path, fs::Permissions::from_mode(PASS_THROUGH))?;
-        DirBuilder::new().mode(0o700).create(self.work())?;
-        if let Some((uid, gid)) = owner {
-            std::os::unix::fs::chown(self.work(), Some(uid), Some(gid))?;
+        for own in [self.work(), self.tmp()] {
+            DirBuilder::new().mode(0o700).create(&own)?;
+            if let Some((uid, gid)) = owner {
+                std::os::unix::fs::chown(own, Some(uid), Some(gid))?;
+            }
         }
         Ok(())
     }
@@ -169,6 +183,12 @@ impl PlacementDir {
     #[must_use]
     pub fn work(&self) -> PathBuf {
         self.path.join("work")
+    }
+
+    /// What the job sees as `/tmp` and `/var/tmp`.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
+        self.path.join("tmp")
     }
 
     /// The shim's complaints.
@@ -241,6 +261,18 @@ impl PlacementDir {
         record::write(&self.path, "stop", &record, Keep::WhileUp)
     }
 
+    /// Whether nothing of it runs or will: it was removed, its end is recorded, or both of its shims are dead. What cannot be
+    /// told counts as not over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        if !self.path.exists() || matches!(self.exit(), Ok(Some(_))) {
+            return true;
+        }
+        let (Ok(Some(shim)), Ok(boot)) = (self.shim(), procfs::boot_id()) else { return false };
+        let dead = |process: ProcessId| matches!(process.is_alive(), Ok(false));
+        shim.boot_id != boot || (dead(shim.outer) && dead(shim.init))
+    }
+
     /// Removes it with all that the job left in it.
     ///
     /// # Errors
@@ -265,7 +297,8 @@ mod tests {
         assert_eq!(dir.create(None).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(dir.exit().unwrap(), None);
         let failure = StartFailure::new(StartStage::Exec, &"あ".repeat(5000));
-        let record = ExitRecord { status: ExitStatus::StartFailed(failure), at_boottime_ns: 7 };
+        let status = ExitStatus::StartFailed(failure);
+        let record = ExitRecord { status, at_boottime_ns: 7, restarts: 0 };
         dir.write_exit(&record).unwrap();
         assert_eq!(dir.exit().unwrap(), Some(record));
         assert!((dir.running().unwrap(), dir.stop().unwrap()) == (None, None));

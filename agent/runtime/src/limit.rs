@@ -48,11 +48,34 @@ pub const COMMANDS_MAX: usize = 256;
 /// Exit events waiting for their reader; more are dropped, and `observe` still tells.
 pub const EVENTS_MAX: usize = 512;
 
-/// Bytes kept of each of a job's output streams. What comes after is read and dropped, so that the job never
-/// blocks on its own output and never fills the disk.
-pub const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes kept of each of a job's output streams where the settings name no other number: the newest; a training run that
+/// prints a line a second fills it in a week.
+pub const LOG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// Least of them: a segment of it still holds a stack trace of every rank.
+pub const LOG_BYTES_MIN: u64 = 1024 * 1024;
+/// Most: two streams of each placement that is kept must fit on a system disk.
+pub const LOG_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Files in which they are kept. The oldest is removed whole, so that much of the bound may be free.
+pub const LOG_SEGMENTS: u64 = 8;
 /// Bytes of one answer to a log reader.
 pub const TAIL_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest pause before a job's program is begun anew: longer, and its GPUs stand idle for nothing.
+pub const RESTART_PAUSE_MAX: Duration = Duration::from_secs(3600);
+
+/// Period of a limit on processors, microseconds: the kernel's own.
+pub const CPU_PERIOD_US: u64 = 100_000;
+/// Processes and threads of a job where the settings name no other number: a full host of 8 devices with data loaders has
+/// some thousands; a fork bomb reaches this one, and the host's other jobs do not notice.
+pub const PIDS_DEFAULT: u64 = 16_384;
+/// Least of them that the settings may name: an interpreter with its threads.
+pub const PIDS_MIN: u64 = 16;
+/// How often the removal of a cgroup is tried, [`CONFIRM_EVERY`] apart, before it is left to the next sweep.
+pub const CGROUP_REMOVE_TRIES: u32 = 40;
+/// Bytes of a file system that covers a directory: it holds a few empty directories.
+pub const COVER_BYTES: u64 = 1 << 20;
+/// Directories that the settings may hide from jobs: the agent's own, and some of the installer's.
+pub const HIDDEN_MAX: usize = 32;
 
 /// Open files of a job: collective libraries open thousands of sockets.
 pub const NOFILE_MAX: u64 = 65_536;

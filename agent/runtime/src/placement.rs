@@ -10,6 +10,7 @@ use std::time::Duration;
 use sekisho_types::payload::{JobPayload, PayloadError};
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup::Controller;
 use crate::limit;
 
 /// Why a placement was refused before anything was touched.
@@ -125,6 +126,39 @@ pub struct DeviceClaim {
     pub lock: Option<PathBuf>,
 }
 
+/// What a job may use of its host beside its devices. `None` = as much as a job may have there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Limits {
+    /// Main memory, bytes.
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+    /// Processors, in thousandths.
+    pub cpu_milli: Option<u64>,
+}
+
+impl Limits {
+    /// What a payload asks for.
+    #[must_use]
+    pub fn asked(payload: &JobPayload) -> Self {
+        Self {
+            memory_bytes: payload.memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
+            pids: None,
+            cpu_milli: payload.cpu_milli.map(u64::from),
+        }
+    }
+
+    /// That of one controller.
+    #[must_use]
+    pub const fn of(&self, controller: Controller) -> Option<u64> {
+        match controller {
+            Controller::Memory => self.memory_bytes,
+            Controller::Pids => self.pids,
+            Controller::Cpu => self.cpu_milli,
+        }
+    }
+}
+
 /// Everything needed to run one placement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlacementSpec {
@@ -142,6 +176,8 @@ pub struct PlacementSpec {
     pub devices: Vec<DeviceClaim>,
     /// What to run.
     pub payload: JobPayload,
+    /// What it asks for of the host. A host that cannot hold it to that does not start it.
+    pub limits: Limits,
     /// Time from the request to stop until the kill.
     pub grace: Duration,
     /// The job is dead at start + limit at the latest; it hears the request to stop one grace before.
@@ -206,11 +242,8 @@ mod tests {
             rank: 0,
             group_size: 1,
             devices: vec![DeviceClaim { uuid: "GPU-1".to_owned(), lock: None }],
-            payload: JobPayload {
-                command: vec!["/bin/true".to_owned()],
-                env: [].into(),
-                working_dir: None,
-            },
+            payload: JobPayload { command: vec!["/bin/true".to_owned()], ..JobPayload::default() },
+            limits: Limits::default(),
             grace: limit::GRACE_DEFAULT,
             time_limit: None,
             bound: false,

@@ -8,7 +8,7 @@ mod supervisor;
 
 use std::collections::BTreeMap;
 use std::io::{self, PipeWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -18,15 +18,19 @@ use nix::unistd::getpid;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::capability::{Capability, OwnUsers};
+use crate::cgroup::{self, Wanted};
 use crate::deadline::Deadline;
 use crate::directory::PlacementDir;
 use crate::guard::{Guard, Watch};
 use crate::limit;
 use crate::placement::{PlacementKey, PlacementSpec};
 use crate::runtime::{Exit, Running, Runtime, RuntimeError, State};
+use crate::sandbox::{Sandbox, SandboxSettings};
 use crate::shim::ShimCommand;
 use crate::shim::namespace::{self, Namespaces};
 use crate::shim::wire::{Order, RunAs};
+use crate::users::JobUsers;
 use child::Shim;
 use supervisor::{Request, Supervisor};
 
@@ -37,8 +41,10 @@ pub struct ProcessSettings {
     pub root: PathBuf,
     /// How to run the shim.
     pub shim: ShimCommand,
-    /// User of the jobs. `None` keeps the agent's: for development, and for an agent that is not root.
-    pub run_as: Option<RunAs>,
+    /// How jobs are kept apart.
+    pub sandbox: SandboxSettings,
+    /// About how much of each output stream of a job to keep, bytes.
+    pub log_bytes: u64,
 }
 
 /// What a placement is to the runtime.
@@ -46,6 +52,8 @@ pub struct ProcessSettings {
 struct Entry {
     /// Of one that this runtime has not started yet.
     spec: Option<Box<PlacementSpec>>,
+    run_as: Option<RunAs>,
+    wanted: Wanted,
     state: State,
 }
 
@@ -55,7 +63,7 @@ type Table = Arc<Mutex<BTreeMap<PlacementKey, Entry>>>;
 #[derive(Debug)]
 pub struct ProcessRuntime {
     settings: ProcessSettings,
-    namespaces: Namespaces,
+    capability: Capability,
     table: Table,
     requests: Option<SyncSender<Request>>,
     wake: Option<PipeWriter>,
@@ -75,12 +83,6 @@ impl ProcessRuntime {
         settings: ProcessSettings,
         adopted: &[PlacementKey],
     ) -> Result<(Self, mpsc::Receiver<Exit>), RuntimeError> {
-        let namespaces = namespace::probe(&settings.shim).map_err(|reason| {
-            RuntimeError::NamespacesUnavailable { reason, remedy: namespace::REMEDY }
-        })?;
-        if namespaces == Namespaces::User && settings.run_as.is_some() {
-            return Err(RuntimeError::RunAsNeedsRoot);
-        }
         let watch = Guard::Agent.take(&settings.root).map_err(|source| {
             if source.kind() == io::ErrorKind::WouldBlock {
                 RuntimeError::RootInUse
@@ -88,6 +90,16 @@ impl ProcessRuntime {
                 RuntimeError::Io { what: "take the runtime directory", source }
             }
         })?;
+        let capability =
+            Capability::probe(&settings.shim, &settings.root, &settings.sandbox).map_err(
+                |reason| RuntimeError::NamespacesUnavailable { reason, remedy: namespace::REMEDY },
+            )?;
+        if settings.sandbox.users != JobUsers::Agent
+            && (capability.users == OwnUsers::Agent || capability.namespaces == Namespaces::User)
+        {
+            return Err(RuntimeError::RunAsNeedsRoot);
+        }
+        sweep_groups(&capability, &settings.root);
         let mut shims = BTreeMap::new();
         for key in adopted {
             shims.insert(key.clone(), Shim::adopt(PlacementDir::new(&settings.root, key))?);
@@ -95,7 +107,7 @@ impl ProcessRuntime {
         let of = |(key, shim): (&PlacementKey, &Shim)| {
             let running = shim.running().and_then(|_since| shim.pid());
             let state = running.map_or(State::Starting, |pid| State::Running { pid });
-            (key.clone(), Entry { spec: None, state })
+            (key.clone(), Entry { spec: None, run_as: None, wanted: Wanted::default(), state })
         };
         let table: Table = Arc::new(Mutex::new(shims.iter().map(of).collect()));
         let (requests, inbox) = sync_channel(limit::COMMANDS_MAX);
@@ -110,7 +122,7 @@ impl ProcessRuntime {
             .map_err(RuntimeError::io("start the supervisor"))?;
         let runtime = Self {
             settings,
-            namespaces,
+            capability,
             table,
             requests: Some(requests),
             wake: Some(wake),
@@ -124,6 +136,12 @@ impl ProcessRuntime {
     #[must_use]
     pub fn directory(&self, key: &PlacementKey) -> PlacementDir {
         PlacementDir::new(&self.settings.root, key)
+    }
+
+    /// What this host gives to keep jobs apart.
+    #[must_use]
+    pub const fn capability(&self) -> &Capability {
+        &self.capability
     }
 
     /// Until when what the host's lease binds may live. Blocks.
@@ -161,8 +179,16 @@ impl ProcessRuntime {
         Ok(Order {
             placement,
             dir: self.directory(key).path().to_owned(),
-            namespaces: self.namespaces,
-            run_as: self.settings.run_as,
+            namespaces: self.capability.namespaces,
+            run_as: entry.run_as,
+            sandbox: Sandbox {
+                mounts: self.capability.mounts.is_ok(),
+                seccomp: self.capability.seccomp.is_ok(),
+                hidden: self.settings.sandbox.hidden.clone(),
+                groups: self.capability.cgroup.parents.clone(),
+                wanted: entry.wanted.clone(),
+            },
+            log_bytes: self.settings.log_bytes,
             parent: getpid().as_raw(),
         })
     }
@@ -201,7 +227,12 @@ impl Runtime for ProcessRuntime {
         if table.len() >= limit::PLACEMENTS_MAX {
             return Err(RuntimeError::Full);
         }
-        let owner = self.settings.run_as.map(|run_as| (run_as.uid, run_as.gid));
+        let SandboxSettings { users, limits, .. } = &self.settings.sandbox;
+        let wanted = Wanted::of(&spec.limits, limits)?;
+        let run_as = users
+            .choose(&self.settings.root, &spec.key)
+            .map_err(RuntimeError::io("choose a user for the job"))?;
+        let owner = run_as.map(|run_as| (run_as.uid, run_as.gid));
         if let Err(source) = self.directory(&spec.key).create(owner) {
             return Err(if source.kind() == io::ErrorKind::AlreadyExists {
                 RuntimeError::AlreadyPrepared
@@ -209,8 +240,8 @@ impl Runtime for ProcessRuntime {
                 RuntimeError::Io { what: "make the placement's directory", source }
             });
         }
-        let key = spec.key.clone();
-        table.insert(key, Entry { spec: Some(Box::new(spec)), state: State::Prepared });
+        let (key, spec) = (spec.key.clone(), Some(Box::new(spec)));
+        table.insert(key, Entry { spec, run_as, wanted, state: State::Prepared });
         Ok(())
     }
 
@@ -254,6 +285,7 @@ impl Runtime for ProcessRuntime {
         self.directory(key)
             .remove()
             .map_err(RuntimeError::io("remove the placement's directory"))?;
+        cgroup::sweep(&self.capability.cgroup.parents, |gone| gone == key);
         table.remove(key);
         Ok(())
     }
@@ -269,7 +301,14 @@ impl Drop for ProcessRuntime {
         {
             tracing::error!("the supervisor panicked");
         }
+        sweep_groups(&self.capability, &self.settings.root);
+        self.capability.cgroup.leave();
     }
+}
+
+/// Removes the cgroups of placements that are over: those whose shim was killed before it could.
+fn sweep_groups(capability: &Capability, root: &Path) {
+    cgroup::sweep(&capability.cgroup.parents, |key| PlacementDir::new(root, key).is_over());
 }
 
 const fn name_of(state: &State) -> &'static str {

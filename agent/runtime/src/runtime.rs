@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use crate::cgroup::LimitError;
 use crate::directory::{ExitRecord, StartFailure};
 use crate::placement::{PlacementError, PlacementKey, PlacementSpec};
 use crate::record::RecordError;
@@ -68,8 +69,11 @@ pub enum RuntimeError {
     #[error("a placement of this key was here before")]
     AlreadyPrepared,
     /// Jobs can change their user only when the agent is root.
-    #[error("`run_as` needs an agent that is root")]
+    #[error("`run_as` and `job_users` need an agent that is root")]
     RunAsNeedsRoot,
+    /// The host does not allow what the job asks for.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// The placement breaks a rule.
     #[error(transparent)]
     Placement(#[from] PlacementError),

@@ -14,11 +14,14 @@
 //!
 //! The shim decides nothing: it knows no control plane and no policy, and polls nobody.
 
+mod attempt;
 mod init;
 mod job;
 pub mod namespace;
 mod outer;
 mod output;
+mod sandbox;
+pub mod seccomp;
 pub mod wire;
 
 use std::ffi::OsString;
@@ -31,6 +34,8 @@ use std::process::{Command, ExitCode};
 pub const MODE_RUN: &str = "run";
 /// Succeeds when namespaces of the kind named next can be made here.
 pub const MODE_PROBE: &str = "probe";
+/// Tells how far jobs can be confined in namespaces of the kind named next.
+pub const MODE_CONFINE: &str = "confine";
 /// Tries a CUDA device.
 pub const MODE_CUDA: &str = "cuda";
 
@@ -72,6 +77,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     match args.as_slice() {
         [MODE_RUN, order] => outer::main(Path::new(order)),
         [MODE_PROBE, kind] => namespace::probe_main(kind),
+        [MODE_CONFINE, kind] => namespace::confine_main(kind),
         [MODE_CUDA, ordinal] => crate::device::cuda::child_main(ordinal),
         _ => {
             complain(&"this is started by the agent, not by hand");

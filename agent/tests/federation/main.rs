@@ -55,7 +55,7 @@ fn shim() -> ShimCommand {
 
 fn shell(script: &str) -> Vec<u8> {
     let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-    encode(&JobPayload { command, env: [].into(), working_dir: None }).unwrap()
+    encode(&JobPayload { command, ..JobPayload::default() }).unwrap()
 }
 
 /// Says that this host cannot try it; the build turns the file into a failure.

@@ -146,8 +146,7 @@ impl Callers {
 
     /// A batch of jobs that nobody has submitted before.
     fn jobs(&self) -> Result<Vec<NewJob>> {
-        let payload =
-            JobPayload { command: vec!["true".into()], env: BTreeMap::new(), working_dir: None };
+        let payload = JobPayload { command: vec!["true".into()], ..JobPayload::default() };
         let payload = encode(&payload)?;
         let batch = rand::random::<u64>();
         let facts = |number: u64| {

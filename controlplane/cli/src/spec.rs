@@ -24,6 +24,12 @@
 //!   command: [python, train.py]
 //!   env: {EPOCHS: "3"}
 //!   working_dir: project
+//!   memory_gib: 64          # main memory that each member may use; over it the kernel ends it: `out of memory`
+//!   cpus: 7.5               # processors that each member may keep busy, to a thousandth
+//!   restart:                # within the same placement and time limit; default: never
+//!     policy: on-failure    # any end but exit code 0
+//!     attempts: 3           # 1 to 100
+//!     delay: 10s            # before the first, doubled for each further one; 1s to 1h
 //! ```
 //!
 //! Must hold: an unknown field is refused, never ignored: a misspelt residency rule would widen; every refusal names
@@ -40,7 +46,7 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, TenantId};
 use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
 use sekisho_types::limit::PAYLOAD_MAX;
-use sekisho_types::payload::JobPayload;
+use sekisho_types::payload::{JobPayload, Restart};
 use sekisho_types::time::Date;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
@@ -52,6 +58,11 @@ pub const SPEC_MAX: usize = 256 * 1024;
 
 /// Priority of a job that names none: the middle of 0 to 100.
 pub const PRIORITY: u8 = 50;
+
+/// Restarts of a job that asks for them and names no number.
+pub const RESTART_ATTEMPTS: u32 = 3;
+/// Seconds before the first restart of a job that names no delay.
+pub const RESTART_DELAY_S: u32 = 10;
 
 const MIB_PER_GIB: u64 = 1024;
 
@@ -109,6 +120,25 @@ struct Run {
     #[serde(default)]
     env: BTreeMap<String, String>,
     working_dir: Option<String>,
+    memory_gib: Option<Spanned<u64>>,
+    cpus: Option<Spanned<String>>,
+    restart: Option<RawRestart>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRestart {
+    policy: RestartPolicy,
+    attempts: Option<Spanned<u32>>,
+    delay: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+enum RestartPolicy {
+    #[serde(rename = "never")]
+    Never,
+    #[serde(rename = "on-failure", alias = "on_failure")]
+    OnFailure,
 }
 
 /// What the command line says in place of the file.
@@ -151,7 +181,8 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
         resources: Resources {
             class: named("resources.class", &raw.resources.class)?,
             gpus: raw.resources.gpus.value,
-            memory_mib: memory_mib(raw.resources.memory_gib.as_ref())?,
+            memory_mib: mib("resources.memory_gib", raw.resources.memory_gib.as_ref())?
+                .unwrap_or(0),
         },
         priority: raw.priority.map_or(PRIORITY, |priority| priority.value),
         policy: raw.policy.map(|policy| named("policy", &policy)).transpose()?,
@@ -214,17 +245,62 @@ fn tenant(raw: Option<&Spanned<String>>, over: &Override) -> Result<TenantId, Fa
     }
 }
 
-fn memory_mib(raw: Option<&Spanned<u64>>) -> Result<u64, Failure> {
-    let Some(gib) = raw else { return Ok(0) };
-    gib.value
-        .checked_mul(MIB_PER_GIB)
-        .ok_or_else(|| at(&gib.referenced, "resources.memory_gib", &"is too large"))
+fn mib(field: &str, raw: Option<&Spanned<u64>>) -> Result<Option<u64>, Failure> {
+    let Some(gib) = raw else { return Ok(None) };
+    let mib = gib.value.checked_mul(MIB_PER_GIB);
+    mib.map(Some).ok_or_else(|| at(&gib.referenced, field, &"is too large"))
+}
+
+/// Processors in thousandths. Read as text, since `0.1` has no exact binary form.
+fn milli(text: &str) -> Option<u32> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || part.len() > 3 || text.ends_with('.') || !digits(whole) || !digits(part)
+    {
+        return None;
+    }
+    let part: u32 = format!("{part:0<3}").parse().ok()?;
+    whole.parse::<u32>().ok()?.checked_mul(1000)?.checked_add(part)
+}
+
+fn restart(raw: Option<&RawRestart>) -> Result<Restart, Failure> {
+    let Some(raw) = raw else { return Ok(Restart::Never) };
+    if raw.policy == RestartPolicy::Never {
+        let given = raw.attempts.as_ref().map(|attempts| ("attempts", attempts.referenced));
+        let given = given.or_else(|| raw.delay.as_ref().map(|delay| ("delay", delay.referenced)));
+        return match given {
+            Some((field, place)) => {
+                Err(at(&place, &format!("run.restart.{field}"), &"has no meaning with `never`"))
+            }
+            None => Ok(Restart::Never),
+        };
+    }
+    let delay = raw.delay.as_ref().map(|delay| {
+        let seconds = duration::seconds(&delay.value).map_err(|error| error.to_string());
+        let seconds = seconds
+            .and_then(|seconds| u32::try_from(seconds).map_err(|_large| "is too long".to_owned()));
+        seconds.map_err(|error| at(&delay.referenced, "run.restart.delay", &error))
+    });
+    Ok(Restart::OnFailure {
+        attempts: raw.attempts.as_ref().map_or(RESTART_ATTEMPTS, |attempts| attempts.value),
+        delay_s: delay.transpose()?.unwrap_or(RESTART_DELAY_S),
+    })
 }
 
 fn payload(run: &Spanned<Run>) -> Result<Vec<u8>, Failure> {
-    let Run { command, env, working_dir } = &run.value;
-    let payload =
-        JobPayload { command: command.clone(), env: env.clone(), working_dir: working_dir.clone() };
+    let Run { command, env, working_dir, memory_gib, cpus, restart: again } = &run.value;
+    let cpu_milli = cpus.as_ref().map(|cpus| {
+        let why = "must be a number of processors like 4 or 2.5, with at most three decimals";
+        milli(&cpus.value).ok_or_else(|| at(&cpus.referenced, "run.cpus", &why))
+    });
+    let payload = JobPayload {
+        command: command.clone(),
+        env: env.clone(),
+        working_dir: working_dir.clone(),
+        memory_mib: mib("run.memory_gib", memory_gib.as_ref())?,
+        cpu_milli: cpu_milli.transpose()?,
+        restart: restart(again.as_ref())?,
+    };
     // First: the size has a code of its own, the other bounds have not.
     let bytes = encode(&payload).map_err(|error| Failure::invalid(format!("run: {error}")))?;
     if bytes.len() > PAYLOAD_MAX {

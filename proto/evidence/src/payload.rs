@@ -31,7 +31,7 @@ mod tests {
         JobPayload {
             command: command.iter().map(|&argument| argument.to_owned()).collect(),
             env: [("A".to_owned(), "1".to_owned())].into(),
-            working_dir: None,
+            ..JobPayload::default()
         }
     }
 
@@ -44,8 +44,11 @@ mod tests {
         let good = encode(&payload(&["true"])).unwrap();
         assert_eq!(read(&good), Ok(payload(&["true"])));
         assert_eq!(field(&[good.as_slice(), &[0]].concat()), "payload");
-        // One argument "x"; a map of two entries with the same key; no directory.
-        assert_eq!(field(&[1, 1, b'x', 2, 1, b'A', 1, b'1', 1, b'A', 1, b'1', 0]), "payload");
+        // One argument "x"; a map of two entries with the same key; no directory, memory, processors or restart.
+        let twice = [1, 1, b'x', 2, 1, b'A', 1, b'1', 1, b'A', 1, b'1', 0, 0, 0, 0];
+        assert_eq!(field(&twice), "payload");
+        let once = [1, 1, b'x', 1, 1, b'A', 1, b'1', 0, 0, 0, 0];
+        assert_eq!(read(&once).unwrap().command, ["x"]);
         assert_eq!(field(&vec![0; PAYLOAD_MAX + 1]), "payload");
         assert_eq!(field(&encode(&payload(&[])).unwrap()), "run.command");
     }

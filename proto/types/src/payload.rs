@@ -7,6 +7,7 @@
 use crate::limit::PAYLOAD_MAX;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// Arguments of a command, program included.
 pub const ARGUMENTS_MAX: usize = 1024;
@@ -38,8 +39,32 @@ const SECRET_ENDINGS: [&str; 5] =
 /// How values begin that are secrets under any name: PEM blocks and the fixed prefixes of common services.
 const SECRET_VALUES: [&str; 6] = ["-----BEGIN", "AKIA", "ghp_", "github_pat_", "glpat-", "xoxb-"];
 
+/// Least and most main memory that a job may ask for, MiB: below, no interpreter starts; above, no host has it.
+pub const MEMORY_MIB: RangeInclusive<u64> = 16..=64 * 1024 * 1024;
+/// Least and most processors, in thousandths: below, the kernel's period of 100 ms gives it nothing to run in.
+pub const CPU_MILLI: RangeInclusive<u32> = 10..=4_096_000;
+/// Most restarts: a job that fails more often than that needs a person, not another attempt.
+pub const RESTARTS_MAX: u32 = 100;
+/// Least and most seconds before the first restart.
+pub const RESTART_DELAY_S: RangeInclusive<u32> = 1..=3600;
+
+/// When the host begins the job's program anew, within the same placement, epoch and time limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Restart {
+    /// Its first end is the end of the placement.
+    #[default]
+    Never,
+    /// Any end but exit code 0, and but a stop or the time limit, begins another attempt.
+    OnFailure {
+        /// Restarts at most.
+        attempts: u32,
+        /// Seconds before the first of them; doubled for each further one.
+        delay_s: u32,
+    },
+}
+
 /// What to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct JobPayload {
     /// Program and arguments; never empty.
     pub command: Vec<String>,
@@ -47,6 +72,12 @@ pub struct JobPayload {
     pub env: BTreeMap<String, String>,
     /// Where to start; `None` = the placement's own directory, below which a relative path stands.
     pub working_dir: Option<String>,
+    /// Main memory of the host that each member of the group may use, MiB. A host that cannot enforce it does not start the job.
+    pub memory_mib: Option<u64>,
+    /// Processors that each member may keep busy, in thousandths; enforced in the same way.
+    pub cpu_milli: Option<u32>,
+    /// What to do when the program fails.
+    pub restart: Restart,
 }
 
 /// Why a payload may not be accepted: a field and what it must be.
@@ -89,6 +120,7 @@ impl JobPayload {
                 format!("must be a path without `..`, of at most {DIRECTORY_MAX} bytes"),
             );
         }
+        self.check_host()?;
         // A lower bound of the encoded length; the exact one is the encoder's to say.
         let bytes = self.env.iter().flat_map(|(k, v)| [k, v]).chain(&self.command);
         let bytes = bytes.fold(0usize, |sum, text| sum.saturating_add(text.len()));
@@ -96,6 +128,31 @@ impl JobPayload {
             return fail("run", format!("must be at most {PAYLOAD_MAX} bytes"));
         }
         Ok(())
+    }
+
+    /// What the job asks of its host beside the devices.
+    fn check_host(&self) -> Result<(), PayloadError> {
+        let between = |field: &str, (least, most): (u64, u64), unit: &str| {
+            fail(field, format!("must be {least} to {most} {unit}"))
+        };
+        if self.memory_mib.is_some_and(|memory| !MEMORY_MIB.contains(&memory)) {
+            return between("run.memory_gib", (*MEMORY_MIB.start(), *MEMORY_MIB.end()), "MiB");
+        }
+        if self.cpu_milli.is_some_and(|cpus| !CPU_MILLI.contains(&cpus)) {
+            let bounds = (u64::from(*CPU_MILLI.start()), u64::from(*CPU_MILLI.end()));
+            return between("run.cpus", bounds, "thousandths");
+        }
+        match self.restart {
+            Restart::OnFailure { attempts, .. } if !(1..=RESTARTS_MAX).contains(&attempts) => {
+                between("run.restart.attempts", (1, u64::from(RESTARTS_MAX)), "restarts")
+            }
+            Restart::OnFailure { delay_s, .. } if !RESTART_DELAY_S.contains(&delay_s) => {
+                let bounds =
+                    (u64::from(*RESTART_DELAY_S.start()), u64::from(*RESTART_DELAY_S.end()));
+                between("run.restart.delay", bounds, "seconds")
+            }
+            Restart::Never | Restart::OnFailure { .. } => Ok(()),
+        }
     }
 
     /// The variable that looks as if it held a secret, if one does. Conservative: a false alarm costs a rename, a
@@ -145,7 +202,7 @@ mod tests {
         JobPayload {
             command: vec!["python3".into(), "train.py".into()],
             env: BTreeMap::from([(name.to_owned(), value.to_owned())]),
-            working_dir: None,
+            ..JobPayload::default()
         }
     }
 
@@ -169,6 +226,31 @@ mod tests {
             assert_eq!(refused(&payload), "run.working_dir", "{dir:?}");
         }
         assert_eq!(refused(&with_env("A", &"x".repeat(PAYLOAD_MAX + 1))), "run");
+        for memory in [0, 15, MEMORY_MIB.end() + 1] {
+            let payload = JobPayload { memory_mib: Some(memory), ..good.clone() };
+            assert_eq!(refused(&payload), "run.memory_gib", "{memory}");
+        }
+        for cpus in [0, 9, CPU_MILLI.end() + 1] {
+            let payload = JobPayload { cpu_milli: Some(cpus), ..good.clone() };
+            assert_eq!(refused(&payload), "run.cpus", "{cpus}");
+        }
+        for (attempts, delay_s, field) in [
+            (0, 1, "run.restart.attempts"),
+            (RESTARTS_MAX + 1, 1, "run.restart.attempts"),
+            (1, 0, "run.restart.delay"),
+            (1, RESTART_DELAY_S.end() + 1, "run.restart.delay"),
+        ] {
+            let restart = Restart::OnFailure { attempts, delay_s };
+            assert_eq!(refused(&JobPayload { restart, ..good.clone() }), field);
+        }
+        let restart = Restart::OnFailure { attempts: RESTARTS_MAX, delay_s: 3600 };
+        let most = JobPayload {
+            memory_mib: Some(*MEMORY_MIB.end()),
+            cpu_milli: Some(*CPU_MILLI.end()),
+            restart,
+            ..good
+        };
+        assert_eq!(most.check(), Ok(()));
     }
 
     #[test]

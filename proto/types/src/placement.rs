@@ -21,6 +21,8 @@ pub enum Ending {
     Refused(ErrorCode),
     /// Lease over: dead for certain, nobody saw how.
     Lost,
+    /// The kernel killed it because it used more memory than it was allowed.
+    OutOfMemory,
 }
 
 /// Where a placement is in its life. Capacity and quota stay charged in every phase but [`Phase::Ended`] (P3).
@@ -86,6 +88,7 @@ impl fmt::Display for Ending {
             Self::StartFailed(why) => write!(f, "start failed: {why}"),
             Self::Refused(code) => write!(f, "refused {code}"),
             Self::Lost => f.write_str("lost"),
+            Self::OutOfMemory => f.write_str("out of memory"),
         }
     }
 }

@@ -255,7 +255,7 @@ impl Supervisor {
 
     /// Records an end that no shim could record.
     fn end(&self, key: &PlacementKey, dir: &PlacementDir, status: ExitStatus) -> ExitRecord {
-        let record = ExitRecord { status, at_boottime_ns: now_ns() };
+        let record = ExitRecord { status, at_boottime_ns: now_ns(), restarts: 0 };
         if let Err(error) = dir.write_exit(&record) {
             tracing::warn!(placement = %key, %error, "the end of a job is not on disk");
         }
@@ -268,7 +268,7 @@ impl Supervisor {
         }
         metrics::counter!("sekisho_agent_job_exits_total", "how" => name_of(&record.status))
             .increment(1);
-        tracing::info!(placement = %key, status = ?record.status, "job ended");
+        tracing::info!(placement = %key, status = ?record.status, restarts = record.restarts, "job ended");
         if self.events.try_send(Exit { key: key.clone(), record: record.clone() }).is_err() {
             metrics::counter!("sekisho_agent_exit_events_dropped_total").increment(1);
         }
@@ -285,7 +285,8 @@ fn not_running(status: ExitStatus) -> RuntimeError {
         | ExitStatus::TimedOut
         | ExitStatus::ShimKilled
         | ExitStatus::LeaseOver
-        | ExitStatus::Unguarded => StartFailure::new(StartStage::Shim, &STOPPED_BEFORE),
+        | ExitStatus::Unguarded
+        | ExitStatus::OutOfMemory => StartFailure::new(StartStage::Shim, &STOPPED_BEFORE),
     })
 }
 
@@ -309,5 +310,6 @@ const fn name_of(status: &ExitStatus) -> &'static str {
         ExitStatus::ShimKilled => "killed",
         ExitStatus::LeaseOver => "lease_over",
         ExitStatus::Unguarded => "unguarded",
+        ExitStatus::OutOfMemory => "out_of_memory",
     }
 }

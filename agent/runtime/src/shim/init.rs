@@ -1,6 +1,6 @@
 //! PID 1 of a job's namespace: starts it, keeps its output, reaps, stops it in order, and kills what is left.
 //!
-//! It ends when the job's first process has ended and everything else is dead, and says last how that was. Its own
+//! It ends when the job's first process has ended, everything else is dead and no restart is due, and says last how that was. Its own
 //! death, however it comes, is the death of the whole namespace.
 
 use std::fs::File;
@@ -18,20 +18,25 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use nix::unistd::{ForkResult, Pid, getpid};
+use nix::unistd::{Pid, getpid};
 
+use crate::cgroup::Groups;
 use crate::deadline::Deadline;
 use crate::directory::{ExitStatus, PlacementDir, RunningRecord, StartFailure, StartStage};
-use crate::log::Stream;
 use crate::procfs::boottime_ns;
+use crate::shim::attempt::{Attempts, Launched};
 use crate::shim::output::Output;
-use crate::shim::wire::{self, Order};
-use crate::shim::{FAILED, complain, job, namespace};
+use crate::shim::wire::{self, Ended, Order};
+use crate::shim::{FAILED, complain, namespace};
 
-/// Runs the job of `order`. `go` says that the outer shim has recorded us; `result` takes the last word.
+/// Exit code of a program that is not there, as a shell says it.
+const NO_PROGRAM: i32 = 127;
+
+/// Runs the job of `order`, which shares the open lock files and is in the groups. `go` says that the outer shim has recorded
+/// us; `result` takes the last word.
 pub(super) fn main(
     order: &Order,
-    locks: &[File],
+    (locks, groups): (&[File], &Groups),
     go: PipeReader,
     mut result: PipeWriter,
 ) -> ExitCode {
@@ -39,12 +44,12 @@ pub(super) fn main(
     if getpid() != Pid::from_raw(1) || await_go(go).is_err() {
         return ExitCode::from(FAILED);
     }
-    let status = match start(order, locks) {
+    let ended = match start(order, locks, groups) {
         Ok(Started::Job(code)) => return code,
-        Ok(Started::Init { leader, outputs }) => {
-            let ended = Init::new(order, leader, outputs).and_then(Init::run);
-            match ended {
-                Ok(status) => status,
+        Ok(Started::Init { leader, attempts, outputs }) => {
+            match Init::new(order, leader, attempts, outputs).and_then(Init::run) {
+                Ok(Over::Ended(ended)) => ended,
+                Ok(Over::Job(code)) => return code,
                 Err(error) => {
                     // Ending here ends the namespace; better no job than one that nobody watches.
                     complain(&format_args!("init failed: {error}"));
@@ -52,9 +57,9 @@ pub(super) fn main(
                 }
             }
         }
-        Err(failure) => ExitStatus::StartFailed(failure),
+        Err(failure) => ExitStatus::StartFailed(failure).into(),
     };
-    let said = postcard::to_allocvec(&status)
+    let said = postcard::to_allocvec(&ended)
         .map_err(io::Error::other)
         .and_then(|bytes| result.write_all(&bytes));
     if said.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
@@ -68,42 +73,29 @@ fn await_go(mut go: PipeReader) -> io::Result<()> {
 }
 
 /// Which of the two processes came back from the fork.
-enum Started {
+enum Started<'o> {
     Init {
         leader: Pid,
+        attempts: Attempts<'o>,
         outputs: [Output; 2],
     },
     /// The job's process, which could not become the job.
     Job(ExitCode),
 }
 
-fn start(order: &Order, locks: &[File]) -> Result<Started, StartFailure> {
+fn start<'o>(
+    order: &'o Order,
+    locks: &'o [File],
+    groups: &'o Groups,
+) -> Result<Started<'o>, StartFailure> {
     namespace::prepare_init().map_err(|error| StartFailure::new(StartStage::Namespace, &error))?;
     let shim = |error: io::Error| StartFailure::new(StartStage::Shim, &error);
-    let (stdout_read, stdout_write) = io::pipe().map_err(shim)?;
-    let (stderr_read, stderr_write) = io::pipe().map_err(shim)?;
-    let (mut failure_read, mut failure_write) = io::pipe().map_err(shim)?;
-    let stdout = Output::new(&order.dir, Stream::Stdout, stdout_read).map_err(shim)?;
-    let stderr = Output::new(&order.dir, Stream::Stderr, stderr_read).map_err(shim)?;
-    match namespace::fork_single().map_err(shim)? {
-        ForkResult::Child => {
-            let error = job::become_job(order, locks, stdout_write, stderr_write);
-            let failure = StartFailure::new(StartStage::Exec, &error);
-            // Init reads this as "no job"; should it not arrive, the code below says the same less well.
-            drop(failure_write.write_all(failure.detail.as_bytes()));
-            Ok(Started::Job(ExitCode::from(127)))
-        }
-        ForkResult::Parent { child } => {
-            drop((stdout_write, stderr_write, failure_write));
-            // The writing end closes by itself when the job's program is in place.
-            let mut detail = String::new();
-            failure_read.read_to_string(&mut detail).map_err(shim)?;
-            if detail.is_empty() {
-                tell_running(order).map_err(shim)?;
-                Ok(Started::Init { leader: child, outputs: [stdout, stderr] })
-            } else {
-                Err(StartFailure::new(StartStage::Exec, &detail))
-            }
+    let (mut attempts, outputs) = Attempts::new(order, locks, groups).map_err(shim)?;
+    match attempts.launch()? {
+        Launched::Job(code) => Ok(Started::Job(code)),
+        Launched::Init(leader) => {
+            tell_running(order).map_err(shim)?;
+            Ok(Started::Init { leader, attempts, outputs })
         }
     }
 }
@@ -117,9 +109,18 @@ fn tell_running(order: &Order) -> io::Result<()> {
     Ok(())
 }
 
+/// What the watch came to.
+enum Over {
+    /// The job has ended.
+    Ended(Ended),
+    /// The process of a later attempt, which could not become the job.
+    Job(ExitCode),
+}
+
 /// The watch over a running job.
-struct Init {
+struct Init<'o> {
     leader: Pid,
+    attempts: Attempts<'o>,
     outputs: [Output; 2],
     signals: SignalFd,
     timer: TimerFd,
@@ -130,6 +131,10 @@ struct Init {
     kill_at: Option<u64>,
     /// Whom it ended, other than its own end or a request.
     ended_by: Option<EndedBy>,
+    /// It was asked to stop, by whomever; it is not begun anew.
+    stopping: bool,
+    /// When it is begun anew.
+    begin_at: Option<u64>,
     /// Of a job that it binds, until it has passed.
     lease: Option<Lease>,
     buffer: Vec<u8>,
@@ -142,17 +147,32 @@ enum EndedBy {
     Lease,
 }
 
+impl EndedBy {
+    const fn status(self) -> ExitStatus {
+        match self {
+            Self::Limit => ExitStatus::TimedOut,
+            Self::Lease => ExitStatus::LeaseOver,
+        }
+    }
+}
+
 /// The host's lease, as far as it was read.
 struct Lease {
     root: PathBuf,
     held: Deadline,
 }
 
-impl Init {
-    fn new(order: &Order, leader: Pid, outputs: [Output; 2]) -> io::Result<Self> {
+impl<'o> Init<'o> {
+    fn new(
+        order: &'o Order,
+        leader: Pid,
+        attempts: Attempts<'o>,
+        outputs: [Output; 2],
+    ) -> io::Result<Self> {
         let watched: SigSet = [Signal::SIGCHLD, Signal::SIGTERM].into_iter().collect();
         let mut init = Self {
             leader,
+            attempts,
             outputs,
             signals: SignalFd::with_flags(
                 &watched,
@@ -167,6 +187,8 @@ impl Init {
             stop_at: None,
             kill_at: None,
             ended_by: None,
+            stopping: false,
+            begin_at: None,
             lease: None,
             buffer: Vec::new(),
         };
@@ -193,7 +215,31 @@ impl Init {
         Ok(init)
     }
 
-    fn run(mut self) -> io::Result<ExitStatus> {
+    fn run(mut self) -> io::Result<Over> {
+        loop {
+            let ended = self.attend()?;
+            let status = self.attempts.judge(ended.code(), ended.signal());
+            if !self.await_next(&status)? {
+                let status = self.ended_by.map_or(status, EndedBy::status);
+                return Ok(Over::Ended(Ended { status, restarts: self.attempts.restarts() }));
+            }
+            self.attempts.again();
+            match self.attempts.launch() {
+                Ok(Launched::Init(leader)) => self.leader = leader,
+                Ok(Launched::Job(code)) => return Ok(Over::Job(code)),
+                Err(failure) => {
+                    // It ran before, so this is no failure to start: as a shell says that there is no such program.
+                    self.mark(&format!("cannot be started again: {failure}"));
+                    let (status, restarts) =
+                        (ExitStatus::Exited(NO_PROGRAM), self.attempts.restarts());
+                    return Ok(Over::Ended(Ended { status, restarts }));
+                }
+            }
+        }
+    }
+
+    /// Watches over one attempt until all of it is dead.
+    fn attend(&mut self) -> io::Result<std::process::ExitStatus> {
         let ended = loop {
             self.wait()?;
             // Signals are taken before the dead: a child that ended in between would else take its signal along.
@@ -212,13 +258,34 @@ impl Init {
         for output in &mut self.outputs {
             while output.pump(&mut self.buffer) {}
         }
-        Ok(match (self.ended_by, ended.code(), ended.signal()) {
-            (Some(EndedBy::Limit), _, _) => ExitStatus::TimedOut,
-            (Some(EndedBy::Lease), _, _) => ExitStatus::LeaseOver,
-            (None, Some(code), _) => ExitStatus::Exited(code),
-            (None, None, Some(signal)) => ExitStatus::Signaled(signal),
-            (None, None, None) => ExitStatus::ShimKilled,
-        })
+        Ok(ended)
+    }
+
+    /// Waits for the time of the next attempt, if there is one; false when there is none, or none any more.
+    fn await_next(&mut self, status: &ExitStatus) -> io::Result<bool> {
+        let Some(pause) = self.attempts.pause_after(status) else { return Ok(false) };
+        if self.stopping || self.ended_by.is_some() {
+            return Ok(false);
+        }
+        let (nth, seconds) = (self.attempts.restarts().saturating_add(1), pause.as_secs());
+        self.mark(&format!("{}; restart {nth} in {seconds} s", words(status)));
+        self.begin_at = Some(boottime_ns()?.saturating_add(nanos(pause)));
+        self.arm()?;
+        while self.begin_at.is_some() {
+            self.wait()?;
+            self.obey()?;
+            self.keep_time()?;
+            if self.stopping || self.ended_by.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn mark(&mut self, what: &str) {
+        for output in &mut self.outputs {
+            output.mark(what);
+        }
     }
 
     /// Sleeps until something is to be done.
@@ -270,6 +337,7 @@ impl Init {
     }
 
     fn stop_by(&mut self, kill_at: u64) -> io::Result<()> {
+        self.stopping = true;
         self.kill_at = Some(self.kill_at.map_or(kill_at, |earlier| earlier.min(kill_at)));
         self.arm()?;
         kill_all(Signal::SIGTERM)
@@ -282,6 +350,10 @@ impl Init {
             self.ended_by = Some(EndedBy::Limit);
             self.arm()?;
             kill_all(Signal::SIGTERM)?;
+        }
+        if self.begin_at.is_some_and(|at| at <= now) {
+            self.begin_at = None;
+            self.arm()?;
         }
         self.keep_lease(now)?;
         if self.kill_at.is_some_and(|at| at <= now) {
@@ -314,7 +386,7 @@ impl Init {
     /// Sets the timer to the next deadline, on the clock that counts suspended time as well.
     fn arm(&self) -> io::Result<()> {
         let lease = self.lease.as_ref().map(|lease| lease.held.stop_ns);
-        let next = [self.stop_at, self.kill_at, lease].into_iter().flatten().min();
+        let next = [self.stop_at, self.kill_at, self.begin_at, lease].into_iter().flatten().min();
         match next {
             Some(at) => {
                 let at = TimeSpec::from_duration(Duration::from_nanos(at));
@@ -331,6 +403,20 @@ fn kill_all(signal: Signal) -> io::Result<()> {
     match kill(Pid::from_raw(-1), signal) {
         Ok(()) | Err(Errno::ESRCH) => Ok(()),
         Err(errno) => Err(errno.into()),
+    }
+}
+
+/// An end, in a line of the job's output.
+fn words(status: &ExitStatus) -> String {
+    match status {
+        ExitStatus::Exited(code) => format!("exited {code}"),
+        ExitStatus::Signaled(signal) => format!("signal {signal}"),
+        ExitStatus::OutOfMemory => "out of memory".to_owned(),
+        ExitStatus::TimedOut => "timed out".to_owned(),
+        ExitStatus::StartFailed(failure) => failure.to_string(),
+        ExitStatus::ShimKilled => "killed".to_owned(),
+        ExitStatus::LeaseOver => "the host's lease was over".to_owned(),
+        ExitStatus::Unguarded => "nobody looked after it".to_owned(),
     }
 }
 

@@ -4,40 +4,67 @@ use std::fs::File;
 use std::io::{self, PipeWriter};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
-use nix::unistd::setsid;
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid, setsid};
 
-use crate::directory::PlacementDir;
+use crate::cgroup::{Controller, Groups};
+use crate::directory::{StartFailure, StartStage};
 use crate::environment;
 use crate::limit;
-use crate::shim::wire::Order;
+use crate::shim::wire::{Order, RunAs};
+use crate::shim::{sandbox, seccomp};
 
 /// Becomes the job. Comes back only with the reason why not.
 pub(super) fn become_job(
     order: &Order,
     locks: &[File],
-    stdout: PipeWriter,
-    stderr: PipeWriter,
-) -> io::Error {
-    match restrict(locks) {
-        Ok(()) => command(order, stdout, stderr).exec(),
-        Err(error) => error,
+    groups: &Groups,
+    output: [PipeWriter; 2],
+) -> StartFailure {
+    // In this order: the groups are out of sight of the view, the view needs the rights that the user lacks, and after the
+    // filter none of it could be done.
+    if let Err(error) = groups.enter() {
+        return StartFailure::new(StartStage::Limits, &error);
+    }
+    let confined = restrict(locks, order).and_then(|()| {
+        let work = sandbox::enclose(order)?;
+        order.run_as.map_or(Ok(()), change_user)?;
+        prctl::set_no_new_privs()?;
+        if order.sandbox.seccomp {
+            seccomp::install()?;
+        }
+        Ok(work)
+    });
+    match confined {
+        Ok(work) => StartFailure::new(StartStage::Exec, &command(order, &work, output).exec()),
+        Err(error) => StartFailure::new(StartStage::Sandbox, &error),
     }
 }
 
-fn restrict(locks: &[File]) -> io::Result<()> {
+/// Becomes the job's user, for good, and leaves every group of the agent's.
+fn change_user(run_as: RunAs) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(run_as.uid), Gid::from_raw(run_as.gid));
+    setgroups(&[])?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    Ok(())
+}
+
+fn restrict(locks: &[File], order: &Order) -> io::Result<()> {
     // The shim blocks signals and the mask survives an exec: the job would never see a request to stop.
     SigSet::empty().thread_set_mask()?;
     setsid()?;
-    prctl::set_no_new_privs()?;
     bound(Resource::RLIMIT_CORE, 0)?;
     bound(Resource::RLIMIT_NOFILE, limit::NOFILE_MAX)?;
-    bound(Resource::RLIMIT_NPROC, limit::NPROC_MAX)?;
+    // Counts the user's processes: the job's alone where it has a user of its own, and then as good as a cgroup.
+    let pids = order.sandbox.wanted.0.get(&Controller::Pids).map(|limited| limited.value);
+    bound(Resource::RLIMIT_NPROC, pids.unwrap_or(limit::NPROC_MAX).min(limit::NPROC_MAX))?;
     for lock in locks {
         // Stands for the open device file of a real driver: the device counts as held while any process of the
         // job has it, even in the moment between the death of the shim and that of its namespace.
@@ -54,8 +81,7 @@ fn bound(resource: Resource, max: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn command(order: &Order, stdout: PipeWriter, stderr: PipeWriter) -> Command {
-    let work = PlacementDir::at(order.dir.clone()).work();
+fn command(order: &Order, work: &Path, [stdout, stderr]: [PipeWriter; 2]) -> Command {
     let payload = &order.placement.payload;
     let (program, args) =
         payload.command.split_first().map_or(("", [].as_slice()), |(p, a)| (p.as_str(), a));
@@ -63,16 +89,12 @@ fn command(order: &Order, stdout: PipeWriter, stderr: PipeWriter) -> Command {
     command
         .args(args)
         .env_clear()
-        .envs(environment::of_job(&order.placement, &work))
+        .envs(environment::of_job(&order.placement, work))
         .current_dir(
-            payload.working_dir.as_ref().map_or_else(|| work.clone(), |dir| work.join(dir)),
+            payload.working_dir.as_ref().map_or_else(|| work.to_owned(), |dir| work.join(dir)),
         )
         .stdin(Stdio::null())
         .stdout(stdout)
         .stderr(stderr);
-    if let Some(run_as) = order.run_as {
-        // Setting the user as root also drops the supplementary groups.
-        command.gid(run_as.gid).uid(run_as.uid);
-    }
     command
 }

@@ -5,7 +5,7 @@
 //! without a PID namespace a daemonized process would survive its placement (P6).
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 
@@ -15,7 +15,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{ForkResult, fork, getegid, geteuid};
 use serde::{Deserialize, Serialize};
 
-use crate::shim::{FAILED, MODE_PROBE, ShimCommand, complain};
+use crate::shim::{FAILED, MODE_PROBE, ShimCommand, complain, sandbox, seccomp};
 
 /// How namespaces can be made here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub enum Namespaces {
 impl Namespaces {
     const ALL: [Self; 2] = [Self::Direct, Self::User];
 
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
             Self::User => "user",
@@ -65,11 +65,28 @@ pub fn probe(shim: &ShimCommand) -> Result<Namespaces, String> {
 
 /// Does all that a real start does, up to a process in the new namespaces.
 pub(super) fn probe_main(kind: &str) -> ExitCode {
+    within(kind, || Ok(()))
+}
+
+/// Tries, in namespaces of `kind`, how far a job can be confined: one line for its mounts and one for the filter of system
+/// calls, empty or why not.
+pub(super) fn confine_main(kind: &str) -> ExitCode {
+    within(kind, || {
+        for tried in [sandbox::probe(), seccomp::install()] {
+            let why = tried.err().map(|error| error.to_string().replace('\n', " "));
+            writeln!(io::stdout(), "{}", why.unwrap_or_default())?;
+        }
+        Ok(())
+    })
+}
+
+/// Runs `inside` as the first process of new namespaces of `kind`.
+fn within(kind: &str, inside: impl FnOnce() -> io::Result<()>) -> ExitCode {
     let Some(kind) = Namespaces::ALL.into_iter().find(|known| known.name() == kind) else {
         return ExitCode::from(FAILED);
     };
     let result = enter(kind).and_then(|()| match fork_single()? {
-        ForkResult::Child => prepare_init(),
+        ForkResult::Child => prepare_init().and_then(|()| inside()),
         ForkResult::Parent { child } => match wait_any()? {
             Some((pid, status)) if pid == child.as_raw() && status.success() => Ok(()),
             // The child has said why.

@@ -11,13 +11,15 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{ForkResult, Pid, getpid, getppid, setsid};
 
+use crate::cgroup::Groups;
 use crate::device::tracer::{Held, HoldError};
 use crate::directory::{
     ExitRecord, ExitStatus, PlacementDir, ShimRecord, StartFailure, StartStage,
 };
 use crate::guard::Guards;
 use crate::procfs::{self, ProcessId};
-use crate::shim::wire::{self, Order};
+use crate::sandbox::Sandbox;
+use crate::shim::wire::{self, Ended, Order};
 use crate::shim::{FAILED, complain, init, namespace};
 
 /// Runs one placement from order to record.
@@ -43,26 +45,32 @@ pub(super) fn main(order: &Path) -> ExitCode {
                 HoldError::Busy(_) => StartStage::Device,
                 HoldError::Io { .. } => StartStage::Shim,
             };
-            return record(&dir, ExitStatus::StartFailed(StartFailure::new(stage, &error)));
+            return record(&dir, ExitStatus::StartFailed(StartFailure::new(stage, &error)).into());
         }
     };
-    match in_namespace(&order, &dir, &held) {
-        Ok(Side::Init(code)) => code,
-        Ok(Side::Outer(status)) => {
-            // While the locks are still held: a later holder's line can then only come after this one.
+    let Sandbox { groups, wanted, .. } = &order.sandbox;
+    let groups = match Groups::make(groups, &order.placement.key, wanted) {
+        Ok(groups) => groups,
+        Err(error) => {
             held.trace_release();
-            record(&dir, status)
+            let failure = StartFailure::new(StartStage::Limits, &error);
+            return record(&dir, ExitStatus::StartFailed(failure).into());
         }
-        Err(failure) => {
-            held.trace_release();
-            record(&dir, ExitStatus::StartFailed(failure))
-        }
-    }
+    };
+    let ended = match in_namespace(&order, &dir, &held, &groups) {
+        Ok(Side::Init(code)) => return code,
+        Ok(Side::Outer(ended)) => ended,
+        Err(failure) => ExitStatus::StartFailed(failure).into(),
+    };
+    // While the locks are still held: a later holder's line can then only come after this one.
+    held.trace_release();
+    groups.remove();
+    record(&dir, ended)
 }
 
 /// Which of the two processes came back from the fork.
 enum Side {
-    Outer(ExitStatus),
+    Outer(Ended),
     Init(ExitCode),
 }
 
@@ -91,7 +99,12 @@ fn receive(order: &Path) -> io::Result<Order> {
     Ok(order)
 }
 
-fn in_namespace(order: &Order, dir: &PlacementDir, held: &Held) -> Result<Side, StartFailure> {
+fn in_namespace(
+    order: &Order,
+    dir: &PlacementDir,
+    held: &Held,
+    groups: &Groups,
+) -> Result<Side, StartFailure> {
     let shim = |error: io::Error| StartFailure::new(StartStage::Shim, &error);
     let (go_read, go_write) = io::pipe().map_err(shim)?;
     let (result_read, result_write) = io::pipe().map_err(shim)?;
@@ -100,7 +113,8 @@ fn in_namespace(order: &Order, dir: &PlacementDir, held: &Held) -> Result<Side, 
     match namespace::fork_single().map_err(namespace)? {
         ForkResult::Child => {
             drop((go_write, result_read));
-            Ok(Side::Init(init::main(order, held.files(), go_read, result_write)))
+            let held = (held.files(), groups);
+            Ok(Side::Init(init::main(order, held, go_read, result_write)))
         }
         ForkResult::Parent { child } => {
             drop((go_read, result_write));
@@ -133,7 +147,7 @@ fn release(mut go: PipeWriter) -> io::Result<()> {
 
 /// Waits for init, and ends it when nobody is left to look after the job. When the wait is over, the kernel has reaped every
 /// process of the namespace.
-fn conclude(mut result: PipeReader, init: Pid, mut guards: Guards) -> io::Result<ExitStatus> {
+fn conclude(mut result: PipeReader, init: Pid, mut guards: Guards) -> io::Result<Ended> {
     let mut unguarded = false;
     loop {
         if guards.are_gone() {
@@ -157,7 +171,7 @@ fn conclude(mut result: PipeReader, init: Pid, mut guards: Guards) -> io::Result
     }
     // Init says how the job ended as its last act; an init that said nothing was killed.
     let killed = if unguarded { ExitStatus::Unguarded } else { ExitStatus::ShimKilled };
-    Ok(postcard::from_bytes(&said).unwrap_or(killed))
+    Ok(postcard::from_bytes(&said).unwrap_or_else(|_none| killed.into()))
 }
 
 /// Sleeps until init has said its last word or is dead (true), or the guards are worth a look.
@@ -175,9 +189,10 @@ fn is_over(result: &PipeReader, guards: &Guards) -> io::Result<bool> {
     Ok(fds.first().and_then(PollFd::any).unwrap_or(false))
 }
 
-fn record(dir: &PlacementDir, status: ExitStatus) -> ExitCode {
-    let written = procfs::boottime_ns()
-        .and_then(|at_boottime_ns| dir.write_exit(&ExitRecord { status, at_boottime_ns }));
+fn record(dir: &PlacementDir, Ended { status, restarts }: Ended) -> ExitCode {
+    let written = procfs::boottime_ns().and_then(|at_boottime_ns| {
+        dir.write_exit(&ExitRecord { status, at_boottime_ns, restarts })
+    });
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

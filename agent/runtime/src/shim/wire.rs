@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::directory::ExitStatus;
 use crate::limit;
 use crate::placement::PlacementSpec;
+use crate::sandbox::Sandbox;
 use crate::shim::namespace::Namespaces;
 
 /// Name of the order in the placement's directory.
@@ -37,11 +39,31 @@ pub struct Order {
     pub dir: PathBuf,
     /// How to make the namespaces.
     pub namespaces: Namespaces,
-    /// Whom to run it as.
+    /// Whom to run it as; `None` = the agent's user.
     pub run_as: Option<RunAs>,
+    /// How to keep it apart from the rest of the host.
+    pub sandbox: Sandbox,
+    /// About how much of each output stream to keep, bytes.
+    pub log_bytes: u64,
     /// The runtime's process. A shim that finds another parent starts nothing: a later agent, which has looked for what
     /// runs already, would not know of it.
     pub parent: i32,
+}
+
+/// What init says last, to the outer shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How the last attempt ended.
+    pub status: ExitStatus,
+    /// How often the program was begun anew.
+    pub restarts: u32,
+}
+
+impl From<ExitStatus> for Ended {
+    /// Of a job that was not begun anew.
+    fn from(status: ExitStatus) -> Self {
+        Self { status, restarts: 0 }
+    }
 }
 
 /// Writes the order that a shim will read. A file and not a pipe, because a shim that never reads must not hold up

@@ -23,7 +23,12 @@ async fn the_environment_is_the_contract_and_nothing_else() {
         devices,
         rank: 2,
         group_size: 4,
-        payload: JobPayload { command, env: own, working_dir: Some("sub".to_owned()) },
+        payload: JobPayload {
+            command,
+            env: own,
+            working_dir: Some("sub".to_owned()),
+            ..JobPayload::default()
+        },
         ..shell("env", "")
     };
     sekisho_agent_runtime::runtime::Runtime::prepare(&stage.runtime, spec.clone()).unwrap();
@@ -87,7 +92,7 @@ async fn a_job_runs_as_the_configured_user() {
         not_run(&"only root can run jobs as another user");
         return;
     }
-    let Some(mut stage) = Stage::open_as(Some(RunAs { uid: 65534, gid: 65534 })) else { return };
+    let Some(mut stage) = Stage::open_as(RunAs { uid: 65534, gid: 65534 }) else { return };
     let script = "id -u; id -g; id -G; touch file && echo wrote; ls ../.. 2>/dev/null || echo closed; \
                   cat ../exit ../shim 2>/dev/null || echo private; grep CapEff /proc/self/status";
     let (status, stdout) = stage.run("nobody", script).await;

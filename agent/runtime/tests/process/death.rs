@@ -217,7 +217,7 @@ async fn an_agent_runs_a_job() {
         return;
     };
     let key = PlacementKey::new(std::env::var(KEY).unwrap()).unwrap();
-    let (runtime, mut exits) = ProcessRuntime::open(settings(root.as_ref(), None), &[]).unwrap();
+    let (runtime, mut exits) = ProcessRuntime::open(settings(root.as_ref()), &[]).unwrap();
     let spec =
         PlacementSpec { key: key.clone(), ..shell("agent", &format!("{ESCAPE} sleep 1005")) };
     runtime.prepare(spec).unwrap();
@@ -228,7 +228,7 @@ async fn an_agent_runs_a_job() {
 /// A directory for a runtime, and a key; `None`, and told, where no namespaces can be made.
 fn namespaces(name: &str) -> Option<(TempDir, PlacementKey)> {
     let dir = tempfile::tempdir().unwrap();
-    match ProcessRuntime::open(settings(&dir.path().join("run"), None), &[]) {
+    match ProcessRuntime::open(settings(&dir.path().join("run")), &[]) {
         Err(error @ RuntimeError::NamespacesUnavailable { .. }) => {
             not_run(&error);
             return None;
@@ -257,7 +257,7 @@ async fn without_a_watchdog_a_killed_agents_jobs_die_and_the_next_one_sees_it() 
     assert_eq!((&found[0].key, found[0].alive.len(), found[0].adoptable), (&key, 0, false));
     assert_eq!(found[0].exit.clone().unwrap().status, ExitStatus::Unguarded);
     found[0].remove(&root).unwrap();
-    let (again, _exits) = ProcessRuntime::open(settings(&root, None), &[]).unwrap();
+    let (again, _exits) = ProcessRuntime::open(settings(&root), &[]).unwrap();
     again.prepare(PlacementSpec { key, ..shell("again", "true") }).unwrap();
 }
 
@@ -270,7 +270,7 @@ async fn adopted(name: &str) -> Option<(Stage, PlacementKey, Watch)> {
     let [found] = sweep(&root).unwrap().try_into().unwrap();
     assert_eq!((&found.key, found.alive.len(), found.adoptable), (&key, 2, true));
     let (runtime, exits) =
-        ProcessRuntime::open(settings(&root, None), std::slice::from_ref(&key)).unwrap();
+        ProcessRuntime::open(settings(&root), std::slice::from_ref(&key)).unwrap();
     Some((Stage { runtime, exits, dir }, key, watchdog))
 }
 
@@ -324,7 +324,7 @@ async fn what_ended_between_two_agents_is_told_by_the_next() {
     shim.init.kill().unwrap();
     until("the outer shim has told", || !shim.outer.is_alive().unwrap()).await;
     let (runtime, exits) =
-        ProcessRuntime::open(settings(&root, None), std::slice::from_ref(&key)).unwrap();
+        ProcessRuntime::open(settings(&root), std::slice::from_ref(&key)).unwrap();
     let mut stage = Stage { runtime, exits, dir };
     assert_eq!(stage.ended(&key).await, ExitStatus::ShimKilled);
 }

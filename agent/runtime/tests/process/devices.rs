@@ -87,7 +87,7 @@ async fn a_lock_lasts_while_any_process_of_the_job_has_it() {
 #[test]
 fn a_cuda_probe_works_or_says_that_there_is_no_driver() {
     let dir = tempfile::tempdir().unwrap();
-    let shim = settings(dir.path(), None).shim;
+    let shim = settings(dir.path()).shim;
     match cuda::probe(&shim, "0") {
         Ok(report) => assert!(!report.name.is_empty()),
         Err(DeviceError::DriverAbsent(reason)) => assert!(reason.contains("libcuda"), "{reason}"),

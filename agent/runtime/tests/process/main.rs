@@ -14,4 +14,6 @@ mod death;
 mod devices;
 mod lease;
 mod life;
+mod restart;
+mod sandbox;
 mod stage;

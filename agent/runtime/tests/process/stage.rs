@@ -1,19 +1,21 @@
 //! What a test needs around a job: a runtime in a directory of its own, and eyes on its processes.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sekisho_agent_runtime::directory::{ExitRecord, ExitStatus};
+use sekisho_agent_runtime::limit::LOG_BYTES_DEFAULT;
 use sekisho_agent_runtime::log::{Stream, tail};
-use sekisho_agent_runtime::placement::{Epoch, PlacementKey, PlacementSpec};
+use sekisho_agent_runtime::placement::{Epoch, Limits, PlacementKey, PlacementSpec};
 use sekisho_agent_runtime::process::{ProcessRuntime, ProcessSettings};
 use sekisho_agent_runtime::procfs;
 use sekisho_agent_runtime::runtime::{Exit, Running, Runtime, RuntimeError, State};
+use sekisho_agent_runtime::sandbox::SandboxSettings;
 use sekisho_agent_runtime::shim::ShimCommand;
 use sekisho_agent_runtime::shim::wire::RunAs;
+use sekisho_agent_runtime::users::JobUsers;
 use sekisho_types::payload::JobPayload;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -31,15 +33,21 @@ pub(crate) struct Stage {
 impl Stage {
     /// `None`, and told, where no namespaces can be made.
     pub(crate) fn open() -> Option<Self> {
-        Self::open_as(None)
+        Self::open_with(|_| {})
     }
 
-    pub(crate) fn open_as(run_as: Option<RunAs>) -> Option<Self> {
+    pub(crate) fn open_as(run_as: RunAs) -> Option<Self> {
+        Self::open_with(|settings| settings.sandbox.users = JobUsers::One(run_as))
+    }
+
+    pub(crate) fn open_with(change: impl FnOnce(&mut ProcessSettings)) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         // A job of another user must reach its own directory.
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))
             .unwrap();
-        match ProcessRuntime::open(settings(&dir.path().join("run"), run_as), &[]) {
+        let mut settings = settings(&dir.path().join("run"));
+        change(&mut settings);
+        match ProcessRuntime::open(settings, &[]) {
             Ok((runtime, exits)) => Some(Self { runtime, exits, dir }),
             Err(
                 error @ (RuntimeError::NamespacesUnavailable { .. } | RuntimeError::RunAsNeedsRoot),
@@ -99,9 +107,10 @@ impl Stage {
     }
 }
 
-pub(crate) fn settings(root: &Path, run_as: Option<RunAs>) -> ProcessSettings {
+pub(crate) fn settings(root: &Path) -> ProcessSettings {
     let shim = ShimCommand { program: env!("CARGO_BIN_EXE_sekisho-shim").into(), args: vec![] };
-    ProcessSettings { root: root.to_owned(), shim, run_as }
+    let (root, sandbox) = (root.to_owned(), SandboxSettings::default());
+    ProcessSettings { root, shim, sandbox, log_bytes: LOG_BYTES_DEFAULT }
 }
 
 pub(crate) fn on_disk(root: &Path, key: &PlacementKey) -> Option<ExitRecord> {
@@ -118,7 +127,8 @@ pub(crate) fn shell(name: &str, script: &str) -> PlacementSpec {
         rank: 0,
         group_size: 1,
         devices: vec![],
-        payload: JobPayload { command, env: BTreeMap::new(), working_dir: None },
+        payload: JobPayload { command, ..JobPayload::default() },
+        limits: Limits::default(),
         grace: Duration::from_secs(5),
         time_limit: None,
         bound: false,

@@ -144,3 +144,43 @@ fn the_command_line_fills_in_and_never_contradicts() {
     let without = SPEC.replace("tenant: sapporo\n", "");
     assert_eq!(parse(&without, &over("naha"), today()).unwrap().facts.id.tenant.as_str(), "naha");
 }
+
+#[test]
+fn limits_and_restarts_of_a_run_are_read_exactly_and_refused_with_their_field() {
+    let with = |more: &str| format!("{SPEC}{more}");
+    let run = |more: &str| -> JobPayload {
+        let spec = read(&with(more)).unwrap();
+        sekisho_evidence::canonical::decode(&spec.payload).unwrap()
+    };
+    let none = run("");
+    assert_eq!((none.memory_mib, none.cpu_milli, none.restart), (None, None, Restart::Never));
+    let all = run(
+        "  memory_gib: 3\n  cpus: 7.5\n  restart: {policy: on-failure, attempts: 5, delay: 1m}\n",
+    );
+    assert_eq!((all.memory_mib, all.cpu_milli), (Some(3072), Some(7500)));
+    assert_eq!(all.restart, Restart::OnFailure { attempts: 5, delay_s: 60 });
+    let defaults = run("  cpus: 2\n  restart: {policy: on-failure}\n");
+    assert_eq!(defaults.cpu_milli, Some(2000));
+    let usual = Restart::OnFailure { attempts: RESTART_ATTEMPTS, delay_s: RESTART_DELAY_S };
+    assert_eq!(defaults.restart, usual);
+    assert_eq!(run("  restart: {policy: never}\n").restart, Restart::Never);
+    for (more, field) in [
+        ("  memory_gib: 0\n", "run.memory_gib"),
+        ("  memory_gib: 99999999\n", "run.memory_gib"),
+        ("  memory_gib: 18446744073709551615\n", "run.memory_gib"),
+        ("  cpus: 0.001\n", "run.cpus"),
+        ("  cpus: -1\n", "run.cpus"),
+        ("  cpus: 1.0005\n", "run.cpus"),
+        ("  cpus: \"1.\"\n", "run.cpus"),
+        ("  cpus: many\n", "run.cpus"),
+        ("  restart: {policy: on-failure, attempts: 0}\n", "run.restart.attempts"),
+        ("  restart: {policy: on-failure, attempts: 101}\n", "run.restart.attempts"),
+        ("  restart: {policy: on-failure, delay: 2h}\n", "run.restart.delay"),
+        ("  restart: {policy: on-failure, delay: 10}\n", "run.restart.delay"),
+        ("  restart: {policy: never, attempts: 2}\n", "run.restart.attempts"),
+    ] {
+        let failure = read(&with(more)).unwrap_err();
+        assert!(failure.detail.contains(field), "{more}: {}", failure.detail);
+    }
+    read(&with("  restart: {policy: always}\n")).unwrap_err();
+}

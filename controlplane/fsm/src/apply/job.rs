@@ -188,7 +188,7 @@ fn fate_of(ending: &Ending, attempts: u32, node: &NodeId) -> Option<Fate> {
         |why: String| if attempts < ATTEMPTS_MAX { Fate::Requeue(why) } else { Fate::Fail(why) };
     match ending {
         Ending::Exited(0) => None,
-        Ending::Exited(_) | Ending::Signaled(_) | Ending::TimedOut => {
+        Ending::Exited(_) | Ending::Signaled(_) | Ending::TimedOut | Ending::OutOfMemory => {
             Some(Fate::Fail(format!("{ending} on {node}")))
         }
         Ending::StartFailed(_) | Ending::Refused(_) | Ending::Lost => {

@@ -20,7 +20,11 @@ fn may_say(phase: &Phase) -> bool {
         Phase::Starting | Phase::Running => true,
         Phase::Ended(Ending::StartFailed(why)) => why.len() <= TEXT_MAX,
         Phase::Ended(
-            Ending::Exited(_) | Ending::Signaled(_) | Ending::TimedOut | Ending::Stopped,
+            Ending::Exited(_)
+            | Ending::Signaled(_)
+            | Ending::TimedOut
+            | Ending::Stopped
+            | Ending::OutOfMemory,
         ) => true,
         Phase::Granted | Phase::Stopping | Phase::Ended(Ending::Refused(_) | Ending::Lost) => false,
     }

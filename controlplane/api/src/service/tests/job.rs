@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 fn new_job(name: &str, env: &[(&str, &str)]) -> NewJob {
     let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    let payload = JobPayload { command: vec!["true".into()], env, working_dir: None };
+    let payload = JobPayload { command: vec!["true".into()], env, ..JobPayload::default() };
     with_payload(name, encode(&payload).unwrap())
 }
 
