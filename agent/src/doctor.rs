@@ -22,10 +22,10 @@ use sekisho_doctor::catalogue::node::*;
 use sekisho_doctor::check::Finding;
 use sekisho_doctor::host::clock::{self as clocks, Known};
 use sekisho_doctor::host::limits::Limits;
-use sekisho_doctor::host::program::{Same, holder, running, same_program};
+use sekisho_doctor::host::program::{Same, holder, other_user, running, same_program};
 use sekisho_doctor::host::{data, jail as confine, kernel, limits, memory, sync};
 use sekisho_doctor::limit::{
-    AGENT_FILES, AGENT_MEMORY, AGENT_SYNC_SLOW, AGENT_SYNCS, MEMBERS_WITHIN,
+    AGENT_FILES, AGENT_MEMORY, AGENT_SYNC_SLOW, AGENT_SYNCS, DRIVER_WITHIN, MEMBERS_WITHIN,
 };
 use sekisho_doctor::network::{self, Target};
 use sekisho_doctor::report::Report;
@@ -92,20 +92,32 @@ async fn everything(round: &mut Round, config: &Arc<Config>, with: &Examined, of
     let held = enrolled(round, config, with).await;
     let known = known(config, held.as_ref());
     machine(round, with, pid, known).await;
-    let shim = with.shim.clone();
-    let run_as = config.run_as.is_some();
-    round.look(&NAMESPACES, move || vec![jail::namespaces(&shim, run_as)]).await;
-    round.look(&SECCOMP, || vec![confine::seccomp()]).await;
-    round.look(&CGROUPS, move || vec![confine::cgroups(pid)]).await;
+    jails(round, config, with, pid).await;
     let (settings, runs) = (Arc::clone(config), pid.is_some());
-    round.look(&DEVICES, move || devices::devices(&settings, runs)).await;
+    let devices = move || devices::devices(&settings, runs);
+    let looked = round.fetch_within(&DEVICES, DRIVER_WITHIN, devices).await;
+    let (found, count) = looked.unwrap_or_default();
+    round.note(found);
     let settings = Arc::clone(config);
     round.look(&TRACES, move || vec![devices::traces(&settings)]).await;
     let settings = Arc::clone(config);
-    round.look(&OUTPUT_SPACE, move || vec![room_for_output(&settings)]).await;
+    round.look(&OUTPUT_SPACE, move || vec![room_for_output(&settings, count)]).await;
     let root = config.runtime_dir();
     round.look(&WATCHDOG, move || vec![watches(&root, pid)]).await;
     members(round, with, held.as_ref(), offline).await;
+}
+
+/// What jobs are confined by. What another user than the agent's could do says nothing of it.
+async fn jails(round: &mut Round, config: &Config, with: &Examined, pid: Option<u32>) {
+    if let Some(other) = pid.and_then(other_user) {
+        let cause = || std::io::Error::other(format!("the agent runs as user {other}"));
+        round.note([&NAMESPACES, &CGROUPS].map(|check| Finding::told(check, Err(cause()))));
+    } else {
+        let (shim, run_as) = (with.shim.clone(), config.run_as.is_some());
+        round.look(&NAMESPACES, move || vec![jail::namespaces(&shim, run_as)]).await;
+        round.look(&CGROUPS, move || vec![confine::cgroups(pid)]).await;
+    }
+    round.look(&SECCOMP, || vec![confine::seccomp()]).await;
 }
 
 /// Who runs the agent of this data directory.

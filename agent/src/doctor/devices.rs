@@ -24,26 +24,22 @@ const DRIVER_FILES: [&str; 2] = ["/dev/nvidiactl", "/dev/nvidia-uvm"];
 /// Placements at once on a host that does not tell its devices.
 const DEVICES_ASSUMED: u64 = 8;
 
-/// The check `devices`, of a host on which an agent runs, or does not.
-pub(super) fn devices(config: &Config, runs: bool) -> Vec<Finding> {
+/// The check `devices`, of a host on which an agent runs, or does not; and how many there are, where that is known.
+pub(super) fn devices(config: &Config, runs: bool) -> (Vec<Finding>, Option<usize>) {
     match &config.devices {
         Choice::Simulated { groups, .. } => {
             let settings = SimulatedSettings { dir: config.devices_dir(), groups: groups.clone() };
             match SimulatedDevices::of(&settings) {
                 Ok(devices) => looked(&devices, "simulated", runs),
-                Err(error) => vec![failed(&error)],
+                Err(error) => (vec![failed(&error)], None),
             }
         }
         Choice::Nvidia => match NvidiaDevices::open() {
-            Ok(devices) => {
-                let mut findings = looked(&devices, "NVIDIA", runs);
-                findings.extend(closed(&devices));
-                findings
-            }
+            Ok(devices) => looked(&devices, "NVIDIA", runs),
             Err(DeviceError::DriverAbsent(why)) => {
-                vec![Finding::new(&DEVICES_NONE).with("cause", why)]
+                (vec![Finding::new(&DEVICES_NONE).with("cause", why)], Some(0))
             }
-            Err(error) => vec![failed(&error)],
+            Err(error) => (vec![failed(&error)], None),
         },
     }
 }
@@ -52,13 +48,13 @@ fn failed(error: &DeviceError) -> Finding {
     Finding::new(&DEVICES_FAILED).with("cause", explain(error))
 }
 
-fn looked(devices: &dyn Devices, kind: &str, runs: bool) -> Vec<Finding> {
+fn looked(devices: &dyn Devices, kind: &str, runs: bool) -> (Vec<Finding>, Option<usize>) {
     let found = match devices.inventory() {
         Ok(found) => found,
-        Err(error) => return vec![failed(&error)],
+        Err(error) => return (vec![failed(&error)], None),
     };
     if found.is_empty() {
-        return vec![Finding::new(&DEVICES_EMPTY)];
+        return (vec![Finding::new(&DEVICES_EMPTY)], Some(0));
     }
     // A lock file that is not made yet is held by nobody.
     let held = |device: &&Device| {
@@ -87,13 +83,16 @@ fn looked(devices: &dyn Devices, kind: &str, runs: bool) -> Vec<Finding> {
     }
     let dirty = held.iter().filter(|_held| !runs);
     findings.extend(dirty.map(|held| Finding::new(&DEVICE_DIRTY).with("device", &held.uuid)));
-    findings
+    // Simulated ones have lock files of their own instead.
+    if found.iter().all(|device| devices.lock_file(&device.uuid).is_none()) {
+        findings.extend(closed(&found));
+    }
+    (findings, Some(found.len()))
 }
 
 /// Device files that cannot be used. The driver loads what is behind the unified memory's when it is first needed.
-fn closed(devices: &dyn Devices) -> Vec<Finding> {
-    let indices: BTreeSet<u32> =
-        devices.inventory().unwrap_or_default().iter().map(|device| device.index).collect();
+fn closed(devices: &[Device]) -> Vec<Finding> {
+    let indices: BTreeSet<u32> = devices.iter().map(|device| device.index).collect();
     let own = indices.iter().map(|index| PathBuf::from(format!("/dev/nvidia{index}")));
     let shared = DRIVER_FILES.iter().map(PathBuf::from);
     let wanted = shared.filter(|path| path.exists()).chain(own);
@@ -125,13 +124,14 @@ pub(super) fn traces(config: &Config) -> Finding {
     }
 }
 
-/// The check `output-space`.
-pub(super) fn room_for_output(config: &Config) -> Finding {
+/// The check `output-space`, of a host with so many devices.
+pub(super) fn room_for_output(config: &Config, devices: Option<usize>) -> Finding {
     let path = config.runtime_dir();
+    let devices = devices.and_then(|count| u64::try_from(count).ok()).unwrap_or(DEVICES_ASSUMED);
     let found = room(&path).map(|room| {
         // A job takes one device at least, and writes two streams.
-        let streams = placements(config).saturating_mul(2);
-        judge_room(&path, held(&path), room.free, streams.saturating_mul(LOG_BYTES_MAX))
+        let wanted = devices.saturating_mul(2).saturating_mul(LOG_BYTES_MAX);
+        judge_room(&path, held(&path), room.free, wanted)
     });
     Finding::told(&OUTPUT_SPACE, found)
 }
@@ -142,22 +142,6 @@ fn judge_room(path: &Path, held: u64, free: u64, wanted: u64) -> Finding {
         .with("held", bytes(held))
         .with("free", bytes(free))
         .with("wanted", bytes(wanted))
-}
-
-fn placements(config: &Config) -> u64 {
-    match &config.devices {
-        Choice::Simulated { groups, .. } => groups
-            .iter()
-            .map(|group| u64::from(group.devices).saturating_mul(u64::from(group.islands.max(1))))
-            .fold(0, u64::saturating_add),
-        Choice::Nvidia => {
-            let counted = NvidiaDevices::open().and_then(|devices| devices.inventory());
-            counted
-                .ok()
-                .and_then(|found| u64::try_from(found.len()).ok())
-                .unwrap_or(DEVICES_ASSUMED)
-        }
-    }
 }
 
 /// Bytes of all output that is kept.
@@ -185,7 +169,7 @@ mod tests {
         Config::parse(&text).unwrap()
     }
 
-    fn codes(findings: &[Finding]) -> Vec<&'static str> {
+    fn codes((findings, _count): &(Vec<Finding>, Option<usize>)) -> Vec<&'static str> {
         findings.iter().map(|found| found.outcome.code).collect()
     }
 
@@ -210,7 +194,7 @@ mod tests {
         let held = Held::take(&[claim], &PlacementKey::new("p").unwrap()).unwrap();
         let dirty = devices(&config, false);
         assert_eq!(codes(&dirty), ["DEVICES_SOUND", "DEVICE_SICK", "DEVICE_DIRTY"]);
-        assert_eq!(dirty[0].values()["held"], "1");
+        assert_eq!(dirty.0[0].values()["held"], "1");
         assert_eq!(codes(&devices(&config, true)), ["DEVICES_SOUND", "DEVICE_SICK"]);
         drop(held);
         assert_eq!(traces(&config).outcome.code, "TRACES_SOUND");
@@ -224,7 +208,7 @@ mod tests {
     #[test]
     fn a_host_is_without_driver_or_tells_its_devices() {
         let config = Config::parse("area = 'JP'\ndata_dir = '/nonexistent'").unwrap();
-        let found = devices(&config, true);
+        let (found, _count) = devices(&config, true);
         let known = ["DEVICES_NONE", "DEVICES_EMPTY", "DEVICES_SOUND"];
         assert!(known.contains(&found[0].outcome.code), "{found:?}");
         assert!(closed_file(Path::new("/nonexistent/nvidia0")).is_some());
@@ -238,7 +222,7 @@ mod tests {
         fs::create_dir_all(config.runtime_dir().join("p-1-2-0")).unwrap();
         fs::write(config.runtime_dir().join("p-1-2-0/stdout.log"), vec![0; 2048]).unwrap();
         fs::write(config.runtime_dir().join("p-1-2-0/shim"), "no output").unwrap();
-        let found = room_for_output(&config);
+        let found = room_for_output(&config, Some(2));
         assert_eq!(found.values()["held"], "2.0 KiB");
         assert_eq!(found.values()["wanted"], "256.0 MiB", "two devices, two streams");
         assert_eq!(judge_room(dir.path(), 0, 9, 10).outcome.code, "OUTPUT_LOW");

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// One check. A disk that syncs a little file for longer has failed; a resolver gives up in this time.
 pub const CHECK_WITHIN: Duration = Duration::from_secs(10);
 
+/// What asks a GPU's driver: without its persistence daemon it wakes each device first, seconds for each of eight.
+pub const DRIVER_WITHIN: Duration = Duration::from_secs(60);
+
 /// One member: resolving, connecting, the handshake and one answer, one after the other.
 pub const MEMBER_WITHIN: Duration = Duration::from_secs(9);
 

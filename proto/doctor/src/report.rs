@@ -188,7 +188,77 @@ fn lines(found: &Finding, language: Language) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::{clock, host};
+    use crate::catalogue::{clock, host, identity, network, node};
+    use unicode_width::UnicodeWidthStr as _;
+
+    /// A host on which much is wrong, as a program would find it.
+    fn broken() -> Report {
+        let path = "/var/lib/sekisho-agent";
+        let of = Finding::new;
+        let findings = vec![
+            of(&host::SETTINGS_READ).with("file", "/etc/sekisho/agent.toml").with(
+                "paths",
+                format!("data_dir {path}, placements {path}/placements"),
+            ),
+            of(&node::AREA_ABROAD).with("area", "KR-26"),
+            of(&host::RUNNING_OLD).with("pid", 812),
+            of(&host::DATA_DIR_OPEN).with("path", path).with("mode", "0777"),
+            of(&host::FS_MEMORY).with("kind", "tmpfs").with("mount", "/var/lib"),
+            of(&host::SPACE_OUT_OF)
+                .with("path", path)
+                .with("free", "12.0 MiB")
+                .with("size", "64.0 GiB")
+                .with("percent", 0)
+                .with("inodes", 181),
+            of(&host::SYNC_FAILED).with("cause", "Input/output error (os error 5)"),
+            of(&node::ENROLMENT_SHOWN).with("path", format!("{path}/enrolment")).with("mode", "0644"),
+            of(&node::LEDGER_BAD).with("cause", format!("{path}/ledger is damaged or of another kind")),
+            of(&identity::CERTIFICATE_OVER)
+                .with("subject", "hokuto/site/ishikari-1/agent/n-01")
+                .with("until", "2026-11-28T03:00:00.000Z"),
+            of(&identity::CHAIN_REFUSED).with(
+                "cause",
+                "chain not valid under the bundle of `hokuto.example`: invalid peer certificate: Expired",
+            ),
+            of(&clock::WALL_BEHIND)
+                .with("now", "2026-11-29T03:00:00.000Z")
+                .with("bound", "2026-11-29T04:00:00.000Z")
+                .with("what", format!("{path}/ledger")),
+            of(&clock::CLOCK_UNSYNCED).with("service", "-"),
+            of(&node::NAMESPACES_NONE)
+                .with("cause", "direct: Operation not permitted (os error 1)")
+                .with("facts", "user 991, user.max_user_namespaces = 0"),
+            of(&node::DEVICE_CLOSED).with("path", "/dev/nvidiactl").with("cause", "Permission denied"),
+            of(&node::WATCHDOG_NONE).with("agent", 812),
+            of(&network::MEMBER_REFUSES)
+                .with("member", "members/1")
+                .with("address", "tokyo-1a.kanto.example:7101")
+                .with("cause", "it has expired, by that clock"),
+            of(&network::MEMBER_UNREACHABLE)
+                .with("member", "members/2")
+                .with("address", "sakai-1a.naniwa.example:7101")
+                .with("cause", "cannot connect to 10.2.0.5:7101: Connection refused (os error 111)"),
+            of(&network::OPERATORS_FEW).with("count", 0).with("operators", 3).with("k", 2),
+            of(&clock::MEMBERS_UNHEARD),
+        ];
+        Report::new("sekisho-agent", "0.1.0", findings)
+    }
+
+    #[test]
+    fn a_broken_host_stands_in_eighty_columns_in_both_languages() {
+        for (language, name) in [(Language::En, "en"), (Language::Ja, "ja")] {
+            let shown = broken().shown(Format::Table, language, 80, false) + "\n";
+            for line in shown.lines() {
+                assert!(line.width() <= 80, "{line}");
+            }
+            let path =
+                format!("{}/src/report/golden/broken.{name}.txt", env!("CARGO_MANIFEST_DIR"));
+            if std::env::var("SEKISHO_GOLDEN").is_ok_and(|what| what == "write") {
+                std::fs::write(&path, &shown).unwrap();
+            }
+            assert_eq!(shown, std::fs::read_to_string(&path).unwrap(), "{path}");
+        }
+    }
 
     fn report() -> Report {
         let findings = vec![

@@ -42,7 +42,21 @@ impl Round {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let fetched = look_within(check, CHECK_WITHIN, fetch).await;
+        self.fetch_within(check, CHECK_WITHIN, fetch).await
+    }
+
+    /// As [`Round::fetch`], for what may take another time.
+    pub async fn fetch_within<T, F>(
+        &mut self,
+        check: &'static Check,
+        within: Duration,
+        fetch: F,
+    ) -> Option<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let fetched = look_within(check, within, fetch).await;
         fetched.map_err(|finding| self.findings.push(finding)).ok()
     }
 

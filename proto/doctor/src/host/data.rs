@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(judged(room(9 * gib, 20 * gib, Some(3))), "SPACE_OUT_OF");
         assert_eq!(judged(room(MIB, 20 * gib, None)), "SPACE_OUT_OF");
         assert_eq!(judged(room(9 * gib, 20 * gib, None)), "SPACE_ENOUGH");
-        let here = self::room(Path::new("/proc/none/there")).unwrap();
+        let here = self::room(&std::env::temp_dir().join("none/there")).unwrap();
         assert!(here.size > 0 && here.free <= here.size);
     }
 }

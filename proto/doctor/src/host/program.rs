@@ -5,6 +5,7 @@
 use crate::catalogue::host::{RUNNING_HIDDEN, RUNNING_NO, RUNNING_OLD, RUNNING_YES};
 use crate::check::Finding;
 use crate::host::kernel_file;
+use nix::unistd::geteuid;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -74,6 +75,14 @@ pub fn running(lock: &Path, own: &Path) -> io::Result<(Option<u32>, Finding)> {
     Ok((Some(pid), Finding::new(outcome).with("pid", pid)))
 }
 
+/// The user of a process, where it is another one than who asks, who is not root either.
+#[must_use]
+pub fn other_user(pid: u32) -> Option<u32> {
+    let user = fs::metadata(format!("/proc/{pid}")).ok()?.uid();
+    let own = geteuid();
+    (!own.is_root() && own.as_raw() != user).then_some(user)
+}
+
 /// Whether the kernel shows this user what a process has open.
 #[must_use]
 pub fn user_can_see(pid: u32) -> bool {
@@ -122,6 +131,7 @@ mod tests {
                      3: FLOCK  ADVISORY  WRITE 9 00:1f:5 0 EOF\n";
         assert_eq!(holder_of(table, 5), Some(9));
         assert_eq!(holder_of(table, 6), None);
+        assert_eq!(other_user(std::process::id()), None);
         assert!(processes().iter().any(|(pid, _)| *pid == std::process::id()));
     }
 }
