@@ -242,6 +242,16 @@ impl Config {
     pub fn runtime_dir(&self) -> PathBuf {
         self.data_dir.join("placements")
     }
+
+    /// Directory of the simulated devices' lock files.
+    #[must_use]
+    pub fn devices_dir(&self) -> PathBuf {
+        let default = || self.data_dir.join("devices");
+        match &self.devices {
+            Devices::Simulated { dir, .. } => dir.clone().unwrap_or_else(default),
+            Devices::Nvidia => default(),
+        }
+    }
 }
 
 #[cfg(test)]

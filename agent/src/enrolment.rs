@@ -280,7 +280,9 @@ impl Enrolment {
         SigningKey::from_seed(&self.secrets.receipt_seed)
     }
 
-    fn path(data_dir: &Path) -> PathBuf {
+    /// Where the enrolment of a data directory lies.
+    #[must_use]
+    pub fn path(data_dir: &Path) -> PathBuf {
         data_dir.join("enrolment")
     }
 

@@ -182,9 +182,9 @@ impl Inventory {
     pub fn open(config: &Config, held: &BTreeSet<String>) -> Result<Self, Failure> {
         let failed = |error: DeviceError| Failure::host("devices", &error);
         let source: Option<Arc<dyn Devices>> = match &config.devices {
-            Choice::Simulated { dir, groups } => {
-                let dir = dir.clone().unwrap_or_else(|| config.data_dir.join("devices"));
-                let settings = SimulatedSettings { dir, groups: groups.clone() };
+            Choice::Simulated { groups, .. } => {
+                let settings =
+                    SimulatedSettings { dir: config.devices_dir(), groups: groups.clone() };
                 Some(Arc::new(SimulatedDevices::open(&settings).map_err(failed)?))
             }
             Choice::Nvidia => match NvidiaDevices::open() {

@@ -69,6 +69,12 @@ impl LedgerFile {
         Self(data_dir.join("ledger"))
     }
 
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Reads the ledger of `node` in the federation of `bundle`.
     ///
     /// # Errors

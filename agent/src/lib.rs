@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod calls;
 pub mod config;
+pub mod doctor;
 mod driver;
 mod durable;
 pub mod enrolment;

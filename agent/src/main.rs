@@ -3,11 +3,13 @@
 use clap::{Parser, Subcommand};
 use sekisho_agent::agent::{Agent, End, accept};
 use sekisho_agent::config::Config;
+use sekisho_agent::doctor::{Examined, examine};
 use sekisho_agent::failure::Failure;
 use sekisho_agent::host::lock;
 use sekisho_agent::join::{join, read_token};
 use sekisho_agent::watch::watch;
 use sekisho_agent_runtime::shim::{self, ShimCommand};
+use sekisho_doctor::args::{AFTER_HELP, DoctorArgs};
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::time::Clock;
@@ -54,6 +56,9 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Say what is wrong with this host, and what to do about it
+    #[command(after_help = AFTER_HELP)]
+    Doctor(DoctorArgs),
     /// Watch beside the agent, as a service of its own: kill what the lease bound once its time has passed, whatever became of
     /// the agent
     Watchdog {
@@ -69,17 +74,34 @@ fn main() -> ExitCode {
     if arguments.next().as_deref() == Some(OsStr::new("shim")) {
         return shim::main(arguments);
     }
-    match start(Arguments::parse()) {
+    let arguments = Arguments::parse();
+    if let Verb::Doctor(doctor) = &arguments.verb {
+        return diagnose(doctor).unwrap_or_else(|failure| failure.report());
+    }
+    match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// One thread: it waits for others, and each look has one of its own, which is left behind if it hangs.
+fn diagnose(arguments: &DoctorArgs) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::host("cannot start the runtime", &error))?;
+    let with = Examined { shim: ShimCommand::of_agent(), clock: Arc::new(SystemClock) };
+    let report = runtime.block_on(examine(arguments, &with));
+    runtime.shutdown_background();
+    Ok(arguments.tell(&report))
 }
 
 fn start(arguments: Arguments) -> Result<(), Failure> {
     let (Verb::Join { config, .. }
     | Verb::Run { config }
     | Verb::Accept { config, .. }
-    | Verb::Watchdog { config }) = &arguments.verb;
+    | Verb::Watchdog { config }
+    | Verb::Doctor(DoctorArgs { config, .. })) = &arguments.verb;
     let config = Config::load(config)?;
     if let Verb::Accept { file, .. } = &arguments.verb {
         return accept(&config.data_dir, file);
@@ -106,7 +128,7 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
                 let _lock = lock(&config.data_dir)?;
                 join(&config, &read_token(&token_file)?, &clock).await.map(|_enrolment| ())
             }
-            Verb::Run { .. } | Verb::Accept { .. } | Verb::Watchdog { .. } => {
+            Verb::Run { .. } | Verb::Accept { .. } | Verb::Watchdog { .. } | Verb::Doctor(_) => {
                 let end = terminated()?;
                 Agent::open(config, ShimCommand::of_agent(), clock).await?.run(end).await
             }

@@ -5,6 +5,7 @@
 pub mod begin;
 pub mod config;
 pub mod covered;
+pub mod doctor;
 pub mod found;
 pub mod heads;
 pub mod issuer;

@@ -7,10 +7,13 @@
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use sekisho_controlplane::config::Config;
-use sekisho_controlplane::{found, offline, startup};
+use sekisho_controlplane::{doctor, found, offline, startup};
+use sekisho_doctor::args::{AFTER_HELP, DoctorArgs};
+use sekisho_transport::clock::SystemClock;
 use sekisho_transport::task::TaskGroup;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -35,7 +38,7 @@ struct Args {
     command: Option<Offline>,
 }
 
-/// What is done to a member that does not run.
+/// What is done to a member that does not run, and what is asked about one.
 #[derive(Debug, clap::Subcommand)]
 enum Offline {
     /// Write a backup of this stopped member, sealed to the operators
@@ -59,6 +62,9 @@ enum Offline {
         #[arg(long)]
         identity: PathBuf,
     },
+    /// Say what is wrong with this member and its machine, and what to do about it; it may run
+    #[command(after_help = AFTER_HELP)]
+    Doctor(DoctorArgs),
     /// Have this stopped member never start again, because its incarnation is over
     Retire {
         /// Its configuration file
@@ -75,12 +81,15 @@ impl Offline {
         match self {
             Self::Save { config, .. }
             | Self::Found { config, .. }
-            | Self::Retire { config, .. } => config,
+            | Self::Retire { config, .. }
+            | Self::Doctor(DoctorArgs { config, .. }) => config,
         }
     }
 
     fn run(&self, config: &Config) -> Result<()> {
         match self {
+            // Answered before the settings are read: it tells what is wrong with them, too.
+            Self::Doctor(_) => {}
             Self::Save { out, .. } => {
                 let saved = offline::save(config, out)?;
                 let (last, records) = (saved.last, saved.records);
@@ -101,6 +110,9 @@ impl Offline {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(Offline::Doctor(doctor)) = &args.command {
+        return diagnose(doctor).unwrap_or_else(|error| fail(&error));
+    }
     let path = args.command.as_ref().map(Offline::config).or(args.config.as_deref());
     let Some(path) = path else { return fail(&anyhow::anyhow!("--config is missing")) };
     let config = match Config::load(path) {
@@ -125,6 +137,14 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+/// One thread: it waits for others, and each look has one of its own, which is left behind if it hangs.
+fn diagnose(args: &DoctorArgs) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(doctor::examine(args, Arc::new(SystemClock)));
+    runtime.shutdown_background();
+    Ok(args.tell(&report))
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {

@@ -39,6 +39,9 @@ missing_packages() {
   have mkfs.ext4 || echo "e2fsprogs (disks of the crash tests)"
   have mount || echo "mount (the same)"
   have ps || echo "procps (the process tests look for orphans)"
+  case $job in
+    test | verify) have systemd-analyze || echo "systemd (judges the units of deploy/systemd)" ;;
+  esac
 }
 
 # The peers that `make bench` measures beside, and the tracer that counts syncs: without them it measures less and

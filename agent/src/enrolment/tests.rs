@@ -86,6 +86,11 @@ fn scene(area: &str) -> Scene {
     Scene { bundle, node, secrets, answer, ca }
 }
 
+/// What a host in Japan has after joining.
+pub(crate) fn joined() -> Enrolment {
+    scene("012351").judge().unwrap()
+}
+
 fn tag(node: &NodeId, area: &str, key: &Key, now: Timestamp) -> SignedTag {
     let tag = SiteTag {
         cluster: ClusterId([1; 16]),

@@ -26,7 +26,7 @@ use clap::Parser as _;
 use exit::Exit;
 use failure::Failure;
 use output::{Output, WIDTH};
-use sekisho_types::error_code::ErrorCode;
+use sekisho_types::error_code::{ErrorCode, Language};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -45,7 +45,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let variable = |name: &str| std::env::var(name).ok();
     let mut output = Output::new(&mut out, &mut err);
     output.format = cli.global.output;
-    output.language = cli.global.lang.unwrap_or_else(|| language::of_environment(variable));
+    output.language = cli.global.lang.unwrap_or_else(|| Language::of_environment(variable));
     let plain = cli.global.no_color
         || variable("NO_COLOR").is_some_and(|set| !set.is_empty())
         || variable("TERM").is_some_and(|term| term == "dumb");

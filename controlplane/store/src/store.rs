@@ -21,11 +21,11 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const LOCK_FILE: &str = "lock";
-const LOG_DIR: &str = "log";
-const DATA_DIR: &str = "data";
-const LOG_MARK: &str = "log.mark";
-const DATA_MARK: &str = "data.mark";
+pub(crate) const LOCK_FILE: &str = "lock";
+pub(crate) const LOG_DIR: &str = "log";
+pub(crate) const DATA_DIR: &str = "data";
+pub(crate) const LOG_MARK: &str = "log.mark";
+pub(crate) const DATA_MARK: &str = "data.mark";
 
 /// What to open, and as whom.
 #[derive(Debug, Clone)]

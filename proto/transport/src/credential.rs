@@ -107,6 +107,12 @@ impl Identity {
         let now = self.0.load();
         (now.leaf.not_before, now.leaf.not_after)
     }
+
+    /// The chain, leaf first: for judging it as others do ([`crate::verify::judge_client`]).
+    #[must_use]
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.0.load().key.cert.clone()
+    }
 }
 
 impl Loaded {

@@ -27,6 +27,7 @@ pub mod limit;
 pub mod listen;
 pub mod part;
 pub mod pki;
+pub mod probe;
 pub mod retry;
 pub mod seal;
 pub mod spiffe;

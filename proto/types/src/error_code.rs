@@ -3,6 +3,10 @@
 //! Clients decide by [`Kind`], people read the text, support goes by the code: each has a page in
 //! `docs/error-codes/`. The order is append-only, because receipts and log entries store the number.
 
+mod language;
+
+pub use language::Language;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -29,16 +33,6 @@ pub enum Kind {
     Unknown,
     /// A fault of ours.
     Internal,
-}
-
-/// Language of user-facing text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// Japanese.
-    Ja,
 }
 
 macro_rules! codes {

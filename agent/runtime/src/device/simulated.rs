@@ -51,15 +51,22 @@ impl SimulatedDevices {
     /// # Errors
     /// [`DeviceError::Settings`], or [`DeviceError::Io`].
     pub fn open(settings: &SimulatedSettings) -> Result<Self, DeviceError> {
-        let devices = lay_out(&settings.groups)?;
-        let dir = settings.dir.clone();
-        fs::create_dir_all(&dir).map_err(|source| io_error(&dir, source))?;
-        for uuid in devices.keys() {
-            let path = lock_path(&dir, uuid);
+        let found = Self::of(settings)?;
+        fs::create_dir_all(&found.dir).map_err(|source| io_error(&found.dir, source))?;
+        for uuid in found.devices.keys() {
+            let path = lock_path(&found.dir, uuid);
             let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
             drop(file.map_err(|source| io_error(&path, source))?);
         }
-        Ok(Self { devices, dir })
+        Ok(found)
+    }
+
+    /// The same for who only looks: makes nothing, so that lock files may be missing.
+    ///
+    /// # Errors
+    /// [`DeviceError::Settings`].
+    pub fn of(settings: &SimulatedSettings) -> Result<Self, DeviceError> {
+        Ok(Self { devices: lay_out(&settings.groups)?, dir: settings.dir.clone() })
     }
 
     /// The directory of locks and traces, for [`crate::device::tracer::check`].
