@@ -141,14 +141,14 @@ fn drill(options: &Options, dir: &Path) -> Result<Report> {
     let troubled = nemesis.trouble(options.minutes, &mut report);
     drop((load, observer));
     partition.heal();
-    diary.note(&format!("quiet: {troubled:?}"));
+    diary.note("quiet");
     // Watched to its end: what converges must not break a promise either.
     let settled = troubled.and_then(|()| settle::settle(&fleet, &book));
-    diary.note(&format!("settled: {settled:?}"));
     fleet.unwatch()?;
     finish(&mut report, &fleet, &partition, &book, &sights)?;
     if let Err(error) = settled {
-        report.violations.push(format!("{error:#}"));
+        diary.note(&format!("not settled: {error:#}"));
+        report.violations.push(nemesis::short(&error));
     }
     Ok(report)
 }

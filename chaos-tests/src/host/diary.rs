@@ -1,5 +1,6 @@
 //! What the drill did and saw, in order, with the kernel's time since boot.
 
+use super::fault::Fault;
 use anyhow::Result;
 use parking_lot::Mutex;
 use sekisho_agent_runtime::procfs::boottime_ns;
@@ -18,6 +19,14 @@ impl Diary {
     /// It cannot be made.
     pub fn at(path: &Path) -> Result<Self> {
         Ok(Self(Mutex::new(File::create(path)?)))
+    }
+
+    /// Writes how a fault went.
+    pub fn over(&self, fault: Fault, at: &str, done: &Result<()>) {
+        match done {
+            Ok(()) => self.note(&format!("{fault:?} at {at} is over")),
+            Err(error) => self.note(&format!("{fault:?} at {at} failed: {error:#}")),
+        }
     }
 
     /// Writes a line. One that cannot be written is lost, and judges nothing.

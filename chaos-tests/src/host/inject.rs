@@ -8,7 +8,7 @@ use super::diary::Diary;
 use super::fault::Fault;
 use super::fleet::{Fleet, Host, send};
 use super::freezer::Freezer;
-use super::members::Members;
+use super::members::{AGENT_STEPS, Members, a_step};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -81,7 +81,7 @@ impl Hand<'_> {
         let known = self.fleet.hosts.get(host).context("no such host")?.clone();
         self.diary.note(&format!("{fault:?} at {}", known.node));
         let done = self.make(fault, host, &known, members);
-        self.diary.note(&format!("{fault:?} at {} is over: {done:?}", known.node));
+        self.diary.over(fault, &known.node, &done);
         done
     }
 
@@ -126,7 +126,7 @@ impl Hand<'_> {
             }
             Fault::Reboot => self.reboot(host, known),
             Fault::StepAgent => {
-                let by = members.a_step(&mut self.chance);
+                let by = a_step(&AGENT_STEPS, &mut self.chance);
                 members.stepped(&known.agent, by, self.chance.random_range(4..16))
             }
             Fault::FillDisk => self.fill(host),
@@ -140,6 +140,7 @@ impl Hand<'_> {
             | Fault::StopOthers
             | Fault::LoseAnswers
             | Fault::StepMember
+            | Fault::LeapLeader
             | Fault::DriftMember => members.make(fault, &mut self.chance),
         }
     }
@@ -246,6 +247,10 @@ impl Hand<'_> {
             self.fleet.board.host(host, |standing| standing.frozen = true);
             self.some_time(seconds);
         }
+        let lived = self.fleet.board.of(host).into_iter().map(|seen| seen.key).collect();
+        self.fleet.board.host(host, |standing| {
+            standing.stale = (standing.mute_since.unwrap_or(u64::MAX), lived);
+        });
         // The jobs first: what a late guard lets them do shows best so.
         if let Some(group) = group {
             group.thaw()?;

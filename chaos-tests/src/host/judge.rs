@@ -21,6 +21,8 @@ pub struct Standing {
     pub frozen: bool,
     /// When they went on last.
     pub thawed_ns: u64,
+    /// What lived when they went on last, and since when the host could not renew then.
+    pub stale: (u64, BTreeSet<String>),
     /// The latest deadline that its file has named.
     pub kill_ns: u64,
 }
@@ -98,16 +100,23 @@ impl Judge {
             // Whoever stood still may need a moment, and no more, to see how late it is.
             let after_thaw = look.at_ns.saturating_sub(host.thawed_ns);
             let moment = after_thaw <= nanos(AFTER_THAW.saturating_add(MARGIN));
-            if let Some(since) = host.mute_since {
+            let late = |since: u64| {
+                let bound = LEASE.saturating_add(KILL_GRACE).saturating_add(MARGIN);
+                look.at_ns.saturating_sub(since) > nanos(bound)
+            };
+            if host.stale.1.contains(&seen.key) && late(host.stale.0) {
+                self.after_thaw_ns = self.after_thaw_ns.max(after_thaw);
+                if !moment {
+                    let text = format!("alive {after_thaw} ns after its host went on, too late");
+                    self.violation(format!("P7 thaw {} {}", seen.host, seen.key), &text);
+                }
+            } else if let Some(since) = host.mute_since {
                 let for_ns = look.at_ns.saturating_sub(since);
-                let late = for_ns > nanos(LEASE.saturating_add(KILL_GRACE).saturating_add(MARGIN));
-                if late && host.thawed_ns > since {
-                    self.after_thaw_ns = self.after_thaw_ns.max(after_thaw);
-                } else if self.longest.as_ref().is_none_or(|longest| longest.for_ns < for_ns) {
+                if self.longest.as_ref().is_none_or(|longest| longest.for_ns < for_ns) {
                     let who = format!("{} of {job}", seen.key);
                     self.longest = Some(Outliving { for_ns, host: seen.host, who });
                 }
-                if late && !moment {
+                if late(since) {
                     let text = format!("alive {for_ns} ns after the last possible renewal");
                     self.violation(format!("P4 {} {}", seen.host, seen.key), &text);
                 }
@@ -196,13 +205,16 @@ mod tests {
 
     #[test]
     fn a_host_that_stands_still_is_judged_when_it_goes_on() {
-        let mut host =
-            [Standing { mute_since: Some(100 * S), frozen: true, ..Standing::default() }];
+        let frozen = Standing { mute_since: Some(100 * S), frozen: true, ..Standing::default() };
         let mut judge = Judge::default();
-        assert_eq!(said(&mut judge, 100, 60, &[job(0, "p", "a")], &host), 0);
-        host[0] = Standing { frozen: false, thawed_ns: 160 * S, ..host[0] };
-        assert_eq!(said(&mut judge, 160, 1, &[job(0, "p", "a")], &host), 0, "the moment");
-        assert_eq!(said(&mut judge, 161, 1, &[job(0, "p", "a")], &host), 1);
+        assert_eq!(said(&mut judge, 100, 60, &[job(0, "p", "a")], &[frozen]), 0);
+        // Its agent goes on, too, so that it may renew; what lived before may not live on.
+        let stale = (100 * S, ["p".to_owned()].into());
+        let thawed = [Standing { thawed_ns: 160 * S, stale, ..Standing::default() }];
+        assert_eq!(said(&mut judge, 160, 1, &[job(0, "p", "a")], &thawed), 0, "the moment");
+        assert_eq!(said(&mut judge, 161, 1, &[job(0, "q", "b")], &thawed), 0, "a new one");
+        assert_eq!(said(&mut judge, 161, 1, &[job(0, "p", "a")], &thawed), 1);
+        assert_eq!(judge.after_thaw_ns, S);
     }
 
     #[test]

@@ -220,17 +220,19 @@ impl Drop for Load {
     }
 }
 
+/// A field that is text.
+pub(super) fn told<'v>(value: &'v serde_json::Value, field: &str) -> &'v str {
+    value.get(field).and_then(serde_json::Value::as_str).unwrap_or_default()
+}
+
 /// Reads how all jobs are.
 pub(super) fn refresh(shell: &Shell, book: &Mutex<Book>) -> Result<()> {
     let listed = shell.run("sapporo", &["job", "list", "-o", "json"])?;
     let listed: serde_json::Value = serde_json::from_str(&listed)?;
     let mut book = book.lock();
     for job in rows(&listed, "items") {
-        let (Some(name), Some(phase)) = (job["name"].as_str(), job["phase"].as_str()) else {
-            continue;
-        };
-        let name = name.trim_start_matches("tenants/").replace("/jobs/", "/");
-        book.phases.insert(name, phase.to_owned());
+        let name = told(&job, "name").trim_start_matches("tenants/").replace("/jobs/", "/");
+        book.phases.insert(name, told(&job, "phase").to_owned());
     }
     Ok(())
 }
@@ -307,10 +309,10 @@ mod tests {
 
     #[test]
     fn a_job_is_open_until_it_is_listed_as_over() {
-        let mut book = Book::default();
-        book.acknowledged = ["a", "b", "c"].map(str::to_owned).to_vec();
-        book.phases =
+        let acknowledged = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let phases =
             [("b".to_owned(), "failed".to_owned()), ("c".to_owned(), "queued".to_owned())].into();
+        let book = Book { acknowledged, phases, ..Book::default() };
         assert_eq!(book.open(), ["a", "c"]);
     }
 }

@@ -14,8 +14,10 @@ use rand::seq::IndexedRandom as _;
 use std::ops::Range;
 use std::time::Duration;
 
-/// Steps of a wall clock.
-const STEPS: [&str; 6] = ["-1h", "+1h", "-1d", "+1d", "-20s", "+20s"];
+/// Steps of an agent's wall clock: a day is the life of its certificate.
+pub(super) const AGENT_STEPS: [&str; 6] = ["-1h", "+1h", "-1d", "+1d", "-20s", "+20s"];
+/// Steps of a member's.
+const MEMBER_STEPS: [&str; 4] = ["-1h", "-1d", "-20s", "+20s"];
 /// A rate within what the arithmetic allows (ρ is a thousand).
 const WITHIN_PPM: i64 = 900;
 
@@ -37,6 +39,11 @@ fn pause(chance: &mut StdRng, seconds: Range<u64>) {
         chance.random_range(seconds.start.saturating_mul(1000)..seconds.end.saturating_mul(1000));
     // waits: for as long as the trouble is to last
     std::thread::sleep(Duration::from_millis(ms));
+}
+
+/// One of the steps.
+pub(super) fn a_step(steps: &[&'static str], chance: &mut StdRng) -> &'static str {
+    steps.choose(chance).copied().unwrap_or("-1h")
 }
 
 impl Members<'_> {
@@ -91,9 +98,10 @@ impl Members<'_> {
             }
             Fault::StepMember => {
                 let member = MEMBERS.choose(chance).copied().unwrap_or(leader);
-                let (by, seconds) = (self.a_step(chance), chance.random_range(4..16));
+                let (by, seconds) = (a_step(&MEMBER_STEPS, chance), chance.random_range(4..16));
                 self.stepped(&name(member), by, seconds)
             }
+            Fault::LeapLeader => self.stepped(&name(leader), "+1h", 5),
             Fault::DriftMember => {
                 let ppm = if chance.random_bool(0.7) { WITHIN_PPM } else { -WITHIN_PPM };
                 let member = if chance.random_bool(0.7) {
@@ -133,11 +141,6 @@ impl Members<'_> {
         pause(chance, seconds);
         signal(Signal::SIGCONT)?;
         stopped
-    }
-
-    /// One of the steps.
-    pub fn a_step(&self, chance: &mut StdRng) -> &'static str {
-        STEPS.choose(chance).copied().unwrap_or("-1h")
     }
 
     /// A program's wall clock steps, and after some seconds steps back.

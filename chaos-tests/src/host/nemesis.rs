@@ -34,6 +34,11 @@ pub(super) struct Nemesis<'d> {
     left: u32,
 }
 
+/// The first line of what went wrong; the rest, logs among it, is in the diary.
+pub(super) fn short(error: &anyhow::Error) -> String {
+    format!("{error:#}").lines().next().unwrap_or_default().to_owned()
+}
+
 /// Trouble of one round: at which host, or at the members.
 type Round = Vec<(Fault, Option<usize>)>;
 
@@ -53,7 +58,9 @@ impl<'d> Nemesis<'d> {
     /// Makes trouble for so long. All of it is over when this returns.
     pub(super) fn trouble(&mut self, minutes: u64, report: &mut Report) -> Result<()> {
         for fault in Fault::ALL {
-            if let Some(why) = fault.missing(self.fleet) {
+            if let Some(why) = fault.missing(self.fleet)
+                && !self.only.contains(&fault)
+            {
                 report.missing.insert(fault, why);
             }
         }
@@ -70,7 +77,7 @@ impl<'d> Nemesis<'d> {
                         report.idle = report.idle.saturating_add(1);
                     }
                     // What does not come back within a minute after trouble is a finding, too.
-                    Err(error) => report.violations.push(format!("{fault:?}: {error:#}")),
+                    Err(error) => report.violations.push(format!("{fault:?}: {}", short(&error))),
                 }
             }
             // waits: between two rounds something is to be placed and renewed again
@@ -142,7 +149,7 @@ impl<'d> Nemesis<'d> {
                     None => {
                         diary.note(&format!("{fault:?}"));
                         let done = members.make(fault, &mut hand.chance);
-                        diary.note(&format!("{fault:?} is over: {done:?}"));
+                        diary.over(fault, "the members", &done);
                         done
                     }
                 };

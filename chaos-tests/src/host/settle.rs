@@ -3,7 +3,7 @@
 use super::census::Seen;
 use super::fleet::Fleet;
 use super::limit::SETTLE;
-use super::load::{Book, Shell, refresh};
+use super::load::{Book, Shell, refresh, told};
 use crate::federation::rows;
 use crate::work::{self, lost};
 use anyhow::{Context as _, Result, ensure};
@@ -64,10 +64,10 @@ fn same(fleet: &Fleet, shell: &Shell, book: &Mutex<Book>) -> Result<()> {
         let found = shell.run("sapporo", &["job", "status", &job, "-o", "json"])?;
         let found: Value = serde_json::from_str(&found)?;
         for placement in rows(&found, "placements") {
-            if placement["phase"] == "running" {
-                let node = placement["node"].as_str().unwrap_or_default();
+            if told(&placement, "phase") == "running" {
+                let node = told(&placement, "node");
                 let node = node.trim_start_matches("sites/").replace("/nodes/", "/");
-                placed.insert((node, placement["id"].as_str().unwrap_or_default().to_owned()));
+                placed.insert((node, told(&placement, "id").to_owned()));
             }
         }
     }
@@ -105,10 +105,10 @@ fn whole(fleet: &Fleet) -> Result<()> {
         for job in &jobs {
             let found = federation.read("sapporo", &["job", "status", job])?;
             ensure!(
-                found["phase"] == "running",
+                told(&found, "phase") == "running",
                 "{job} is {}: {}",
-                found["phase"],
-                found["message"]
+                told(&found, "phase"),
+                told(&found, "message")
             );
         }
         Ok(())

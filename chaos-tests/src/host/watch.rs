@@ -109,7 +109,7 @@ fn watch(roots: &[PathBuf], board: &Board, stop: &AtomicBool) -> Result<()> {
         for (host, root) in roots.iter().enumerate() {
             if let Some(deadline) = Deadline::read(root) {
                 board.host(host, |standing| {
-                    standing.kill_ns = standing.kill_ns.max(deadline.kill_ns)
+                    standing.kill_ns = standing.kill_ns.max(deadline.kill_ns);
                 });
             }
         }
