@@ -19,12 +19,14 @@ pub mod fleet;
 pub mod freezer;
 pub mod inject;
 pub mod judge;
+pub mod ledger;
 pub mod limit;
 pub mod load;
 pub mod members;
 mod nemesis;
 pub mod observe;
 pub mod report;
+pub mod scene;
 pub mod settle;
 pub mod watch;
 
@@ -39,6 +41,7 @@ use nemesis::Nemesis;
 use observe::{Observer, Sights};
 use parking_lot::Mutex;
 use report::Report;
+use scene::Stage;
 use sekisho_agent_runtime::device::tracer;
 use std::io::Write as _;
 use std::path::Path;
@@ -63,6 +66,9 @@ pub struct Options {
     /// First of twenty ports
     #[arg(long, default_value_t = PORT_BASE)]
     port_base: u16,
+    /// Before the trouble: every order of deaths, a kill at every write of a ledger, clocks beyond what is allowed for
+    #[arg(long)]
+    scenes: bool,
     /// Only these kinds of trouble, by name, for as long as a failure is looked into
     #[arg(long = "only", value_name = "FAULT", value_parser = named)]
     only: Vec<Fault>,
@@ -76,7 +82,10 @@ fn named(text: &str) -> Result<Fault, String> {
 impl Options {
     /// The command that does the same again. What the machine does meanwhile is not repeated.
     fn again(&self) -> String {
-        let only: String = self.only.iter().map(|fault| format!(" --only {fault:?}")).collect();
+        let mut only: String = self.only.iter().map(|fault| format!(" --only {fault:?}")).collect();
+        if self.scenes {
+            only.push_str(" --scenes");
+        }
         format!("sekisho-drill host --minutes {} --seed {}{only}", self.minutes, self.seed)
     }
 }
@@ -127,6 +136,9 @@ fn drill(options: &Options, dir: &Path) -> Result<Report> {
     let own = dir.join("federation");
     std::fs::create_dir(&own)?;
     let (mut fleet, partition) = federation(&own, options.port_base)?;
+    if options.scenes {
+        scenes(Stage { fleet: &fleet, partition: &partition, diary: &diary })?;
+    }
     let book = Arc::new(Mutex::new(Book::default()));
     let sights = Arc::new(Mutex::new(Sights::default()));
     let load = Load::begin(&fleet.federation, options.seed, &book)?;
@@ -151,6 +163,21 @@ fn drill(options: &Options, dir: &Path) -> Result<Report> {
         report.violations.push(nemesis::short(&error));
     }
     Ok(report)
+}
+
+/// All that has a fixed order.
+fn scenes(stage: Stage<'_>) -> Result<()> {
+    stage.die(&scene::orders())?;
+    let [first, second, third] = scene::BOUND_TO;
+    stage.stand_still(|| stage.damaged(third.0))?;
+    if stage.fleet.disk(second.0).is_some() {
+        stage.full(second)?;
+    }
+    stage.leaderless(first)?;
+    let kills = ledger::at_every_write(&stage, third)?;
+    stage.diary.note(&format!("{kills} kills at writes of a ledger"));
+    stage.beyond()?;
+    stage.fleet.ready()
 }
 
 fn finish(

@@ -235,6 +235,15 @@ impl Hand<'_> {
         self.fleet.board.of(host)
     }
 
+    /// A host stands still for so long, by signals.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn stand_still_for(&mut self, host: usize, seconds: Range<u64>) -> Result<()> {
+        let known = self.fleet.hosts.get(host).context("no such host")?.clone();
+        self.freeze(host, &known, None, seconds)
+    }
+
     fn freeze(
         &mut self,
         host: usize,

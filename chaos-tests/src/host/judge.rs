@@ -104,11 +104,16 @@ impl Judge {
                 let bound = LEASE.saturating_add(KILL_GRACE).saturating_add(MARGIN);
                 look.at_ns.saturating_sub(since) > nanos(bound)
             };
-            if host.stale.1.contains(&seen.key) && late(host.stale.0) {
-                self.after_thaw_ns = self.after_thaw_ns.max(after_thaw);
-                if !moment {
-                    let text = format!("alive {after_thaw} ns after its host went on, too late");
-                    self.violation(format!("P7 thaw {} {}", seen.host, seen.key), &text);
+            // A host that stood still for less than a lease may renew what it had.
+            let past = host.thawed_ns.saturating_sub(host.stale.0) > nanos(LEASE);
+            if past && host.stale.1.contains(&seen.key) {
+                if late(host.stale.0) {
+                    self.after_thaw_ns = self.after_thaw_ns.max(after_thaw);
+                    if !moment {
+                        let text =
+                            format!("alive {after_thaw} ns after its host went on, too late");
+                        self.violation(format!("P7 thaw {} {}", seen.host, seen.key), &text);
+                    }
                 }
             } else if let Some(since) = host.mute_since {
                 let for_ns = look.at_ns.saturating_sub(since);
@@ -215,6 +220,10 @@ mod tests {
         assert_eq!(said(&mut judge, 161, 1, &[job(0, "q", "b")], &thawed), 0, "a new one");
         assert_eq!(said(&mut judge, 161, 1, &[job(0, "p", "a")], &thawed), 1);
         assert_eq!(judge.after_thaw_ns, S);
+        // One that stood still for less than a lease renews what it had.
+        let stale = (200 * S, ["p".to_owned()].into());
+        let paused = [Standing { thawed_ns: 210 * S, stale, ..Standing::default() }];
+        assert_eq!(said(&mut judge, 210, 60, &[job(0, "p", "a")], &paused), 1);
     }
 
     #[test]

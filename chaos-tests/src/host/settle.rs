@@ -83,7 +83,11 @@ fn same(fleet: &Fleet, shell: &Shell, book: &Mutex<Book>) -> Result<()> {
     Ok(())
 }
 
-fn idle(fleet: &Fleet) -> Result<()> {
+/// Nothing runs, and nothing is charged (Q2).
+///
+/// # Errors
+/// What does, or is.
+pub fn idle(fleet: &Fleet) -> Result<()> {
     let left: Vec<Seen> = fleet.board.seen.lock().clone();
     ensure!(left.is_empty(), "processes: {left:?}");
     let quotas = fleet.federation.read("kanto", &["quota", "list"])?;
