@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify fix bench crash sim doc clean
+.PHONY: help demo test verify fix bench crash sim drill doc clean
 
 # Numbers from an unoptimised build compare with nothing.
 BENCH_PROFILE ?= release
@@ -13,6 +13,8 @@ BENCH_ARGS ?= --out docs/bench
 CUTS ?= 1000
 # Seeds of the long simulation; a hundred are among the tests.
 SEEDS ?= 1000
+# Minutes of trouble; some scenes of it are among the tests.
+MINUTES ?= 30
 export CARGO_INCREMENTAL := 0
 
 scripts := deploy/scripts
@@ -44,6 +46,10 @@ crash: ## cut a member's power CUTS times, fill and damage its disk
 sim: ## simulate SEEDS federations on virtual time, from SEED on
 	@$(call enter,test); cargo build --locked --workspace --bins; \
 	"$$CARGO_TARGET_DIR/debug/sekisho-drill" sim --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
+
+drill: ## kill, stop, freeze, fill and cut a federation for MINUTES, by SEED, and watch its devices
+	@$(call enter,test); cargo build --locked --workspace --bins; \
+	"$$CARGO_TARGET_DIR/debug/sekisho-drill" host --scenes --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 doc: ## API documentation of every crate
 	@$(call enter,build); RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps

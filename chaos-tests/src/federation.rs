@@ -292,7 +292,11 @@ impl Federation {
         self.until_within(PATIENCE, what, look)
     }
 
-    fn until_within<T>(
+    /// As [`Self::until`], with another patience.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn until_within<T>(
         &self,
         patience: Duration,
         what: &str,

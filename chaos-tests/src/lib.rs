@@ -5,6 +5,7 @@ pub mod ceremony;
 pub mod crash;
 pub mod demo;
 pub mod federation;
+pub mod host;
 pub mod model;
 pub mod partition;
 pub mod rogue;

@@ -1,4 +1,4 @@
-//! Cuts between real controllers, while agents and command lines still reach every one of them.
+//! Cuts between real controllers, and between them and all others.
 //!
 //! How: each controller advertises one port and listens on another (`sekisho dev --listen-base`); on the advertised
 //! one stands a relay of this process, which learns from the source port which process dialled (`dialler`) and does
@@ -30,6 +30,8 @@ use tokio::sync::watch;
 
 /// Members of the federation that `sekisho dev` makes.
 pub const MEMBERS: [u64; 3] = [1, 2, 3];
+/// Everybody who is no member: agents and command lines. No member has the number.
+pub const OUTSIDE: u64 = 0;
 /// For the relays to end.
 const END: Duration = Duration::from_secs(2);
 
@@ -94,7 +96,8 @@ impl Partition {
         Ok(Self { runtime, links, shared, tasks })
     }
 
-    /// Does `fault` to what `from` sends to `to`, and to nothing in the other direction; a cut has only one.
+    /// Does `fault` to what `from` sends to `to`, and to nothing in the other direction; a cut has only one. [`OUTSIDE`] is
+    /// everybody who is no member.
     pub fn one_way(&self, from: u64, to: u64, fault: Fault) {
         self.links.send_modify(|links| {
             links.0.insert((from, to), fault);

@@ -4,6 +4,7 @@ use crate::federation::{Federation, rows};
 use anyhow::Result;
 use nix::unistd::Pid;
 use serde_json::Value;
+use std::io::Write as _;
 use std::path::Path;
 
 /// A spec of a job of tenant `sapporo`.
@@ -65,4 +66,18 @@ pub fn lost(federation: &Federation, written: &[String]) -> Result<Vec<String>> 
         known.iter().any(|k| k.ends_with(&format!("/{name}")))
     };
     Ok(written.iter().filter(|job| !is_known(job)).cloned().collect())
+}
+
+/// Says that this machine cannot try what the running test is about; the build turns the file into a failure.
+///
+/// # Errors
+/// The file that asks for it cannot be written.
+pub fn not_run(reason: &str) -> Result<()> {
+    let test = std::thread::current().name().unwrap_or("?").to_owned();
+    drop(writeln!(std::io::stderr(), "NOT RUN: {reason}"));
+    if let Some(path) = std::env::var_os("SEKISHO_NOT_RUN") {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+        writeln!(file, "{test}: {reason}")?;
+    }
+    Ok(())
 }

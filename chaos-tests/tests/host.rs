@@ -8,10 +8,15 @@ use nix::unistd::Pid;
 use sekisho_agent_runtime::device::tracer;
 use sekisho_chaos::ceremony::says;
 use sekisho_chaos::federation::Federation;
-use sekisho_chaos::work::{nodes, running, spec, submit};
+use sekisho_chaos::host::diary::Diary;
+use sekisho_chaos::host::scene::{BOUND_TO, Stage, some_orders};
+use sekisho_chaos::host::{self, settle};
+use sekisho_chaos::work::{nodes, not_run, running, spec, submit};
 use std::collections::BTreeSet;
 
 const PORT_BASE: u16 = 27_470;
+/// Twenty, for a federation behind relays.
+const STAGE_PORTS: u16 = 27_860;
 /// What the watchdog says when it has killed.
 const OUTLIVED: &str = "it had outlived its lease";
 
@@ -72,5 +77,44 @@ fn a_frozen_hosts_jobs_end_with_their_lease() {
         let (site, name) = agent.split_at(agent.rfind("-n-").unwrap());
         let devices = federation.dir().join("agents").join(site).join(&name[1..]).join("devices");
         assert_eq!(tracer::check(&devices).unwrap(), [], "{}", devices.display());
+    }
+}
+
+/// Agent, watchdog and both shims die in different orders (each dies first, second, third and last in some), a host stands
+/// still for longer than its lease while another one's ledger is damaged and a third one's disk is full, and leaders die
+/// while a job starts and stops. All that while every process is watched: one holder of a device (P1), one instance of a
+/// job (P7), nothing that outlives its lease (P4); and in the end nothing runs and nothing is charged (Q2).
+#[test]
+fn whatever_dies_or_stands_still_no_device_has_two_holders() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = dir.path().join("federation");
+    std::fs::create_dir(&own).unwrap();
+    let diary = Diary::at(&dir.path().join("diary")).unwrap();
+    let (mut fleet, partition) = host::federation(&own, STAGE_PORTS).unwrap();
+    let stage = Stage { fleet: &fleet, partition: &partition, diary: &diary };
+    let some = some_orders();
+    let [first, _, third] = BOUND_TO;
+    stage.die(&some).unwrap();
+    let meanwhile = || {
+        if fleet.disk(third.0).is_some() {
+            stage.full(third)?;
+        } else {
+            not_run("a full disk: this user may not mount")?;
+        }
+        stage.damaged(3)
+    };
+    stage.stand_still(meanwhile).unwrap();
+    stage.leaderless(first).unwrap();
+    fleet
+        .federation
+        .until("nothing to run and nothing to be charged", || settle::idle(&fleet))
+        .unwrap();
+    fleet.unwatch().unwrap();
+    let judge = fleet.board.judge.lock();
+    let told = std::fs::read_to_string(dir.path().join("diary")).unwrap();
+    assert_eq!(judge.violations, Vec::<String>::new(), "{told}");
+    assert!(judge.started.len() > some.len() && judge.longest().is_some(), "{told}");
+    for host in &fleet.hosts {
+        assert_eq!(tracer::check(&host.devices).unwrap(), [], "{}", host.node);
     }
 }

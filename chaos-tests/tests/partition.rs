@@ -9,11 +9,10 @@
 use anyhow::{Context as _, Result, ensure};
 use sekisho_chaos::federation::{Answer, Federation, rows};
 use sekisho_chaos::partition::{Fault, MEMBERS, Partition, possible};
-use sekisho_chaos::work::{lost, running, spec, submit, write};
+use sekisho_chaos::work::{lost, not_run, running, spec, submit, write};
 use sekisho_cli::context::Contexts;
 use sekisho_types::limit::LEASE;
 use serde_json::Value;
-use std::io::Write as _;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -33,20 +32,10 @@ struct Net {
     _dir: tempfile::TempDir,
 }
 
-/// Says that this host cannot try it; the build turns the file into a failure.
-fn not_run(reason: &str) {
-    let test = std::thread::current().name().unwrap_or("?").to_owned();
-    drop(writeln!(std::io::stderr(), "NOT RUN: {reason}"));
-    if let Some(path) = std::env::var_os("SEKISHO_NOT_RUN") {
-        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
-        writeln!(file, "{test}: {reason}").unwrap();
-    }
-}
-
 impl Net {
     fn start(port_base: u16) -> Option<Self> {
         if let Err(reason) = possible() {
-            not_run(&reason);
+            not_run(&reason).unwrap();
             return None;
         }
         let dir = tempfile::tempdir().unwrap();

@@ -44,6 +44,18 @@ missing_packages() {
   esac
 }
 
+# Clocks that step and writes that are cut short (`chaos-tests/src/host`): without these the drill does less and says so.
+drill_packages() {
+  case $job in build) return 0 ;; esac
+  local wanted=()
+  compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || wanted+=(libfaketime)
+  have strace || wanted+=(strace)
+  [ "${#wanted[@]}" -eq 0 ] && return 0
+  say "for the drill: ${wanted[*]}"
+  have apt-get && install_packages "${wanted[@]}" && return 0
+  say "not installed: ${wanted[*]}; the drill goes on without"
+}
+
 # The peers that `make bench` measures beside, and the tracer that counts syncs: without them it measures less and
 # says so, hence they are asked for and not required.
 bench_packages() {
@@ -139,5 +151,6 @@ nextest() {
 
 rust
 system_packages
+drill_packages
 bench_packages
 nextest

@@ -5,6 +5,7 @@ use clap::Parser;
 use sekisho_chaos::bench;
 use sekisho_chaos::crash;
 use sekisho_chaos::demo::{self, PORT_BASE};
+use sekisho_chaos::host;
 use sekisho_chaos::sim;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ enum Drill {
     /// Cut, fill and damage the disk of one member's storage
     #[command(subcommand)]
     Crash(crash::suite::Drill),
+    /// Kill, stop, freeze, fill and cut a federation of real processes, and watch its devices
+    Host(host::Options),
     /// Simulate whole federations by seed
     Sim(sim::drill::Options),
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
             }
             Drill::Bench(options) => bench::run(options, scratch.path()),
             Drill::Crash(drill) => crash::suite::run(drill),
+            Drill::Host(options) => host::run(options),
             Drill::Sim(options) => sim::drill::run(options),
         }
     };

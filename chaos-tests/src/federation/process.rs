@@ -8,7 +8,7 @@ const LAST_WORDS: usize = 40;
 
 /// Whether nothing of a process runs any more. Its files, locks and sockets are closed then; who started it need not
 /// have heard of its end.
-pub(super) fn is_over(pid: Pid) -> bool {
+pub(crate) fn is_over(pid: Pid) -> bool {
     // One by one: the first thread may be dead while another is still in the kernel, writing, and holds the files.
     all_threads(pid, |state| matches!(state, 'Z' | 'X'))
 }

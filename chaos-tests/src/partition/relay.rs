@@ -4,8 +4,8 @@
     reason = "stands between two ends that prove themselves to each other; it sees only what they encrypt"
 )]
 
-use super::Links;
 use super::dialler::{Dialler, Diallers};
+use super::{Links, OUTSIDE};
 use anyhow::{Context as _, Result};
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use std::io;
@@ -63,8 +63,8 @@ pub(super) async fn serve(socket: TcpListener, door: Door, shared: Arc<Shared>, 
             let (diallers, from) = (Arc::clone(&shared.diallers), peer.port());
             let told = tokio::task::spawn_blocking(move || diallers.tell(from, door.advertised));
             match told.await.ok().flatten() {
-                Some(Dialler::Member(from)) => relay(near, Some(from), door, &shared).await,
-                Some(Dialler::Other) => relay(near, None, door, &shared).await,
+                Some(Dialler::Member(from)) => relay(near, from, door, &shared).await,
+                Some(Dialler::Other) => relay(near, OUTSIDE, door, &shared).await,
                 None => reset(&near),
             }
         });
@@ -81,14 +81,13 @@ fn reset(socket: &TcpStream) {
 struct Way<'s> {
     shared: &'s Shared,
     links: watch::Receiver<Links>,
-    /// `None`: not between members, and so never held.
-    pair: Option<(u64, u64)>,
+    pair: (u64, u64),
 }
 
 impl Way<'_> {
     async fn until(&mut self, held: bool) -> io::Result<()> {
         let pair = self.pair;
-        let is = |links: &Links| pair.is_some_and(|pair| links.is_held(pair)) == held;
+        let is = |links: &Links| links.is_held(pair) == held;
         let gone = |_closed| io::Error::from(io::ErrorKind::ConnectionAborted);
         self.links.wait_for(is).await.map(drop).map_err(gone)
     }
@@ -114,15 +113,15 @@ impl Way<'_> {
     }
 }
 
-/// Resolves when the pair of members is cut.
-async fn cut(mut links: watch::Receiver<Links>, pair: Option<(u64, u64)>) {
+/// Resolves when the pair is cut.
+async fn cut(mut links: watch::Receiver<Links>, pair: (u64, u64)) {
     // Without a partition there are no relays either.
-    drop(links.wait_for(|links| pair.is_some_and(|pair| links.is_cut(pair))).await);
+    drop(links.wait_for(|links| links.is_cut(pair)).await);
 }
 
 /// Carries one connection to its end, or until it is cut.
-async fn relay(mut near: TcpStream, from: Option<u64>, door: Door, shared: &Shared) {
-    let pair = from.map(|from| (from, door.member));
+async fn relay(mut near: TcpStream, from: u64, door: Door, shared: &Shared) {
+    let pair = (from, door.member);
     let dialled = tokio::select! {
         biased;
         () = cut(shared.links.clone(), pair) => {
@@ -138,7 +137,7 @@ async fn relay(mut near: TcpStream, from: Option<u64>, door: Door, shared: &Shar
         let ((near_read, near_write), (far_read, far_write)) = (near.split(), far.split());
         let way = |pair| Way { shared, links: shared.links.clone(), pair };
         let there = way(pair).pump(near_read, far_write);
-        let back = way(pair.map(|(from, to)| (to, from))).pump(far_read, near_write);
+        let back = way((door.member, from)).pump(far_read, near_write);
         tokio::select! {
             biased;
             () = cut(shared.links.clone(), pair) => {
@@ -184,7 +183,7 @@ mod tests {
             Self { links, shared, door, entry, behind, tasks: TaskGroup::new() }
         }
 
-        async fn dial(&self, from: Option<u64>) -> (TcpStream, TcpStream) {
+        async fn dial(&self, from: u64) -> (TcpStream, TcpStream) {
             let near = TcpStream::connect(("127.0.0.1", self.door.advertised)).await.unwrap();
             let (taken, _) = self.entry.accept().await.unwrap();
             let (shared, door) = (Arc::clone(&self.shared), self.door);
@@ -211,7 +210,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_held_waits_in_one_direction_and_comes_when_healed() {
         let fixture = Fixture::new().await;
-        let (mut near, mut far) = fixture.dial(Some(1)).await;
+        let (mut near, mut far) = fixture.dial(1).await;
         assert!(arrives(&mut near, &mut far).await && arrives(&mut far, &mut near).await);
         assert_eq!(fixture.shared.met.load(Ordering::Relaxed), 0);
         fixture.fault((2, 1), Fault::Hold);
@@ -226,8 +225,8 @@ mod tests {
     #[tokio::test]
     async fn a_cut_resets_what_there_is_and_what_comes() {
         let fixture = Fixture::new().await;
-        let (mut near, mut far) = fixture.dial(Some(1)).await;
-        let (mut agent, mut served) = fixture.dial(None).await;
+        let (mut near, mut far) = fixture.dial(1).await;
+        let (mut agent, mut served) = fixture.dial(OUTSIDE).await;
         // Either direction: a connection has both.
         fixture.fault((2, 1), Fault::Cut);
         for end in [&mut near, &mut far] {
@@ -237,8 +236,11 @@ mod tests {
         assert!(arrives(&mut agent, &mut served).await, "only members are cut from each other");
         let mut again = TcpStream::connect(("127.0.0.1", fixture.door.advertised)).await.unwrap();
         let (taken, _) = fixture.entry.accept().await.unwrap();
-        relay(taken, Some(1), fixture.door, &fixture.shared).await;
+        relay(taken, 1, fixture.door, &fixture.shared).await;
         let error = timeout(SOON, again.read(&mut [0u8; 1])).await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        fixture.fault((2, OUTSIDE), Fault::Hold);
+        assert!(arrives(&mut agent, &mut served).await, "what is asked");
+        assert!(!arrives(&mut served, &mut agent).await, "what is answered");
     }
 }
