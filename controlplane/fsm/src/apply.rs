@@ -9,6 +9,7 @@ mod ahead;
 mod batch;
 mod bundle;
 mod change;
+mod drain;
 mod genesis;
 mod incarnation;
 mod job;
@@ -278,5 +279,12 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::Adopt { node, adoption, running } => {
             adopt::adopt(change, node, adoption, *running)
         }
+        Command::DrainNode { node, within_s, message } => {
+            drain::begin(change, node, *within_s, message)
+        }
+        Command::UndrainNode { node, keep_cordoned } => {
+            drain::call_off(change, node, *keep_cordoned)
+        }
+        Command::EvictDrained { node, drain } => drain::evict(change, node, *drain),
     }
 }

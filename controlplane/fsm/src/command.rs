@@ -230,6 +230,30 @@ pub enum Command {
     /// Several commands of one caller: all of them take effect, or none. The payloads of its jobs are in the entry, one
     /// behind the other.
     Batch(Vec<Item>),
+    /// Takes nothing new on a node and, from the deadline on, moves what is left there. Of a node that is being drained,
+    /// changes deadline and message.
+    DrainNode {
+        /// The node.
+        node: NodeId,
+        /// How long its jobs may go on, seconds of the state clock from this entry; `None` = as long as they take.
+        within_s: Option<u64>,
+        /// Why, for people.
+        message: String,
+    },
+    /// Calls a drain off. What it has moved stays moved.
+    UndrainNode {
+        /// The node.
+        node: NodeId,
+        /// Leave the node cordoned.
+        keep_cordoned: bool,
+    },
+    /// Moves what is left on a node whose drain is past its deadline. Proposed by the leader, judged by the state clock.
+    EvictDrained {
+        /// The node.
+        node: NodeId,
+        /// The entry that last said how it is drained; of another drain there is no effect.
+        drain: Revision,
+    },
 }
 
 /// A command of a batch: what people and pipelines do by the hundred. Append-only, as [`Command`] is; a type of its own,
@@ -252,6 +276,22 @@ pub enum Item {
         node: NodeId,
         /// Whether new placements may come.
         schedulable: bool,
+    },
+    /// See [`Command::DrainNode`].
+    DrainNode {
+        /// The node.
+        node: NodeId,
+        /// How long its jobs may go on, seconds.
+        within_s: Option<u64>,
+        /// Why, for people.
+        message: String,
+    },
+    /// See [`Command::UndrainNode`].
+    UndrainNode {
+        /// The node.
+        node: NodeId,
+        /// Leave the node cordoned.
+        keep_cordoned: bool,
     },
 }
 

@@ -61,11 +61,15 @@ pub enum Verb {
     TransferLeader,
     /// Take a sealed backup.
     SaveSnapshot,
+    /// Empty a node.
+    Drain,
+    /// Call a drain off.
+    Undrain,
 }
 
 impl Verb {
     /// Every verb, for tests that walk the table.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::ReadStatus,
         Self::ReadFederation,
         Self::ReadTenant,
@@ -88,6 +92,8 @@ impl Verb {
         Self::ChangeMembers,
         Self::TransferLeader,
         Self::SaveSnapshot,
+        Self::Drain,
+        Self::Undrain,
     ];
 }
 
@@ -115,12 +121,13 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::RegisterKey | Verb::RevokeKey => true,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => true,
             // A partner's capacity and a tenant's work are not the federation's to touch.
-            Verb::CreateToken | Verb::Cordon => own_operator,
+            Verb::CreateToken | Verb::Cordon | Verb::Drain | Verb::Undrain => own_operator,
             Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs | Verb::SaveSnapshot => false,
         },
         Role::OperatorAdmin => match verb {
             Verb::ReadStatus | Verb::ReadFederation => true,
             Verb::RevokeSite | Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => own_operator,
+            Verb::Drain | Verb::Undrain => own_operator,
             Verb::RegisterKey | Verb::RevokeKey => own_operator,
             // Whoever services a machine must be able to take the leadership away from it.
             Verb::TransferLeader => own_operator,
@@ -140,6 +147,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             | Verb::RegisterKey
             | Verb::RevokeKey => false,
             Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => false,
+            Verb::Drain | Verb::Undrain => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => false,
             Verb::SaveSnapshot => false,
@@ -182,7 +190,10 @@ pub fn signing(verb: Verb) -> Signed {
         Verb::RevokeSite | Verb::RevokeKey | Verb::RevokeNode | Verb::CancelJob => Signed::No,
         // It widens nothing, and leaves no trace in the state.
         Verb::TransferLeader => Signed::No,
+        // It only narrows, and what it moves runs elsewhere.
+        Verb::Drain => Signed::No,
         Verb::Cordon
+        | Verb::Undrain
         | Verb::RegisterKey
         | Verb::CreateToken
         | Verb::CreateTenant
@@ -302,7 +313,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::OpenSession { .. } | Command::Report { .. } | Command::Refuse { .. } => false,
         Command::ExpireLease { .. } | Command::CommitPlacement { .. } => false,
         Command::RaiseFeatureLevel { .. } | Command::OpenIncarnation { .. } => false,
-        Command::Adopt { .. } => false,
+        Command::Adopt { .. } | Command::EvictDrained { .. } => false,
         Command::RegisterKey { .. } | Command::RevokeKey { .. } | Command::CreateSite { .. } => {
             true
         }
@@ -312,6 +323,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::RevokeNode { .. } | Command::PutTenant { .. } | Command::PutPolicy { .. } => true,
         Command::SetQuota { .. } | Command::SubmitJob { .. } | Command::CancelJob { .. } => true,
         Command::Batch(_) => true,
+        Command::DrainNode { .. } | Command::UndrainNode { .. } => true,
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true
         }

@@ -57,6 +57,21 @@ pub struct Session {
     pub expired: bool,
 }
 
+/// A node is being emptied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// Who said so last.
+    pub by: Principal,
+    /// Since when, on the state clock. Another deadline does not change it.
+    pub since: Timestamp,
+    /// When what is left is moved, on the state clock; `None` = never.
+    pub deadline: Option<Timestamp>,
+    /// Why, for people.
+    pub message: String,
+    /// The entry that last said how.
+    pub revision: Revision,
+}
+
 /// A GPU host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
@@ -86,6 +101,8 @@ pub struct Node {
     pub desired: Option<(u64, Revision)>,
     /// Last change that a reader may care about.
     pub revision: Revision,
+    /// Set while it is being emptied, and when it is empty until that is called off.
+    pub drain: Option<Drain>,
 }
 
 /// A join token.
@@ -146,6 +163,8 @@ pub enum Fate {
     Fail(String),
     /// Is cancelled once all are dead.
     Cancel,
+    /// Goes back to the queue once all are dead, through no fault of its own or of a host: the attempt does not count.
+    Move(String),
 }
 
 /// A job.
@@ -344,6 +363,12 @@ impl Node {
     #[must_use]
     pub fn live_session(&self) -> Option<&Session> {
         self.session.as_ref().filter(|session| !session.expired)
+    }
+
+    /// The drain that is past its deadline at `now` on the state clock.
+    #[must_use]
+    pub fn overdue(&self, now: Timestamp) -> Option<&Drain> {
+        self.drain.as_ref().filter(|drain| drain.deadline.is_some_and(|deadline| deadline <= now))
     }
 
     /// GPUs of a bucket that nothing is charged on.

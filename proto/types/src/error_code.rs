@@ -457,6 +457,11 @@ codes! {
         "呼び出し元は、現在の世代ではない連合の世代に従っています。",
         "Follow the present one: on a host `sekisho-agent accept FILE`, for people `sekisho operator trust --write`.",
         "現在の世代に切り替えてください。ホストでは `sekisho-agent accept FILE`、利用者は `sekisho operator trust --write` を実行してください。";
+    NodeDraining = 74, "NODE_DRAINING", NotYet,
+        "The suitable nodes are being drained.",
+        "適合するノードは退避中です。",
+        "Wait, or call the drain off: `sekisho node undrain`.",
+        "お待ちいただくか、`sekisho node undrain` で退避を取り消してください。";
 }
 
 impl ErrorCode {

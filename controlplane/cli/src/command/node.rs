@@ -1,22 +1,24 @@
 //! `sekisho node`: GPU hosts.
 
-use super::{instant, yes_no};
+mod drain;
+mod view;
+
 use crate::app::{App, PAGE, Session, random};
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::{Failure, of_file};
-use crate::language::{Text, pick};
-use crate::output::{Column, Listed, Shown, column, wide};
+use crate::language::Text;
+use crate::output::Listed;
 use sekisho_evidence::join_token::JoinToken;
 use sekisho_fsm::command::{Command, Item};
 use sekisho_proto::convert::node::NewToken;
 use sekisho_proto::name::{ANY, Resource as _};
 use sekisho_proto::v1;
 use sekisho_transport::pki::file;
-use sekisho_types::error_code::{ErrorCode, Language};
+use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{ClusterId, Digest, NodeId, SiteId};
-use serde::Serialize;
 use std::path::{Path, PathBuf};
+use view::NodeView;
 
 /// Verbs of a node.
 #[derive(Debug, clap::Subcommand)]
@@ -47,6 +49,10 @@ pub enum NodeCommand {
         #[arg(required = true, value_name = "NODE")]
         nodes: Vec<NodeId>,
     },
+    /// Empty nodes: nothing new comes, and what is left at the deadline is moved. Shows the progress until they are empty
+    Drain(drain::DrainArgs),
+    /// Call drains off, all of them or none; the nodes take placements again unless they are cordoned
+    Undrain(drain::UndrainArgs),
     /// Take a node out for good: its jobs stop within the lease
     Revoke {
         /// SITE/NODE
@@ -73,110 +79,6 @@ pub enum TokenCommand {
     },
 }
 
-#[derive(Debug, Serialize)]
-struct BucketView {
-    device_class: String,
-    memory_mib: u64,
-    island: u32,
-    count: u32,
-    used: u32,
-}
-
-#[derive(Debug, Serialize)]
-struct NodeView {
-    name: String,
-    operator: String,
-    area: String,
-    area_label: String,
-    country_tier: String,
-    area_tier: String,
-    state: &'static str,
-    schedulable: bool,
-    buckets: Vec<BucketView>,
-    tag_expires_ms: u64,
-    placements: Vec<String>,
-    node_key: String,
-    etag: String,
-}
-
-/// The state's word; stable.
-pub(crate) fn state(state: v1::node::State) -> &'static str {
-    match state {
-        v1::node::State::Unspecified => "unknown",
-        v1::node::State::Enrolled => "enrolled",
-        v1::node::State::Ready => "ready",
-        v1::node::State::Unreachable => "unreachable",
-        v1::node::State::Lost => "lost",
-        v1::node::State::Revoked => "revoked",
-    }
-}
-
-impl From<v1::Node> for NodeView {
-    fn from(node: v1::Node) -> Self {
-        let state = state(node.state());
-        let bucket = |b: v1::Bucket| BucketView {
-            device_class: b.device_class,
-            memory_mib: b.memory_mib,
-            island: b.island,
-            count: b.count,
-            used: b.used,
-        };
-        Self {
-            name: node.name,
-            operator: node.operator,
-            area: node.area,
-            area_label: node.area_label,
-            country_tier: node.country_tier,
-            area_tier: node.area_tier,
-            state,
-            schedulable: node.schedulable,
-            buckets: node.buckets.into_iter().map(bucket).collect(),
-            tag_expires_ms: node.tag_expires_ms,
-            placements: node.placements,
-            node_key: node.node_key,
-            etag: node.etag,
-        }
-    }
-}
-
-impl Shown for NodeView {
-    const COLUMNS: &'static [Column] = &[
-        column("node", "ノード"),
-        column("operator", "事業者"),
-        column("area", "地域"),
-        column("tiers", "証明"),
-        column("state", "状態"),
-        column("gpus", "GPU"),
-        wide("schedulable", "配置可"),
-        wide("tag until", "タグ期限"),
-        wide("placements", "配置"),
-        wide("key", "鍵"),
-    ];
-    fn cells(&self, language: Language) -> Vec<String> {
-        let id =
-            NodeId::from_name(&self.name).map_or_else(|| self.name.clone(), |id| id.to_string());
-        let bucket = |b: &BucketView| format!("{}/{} {}", b.used, b.count, b.device_class);
-        let cordoned = pick(language, "cordoned", "閉鎖中");
-        let state = if self.schedulable {
-            self.state.to_owned()
-        } else {
-            format!("{}, {cordoned}", self.state)
-        };
-        vec![
-            id,
-            self.operator.clone(),
-            self.area_label.clone(),
-            format!("{}/{}", self.country_tier, self.area_tier),
-            state,
-            self.buckets.iter().map(bucket).collect::<Vec<_>>().join(", "),
-            yes_no(language, self.schedulable),
-            instant(self.tag_expires_ms),
-            self.placements.join(", "),
-            self.node_key.clone(),
-        ]
-    }
-}
-
 pub(super) async fn run(app: &mut App<'_>, command: NodeCommand) -> Result<Exit, Failure> {
     match command {
         NodeCommand::List { site } => {
@@ -197,6 +99,8 @@ pub(super) async fn run(app: &mut App<'_>, command: NodeCommand) -> Result<Exit,
         }
         NodeCommand::Cordon { nodes } => schedulable(app, &nodes, false).await?,
         NodeCommand::Uncordon { nodes } => schedulable(app, &nodes, true).await?,
+        NodeCommand::Drain(args) => return drain::drain(app, args).await,
+        NodeCommand::Undrain(args) => drain::undrain(app, &args).await?,
         NodeCommand::Revoke { node, yes } => {
             app.confirm(yes, &node.name())?;
             let session = app.signing_session().await?;

@@ -6,6 +6,7 @@ use super::token::check_tag;
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
+use crate::state::Fate;
 use sekisho_evidence::tag::SignedTag;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
@@ -41,7 +42,7 @@ pub(super) fn renew_tag(change: &mut Change<'_>, id: &NodeId, tag: &SignedTag) -
     Ok(Reply::Done)
 }
 
-fn owned(change: &Change<'_>, id: &NodeId, verb: Verb) -> Result<(), Rejection> {
+pub(super) fn owned(change: &Change<'_>, id: &NodeId, verb: Verb) -> Result<(), Rejection> {
     let node = change.state.nodes.get(id).ok_or_else(|| not_found(format!("node {id}")))?;
     change.authorize(verb, Target::Operator(&node.operator))
 }
@@ -51,6 +52,12 @@ pub(super) fn set_schedulable(change: &mut Change<'_>, id: &NodeId, schedulable:
     owned(change, id, Verb::Cordon)?;
     if schedulable {
         came_over(change, id)?;
+        // Nothing would come all the same, and whoever asks for it should learn that here.
+        if change.state.nodes.get(id).is_some_and(|node| node.drain.is_some()) {
+            let why =
+                format!("{id} is being drained: call that off first (`sekisho node undrain`)");
+            return Err(Rejection::new(ErrorCode::WrongPhase, why));
+        }
     }
     let revision = change.revision;
     change.state.nodes.update(id, |node| {
@@ -63,7 +70,7 @@ pub(super) fn set_schedulable(change: &mut Change<'_>, id: &NodeId, schedulable:
 }
 
 /// Whether the node's agent has come over to this incarnation: what its session of before holds, the state may not know.
-fn came_over(change: &Change<'_>, id: &NodeId) -> Result<(), Rejection> {
+pub(super) fn came_over(change: &Change<'_>, id: &NodeId) -> Result<(), Rejection> {
     let opened = change.federation()?.opened;
     let session = change.state.nodes.get(id).and_then(|node| node.session.as_ref());
     if session.is_none_or(|session| session.opened > opened) {
@@ -89,7 +96,8 @@ pub(super) fn take_out(change: &mut Change<'_>, id: &NodeId) {
         node.revoked = true;
         node.revision = revision;
     });
-    placement::stop_all_on(change, id, "its node was revoked");
+    let why = "its node was revoked";
+    placement::stop_all_on(change, id, &Fate::Requeue(why.to_owned()), why);
     change.effects.events.insert(Event::Node(id.clone()));
     change.effects.events.insert(Event::Trust);
 }

@@ -40,6 +40,8 @@ pub(super) struct Node {
     pub(super) held: BTreeSet<PlacementId>,
     /// Epoch of its newest desired set.
     pub(super) floor: Option<Epoch>,
+    /// The entry that last said how it is drained.
+    pub(super) drain: Option<Revision>,
 }
 
 /// How far a living placement is.
@@ -168,7 +170,7 @@ impl Model {
         let out: Vec<NodeId> = self.nodes.iter().filter_map(out).collect();
         out.iter().for_each(|node| self.revoke(node));
         self.untold.extend(self.nodes.keys().cloned());
-        self.nodes.values_mut().for_each(|node| node.stale = true);
+        self.nodes.values_mut().for_each(|node| (node.stale, node.drain) = (true, None));
         self.opened = at.record.revision;
     }
 
@@ -176,6 +178,9 @@ impl Model {
     pub(super) fn entry(&mut self, at: At<'_>, entry: &Entry, report: &mut Report) {
         match &entry.command {
             Command::Bootstrap(_) | Command::Tick | Command::SetSchedulable { .. } => {}
+            Command::DrainNode { node, .. } => self.drain(node, Some(at.record.revision)),
+            Command::UndrainNode { node, .. } => self.drain(node, None),
+            Command::EvictDrained { node, drain } => self.evict(node, *drain),
             Command::RaiseFeatureLevel { .. } => {}
             Command::RegisterKey { .. }
             | Command::RevokeKey { .. }
@@ -231,6 +236,8 @@ impl Model {
                 Item::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
                 Item::CancelJob { job } => self.stop_job(job),
                 Item::SetSchedulable { .. } => {}
+                Item::DrainNode { node, .. } => self.drain(node, Some(at.record.revision)),
+                Item::UndrainNode { node, .. } => self.drain(node, None),
             }),
         }
     }

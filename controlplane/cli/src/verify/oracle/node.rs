@@ -42,6 +42,7 @@ impl Model {
             revoked: false,
             held: BTreeSet::new(),
             floor: None,
+            drain: None,
         };
         self.nodes.insert(id.clone(), node);
     }
@@ -178,9 +179,28 @@ impl Model {
         }
     }
 
+    pub(super) fn drain(&mut self, id: &NodeId, said: Option<Revision>) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.drain = said;
+        }
+    }
+
+    /// At the end of that drain's deadline everything on the node is ordered to stop.
+    pub(super) fn evict(&mut self, id: &NodeId, drain: Revision) {
+        if self.nodes.get(id).is_some_and(|node| node.drain == Some(drain)) {
+            self.stop_all_on(id);
+        }
+    }
+
     pub(super) fn revoke(&mut self, id: &NodeId) {
-        let Some(node) = self.nodes.get_mut(id) else { return };
-        node.revoked = true;
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.revoked = true;
+        }
+        self.stop_all_on(id);
+    }
+
+    fn stop_all_on(&mut self, id: &NodeId) {
+        let Some(node) = self.nodes.get(id) else { return };
         let of = |placement| self.placements.get(placement).map(|row| row.job.clone());
         let jobs: BTreeSet<JobId> = node.held.iter().filter_map(of).collect();
         jobs.iter().for_each(|job| self.stop_job(job));
