@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::driver::{After, Driver};
 use crate::enrolment::Enrolment;
 use crate::failure::Failure;
+use crate::fitness::{Checker, Host};
 use crate::host::{Inventory, OutputFiles, lock, open_runtime, sweep_host};
 use crate::join::{join, read_token};
 use crate::kept::KeptFiles;
@@ -72,6 +73,7 @@ pub struct Agent {
     events: mpsc::Receiver<Event>,
     exits: mpsc::Receiver<Exit>,
     renewer: Option<Renewer>,
+    checker: Option<Checker>,
     looked: Instant,
     _lock: File,
 }
@@ -119,7 +121,7 @@ impl Agent {
         let file = LedgerFile::of(&config.data_dir);
         let ledger = recover(file.load(&enrolment.node, &enrolment.bundle)?, &seen);
         let standing = enrolment.standing(ledger.bundle())?;
-        let settings = config.clone();
+        let (settings, probe) = (config.clone(), shim.clone());
         let (mut inventory, (runtime, exits)) =
             blocking(move || Ok((Inventory::open(&settings)?, open_runtime(&settings, shim)?)))
                 .await?;
@@ -140,18 +142,23 @@ impl Agent {
             held: holds,
             now: Arc::clone(&renew_now),
         };
+        let host = Host::of(&config, inventory.clone(), probe, identity.clone(), &clock);
+        let clocks = host.clocks.clone();
+        let checker = Checker::begin(host, Arc::clone(&calls)).await?;
+        let fitness = checker.fitness.clone();
         let driver = Driver {
             runtime: Arc::new(runtime),
             inventory,
             file,
             kept: KeptFiles::of(&config.data_dir),
             calls,
-            link: Link { dialer, events: sender, outputs: Arc::new(OutputFiles(root)) },
+            link: Link { dialer, events: sender, outputs: Arc::new(OutputFiles(root)), clocks },
             members: enrolment.members.clone(),
             receipt_key: enrolment.receipt_key(),
             tasks: TaskGroup::new(),
             streams: None,
             ended: VecDeque::new(),
+            fitness,
         };
         tracing::info!(node = %enrolment.node, devices = found.len(), "agent ready");
         Ok(Self {
@@ -169,6 +176,7 @@ impl Agent {
             events,
             exits,
             renewer: Some(renewer),
+            checker: Some(checker),
             looked: Instant::now(),
             _lock: lock,
         })
@@ -181,6 +189,9 @@ impl Agent {
     pub async fn run(mut self, stop: impl Future<Output = ()> + Send) -> Result<(), Failure> {
         if let Some(renewer) = self.renewer.take() {
             self.driver.tasks.spawn(TaskKind::Ordinary, "renew", renewer.run());
+        }
+        if let Some(checker) = self.checker.take() {
+            self.driver.tasks.spawn(TaskKind::Ordinary, "fitness", checker.run());
         }
         let result = self.serve(stop).await;
         self.driver.streams = None;

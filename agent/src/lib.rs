@@ -13,6 +13,7 @@ mod driver;
 mod durable;
 pub mod enrolment;
 pub mod failure;
+pub mod fitness;
 pub mod host;
 pub mod join;
 mod kept;

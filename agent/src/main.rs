@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use sekisho_agent::agent::{Agent, accept};
 use sekisho_agent::config::Config;
+use sekisho_agent::enrolment::Enrolment;
 use sekisho_agent::failure::Failure;
 use sekisho_agent::host::lock;
 use sekisho_agent::join::{join, read_token};
@@ -12,6 +13,7 @@ use sekisho_transport::clock::SystemClock;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::time::Clock;
 use std::ffi::OsStr;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -103,7 +105,8 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
         match arguments.verb {
             Verb::Join { token_file, .. } => {
                 let _lock = lock(&config.data_dir)?;
-                join(&config, &read_token(&token_file)?, &clock).await.map(|_enrolment| ())
+                let enrolment = join(&config, &read_token(&token_file)?, &clock).await?;
+                tell(&enrolment)
             }
             Verb::Run { .. } | Verb::Accept { .. } | Verb::Watchdog { .. } => {
                 let stop = terminated()?;
@@ -111,6 +114,17 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
             }
         }
     })
+}
+
+/// What the operator compares before it approves the host.
+fn tell(enrolment: &Enrolment) -> Result<(), Failure> {
+    let (node, key) = (&enrolment.node, enrolment.fingerprint()?);
+    let text = format!(
+        "{node} has joined; the fingerprint of its key:\n{key}\n\
+         unless its token was made as approved, next: sekisho node approve {node} --key {key}\n"
+    );
+    let told = std::io::stdout().write_all(text.as_bytes());
+    told.map_err(|error| Failure::host("cannot tell the fingerprint", &error))
 }
 
 /// Resolves at SIGTERM or SIGINT.

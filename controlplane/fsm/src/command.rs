@@ -10,6 +10,7 @@ use sekisho_evidence::receipt::Receipt;
 use sekisho_evidence::tag::SignedTag;
 use sekisho_evidence::terms::Agreement;
 use sekisho_types::device::Bucket;
+use sekisho_types::fitness::Unfit;
 use sekisho_types::id::{
     DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey, Signature,
     SiteId, TenantId,
@@ -69,6 +70,8 @@ pub enum Command {
         node: NodeId,
         /// Refused from this instant of the state clock on.
         expires: Timestamp,
+        /// Its node needs no approval after it has joined.
+        approved: bool,
     },
     /// Enrols a node; proposed by the controller that received the join.
     EnrollNode {
@@ -104,6 +107,8 @@ pub enum Command {
         live: Vec<PlacementId>,
         /// Jurisdiction table of its program.
         table: Digest,
+        /// What its own checks found wrong.
+        findings: Vec<Unfit>,
     },
     /// An agent tells how its placements fare.
     Report {
@@ -246,6 +251,27 @@ pub enum Command {
         node: NodeId,
         /// Leave the node cordoned.
         keep_cordoned: bool,
+    },
+    /// Lets a node that has joined take placements, because its operator has compared its key.
+    ApproveNode {
+        /// The node.
+        node: NodeId,
+        /// SHA-256 of the SPKI that was compared.
+        node_key: Digest,
+    },
+    /// Takes the name of a node that is empty out of the federation, and its key for ever (P5).
+    DecommissionNode {
+        /// The node.
+        node: NodeId,
+    },
+    /// An agent's own checks came out differently.
+    ReportFitness {
+        /// The node.
+        node: NodeId,
+        /// Its session.
+        session: SessionId,
+        /// What they find wrong now; none = fit.
+        findings: Vec<Unfit>,
     },
     /// Moves what is left on a node whose drain is past its deadline. Proposed by the leader, judged by the state clock.
     EvictDrained {

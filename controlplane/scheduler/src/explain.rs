@@ -186,6 +186,8 @@ fn condition(state: &State, ask: &Ask<'_>, filter: Filter) -> String {
         Filter::Device => format!("has {} in one bucket", devices(ask)),
         Filter::Enrolled => "not revoked".to_owned(),
         Filter::Willing => "has not refused this job".to_owned(),
+        Filter::Approved => "approved by its operator".to_owned(),
+        Filter::Fit => "passes its own checks".to_owned(),
         Filter::Staying => "not being drained".to_owned(),
         Filter::Usable => "schedulable and in contact".to_owned(),
         Filter::Tag => "site tag in force".to_owned(),

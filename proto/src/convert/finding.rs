@@ -122,6 +122,18 @@ conditions! {
     Overloaded = "OVERLOADED", "sekisho job list",
         "{member} sheds load: {load} % of what may be in flight is",
         "{member} は過負荷で要求を断っています。処理中の量は上限の {load} % です";
+    NodePending = "NODE_PENDING", "sekisho node list --pending",
+        "{node} has joined and waits for approval: compare its key",
+        "{node} は参加し、承認を待っています。鍵を照合してください";
+    NodesPending = "NODES_PENDING", "sekisho node list --pending",
+        "{count} nodes of site {site} have joined and wait for approval",
+        "拠点 {site} のノード {count} 台が参加し、承認を待っています";
+    NodeUnfit = "NODE_UNFIT", "sekisho node get {node}",
+        "{node} does not pass its own checks: {checks}",
+        "{node} は自己点検に合格していません: {checks}";
+    NodesUnfit = "NODES_UNFIT", "sekisho node list --site {site} -o wide",
+        "{count} nodes of site {site} do not pass their own checks",
+        "拠点 {site} のノード {count} 台が自己点検に合格していません";
     NodeDrains = "NODE_DRAINS", "sekisho node drain {node} --monitor",
         "{node} is being drained: {count} placements are left",
         "{node} は退避中です。残りの配置は {count} 件です";

@@ -11,12 +11,12 @@ use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::{Drain, Node};
 use sekisho_proto::convert::intent::Intent;
 use sekisho_proto::convert::node::NewToken;
-use sekisho_proto::field::names;
+use sekisho_proto::field::{FieldError, names};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::{self, node_service_server::NodeService};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{NodeId, SiteId};
+use sekisho_types::id::{Digest, NodeId, SiteId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::placement::Phase;
 use sekisho_types::residency::Tier;
@@ -87,6 +87,9 @@ impl Core {
             etag: node.revision.to_string(),
             node_key: node.node_key.to_string(),
             drain: node.drain.as_ref().map(|drain| drain_message(state, node, drain)),
+            pending: !node.approved,
+            joined_ms: node.joined.0,
+            findings: node.findings.iter().map(v1::Unfit::from).collect(),
         }
     }
 
@@ -201,14 +204,14 @@ impl NodeService for NodeApi {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
         let intent = Intent::of(ask.intent.as_ref())?;
-        let NewToken { token, node, expires } = NewToken::try_from(&ask)?;
+        let NewToken { token, node, expires, approved } = NewToken::try_from(&ask)?;
         let state = self.0.replica.state();
         let site = node.site.name();
         let operator = state.site(&node.site).map(|site| site.operator.clone());
         let operator = operator.ok_or_else(|| not_found(&site))?;
         let target = Target::Operator(&operator);
         call.may_on(&state, Verb::CreateToken, Verb::ReadFederation, target, &site)?;
-        let command = Command::CreateToken { token, node: node.clone(), expires };
+        let command = Command::CreateToken { token, node: node.clone(), expires, approved };
         let written = self.0.write(&call, Admitted::new(intent, command)).await?;
         let answer = self.0.token_answer(&self.0.replica.state(), written, &node)?;
         Ok(Response::new(answer))
@@ -254,6 +257,28 @@ impl NodeService for NodeApi {
         let (of, intent) = ((ask.parent.as_str(), ask.names.as_slice()), ask.intent.as_ref());
         let item = |node| Item::SetSchedulable { node, schedulable: true };
         self.0.on_nodes(&call, of, intent, (Verb::Cordon, item)).await
+    }
+
+    async fn approve_node(
+        &self,
+        request: Request<v1::ApproveNodeRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let v1::ApproveNodeRequest { name, node_key, intent } = request.into_inner();
+        let bad = |error: &dyn std::fmt::Display| FieldError::new("node_key", error.to_string());
+        let node_key: Digest = node_key.parse().map_err(|error| bad(&error))?;
+        let command = |node| Command::ApproveNode { node, node_key };
+        self.0.on_node(&call, &name, intent.as_ref(), (Verb::ApproveNode, command)).await
+    }
+
+    async fn decommission_node(
+        &self,
+        request: Request<v1::DecommissionNodeRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let command = |node| Command::DecommissionNode { node };
+        self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::Decommission, command)).await
     }
 
     async fn drain_node(

@@ -68,6 +68,7 @@ impl Health<'_> {
         self.quorum(&mut all);
         self.sites(&mut all);
         self.nodes(&mut all);
+        self.standing(&mut all);
         self.drains(&mut all);
         self.clocks(&mut all);
         self.checkpoints(&mut all);
@@ -163,6 +164,33 @@ impl Health<'_> {
         tell(unreachable, Condition::NodeUnreachable, Condition::NodesUnreachable);
         tell(lost, Condition::NodeLost, Condition::NodesLost);
         tell(ends, Condition::TagEnds, Condition::TagsEnd);
+    }
+
+    /// Nodes that wait for people: for their approval, or for a repair.
+    fn standing(&self, all: &mut Vec<Finding>) {
+        let mut waits: BTreeMap<(&SiteId, Condition), Vec<Finding>> = BTreeMap::new();
+        for (id, node) in self.state.nodes().filter(|(_, node)| !node.revoked) {
+            let mut note = |many, found: Finding| {
+                waits.entry((&id.site, many)).or_default().push(found.with("node", id));
+            };
+            if !node.approved {
+                let found = Finding::new(Severity::Warn, Condition::NodePending);
+                note(Condition::NodesPending, found);
+            }
+            if !node.findings.is_empty() && node.live_session().is_some() {
+                let checks: Vec<&str> = node.findings.iter().map(|f| f.check.as_str()).collect();
+                let found = Finding::new(Severity::Warn, Condition::NodeUnfit);
+                note(Condition::NodesUnfit, found.with("checks", checks.join(", ")));
+            }
+        }
+        for ((site, many), found) in waits {
+            if found.len() <= NAMED_PER_SITE {
+                all.extend(found);
+                continue;
+            }
+            let count = found.len();
+            all.push(Finding::new(Severity::Warn, many).with("site", site).with("count", count));
+        }
     }
 
     /// What people ordered is no trouble; a drain that does not end is.

@@ -1,5 +1,6 @@
 //! `sekisho node`: GPU hosts.
 
+mod approve;
 mod drain;
 mod view;
 
@@ -18,7 +19,7 @@ use sekisho_transport::pki::file;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{ClusterId, Digest, NodeId, SiteId};
 use std::path::{Path, PathBuf};
-use view::NodeView;
+use view::{NodeView, PendingView};
 
 /// Verbs of a node.
 #[derive(Debug, clap::Subcommand)]
@@ -28,6 +29,9 @@ pub enum NodeCommand {
         /// Only of this site
         #[arg(long)]
         site: Option<SiteId>,
+        /// Only those that have joined and wait for approval
+        #[arg(long)]
+        pending: bool,
     },
     /// Show one node
     Get {
@@ -37,6 +41,22 @@ pub enum NodeCommand {
     /// Join tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Let a node that has joined take placements, after its key was compared with what the host shows
+    Approve {
+        /// SITE/NODE
+        node: NodeId,
+        /// What the host shows: the fingerprint of its key, or at least its first 16 digits
+        #[arg(long, value_name = "FINGERPRINT", value_parser = approve::fingerprint)]
+        key: String,
+    },
+    /// Refuse a node that has joined: it is taken out for good, and its name with it until it is decommissioned
+    Reject {
+        /// SITE/NODE
+        node: NodeId,
+        /// Do it: it cannot be undone
+        #[arg(long)]
+        yes: bool,
+    },
     /// Keep new placements away from nodes, all of them or none; running ones stay
     Cordon {
         /// SITE/NODE
@@ -61,6 +81,14 @@ pub enum NodeCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Take a node that is drained or revoked, and empty, off the lists: its name is free again, its key never
+    Decommission {
+        /// SITE/NODE
+        node: NodeId,
+        /// Do it: it cannot be undone
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// Verbs of a join token.
@@ -76,16 +104,25 @@ pub enum TokenCommand {
         /// File to write it to, mode 0600; `-` = stdout
         #[arg(long, value_name = "FILE", default_value = "join-token")]
         out: PathBuf,
+        /// The node needs no approval after it has joined: whoever holds the token decides which host it is
+        #[arg(long)]
+        approved: bool,
     },
 }
 
 pub(super) async fn run(app: &mut App<'_>, command: NodeCommand) -> Result<Exit, Failure> {
     match command {
-        NodeCommand::List { site } => {
+        NodeCommand::List { site, pending } => {
             let session = app.session()?;
             let (nodes, beside) = all(app, &session, site.as_ref()).await?;
-            let items: Vec<NodeView> = nodes.into_iter().map(NodeView::from).collect();
-            app.output.list(&items, &beside)?;
+            if pending {
+                let waits = nodes.into_iter().filter(|node| node.pending);
+                let items: Vec<PendingView> = waits.map(PendingView::from).collect();
+                app.output.list(&items, &beside)?;
+            } else {
+                let items: Vec<NodeView> = nodes.into_iter().map(NodeView::from).collect();
+                app.output.list(&items, &beside)?;
+            }
         }
         NodeCommand::Get { node } => {
             let session = app.session()?;
@@ -94,33 +131,47 @@ pub(super) async fn run(app: &mut App<'_>, command: NodeCommand) -> Result<Exit,
                 ask!(session.client, node_service_client::NodeServiceClient, get_node, request)?;
             app.output.one(&NodeView::from(found))?;
         }
-        NodeCommand::Token(TokenCommand::Create { node, lifetime, out }) => {
-            create_token(app, node, lifetime, &out).await?;
+        NodeCommand::Token(TokenCommand::Create { node, lifetime, out, approved }) => {
+            let new = Joining { node, lifetime, approved };
+            create_token(app, new, &out).await?;
         }
+        NodeCommand::Approve { node, key } => approve::approve(app, &node, &key).await?,
+        NodeCommand::Reject { node, yes } => approve::reject(app, &node, yes).await?,
+        NodeCommand::Decommission { node, yes } => decommission(app, &node, yes).await?,
         NodeCommand::Cordon { nodes } => schedulable(app, &nodes, false).await?,
         NodeCommand::Uncordon { nodes } => schedulable(app, &nodes, true).await?,
         NodeCommand::Drain(args) => return drain::drain(app, args).await,
         NodeCommand::Undrain(args) => drain::undrain(app, &args).await?,
         NodeCommand::Revoke { node, yes } => {
             app.confirm(yes, &node.name())?;
-            let session = app.signing_session().await?;
-            let prepared = app.prepare(&session, &Command::RevokeNode { node: node.clone() })?;
-            let request =
-                v1::RevokeNodeRequest { name: node.name(), intent: Some(prepared.intent) };
-            let written =
-                ask!(session.client, node_service_client::NodeServiceClient, revoke_node, request)
-                    .map_err(|failure| failure.of_request(prepared.request))?;
-            let next = format!("sekisho node list --site {}", node.site);
-            app.changed(
-                &node.name(),
-                prepared.request,
-                written.revision,
-                Text::new("revoked", "を失効しました"),
-                Some(next),
-            )?;
+            revoke(app, &node, Text::new("revoked", "を失効しました")).await?;
         }
     }
     Ok(Exit::Ok)
+}
+
+async fn revoke(app: &mut App<'_>, node: &NodeId, done: Text) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let prepared = app.prepare(&session, &Command::RevokeNode { node: node.clone() })?;
+    let request = v1::RevokeNodeRequest { name: node.name(), intent: Some(prepared.intent) };
+    let written =
+        ask!(session.client, node_service_client::NodeServiceClient, revoke_node, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let next = Some(format!("sekisho node list --site {}", node.site));
+    app.changed(&node.name(), prepared.request, written.revision, done, next)
+}
+
+async fn decommission(app: &mut App<'_>, node: &NodeId, yes: bool) -> Result<(), Failure> {
+    app.confirm(yes, &node.name())?;
+    let session = app.signing_session().await?;
+    let prepared = app.prepare(&session, &Command::DecommissionNode { node: node.clone() })?;
+    let request = v1::DecommissionNodeRequest { name: node.name(), intent: Some(prepared.intent) };
+    let written =
+        ask!(session.client, node_service_client::NodeServiceClient, decommission_node, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let done = Text::new("decommissioned", "を連合から外しました");
+    let next = Some(format!("sekisho node list --site {}", node.site));
+    app.changed(&node.name(), prepared.request, written.revision, done, next)
 }
 
 /// Every node of a site, or of all.
@@ -188,18 +239,29 @@ async fn schedulable(
     app.changed_all(&all, prepared.request, written.revision, done, next)
 }
 
+/// Who may join.
+#[derive(Debug)]
+pub(crate) struct Joining {
+    /// The one node.
+    pub(crate) node: NodeId,
+    /// How long, seconds.
+    pub(crate) lifetime: u64,
+    /// It needs no approval afterwards.
+    pub(crate) approved: bool,
+}
+
 /// Makes a join token and writes it to `out`.
 pub(crate) async fn create_token(
     app: &mut App<'_>,
-    node: NodeId,
-    lifetime: u64,
+    joining: Joining,
     out: &Path,
 ) -> Result<(), Failure> {
+    let Joining { node, lifetime, approved } = joining;
     let session = app.signing_session().await?;
     let secret: [u8; 32] = random()?;
     let expires = app.now().plus_ms(lifetime.saturating_mul(1000));
-    let new = NewToken { token: Digest::of(&secret), node: node.clone(), expires };
-    let command = Command::CreateToken { token: new.token, node: node.clone(), expires };
+    let new = NewToken { token: Digest::of(&secret), node: node.clone(), expires, approved };
+    let command = Command::CreateToken { token: new.token, node: node.clone(), expires, approved };
     let prepared = app.prepare(&session, &command)?;
     let request = new.request(prepared.intent);
     let answer =

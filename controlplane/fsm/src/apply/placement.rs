@@ -83,6 +83,12 @@ fn check_slot(
     if node.revoked {
         return Err(ErrorCode::NodeRevoked);
     }
+    if !node.approved {
+        return Err(ErrorCode::NodePending);
+    }
+    if !node.is_fit() {
+        return Err(ErrorCode::NodeUnfit);
+    }
     if node.drain.is_some() {
         return Err(ErrorCode::NodeDraining);
     }

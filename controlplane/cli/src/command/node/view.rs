@@ -34,6 +34,16 @@ pub(super) struct NodeView {
     node_key: String,
     etag: String,
     drain: Option<DrainView>,
+    pending: bool,
+    joined_ms: u64,
+    findings: Vec<UnfitView>,
+}
+
+#[derive(Debug, Serialize)]
+struct UnfitView {
+    check: String,
+    blocks: bool,
+    detail: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -102,6 +112,7 @@ fn state(state: v1::node::State) -> &'static str {
 impl From<v1::Node> for NodeView {
     fn from(node: v1::Node) -> Self {
         let state = state(node.state());
+        let unfit = |f: v1::Unfit| UnfitView { check: f.check, blocks: f.blocks, detail: f.detail };
         let bucket = |b: v1::Bucket| BucketView {
             device_class: b.device_class,
             memory_mib: b.memory_mib,
@@ -124,6 +135,9 @@ impl From<v1::Node> for NodeView {
             node_key: node.node_key,
             etag: node.etag,
             drain: node.drain.map(DrainView::from),
+            pending: node.pending,
+            joined_ms: node.joined_ms,
+            findings: node.findings.into_iter().map(unfit).collect(),
         }
     }
 }
@@ -141,26 +155,95 @@ impl Shown for NodeView {
         wide("placements", "配置"),
         wide("key", "鍵"),
         wide("drain", "退避"),
+        wide("joined", "参加"),
+        wide("findings", "点検"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
-        let id =
-            NodeId::from_name(&self.name).map_or_else(|| self.name.clone(), |id| id.to_string());
-        let bucket = |b: &BucketView| format!("{}/{} {}", b.used, b.count, b.device_class);
+        let pending = self.pending.then(|| pick(language, "pending", "承認待ち"));
+        let blocks = self.findings.iter().any(|finding| finding.blocks);
+        let unfit = blocks.then(|| pick(language, "unfit", "点検不合格"));
         let cordoned = (!self.schedulable).then(|| pick(language, "cordoned", "閉鎖中"));
         let drain = self.drain.as_ref().map(|drain| drain.word(language));
-        let state: Vec<&str> = [self.state].into_iter().chain(drain).chain(cordoned).collect();
+        let state: Vec<&str> =
+            [Some(self.state), pending, unfit, drain, cordoned].into_iter().flatten().collect();
         vec![
-            id,
+            self.id(),
             self.operator.clone(),
             self.area_label.clone(),
             format!("{}/{}", self.country_tier, self.area_tier),
             state.join(", "),
-            self.buckets.iter().map(bucket).collect::<Vec<_>>().join(", "),
+            self.gpus(),
             yes_no(language, self.schedulable),
             instant(self.tag_expires_ms),
             self.placements.join(", "),
             self.node_key.clone(),
             self.drain.as_ref().map(|drain| drain.text(language)).unwrap_or_default(),
+            instant(self.joined_ms),
+            self.checks(language),
+        ]
+    }
+}
+
+impl NodeView {
+    fn id(&self) -> String {
+        NodeId::from_name(&self.name).map_or_else(|| self.name.clone(), |id| id.to_string())
+    }
+
+    fn gpus(&self) -> String {
+        let bucket = |b: &BucketView| format!("{}/{} {}", b.used, b.count, b.device_class);
+        self.buckets.iter().map(bucket).collect::<Vec<_>>().join(", ")
+    }
+
+    fn checks(&self, language: Language) -> String {
+        if self.findings.is_empty() {
+            return pick(language, "passed", "合格").to_owned();
+        }
+        let one = |f: &UnfitView| {
+            let mark = if f.blocks { "" } else { pick(language, " (warning)", " (警告)") };
+            format!("{}: {}{mark}", f.check, f.detail)
+        };
+        self.findings.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A node that waits for approval: what somebody needs who decides.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct PendingView(NodeView);
+
+/// Digits of a key in a table; all of them stand in wide ones and in JSON.
+const KEY_SHOWN: usize = 16;
+
+impl From<v1::Node> for PendingView {
+    fn from(node: v1::Node) -> Self {
+        Self(NodeView::from(node))
+    }
+}
+
+impl Shown for PendingView {
+    const COLUMNS: &'static [Column] = &[
+        column("node", "ノード"),
+        column("key", "鍵"),
+        column("area", "地域"),
+        column("gpus", "GPU"),
+        column("joined", "参加"),
+        column("findings", "点検"),
+        wide("whole key", "鍵全体"),
+        wide("operator", "事業者"),
+        wide("state", "状態"),
+    ];
+    fn cells(&self, language: Language) -> Vec<String> {
+        let node = &self.0;
+        vec![
+            node.id(),
+            node.node_key.get(..KEY_SHOWN).unwrap_or(&node.node_key).to_owned(),
+            node.area_label.clone(),
+            if node.buckets.is_empty() { "-".to_owned() } else { node.gpus() },
+            instant(node.joined_ms),
+            node.checks(language),
+            node.node_key.clone(),
+            node.operator.clone(),
+            node.state.to_owned(),
         ]
     }
 }

@@ -88,6 +88,12 @@ pub(super) struct Model {
     pub(super) opened: Revision,
     pub(super) sites: BTreeMap<SiteId, (OperatorId, sekisho_types::jurisdiction::Area)>,
     pub(super) nodes: BTreeMap<NodeId, Node>,
+    /// Whether the node of a token needs no approval.
+    pub(super) tokens: BTreeMap<Digest, bool>,
+    /// Nodes that wait for approval.
+    pub(super) pending: BTreeSet<NodeId>,
+    /// Keys of decommissioned nodes.
+    pub(super) retired: BTreeSet<Digest>,
     pub(super) tenants: BTreeMap<TenantId, Option<PolicyId>>,
     pub(super) policies: BTreeMap<PolicyId, (Revision, Rules)>,
     pub(super) limits: BTreeMap<(TenantId, DeviceClass), Limit>,
@@ -114,6 +120,9 @@ impl Model {
             opened: Revision(0),
             sites: genesis.sites.iter().map(site).collect(),
             nodes: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            retired: BTreeSet::new(),
             tenants: BTreeMap::new(),
             policies: BTreeMap::new(),
             limits: BTreeMap::new(),
@@ -182,9 +191,14 @@ impl Model {
             Command::UndrainNode { node, .. } => self.drain(node, None),
             Command::EvictDrained { node, drain } => self.evict(node, *drain),
             Command::RaiseFeatureLevel { .. } => {}
-            Command::RegisterKey { .. }
-            | Command::RevokeKey { .. }
-            | Command::CreateToken { .. } => {}
+            Command::RegisterKey { .. } | Command::RevokeKey { .. } => {}
+            Command::CreateToken { token, approved, .. } => {
+                self.tokens.insert(*token, *approved);
+            }
+            // What a host says of itself keeps work away and lets none come that should not.
+            Command::ReportFitness { .. } => {}
+            Command::ApproveNode { node, node_key } => self.approve(at, node, node_key, report),
+            Command::DecommissionNode { node } => self.decommission(at, node, report),
             // They decide who agrees to a placement, not what it may be.
             Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {}
             Command::ChangeBundle(agreement) => {
@@ -206,10 +220,11 @@ impl Model {
                 nodes.iter().for_each(|node| self.revoke(node));
             }
             Command::RevokeNode { node } => self.revoke(node),
-            Command::EnrollNode { node, node_key, receipt_key, tag, .. } => {
+            Command::EnrollNode { token, node, node_key, receipt_key, tag } => {
                 // A repeated enrolment by the same key is the same answer once more; its tag is not taken.
                 if !self.nodes.contains_key(node) {
-                    self.enroll(at, node, *node_key, *receipt_key, report);
+                    let approved = self.tokens.get(token).copied().unwrap_or(false);
+                    self.enroll(at, node, (*node_key, approved), *receipt_key, report);
                     self.retag(at, node, tag, report);
                 }
             }

@@ -19,10 +19,14 @@ impl Model {
         &mut self,
         at: At<'_>,
         id: &NodeId,
-        key: Digest,
+        (key, approved): (Digest, bool),
         receipt_key: PublicKey,
         report: &mut Report,
     ) {
+        if self.retired.contains(&key) {
+            let why = format!("{at}: {id} was enrolled with a key that was retired (P5)");
+            report.failed(Step::Fencing, why);
+        }
         let Some((operator, _)) = self.sites.get(&id.site) else {
             report.failed(
                 Step::Residency,
@@ -44,6 +48,9 @@ impl Model {
             floor: None,
             drain: None,
         };
+        if !approved {
+            self.pending.insert(id.clone());
+        }
         self.nodes.insert(id.clone(), node);
     }
 
@@ -176,6 +183,25 @@ impl Model {
             if row.is_some_and(|row| row.on_disconnect == OnDisconnect::Stop) {
                 self.end(&placement, &Ending::Lost);
             }
+        }
+    }
+
+    pub(super) fn approve(&mut self, at: At<'_>, id: &NodeId, key: &Digest, report: &mut Report) {
+        if self.nodes.get(id).is_some_and(|node| node.key == *key) {
+            self.pending.remove(id);
+        } else {
+            report.failed(Step::Fencing, format!("{at}: {id} was approved with another key"));
+        }
+    }
+
+    /// Its key is retired; nothing of it may live.
+    pub(super) fn decommission(&mut self, at: At<'_>, id: &NodeId, report: &mut Report) {
+        let Some(node) = self.nodes.remove(id) else { return };
+        self.retired.insert(node.key);
+        self.pending.remove(id);
+        if let Some(left) = node.held.first() {
+            let why = format!("{at}: {id} was taken out with {left} on it (P3)");
+            report.failed(Step::Fencing, why);
         }
     }
 
