@@ -1,6 +1,7 @@
 //! One run of the agent: from a swept host to the last report, or to the next run, which finds the jobs as this one left them
 //! (ADR 11).
 
+mod begin;
 mod follow;
 
 pub use follow::accept;
@@ -10,17 +11,17 @@ use crate::config::Config;
 use crate::driver::{After, Driver};
 use crate::enrolment::Enrolment;
 use crate::failure::Failure;
-use crate::host::{Inventory, OutputFiles, inherited_ns, lock, open_runtime, sweep_host};
-use crate::join::{join, read_token};
+use crate::fitness::{Checker, Host};
+use crate::host::{Inventory, OutputFiles, inherited_ns, lock};
 use crate::kept::KeptFiles;
 use crate::ledger::LedgerFile;
 use crate::limit::{EVENTS_MAX, LOOK_EVERY, SHUTDOWN_WITHIN, TASKS_WITHIN, TICK};
 use crate::renew::Renewer;
 use crate::stream::Link;
 use arc_swap::ArcSwap;
+use begin::{Found, blocking, find};
 use sekisho_agent_core::devices::Device;
-use sekisho_agent_core::ledger::Ledger;
-use sekisho_agent_core::reconcile::{Action, Input, Moment, Reconciler, recover};
+use sekisho_agent_core::reconcile::{Action, Input, Moment, Reconciler};
 use sekisho_agent_runtime::runtime::Exit;
 use sekisho_agent_runtime::shim::ShimCommand;
 use sekisho_evidence::package::TrustPackage;
@@ -30,9 +31,8 @@ use sekisho_transport::credential::Identity;
 use sekisho_transport::dial::Dialer;
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::revision::PlacementId;
 use sekisho_types::time::Clock;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -75,15 +75,9 @@ pub struct Agent {
     events: mpsc::Receiver<Event>,
     exits: mpsc::Receiver<Exit>,
     renewer: Option<Renewer>,
+    checker: Option<Checker>,
     looked: Instant,
     _lock: File,
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Failure::host("a blocking step", &error))?
 }
 
 /// How a run of the agent ends.
@@ -93,46 +87,6 @@ pub enum End {
     Leave,
     /// They are stopped, and that is told.
     StopAll,
-}
-
-/// Who the data directory says the host is, and its memory; `None` if it has not joined.
-fn remembered(config: &Config) -> Result<Option<(Enrolment, Ledger)>, Failure> {
-    let Some(enrolment) = Enrolment::load(&config.data_dir)? else { return Ok(None) };
-    let ledger = LedgerFile::of(&config.data_dir).load(&enrolment.node, &enrolment.bundle)?;
-    Ok(Some((enrolment, ledger)))
-}
-
-/// The same, having joined if it had not.
-async fn enrolled(
-    config: &Config,
-    remembered: Option<(Enrolment, Ledger)>,
-    clock: &Arc<dyn Clock>,
-) -> Result<(Enrolment, Ledger), Failure> {
-    let (enrolment, ledger) = match (remembered, &config.token) {
-        (Some(remembered), _) => remembered,
-        (None, Some(token)) => {
-            let enrolment = join(config, &read_token(token)?, clock).await?;
-            let file = LedgerFile::of(&config.data_dir);
-            let ledger = file.load(&enrolment.node, &enrolment.bundle)?;
-            (enrolment, ledger)
-        }
-        (None, None) => {
-            let cause = format!("{} holds no enrolment", config.data_dir.display());
-            return Err(Failure::new(ErrorCode::Unauthenticated, cause)
-                .remedy("Join first: `sekisho-agent join --token-file FILE --config FILE`."));
-        }
-    };
-    if config.node.as_ref().is_some_and(|node| *node != enrolment.node) {
-        let cause = format!("the host has joined as {}", enrolment.node);
-        return Err(Failure::new(ErrorCode::InvalidArgument, cause).remedy("Correct `node`."));
-    }
-    Ok((enrolment, ledger))
-}
-
-/// What the ledger says may run; nothing if it cannot be read: then everything has to go.
-fn may_run(remembered: &Result<Option<(Enrolment, Ledger)>, Failure>) -> BTreeSet<PlacementId> {
-    let Ok(Some((_, ledger))) = remembered else { return BTreeSet::new() };
-    ledger.entries().iter().filter(|(_, entry)| entry.may_run()).map(|(id, _)| *id).collect()
 }
 
 impl Agent {
@@ -146,21 +100,10 @@ impl Agent {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
         let lock = lock(&config.data_dir)?;
+        let probe = shim.clone();
+        let Found { enrolment, ledger, standing, inventory, devices, runtime, exits } =
+            find(&config, shim, &clock).await?;
         let root = config.runtime_dir();
-        let before = remembered(&config);
-        let (swept, may_run) = (root.clone(), may_run(&before));
-        let swept = blocking(move || sweep_host(&swept, &may_run)).await?;
-        let (enrolment, ledger) = enrolled(&config, before?, &clock).await?;
-        let ledger = recover(ledger, &swept.seen);
-        let standing = enrolment.standing(ledger.bundle())?;
-        let held = ledger.held_devices().into_iter().map(str::to_owned).collect();
-        let settings = config.clone();
-        let (mut inventory, (runtime, exits)) = blocking(move || {
-            let inventory = Inventory::open(&settings, &held)?;
-            Ok((inventory, open_runtime(&settings, shim, &swept.adopted)?))
-        })
-        .await?;
-        let found = inventory.look().map_err(|error| Failure::host("devices", &error))?;
         let identity = enrolment.identity()?;
         let trust = enrolment.trust(&clock)?;
         let dialer = Dialer::new(Some(identity.clone()), Arc::clone(&trust));
@@ -177,23 +120,33 @@ impl Agent {
             held: holds,
             now: Arc::clone(&renew_now),
         };
+        let host = Host::of(&config, inventory.clone(), probe, identity.clone(), &clock);
+        let clocks = host.clocks.clone();
+        let checker = Checker::begin(host, Arc::clone(&calls)).await?;
+        let fitness = checker.fitness.clone();
         let driver = Driver {
             runtime: Arc::new(runtime),
             inventory,
             file: LedgerFile::of(&config.data_dir),
             kept: KeptFiles::of(&config.data_dir),
             calls,
-            link: Link { dialer, events: sender, outputs: Arc::new(OutputFiles(root.clone())) },
+            link: Link {
+                dialer,
+                events: sender,
+                outputs: Arc::new(OutputFiles(root.clone())),
+                clocks,
+            },
             members: enrolment.members.clone(),
             receipt_key: enrolment.receipt_key(),
             tasks: TaskGroup::new(),
             streams: None,
             ended: VecDeque::new(),
+            fitness,
         };
-        tracing::info!(node = %enrolment.node, devices = found.len(), "agent ready");
+        tracing::info!(node = %enrolment.node, devices = devices.len(), "agent ready");
         Ok(Self {
             clock,
-            core: Reconciler::new(ledger, standing, found, inherited_ns(&root)),
+            core: Reconciler::new(ledger, standing, devices, inherited_ns(&root)),
             driver,
             data_dir: config.data_dir,
             enrolment,
@@ -206,6 +159,7 @@ impl Agent {
             events,
             exits,
             renewer: Some(renewer),
+            checker: Some(checker),
             looked: Instant::now(),
             _lock: lock,
         })
@@ -219,6 +173,9 @@ impl Agent {
     pub async fn run(mut self, end: impl Future<Output = End> + Send) -> Result<(), Failure> {
         if let Some(renewer) = self.renewer.take() {
             self.driver.tasks.spawn(TaskKind::Ordinary, "renew", renewer.run());
+        }
+        if let Some(checker) = self.checker.take() {
+            self.driver.tasks.spawn(TaskKind::Ordinary, "fitness", checker.run());
         }
         let result = self.serve(end).await;
         self.driver.streams = None;

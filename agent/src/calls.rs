@@ -13,10 +13,11 @@ use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::package::{PACKAGE_MAX, TrustPackage};
 use sekisho_evidence::receipt::Receipt;
 use sekisho_proto::convert::agent::{FetchPayload, OpenSession, Report};
+use sekisho_proto::convert::fitness::ReportFitness;
 use sekisho_proto::internal::v1::agent_service_client::AgentServiceClient;
 use sekisho_proto::internal::v1::{
     AdoptRequest, FetchPayloadRequest, FetchTrustRequest, JoinResponse, OpenSessionRequest,
-    RefuseRequest, RenewRequest, ReportRequest,
+    RefuseRequest, RenewRequest, ReportFitnessRequest, ReportRequest,
 };
 use sekisho_proto::status::ApiError;
 use sekisho_transport::address::Address;
@@ -116,6 +117,19 @@ impl Calls {
         let ask = |channel| {
             let request = request.clone();
             async move { AgentServiceClient::new(channel).report(request).await }
+        };
+        call(&self.endpoints, CALL_WITHIN, ask).await.map(|_written| ())
+    }
+
+    /// Tells how the host's own checks came out.
+    ///
+    /// # Errors
+    /// As [`Calls::open_session`].
+    pub async fn report_fitness(&self, report: &ReportFitness) -> Result<(), ApiError> {
+        let request = ReportFitnessRequest::from(report);
+        let ask = |channel| {
+            let request = request.clone();
+            async move { AgentServiceClient::new(channel).report_fitness(request).await }
         };
         call(&self.endpoints, CALL_WITHIN, ask).await.map(|_written| ())
     }

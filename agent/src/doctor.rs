@@ -12,8 +12,8 @@ use crate::enrolment::Enrolment;
 use crate::ledger::LedgerFile;
 use devices::room_for_output;
 use node::Held;
+use sekisho_agent_runtime::guard::Guard;
 use sekisho_agent_runtime::shim::ShimCommand;
-use sekisho_agent_runtime::watchdog;
 use sekisho_doctor::args::DoctorArgs;
 use sekisho_doctor::catalogue::clock::{CLOCK_BOOT, CLOCK_SYNC, CLOCK_WALL};
 use sekisho_doctor::catalogue::host::*;
@@ -209,7 +209,7 @@ fn bounds(pid: Option<u32>) -> Vec<Finding> {
 }
 
 fn watches(root: &Path, agent: Option<u32>) -> Finding {
-    let found = match holder(&root.join(watchdog::LOCK_NAME)) {
+    let found = match holder(&root.join(Guard::Watchdog.file_name())) {
         Ok(found) => found,
         Err(error) => return Finding::told(&WATCHDOG, Err(error)),
     };

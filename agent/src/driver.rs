@@ -7,6 +7,7 @@ use crate::agent::Event;
 use crate::calls::Calls;
 use crate::enrolment::Member;
 use crate::failure::{Failure, explain};
+use crate::fitness::Fitness;
 use crate::host::{Inventory, ending};
 use crate::kept::KeptFiles;
 use crate::ledger::LedgerFile;
@@ -53,6 +54,7 @@ pub(crate) struct Driver {
     pub(crate) tasks: TaskGroup,
     pub(crate) streams: Option<Streams>,
     pub(crate) ended: VecDeque<PlacementKey>,
+    pub(crate) fitness: Fitness,
 }
 
 /// Whether the main loop goes on.
@@ -80,8 +82,16 @@ impl Driver {
             Action::WriteLedger => self.write(ledger).await?,
             Action::OpenSession { session, previous, buckets, live } => {
                 let (table, incarnation) = (table_hash(), ledger.bundle().incarnation);
-                let open = OpenSession { session, previous, buckets, live, table, incarnation };
-                self.open_session(open);
+                let findings = self.fitness.opening(session);
+                self.open_session(OpenSession {
+                    session,
+                    previous,
+                    buckets,
+                    live,
+                    table,
+                    incarnation,
+                    findings,
+                });
             }
             Action::Attach(session) => self.attach(session, ledger),
             Action::Detach => self.streams = None,

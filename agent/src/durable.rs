@@ -62,6 +62,16 @@ pub(crate) fn read(path: &Path, magic: Magic, max: u64) -> Result<Option<Vec<u8>
     Ok(Some(body.to_vec()))
 }
 
+/// Whether a small write reaches the disk. Leaves nothing behind.
+pub(crate) fn try_write(path: &Path) -> Result<(), DurableError> {
+    let tried = File::create(path).and_then(|mut file| {
+        file.write_all(b"a write that reaches the disk")?;
+        file.sync_all()
+    });
+    tried.map_err(|error| DurableError::Io(path.to_owned(), error))?;
+    remove(path)
+}
+
 /// Removes a file; to be gone already is no error.
 pub(crate) fn remove(path: &Path) -> Result<(), DurableError> {
     match fs::remove_file(path) {

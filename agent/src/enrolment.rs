@@ -236,6 +236,16 @@ impl Enrolment {
         Ok(Standing::open(bundle, &self.operator, &self.node, &key, &self.tag)?)
     }
 
+    /// What people compare before they approve the host: SHA-256 of its key, hexadecimal.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` for a key that cannot be read.
+    pub fn fingerprint(&self) -> Result<String, Failure> {
+        let key = Key::from_pem(&self.secrets.key_pem)
+            .map_err(|error| refuse(ErrorCode::Unauthenticated, error.to_string()))?;
+        Ok(key.spki_sha256().to_string())
+    }
+
     /// Certificate and key, for dialling.
     ///
     /// # Errors

@@ -77,7 +77,8 @@ pub async fn join(
     enrolment.store(&config.data_dir)?;
     durable::remove(&secrets_path(&config.data_dir))
         .map_err(|error| Failure::host("cannot remove the join's leftovers", &error))?;
-    tracing::info!(node = %enrolment.node, operator = %enrolment.operator, "joined");
+    let key = enrolment.fingerprint()?;
+    tracing::info!(node = %enrolment.node, operator = %enrolment.operator, key, "joined");
     Ok(enrolment)
 }
 

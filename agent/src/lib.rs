@@ -12,6 +12,7 @@ mod driver;
 mod durable;
 pub mod enrolment;
 pub mod failure;
+pub mod fitness;
 pub mod host;
 pub mod join;
 mod kept;

@@ -1,5 +1,6 @@
 //! Bounds of the agent program, each with its reason.
 
+use sekisho_types::limit::{CLOCK_AHEAD_MAX, CLOCK_BEHIND_MAX};
 use std::time::Duration;
 
 /// Events that wait for the main loop: a burst of acknowledgements and sets of every member.
@@ -59,6 +60,30 @@ pub const ENROLMENT_MAX: u64 = 1024 * 1024;
 
 /// Configuration and token files, bytes.
 pub const TEXT_FILE_MAX: u64 = 64 * 1024;
+
+/// How often the host checks itself: a full disk or a lost device is told within half a minute.
+pub const FITNESS_EVERY: Duration = Duration::from_secs(30);
+
+/// Free bytes of the data directory below which nothing new may come: output and ledger of a full node need them.
+pub const DATA_FREE_MIN: u64 = 256 << 20;
+
+/// Free bytes below which somebody should look.
+pub const DATA_FREE_LOW: u64 = 2 << 30;
+
+/// The wall clock may be so far from what the members say before somebody should look: a voter's bound to one side.
+pub const CLOCK_OFF_LOW: Duration = CLOCK_AHEAD_MAX;
+
+/// Beyond this nothing new may come: the host would judge tags and certificates by a time that nobody else has.
+pub const CLOCK_OFF_MAX: Duration = CLOCK_BEHIND_MAX;
+
+/// Answers of each member by which the clock is judged: one that was late on its way says nothing of the clock.
+pub const CLOCK_SAMPLES: usize = 4;
+
+/// A certificate of whose life less than this part is left was not renewed in time: renewals begin at a third.
+pub const CERTIFICATE_LOW_PART: u64 = 4;
+
+/// With less than this part, an hour of a day, nothing new may come: with the certificate the host loses its session.
+pub const CERTIFICATE_MIN_PART: u64 = 24;
 
 /// Pause after a failed renewal of the certificate; a third of a day is left when the first is tried.
 pub const RENEW_PAUSE: Duration = Duration::from_secs(30);

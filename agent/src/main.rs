@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use sekisho_agent::agent::{Agent, End, accept};
 use sekisho_agent::config::Config;
 use sekisho_agent::doctor::{Examined, examine};
+use sekisho_agent::enrolment::Enrolment;
 use sekisho_agent::failure::Failure;
 use sekisho_agent::host::lock;
 use sekisho_agent::join::{join, read_token};
@@ -14,6 +15,7 @@ use sekisho_transport::clock::SystemClock;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::time::Clock;
 use std::ffi::OsStr;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -126,7 +128,8 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
         match arguments.verb {
             Verb::Join { token_file, .. } => {
                 let _lock = lock(&config.data_dir)?;
-                join(&config, &read_token(&token_file)?, &clock).await.map(|_enrolment| ())
+                let enrolment = join(&config, &read_token(&token_file)?, &clock).await?;
+                tell(&enrolment)
             }
             Verb::Run { .. } | Verb::Accept { .. } | Verb::Watchdog { .. } | Verb::Doctor(_) => {
                 let end = terminated()?;
@@ -134,6 +137,17 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
             }
         }
     })
+}
+
+/// What the operator compares before it approves the host.
+fn tell(enrolment: &Enrolment) -> Result<(), Failure> {
+    let (node, key) = (&enrolment.node, enrolment.fingerprint()?);
+    let text = format!(
+        "{node} has joined; the fingerprint of its key:\n{key}\n\
+         unless its token was made as approved, next: sekisho node approve {node} --key {key}\n"
+    );
+    let told = std::io::stdout().write_all(text.as_bytes());
+    told.map_err(|error| Failure::host("cannot tell the fingerprint", &error))
 }
 
 /// Resolves at SIGTERM, by which a service manager restarts or upgrades the agent, and at SIGINT, by which a person ends it.

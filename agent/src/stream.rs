@@ -6,6 +6,7 @@
 
 use crate::agent::Event;
 use crate::enrolment::Member;
+use crate::fitness::Clocks;
 use crate::limit::{
     ATTACH_WITHIN, EVENTS_MAX, LOG_CHUNK_MAX, REDIAL_FIRST, REDIAL_MAX, STREAM_QUEUE, STREAMS_MAX,
 };
@@ -58,6 +59,7 @@ pub(crate) struct Link {
     pub(crate) dialer: Dialer,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) outputs: Arc<dyn Outputs>,
+    pub(crate) clocks: Clocks,
 }
 
 /// The streams of one session. Dropping it ends them.
@@ -219,12 +221,15 @@ impl Stream {
                 tracing::info!(member = %self.member.member, operator = %self.member.operator, "attached");
                 return;
             }
-            Some(Message::Acknowledged(told)) => Input::Acknowledged {
-                session,
-                sequence: told.sequence,
-                operator: self.member.operator.clone(),
-                leader: told.leader,
-            },
+            Some(Message::Acknowledged(told)) => {
+                self.link.clocks.heard(self.member.member, told.wall_ms);
+                Input::Acknowledged {
+                    session,
+                    sequence: told.sequence,
+                    operator: self.member.operator.clone(),
+                    leader: told.leader,
+                }
+            }
             Some(Message::Expiring(_)) => Input::Expiring(session),
             Some(Message::Desired(desired)) => match Desired::try_from(&desired) {
                 Ok(desired) => Input::Delivered(self.member.member, Box::new(delivered(desired))),

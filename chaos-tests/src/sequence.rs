@@ -3,6 +3,10 @@
 //! Must hold: an operation names things by small numbers, so that sequences collide often and shrink well; what an
 //! operation does not find it leaves alone. Operations cover what honest programs propose and what a rogue one could.
 
+mod life;
+
+pub use life::Life;
+
 use proptest::prelude::*;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Refusal;
@@ -59,6 +63,8 @@ pub enum Operation {
     Open(u8, bool),
     /// Cordon or uncordon.
     Cordon(u8, bool),
+    /// Drain a node and what follows from it.
+    Life(u8, Life),
     /// Take a node out.
     RevokeNode(u8),
     /// Take a site out.
@@ -95,6 +101,7 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
         1 => (0u8..6, any::<bool>()).prop_map(|(n, w)| Operation::Expire(n, w)),
         1 => (0u8..6, any::<bool>()).prop_map(|(n, k)| Operation::Open(n, k)),
         1 => (0u8..6, any::<bool>()).prop_map(|(n, s)| Operation::Cordon(n, s)),
+        6 => (0u8..6, life::steps()).prop_map(|(n, step)| Operation::Life(n, step)),
         1 => (0u8..6).prop_map(Operation::RevokeNode),
         1 => (0u8..12).prop_map(Operation::RevokeSite),
         1 => (0u8..2, 0u8..12).prop_map(|(t, q)| Operation::Quota(t, q)),
@@ -217,6 +224,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
         Operation::RevokeNode(..) | Operation::RevokeSite(..) => {
             return on_node(federation, operation);
         }
+        Operation::Life(n, step) => life::command(federation, node(*n)?, step)?,
     };
     Some(federation.entry(actor, &[], command))
 }
@@ -268,7 +276,10 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
             let bucket =
                 Bucket { class: CLASS.parse().ok()?, memory_mib: 81_920, island: 0, count: 4 };
             let (buckets, live, table) = (vec![bucket], Vec::new(), table_hash());
-            (agent(&node), Command::OpenSession { node, session, previous, buckets, live, table })
+            let (actor, findings) = (agent(&node), Vec::new());
+            let open =
+                Command::OpenSession { node, session, previous, buckets, live, table, findings };
+            (actor, open)
         }
         Operation::Cordon(n, schedulable) => {
             let node = node(*n)?;
@@ -295,6 +306,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         | Operation::Bad(..)
         | Operation::Plan
         | Operation::Members(..)
+        | Operation::Life(..)
         | Operation::Abroad => return None,
     };
     Some(federation.entry(actor, &[], command))
@@ -348,6 +360,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         | Operation::Cordon(..)
         | Operation::RevokeNode(..)
         | Operation::RevokeSite(..)
+        | Operation::Life(..)
         | Operation::Pass(..)
         | Operation::Again(..)
         | Operation::Bad(..)

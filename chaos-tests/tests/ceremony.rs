@@ -66,7 +66,8 @@ fn take_in(federation: &Federation) {
 /// A host of tokai's own, which joins through its controller.
 fn host(federation: &Federation) -> Beside {
     let token = federation.dir().join("tokai-token");
-    let create = ["node", "token", "create", "hakodate-1/n-01", "--out", &path(&token)];
+    let create =
+        ["node", "token", "create", "hakodate-1/n-01", "--approved", "--out", &path(&token)];
     federation.run("tokai", &create).unwrap().ok().unwrap();
     let first = federation.dir().join("agents/tokyo-1/n-01");
     let own = federation.dir().join("agents/hakodate-1/n-01");

@@ -207,7 +207,10 @@ fn is_out(view: &View, peer: &Peer) -> bool {
     match &identity.principal.workload {
         Workload::Agent { site, node } => {
             let id = NodeId { site: site.clone(), name: node.clone() };
-            state.node(&id).is_some_and(|row| row.revoked || row.node_key != identity.spki_sha256)
+            let key = &identity.spki_sha256;
+            // One that is not there may be enrolled by an entry that this member has not applied yet.
+            state.retired(key).is_some()
+                || state.node(&id).is_some_and(|row| row.revoked || row.node_key != *key)
         }
         Workload::Member { member, .. } => state.federation().is_some_and(|federation| {
             let id = MemberId(*member);

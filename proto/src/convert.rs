@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod finding;
+pub mod fitness;
 pub mod intent;
 pub mod job;
 pub mod key;

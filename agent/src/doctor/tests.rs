@@ -234,7 +234,7 @@ fn a_running_agent_is_seen_by_its_lock_and_needs_a_watchdog() {
     let codes = host.codes();
     assert!(codes.contains("RUNNING_YES") && codes.contains("WATCHDOG_NONE"), "{codes:?}");
     let root = host.data().join("placements");
-    let watchdog = watchdog::lock(&root).unwrap();
+    let watchdog = Guard::Watchdog.take(&root).unwrap();
     host.has("WATCHDOG_RUNS");
     drop(watchdog);
     host.has("WATCHDOG_NONE");

@@ -21,7 +21,8 @@ use sekisho_proto::internal::v1::{
     AdoptRequest, AdoptResponse, AgentMessage, ControllerMessage, FetchPayloadRequest,
     FetchPayloadResponse, FetchTrustRequest, FetchTrustResponse, JoinRequest, JoinResponse,
     MemberEndpoint, OpenSessionRequest, OpenSessionResponse, OperatorRoot, RefuseRequest,
-    RefuseResponse, RenewRequest, ReportRequest, ReportResponse, agent_message,
+    RefuseResponse, RenewRequest, ReportFitnessRequest, ReportFitnessResponse, ReportRequest,
+    ReportResponse, agent_message,
 };
 use sekisho_proto::status::ApiError;
 use sekisho_transport::bundle::TrustBundles;
@@ -38,6 +39,7 @@ use sekisho_types::principal::TrustDomain;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
 use sekisho_types::time::{Clock as _, Timestamp};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -58,6 +60,7 @@ struct Shared {
     area: String,
     log: Mutex<Log>,
     changed: watch::Sender<u64>,
+    renews: AtomicBool,
 }
 
 pub(crate) struct Federation {
@@ -108,6 +111,7 @@ impl Federation {
             area: area.to_owned(),
             log: Mutex::default(),
             changed: watch::Sender::new(0),
+            renews: AtomicBool::new(true),
         });
         let (tasks, trust) = (TaskGroup::new(), TrustBundles::new(clock));
         trust
@@ -137,6 +141,11 @@ impl Federation {
             });
         }
         Self { shared, tasks }
+    }
+
+    /// Whether certificates and tags are renewed.
+    pub(crate) fn renew(&self, renews: bool) {
+        self.shared.renews.store(renews, Ordering::Relaxed);
     }
 
     pub(crate) async fn stop(self) {
@@ -352,7 +361,7 @@ impl Member {
                         }
                         agent_message::Message::Renewal(renewal) => {
                             let (sequence, leader) = (renewal.sequence, self.number == 0);
-                            say(Message::Acknowledged(Acknowledged { sequence, leader, revision: 0 })).await;
+                            say(Message::Acknowledged(Acknowledged { sequence, leader, revision: 0, wall_ms: 0 })).await;
                         }
                         agent_message::Message::Head(_) if std::mem::take(&mut loses_head) => {}
                         agent_message::Message::Head(moved) => head = moved.size,
@@ -419,6 +428,13 @@ impl AgentService for Member {
         Ok(Response::new(ReportResponse { revision: 1 }))
     }
 
+    async fn report_fitness(
+        &self,
+        _request: Request<ReportFitnessRequest>,
+    ) -> Result<Response<ReportFitnessResponse>, Status> {
+        Ok(Response::new(ReportFitnessResponse { revision: 1 }))
+    }
+
     async fn adopt(
         &self,
         _request: Request<AdoptRequest>,
@@ -467,7 +483,11 @@ impl AgentService for Member {
         &self,
         request: Request<RenewRequest>,
     ) -> Result<Response<JoinResponse>, Status> {
+        if !self.shared.renews.load(Ordering::Relaxed) {
+            return Err(Status::unavailable("the issuer's key is not at hand"));
+        }
         let node = "ishikari-1/n-01".parse().unwrap();
+        self.shared.change(|log| log.told.renewals += 1);
         Ok(Response::new(self.enrol(&node, &request.get_ref().csr)))
     }
 }

@@ -21,6 +21,7 @@ pub(crate) struct Told {
     pub(crate) phases: Vec<(PlacementId, Phase)>,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) output: Option<Vec<u8>>,
+    pub(crate) renewals: u32,
 }
 
 #[derive(Debug, Default)]

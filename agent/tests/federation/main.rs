@@ -16,6 +16,7 @@ use controller::Federation;
 use log::Told;
 use sekisho_agent::agent::{Agent, End};
 use sekisho_agent::config::Config;
+use sekisho_agent::enrolment::Enrolment;
 use sekisho_agent::failure::Failure;
 use sekisho_agent::join::join;
 use sekisho_agent_runtime::shim::{ShimCommand, namespace};
@@ -25,7 +26,7 @@ use sekisho_transport::clock::SystemClock;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::payload::JobPayload;
 use sekisho_types::placement::{Ending, Phase};
-use sekisho_types::time::Clock;
+use sekisho_types::time::{Clock, Timestamp};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -76,7 +77,11 @@ struct Running {
 
 impl Running {
     async fn start(config: &Config) -> Self {
-        let agent = Agent::open(config.clone(), shim(), clock()).await.unwrap();
+        Self::start_at(config, clock()).await
+    }
+
+    async fn start_at(config: &Config, clock: Arc<dyn Clock>) -> Self {
+        let agent = Agent::open(config.clone(), shim(), clock).await.unwrap();
         let (end, asked) = oneshot::channel();
         let mut done = JoinSet::new();
         done.spawn(agent.run(async move { asked.await.unwrap() }));
@@ -235,9 +240,67 @@ async fn a_host_abroad_or_with_a_wrong_token_does_not_join() {
     let refused = join(&config, &unknown, &clock()).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::TokenUnknown);
     let mut late = token;
-    late.expires = sekisho_types::time::Timestamp(1);
+    late.expires = Timestamp(1);
     assert_eq!(join(&config, &late, &clock()).await.unwrap_err().code, ErrorCode::TokenExpired);
     let run = Agent::open(config, shim(), clock()).await.unwrap_err();
     assert_eq!(run.code, ErrorCode::Unauthenticated);
+    federation.stop().await;
+}
+
+/// A host to which it is later than it is.
+#[derive(Debug)]
+struct Later(Duration);
+
+impl Clock for Later {
+    fn wall(&self) -> Timestamp {
+        SystemClock.wall().plus_ms(u64::try_from(self.0.as_millis()).unwrap())
+    }
+    fn boottime_ns(&self) -> u64 {
+        SystemClock.boottime_ns()
+    }
+}
+
+/// A certificate of an hour at minute 46: renewed by itself; and where nobody renews it, that is told while a quarter of its
+/// life is left, with the session and not after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_ages_is_renewed_or_its_age_is_told_in_time() {
+    let federation = Federation::start("012351").await;
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), "012351");
+    join(&config, &federation.token(), &clock()).await.unwrap();
+    let held = || Enrolment::load(dir.path()).unwrap().unwrap().chain_pem;
+    let joined = held();
+    let at = |minutes: u64| Arc::new(Later(Duration::from_secs(minutes * 60)));
+
+    federation.renew(false);
+    let agent = Running::start_at(&config, at(46)).await;
+    let findings = |told: &Told| Some(told.sessions.last()?.findings.clone());
+    let found = until(&federation, findings).await;
+    let certificate = found.iter().find(|f| f.check.as_str() == "certificate").unwrap();
+    assert!(!certificate.blocks && certificate.detail.starts_with("not renewed, ends at"));
+    agent.stop().await.unwrap();
+    assert_eq!((held(), federation.with(|told| told.renewals)), (joined.clone(), 0));
+
+    federation.renew(true);
+    let agent = Running::start_at(&config, at(46)).await;
+    until(&federation, |told| (told.renewals > 0).then_some(())).await;
+    tokio::time::timeout(PATIENCE, async {
+        while held() == joined {
+            // waits: for the agent's main loop to put it on disk
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+    agent.stop().await.unwrap();
+    // With what was renewed it comes back, and finds nothing to tell of it.
+    let sessions = federation.with(|told| told.sessions.len());
+    let agent = Running::start(&config).await;
+    let found = until(&federation, |told| {
+        (told.sessions.len() > sessions).then(|| told.sessions.last().unwrap().findings.clone())
+    });
+    let found = found.await;
+    assert!(found.iter().all(|finding| finding.check.as_str() != "certificate"), "{found:?}");
+    agent.stop().await.unwrap();
     federation.stop().await;
 }

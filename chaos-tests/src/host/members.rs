@@ -88,9 +88,8 @@ impl Members<'_> {
                 Ok(())
             }
             Fault::LoseAnswers => {
-                let few = chance.random_bool(0.5);
-                let deaf = if few { vec![leader] } else { MEMBERS.to_vec() };
-                for member in deaf {
+                let all = MEMBERS.to_vec();
+                for member in if chance.random_bool(0.5) { vec![leader] } else { all } {
                     self.partition.one_way(member, OUTSIDE, Cut::Hold);
                 }
                 pause(chance, 2..12);

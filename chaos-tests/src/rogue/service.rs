@@ -14,8 +14,8 @@ use sekisho_proto::internal::v1::controller_message::{
 use sekisho_proto::internal::v1::{
     AdoptRequest, AdoptResponse, AgentMessage, ControllerMessage, FetchPayloadRequest,
     FetchPayloadResponse, FetchTrustRequest, FetchTrustResponse, JoinResponse, OpenSessionRequest,
-    OpenSessionResponse, RefuseRequest, RefuseResponse, RenewRequest, ReportRequest,
-    ReportResponse,
+    OpenSessionResponse, RefuseRequest, RefuseResponse, RenewRequest, ReportFitnessRequest,
+    ReportFitnessResponse, ReportRequest, ReportResponse,
 };
 use sekisho_types::id::{MemberId, OperatorId};
 use std::collections::VecDeque;
@@ -93,8 +93,8 @@ impl AgentService for Rogue {
         let answers =
             request.into_inner().filter_map(move |message| match message.ok()?.message? {
                 Up::Renewal(renewal) => {
-                    let answer =
-                        Acknowledged { sequence: renewal.sequence, leader, revision: 1000 };
+                    let (sequence, wall_ms) = (renewal.sequence, 0);
+                    let answer = Acknowledged { sequence, leader, revision: 1000, wall_ms };
                     Some(down(Down::Acknowledged(answer)))
                 }
                 // What follows the first set only means something to an agent that has taken it.
@@ -113,6 +113,13 @@ impl AgentService for Rogue {
         _request: Request<ReportRequest>,
     ) -> Result<Response<ReportResponse>, Status> {
         Ok(Response::new(ReportResponse { revision: 1001 }))
+    }
+
+    async fn report_fitness(
+        &self,
+        _request: Request<ReportFitnessRequest>,
+    ) -> Result<Response<ReportFitnessResponse>, Status> {
+        Ok(Response::new(ReportFitnessResponse { revision: 1001 }))
     }
 
     async fn adopt(

@@ -64,7 +64,14 @@ impl Call {
         let known = state.node(&id).filter(|node| {
             node.operator == self.peer.principal.operator && node.node_key == self.peer.spki_sha256
         });
-        let node = known.ok_or_else(|| denied("no node is enrolled with this certificate"))?;
+        let unknown = || match state.retired(&self.peer.spki_sha256) {
+            Some(retired) => {
+                let why = format!("{} was decommissioned", retired.node);
+                ApiError::new(ErrorCode::NodeRevoked, why)
+            }
+            None => denied("no node is enrolled with this certificate"),
+        };
+        let node = known.ok_or_else(unknown)?;
         check_standing(state, &id, node)?;
         Ok((id, node))
     }

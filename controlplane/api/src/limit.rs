@@ -109,6 +109,10 @@ pub const TAG_BACKDATE: Duration = Duration::from_secs(300);
 /// A tag that ends this soon is shown: agents renew at half of their tag's life.
 pub const TAG_ENDS_SOON: Duration = Duration::from_secs(4 * 3600);
 
+/// A drain whose deadline is so long past and that holds something still is shown as late: longer than the lease, the
+/// kill grace and the clock bound, after which a host that is gone has lost all that its lease bound.
+pub const DRAIN_LATE: Duration = Duration::from_secs(60);
+
 /// Findings of one `status`: one screen.
 pub const FINDINGS_MAX: usize = 32;
 

@@ -123,6 +123,12 @@ impl Client {
         self.endpoints.go_to(address).map_err(|error| Failure::invalid(error.to_string()))
     }
 
+    /// Leaves the present member for the next.
+    pub fn leave(&self) {
+        let (address, _) = self.endpoints.current();
+        self.endpoints.move_on(&address);
+    }
+
     /// Why the present member refused our certificate, if it did.
     fn refused(&self) -> Option<Arc<String>> {
         self.endpoints.current().1.refused()

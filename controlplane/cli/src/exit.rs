@@ -31,6 +31,8 @@ pub enum Exit {
     WouldWait = 10,
     /// `job plan`: can never be placed as asked.
     Never = 11,
+    /// Ctrl-C ended the looking on, and nothing else.
+    Interrupted = 130,
 }
 
 impl Exit {
@@ -78,6 +80,7 @@ mod tests {
             (Exit::Timeout, 8),
             (Exit::WouldWait, 10),
             (Exit::Never, 11),
+            (Exit::Interrupted, 130),
         ];
         for (exit, number) in all {
             assert_eq!(exit as u8, number);

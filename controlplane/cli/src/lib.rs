@@ -19,6 +19,7 @@ pub mod output;
 pub mod pki;
 pub mod spec;
 pub mod verify;
+mod watch;
 
 use app::App;
 use args::Cli;

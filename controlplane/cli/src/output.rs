@@ -169,6 +169,23 @@ impl<'w> Output<'w> {
         Ok(writeln!(self.out, "{}", text.trim_end())?)
     }
 
+    /// One of several results that come one after the other: a line of JSON, or a YAML document.
+    ///
+    /// # Errors
+    /// When stdout does not take it.
+    pub fn event<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
+        let bad =
+            |error: &dyn std::fmt::Display| Failure::new(ErrorCode::Internal, error.to_string());
+        if self.format == Format::Yaml {
+            let text = serde_saphyr::to_string(value).map_err(|error| bad(&error))?;
+            writeln!(self.out, "---\n{}", text.trim_end())?;
+        } else {
+            let text = serde_json::to_string(value).map_err(|error| bad(&error))?;
+            writeln!(self.out, "{text}")?;
+        }
+        Ok(self.out.flush()?)
+    }
+
     /// The result of a change: a sentence for people, data for programs, then the command that comes next.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! Does not know: sockets, storage, openraft. [`replica::Replica`] is all that it asks of consensus.
 
 pub mod checkpoint;
+pub mod drain;
 pub mod driver;
 pub mod lease;
 pub mod level;

@@ -27,6 +27,9 @@ pub const LEASE_SCAN_EVERY: Duration = Duration::from_millis(200);
 /// Renewals that arrive within this time share one confirmation of leadership.
 pub const CONFIRM_EVERY: Duration = Duration::from_millis(50);
 
+/// How often nodes are looked through for drains that are past their deadline: the state clock moves as often at best.
+pub const DRAIN_LOOK: Duration = Duration::from_secs(1);
+
 /// `ExpireLease` proposals in flight: a whole site that is lost must not wait for one round trip per node, nor fill
 /// the proposal queue.
 pub const EXPIRES_IN_FLIGHT: usize = 64;

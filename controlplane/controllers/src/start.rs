@@ -1,6 +1,7 @@
 //! Puts the duties together.
 
 use crate::checkpoint::{HeadStore, HeadStoreError, Signatures, Signer, SignerStatus};
+use crate::drain::DrainDuty;
 use crate::driver::{Duty, drive};
 use crate::lease::{LeaseDuty, Leases};
 use crate::level::LevelDuty;
@@ -71,6 +72,7 @@ impl<R: Replica> Controllers<R> {
             spawn(&replica, Tick::new(replica.clone(), stamp.clone()), &clock, tasks),
             spawn(&replica, LeaseDuty::new(leases.clone(), stamp.clone()), &clock, tasks),
             spawn(&replica, Placement::new(replica.clone(), stamp.clone()), &clock, tasks),
+            spawn(&replica, DrainDuty::new(replica.clone(), stamp.clone()), &clock, tasks),
             spawn(&replica, LevelDuty::new(replica.clone(), stamp), &clock, tasks),
             spawn(&replica, MembershipDuty::new(replica.clone()), &clock, tasks),
         ];

@@ -9,6 +9,7 @@ mod ahead;
 mod batch;
 mod bundle;
 mod change;
+mod drain;
 mod genesis;
 mod incarnation;
 mod job;
@@ -236,16 +237,16 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
             site::create(change, site, operator, *area, display_name)
         }
         Command::RevokeSite { site } => site::revoke(change, site),
-        Command::CreateToken { token, node, expires } => {
-            token::create(change, token, node, *expires)
+        Command::CreateToken { token, node, expires, approved } => {
+            token::create(change, token, node, *expires, *approved)
         }
         Command::EnrollNode { token, node, node_key, receipt_key, tag } => {
             token::enroll(change, token, &token::Candidate { node, node_key, receipt_key, tag })
         }
         Command::RenewTag { node, tag } => node::renew_tag(change, node, tag),
-        Command::OpenSession { node, session, previous, buckets, live, table } => {
-            let opening =
-                session::Opening { session: *session, previous: *previous, buckets, live, table };
+        Command::OpenSession { node, session, previous, buckets, live, table, findings } => {
+            let (session, previous) = (*session, *previous);
+            let opening = session::Opening { session, previous, buckets, live, table, findings };
             session::open(change, node, &opening)
         }
         Command::Report { node, session, phases } => report::report(change, node, *session, phases),
@@ -277,6 +278,18 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::Batch(items) => batch::apply(change, items),
         Command::Adopt { node, adoption, running } => {
             adopt::adopt(change, node, adoption, *running)
+        }
+        Command::DrainNode { node, within_s, message } => {
+            drain::begin(change, node, *within_s, message)
+        }
+        Command::UndrainNode { node, keep_cordoned } => {
+            drain::call_off(change, node, *keep_cordoned)
+        }
+        Command::EvictDrained { node, drain } => drain::evict(change, node, *drain),
+        Command::ApproveNode { node, node_key } => node::approve(change, node, node_key),
+        Command::DecommissionNode { node } => node::decommission(change, node),
+        Command::ReportFitness { node, session, findings } => {
+            report::fitness(change, node, *session, findings)
         }
     }
 }

@@ -10,6 +10,7 @@ use sekisho_evidence::receipt::Receipt;
 use sekisho_evidence::tag::SignedTag;
 use sekisho_evidence::terms::Agreement;
 use sekisho_types::device::Bucket;
+use sekisho_types::fitness::Unfit;
 use sekisho_types::id::{
     DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey, Signature,
     SiteId, TenantId,
@@ -69,6 +70,8 @@ pub enum Command {
         node: NodeId,
         /// Refused from this instant of the state clock on.
         expires: Timestamp,
+        /// Its node needs no approval after it has joined.
+        approved: bool,
     },
     /// Enrols a node; proposed by the controller that received the join.
     EnrollNode {
@@ -104,6 +107,8 @@ pub enum Command {
         live: Vec<PlacementId>,
         /// Jurisdiction table of its program.
         table: Digest,
+        /// What its own checks found wrong.
+        findings: Vec<Unfit>,
     },
     /// An agent tells how its placements fare.
     Report {
@@ -230,6 +235,51 @@ pub enum Command {
     /// Several commands of one caller: all of them take effect, or none. The payloads of its jobs are in the entry, one
     /// behind the other.
     Batch(Vec<Item>),
+    /// Takes nothing new on a node and, from the deadline on, moves what is left there. Of a node that is being drained,
+    /// changes deadline and message.
+    DrainNode {
+        /// The node.
+        node: NodeId,
+        /// How long its jobs may go on, seconds of the state clock from this entry; `None` = as long as they take.
+        within_s: Option<u64>,
+        /// Why, for people.
+        message: String,
+    },
+    /// Calls a drain off. What it has moved stays moved.
+    UndrainNode {
+        /// The node.
+        node: NodeId,
+        /// Leave the node cordoned.
+        keep_cordoned: bool,
+    },
+    /// Lets a node that has joined take placements, because its operator has compared its key.
+    ApproveNode {
+        /// The node.
+        node: NodeId,
+        /// SHA-256 of the SPKI that was compared.
+        node_key: Digest,
+    },
+    /// Takes the name of a node that is empty out of the federation, and its key for ever (P5).
+    DecommissionNode {
+        /// The node.
+        node: NodeId,
+    },
+    /// An agent's own checks came out differently.
+    ReportFitness {
+        /// The node.
+        node: NodeId,
+        /// Its session.
+        session: SessionId,
+        /// What they find wrong now; none = fit.
+        findings: Vec<Unfit>,
+    },
+    /// Moves what is left on a node whose drain is past its deadline. Proposed by the leader, judged by the state clock.
+    EvictDrained {
+        /// The node.
+        node: NodeId,
+        /// The entry that last said how it is drained; of another drain there is no effect.
+        drain: Revision,
+    },
 }
 
 /// A command of a batch: what people and pipelines do by the hundred. Append-only, as [`Command`] is; a type of its own,
@@ -252,6 +302,22 @@ pub enum Item {
         node: NodeId,
         /// Whether new placements may come.
         schedulable: bool,
+    },
+    /// See [`Command::DrainNode`].
+    DrainNode {
+        /// The node.
+        node: NodeId,
+        /// How long its jobs may go on, seconds.
+        within_s: Option<u64>,
+        /// Why, for people.
+        message: String,
+    },
+    /// See [`Command::UndrainNode`].
+    UndrainNode {
+        /// The node.
+        node: NodeId,
+        /// Leave the node cordoned.
+        keep_cordoned: bool,
     },
 }
 

@@ -118,6 +118,7 @@ impl State {
             payloads,
             replies: _,
             reply_order: _,
+            retired,
         } = self;
         let other = replayed;
         let tables = [
@@ -136,6 +137,7 @@ impl State {
             ("queue", queue.lanes() == other.queue.lanes()),
             ("placements", placements.lanes() == other.placements.lanes()),
             ("payloads", payloads.lanes() == other.payloads.lanes()),
+            ("retired", retired.lanes() == other.retired.lanes()),
         ];
         tables.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
     }

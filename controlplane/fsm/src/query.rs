@@ -3,8 +3,8 @@
 use crate::apply::residency;
 use crate::outcome::Rejection;
 use crate::state::{
-    Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, ReplyKey, Site, State,
-    Tenant, Token,
+    Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, ReplyKey, Retired, Site,
+    State, Tenant, Token,
 };
 use sekisho_evidence::canonical::{CanonicalError, encode};
 use sekisho_evidence::grant::BoundRules;
@@ -74,6 +74,11 @@ impl State {
     /// All nodes, by id.
     pub fn nodes(&self) -> impl DoubleEndedIterator<Item = (&NodeId, &Node)> {
         self.nodes.iter()
+    }
+    /// The node that had a key until it was decommissioned.
+    #[must_use]
+    pub fn retired(&self, node_key: &Digest) -> Option<&Retired> {
+        self.retired.get(node_key)
     }
     /// One join token, by the hash of its secret.
     #[must_use]
@@ -217,6 +222,7 @@ impl State {
             self.payloads.lanes(),
             self.replies.lanes(),
             self.reply_order.lanes(),
+            self.retired.lanes(),
         ];
         let scalars =
             (&self.federation, self.revision, self.clock, self.feature_level, &self.frontier);

@@ -61,11 +61,19 @@ pub enum Verb {
     TransferLeader,
     /// Take a sealed backup.
     SaveSnapshot,
+    /// Empty a node.
+    Drain,
+    /// Call a drain off.
+    Undrain,
+    /// Let a node that has joined take placements.
+    ApproveNode,
+    /// Take an empty node out of the federation.
+    Decommission,
 }
 
 impl Verb {
     /// Every verb, for tests that walk the table.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::ReadStatus,
         Self::ReadFederation,
         Self::ReadTenant,
@@ -88,6 +96,10 @@ impl Verb {
         Self::ChangeMembers,
         Self::TransferLeader,
         Self::SaveSnapshot,
+        Self::Drain,
+        Self::Undrain,
+        Self::ApproveNode,
+        Self::Decommission,
     ];
 }
 
@@ -115,12 +127,14 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::RegisterKey | Verb::RevokeKey => true,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => true,
             // A partner's capacity and a tenant's work are not the federation's to touch.
-            Verb::CreateToken | Verb::Cordon => own_operator,
+            Verb::CreateToken | Verb::Cordon | Verb::Drain | Verb::Undrain => own_operator,
+            Verb::ApproveNode | Verb::Decommission => own_operator,
             Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs | Verb::SaveSnapshot => false,
         },
         Role::OperatorAdmin => match verb {
             Verb::ReadStatus | Verb::ReadFederation => true,
             Verb::RevokeSite | Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => own_operator,
+            Verb::Drain | Verb::Undrain | Verb::ApproveNode | Verb::Decommission => own_operator,
             Verb::RegisterKey | Verb::RevokeKey => own_operator,
             // Whoever services a machine must be able to take the leadership away from it.
             Verb::TransferLeader => own_operator,
@@ -140,6 +154,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             | Verb::RegisterKey
             | Verb::RevokeKey => false,
             Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => false,
+            Verb::Drain | Verb::Undrain | Verb::ApproveNode | Verb::Decommission => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => false,
             Verb::SaveSnapshot => false,
@@ -182,7 +197,12 @@ pub fn signing(verb: Verb) -> Signed {
         Verb::RevokeSite | Verb::RevokeKey | Verb::RevokeNode | Verb::CancelJob => Signed::No,
         // It widens nothing, and leaves no trace in the state.
         Verb::TransferLeader => Signed::No,
+        // It only narrows, and what it moves runs elsewhere.
+        Verb::Drain => Signed::No,
         Verb::Cordon
+        | Verb::Undrain
+        | Verb::ApproveNode
+        | Verb::Decommission
         | Verb::RegisterKey
         | Verb::CreateToken
         | Verb::CreateTenant
@@ -302,7 +322,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::OpenSession { .. } | Command::Report { .. } | Command::Refuse { .. } => false,
         Command::ExpireLease { .. } | Command::CommitPlacement { .. } => false,
         Command::RaiseFeatureLevel { .. } | Command::OpenIncarnation { .. } => false,
-        Command::Adopt { .. } => false,
+        Command::Adopt { .. } | Command::EvictDrained { .. } => false,
         Command::RegisterKey { .. } | Command::RevokeKey { .. } | Command::CreateSite { .. } => {
             true
         }
@@ -312,6 +332,9 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::RevokeNode { .. } | Command::PutTenant { .. } | Command::PutPolicy { .. } => true,
         Command::SetQuota { .. } | Command::SubmitJob { .. } | Command::CancelJob { .. } => true,
         Command::Batch(_) => true,
+        Command::DrainNode { .. } | Command::UndrainNode { .. } => true,
+        Command::ApproveNode { .. } | Command::DecommissionNode { .. } => true,
+        Command::ReportFitness { .. } => false,
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true
         }
@@ -364,6 +387,39 @@ mod tests {
             }
         }
         assert_eq!(signing(Verb::SaveSnapshot), Signed::No);
+    }
+
+    /// Cell by cell: what becomes of a node is for administrators of its own operator, and for nobody else.
+    #[test]
+    fn a_nodes_life_is_its_operators_alone() {
+        let (own, other): (OperatorId, OperatorId) =
+            ("kanto".parse().unwrap(), "naniwa".parse().unwrap());
+        let tenant: TenantId = "sapporo".parse().unwrap();
+        let life = [Verb::Drain, Verb::Undrain, Verb::ApproveNode, Verb::Decommission];
+        let roles = [
+            (Role::FederationAdmin, true),
+            (Role::OperatorAdmin, true),
+            (Role::TenantAdmin(tenant.clone()), false),
+            (Role::TenantUser(tenant.clone()), false),
+            (Role::Auditor, false),
+            (Role::Monitor, false),
+            (Role::Archivist("tokyo-1".parse().unwrap()), false),
+            (Role::Agent, false),
+            (Role::Member, false),
+        ];
+        let mine = Target::Operator(&own);
+        for target in [mine, Target::Operator(&other), Target::Federation, Target::Tenant(&tenant)]
+        {
+            for verb in life {
+                for (role, administers) in &roles {
+                    let due = *administers && target == mine;
+                    let may = allows(role, &own, verb, target);
+                    assert_eq!(may, due, "{role} {verb:?} {target:?}");
+                }
+            }
+        }
+        let signed = life.map(signing);
+        assert_eq!(signed, [Signed::No, Signed::Caller, Signed::Caller, Signed::Caller]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use sekisho_evidence::package::{TrustPackage, begun, opening};
 use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_evidence::terms::Agreement;
 use sekisho_types::device::Bucket;
+use sekisho_types::fitness::Unfit;
 use sekisho_types::id::{
     ClusterId, DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey,
     RequestId, Signature, SiteId, TenantId,
@@ -57,6 +58,21 @@ pub struct Session {
     pub expired: bool,
 }
 
+/// A node is being emptied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// Who said so last.
+    pub by: Principal,
+    /// Since when, on the state clock. Another deadline does not change it.
+    pub since: Timestamp,
+    /// When what is left is moved, on the state clock; `None` = never.
+    pub deadline: Option<Timestamp>,
+    /// Why, for people.
+    pub message: String,
+    /// The entry that last said how.
+    pub revision: Revision,
+}
+
 /// A GPU host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
@@ -86,6 +102,23 @@ pub struct Node {
     pub desired: Option<(u64, Revision)>,
     /// Last change that a reader may care about.
     pub revision: Revision,
+    /// Set while it is being emptied, and when it is empty until that is called off.
+    pub drain: Option<Drain>,
+    /// Its operator has compared its key, or made its token as one that needs no second look. Without it, no placement.
+    pub approved: bool,
+    /// When it was enrolled, on the state clock.
+    pub joined: Timestamp,
+    /// What its agent's own checks find wrong, by check.
+    pub findings: Vec<Unfit>,
+}
+
+/// The key of a node that was decommissioned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retired {
+    /// Whose key it was.
+    pub node: NodeId,
+    /// When, on the state clock.
+    pub at: Timestamp,
 }
 
 /// A join token.
@@ -99,6 +132,8 @@ pub struct Token {
     pub expires: Timestamp,
     /// Who used it, and when.
     pub used: Option<(Digest, Timestamp)>,
+    /// Its node needs no approval.
+    pub approved: bool,
 }
 
 /// A tenant.
@@ -146,6 +181,8 @@ pub enum Fate {
     Fail(String),
     /// Is cancelled once all are dead.
     Cancel,
+    /// Goes back to the queue once all are dead, through no fault of its own or of a host: the attempt does not count.
+    Move(String),
 }
 
 /// A job.
@@ -259,6 +296,8 @@ pub struct State {
     pub(crate) replies: Table<ReplyKey, KeptReply>,
     /// By the entry that gave them: the clock never goes back, so this is also their order in time.
     pub(crate) reply_order: Table<Revision, ReplyKey>,
+    /// Keys of decommissioned nodes (P5). Never forgotten: each is a host that once was.
+    pub(crate) retired: Table<Digest, Retired>,
 }
 
 /// What a member shall be in the Raft group. The leader's membership duty makes the group follow.
@@ -344,6 +383,18 @@ impl Node {
     #[must_use]
     pub fn live_session(&self) -> Option<&Session> {
         self.session.as_ref().filter(|session| !session.expired)
+    }
+
+    /// Whether its agent's own checks let new work come.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        !self.findings.iter().any(|finding| finding.blocks)
+    }
+
+    /// The drain that is past its deadline at `now` on the state clock.
+    #[must_use]
+    pub fn overdue(&self, now: Timestamp) -> Option<&Drain> {
+        self.drain.as_ref().filter(|drain| drain.deadline.is_some_and(|deadline| deadline <= now))
     }
 
     /// GPUs of a bucket that nothing is charged on.

@@ -376,12 +376,17 @@ impl Federation {
 
     /// Makes a token and returns the command that enrols the node with it, tagged at `area`.
     pub fn enrolment(&mut self, node: &NodeId, area: &str) -> Command {
+        self.enrolment_with(node, area, true)
+    }
+
+    /// As [`Self::enrolment`], with a token that says whether the node needs no approval.
+    pub fn enrolment_with(&mut self, node: &NodeId, area: &str, approved: bool) -> Command {
         let token = Digest::of(format!("token/{node}/{}", self.requests).as_bytes());
         let operator = agent(node).operator;
         let expires = self.now.plus_ms(3_600_000);
         self.accept(
             admin(operator.as_str()),
-            Command::CreateToken { token, node: node.clone(), expires },
+            Command::CreateToken { token, node: node.clone(), expires, approved },
         );
         let tag = self.tag(node, area, 1).sign(&key("site-tag", operator.as_str())).unwrap();
         Command::EnrollNode {
@@ -417,6 +422,7 @@ impl Federation {
             buckets: vec![bucket],
             live: Vec::new(),
             table: table_hash(),
+            findings: Vec::new(),
         };
         self.accept(agent(node), open);
         session

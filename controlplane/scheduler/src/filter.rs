@@ -22,6 +22,12 @@ pub enum Filter {
     Enrolled,
     /// Has not refused this job.
     Willing,
+    /// Approved by its operator.
+    Approved,
+    /// Finds nothing wrong with itself that keeps new work away.
+    Fit,
+    /// Not being drained.
+    Staying,
     /// Not cordoned, and its lease is live.
     Usable,
     /// Its site tag is in force.
@@ -34,7 +40,7 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Country,
         Self::Tier,
         Self::Area,
@@ -42,6 +48,9 @@ impl Filter {
         Self::Device,
         Self::Enrolled,
         Self::Willing,
+        Self::Approved,
+        Self::Fit,
+        Self::Staying,
         Self::Usable,
         Self::Tag,
         Self::Capacity,
@@ -58,6 +67,9 @@ impl Filter {
             Self::Area => ErrorCode::ResidencyArea,
             Self::Operator => ErrorCode::ResidencyOperator,
             Self::Willing | Self::Usable => ErrorCode::NodeUnavailable,
+            Self::Approved => ErrorCode::NodePending,
+            Self::Fit => ErrorCode::NodeUnfit,
+            Self::Staying => ErrorCode::NodeDraining,
             Self::Device => ErrorCode::NoDevice,
             Self::Enrolled => ErrorCode::NodeRevoked,
             Self::Tag => ErrorCode::TagExpired,

@@ -9,11 +9,21 @@ use sekisho_types::job::Resources;
 /// Whether grants may be made out to the node now.
 ///
 /// # Errors
-/// The first filter that it does not pass: [`Filter::Enrolled`], [`Filter::Usable`] or [`Filter::Tag`].
+/// The first filter that it does not pass: [`Filter::Enrolled`], or one of those from [`Filter::Approved`] to
+/// [`Filter::Tag`].
 pub(crate) fn usable(state: &State, id: &NodeId, node: &Node) -> Result<(), Filter> {
     let site_stands = state.site(&id.site).is_some_and(|site| !site.revoked);
     if node.revoked || !site_stands {
         return Err(Filter::Enrolled);
+    }
+    if !node.approved {
+        return Err(Filter::Approved);
+    }
+    if !node.is_fit() {
+        return Err(Filter::Fit);
+    }
+    if node.drain.is_some() {
+        return Err(Filter::Staying);
     }
     if !node.schedulable || node.live_session().is_none() {
         return Err(Filter::Usable);

@@ -1,5 +1,6 @@
 //! What agents and members tell each other. Signed and hashed bytes pass through untouched.
 
+use crate::convert::fitness;
 use crate::field::{FieldError, FieldResult, array, parsed};
 use crate::internal::v1::{self as internal, controller_message};
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::merkle::PROOF_MAX;
 use sekisho_evidence::tag::TagArea;
 use sekisho_types::device::Bucket;
+use sekisho_types::fitness::Unfit;
 use sekisho_types::id::{Digest, NodeId, PublicKey};
 use sekisho_types::limit::{BUCKET_DEVICES_MAX, BUCKETS_MAX, ENTRY_MAX};
 use sekisho_types::placement::Phase;
@@ -86,6 +88,8 @@ pub struct OpenSession {
     pub table: Digest,
     /// That the agent follows.
     pub incarnation: Incarnation,
+    /// What the host's own checks find wrong.
+    pub findings: Vec<Unfit>,
 }
 
 impl TryFrom<&internal::OpenSessionRequest> for OpenSession {
@@ -103,6 +107,7 @@ impl TryFrom<&internal::OpenSessionRequest> for OpenSession {
             live: message.live.iter().map(|id| parsed("live", id)).collect::<FieldResult<_>>()?,
             table: Digest(array("table", &message.table)?),
             incarnation: Incarnation(message.incarnation),
+            findings: fitness::findings(&message.findings)?,
         })
     }
 }
@@ -116,6 +121,7 @@ impl From<&OpenSession> for internal::OpenSessionRequest {
             live: open.live.iter().map(PlacementId::to_string).collect(),
             table: open.table.0.to_vec().into(),
             incarnation: open.incarnation.0,
+            findings: fitness::told(&open.findings),
         }
     }
 }
@@ -323,6 +329,7 @@ mod tests {
             live: vec!["p-1-42-0".parse().unwrap()],
             table: Digest([3; 32]),
             incarnation: Incarnation(2),
+            findings: Vec::new(),
         }
     }
 

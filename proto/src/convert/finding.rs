@@ -122,6 +122,30 @@ conditions! {
     Overloaded = "OVERLOADED", "sekisho job list",
         "{member} sheds load: {load} % of what may be in flight is",
         "{member} は過負荷で要求を断っています。処理中の量は上限の {load} % です";
+    NodePending = "NODE_PENDING", "sekisho node list --pending",
+        "{node} has joined and waits for approval: compare its key",
+        "{node} は参加し、承認を待っています。鍵を照合してください";
+    NodesPending = "NODES_PENDING", "sekisho node list --pending",
+        "{count} nodes of site {site} have joined and wait for approval",
+        "拠点 {site} のノード {count} 台が参加し、承認を待っています";
+    NodeUnfit = "NODE_UNFIT", "sekisho node get {node}",
+        "{node} does not pass its own checks: {checks}",
+        "{node} は自己点検に合格していません: {checks}";
+    NodesUnfit = "NODES_UNFIT", "sekisho node list --site {site} -o wide",
+        "{count} nodes of site {site} do not pass their own checks",
+        "拠点 {site} のノード {count} 台が自己点検に合格していません";
+    NodeDrains = "NODE_DRAINS", "sekisho node drain {node} --monitor",
+        "{node} is being drained: {count} placements are left",
+        "{node} は退避中です。残りの配置は {count} 件です";
+    NodesDrain = "NODES_DRAIN", "sekisho node list --site {site}",
+        "{count} nodes of site {site} are being drained or are empty",
+        "拠点 {site} のノード {count} 台が退避中、または退避済みです";
+    NodeDrained = "NODE_DRAINED", "sekisho node undrain {node}",
+        "{node} is drained: nothing is left on it, and nothing comes",
+        "{node} は退避済みです。残りの配置はなく、新しい配置も行われません";
+    DrainOverdue = "DRAIN_OVERDUE", "sekisho node get {node}",
+        "{node} should have been empty at {at}: {count} placements are not confirmed dead",
+        "{node} は {at} に空になるはずでした。終了を確認できない配置が {count} 件あります";
     Well = "WELL", "",
         "all members, signers and nodes are well",
         "全メンバー、署名者、ノードは正常です";

@@ -17,6 +17,8 @@ pub struct NewToken {
     pub node: NodeId,
     /// Refused from this instant on.
     pub expires: Timestamp,
+    /// Its node needs no approval.
+    pub approved: bool,
 }
 
 impl TryFrom<&v1::CreateJoinTokenRequest> for NewToken {
@@ -26,6 +28,7 @@ impl TryFrom<&v1::CreateJoinTokenRequest> for NewToken {
             token: parsed("secret_sha256", &message.secret_sha256)?,
             node: NodeId::from_field("node", &message.node)?,
             expires: Timestamp(message.expires_ms),
+            approved: message.approved,
         })
     }
 }
@@ -39,6 +42,7 @@ impl NewToken {
             secret_sha256: self.token.to_string(),
             expires_ms: self.expires.0,
             intent: Some(intent),
+            approved: self.approved,
         }
     }
 }
@@ -77,6 +81,7 @@ mod tests {
             token: Digest([7; 32]),
             node: "tokyo-1/n-01".parse().unwrap(),
             expires: Timestamp(5),
+            approved: true,
         };
         let message = token.request(v1::Intent::default());
         assert_eq!(NewToken::try_from(&message), Ok(token));

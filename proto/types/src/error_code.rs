@@ -3,37 +3,14 @@
 //! Clients decide by [`Kind`], people read the text, support goes by the code: each has a page in
 //! `docs/error-codes/`. The order is append-only, because receipts and log entries store the number.
 
+mod kind;
 mod language;
 
+pub use kind::Kind;
 pub use language::Language;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// What a caller can do about an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Can never be satisfied as asked: change the request.
-    Never,
-    /// Cannot be satisfied now: waiting may help.
-    NotYet,
-    /// The request is malformed: correct it.
-    Invalid,
-    /// The resource does not exist, or must not be known to exist.
-    NotFound,
-    /// Somebody else was first.
-    Conflict,
-    /// The system is not in a state that allows it.
-    Precondition,
-    /// Who the caller is does not suffice.
-    Auth,
-    /// Retry later; nothing happened.
-    Unavailable,
-    /// It may or may not have happened; repeat with the same request id.
-    Unknown,
-    /// A fault of ours.
-    Internal,
-}
 
 macro_rules! codes {
     ($($variant:ident = $number:literal, $code:literal, $kind:ident,
@@ -451,6 +428,26 @@ codes! {
         "呼び出し元は、現在の世代ではない連合の世代に従っています。",
         "Follow the present one: on a host `sekisho-agent accept FILE`, for people `sekisho operator trust --write`.",
         "現在の世代に切り替えてください。ホストでは `sekisho-agent accept FILE`、利用者は `sekisho operator trust --write` を実行してください。";
+    NodeDraining = 74, "NODE_DRAINING", NotYet,
+        "The suitable nodes are being drained.",
+        "適合するノードは退避中です。",
+        "Wait, or call the drain off: `sekisho node undrain`.",
+        "お待ちいただくか、`sekisho node undrain` で退避を取り消してください。";
+    NodePending = 75, "NODE_PENDING", NotYet,
+        "The suitable nodes wait for the approval of their operator.",
+        "適合するノードは事業者の承認待ちです。",
+        "Have their operator compare their keys and approve them: `sekisho node list --pending`.",
+        "事業者に鍵を照合して承認してもらってください(`sekisho node list --pending`)。";
+    NodeUnfit = 76, "NODE_UNFIT", NotYet,
+        "The suitable nodes do not pass their own checks.",
+        "適合するノードは自己点検に合格していません。",
+        "See what `sekisho node get` says they found, and repair them.",
+        "`sekisho node get` で点検結果を確認し、修復してください。";
+    NodeKeyMismatch = 77, "NODE_KEY_MISMATCH", Conflict,
+        "The fingerprint is not that of the key with which the node joined.",
+        "指紋が、ノードが参加したときの鍵と一致しません。",
+        "Compare again with what the host itself shows; if it differs, `sekisho node reject` it.",
+        "ホスト自身が表示する指紋と照合し直してください。異なる場合は `sekisho node reject` で拒否してください。";
 }
 
 impl ErrorCode {

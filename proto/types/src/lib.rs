@@ -7,6 +7,7 @@
 
 pub mod device;
 pub mod error_code;
+pub mod fitness;
 pub mod id;
 pub mod job;
 pub mod jurisdiction;

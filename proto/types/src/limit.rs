@@ -90,6 +90,12 @@ pub const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes that a peer which has not proven itself may receive (D3).
 pub const UNPROVEN_MAX: usize = 32 * 1024;
 
+/// Findings of one host about itself: there are not so many checks.
+pub const FITNESS_FINDINGS_MAX: usize = 16;
+
+/// Words of one such finding, bytes: a line that a person reads in a table.
+pub const FINDING_TEXT_MAX: usize = 200;
+
 /// Text of a label, message or reason that is stored, bytes.
 pub const TEXT_MAX: usize = 512;
 

@@ -10,6 +10,7 @@ use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::receipt::Receipt;
 use sekisho_fsm::command::Command;
 use sekisho_proto::convert::agent::{Attach, FetchPayload, OpenSession, Report};
+use sekisho_proto::convert::fitness::ReportFitness;
 use sekisho_proto::field::FieldError;
 use sekisho_proto::internal::v1::agent_service_server::AgentService;
 use sekisho_proto::internal::v1::{self as internal, agent_message};
@@ -88,15 +89,16 @@ impl AgentService for AgentApi {
     ) -> Result<Response<internal::OpenSessionResponse>, Status> {
         let (call, node) = self.node(&request)?;
         let open = OpenSession::try_from(request.get_ref())?;
-        let OpenSession { session, previous, buckets, live, table, incarnation } = open;
+        let OpenSession { session, previous, buckets, live, table, incarnation, findings } = open;
         let present = federation(&self.0.replica.state())?.incarnation;
         if incarnation != present {
             // What it would be granted it could not believe.
             let why = format!("incarnation {present} is in force, the agent follows {incarnation}");
             return Err(ApiError::new(ErrorCode::IncarnationOver, why).into());
         }
+        let id = node.clone();
         let command =
-            Command::OpenSession { node: node.clone(), session, previous, buckets, live, table };
+            Command::OpenSession { node: id, session, previous, buckets, live, table, findings };
         let revision = self.propose(&call, command).await?;
         tracing::info!(%node, %session, revision, "agent session opened");
         Ok(Response::new(internal::OpenSessionResponse { revision }))
@@ -126,6 +128,18 @@ impl AgentService for AgentApi {
         let Report { session, phases } = Report::try_from(request.get_ref())?;
         let revision = self.propose(&call, Command::Report { node, session, phases }).await?;
         Ok(Response::new(internal::ReportResponse { revision }))
+    }
+
+    async fn report_fitness(
+        &self,
+        request: Request<internal::ReportFitnessRequest>,
+    ) -> Result<Response<internal::ReportFitnessResponse>, Status> {
+        let (call, node) = self.node(&request)?;
+        let ReportFitness { session, findings } = ReportFitness::try_from(request.get_ref())?;
+        tracing::info!(%node, findings = findings.len(), "a host tells how its checks came out");
+        let command = Command::ReportFitness { node, session, findings };
+        let revision = self.propose(&call, command).await?;
+        Ok(Response::new(internal::ReportFitnessResponse { revision }))
     }
 
     async fn adopt(

@@ -193,6 +193,10 @@ impl Core {
             read.map_err(crate::admission::unanswered)?;
         }
         let state = self.replica.state();
+        if let Some(retired) = state.retired(&key) {
+            let why = format!("the key was {}'s, which was decommissioned", retired.node);
+            return Err(refused(ErrorCode::NodeRevoked, why));
+        }
         let Admission { area, again } = self.admit(&state, join, &key)?;
         let tag = match again {
             Some(tag) => tag,

@@ -8,16 +8,17 @@ use sekisho_evidence::canonical::CanonicalError;
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::role::{Target, Verb};
-use sekisho_fsm::state::Node;
+use sekisho_fsm::state::{Drain, Node};
 use sekisho_proto::convert::intent::Intent;
 use sekisho_proto::convert::node::NewToken;
-use sekisho_proto::field::names;
+use sekisho_proto::field::{FieldError, names};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::{self, node_service_server::NodeService};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{NodeId, SiteId};
+use sekisho_types::id::{Digest, NodeId, SiteId};
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::placement::Phase;
 use sekisho_types::residency::Tier;
 use sekisho_types::revision::PlacementId;
 use std::sync::Arc;
@@ -25,6 +26,22 @@ use tonic::{Request, Response, Status};
 
 #[derive(Debug)]
 pub(crate) struct NodeApi(pub(crate) Arc<Core>);
+
+fn drain_message(state: &State, node: &Node, drain: &Drain) -> v1::Drain {
+    let rows = node.placements.iter().filter_map(|id| state.placement(id));
+    let stopping = rows.filter(|row| row.phase == Phase::Stopping).count();
+    let left = !node.placements.is_empty();
+    let phase = if left { v1::drain::State::Draining } else { v1::drain::State::Drained };
+    v1::Drain {
+        state: phase.into(),
+        since_ms: drain.since.0,
+        deadline_ms: drain.deadline.map(|deadline| deadline.0),
+        message: drain.message.clone(),
+        by: drain.by.to_string(),
+        revision: drain.revision.0,
+        stopping: u32::try_from(stopping).unwrap_or(u32::MAX),
+    }
+}
 
 impl Core {
     /// Where a node is in its life, as far as this member can tell.
@@ -69,6 +86,10 @@ impl Core {
             placements: node.placements.iter().map(PlacementId::to_string).collect(),
             etag: node.revision.to_string(),
             node_key: node.node_key.to_string(),
+            drain: node.drain.as_ref().map(|drain| drain_message(state, node, drain)),
+            pending: !node.approved,
+            joined_ms: node.joined.0,
+            findings: node.findings.iter().map(v1::Unfit::from).collect(),
         }
     }
 
@@ -93,20 +114,21 @@ impl Core {
     async fn on_nodes(
         &self,
         call: &Call,
-        ask: v1::BatchCordonNodesRequest,
-        schedulable: bool,
+        (parent, all): (&str, &[String]),
+        intent: Option<&v1::Intent>,
+        change: (Verb, impl Fn(NodeId) -> Item + Send),
     ) -> Result<Response<v1::Written>, Status> {
-        let intent = Intent::of(ask.intent.as_ref())?;
-        let site = SiteId::from_parent("parent", &ask.parent)?;
+        let (verb, item) = change;
+        let intent = Intent::of(intent)?;
+        let site = SiteId::from_parent("parent", parent)?;
         let within = |id: &NodeId| site.as_ref().is_none_or(|site| id.site == *site);
-        let nodes = names(&ask.names, within)?;
+        let nodes = names(all, within)?;
         let state = self.replica.state();
-        for (id, name) in nodes.iter().zip(&ask.names) {
+        for (id, name) in nodes.iter().zip(all) {
             let operator = state.node(id).map(|node| &node.operator);
             let target = Target::Operator(operator.ok_or_else(|| not_found(name))?);
-            call.may_on(&state, Verb::Cordon, Verb::ReadFederation, target, name)?;
+            call.may_on(&state, verb, Verb::ReadFederation, target, name)?;
         }
-        let item = |node| Item::SetSchedulable { node, schedulable };
         let command = Command::Batch(nodes.into_iter().map(item).collect());
         Ok(Response::new(self.write(call, Admitted::new(intent, command)).await?))
     }
@@ -182,14 +204,14 @@ impl NodeService for NodeApi {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
         let intent = Intent::of(ask.intent.as_ref())?;
-        let NewToken { token, node, expires } = NewToken::try_from(&ask)?;
+        let NewToken { token, node, expires, approved } = NewToken::try_from(&ask)?;
         let state = self.0.replica.state();
         let site = node.site.name();
         let operator = state.site(&node.site).map(|site| site.operator.clone());
         let operator = operator.ok_or_else(|| not_found(&site))?;
         let target = Target::Operator(&operator);
         call.may_on(&state, Verb::CreateToken, Verb::ReadFederation, target, &site)?;
-        let command = Command::CreateToken { token, node: node.clone(), expires };
+        let command = Command::CreateToken { token, node: node.clone(), expires, approved };
         let written = self.0.write(&call, Admitted::new(intent, command)).await?;
         let answer = self.0.token_answer(&self.0.replica.state(), written, &node)?;
         Ok(Response::new(answer))
@@ -220,7 +242,10 @@ impl NodeService for NodeApi {
         request: Request<v1::BatchCordonNodesRequest>,
     ) -> Result<Response<v1::Written>, Status> {
         let call = Call::of(&request)?;
-        self.0.on_nodes(&call, request.into_inner(), false).await
+        let ask = request.into_inner();
+        let (of, intent) = ((ask.parent.as_str(), ask.names.as_slice()), ask.intent.as_ref());
+        let item = |node| Item::SetSchedulable { node, schedulable: false };
+        self.0.on_nodes(&call, of, intent, (Verb::Cordon, item)).await
     }
 
     async fn batch_uncordon_nodes(
@@ -228,9 +253,75 @@ impl NodeService for NodeApi {
         request: Request<v1::BatchUncordonNodesRequest>,
     ) -> Result<Response<v1::Written>, Status> {
         let call = Call::of(&request)?;
-        let v1::BatchUncordonNodesRequest { parent, names, intent } = request.into_inner();
-        let ask = v1::BatchCordonNodesRequest { parent, names, intent };
-        self.0.on_nodes(&call, ask, true).await
+        let ask = request.into_inner();
+        let (of, intent) = ((ask.parent.as_str(), ask.names.as_slice()), ask.intent.as_ref());
+        let item = |node| Item::SetSchedulable { node, schedulable: true };
+        self.0.on_nodes(&call, of, intent, (Verb::Cordon, item)).await
+    }
+
+    async fn approve_node(
+        &self,
+        request: Request<v1::ApproveNodeRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let v1::ApproveNodeRequest { name, node_key, intent } = request.into_inner();
+        let bad = |error: &dyn std::fmt::Display| FieldError::new("node_key", error.to_string());
+        let node_key: Digest = node_key.parse().map_err(|error| bad(&error))?;
+        let command = |node| Command::ApproveNode { node, node_key };
+        self.0.on_node(&call, &name, intent.as_ref(), (Verb::ApproveNode, command)).await
+    }
+
+    async fn decommission_node(
+        &self,
+        request: Request<v1::DecommissionNodeRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let command = |node| Command::DecommissionNode { node };
+        self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::Decommission, command)).await
+    }
+
+    async fn drain_node(
+        &self,
+        request: Request<v1::DrainNodeRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let v1::DrainNodeRequest { name, within_s, message, intent } = request.into_inner();
+        let command = |node| Command::DrainNode { node, within_s, message };
+        self.0.on_node(&call, &name, intent.as_ref(), (Verb::Drain, command)).await
+    }
+
+    async fn undrain_node(
+        &self,
+        request: Request<v1::UndrainNodeRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let v1::UndrainNodeRequest { name, keep_cordoned, intent } = request.into_inner();
+        let command = |node| Command::UndrainNode { node, keep_cordoned };
+        self.0.on_node(&call, &name, intent.as_ref(), (Verb::Undrain, command)).await
+    }
+
+    async fn batch_drain_nodes(
+        &self,
+        request: Request<v1::BatchDrainNodesRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let (of, intent) = ((ask.parent.as_str(), ask.names.as_slice()), ask.intent.as_ref());
+        let item =
+            |node| Item::DrainNode { node, within_s: ask.within_s, message: ask.message.clone() };
+        self.0.on_nodes(&call, of, intent, (Verb::Drain, item)).await
+    }
+
+    async fn batch_undrain_nodes(
+        &self,
+        request: Request<v1::BatchUndrainNodesRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let (of, intent) = ((ask.parent.as_str(), ask.names.as_slice()), ask.intent.as_ref());
+        let item = |node| Item::UndrainNode { node, keep_cordoned: ask.keep_cordoned };
+        self.0.on_nodes(&call, of, intent, (Verb::Undrain, item)).await
     }
 
     async fn revoke_node(

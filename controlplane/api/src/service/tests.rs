@@ -6,6 +6,7 @@ mod event;
 mod job;
 mod join;
 mod member;
+mod node;
 mod read;
 mod snapshot;
 mod write;

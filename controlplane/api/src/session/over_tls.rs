@@ -117,7 +117,7 @@ impl Site {
     async fn join(&self) -> (NodeId, Channel) {
         let node: NodeId = "tokyo-1/n-09".parse().unwrap();
         let (token, expires) = (Digest::of(&[9; 32]), BEGIN.plus_ms(60_000));
-        let command = Command::CreateToken { token, node: node.clone(), expires };
+        let command = Command::CreateToken { token, node: node.clone(), expires, approved: true };
         self.fake.replica.elsewhere(|f| f.accept(testing::admin("kanto"), command));
         let key = Key::generate().unwrap();
         let ask = JoinRequest {
@@ -229,6 +229,7 @@ async fn open(channel: &Channel, session: SessionId) {
         live: vec![],
         table: table_hash(),
         incarnation: Incarnation(1),
+        findings: vec![],
     };
     AgentServiceClient::new(channel.clone())
         .open_session(internal::OpenSessionRequest::from(&open))

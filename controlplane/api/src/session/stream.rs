@@ -160,7 +160,9 @@ impl AgentStream {
             return true;
         }
         let revision = self.core.replica.applied().0;
-        self.attached.send(Message::Acknowledged(Acknowledged { sequence, leader, revision }))
+        let wall_ms = self.core.clock.wall().0;
+        let acknowledged = Acknowledged { sequence, leader, revision, wall_ms };
+        self.attached.send(Message::Acknowledged(acknowledged))
     }
 
     fn may_witness(&self) -> bool {

@@ -6,7 +6,7 @@ use super::{Health, majority, ms, small};
 use crate::core::Core;
 use crate::limit::{
     CERTIFICATE_ENDS_NOW, CERTIFICATE_ENDS_SOON, CHECKPOINT_LATE, DISK_ENOUGH, DISK_LOW,
-    FINDINGS_MAX, LOAD_HIGH, MEMBER_LAGS, NAMED_PER_SITE, SIGNER_LATE, TAG_ENDS_SOON,
+    DRAIN_LATE, FINDINGS_MAX, LOAD_HIGH, MEMBER_LAGS, NAMED_PER_SITE, SIGNER_LATE, TAG_ENDS_SOON,
 };
 use crate::vitals::Vitals;
 use sekisho_proto::convert::finding::{Condition, Finding};
@@ -68,14 +68,16 @@ impl Health<'_> {
         self.quorum(&mut all);
         self.sites(&mut all);
         self.nodes(&mut all);
+        self.standing(&mut all);
+        self.drains(&mut all);
         self.clocks(&mut all);
         self.checkpoints(&mut all);
         self.signers(&mut all);
         self.vitals(&mut all);
         all.sort_by_key(|finding| Reverse(finding.severity));
         all.truncate(FINDINGS_MAX);
-        if all.is_empty() {
-            all.push(Finding::new(Severity::Ok, Condition::Well));
+        if all.iter().all(|finding| finding.severity == Severity::Ok) {
+            all.insert(0, Finding::new(Severity::Ok, Condition::Well));
         }
         all
     }
@@ -162,6 +164,61 @@ impl Health<'_> {
         tell(unreachable, Condition::NodeUnreachable, Condition::NodesUnreachable);
         tell(lost, Condition::NodeLost, Condition::NodesLost);
         tell(ends, Condition::TagEnds, Condition::TagsEnd);
+    }
+
+    /// Nodes that wait for people: for their approval, or for a repair.
+    fn standing(&self, all: &mut Vec<Finding>) {
+        let mut waits: BTreeMap<(&SiteId, Condition), Vec<Finding>> = BTreeMap::new();
+        for (id, node) in self.state.nodes().filter(|(_, node)| !node.revoked) {
+            let mut note = |many, found: Finding| {
+                waits.entry((&id.site, many)).or_default().push(found.with("node", id));
+            };
+            if !node.approved {
+                let found = Finding::new(Severity::Warn, Condition::NodePending);
+                note(Condition::NodesPending, found);
+            }
+            if !node.findings.is_empty() && node.live_session().is_some() {
+                let checks: Vec<&str> = node.findings.iter().map(|f| f.check.as_str()).collect();
+                let found = Finding::new(Severity::Warn, Condition::NodeUnfit);
+                note(Condition::NodesUnfit, found.with("checks", checks.join(", ")));
+            }
+        }
+        for ((site, many), found) in waits {
+            if found.len() <= NAMED_PER_SITE {
+                all.extend(found);
+                continue;
+            }
+            let count = found.len();
+            all.push(Finding::new(Severity::Warn, many).with("site", site).with("count", count));
+        }
+    }
+
+    /// What people ordered is no trouble; a drain that does not end is.
+    fn drains(&self, all: &mut Vec<Finding>) {
+        let now = self.state.clock();
+        let mut ordered: BTreeMap<&SiteId, Vec<Finding>> = BTreeMap::new();
+        for (id, node) in self.state.nodes().filter(|(_, node)| !node.revoked) {
+            let (Some(drain), count) = (&node.drain, node.placements.len()) else { continue };
+            let late = drain.deadline.filter(|at| now.since_ms(*at) > ms(DRAIN_LATE));
+            let (severity, condition) = match (count, late) {
+                (0, _) => (Severity::Ok, Condition::NodeDrained),
+                (_, None) => (Severity::Ok, Condition::NodeDrains),
+                (_, Some(_)) => (Severity::Warn, Condition::DrainOverdue),
+            };
+            let found = Finding::new(severity, condition).with("node", id).with("count", count);
+            match late.filter(|_| count > 0) {
+                Some(at) => all.push(found.with("at", at)),
+                None => ordered.entry(&id.site).or_default().push(found),
+            }
+        }
+        for (site, found) in ordered {
+            if found.len() <= NAMED_PER_SITE {
+                all.extend(found);
+                continue;
+            }
+            let many = Finding::new(Severity::Ok, Condition::NodesDrain).with("site", site);
+            all.push(many.with("count", found.len()));
+        }
     }
 
     fn clocks(&self, all: &mut Vec<Finding>) {

@@ -1,22 +1,25 @@
 //! `sekisho node`: GPU hosts.
 
-use super::{instant, yes_no};
+mod approve;
+mod drain;
+mod view;
+
 use crate::app::{App, PAGE, Session, random};
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::{Failure, of_file};
-use crate::language::{Text, pick};
-use crate::output::{Column, Listed, Shown, column, wide};
+use crate::language::Text;
+use crate::output::Listed;
 use sekisho_evidence::join_token::JoinToken;
 use sekisho_fsm::command::{Command, Item};
 use sekisho_proto::convert::node::NewToken;
 use sekisho_proto::name::{ANY, Resource as _};
 use sekisho_proto::v1;
 use sekisho_transport::pki::file;
-use sekisho_types::error_code::{ErrorCode, Language};
+use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{ClusterId, Digest, NodeId, SiteId};
-use serde::Serialize;
 use std::path::{Path, PathBuf};
+use view::{NodeView, PendingView};
 
 /// Verbs of a node.
 #[derive(Debug, clap::Subcommand)]
@@ -26,6 +29,9 @@ pub enum NodeCommand {
         /// Only of this site
         #[arg(long)]
         site: Option<SiteId>,
+        /// Only those that have joined and wait for approval
+        #[arg(long)]
+        pending: bool,
     },
     /// Show one node
     Get {
@@ -35,6 +41,22 @@ pub enum NodeCommand {
     /// Join tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Let a node that has joined take placements, after its key was compared with what the host shows
+    Approve {
+        /// SITE/NODE
+        node: NodeId,
+        /// What the host shows: the fingerprint of its key, or at least its first 16 digits
+        #[arg(long, value_name = "FINGERPRINT", value_parser = approve::fingerprint)]
+        key: String,
+    },
+    /// Refuse a node that has joined: it is taken out for good, and its name with it until it is decommissioned
+    Reject {
+        /// SITE/NODE
+        node: NodeId,
+        /// Do it: it cannot be undone
+        #[arg(long)]
+        yes: bool,
+    },
     /// Keep new placements away from nodes, all of them or none; running ones stay
     Cordon {
         /// SITE/NODE
@@ -47,8 +69,20 @@ pub enum NodeCommand {
         #[arg(required = true, value_name = "NODE")]
         nodes: Vec<NodeId>,
     },
+    /// Empty nodes: nothing new comes, and what is left at the deadline is moved. Shows the progress until they are empty
+    Drain(drain::DrainArgs),
+    /// Call drains off, all of them or none; the nodes take placements again unless they are cordoned
+    Undrain(drain::UndrainArgs),
     /// Take a node out for good: its jobs stop within the lease
     Revoke {
+        /// SITE/NODE
+        node: NodeId,
+        /// Do it: it cannot be undone
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Take a node that is drained or revoked, and empty, off the lists: its name is free again, its key never
+    Decommission {
         /// SITE/NODE
         node: NodeId,
         /// Do it: it cannot be undone
@@ -70,120 +104,25 @@ pub enum TokenCommand {
         /// File to write it to, mode 0600; `-` = stdout
         #[arg(long, value_name = "FILE", default_value = "join-token")]
         out: PathBuf,
+        /// The node needs no approval after it has joined: whoever holds the token decides which host it is
+        #[arg(long)]
+        approved: bool,
     },
-}
-
-#[derive(Debug, Serialize)]
-struct BucketView {
-    device_class: String,
-    memory_mib: u64,
-    island: u32,
-    count: u32,
-    used: u32,
-}
-
-#[derive(Debug, Serialize)]
-struct NodeView {
-    name: String,
-    operator: String,
-    area: String,
-    area_label: String,
-    country_tier: String,
-    area_tier: String,
-    state: &'static str,
-    schedulable: bool,
-    buckets: Vec<BucketView>,
-    tag_expires_ms: u64,
-    placements: Vec<String>,
-    node_key: String,
-    etag: String,
-}
-
-/// The state's word; stable.
-pub(crate) fn state(state: v1::node::State) -> &'static str {
-    match state {
-        v1::node::State::Unspecified => "unknown",
-        v1::node::State::Enrolled => "enrolled",
-        v1::node::State::Ready => "ready",
-        v1::node::State::Unreachable => "unreachable",
-        v1::node::State::Lost => "lost",
-        v1::node::State::Revoked => "revoked",
-    }
-}
-
-impl From<v1::Node> for NodeView {
-    fn from(node: v1::Node) -> Self {
-        let state = state(node.state());
-        let bucket = |b: v1::Bucket| BucketView {
-            device_class: b.device_class,
-            memory_mib: b.memory_mib,
-            island: b.island,
-            count: b.count,
-            used: b.used,
-        };
-        Self {
-            name: node.name,
-            operator: node.operator,
-            area: node.area,
-            area_label: node.area_label,
-            country_tier: node.country_tier,
-            area_tier: node.area_tier,
-            state,
-            schedulable: node.schedulable,
-            buckets: node.buckets.into_iter().map(bucket).collect(),
-            tag_expires_ms: node.tag_expires_ms,
-            placements: node.placements,
-            node_key: node.node_key,
-            etag: node.etag,
-        }
-    }
-}
-
-impl Shown for NodeView {
-    const COLUMNS: &'static [Column] = &[
-        column("node", "ノード"),
-        column("operator", "事業者"),
-        column("area", "地域"),
-        column("tiers", "証明"),
-        column("state", "状態"),
-        column("gpus", "GPU"),
-        wide("schedulable", "配置可"),
-        wide("tag until", "タグ期限"),
-        wide("placements", "配置"),
-        wide("key", "鍵"),
-    ];
-    fn cells(&self, language: Language) -> Vec<String> {
-        let id =
-            NodeId::from_name(&self.name).map_or_else(|| self.name.clone(), |id| id.to_string());
-        let bucket = |b: &BucketView| format!("{}/{} {}", b.used, b.count, b.device_class);
-        let cordoned = pick(language, "cordoned", "閉鎖中");
-        let state = if self.schedulable {
-            self.state.to_owned()
-        } else {
-            format!("{}, {cordoned}", self.state)
-        };
-        vec![
-            id,
-            self.operator.clone(),
-            self.area_label.clone(),
-            format!("{}/{}", self.country_tier, self.area_tier),
-            state,
-            self.buckets.iter().map(bucket).collect::<Vec<_>>().join(", "),
-            yes_no(language, self.schedulable),
-            instant(self.tag_expires_ms),
-            self.placements.join(", "),
-            self.node_key.clone(),
-        ]
-    }
 }
 
 pub(super) async fn run(app: &mut App<'_>, command: NodeCommand) -> Result<Exit, Failure> {
     match command {
-        NodeCommand::List { site } => {
+        NodeCommand::List { site, pending } => {
             let session = app.session()?;
             let (nodes, beside) = all(app, &session, site.as_ref()).await?;
-            let items: Vec<NodeView> = nodes.into_iter().map(NodeView::from).collect();
-            app.output.list(&items, &beside)?;
+            if pending {
+                let waits = nodes.into_iter().filter(|node| node.pending);
+                let items: Vec<PendingView> = waits.map(PendingView::from).collect();
+                app.output.list(&items, &beside)?;
+            } else {
+                let items: Vec<NodeView> = nodes.into_iter().map(NodeView::from).collect();
+                app.output.list(&items, &beside)?;
+            }
         }
         NodeCommand::Get { node } => {
             let session = app.session()?;
@@ -192,31 +131,47 @@ pub(super) async fn run(app: &mut App<'_>, command: NodeCommand) -> Result<Exit,
                 ask!(session.client, node_service_client::NodeServiceClient, get_node, request)?;
             app.output.one(&NodeView::from(found))?;
         }
-        NodeCommand::Token(TokenCommand::Create { node, lifetime, out }) => {
-            create_token(app, node, lifetime, &out).await?;
+        NodeCommand::Token(TokenCommand::Create { node, lifetime, out, approved }) => {
+            let new = Joining { node, lifetime, approved };
+            create_token(app, new, &out).await?;
         }
+        NodeCommand::Approve { node, key } => approve::approve(app, &node, &key).await?,
+        NodeCommand::Reject { node, yes } => approve::reject(app, &node, yes).await?,
+        NodeCommand::Decommission { node, yes } => decommission(app, &node, yes).await?,
         NodeCommand::Cordon { nodes } => schedulable(app, &nodes, false).await?,
         NodeCommand::Uncordon { nodes } => schedulable(app, &nodes, true).await?,
+        NodeCommand::Drain(args) => return drain::drain(app, args).await,
+        NodeCommand::Undrain(args) => drain::undrain(app, &args).await?,
         NodeCommand::Revoke { node, yes } => {
             app.confirm(yes, &node.name())?;
-            let session = app.signing_session().await?;
-            let prepared = app.prepare(&session, &Command::RevokeNode { node: node.clone() })?;
-            let request =
-                v1::RevokeNodeRequest { name: node.name(), intent: Some(prepared.intent) };
-            let written =
-                ask!(session.client, node_service_client::NodeServiceClient, revoke_node, request)
-                    .map_err(|failure| failure.of_request(prepared.request))?;
-            let next = format!("sekisho node list --site {}", node.site);
-            app.changed(
-                &node.name(),
-                prepared.request,
-                written.revision,
-                Text::new("revoked", "を失効しました"),
-                Some(next),
-            )?;
+            revoke(app, &node, Text::new("revoked", "を失効しました")).await?;
         }
     }
     Ok(Exit::Ok)
+}
+
+async fn revoke(app: &mut App<'_>, node: &NodeId, done: Text) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let prepared = app.prepare(&session, &Command::RevokeNode { node: node.clone() })?;
+    let request = v1::RevokeNodeRequest { name: node.name(), intent: Some(prepared.intent) };
+    let written =
+        ask!(session.client, node_service_client::NodeServiceClient, revoke_node, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let next = Some(format!("sekisho node list --site {}", node.site));
+    app.changed(&node.name(), prepared.request, written.revision, done, next)
+}
+
+async fn decommission(app: &mut App<'_>, node: &NodeId, yes: bool) -> Result<(), Failure> {
+    app.confirm(yes, &node.name())?;
+    let session = app.signing_session().await?;
+    let prepared = app.prepare(&session, &Command::DecommissionNode { node: node.clone() })?;
+    let request = v1::DecommissionNodeRequest { name: node.name(), intent: Some(prepared.intent) };
+    let written =
+        ask!(session.client, node_service_client::NodeServiceClient, decommission_node, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let done = Text::new("decommissioned", "を連合から外しました");
+    let next = Some(format!("sekisho node list --site {}", node.site));
+    app.changed(&node.name(), prepared.request, written.revision, done, next)
 }
 
 /// Every node of a site, or of all.
@@ -284,18 +239,29 @@ async fn schedulable(
     app.changed_all(&all, prepared.request, written.revision, done, next)
 }
 
+/// Who may join.
+#[derive(Debug)]
+pub(crate) struct Joining {
+    /// The one node.
+    pub(crate) node: NodeId,
+    /// How long, seconds.
+    pub(crate) lifetime: u64,
+    /// It needs no approval afterwards.
+    pub(crate) approved: bool,
+}
+
 /// Makes a join token and writes it to `out`.
 pub(crate) async fn create_token(
     app: &mut App<'_>,
-    node: NodeId,
-    lifetime: u64,
+    joining: Joining,
     out: &Path,
 ) -> Result<(), Failure> {
+    let Joining { node, lifetime, approved } = joining;
     let session = app.signing_session().await?;
     let secret: [u8; 32] = random()?;
     let expires = app.now().plus_ms(lifetime.saturating_mul(1000));
-    let new = NewToken { token: Digest::of(&secret), node: node.clone(), expires };
-    let command = Command::CreateToken { token: new.token, node: node.clone(), expires };
+    let new = NewToken { token: Digest::of(&secret), node: node.clone(), expires, approved };
+    let command = Command::CreateToken { token: new.token, node: node.clone(), expires, approved };
     let prepared = app.prepare(&session, &command)?;
     let request = new.request(prepared.intent);
     let answer =

@@ -256,6 +256,7 @@ mod tests {
                 .with("site", "ishikari-1")
                 .with("node", "ishikari-1/n-01")
                 .with("at", "2026-11-22T01:02:03.000Z")
+                .with("checks", "data-dir, devices")
                 .with("problem", "its key is not in the endorser bundle");
             let numbers =
                 ["left", "voters", "entries", "count", "seconds", "records", "k", "operators"];

@@ -173,7 +173,10 @@ impl<'s> Seeder<'s> {
             let mut sinks = (Vec::new(), Vec::new());
             let mut app = self.act(&mut sinks, node.operator.as_str(), &[]);
             let out = self.layout.token(&node.id);
-            node::create_token(&mut app, node.id.clone(), TOKEN_S, &out).await?;
+            let node_id = node.id.clone();
+            // What starts the hosts is this very program.
+            let joining = node::Joining { node: node_id, lifetime: TOKEN_S, approved: true };
+            node::create_token(&mut app, joining, &out).await?;
             made.insert(node.id.clone());
         }
         Ok(made)

@@ -21,7 +21,7 @@ use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{Digest, MemberId, NodeId, OperatorId};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::placement::{Ending, Phase};
-use sekisho_types::revision::{Incarnation, PlacementId};
+use sekisho_types::revision::{Incarnation, PlacementId, Revision};
 
 const SITES: [&str; 2] = ["ishikari-1", "tokyo-1"];
 
@@ -72,11 +72,50 @@ fn eventful() -> Federation {
     entry.payload = b"other".to_vec();
     assert_eq!(f.apply(entry).outcome.unwrap_err().code, ErrorCode::PayloadMismatch);
     batches(&mut f);
+    life(&mut f);
     // Far ahead of the state clock, which moves one step only.
     f.now = f.now.plus_ms(60_000);
     let late = f.submit(job("late", 1, 1, &[]));
     f.run(user("kanto", "sapporo"), Command::CancelJob { job: late });
     f
+}
+
+/// A node from its approval to its last day: work refused and taken, drained away and placed elsewhere.
+fn life(f: &mut Federation) {
+    let (at, kanto) = (node("tokyo-1/n-07"), admin("kanto"));
+    let enrol = f.enrolment_with(&at, "131016", false);
+    f.accept(member("kanto"), enrol);
+    f.open(&at, 4, None);
+    let moved = f.submit(job("moved", 1, 1, &["JP-13"]));
+    f.place(&moved, &["tokyo-1/n-07"]);
+    let node_key = sekisho_fsm::testing::node_key(&at);
+    f.accept(kanto.clone(), Command::ApproveNode { node: at.clone(), node_key });
+    f.place(&moved, &["tokyo-1/n-07"]);
+    let placement = f.placements(&moved)[0];
+    report(f, "tokyo-1/n-07", vec![(placement, Phase::Running)]);
+    let drain = |within_s| Item::DrainNode {
+        node: node("tokyo-1/n-07"),
+        within_s,
+        message: "new cooling".to_owned(),
+    };
+    f.accept(kanto.clone(), Command::Batch(vec![drain(None), drain(Some(2))]));
+    let evict = |f: &Federation| {
+        let drain = f.state.node(&node("tokyo-1/n-07")).unwrap().drain.clone().unwrap().revision;
+        Command::EvictDrained { node: node("tokyo-1/n-07"), drain }
+    };
+    let early = evict(f);
+    assert_eq!(f.run(member("kanto"), early).outcome.unwrap_err().code, ErrorCode::WrongPhase);
+    tick(f, 2);
+    let old = Command::EvictDrained { node: at.clone(), drain: Revision(1) };
+    f.accept(member("kanto"), old);
+    let due = evict(f);
+    f.accept(member("kanto"), due.clone());
+    f.accept(member("kanto"), due);
+    report(f, "tokyo-1/n-07", vec![(placement, Phase::Ended(Ending::Stopped))]);
+    f.accept(kanto.clone(), Command::DecommissionNode { node: at });
+    f.place(&moved, &["tokyo-1/n-01"]);
+    let placement = f.placements(&moved)[0];
+    report(f, "tokyo-1/n-01", vec![(placement, Phase::Ended(Ending::Exited(0)))]);
 }
 
 /// Batches done and refused; among them what without its payload would be refused for another reason.
@@ -232,7 +271,7 @@ fn an_honest_log_passes_every_check() {
     assert!(report.steps.iter().all(|result| result.checked > 0));
     assert_eq!(report.subject.signed_by, ["hokuto", "kanto", "naniwa"]);
     let grants = report.steps.iter().find(|r| r.step == Step::Residency).unwrap().checked;
-    assert_eq!(grants, 7);
+    assert_eq!(grants, 9);
     for site in SITES {
         assert!(federation.state.nodes().any(|(id, _)| id.site.as_str() == site));
     }

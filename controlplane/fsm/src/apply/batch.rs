@@ -5,7 +5,7 @@
 //! copies that readers of it would cost anyway.
 
 use super::change::{Change, Effects};
-use super::{job, node, payload};
+use super::{drain, job, node, payload};
 use crate::command::Item;
 use crate::outcome::{Outcome, Rejection, Reply};
 use sekisho_evidence::batch::ITEMS_MAX;
@@ -36,6 +36,12 @@ fn run<'c>(change: &mut Change<'c>, items: &[Item], contents: &[&'c [u8]]) -> Ou
             Item::CancelJob { job } => job::cancel(change, job),
             Item::SetSchedulable { node, schedulable } => {
                 node::set_schedulable(change, node, *schedulable)
+            }
+            Item::DrainNode { node, within_s, message } => {
+                drain::begin(change, node, *within_s, message)
+            }
+            Item::UndrainNode { node, keep_cordoned } => {
+                drain::call_off(change, node, *keep_cordoned)
             }
         };
         done.map_err(|rejection| rejection.at(ordinal))?;

@@ -310,6 +310,8 @@ fn begin(change: &mut Change<'_>, opening: &Opening, agreement: &Agreement) {
     for id in told {
         change.state.nodes.update(&id, |node| {
             node.schedulable = false;
+            // Cordoned it is; what still runs there is stopped by nobody's word of before.
+            node.drain = None;
             node.revision = revision;
         });
         change.effects.events.insert(Event::Node(id.clone()));

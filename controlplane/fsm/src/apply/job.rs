@@ -209,12 +209,12 @@ fn avoid(change: &mut Change<'_>, id: &JobId, node: &NodeId) {
 }
 
 /// Orders every living member to stop and notes what happens when all are dead. The first fate stands, except that
-/// a cancellation replaces a requeue: the tenant no longer wants the job.
+/// a cancellation replaces a way back to the queue: the tenant no longer wants the job.
 pub(super) fn tear_down(change: &mut Change<'_>, id: &JobId, fate: Fate, message: &str) {
     let revision = change.revision;
     let members = change.state.jobs.update(id, |job| {
         let replace = match (&job.fate, &fate) {
-            (None, _) | (Some(Fate::Requeue(_)), Fate::Cancel) => true,
+            (None, _) | (Some(Fate::Requeue(_) | Fate::Move(_)), Fate::Cancel) => true,
             (Some(_), _) => false,
         };
         if replace {
@@ -250,6 +250,10 @@ fn settle(change: &mut Change<'_>, id: &JobId) {
         Some(Fate::Cancel) => finish(change, id, JobPhase::Cancelled, "cancelled"),
         Some(Fate::Fail(why)) => finish(change, id, JobPhase::Failed, &why),
         Some(Fate::Requeue(why)) => requeue(change, id, &why),
+        Some(Fate::Move(why)) => {
+            change.state.jobs.update(id, |job| job.attempts = job.attempts.saturating_sub(1));
+            requeue(change, id, &why);
+        }
     }
 }
 

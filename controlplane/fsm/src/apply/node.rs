@@ -1,4 +1,7 @@
-//! Nodes after enrolment: tag renewal, cordon, revocation.
+//! Nodes after enrolment: approval, tag renewal, cordon, revocation, decommission.
+//!
+//! Must hold: P5. Nothing un-revokes a node, and the key of one that was decommissioned enrols no node ever again; what is
+//! not approved takes no placement.
 
 use super::change::{Change, not_found};
 use super::placement;
@@ -6,9 +9,10 @@ use super::token::check_tag;
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
+use crate::state::{Fate, Retired};
 use sekisho_evidence::tag::SignedTag;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::NodeId;
+use sekisho_types::id::{Digest, NodeId};
 
 /// Replaces a node's tag by a newer one of the same key.
 pub(super) fn renew_tag(change: &mut Change<'_>, id: &NodeId, tag: &SignedTag) -> Outcome {
@@ -41,7 +45,7 @@ pub(super) fn renew_tag(change: &mut Change<'_>, id: &NodeId, tag: &SignedTag) -
     Ok(Reply::Done)
 }
 
-fn owned(change: &Change<'_>, id: &NodeId, verb: Verb) -> Result<(), Rejection> {
+pub(super) fn owned(change: &Change<'_>, id: &NodeId, verb: Verb) -> Result<(), Rejection> {
     let node = change.state.nodes.get(id).ok_or_else(|| not_found(format!("node {id}")))?;
     change.authorize(verb, Target::Operator(&node.operator))
 }
@@ -51,6 +55,12 @@ pub(super) fn set_schedulable(change: &mut Change<'_>, id: &NodeId, schedulable:
     owned(change, id, Verb::Cordon)?;
     if schedulable {
         came_over(change, id)?;
+        // Nothing would come all the same, and whoever asks for it should learn that here.
+        if change.state.nodes.get(id).is_some_and(|node| node.drain.is_some()) {
+            let why =
+                format!("{id} is being drained: call that off first (`sekisho node undrain`)");
+            return Err(Rejection::new(ErrorCode::WrongPhase, why));
+        }
     }
     let revision = change.revision;
     change.state.nodes.update(id, |node| {
@@ -63,7 +73,7 @@ pub(super) fn set_schedulable(change: &mut Change<'_>, id: &NodeId, schedulable:
 }
 
 /// Whether the node's agent has come over to this incarnation: what its session of before holds, the state may not know.
-fn came_over(change: &Change<'_>, id: &NodeId) -> Result<(), Rejection> {
+pub(super) fn came_over(change: &Change<'_>, id: &NodeId) -> Result<(), Rejection> {
     let opened = change.federation()?.opened;
     let session = change.state.nodes.get(id).and_then(|node| node.session.as_ref());
     if session.is_none_or(|session| session.opened > opened) {
@@ -89,7 +99,57 @@ pub(super) fn take_out(change: &mut Change<'_>, id: &NodeId) {
         node.revoked = true;
         node.revision = revision;
     });
-    placement::stop_all_on(change, id, "its node was revoked");
+    let why = "its node was revoked";
+    placement::stop_all_on(change, id, &Fate::Requeue(why.to_owned()), why);
     change.effects.events.insert(Event::Node(id.clone()));
     change.effects.events.insert(Event::Trust);
+}
+
+/// Lets a node that has joined take placements. The key is what its operator compared: one that joined in its place under
+/// the same name has another.
+pub(super) fn approve(change: &mut Change<'_>, id: &NodeId, node_key: &Digest) -> Outcome {
+    owned(change, id, Verb::ApproveNode)?;
+    let node = change.state.nodes.get(id).ok_or_else(|| not_found(format!("node {id}")))?;
+    if node.revoked {
+        return Err(Rejection::new(ErrorCode::NodeRevoked, format!("{id} was revoked")));
+    }
+    if node.node_key != *node_key {
+        let why = format!("{id} joined with another key");
+        return Err(Rejection::new(ErrorCode::NodeKeyMismatch, why));
+    }
+    if node.approved {
+        return Ok(Reply::Done);
+    }
+    let revision = change.revision;
+    change.state.nodes.update(id, |node| {
+        node.approved = true;
+        node.revision = revision;
+    });
+    change.effects.events.insert(Event::Node(id.clone()));
+    change.effects.events.insert(Event::Plannable);
+    Ok(Reply::Done)
+}
+
+/// Takes an empty node out of the federation. Its name may be enrolled anew with another key; its own never again.
+pub(super) fn decommission(change: &mut Change<'_>, id: &NodeId) -> Outcome {
+    owned(change, id, Verb::Decommission)?;
+    let node = change.state.nodes.get(id).ok_or_else(|| not_found(format!("node {id}")))?;
+    if !node.revoked && node.drain.is_none() {
+        let why = format!("{id} is in service: drain or revoke it first");
+        return Err(Rejection::new(ErrorCode::WrongPhase, why));
+    }
+    let left = node.placements.len();
+    if left > 0 {
+        // What runs there is charged until it is confirmed dead (P3), and nobody else could say so.
+        let why = format!("{left} placements on {id} are not confirmed dead");
+        return Err(Rejection::new(ErrorCode::WrongPhase, why));
+    }
+    let (node_key, at) = (node.node_key, change.now());
+    change.state.nodes.remove(id);
+    change.state.retired.insert(node_key, Retired { node: id.clone(), at });
+    change.effects.checkpoint = true;
+    change.effects.events.insert(Event::Node(id.clone()));
+    change.effects.events.insert(Event::Plannable);
+    change.effects.events.insert(Event::Trust);
+    Ok(Reply::Done)
 }

@@ -83,6 +83,15 @@ fn check_slot(
     if node.revoked {
         return Err(ErrorCode::NodeRevoked);
     }
+    if !node.approved {
+        return Err(ErrorCode::NodePending);
+    }
+    if !node.is_fit() {
+        return Err(ErrorCode::NodeUnfit);
+    }
+    if node.drain.is_some() {
+        return Err(ErrorCode::NodeDraining);
+    }
     if !node.schedulable || node.live_session().is_none() || job.avoid.contains(&slot.node) {
         return Err(ErrorCode::NodeUnavailable);
     }
@@ -242,7 +251,7 @@ pub(super) fn end(change: &mut Change<'_>, id: &PlacementId, ending: &Ending) {
 }
 
 /// Orders every job on a node to stop and to find another place.
-pub(super) fn stop_all_on(change: &mut Change<'_>, node: &NodeId, why: &str) {
+pub(super) fn stop_all_on(change: &mut Change<'_>, node: &NodeId, fate: &Fate, message: &str) {
     let held = change.state.nodes.get(node).map(|row| row.placements.clone()).unwrap_or_default();
     let jobs: BTreeSet<JobId> = held
         .iter()
@@ -250,7 +259,7 @@ pub(super) fn stop_all_on(change: &mut Change<'_>, node: &NodeId, why: &str) {
         .map(|p| p.grant.job.clone())
         .collect();
     for job in jobs {
-        tear_down(change, &job, Fate::Requeue(why.to_owned()), why);
+        tear_down(change, &job, fate.clone(), message);
     }
 }
 

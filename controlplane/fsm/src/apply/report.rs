@@ -1,11 +1,14 @@
-//! What agents tell: phases and refusals.
+//! What agents tell: phases, refusals, and what they find wrong with their hosts.
 
 use super::change::Change;
 use super::placement::{end, moved};
+use super::session::check_findings;
+use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Receipt;
 use sekisho_types::error_code::ErrorCode;
+use sekisho_types::fitness::Unfit;
 use sekisho_types::id::NodeId;
 use sekisho_types::limit::{BUCKET_DEVICES_MAX, BUCKETS_MAX, TEXT_MAX};
 use sekisho_types::placement::{Ending, Phase};
@@ -103,5 +106,31 @@ pub(super) fn refuse(change: &mut Change<'_>, id: &NodeId, receipt: &Receipt) ->
     if open {
         end(change, &refusal.placement, &Ending::Refused(refusal.code));
     }
+    Ok(Reply::Done)
+}
+
+/// Takes what the host finds wrong with itself. What runs there goes on.
+pub(super) fn fitness(
+    change: &mut Change<'_>,
+    id: &NodeId,
+    session: SessionId,
+    findings: &[Unfit],
+) -> Outcome {
+    let node = change.agent(id)?;
+    if node.live_session().is_none_or(|open| open.id != session) {
+        let why = "the findings are of a session that is over";
+        return Err(Rejection::new(ErrorCode::SessionStale, why));
+    }
+    check_findings(findings)?;
+    if node.findings == findings {
+        return Ok(Reply::Done);
+    }
+    let revision = change.revision;
+    change.state.nodes.update(id, |node| {
+        node.findings = findings.to_vec();
+        node.revision = revision;
+    });
+    change.effects.events.insert(Event::Node(id.clone()));
+    change.effects.events.insert(Event::Plannable);
     Ok(Reply::Done)
 }

@@ -12,6 +12,7 @@ use crate::state::Session;
 use sekisho_evidence::grant::SessionId;
 use sekisho_types::device::Bucket;
 use sekisho_types::error_code::ErrorCode;
+use sekisho_types::fitness::{self, Unfit};
 use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::limit::{BUCKET_DEVICES_MAX, BUCKETS_MAX};
 use sekisho_types::placement::Ending;
@@ -24,6 +25,7 @@ pub(super) struct Opening<'o> {
     pub(super) buckets: &'o [Bucket],
     pub(super) live: &'o [PlacementId],
     pub(super) table: &'o Digest,
+    pub(super) findings: &'o [Unfit],
 }
 
 fn check_buckets(buckets: &[Bucket]) -> Result<(), Rejection> {
@@ -42,6 +44,11 @@ fn check_buckets(buckets: &[Bucket]) -> Result<(), Rejection> {
     Ok(())
 }
 
+pub(super) fn check_findings(findings: &[Unfit]) -> Result<(), Rejection> {
+    fitness::check(findings)
+        .map_err(|error| Rejection::new(ErrorCode::InvalidArgument, format!("findings: {error}")))
+}
+
 pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) -> Outcome {
     let node = change.agent(id)?;
     if *opening.table != change.federation()?.table {
@@ -51,6 +58,7 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
         ));
     }
     check_buckets(opening.buckets)?;
+    check_findings(opening.findings)?;
     if let Some(session) = &node.session {
         if session.id == opening.session {
             // The answer was lost; the session is open.
@@ -77,7 +85,10 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
     for placement in held.iter().filter(|placement| !opening.live.contains(placement)) {
         end(change, placement, &Ending::Lost);
     }
-    change.state.nodes.update(id, |node| node.buckets = opening.buckets.to_vec());
+    change.state.nodes.update(id, |node| {
+        node.buckets = opening.buckets.to_vec();
+        node.findings = opening.findings.to_vec();
+    });
     placement::resettle(change, id);
     change.effects.events.insert(Event::Node(id.clone()));
     change.effects.events.insert(Event::Plannable);

@@ -3,6 +3,7 @@
 mod adopt;
 mod ahead;
 mod batch;
+mod drain;
 mod event;
 mod incarnation;
 mod job;

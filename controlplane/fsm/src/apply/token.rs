@@ -22,6 +22,7 @@ pub(super) fn create(
     token: &Digest,
     node: &NodeId,
     expires: Timestamp,
+    approved: bool,
 ) -> Outcome {
     let site = change
         .state
@@ -50,7 +51,7 @@ pub(super) fn create(
         return Err(Rejection::new(ErrorCode::AlreadyExists, "a token with this secret exists"));
     }
     let bundle = pinned(change)?;
-    let row = Token { node: node.clone(), bundle, expires, used: None };
+    let row = Token { node: node.clone(), bundle, expires, used: None, approved };
     change.state.tokens.insert(*token, row);
     Ok(Reply::Done)
 }
@@ -129,7 +130,7 @@ pub(super) fn enroll(
             "a node joins through its own operator",
         ));
     }
-    let now = change.now();
+    let (now, approved) = (change.now(), row.approved);
     if let Some((key, at)) = row.used {
         // The answer may have been lost: the same key gets it again for a while.
         let again = key == *candidate.node_key && now.since_ms(at) <= ms(JOIN_REPEAT);
@@ -156,6 +157,10 @@ pub(super) fn enroll(
             format!("node {} is enrolled", candidate.node),
         ));
     }
+    if let Some(retired) = change.state.retired(candidate.node_key) {
+        let why = format!("the key was {}'s, which was decommissioned", retired.node);
+        return Err(Rejection::new(ErrorCode::NodeRevoked, why));
+    }
     let node = Node {
         operator,
         node_key: *candidate.node_key,
@@ -170,6 +175,10 @@ pub(super) fn enroll(
         placements: BTreeSet::new(),
         desired: None,
         revision: change.revision,
+        drain: None,
+        approved,
+        joined: now,
+        findings: Vec::new(),
     };
     change.state.nodes.insert(candidate.node.clone(), node);
     change.state.tokens.update(token, |row| row.used = Some((*candidate.node_key, now)));

@@ -45,6 +45,9 @@ RESIDENCY_OPERATOR     4  not of naniwa (the job)
 NO_DEVICE              4  has 3 x sim-h100 with 40960 MiB or more each in one bucket
 NODE_REVOKED           4  not revoked
 NODE_UNAVAILABLE       4  has not refused this job
+NODE_PENDING           4  approved by its operator
+NODE_UNFIT             4  passes its own checks
+NODE_DRAINING          4  not being drained
 NODE_UNAVAILABLE       3  schedulable and in contact
 TAG_EXPIRED            3  site tag in force
 CAPACITY_FULL          2  3 of them free in one bucket

@@ -35,6 +35,7 @@ async fn an_agent_opens_a_session_reports_and_fetches_what_it_runs() {
         live: Vec::new(),
         table: table_hash(),
         incarnation: Incarnation(1),
+        findings: Vec::new(),
     };
     let astray = OpenSession { incarnation: Incarnation(2), ..open.clone() };
     let refused = code(api.open_session(request(&me, (&astray).into())).await);

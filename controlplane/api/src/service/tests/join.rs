@@ -21,7 +21,7 @@ fn token(fake: &Fake, operator: &str, node: &str, secret: u8) -> internal::JoinR
     let id: NodeId = node.parse().unwrap();
     let token = Digest::of(&[secret; 32]);
     let expires = testing::BEGIN.plus_ms(3_600_000);
-    let command = Command::CreateToken { token, node: id.clone(), expires };
+    let command = Command::CreateToken { token, node: id.clone(), expires, approved: false };
     fake.replica.elsewhere(|federation| federation.accept(admin(operator), command));
     internal::JoinRequest {
         secret: vec![secret; 32].into(),

@@ -138,9 +138,10 @@ async fn keys_and_tokens_are_made_and_taken_back() {
         token: Digest([5; 32]),
         node: "tokyo-1/n-09".parse().unwrap(),
         expires: testing::BEGIN.plus_ms(60_000),
+        approved: true,
     };
-    let NewToken { token: hash, node, expires } = token.clone();
-    let command = Command::CreateToken { token: hash, node, expires };
+    let NewToken { token: hash, node, expires, approved } = token.clone();
+    let command = Command::CreateToken { token: hash, node, expires, approved };
     let message = token.request(intent(3, &command, &kanto));
     let answer = NodeApi(core()).create_join_token(request(&admin("kanto"), message)).await;
     let answer = answer.unwrap().into_inner();

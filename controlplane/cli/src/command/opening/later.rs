@@ -66,7 +66,9 @@ impl Later {
             self.base.push(*agreement);
         } else if let Command::RevokeSite { site } = entry.command {
             self.withdrawn.sites.insert(site);
-        } else if let Command::RevokeNode { node } = entry.command {
+        } else if let Command::RevokeNode { node } | Command::DecommissionNode { node } =
+            entry.command
+        {
             self.withdrawn.nodes.insert(node);
         } else if let Command::RevokeKey { key, .. } = entry.command {
             self.withdrawn.keys.insert(key);

@@ -40,6 +40,8 @@ pub(super) struct Node {
     pub(super) held: BTreeSet<PlacementId>,
     /// Epoch of its newest desired set.
     pub(super) floor: Option<Epoch>,
+    /// The entry that last said how it is drained.
+    pub(super) drain: Option<Revision>,
 }
 
 /// How far a living placement is.
@@ -86,6 +88,12 @@ pub(super) struct Model {
     pub(super) opened: Revision,
     pub(super) sites: BTreeMap<SiteId, (OperatorId, sekisho_types::jurisdiction::Area)>,
     pub(super) nodes: BTreeMap<NodeId, Node>,
+    /// Whether the node of a token needs no approval.
+    pub(super) tokens: BTreeMap<Digest, bool>,
+    /// Nodes that wait for approval.
+    pub(super) pending: BTreeSet<NodeId>,
+    /// Keys of decommissioned nodes.
+    pub(super) retired: BTreeSet<Digest>,
     pub(super) tenants: BTreeMap<TenantId, Option<PolicyId>>,
     pub(super) policies: BTreeMap<PolicyId, (Revision, Rules)>,
     pub(super) limits: BTreeMap<(TenantId, DeviceClass), Limit>,
@@ -112,6 +120,9 @@ impl Model {
             opened: Revision(0),
             sites: genesis.sites.iter().map(site).collect(),
             nodes: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            retired: BTreeSet::new(),
             tenants: BTreeMap::new(),
             policies: BTreeMap::new(),
             limits: BTreeMap::new(),
@@ -168,7 +179,7 @@ impl Model {
         let out: Vec<NodeId> = self.nodes.iter().filter_map(out).collect();
         out.iter().for_each(|node| self.revoke(node));
         self.untold.extend(self.nodes.keys().cloned());
-        self.nodes.values_mut().for_each(|node| node.stale = true);
+        self.nodes.values_mut().for_each(|node| (node.stale, node.drain) = (true, None));
         self.opened = at.record.revision;
     }
 
@@ -176,10 +187,18 @@ impl Model {
     pub(super) fn entry(&mut self, at: At<'_>, entry: &Entry, report: &mut Report) {
         match &entry.command {
             Command::Bootstrap(_) | Command::Tick | Command::SetSchedulable { .. } => {}
+            Command::DrainNode { node, .. } => self.drain(node, Some(at.record.revision)),
+            Command::UndrainNode { node, .. } => self.drain(node, None),
+            Command::EvictDrained { node, drain } => self.evict(node, *drain),
             Command::RaiseFeatureLevel { .. } => {}
-            Command::RegisterKey { .. }
-            | Command::RevokeKey { .. }
-            | Command::CreateToken { .. } => {}
+            Command::RegisterKey { .. } | Command::RevokeKey { .. } => {}
+            Command::CreateToken { token, approved, .. } => {
+                self.tokens.insert(*token, *approved);
+            }
+            // What a host says of itself keeps work away and lets none come that should not.
+            Command::ReportFitness { .. } => {}
+            Command::ApproveNode { node, node_key } => self.approve(at, node, node_key, report),
+            Command::DecommissionNode { node } => self.decommission(at, node, report),
             // They decide who agrees to a placement, not what it may be.
             Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {}
             Command::ChangeBundle(agreement) => {
@@ -201,10 +220,11 @@ impl Model {
                 nodes.iter().for_each(|node| self.revoke(node));
             }
             Command::RevokeNode { node } => self.revoke(node),
-            Command::EnrollNode { node, node_key, receipt_key, tag, .. } => {
+            Command::EnrollNode { token, node, node_key, receipt_key, tag } => {
                 // A repeated enrolment by the same key is the same answer once more; its tag is not taken.
                 if !self.nodes.contains_key(node) {
-                    self.enroll(at, node, *node_key, *receipt_key, report);
+                    let approved = self.tokens.get(token).copied().unwrap_or(false);
+                    self.enroll(at, node, (*node_key, approved), *receipt_key, report);
                     self.retag(at, node, tag, report);
                 }
             }
@@ -231,6 +251,8 @@ impl Model {
                 Item::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
                 Item::CancelJob { job } => self.stop_job(job),
                 Item::SetSchedulable { .. } => {}
+                Item::DrainNode { node, .. } => self.drain(node, Some(at.record.revision)),
+                Item::UndrainNode { node, .. } => self.drain(node, None),
             }),
         }
     }

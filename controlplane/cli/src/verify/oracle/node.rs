@@ -19,10 +19,14 @@ impl Model {
         &mut self,
         at: At<'_>,
         id: &NodeId,
-        key: Digest,
+        (key, approved): (Digest, bool),
         receipt_key: PublicKey,
         report: &mut Report,
     ) {
+        if self.retired.contains(&key) {
+            let why = format!("{at}: {id} was enrolled with a key that was retired (P5)");
+            report.failed(Step::Fencing, why);
+        }
         let Some((operator, _)) = self.sites.get(&id.site) else {
             report.failed(
                 Step::Residency,
@@ -42,7 +46,11 @@ impl Model {
             revoked: false,
             held: BTreeSet::new(),
             floor: None,
+            drain: None,
         };
+        if !approved {
+            self.pending.insert(id.clone());
+        }
         self.nodes.insert(id.clone(), node);
     }
 
@@ -178,9 +186,47 @@ impl Model {
         }
     }
 
+    pub(super) fn approve(&mut self, at: At<'_>, id: &NodeId, key: &Digest, report: &mut Report) {
+        if self.nodes.get(id).is_some_and(|node| node.key == *key) {
+            self.pending.remove(id);
+        } else {
+            report.failed(Step::Fencing, format!("{at}: {id} was approved with another key"));
+        }
+    }
+
+    /// Its key is retired; nothing of it may live.
+    pub(super) fn decommission(&mut self, at: At<'_>, id: &NodeId, report: &mut Report) {
+        let Some(node) = self.nodes.remove(id) else { return };
+        self.retired.insert(node.key);
+        self.pending.remove(id);
+        if let Some(left) = node.held.first() {
+            let why = format!("{at}: {id} was taken out with {left} on it (P3)");
+            report.failed(Step::Fencing, why);
+        }
+    }
+
+    pub(super) fn drain(&mut self, id: &NodeId, said: Option<Revision>) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.drain = said;
+        }
+    }
+
+    /// At the end of that drain's deadline everything on the node is ordered to stop.
+    pub(super) fn evict(&mut self, id: &NodeId, drain: Revision) {
+        if self.nodes.get(id).is_some_and(|node| node.drain == Some(drain)) {
+            self.stop_all_on(id);
+        }
+    }
+
     pub(super) fn revoke(&mut self, id: &NodeId) {
-        let Some(node) = self.nodes.get_mut(id) else { return };
-        node.revoked = true;
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.revoked = true;
+        }
+        self.stop_all_on(id);
+    }
+
+    fn stop_all_on(&mut self, id: &NodeId) {
+        let Some(node) = self.nodes.get(id) else { return };
         let of = |placement| self.placements.get(placement).map(|row| row.job.clone());
         let jobs: BTreeSet<JobId> = node.held.iter().filter_map(of).collect();
         jobs.iter().for_each(|job| self.stop_job(job));

@@ -127,6 +127,7 @@ fn ends(f: &mut Federation, placement: PlacementId) {
         buckets: before.buckets,
         live: vec![placement],
         table: sekisho_types::jurisdiction::table_hash(),
+        findings: vec![],
     };
     f.accept(agent(&node), open);
     assert!(f.state.node(&node).unwrap().placements.contains(&placement));

@@ -1,0 +1,249 @@
+//! How a node is shown.
+
+use super::super::{instant, yes_no};
+use crate::language::pick;
+use crate::output::{Column, Shown, column, wide};
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1;
+use sekisho_types::error_code::Language;
+use sekisho_types::id::NodeId;
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+struct BucketView {
+    device_class: String,
+    memory_mib: u64,
+    island: u32,
+    count: u32,
+    used: u32,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct NodeView {
+    name: String,
+    operator: String,
+    area: String,
+    area_label: String,
+    country_tier: String,
+    area_tier: String,
+    state: &'static str,
+    schedulable: bool,
+    buckets: Vec<BucketView>,
+    tag_expires_ms: u64,
+    placements: Vec<String>,
+    node_key: String,
+    etag: String,
+    drain: Option<DrainView>,
+    pending: bool,
+    joined_ms: u64,
+    findings: Vec<UnfitView>,
+}
+
+#[derive(Debug, Serialize)]
+struct UnfitView {
+    check: String,
+    blocks: bool,
+    detail: String,
+}
+
+#[derive(Debug, Serialize)]
+struct DrainView {
+    state: &'static str,
+    since_ms: u64,
+    deadline_ms: Option<u64>,
+    message: String,
+    by: String,
+    revision: u64,
+    stopping: u32,
+}
+
+/// The word for how far a drain is; stable.
+fn drained(state: v1::drain::State) -> &'static str {
+    match state {
+        v1::drain::State::Unspecified => "unknown",
+        v1::drain::State::Draining => "draining",
+        v1::drain::State::Drained => "drained",
+    }
+}
+
+impl From<v1::Drain> for DrainView {
+    fn from(drain: v1::Drain) -> Self {
+        Self {
+            state: drained(drain.state()),
+            since_ms: drain.since_ms,
+            deadline_ms: drain.deadline_ms,
+            message: drain.message,
+            by: drain.by,
+            revision: drain.revision,
+            stopping: drain.stopping,
+        }
+    }
+}
+
+impl DrainView {
+    fn word(&self, language: Language) -> &'static str {
+        match self.state {
+            "drained" => pick(language, "drained", "退避済み"),
+            _ => pick(language, "draining", "退避中"),
+        }
+    }
+
+    fn text(&self, language: Language) -> String {
+        let until = self.deadline_ms.map(instant);
+        let until = until.unwrap_or_else(|| pick(language, "no deadline", "期限なし").to_owned());
+        let head =
+            format!("{} {} → {until}, {}", self.word(language), instant(self.since_ms), self.by);
+        if self.message.is_empty() { head } else { format!("{head}: {}", self.message) }
+    }
+}
+
+/// The state's word; stable.
+fn state(state: v1::node::State) -> &'static str {
+    match state {
+        v1::node::State::Unspecified => "unknown",
+        v1::node::State::Enrolled => "enrolled",
+        v1::node::State::Ready => "ready",
+        v1::node::State::Unreachable => "unreachable",
+        v1::node::State::Lost => "lost",
+        v1::node::State::Revoked => "revoked",
+    }
+}
+
+impl From<v1::Node> for NodeView {
+    fn from(node: v1::Node) -> Self {
+        let state = state(node.state());
+        let unfit = |f: v1::Unfit| UnfitView { check: f.check, blocks: f.blocks, detail: f.detail };
+        let bucket = |b: v1::Bucket| BucketView {
+            device_class: b.device_class,
+            memory_mib: b.memory_mib,
+            island: b.island,
+            count: b.count,
+            used: b.used,
+        };
+        Self {
+            name: node.name,
+            operator: node.operator,
+            area: node.area,
+            area_label: node.area_label,
+            country_tier: node.country_tier,
+            area_tier: node.area_tier,
+            state,
+            schedulable: node.schedulable,
+            buckets: node.buckets.into_iter().map(bucket).collect(),
+            tag_expires_ms: node.tag_expires_ms,
+            placements: node.placements,
+            node_key: node.node_key,
+            etag: node.etag,
+            drain: node.drain.map(DrainView::from),
+            pending: node.pending,
+            joined_ms: node.joined_ms,
+            findings: node.findings.into_iter().map(unfit).collect(),
+        }
+    }
+}
+
+impl Shown for NodeView {
+    const COLUMNS: &'static [Column] = &[
+        column("node", "ノード"),
+        column("operator", "事業者"),
+        column("area", "地域"),
+        column("tiers", "証明"),
+        column("state", "状態"),
+        column("gpus", "GPU"),
+        wide("schedulable", "配置可"),
+        wide("tag until", "タグ期限"),
+        wide("placements", "配置"),
+        wide("key", "鍵"),
+        wide("drain", "退避"),
+        wide("joined", "参加"),
+        wide("findings", "点検"),
+    ];
+    fn cells(&self, language: Language) -> Vec<String> {
+        let pending = self.pending.then(|| pick(language, "pending", "承認待ち"));
+        let blocks = self.findings.iter().any(|finding| finding.blocks);
+        let unfit = blocks.then(|| pick(language, "unfit", "点検不合格"));
+        let cordoned = (!self.schedulable).then(|| pick(language, "cordoned", "閉鎖中"));
+        let drain = self.drain.as_ref().map(|drain| drain.word(language));
+        let state: Vec<&str> =
+            [Some(self.state), pending, unfit, drain, cordoned].into_iter().flatten().collect();
+        vec![
+            self.id(),
+            self.operator.clone(),
+            self.area_label.clone(),
+            format!("{}/{}", self.country_tier, self.area_tier),
+            state.join(", "),
+            self.gpus(),
+            yes_no(language, self.schedulable),
+            instant(self.tag_expires_ms),
+            self.placements.join(", "),
+            self.node_key.clone(),
+            self.drain.as_ref().map(|drain| drain.text(language)).unwrap_or_default(),
+            instant(self.joined_ms),
+            self.checks(language),
+        ]
+    }
+}
+
+impl NodeView {
+    fn id(&self) -> String {
+        NodeId::from_name(&self.name).map_or_else(|| self.name.clone(), |id| id.to_string())
+    }
+
+    fn gpus(&self) -> String {
+        let bucket = |b: &BucketView| format!("{}/{} {}", b.used, b.count, b.device_class);
+        self.buckets.iter().map(bucket).collect::<Vec<_>>().join(", ")
+    }
+
+    fn checks(&self, language: Language) -> String {
+        if self.findings.is_empty() {
+            return pick(language, "passed", "合格").to_owned();
+        }
+        let one = |f: &UnfitView| {
+            let mark = if f.blocks { "" } else { pick(language, " (warning)", " (警告)") };
+            format!("{}: {}{mark}", f.check, f.detail)
+        };
+        self.findings.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A node that waits for approval: what somebody needs who decides.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct PendingView(NodeView);
+
+/// Digits of a key in a table; all of them stand in wide ones and in JSON.
+const KEY_SHOWN: usize = 16;
+
+impl From<v1::Node> for PendingView {
+    fn from(node: v1::Node) -> Self {
+        Self(NodeView::from(node))
+    }
+}
+
+impl Shown for PendingView {
+    const COLUMNS: &'static [Column] = &[
+        column("node", "ノード"),
+        column("key", "鍵"),
+        column("area", "地域"),
+        column("gpus", "GPU"),
+        column("joined", "参加"),
+        column("findings", "点検"),
+        wide("whole key", "鍵全体"),
+        wide("operator", "事業者"),
+        wide("state", "状態"),
+    ];
+    fn cells(&self, language: Language) -> Vec<String> {
+        let node = &self.0;
+        vec![
+            node.id(),
+            node.node_key.get(..KEY_SHOWN).unwrap_or(&node.node_key).to_owned(),
+            node.area_label.clone(),
+            if node.buckets.is_empty() { "-".to_owned() } else { node.gpus() },
+            instant(node.joined_ms),
+            node.checks(language),
+            node.node_key.clone(),
+            node.operator.clone(),
+            node.state.to_owned(),
+        ]
+    }
+}
