@@ -65,7 +65,7 @@ async fn each_job_is_a_user_of_its_own_and_a_later_agent_knows_which() {
     let (root, dir) = (stage.root(), stage.dir);
     drop(stage.runtime);
     // The smallest range in which the first one's user is the only one that the key would give.
-    let (again, _exits) = ProcessRuntime::open(settings(&root)).unwrap();
+    let (again, _exits) = ProcessRuntime::open(settings(&root), &[]).unwrap();
     for nth in 0..40 {
         let spec = shell(&format!("later-{nth}"), "true");
         again.prepare(spec.clone()).unwrap();
