@@ -40,10 +40,9 @@ fn unit(name: &str) -> Unit {
 
 /// The one value of a key.
 fn one<'u>(unit: &'u Unit, key: &str) -> &'u str {
-    match unit.get(key).map(Vec::as_slice) {
-        Some([value]) => value,
-        other => panic!("{key}: {other:?}"),
-    }
+    let values = unit.get(key).map_or(&[][..], Vec::as_slice);
+    assert_eq!(values.len(), 1, "{key}: {values:?}");
+    values.first().expect("counted above")
 }
 
 fn lacks(unit: &Unit, keys: &[&str]) {
