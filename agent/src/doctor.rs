@@ -15,9 +15,12 @@ use node::Held;
 use sekisho_agent_runtime::guard::Guard;
 use sekisho_agent_runtime::shim::ShimCommand;
 use sekisho_doctor::args::DoctorArgs;
+use sekisho_doctor::catalogue::any::ANY_OTHER_USER;
 use sekisho_doctor::catalogue::clock::{CLOCK_BOOT, CLOCK_SYNC, CLOCK_WALL};
 use sekisho_doctor::catalogue::host::*;
-use sekisho_doctor::catalogue::network::MEMBER;
+use sekisho_doctor::catalogue::network::{
+    MEMBER, MEMBER_OFFLINE, MEMBER_UNEQUIPPED, MEMBER_UNJOINED,
+};
 use sekisho_doctor::catalogue::node::*;
 use sekisho_doctor::check::Finding;
 use sekisho_doctor::host::clock::{self as clocks, Known};
@@ -110,8 +113,8 @@ async fn everything(round: &mut Round, config: &Arc<Config>, with: &Examined, of
 /// What jobs are confined by. What another user than the agent's could do says nothing of it.
 async fn jails(round: &mut Round, config: &Config, with: &Examined, pid: Option<u32>) {
     if let Some(other) = pid.and_then(other_user) {
-        let cause = || std::io::Error::other(format!("the agent runs as user {other}"));
-        round.note([&NAMESPACES, &CGROUPS].map(|check| Finding::told(check, Err(cause()))));
+        let hidden = Finding::new(&ANY_OTHER_USER).with("user", other);
+        round.note([&NAMESPACES, &CGROUPS].map(|check| hidden.clone().of(check)));
     } else {
         let (shim, run_as) = (with.shim.clone(), config.run_as.is_some());
         round.look(&NAMESPACES, move || vec![jail::namespaces(&shim, run_as)]).await;
@@ -146,17 +149,22 @@ async fn directories(round: &mut Round, config: &Config, pid: Option<u32>) {
     };
     round.look(&DATA_SPACE, space).await;
     let path = dir();
-    round.look(&DATA_SYNC, move || vec![sync::sync(&path, AGENT_SYNCS, AGENT_SYNC_SLOW)]).await;
+    round
+        .look(&DATA_SYNC, move || {
+            vec![sync::sync(data::existing(&path), AGENT_SYNCS, AGENT_SYNC_SLOW)]
+        })
+        .await;
     let path = config.runtime_dir();
     round.look(&RUNTIME_DIR, move || vec![runtime_dir(&path)]).await;
 }
 
 fn runtime_dir(path: &Path) -> Finding {
-    let judge = |room: data::Room| {
-        let outcome = if room.noexec { &RUNTIME_DIR_NOEXEC } else { &RUNTIME_DIR_SOUND };
-        Finding::new(outcome).with("path", path.display()).with("flag", "noexec")
-    };
-    Finding::told(&RUNTIME_DIR, data::room(path).map(judge))
+    Finding::told(&RUNTIME_DIR, data::room(path).map(|room| judge_runtime_dir(path, room)))
+}
+
+fn judge_runtime_dir(path: &Path, room: data::Room) -> Finding {
+    let outcome = if room.noexec { &RUNTIME_DIR_NOEXEC } else { &RUNTIME_DIR_SOUND };
+    Finding::new(outcome).with("path", path.display()).with("flag", "noexec")
 }
 
 /// Enrolment, ledger, certificate and tag.
@@ -200,7 +208,7 @@ fn bounds(pid: Option<u32>) -> Vec<Finding> {
     };
     let (of, least) = match pid {
         Some(pid) => (format!("process {pid}"), AGENT_FILES),
-        None => ("this shell".to_owned(), 0),
+        None => ("doctor".to_owned(), 0),
     };
     vec![
         Finding::told(&LIMITS, limits::limits(&of, found, least)),
@@ -228,13 +236,13 @@ fn watches(root: &Path, agent: Option<u32>) -> Finding {
 
 async fn members(round: &mut Round, with: &Examined, held: Option<&Held>, offline: bool) {
     let Some(held) = held else {
-        return round.note([network::unasked("this host has not joined")]);
+        return round.note([Finding::new(&MEMBER_UNJOINED)]);
     };
     let (Some(identity), Some(trust)) = (&held.identity, &held.trust) else {
-        return round.note([network::unasked("without certificate and roots nobody can be asked")]);
+        return round.note([Finding::new(&MEMBER_UNEQUIPPED)]);
     };
     if offline {
-        return round.note([network::unasked("--offline")]);
+        return round.note([Finding::new(&MEMBER_OFFLINE)]);
     }
     let dialer = Dialer::new(Some(identity.clone()), Arc::clone(trust));
     let clock = Arc::clone(&with.clock);

@@ -5,17 +5,13 @@ use nix::sys::signal::Signal;
 use sekisho_chaos::federation::Federation;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
 const PORT_BASE: u16 = 27_560;
 
 /// What `program doctor` says, and how it ends.
-fn doctor(
-    federation: &Federation,
-    program: &str,
-    config: &PathBuf,
-) -> Result<(Option<i32>, Value)> {
+fn doctor(federation: &Federation, program: &str, config: &Path) -> Result<(Option<i32>, Value)> {
     let mut command = Command::new(federation.program(program));
     let output = command.args(["doctor", "-o", "json", "--config"]).arg(config).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

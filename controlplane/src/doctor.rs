@@ -13,7 +13,7 @@ use sekisho_doctor::catalogue::clock::{CLOCK_BOOT, CLOCK_SYNC, CLOCK_WALL};
 use sekisho_doctor::catalogue::host::*;
 use sekisho_doctor::catalogue::identity::CERTIFICATE;
 use sekisho_doctor::catalogue::member::*;
-use sekisho_doctor::catalogue::network::{LISTEN, MEMBER};
+use sekisho_doctor::catalogue::network::{LISTEN, MEMBER, MEMBER_OFFLINE, MEMBER_UNEQUIPPED};
 use sekisho_doctor::check::Finding;
 use sekisho_doctor::host::clock::{self as clocks, Known};
 use sekisho_doctor::host::limits::Limits;
@@ -139,7 +139,8 @@ async fn directories(round: &mut Round, config: &Arc<Config>, pid: Option<u32>) 
     };
     round.look(&DATA_SPACE, space).await;
     let path = dir();
-    let sync = move || vec![sync::sync(&path, CONTROLLER_SYNCS, CONTROLLER_SYNC_SLOW)];
+    let sync =
+        move || vec![sync::sync(data::existing(&path), CONTROLLER_SYNCS, CONTROLLER_SYNC_SLOW)];
     round.look(&DATA_SYNC, sync).await;
 }
 
@@ -196,7 +197,7 @@ fn bounds(pid: Option<u32>) -> Vec<Finding> {
     };
     let (of, least) = match pid {
         Some(pid) => (format!("process {pid}"), CONTROLLER_FILES),
-        None => ("this shell".to_owned(), 0),
+        None => ("doctor".to_owned(), 0),
     };
     vec![
         Finding::told(&LIMITS, limits::limits(&of, found, least)),
@@ -212,10 +213,10 @@ async fn members(
     offline: bool,
 ) {
     let Some(Held { ground, bundles: Some(bundles), identity: Some(identity) }) = held else {
-        return round.note([network::unasked("without certificate and roots nobody can be asked")]);
+        return round.note([Finding::new(&MEMBER_UNEQUIPPED)]);
     };
     if offline {
-        return round.note([network::unasked("--offline")]);
+        return round.note([Finding::new(&MEMBER_OFFLINE)]);
     }
     let dialer = Dialer::new(Some(identity.clone()), Arc::clone(bundles));
     let others = ground.known().members.into_iter().filter(|(id, _)| *id != config.member());

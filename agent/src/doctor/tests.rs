@@ -136,7 +136,7 @@ fn a_joined_host_is_told_whole_and_nothing_on_it_changes() {
         "TRACES_NONE",
         "OUTPUT_ENOUGH",
         "WATCHDOG_IDLE",
-        "MEMBER_UNASKED",
+        "MEMBER_OFFLINE",
     ] {
         assert!(
             codes.contains(code),
@@ -153,7 +153,7 @@ fn a_host_before_it_joins_is_told_what_to_do_next() {
     let host = Host::empty();
     let report = host.report(0, false);
     let codes = codes(&report);
-    for code in ["ENROLMENT_NONE", "LEDGER_NONE", "CERTIFICATE_NONE", "TAG_NONE", "MEMBER_UNASKED"]
+    for code in ["ENROLMENT_NONE", "LEDGER_NONE", "CERTIFICATE_NONE", "TAG_NONE", "MEMBER_UNJOINED"]
     {
         assert!(codes.contains(code), "{code}");
     }
@@ -253,4 +253,11 @@ fn members_that_do_not_answer_are_counted_against_k() {
     for code in ["MEMBER_UNREACHABLE", "OPERATORS_FEW", "MEMBERS_UNHEARD"] {
         assert!(codes.contains(code), "{code} is not in {codes:?}");
     }
+}
+
+#[test]
+fn a_directory_without_programs_is_told() {
+    let room = |noexec| data::Room { free: 1, size: 1, inodes: None, noexec };
+    let code = |noexec| judge_runtime_dir(Path::new("/d"), room(noexec)).outcome.code;
+    assert_eq!((code(true), code(false)), ("RUNTIME_DIR_NOEXEC", "RUNTIME_DIR_SOUND"));
 }

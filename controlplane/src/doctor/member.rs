@@ -37,7 +37,7 @@ pub(super) fn directory(config: &Config, ground: Option<&Ground>) -> Finding {
     if let Err(error) = std::fs::read_dir(&config.data_dir)
         && error.kind() == ErrorKind::PermissionDenied
     {
-        return Finding::new(&DIRECTORY_UNKNOWN).with("cause", error);
+        return Finding::told(&DIRECTORY, Err(error));
     }
     let found = match look(&config.data_dir) {
         Ok(found) => found,
@@ -48,7 +48,7 @@ pub(super) fn directory(config: &Config, ground: Option<&Ground>) -> Finding {
     }
     let Some(marker) = found.marker else { return Finding::new(&DIRECTORY_NEW) };
     let Some(ground) = ground else {
-        return Finding::new(&DIRECTORY_UNKNOWN).with("cause", "genesis or package cannot be used");
+        return Finding::new(&DIRECTORY_UNKNOWN);
     };
     match marker.check(&ground.origin().owner(config.member())) {
         Ok(()) => Finding::new(&DIRECTORY_SOUND)

@@ -6,6 +6,9 @@ use sekisho_doctor::report::Format;
 use sekisho_evidence::genesis::GenesisSite;
 use sekisho_store::Store;
 use sekisho_transport::clock::SystemClock;
+use sekisho_transport::listen::{Limits, Listener};
+use sekisho_transport::probe::{Port, port};
+use sekisho_transport::task::TaskGroup;
 use sekisho_types::error_code::Language;
 use sekisho_types::id::MemberId;
 use sekisho_types::jurisdiction::Area;
@@ -13,6 +16,7 @@ use sekisho_types::principal::TrustDomain;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
@@ -38,12 +42,18 @@ struct Site {
     port: u16,
 }
 
+/// One that nobody has, other for each process.
+fn free_port() -> u16 {
+    let first = 20_000 + u16::try_from(std::process::id() % 5000).unwrap();
+    let free = |at: &u16| matches!(port(SocketAddr::from(([127, 0, 0, 1], *at))), Port::Free);
+    (first..).find(free).unwrap()
+}
+
 impl Site {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let own = OperatorDir::new(dir.path().join("kanto"));
-        #[expect(clippy::disallowed_types, reason = "a port that is free")]
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let plan = Plan {
             operator: "kanto".parse().unwrap(),
             trust_domain: TrustDomain::parse("kanto.example").unwrap(),
@@ -231,10 +241,15 @@ fn time_ends_certificates_issuers_and_roots() {
 #[test]
 fn a_port_of_somebody_else_fails() {
     let site = Site::new();
-    #[expect(clippy::disallowed_types, reason = "somebody else's port")]
-    let other = std::net::TcpListener::bind(("127.0.0.1", site.port)).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let config = site.config();
+    let identity = Identity::load(&config.identity_dir).unwrap();
+    let (trust, tasks) = (TrustBundles::new(Arc::new(SystemClock)), TaskGroup::new());
+    let other = Listener::bind(config.listen, &identity, &trust, &tasks, Limits::default());
+    let other = runtime.block_on(other).unwrap();
     site.has("LISTEN_TAKEN");
-    drop(other);
+    drop((other, runtime));
+    site.has("LISTEN_FREE");
     site.settings(|text| text.replace("listen = '127.0.0.1", "listen = '192.0.2.1"));
     site.has("LISTEN_REFUSED");
 }

@@ -103,6 +103,32 @@ fn both(en: &str, ja: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
+    fn sources(dir: &Path, into: &mut String) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let is_words = path.ends_with("catalogue") || path.ends_with("tests.rs");
+            if path.is_dir() && !is_words {
+                sources(&path, into);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !is_words {
+                into.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn everything_that_is_said_to_come_out_can() {
+        let mut text = String::new();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for dir in ["src", "../../agent/src", "../../controlplane/src"] {
+            sources(&root.join(dir), &mut text);
+        }
+        for outcome in ALL.iter().copied().flatten().flat_map(|check| check.outcomes) {
+            let used = format!("&{}", outcome.code);
+            assert!(text.contains(&used), "{} comes out of nothing", outcome.code);
+        }
+    }
 
     const MARK: &str =
         "<!-- from here on made from proto/doctor/src/catalogue: SEKISHO_GOLDEN=write -->\n";

@@ -16,3 +16,4 @@ pub mod network;
 pub mod report;
 pub mod round;
 pub mod unit;
+pub mod wrap;

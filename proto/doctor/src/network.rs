@@ -225,11 +225,5 @@ fn holders(inodes: &BTreeSet<u64>) -> Vec<(u32, String)> {
     processes().into_iter().filter(|(pid, _)| holds(*pid)).collect()
 }
 
-/// Why none is asked.
-#[must_use]
-pub fn unasked(cause: &str) -> Finding {
-    Finding::new(&MEMBER_UNASKED).with("cause", cause)
-}
-
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,11 @@
 
 use crate::check::{Finding, Level};
 use crate::limit::WIDTH_LEAST;
-use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
+use crate::wrap::broken;
 use sekisho_types::error_code::Language;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use unicode_width::UnicodeWidthStr;
 
 /// Form of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -112,29 +113,29 @@ impl Report {
     }
 
     fn table(&self, language: Language, width: u16, color: bool) -> String {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).force_no_tty();
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        // The padding at either edge is cut off below.
-        table.set_width(width.max(WIDTH_LEAST).saturating_add(2));
-        if color {
-            table.enforce_styling();
-        }
+        let widest = |texts: &mut dyn Iterator<Item = &'static str>| {
+            texts.map(UnicodeWidthStr::width).max().unwrap_or(0)
+        };
+        let words = widest(&mut self.findings.iter().map(|f| word(f.level(), language).0));
+        let ids = widest(&mut self.findings.iter().map(|found| found.check.id));
+        let indent = [words, GAP, ids, GAP].iter().sum::<usize>();
+        let room = usize::from(width.max(WIDTH_LEAST)).saturating_sub(indent);
+        let mut text = String::new();
         for found in &self.findings {
             let (word, paint) = word(found.level(), language);
-            let mut first = Cell::new(word);
-            if let Some(paint) = paint {
-                first = first.fg(paint).add_attribute(Attribute::Bold);
+            let pad = |shown: &str, to: usize| " ".repeat(to.saturating_sub(shown.width()) + GAP);
+            let painted = match paint {
+                Some(paint) if color => format!("\u{1b}[1;{paint}m{word}\u{1b}[0m"),
+                Some(_) | None => word.to_owned(),
+            };
+            let id = found.check.id;
+            let mut head = painted + &pad(word, words) + id + &pad(id, ids);
+            for part in lines(found, language).lines().flat_map(|line| broken(line, room)) {
+                text.push_str(&head);
+                text.push_str(&part);
+                text.push('\n');
+                head = " ".repeat(indent);
             }
-            table.add_row([first, Cell::new(found.check.id), Cell::new(lines(found, language))]);
-        }
-        for column in table.column_iter_mut().take(2) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-        let mut text = String::new();
-        for line in table.lines() {
-            text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
-            text.push('\n');
         }
         text.push_str(&self.sum(language));
         text
@@ -155,12 +156,18 @@ impl Report {
     }
 }
 
-fn word(level: Level, language: Language) -> (&'static str, Option<Color>) {
+/// Columns between two columns.
+const GAP: usize = 2;
+/// Bold text's colours, by their numbers (ECMA-48).
+const YELLOW: u8 = 33;
+const RED: u8 = 31;
+
+fn word(level: Level, language: Language) -> (&'static str, Option<u8>) {
     let (en, ja, paint) = match level {
         Level::Ok => ("ok", "正常", None),
         Level::Skipped => ("skipped", "省略", None),
-        Level::Warning => ("WARNING", "警告", Some(Color::Yellow)),
-        Level::Failure => ("FAILURE", "異常", Some(Color::Red)),
+        Level::Warning => ("WARNING", "警告", Some(YELLOW)),
+        Level::Failure => ("FAILURE", "異常", Some(RED)),
     };
     match language {
         Language::En => (en, paint),
@@ -189,7 +196,6 @@ fn lines(found: &Finding, language: Language) -> String {
 mod tests {
     use super::*;
     use crate::catalogue::{clock, host, identity, network, node};
-    use unicode_width::UnicodeWidthStr as _;
 
     /// A host on which much is wrong, as a program would find it.
     fn broken() -> Report {

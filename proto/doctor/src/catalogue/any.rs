@@ -15,6 +15,9 @@ checks! {
             "検査自体が失敗しました: {cause}"
             => "This is a fault of doctor: report it with this line.",
             "doctor の不具合です。この行を添えて報告してください。", "";
+        ANY_OTHER_USER = Skipped,
+            "the program runs as user {user}: run doctor as that user or as root",
+            "プログラムは利用者 {user} として動いています。その利用者か root で doctor を実行してください";
         ANY_UNREADABLE = Skipped,
             "cannot be told here: {cause}",
             "ここでは判断できません: {cause}";

@@ -41,8 +41,8 @@ checks! {
             "一部が失われています。起動しないでください。メンバーを外し、新しく参加させます: docs/runbooks/member.md。",
             "ls -l {path}";
         DIRECTORY_UNKNOWN = Skipped,
-            "cannot be compared: {cause}",
-            "比べられません: {cause}";
+            "of a member, but genesis or package cannot be used to tell of which one",
+            "メンバーのものですが、創設文書かパッケージが使えず、どのメンバーか比べられません";
     }
     CHECKPOINT_KEY = "checkpoint-key",
         "The key that this member signs checkpoints with is the one that the bundle has for it.",

@@ -31,9 +31,15 @@ checks! {
             => "See `certificate`, `chain` and `clock-wall` above; if they are well, this host was revoked or has been removed.",
             "上の certificate、chain、clock-wall を確認してください。正常なら、取り消しまたは除名されています。",
             "sekisho node list";
-        MEMBER_UNASKED = Skipped,
-            "none is asked: {cause}",
-            "尋ねていません: {cause}";
+        MEMBER_OFFLINE = Skipped,
+            "none is asked, as was wanted",
+            "指定により尋ねていません";
+        MEMBER_UNJOINED = Skipped,
+            "none is asked: a host that has not joined knows none",
+            "尋ねていません。参加していないホストは相手を知りません";
+        MEMBER_UNEQUIPPED = Skipped,
+            "none is asked: without certificate and roots nobody would answer",
+            "尋ねていません。証明書とルートがなければ応答されません";
     }
     OPERATORS = "operators",
         "Members of how many companies answer: an agent starts nothing and keeps no lease without k of them.",

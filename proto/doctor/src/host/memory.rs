@@ -1,4 +1,4 @@
-//! Memory and swap.
+//! How much memory is left, and whether what is in it can get to a swap device. Cores are [`crate::host::kernel`]'s.
 
 use crate::catalogue::host::{MEMORY_ENOUGH, MEMORY_LOW, MEMORY_SWAP};
 use crate::check::Finding;

@@ -5,6 +5,7 @@
 use crate::catalogue::host::{RUNNING_HIDDEN, RUNNING_NO, RUNNING_OLD, RUNNING_YES};
 use crate::check::Finding;
 use crate::host::kernel_file;
+use nix::sys::stat::{major, minor};
 use nix::unistd::geteuid;
 use std::fs;
 use std::io;
@@ -16,17 +17,19 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// When it cannot be told.
 pub fn holder(path: &Path) -> io::Result<Option<u32>> {
-    let inode = match fs::metadata(path) {
-        Ok(found) => found.ino(),
+    let found = match fs::metadata(path) {
+        Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(holder_of(&kernel_file("/proc/locks")?, inode))
+    let device = (major(found.dev()), minor(found.dev()));
+    Ok(holder_of(&kernel_file("/proc/locks")?, found.ino(), device))
 }
 
-/// Of a line `1: FLOCK  ADVISORY  WRITE 123 fe:01:4711 0 EOF`. The device is not compared: file systems that make up their
-/// own number show another one elsewhere. Whoever only waits for a lock stands behind `->`.
-fn holder_of(table: &str, inode: u64) -> Option<u32> {
+/// Of a line `1: FLOCK  ADVISORY  WRITE 123 fe:01:4711 0 EOF`. File systems that are on no device of their own make up a number
+/// of the kind 0, and some another one for the table than for the file: there the inode has to do. Whoever only waits for
+/// a lock stands behind `->`.
+fn holder_of(table: &str, inode: u64, device: (u64, u64)) -> Option<u32> {
     table.lines().find_map(|line| {
         let mut words = line.split_ascii_whitespace().skip(1);
         if words.next()? != "FLOCK" {
@@ -34,8 +37,11 @@ fn holder_of(table: &str, inode: u64) -> Option<u32> {
         }
         let mut words = words.skip(2);
         let pid = words.next()?.parse().ok()?;
-        let held: u64 = words.next()?.rsplit(':').next()?.parse().ok()?;
-        (held == inode).then_some(pid)
+        let mut place = words.next()?.split(':');
+        let mut number = || u64::from_str_radix(place.next()?, 16).ok();
+        let on = (number()?, number()?);
+        let held: u64 = place.next()?.parse().ok()?;
+        (held == inode && (on == device || device.0 == 0)).then_some(pid)
     })
 }
 
@@ -129,8 +135,10 @@ mod tests {
         let table = "1: POSIX  ADVISORY  WRITE 7 fe:00:5 0 EOF\n\
                      2: -> FLOCK  ADVISORY  WRITE 8 fe:00:5 0 EOF\n\
                      3: FLOCK  ADVISORY  WRITE 9 00:1f:5 0 EOF\n";
-        assert_eq!(holder_of(table, 5), Some(9));
-        assert_eq!(holder_of(table, 6), None);
+        assert_eq!(holder_of(table, 5, (0, 0x1f)), Some(9));
+        assert_eq!(holder_of(table, 5, (0, 7)), Some(9), "a number that was made up");
+        assert_eq!(holder_of(table, 5, (0xfe, 0)), None, "the inode of another disk");
+        assert_eq!(holder_of(table, 6, (0, 0x1f)), None);
         assert_eq!(other_user(std::process::id()), None);
         assert!(processes().iter().any(|(pid, _)| *pid == std::process::id()));
     }

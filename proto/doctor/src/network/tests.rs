@@ -1,7 +1,13 @@
 //! Members that answer, differ or are silent, judged without a network; ports of this machine.
 
 use super::*;
+use sekisho_transport::bundle::TrustBundles;
+use sekisho_transport::clock::SystemClock;
+use sekisho_transport::credential::Identity;
 use sekisho_transport::identity::PeerIdentity;
+use sekisho_transport::listen::{Limits, Listener};
+use sekisho_transport::pki::{OperatorCa, Validity};
+use sekisho_transport::task::TaskGroup;
 use sekisho_types::id::Digest;
 use sekisho_types::principal::TrustDomain;
 use std::sync::Arc;
@@ -107,22 +113,37 @@ fn only_a_difference_that_is_certain_is_told() {
 
 #[tokio::test]
 async fn who_is_not_there_is_unreachable_and_a_bad_address_is_told() {
-    let trust = sekisho_transport::bundle::TrustBundles::new(Arc::new(
-        sekisho_transport::clock::SystemClock,
-    ));
+    let trust = TrustBundles::new(Arc::new(SystemClock));
     let dialer = Dialer::new(None, trust);
     let bad = Target { address: "nowhere".to_owned(), ..target(2, "kanto") };
-    let clock = sekisho_transport::clock::SystemClock;
+    let clock = SystemClock;
     let asked = ask(&dialer, &clock, vec![target(1, "kanto"), bad]).await;
     assert_eq!(codes(&members(&asked, NOW)), ["MEMBER_UNREACHABLE"; 2]);
     assert!(members(&asked, NOW)[1].values()["cause"].contains("HOST:PORT"));
 }
 
+/// A port that this process listens on for as long as the runtime lives.
+fn listener() -> (tokio::runtime::Runtime, SocketAddr) {
+    let now = SystemClock.wall();
+    let domain = TrustDomain::parse("kanto.example").unwrap();
+    let issuer = OperatorCa::create("kanto".parse().unwrap(), domain, now).unwrap();
+    let issuer = issuer.issuer(&[], now).unwrap();
+    let validity = Validity { now, lifetime: Duration::from_secs(3600) };
+    let site = "tokyo-1".parse().unwrap();
+    let (issued, key) = issuer.issue_member(&site, 1, &[], None, validity).unwrap();
+    let identity = Identity::from_pem(&issued.chain_pem, key.expose()).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let trust = TrustBundles::new(Arc::new(SystemClock));
+    let anywhere = "127.0.0.1:0".parse().unwrap();
+    let tasks = TaskGroup::new();
+    let bound = Listener::bind(anywhere, &identity, &trust, &tasks, Limits::default());
+    let addr = runtime.block_on(bound).unwrap().addr;
+    (runtime, addr)
+}
+
 #[test]
 fn a_port_is_ours_somebodys_or_free() {
-    #[expect(clippy::disallowed_types, reason = "a port that is taken")]
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
+    let (listener, addr) = listener();
     let own = std::process::id();
     assert_eq!(listen(addr, Some(own)).outcome.code, "LISTEN_OURS");
     let taken = listen(addr, None);
