@@ -7,7 +7,6 @@ use sekisho_agent_runtime::device::nvidia::NvidiaDevices;
 use sekisho_agent_runtime::device::simulated::{SimulatedDevices, SimulatedSettings};
 use sekisho_agent_runtime::device::tracer::check;
 use sekisho_agent_runtime::device::{Device, DeviceError, Devices, Health};
-use sekisho_agent_runtime::limit::LOG_BYTES_MAX;
 use sekisho_doctor::catalogue::node::*;
 use sekisho_doctor::check::Finding;
 use sekisho_doctor::host::data::room;
@@ -130,7 +129,7 @@ pub(super) fn room_for_output(config: &Config, devices: Option<usize>) -> Findin
     let devices = devices.and_then(|count| u64::try_from(count).ok()).unwrap_or(DEVICES_ASSUMED);
     let found = room(&path).map(|room| {
         // A job takes one device at least, and writes two streams.
-        let wanted = devices.saturating_mul(2).saturating_mul(LOG_BYTES_MAX);
+        let wanted = devices.saturating_mul(2).saturating_mul(config.log_bytes());
         judge_room(&path, held(&path), room.free, wanted)
     });
     Finding::told(&OUTPUT_SPACE, found)
