@@ -267,7 +267,7 @@ fn restart(raw: Option<&RawRestart>) -> Result<Restart, Failure> {
     let Some(raw) = raw else { return Ok(Restart::Never) };
     if raw.policy == RestartPolicy::Never {
         let given = raw.attempts.as_ref().map(|attempts| ("attempts", attempts.referenced));
-        let given = given.or(raw.delay.as_ref().map(|delay| ("delay", delay.referenced)));
+        let given = given.or_else(|| raw.delay.as_ref().map(|delay| ("delay", delay.referenced)));
         return match given {
             Some((field, place)) => {
                 Err(at(&place, &format!("run.restart.{field}"), &"has no meaning with `never`"))
