@@ -279,10 +279,10 @@ mod tests {
         assert!(matches!(&config.devices, Devices::Simulated { groups, .. } if groups.len() == 1));
         assert_eq!((config.log.as_str(), config.token), ("info", None));
         let least = Config::parse("area = 'KR-26'\ndata_dir = '/d'").unwrap();
-        assert_eq!((&least.devices, &least.node), (&Devices::Nvidia, &None));
-        assert_eq!(least.area, TagArea::Foreign("KR-26".to_owned()));
         assert_eq!(least.log_bytes(), LOG_BYTES_DEFAULT);
         assert_eq!(least.sandbox().unwrap().hidden, [PathBuf::from("/d")]);
+        assert_eq!((least.devices, least.node), (Devices::Nvidia, None));
+        assert_eq!(least.area, TagArea::Foreign("KR-26".to_owned()));
         let set = "area = 'JP'\ndata_dir = '/d'\njob_users = { first = 200000, count = 65536 }\n\
                    job_limits = { memory_mib = 1024, pids = 64 }\nhidden_dirs = ['/srv/keys']";
         let sandbox = Config::parse(set).unwrap().sandbox().unwrap();

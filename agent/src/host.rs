@@ -6,7 +6,7 @@
 use crate::config::{Config, Devices as Choice};
 use crate::failure::{Failure, explain};
 use crate::limit::{ENDED_KEPT, SWEEP_WITHIN};
-use crate::stream::Outputs;
+use crate::stream::{Begin, Outputs, Piece};
 use sekisho_agent_core::devices::Device;
 use sekisho_agent_core::reconcile::Seen;
 use sekisho_agent_runtime::capability::{Capability, Finding};
@@ -14,8 +14,8 @@ use sekisho_agent_runtime::deadline::Deadline;
 use sekisho_agent_runtime::device::nvidia::NvidiaDevices;
 use sekisho_agent_runtime::device::simulated::{SimulatedDevices, SimulatedSettings};
 use sekisho_agent_runtime::device::{DeviceError, Devices, Health};
-use sekisho_agent_runtime::directory::ExitStatus;
-use sekisho_agent_runtime::log::{Chunk, Stream, tail};
+use sekisho_agent_runtime::directory::{ExitStatus, PlacementDir};
+use sekisho_agent_runtime::log::{Stream, last_lines, tail};
 use sekisho_agent_runtime::placement::PlacementKey;
 use sekisho_agent_runtime::process::{ProcessRuntime, ProcessSettings};
 use sekisho_agent_runtime::runtime::{Exit, RuntimeError};
@@ -257,24 +257,34 @@ impl Outputs for OutputFiles {
         &self,
         placement: &PlacementId,
         output: Stream,
-        offset: u64,
+        begin: Begin,
         max: usize,
-    ) -> Result<Chunk, ErrorCode> {
+    ) -> Result<Piece, ErrorCode> {
         let key = PlacementKey::new(placement.to_string()).map_err(|_form| ErrorCode::Internal)?;
         let dir = self.0.join(key.as_str());
         if !dir.is_dir() {
             return Err(ErrorCode::NotFound);
         }
-        tail(&dir, output, offset, max).map_err(|error| {
-            tracing::warn!(%placement, %error, "output cannot be read");
-            ErrorCode::Internal
-        })
+        // Before the output is read: what is written before the end is then in what is read.
+        let ended = PlacementDir::at(dir.clone()).is_over();
+        let offset = match begin {
+            Begin::At(offset) => Ok(offset),
+            Begin::LastLines(lines) => last_lines(&dir, output, lines),
+        };
+        match offset.and_then(|offset| tail(&dir, output, offset, max)) {
+            Ok(chunk) => Ok(Piece { over: ended && chunk.eof, chunk }),
+            Err(error) => {
+                tracing::warn!(%placement, %error, "output cannot be read");
+                Err(ErrorCode::Internal)
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sekisho_agent_runtime::directory::ExitRecord;
 
     fn config(data_dir: &Path) -> Config {
         let text = format!(
@@ -323,8 +333,13 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), ENDED_KEPT);
         assert!(!dir.path().join("p-1-2-0").exists() && dir.path().join("p-1-3-0").exists());
         let outputs = OutputFiles(dir.path().to_owned());
-        let read = |id: &str| outputs.read(&id.parse().unwrap(), Stream::Stdout, 0, 9);
+        let read = |id: &str| outputs.read(&id.parse().unwrap(), Stream::Stdout, Begin::At(0), 9);
         assert_eq!(read("p-1-2-0"), Err(ErrorCode::NotFound));
-        assert!(read("p-1-3-0").unwrap().eof);
+        let kept = read("p-1-3-0").unwrap();
+        assert!(kept.chunk.eof && !kept.over, "nobody has said that it is over");
+        let (status, at_boottime_ns) = (ExitStatus::Exited(0), 1);
+        let end = ExitRecord { status, at_boottime_ns, restarts: 0 };
+        PlacementDir::at(dir.path().join("p-1-3-0")).write_exit(&end).unwrap();
+        assert!(read("p-1-3-0").unwrap().over);
     }
 }

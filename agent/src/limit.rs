@@ -91,5 +91,14 @@ pub const RENEW_PAUSE: Duration = Duration::from_secs(30);
 /// Longest sleep before the certificate's end is looked at again: the wall clock may step.
 pub const RENEW_LOOK: Duration = Duration::from_secs(60);
 
+/// Longest time that a reader of output is kept waiting for some: shorter than a member waits for the agent.
+pub const LOG_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// How often a waiting reader's output is looked at: what a person takes for "at once".
+pub const LOG_LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Readers that wait at once on one stream: as many as a member lets in.
+pub const LOG_WAITS_MAX: usize = 64;
+
 /// Bytes of output in one answer to a reader.
 pub const LOG_CHUNK_MAX: usize = 256 * 1024;

@@ -8,7 +8,8 @@ use crate::agent::Event;
 use crate::enrolment::Member;
 use crate::fitness::Clocks;
 use crate::limit::{
-    ATTACH_WITHIN, EVENTS_MAX, LOG_CHUNK_MAX, REDIAL_FIRST, REDIAL_MAX, STREAM_QUEUE, STREAMS_MAX,
+    ATTACH_WITHIN, EVENTS_MAX, LOG_CHUNK_MAX, LOG_LOOK_EVERY, LOG_WAIT_MAX, LOG_WAITS_MAX,
+    REDIAL_FIRST, REDIAL_MAX, STREAM_QUEUE, STREAMS_MAX,
 };
 use parking_lot::Mutex;
 use rand::SeedableRng as _;
@@ -32,15 +33,34 @@ use sekisho_types::revision::PlacementId;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 
 const _: () = assert!(STREAM_QUEUE < EVENTS_MAX, "one member must not fill the main loop's queue");
 
+/// Where to begin to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// At this offset.
+    At(u64),
+    /// With so many of the last lines.
+    LastLines(u32),
+}
+
+/// A piece of a placement's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// The bytes.
+    pub chunk: Chunk,
+    /// The process has ended and nothing lies beyond them.
+    pub over: bool,
+}
+
 /// Reads a placement's output.
 pub trait Outputs: Send + Sync + fmt::Debug {
-    /// At most `max` bytes from `offset`.
+    /// At most `max` bytes.
     ///
     /// # Errors
     /// `NOT_FOUND` for a placement whose output is not here, `INTERNAL` when it cannot be read.
@@ -48,9 +68,9 @@ pub trait Outputs: Send + Sync + fmt::Debug {
         &self,
         placement: &PlacementId,
         output: Output,
-        offset: u64,
+        begin: Begin,
         max: usize,
-    ) -> Result<Chunk, ErrorCode>;
+    ) -> Result<Piece, ErrorCode>;
 }
 
 /// What every stream needs.
@@ -113,6 +133,8 @@ impl Streams {
                 route,
                 link: link.clone(),
                 attach: Arc::clone(&attach),
+                tasks: tasks.clone(),
+                waits: Arc::new(Semaphore::new(LOG_WAITS_MAX)),
             };
             tasks.spawn(TaskKind::Ordinary, "stream", stream.keep(outbox));
             queues.push(queue);
@@ -145,6 +167,9 @@ struct Stream {
     route: Route,
     link: Link,
     attach: Arc<Mutex<Attach>>,
+    tasks: TaskGroup,
+    /// Reads that may wait for output at once; a further one is answered with what is there.
+    waits: Arc<Semaphore>,
 }
 
 impl Stream {
@@ -242,7 +267,7 @@ impl Stream {
                 Input::Stop(stop.placements.iter().filter_map(|id| id.parse().ok()).collect())
             }
             Some(Message::ReadLog(ask)) => {
-                self.read_log(ask, send.clone()).await;
+                self.read_log(ask, send.clone());
                 return;
             }
             Some(Message::Trust(told)) => {
@@ -257,35 +282,64 @@ impl Stream {
         }
     }
 
-    async fn read_log(&self, ask: ReadLog, send: mpsc::Sender<AgentMessage>) {
-        let outputs = Arc::clone(&self.link.outputs);
-        let request = ask.request;
-        let read = tokio::task::spawn_blocking(move || {
-            let placement = ask.placement.parse().map_err(|_form| ErrorCode::InvalidArgument)?;
-            let output = if ask.stderr { Output::Stderr } else { Output::Stdout };
-            let max = usize::try_from(ask.max_bytes).unwrap_or(usize::MAX).min(LOG_CHUNK_MAX);
-            outputs.read(&placement, output, ask.offset, max)
+    /// Beside the stream: a renewal must not wait for a job to say something.
+    fn read_log(&self, ask: ReadLog, send: mpsc::Sender<AgentMessage>) {
+        let (outputs, member) = (Arc::clone(&self.link.outputs), self.member.member);
+        let waits = Arc::clone(&self.waits).try_acquire_owned().ok();
+        self.tasks.spawn(TaskKind::Ordinary, "read-output", async move {
+            let request = ask.request;
+            let wait = Duration::from_millis(ask.wait_ms.into()).min(LOG_WAIT_MAX);
+            let wait = if waits.is_some() { wait } else { Duration::ZERO };
+            let chunk = match read_output(outputs, ask, wait).await {
+                Ok(Piece { chunk, over }) => LogChunk {
+                    request,
+                    data: chunk.data.into(),
+                    next_offset: chunk.next_offset,
+                    end: over,
+                    error: String::new(),
+                    from: chunk.from,
+                },
+                Err(code) => {
+                    LogChunk { request, end: true, error: code.to_string(), ..LogChunk::default() }
+                }
+            };
+            drop(waits);
+            let message = AgentMessage { message: Some(agent_message::Message::Log(chunk)) };
+            if send.try_send(message).is_err() {
+                tracing::debug!(%member, "no room for output: the reader asks again");
+            }
         });
-        let chunk = match read.await.unwrap_or(Err(ErrorCode::Internal)) {
-            Ok(chunk) => LogChunk {
-                request,
-                data: chunk.data.into(),
-                next_offset: chunk.next_offset,
-                end: chunk.eof,
-                error: String::new(),
-            },
-            Err(code) => LogChunk {
-                request,
-                data: Default::default(),
-                next_offset: 0,
-                end: true,
-                error: code.to_string(),
-            },
+    }
+}
+
+/// Reads output, and waits at most `wait` for some, or for the end of the job.
+async fn read_output(
+    outputs: Arc<dyn Outputs>,
+    ask: ReadLog,
+    wait: Duration,
+) -> Result<Piece, ErrorCode> {
+    let placement: PlacementId =
+        ask.placement.parse().map_err(|_form| ErrorCode::InvalidArgument)?;
+    let output = if ask.stderr { Output::Stderr } else { Output::Stdout };
+    let max = usize::try_from(ask.max_bytes).unwrap_or(usize::MAX).min(LOG_CHUNK_MAX);
+    let mut begin = ask.tail_lines.map_or(Begin::At(ask.offset), Begin::LastLines);
+    let begun = Instant::now();
+    loop {
+        let outputs = Arc::clone(&outputs);
+        let read =
+            tokio::task::spawn_blocking(move || outputs.read(&placement, output, begin, max));
+        let piece = read.await.unwrap_or(Err(ErrorCode::Internal))?;
+        // What tells the reader something: bytes, the end, or that it has to go on elsewhere.
+        let moved = match begin {
+            Begin::At(offset) => piece.chunk.next_offset != offset,
+            Begin::LastLines(_) => false,
         };
-        let message = AgentMessage { message: Some(agent_message::Message::Log(chunk)) };
-        if send.try_send(message).is_err() {
-            tracing::debug!(member = %self.member.member, "no room for output: the reader asks again");
+        if !piece.chunk.data.is_empty() || piece.over || moved || begun.elapsed() >= wait {
+            return Ok(piece);
         }
+        begin = Begin::At(piece.chunk.next_offset);
+        // waits: for the shim, which writes files and tells nobody.
+        tokio::time::sleep(LOG_LOOK_EVERY).await;
     }
 }
 
@@ -310,6 +364,58 @@ fn delivered(desired: Desired) -> Delivered {
 mod tests {
     use super::*;
     use sekisho_types::id::MemberId;
+
+    /// Output that grows by a line each time that it is looked at, from the third look on, and ends with the fifth.
+    #[derive(Debug, Default)]
+    struct Grows(Mutex<usize>);
+
+    impl Outputs for Grows {
+        fn read(
+            &self,
+            _: &PlacementId,
+            _: Output,
+            begin: Begin,
+            _: usize,
+        ) -> Result<Piece, ErrorCode> {
+            let mut looks = self.0.lock();
+            *looks += 1;
+            let whole = "line\n".repeat(looks.saturating_sub(2));
+            let end = u64::try_from(whole.len()).unwrap();
+            let from = match begin {
+                Begin::At(offset) => offset,
+                Begin::LastLines(lines) => end - 5 * u64::from(lines),
+            };
+            let data = whole.as_bytes()[usize::try_from(from).unwrap()..].to_vec();
+            let chunk = Chunk { from, data, next_offset: end, eof: true };
+            Ok(Piece { chunk, over: *looks >= 5 })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_waits_for_output_or_the_end_and_no_longer_than_it_was_told() {
+        let outputs: Arc<dyn Outputs> = Arc::new(Grows::default());
+        let ask = |offset, tail_lines| ReadLog {
+            placement: "p-1-2-0".into(),
+            offset,
+            tail_lines,
+            max_bytes: 99,
+            ..ReadLog::default()
+        };
+        let read = |ask, ms| read_output(Arc::clone(&outputs), ask, Duration::from_millis(ms));
+        let none = read(ask(0, None), 0).await.unwrap();
+        assert_eq!((none.chunk.data.len(), none.over), (0, false));
+        let begun = Instant::now();
+        let line = read(ask(0, Some(0)), 5_000).await.unwrap();
+        assert_eq!((line.chunk.data.as_slice(), line.over), (&b"line\n"[..], false));
+        assert!(begun.elapsed() < Duration::from_secs(4), "as soon as it is there");
+        // Only what is new; then the end, with nothing new.
+        let more = read(ask(5, None), 5_000).await.unwrap();
+        assert_eq!((more.chunk.from, more.chunk.data.as_slice()), (5, &b"line\n"[..]));
+        let end = read(ask(15, None), 5_000).await.unwrap();
+        assert_eq!((end.chunk.data.len(), end.over), (0, true));
+        let bad = ReadLog { placement: "what".into(), ..ReadLog::default() };
+        assert_eq!(read(bad, 0).await, Err(ErrorCode::InvalidArgument));
+    }
 
     #[test]
     fn every_operator_gets_a_stream_before_any_gets_a_second() {

@@ -65,10 +65,14 @@ impl Capability {
     ) -> Result<Self, String> {
         let namespaces = namespace::probe(shim)?;
         let (mounts, seccomp) = confine(shim, namespaces);
+        // Root of a user namespace has no other users to give.
+        let may = namespaces == Namespaces::Direct && geteuid().is_root();
         let users = match settings.users {
-            JobUsers::Range(_) if geteuid().is_root() => OwnUsers::Each,
-            JobUsers::One(_) if geteuid().is_root() => OwnUsers::Shared,
-            JobUsers::Range(_) | JobUsers::One(_) | JobUsers::Agent => OwnUsers::Agent,
+            JobUsers::Possible | JobUsers::Range(_) if may => OwnUsers::Each,
+            JobUsers::One(_) if may => OwnUsers::Shared,
+            JobUsers::Possible | JobUsers::Range(_) | JobUsers::One(_) | JobUsers::Agent => {
+                OwnUsers::Agent
+            }
         };
         Ok(Self { namespaces, users, mounts, seccomp, cgroup: Host::find(root) })
     }

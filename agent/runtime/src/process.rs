@@ -28,7 +28,7 @@ use crate::placement::{PlacementKey, PlacementSpec};
 use crate::runtime::{Exit, Running, Runtime, RuntimeError, State};
 use crate::sandbox::{Sandbox, SandboxSettings};
 use crate::shim::ShimCommand;
-use crate::shim::namespace::{self, Namespaces};
+use crate::shim::namespace;
 use crate::shim::wire::{Order, RunAs};
 use crate::users::JobUsers;
 use child::Shim;
@@ -94,9 +94,8 @@ impl ProcessRuntime {
             Capability::probe(&settings.shim, &settings.root, &settings.sandbox).map_err(
                 |reason| RuntimeError::NamespacesUnavailable { reason, remedy: namespace::REMEDY },
             )?;
-        if settings.sandbox.users != JobUsers::Agent
-            && (capability.users == OwnUsers::Agent || capability.namespaces == Namespaces::User)
-        {
+        let asked = matches!(settings.sandbox.users, JobUsers::One(_) | JobUsers::Range(_));
+        if asked && capability.users == OwnUsers::Agent {
             return Err(RuntimeError::RunAsNeedsRoot);
         }
         sweep_groups(&capability, &settings.root);
@@ -229,9 +228,12 @@ impl Runtime for ProcessRuntime {
         }
         let SandboxSettings { users, limits, .. } = &self.settings.sandbox;
         let wanted = Wanted::of(&spec.limits, limits)?;
-        let run_as = users
-            .choose(&self.settings.root, &spec.key)
-            .map_err(RuntimeError::io("choose a user for the job"))?;
+        let run_as = match self.capability.users {
+            OwnUsers::Agent => None,
+            OwnUsers::Each | OwnUsers::Shared => users
+                .choose(&self.settings.root, &spec.key)
+                .map_err(RuntimeError::io("choose a user for the job"))?,
+        };
         let owner = run_as.map(|run_as| (run_as.uid, run_as.gid));
         if let Err(source) = self.directory(&spec.key).create(owner) {
             return Err(if source.kind() == io::ErrorKind::AlreadyExists {

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::{Parents, Wanted};
 use crate::limit;
 use crate::placement::Limits;
-use crate::users::{JobUsers, UserRange};
+use crate::users::JobUsers;
 
 /// What the agent's settings say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +21,10 @@ pub struct SandboxSettings {
 }
 
 impl Default for SandboxSettings {
-    /// A user of its own for each job where the agent is root, and a bound on processes.
+    /// A user of its own for each job where that is possible, and a bound on processes.
     fn default() -> Self {
-        let users =
-            if geteuid().is_root() { JobUsers::Range(UserRange::DEFAULT) } else { JobUsers::Agent };
         let limits = Limits { pids: Some(limit::PIDS_DEFAULT), ..Limits::default() };
-        Self { users, limits, hidden: Vec::new() }
+        Self { users: JobUsers::Possible, limits, hidden: Vec::new() }
     }
 }
 

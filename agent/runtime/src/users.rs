@@ -94,6 +94,8 @@ impl UserRange {
 /// Whom jobs run as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobUsers {
+    /// Each as a user of its own of [`UserRange::DEFAULT`] where the agent may change users, else as the agent.
+    Possible,
     /// As the agent: the only possibility where it is not root.
     Agent,
     /// All as one user, which the installer has chosen.
@@ -111,6 +113,7 @@ impl JobUsers {
         match self {
             Self::Agent => Ok(None),
             Self::One(run_as) => Ok(Some(run_as)),
+            Self::Possible => Self::Range(UserRange::DEFAULT).choose(root, key),
             Self::Range(range) => {
                 let mut taken = recorded(root)?;
                 // Another agent of this host, or a stranger that was given one of them.

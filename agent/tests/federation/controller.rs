@@ -347,6 +347,8 @@ impl Member {
                     stderr: false,
                     offset: 0,
                     max_bytes: 99,
+                    wait_ms: 2_000,
+                    tail_lines: None,
                 }))
                 .await;
             }

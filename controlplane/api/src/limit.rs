@@ -92,8 +92,12 @@ pub const RESEND_STOP: Duration = Duration::from_secs(1);
 /// A desired set that is not accepted is sent again under a newer checkpoint no more often than this.
 pub const RESEND_DESIRED: Duration = Duration::from_secs(1);
 
-/// Reads of output in progress on one node.
-pub const LOG_READS_PER_NODE: usize = 16;
+/// Reads of output in progress on one node: those that follow a job wait on it most of the time.
+pub const LOG_READS_PER_NODE: usize = 64;
+
+/// Longest time that a read of output waits for something to read; well below [`LOG_DEADLINE`] and [`READ_DEADLINE`], which
+/// such a read has to meet all the same.
+pub const LOG_WAIT: Duration = Duration::from_secs(3);
 
 /// Longest wait for a node's answer to a read of output.
 pub const LOG_DEADLINE: Duration = Duration::from_secs(5);

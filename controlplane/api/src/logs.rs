@@ -4,11 +4,12 @@
 //! allow (D3); any other member answers `LOGS_ELSEWHERE` and names one that may.
 
 use crate::core::{Core, federation};
-use crate::limit::{LOG_BYTES_DEFAULT, LOG_BYTES_MAX, LOG_DEADLINE};
+use crate::limit::{LOG_BYTES_DEFAULT, LOG_BYTES_MAX, LOG_DEADLINE, LOG_WAIT};
 use sekisho_evidence::genesis::GenesisMember;
 use sekisho_fsm::State;
 use sekisho_fsm::state::Job;
 use sekisho_proto::internal::v1 as internal;
+use sekisho_proto::internal::v1::agent_message::LogChunk;
 use sekisho_proto::status::ApiError;
 use sekisho_proto::v1;
 use sekisho_transport::deadline::{Deadline, within};
@@ -39,6 +40,8 @@ fn ask_of(placement: PlacementId, ask: &v1::ReadJobLogsRequest) -> internal::Rea
         stderr: ask.stream == i32::from(v1::read_job_logs_request::Stream::Stderr),
         offset: ask.offset,
         max_bytes: wanted.min(LOG_BYTES_MAX),
+        wait_ms: ask.wait_ms.min(u32::try_from(LOG_WAIT.as_millis()).unwrap_or(u32::MAX)),
+        tail_lines: ask.tail_lines,
     }
 }
 
@@ -67,8 +70,9 @@ impl Core {
             }
             other => other?,
         };
-        let internal::ReadNodeLogResponse { data, next_offset, end } = chunk;
-        Ok(v1::ReadJobLogsResponse { data, next_offset, end })
+        let internal::ReadNodeLogResponse { data, next_offset, end, from } = chunk;
+        let placement = placement.to_string();
+        Ok(v1::ReadJobLogsResponse { data, next_offset, end, offset: from, placement })
     }
 
     fn elsewhere(&self, allowed: &[&GenesisMember]) -> ApiError {
@@ -97,8 +101,8 @@ impl Core {
         let gone = || ApiError::new(ErrorCode::NotFound, format!("{placement} is not kept"));
         let node = &state.placement(&placement).ok_or_else(gone)?.grant.node;
         let chunk = self.sessions.read_log(node, ask, deadline).await?;
-        let (data, next_offset, end) = (chunk.data, chunk.next_offset, chunk.end);
-        Ok(internal::ReadNodeLogResponse { data, next_offset, end })
+        let LogChunk { data, next_offset, end, from, .. } = chunk;
+        Ok(internal::ReadNodeLogResponse { data, next_offset, end, from })
     }
 
     /// Asks the other members that may, one after the other: the node is attached to some of them.
@@ -133,6 +137,21 @@ impl Core {
 mod tests {
     use super::*;
     use sekisho_fsm::testing;
+
+    #[test]
+    fn what_a_caller_asks_of_a_node_is_bounded() {
+        let placement: PlacementId = "p-1-2-0".parse().unwrap();
+        let none = ask_of(placement, &v1::ReadJobLogsRequest::default());
+        assert_eq!((none.max_bytes, none.wait_ms, none.tail_lines), (LOG_BYTES_DEFAULT, 0, None));
+        let (max_bytes, wait_ms, tail_lines) = (u32::MAX, u32::MAX, Some(0));
+        let stream = v1::read_job_logs_request::Stream::Stderr.into();
+        let ask =
+            v1::ReadJobLogsRequest { max_bytes, wait_ms, tail_lines, stream, ..Default::default() };
+        let most = ask_of(placement, &ask);
+        assert_eq!((most.max_bytes, most.wait_ms), (LOG_BYTES_MAX, 3_000));
+        assert_eq!((most.tail_lines, most.stderr), (Some(0), true));
+        assert!(LOG_WAIT < LOG_DEADLINE, "an answer comes before it is given up");
+    }
 
     #[test]
     fn output_passes_only_through_members_that_the_rules_allow() {

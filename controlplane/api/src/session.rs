@@ -165,6 +165,8 @@ impl Sessions {
             stderr: ask.stderr,
             offset: ask.offset,
             max_bytes: ask.max_bytes,
+            wait_ms: ask.wait_ms,
+            tail_lines: ask.tail_lines,
         };
         if !attached.send(Message::ReadLog(message)) {
             return Err(away());

@@ -78,6 +78,12 @@ impl Client {
         Ok((Self { endpoints, members: addresses.len(), timeout }, identity))
     }
 
+    /// How long a call may take as a whole.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Calls until an answer, a final refusal or the deadline.
     ///
     /// # Errors

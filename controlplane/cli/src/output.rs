@@ -255,6 +255,15 @@ impl<'w> Output<'w> {
         Ok(self.out.flush()?)
     }
 
+    /// Bytes as they are, on stderr: a job's messages.
+    ///
+    /// # Errors
+    /// When stderr does not take it.
+    pub fn error_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.err.write_all(bytes)?;
+        Ok(self.err.flush()?)
+    }
+
     /// A message beside the result, on stderr.
     ///
     /// # Errors

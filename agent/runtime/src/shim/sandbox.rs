@@ -7,6 +7,7 @@
 //!
 //! It is no container: what the host lets every user read, a job reads as well.
 
+use std::ffi::CStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -43,7 +44,9 @@ pub(super) fn enclose(order: &Order) -> io::Result<PathBuf> {
     let hidden = hidden(order, &work);
     // Opened in the new namespace, and before anything covers them.
     let (work_fd, tmp_fd) = (open(&work)?, open(&dir.tmp())?);
-    no_setuid()?;
+    // No program of the host gives the job another user, and no cgroup that was handed to the agent's user can be left.
+    restrict(c"/", NOSUID)?;
+    restrict(c"/sys", READ_ONLY)?;
     for place in TEMPORARY.iter().filter_map(|place| directory(Path::new(place))) {
         bind(&tmp_fd, &place)?;
     }
@@ -76,7 +79,7 @@ fn own_mounts() -> io::Result<()> {
 /// Tries what [`enclose`] does, in a namespace that nobody uses.
 pub(super) fn probe() -> io::Result<()> {
     own_mounts()?;
-    no_setuid()?;
+    restrict(c"/", NOSUID)?;
     let place = directory(Path::new(SHARED_MEMORY)).or_else(|| directory(Path::new("/tmp")));
     let place = place.ok_or_else(|| io::Error::other("the host has no temporary directory"))?;
     cover(&place, "mode=1777")?;
@@ -176,24 +179,25 @@ fn make_way(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// No program of the host gives this process another user. New privileges are given up as well; this is the second lock on
-/// the same door, so a kernel before 5.12, which cannot do it at once for all, is good enough.
-fn no_setuid() -> io::Result<()> {
-    let attributes = MountAttributes { set: NOSUID, ..MountAttributes::default() };
+/// Makes every mount at and below `tree` stricter. It is the second lock on doors that have one already (new privileges are
+/// given up, the kernel's files are not the job's), so a kernel before 5.12, which cannot do it, and a host on which `tree` is
+/// no mount are good enough.
+fn restrict(tree: &CStr, flags: u64) -> io::Result<()> {
+    let attributes = MountAttributes { set: flags, ..MountAttributes::default() };
     #[expect(unsafe_code, reason = "there is no safe wrapper for mount_setattr")]
-    // SAFETY: the path is a constant that ends in a zero, the attributes live beyond the call, and their size is given.
+    // SAFETY: the path ends in a zero, the attributes live beyond the call, and their size is given.
     let set = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
             libc::AT_FDCWD,
-            c"/".as_ptr(),
+            tree.as_ptr(),
             libc::AT_RECURSIVE,
             &raw const attributes,
             size_of::<MountAttributes>(),
         )
     };
     match Errno::result(set) {
-        Ok(_) | Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
+        Ok(_) | Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::ENOENT) => Ok(()),
         Err(errno) => Err(errno.into()),
     }
 }
@@ -208,6 +212,8 @@ struct MountAttributes {
     user_namespace: u64,
 }
 
+/// `MOUNT_ATTR_RDONLY`.
+const READ_ONLY: u64 = 1;
 /// `MOUNT_ATTR_NOSUID`.
 const NOSUID: u64 = 2;
 

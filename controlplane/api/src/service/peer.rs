@@ -2,7 +2,7 @@
 
 use crate::call::Call;
 use crate::core::{Core, federation};
-use crate::limit::{EXCHANGE_SIGNED_MAX, LOG_BYTES_MAX, LOG_DEADLINE};
+use crate::limit::{EXCHANGE_SIGNED_MAX, LOG_BYTES_MAX, LOG_DEADLINE, LOG_WAIT};
 use crate::logs::may_pass;
 use sekisho_evidence::checkpoint::SignatureLine;
 use sekisho_proto::convert::finding::{Finding, OWN_MAX};
@@ -57,6 +57,7 @@ impl PeerService for PeerApi {
         let caller = call.member(&state)?;
         let mut ask = request.into_inner();
         ask.max_bytes = ask.max_bytes.min(LOG_BYTES_MAX);
+        ask.wait_ms = ask.wait_ms.min(u32::try_from(LOG_WAIT.as_millis()).unwrap_or(u32::MAX));
         let placement: PlacementId =
             ask.placement.parse().map_err(|error: sekisho_types::revision::PlacementIdError| {
                 FieldError::new("placement", error.to_string())

@@ -79,9 +79,15 @@ pub enum JobCommand {
         /// Standard error in place of standard output
         #[arg(long)]
         stderr: bool,
-        /// Go on until the process ends
+        /// Standard error as well, to standard error
+        #[arg(long, conflicts_with = "stderr")]
+        both: bool,
+        /// Go on until the process ends; waits for a place first
         #[arg(short, long)]
         follow: bool,
+        /// Begin with so many of the last lines; 0 = with what comes
+        #[arg(long, value_name = "LINES")]
+        tail: Option<u32>,
     },
 }
 
@@ -143,8 +149,13 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
         }
         JobCommand::Explain { job } => explain::explain(app, &job).await,
         JobCommand::Cancel { jobs } => batch::cancel(app, &jobs).await.map(|()| Exit::Ok),
-        JobCommand::Logs { job, rank, stderr, follow } => {
-            logs::run(app, &job, logs::Wanted { rank, stderr, follow }).await
+        JobCommand::Logs { job, rank, stderr, both, follow, tail } => {
+            let streams = match (stderr, both) {
+                (_, true) => logs::Streams::Both,
+                (true, false) => logs::Streams::Error,
+                (false, false) => logs::Streams::Out,
+            };
+            logs::run(app, &job, logs::Wanted { rank, streams, follow, tail }).await
         }
     }
 }

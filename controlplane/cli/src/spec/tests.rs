@@ -182,5 +182,8 @@ fn limits_and_restarts_of_a_run_are_read_exactly_and_refused_with_their_field() 
         let failure = read(&with(more)).unwrap_err();
         assert!(failure.detail.contains(field), "{more}: {}", failure.detail);
     }
-    read(&with("  restart: {policy: always}\n")).unwrap_err();
+    assert_eq!(
+        read(&with("  restart: {policy: always}\n")).unwrap_err().code,
+        ErrorCode::SpecSyntax
+    );
 }
