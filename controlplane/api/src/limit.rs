@@ -110,7 +110,7 @@ pub const LOG_BYTES_DEFAULT: u32 = 64 * 1024;
 /// A site tag is valid from this long before it is issued: the state clock may be behind the issuer's.
 pub const TAG_BACKDATE: Duration = Duration::from_secs(300);
 
-/// A tag that ends this soon is shown: agents renew at half of their tag's life.
+/// A tag that ends this soon is shown: agents renew at two thirds of their tag's life.
 pub const TAG_ENDS_SOON: Duration = Duration::from_secs(4 * 3600);
 
 /// A drain whose deadline is so long past and that holds something still is shown as late: longer than the lease, the

@@ -71,6 +71,16 @@ async fn found(fake: &Fake, begin: &str) -> Vec<(String, v1::status::Severity)> 
     found.map(|f| (f.code.clone(), f.severity())).filter(|(c, _)| c.starts_with(begin)).collect()
 }
 
+/// Moves the state clock.
+fn pass(fake: &Fake, seconds: u64) {
+    fake.replica.elsewhere(|federation| {
+        for _ in 0..seconds / 10 {
+            federation.now = federation.now.plus_ms(10_000);
+            federation.accept(member("kanto"), Command::Tick);
+        }
+    });
+}
+
 fn pending(fake: &Fake, node: &str) {
     fake.replica.elsewhere(|federation| {
         let enrol = federation.enrolment_with(&id(node), "131016", false);
@@ -183,20 +193,12 @@ async fn a_drain_is_shown_until_it_is_called_off_and_a_dry_run_begins_none() {
     assert_eq!((told.revision, told.stopping), (written.into_inner().revision, 0));
     assert_eq!(found(&fake, "NODE_DRAIN").await, [("NODE_DRAINS".to_owned(), Ordered)]);
     let drain = fake.core.replica.state().node(&id(OWN)).unwrap().drain.clone().unwrap().revision;
-    let pass = |seconds: u64| {
-        fake.replica.elsewhere(|federation| {
-            for _ in 0..seconds / 10 {
-                federation.now = federation.now.plus_ms(10_000);
-                federation.accept(member("kanto"), Command::Tick);
-            }
-        });
-    };
-    pass(60);
+    pass(&fake, 60);
     let evict = Command::EvictDrained { node: id(OWN), drain };
     fake.replica.elsewhere(|federation| federation.accept(member("kanto"), evict));
     assert_eq!(shown(&fake, OWN).await.drain.unwrap().stopping, 1);
     // What does not die is trouble.
-    pass(70);
+    pass(&fake, 70);
     assert_eq!(found(&fake, "DRAIN").await, [("DRAIN_OVERDUE".to_owned(), Warn)]);
     fake.replica.elsewhere(|federation| {
         let session = federation.state.node(&id(OWN)).unwrap().session.as_ref().unwrap().id;
@@ -312,4 +314,16 @@ async fn a_decommissioned_node_is_gone_and_its_key_is_refused_at_once() {
     let fit = ReportFitness { session: SessionId([1; 16]), findings: vec![] };
     let refused = code(agents.report_fitness(request(&agent(&id(OWN)), (&fit).into())).await);
     assert_eq!(refused, ErrorCode::NodeRevoked);
+}
+
+/// Agents renew tag and certificate together at two thirds of their life, which is a day.
+#[tokio::test]
+async fn a_tag_that_nobody_renews_is_told_hours_before_its_end() {
+    use v1::status::Severity::Warn;
+    let fake = fake();
+    pass(&fake, 19 * 3600);
+    assert_eq!(found(&fake, "TAG").await, []);
+    pass(&fake, 3600 + 60);
+    let late = found(&fake, "TAG").await;
+    assert_eq!(late, vec![("TAG_ENDS".to_owned(), Warn); 6]);
 }
