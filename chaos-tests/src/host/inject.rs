@@ -241,7 +241,9 @@ impl Hand<'_> {
     /// It does not.
     pub fn stand_still_for(&mut self, host: usize, seconds: Range<u64>) -> Result<()> {
         let known = self.fleet.hosts.get(host).context("no such host")?.clone();
-        self.freeze(host, &known, None, seconds)
+        let done = self.freeze(host, &known, None, seconds);
+        self.diary.over(Fault::StopHost, &known.node, &done);
+        done
     }
 
     fn freeze(
@@ -295,7 +297,9 @@ impl Hand<'_> {
         self.fleet.signal(&known.watchdog, Signal::SIGSTOP)?;
         for _ in 0..TELLINGS {
             let seen = self.after_looks(host);
-            let moving: Vec<&Seen> = seen.iter().filter(|seen| seen.state != 'T').collect();
+            // Who waits for a child that is stopped before its exec cannot be stopped, and cannot go on either.
+            let stands = |seen: &&Seen| matches!(seen.state, 'T' | 'D');
+            let moving: Vec<&Seen> = seen.iter().filter(|seen| !stands(seen)).collect();
             if moving.is_empty() {
                 return Ok(());
             }
