@@ -264,8 +264,9 @@ mod tests {
         assert_eq!(judge.violations.len(), 1);
         // A device of a host that stands still is held all the same, and of a process that cannot die.
         let stuck = ["s".to_owned()].into();
-        let frozen = [Standing { stuck, mute_since: Some(1), ..Standing::default() }];
+        let mut frozen = [Standing { stuck, mute_since: Some(1), ..Standing::default() }];
         assert_eq!(said(&mut judge, 40, 2, &[job(0, "s", "c")], &frozen), 1);
+        frozen[0].mute_since = None;
         assert_eq!(said(&mut judge, 50, 2, &[job(0, "s", "c"), job(0, "t", "d")], &frozen), 2);
     }
 }
