@@ -69,6 +69,9 @@ pub struct Options {
     /// Before the trouble: every order of deaths, a kill at every write of a ledger, clocks beyond what is allowed for
     #[arg(long)]
     scenes: bool,
+    /// Of the scenes the one alone in which a job fills the disk of its agent
+    #[arg(long, conflicts_with = "scenes")]
+    hoard: bool,
     /// Only these kinds of trouble, by name, for as long as a failure is looked into
     #[arg(long = "only", value_name = "FAULT", value_parser = named)]
     only: Vec<Fault>,
@@ -138,6 +141,11 @@ fn drill(options: &Options, dir: &Path) -> Result<Report> {
     let (mut fleet, partition) = federation(&own, options.port_base)?;
     if options.scenes {
         scenes(Stage { fleet: &fleet, partition: &partition, diary: &diary })?;
+    }
+    if options.hoard {
+        let stage = Stage { fleet: &fleet, partition: &partition, diary: &diary };
+        ensure!(fleet.disk(scene::BOUND_TO[0].0).is_some(), "this user may not mount");
+        stage.hoard(scene::BOUND_TO[0])?;
     }
     let book = Arc::new(Mutex::new(Book::default()));
     let sights = Arc::new(Mutex::new(Sights::default()));

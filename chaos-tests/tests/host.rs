@@ -95,11 +95,13 @@ fn whatever_dies_or_stands_still_no_device_has_two_holders() {
     let some = some_orders();
     let [first, _, third] = BOUND_TO;
     stage.die(&some).unwrap();
+    let has_disk = fleet.disk(third.0).is_some();
+    if !has_disk {
+        not_run("a full disk: this user may not mount").unwrap();
+    }
     let meanwhile = || {
-        if fleet.disk(third.0).is_some() {
+        if has_disk {
             stage.full(third)?;
-        } else {
-            not_run("a full disk: this user may not mount")?;
         }
         stage.damaged(3)
     };

@@ -42,6 +42,8 @@ pub enum Fault {
     FreezeHost,
     /// All processes of a host are killed at once, its files stay; it comes back after a while.
     Reboot,
+    /// A job cannot be killed for a while: it stands in a frozen group, and its init is killed.
+    Unkillable,
     /// The agent's wall clock steps and comes back.
     StepAgent,
     /// The disk of the agent is full for a while.
@@ -84,7 +86,7 @@ pub enum Target {
 
 impl Fault {
     /// Every one.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::KillAgent,
         Self::LoseAgent,
         Self::KillWatchdog,
@@ -101,6 +103,7 @@ impl Fault {
         Self::StopHost,
         Self::FreezeHost,
         Self::Reboot,
+        Self::Unkillable,
         Self::StepAgent,
         Self::FillDisk,
         Self::DamageLedger,
@@ -137,6 +140,7 @@ impl Fault {
             | Self::StopHost
             | Self::FreezeHost
             | Self::Reboot
+            | Self::Unkillable
             | Self::StepAgent
             | Self::FillDisk
             | Self::DamageLedger => Target::Host,
@@ -159,6 +163,7 @@ impl Fault {
     pub fn missing(self, fleet: &Fleet) -> Option<&'static str> {
         match self {
             Self::FreezeHost => Freezer::possible().err(),
+            Self::Unkillable => Freezer::keeps_alive().err(),
             Self::StepAgent | Self::StepMember => {
                 faketime().is_none().then_some("libfaketime is not installed")
             }

@@ -23,6 +23,15 @@ impl Freezer {
         Self::new("probe").map(drop).map_err(|_cause| "no freezer group can be made")
     }
 
+    /// Whether what is frozen cannot even be killed: so it is with the first version of control groups.
+    ///
+    /// # Errors
+    /// It can, or nothing can be frozen.
+    pub fn keeps_alive() -> Result<(), &'static str> {
+        let probe = Self::new("probe-1").map_err(|_cause| "no freezer group can be made")?;
+        if probe.old { Ok(()) } else { Err("what is frozen here can be killed") }
+    }
+
     /// An empty group.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ use std::time::Duration;
 const LOOKS: u64 = 3;
 /// How often a host is told to stand still before it is given up: a job that forks meanwhile has more processes.
 const TELLINGS: u32 = 50;
+/// How often what was killed and let go is looked at until it has to be dead: about a second.
+const DYING: u32 = 40;
 /// With a damaged ledger an agent is watched so long: it starts within a second and would take sets at once.
 const DAMAGED_FOR: Duration = Duration::from_secs(6);
 
@@ -125,6 +127,7 @@ impl Hand<'_> {
                 self.freeze(host, known, Some(&group), 18..32)
             }
             Fault::Reboot => self.reboot(host, known),
+            Fault::Unkillable => self.unkillable(host),
             Fault::StepAgent => {
                 let by = a_step(&AGENT_STEPS, &mut self.chance);
                 members.stepped(&known.agent, by, self.chance.random_range(4..16))
@@ -194,15 +197,49 @@ impl Hand<'_> {
         Ok(())
     }
 
+    /// A job that is killed and does not die, until it is let go.
+    fn unkillable(&mut self, host: usize) -> Result<()> {
+        let (key, record) = self.placed(host)?;
+        let group = Freezer::new(&format!("stuck-{host}"))?;
+        let of_it = |seen: &Seen| seen.key == key && seen.is_job();
+        for _ in 0..2 {
+            let seen = self.after_looks(host);
+            seen.iter()
+                .filter(|seen| of_it(seen))
+                .for_each(|seen| group.take(Pid::from_raw(seen.pid)));
+        }
+        self.fleet.board.host(host, |standing| {
+            standing.stuck.insert(key.clone());
+        });
+        let stuck = group.freeze().and_then(|()| Ok(record.init.kill()?));
+        if stuck.is_ok() {
+            self.some_time(3..26);
+        }
+        let left = self.fleet.board.of(host).iter().any(of_it);
+        group.thaw()?;
+        // What is free to die is dead when it is looked at again; only then it counts as any other.
+        let gone = (0..DYING).any(|_| !self.after_looks(host).iter().any(of_it));
+        self.fleet.board.host(host, |standing| {
+            standing.stuck.remove(&key);
+        });
+        ensure!(gone, "{key} was let go and does not die");
+        // It may have ended by itself before it was frozen.
+        if left { stuck } else { Err(Nobody.into()) }
+    }
+
     /// Who runs a placement of this host, by its record.
     fn placement(&mut self, host: usize) -> Result<ShimRecord> {
+        self.placed(host).map(|(_, record)| record)
+    }
+
+    fn placed(&mut self, host: usize) -> Result<(String, ShimRecord)> {
         let root = &self.fleet.hosts.get(host).context("no such host")?.root;
         let jobs = self.fleet.board.of(host).into_iter().filter(Seen::is_job);
         let keys: Vec<String> =
             jobs.map(|seen| seen.key).collect::<BTreeSet<_>>().into_iter().collect();
         let key = keys.choose(&mut self.chance).ok_or(Nobody)?;
         let record = PlacementDir::new(root, &PlacementKey::new(key.clone())?).shim()?;
-        record.ok_or_else(|| Nobody.into())
+        Ok((key.clone(), record.ok_or(Nobody)?))
     }
 
     /// Programs that are killed and stay away.
@@ -241,7 +278,9 @@ impl Hand<'_> {
     /// It does not.
     pub fn stand_still_for(&mut self, host: usize, seconds: Range<u64>) -> Result<()> {
         let known = self.fleet.hosts.get(host).context("no such host")?.clone();
-        self.freeze(host, &known, None, seconds)
+        let done = self.freeze(host, &known, None, seconds);
+        self.diary.over(Fault::StopHost, &known.node, &done);
+        done
     }
 
     fn freeze(
@@ -295,7 +334,9 @@ impl Hand<'_> {
         self.fleet.signal(&known.watchdog, Signal::SIGSTOP)?;
         for _ in 0..TELLINGS {
             let seen = self.after_looks(host);
-            let moving: Vec<&Seen> = seen.iter().filter(|seen| seen.state != 'T').collect();
+            // Who waits for a child that is stopped before its exec cannot be stopped, and cannot go on either.
+            let stands = |seen: &&Seen| matches!(seen.state, 'T' | 'D');
+            let moving: Vec<&Seen> = seen.iter().filter(|seen| !stands(seen)).collect();
             if moving.is_empty() {
                 return Ok(());
             }

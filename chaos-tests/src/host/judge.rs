@@ -23,6 +23,8 @@ pub struct Standing {
     pub thawed_ns: u64,
     /// What lived when they went on last, and since when the host could not renew then.
     pub stale: (u64, BTreeSet<String>),
+    /// Placements whose processes the kernel keeps from dying: they do nothing, and hold their devices.
+    pub stuck: BTreeSet<String>,
     /// The latest deadline that its file has named.
     pub kill_ns: u64,
 }
@@ -94,7 +96,7 @@ impl Judge {
             let Some(host) = look.hosts.get(seen.host).filter(|host| !host.frozen) else {
                 continue;
             };
-            if job.contains(UNBOUND) {
+            if job.contains(UNBOUND) || host.stuck.contains(&seen.key) {
                 continue;
             }
             // Whoever stood still may need a moment, and no more, to see how late it is.
@@ -145,7 +147,8 @@ impl Judge {
             for device in devices {
                 holders.entry((seen.host, device)).or_default().insert(&seen.key);
             }
-            if look.hosts.get(seen.host).is_some_and(|host| !host.frozen) {
+            let moves = |host: &Standing| !host.frozen && !host.stuck.contains(&seen.key);
+            if look.hosts.get(seen.host).is_some_and(moves) {
                 instances.entry((job, rank)).or_default().insert((seen.host, &seen.key));
             }
         }
@@ -259,8 +262,11 @@ mod tests {
         assert_eq!(judge.violations.len(), 0);
         judge.look(Look { at_ns: 31 * S + 360_000_000, seen: &twins, hosts: &hosts });
         assert_eq!(judge.violations.len(), 1);
-        // A device of a host that stands still is held all the same.
-        let frozen = [Standing { frozen: true, ..Standing::default() }];
+        // A device of a host that stands still is held all the same, and of a process that cannot die.
+        let stuck = ["s".to_owned()].into();
+        let mut frozen = [Standing { stuck, mute_since: Some(1), ..Standing::default() }];
+        assert_eq!(said(&mut judge, 40, 2, &[job(0, "s", "c")], &frozen), 1);
+        frozen[0].mute_since = None;
         assert_eq!(said(&mut judge, 50, 2, &[job(0, "s", "c"), job(0, "t", "d")], &frozen), 2);
     }
 }

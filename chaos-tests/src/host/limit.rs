@@ -39,8 +39,8 @@ pub(super) const OPEN_JOBS: usize = 26;
 /// Jobs of one submission.
 pub(super) const BATCH: usize = 6;
 
-/// Bytes of an agent's disk in memory: 64 ended placements with their output, and a ledger, fit.
-pub(super) const DISK_BYTES: u64 = 96 * 1024 * 1024;
+/// Bytes of an agent's disk in memory: it takes work with a quarter of a gigabyte free, and memory is taken as it is filled.
+pub(super) const DISK_BYTES: u64 = 512 * 1024 * 1024;
 
 /// After everything healed: a lease, the wait for it, elections, and room for a machine on which others work.
 pub const SETTLE: Duration = Duration::from_secs(120);

@@ -69,13 +69,9 @@ impl Members<'_> {
                 let to = others.choose(chance).copied().unwrap_or(leader).to_string();
                 self.fleet.federation.run("kanto", &["member", "transfer", &to])?.ok().map(drop)
             }
-            Fault::CutLeader => {
-                self.partition.isolate(leader, Cut::Cut);
-                pause(chance, 4..26);
-                Ok(())
-            }
-            Fault::HushLeader => {
-                self.partition.isolate(leader, Cut::Hold);
+            Fault::CutLeader | Fault::HushLeader => {
+                let how = if fault == Fault::CutLeader { Cut::Cut } else { Cut::Hold };
+                self.partition.isolate(leader, how);
                 pause(chance, 4..26);
                 Ok(())
             }
@@ -126,6 +122,7 @@ impl Members<'_> {
             | Fault::StopHost
             | Fault::FreezeHost
             | Fault::Reboot
+            | Fault::Unkillable
             | Fault::StepAgent
             | Fault::FillDisk
             | Fault::DamageLedger => bail!("{fault:?} is at a host"),

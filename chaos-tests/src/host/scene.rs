@@ -183,11 +183,11 @@ impl Stage<'_> {
     }
 
     /// A host stands still for longer than its lease: its job is placed again only when that is over, and when it goes on
-    /// the old instance is dead at once. `meanwhile` has twenty seconds.
+    /// the old instance is dead at once. `meanwhile` runs beside that.
     ///
     /// # Errors
     /// The other instance came too early, or not at all.
-    pub fn stand_still(&self, meanwhile: impl FnOnce() -> Result<()>) -> Result<()> {
+    pub fn stand_still(&self, meanwhile: impl FnOnce() -> Result<()> + Send) -> Result<()> {
         const FROZEN_S: u64 = 27;
         let job = "still";
         let text =
@@ -201,7 +201,8 @@ impl Stage<'_> {
             let frozen = named.spawn_scoped(scope, move || {
                 hand.stand_still_for(host, FROZEN_S..FROZEN_S.saturating_add(1))
             })?;
-            meanwhile()?;
+            let named = std::thread::Builder::new().name("meanwhile".to_owned());
+            let beside = named.spawn_scoped(scope, meanwhile)?;
             let (other, again) = self.anywhere("still", &key)?;
             let after = boottime_ns()?.saturating_sub(begun);
             self.diary.note(&format!("{key} on {host}, then {again} on {other} after {after} ns"));
@@ -210,7 +211,10 @@ impl Stage<'_> {
             let least = nanos(lease_wait()).saturating_sub(nanos(LOOK_EVERY));
             let renewed = sekisho_types::limit::RENEW_EVERY;
             ensure!(after > least.saturating_sub(nanos(renewed)), "after {after} ns");
-            frozen.join().map_err(|_panic| anyhow::anyhow!("it failed"))?
+            for thread in [frozen, beside] {
+                thread.join().map_err(|_panic| anyhow::anyhow!("it failed"))??;
+            }
+            Ok(())
         })?;
         self.gone(host, &key)?;
         self.cancel(&[job])
@@ -250,6 +254,24 @@ impl Stage<'_> {
                 Ok(())
             },
         )?;
+        self.cancel(&[job])
+    }
+
+    /// A job fills the disk that its agent keeps its ledger on, and ends: the host has to take work again by itself.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn hoard(&self, (host, area): (usize, &str)) -> Result<()> {
+        let script = "head -c 900000000 /dev/zero > hoard; exec sleep 2";
+        let job = self.bound(&format!("hoard-{host}"), area, script)?;
+        self.fleet.federation.until_within(SETTLE, "the hoarder to end", || {
+            let found = self.fleet.federation.read("sapporo", &["job", "status", &job])?;
+            ensure!(matches!(told(&found, "phase"), "succeeded" | "failed"), "{found}");
+            Ok(())
+        })?;
+        let name = format!("after-hoard-{host}");
+        let job = self.bound(&name, area, "exec sleep 600")?;
+        self.placed(host, &name, "")?;
         self.cancel(&[job])
     }
 
