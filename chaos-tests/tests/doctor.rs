@@ -1,5 +1,4 @@
 //! `doctor` of both programs beside a federation that runs, and after one of its members was killed.
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a broken set-up should fail loudly")]
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
