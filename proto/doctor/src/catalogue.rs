@@ -88,6 +88,8 @@ pub fn page() -> String {
                 if !outcome.command.is_empty() {
                     let _written = write!(todo, "<br>`{}`", outcome.command);
                 }
+                // A bar ends a cell, even inside of code.
+                let todo = todo.replace('|', "\\|");
                 let found = both(outcome.found.en, outcome.found.ja);
                 line(&format!("| `{}` | {level} | {found} | {todo} |", outcome.code));
             }
