@@ -20,7 +20,7 @@ use sekisho_agent_runtime::deadline::Deadline;
 use sekisho_agent_runtime::placement::{DeviceClaim, Epoch, PlacementKey, PlacementSpec};
 use sekisho_agent_runtime::process::ProcessRuntime;
 use sekisho_agent_runtime::runtime::{Exit, Runtime as _, RuntimeError, State};
-use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::payload;
 use sekisho_evidence::receipt::Refusal;
@@ -50,6 +50,8 @@ pub(crate) struct Driver {
     pub(crate) link: Link,
     pub(crate) members: Vec<Member>,
     pub(crate) receipt_key: SigningKey,
+    /// This start of the agent.
+    pub(crate) instance: Instance,
     pub(crate) tasks: TaskGroup,
     pub(crate) streams: Option<Streams>,
     pub(crate) ended: VecDeque<PlacementKey>,
@@ -202,7 +204,8 @@ impl Driver {
     }
 
     fn attach(&mut self, session: SessionId, ledger: &Ledger) {
-        let attach = Attach { session, head_size: ledger.head().size, accepted: ledger.floor() };
+        let (head_size, accepted) = (ledger.head().size, ledger.floor());
+        let attach = Attach { session, head_size, accepted, instance: self.instance };
         self.streams = Some(Streams::open(&self.tasks, &self.link, &self.members, attach));
     }
 

@@ -294,7 +294,13 @@ impl Reconciler {
             Input::Tick => {}
             Input::SessionOpened(session) => self.session_opened(session, now),
             Input::SessionRefused(reason) => {
-                self.session.refused(now.boot_ns);
+                if let Some(asked) = self.session.refused(now.boot_ns)
+                    && reason.code == ErrorCode::SessionStale
+                {
+                    self.session.was_open(asked);
+                    self.ledger.session_opened(asked);
+                    self.changed = true;
+                }
                 self.out.push(Action::Note(reason));
             }
             Input::Delivered(member, delivered) => self.delivered(member, *delivered, now),

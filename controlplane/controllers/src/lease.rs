@@ -92,7 +92,7 @@ fn record_counts([live, expiring, silent]: [f64; 3]) {
 
 /// The session of a node that leases are for, in applied state.
 fn live_session(state: &State, node: &NodeId) -> Option<SessionId> {
-    let node = state.node(node).filter(|node| !node.revoked)?;
+    let node = state.node(node).filter(|node| !node.revoked && node.quarantine.is_none())?;
     node.live_session().map(|session| session.id)
 }
 
@@ -207,7 +207,8 @@ impl<R: Replica> Leases<R> {
         let Some(Held { table, term }) = held.as_mut() else {
             return Due { term: 0, view, sessions: Vec::new() };
         };
-        // Revoked nodes too: nothing renews their leases any more, so they end, and what they held comes back (P5).
+        // Revoked nodes and those in quarantine too: nothing renews their leases any more, so they end, and what they
+        // held comes back (P1, P5).
         let sessions =
             view.state.nodes().filter_map(|(id, node)| Some((id, &node.live_session()?.id)));
         table.observe(sessions, now);

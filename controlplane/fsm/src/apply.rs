@@ -21,6 +21,7 @@ pub mod operator;
 mod payload;
 pub(crate) mod placement;
 mod policy;
+mod quarantine;
 mod quota;
 mod reply;
 mod report;
@@ -278,5 +279,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::Adopt { node, adoption, running } => {
             adopt::adopt(change, node, adoption, *running)
         }
+        Command::QuarantineNode { node, why } => quarantine::seen(change, node, why),
+        Command::ReleaseNode { node } => quarantine::release(change, node),
     }
 }

@@ -61,11 +61,13 @@ pub enum Verb {
     TransferLeader,
     /// Take a sealed backup.
     SaveSnapshot,
+    /// End the quarantine of a node.
+    ReleaseNode,
 }
 
 impl Verb {
     /// Every verb, for tests that walk the table.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::ReadStatus,
         Self::ReadFederation,
         Self::ReadTenant,
@@ -88,6 +90,7 @@ impl Verb {
         Self::ChangeMembers,
         Self::TransferLeader,
         Self::SaveSnapshot,
+        Self::ReleaseNode,
     ];
 }
 
@@ -115,13 +118,13 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::RegisterKey | Verb::RevokeKey => true,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => true,
             // A partner's capacity and a tenant's work are not the federation's to touch.
-            Verb::CreateToken | Verb::Cordon => own_operator,
+            Verb::CreateToken | Verb::Cordon | Verb::ReleaseNode => own_operator,
             Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs | Verb::SaveSnapshot => false,
         },
         Role::OperatorAdmin => match verb {
             Verb::ReadStatus | Verb::ReadFederation => true,
             Verb::RevokeSite | Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => own_operator,
-            Verb::RegisterKey | Verb::RevokeKey => own_operator,
+            Verb::RegisterKey | Verb::RevokeKey | Verb::ReleaseNode => own_operator,
             // Whoever services a machine must be able to take the leadership away from it.
             Verb::TransferLeader => own_operator,
             Verb::ChangeBundle | Verb::ChangeMembers => false,
@@ -139,7 +142,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             | Verb::RevokeSite
             | Verb::RegisterKey
             | Verb::RevokeKey => false,
-            Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => false,
+            Verb::CreateToken | Verb::Cordon | Verb::RevokeNode | Verb::ReleaseNode => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => false,
             Verb::SaveSnapshot => false,
@@ -183,6 +186,7 @@ pub fn signing(verb: Verb) -> Signed {
         // It widens nothing, and leaves no trace in the state.
         Verb::TransferLeader => Signed::No,
         Verb::Cordon
+        | Verb::ReleaseNode
         | Verb::RegisterKey
         | Verb::CreateToken
         | Verb::CreateTenant
@@ -302,7 +306,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::OpenSession { .. } | Command::Report { .. } | Command::Refuse { .. } => false,
         Command::ExpireLease { .. } | Command::CommitPlacement { .. } => false,
         Command::RaiseFeatureLevel { .. } | Command::OpenIncarnation { .. } => false,
-        Command::Adopt { .. } => false,
+        Command::Adopt { .. } | Command::QuarantineNode { .. } => false,
         Command::RegisterKey { .. } | Command::RevokeKey { .. } | Command::CreateSite { .. } => {
             true
         }
@@ -311,7 +315,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         | Command::SetSchedulable { .. } => true,
         Command::RevokeNode { .. } | Command::PutTenant { .. } | Command::PutPolicy { .. } => true,
         Command::SetQuota { .. } | Command::SubmitJob { .. } | Command::CancelJob { .. } => true,
-        Command::Batch(_) => true,
+        Command::Batch(_) | Command::ReleaseNode { .. } => true,
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true
         }

@@ -186,6 +186,7 @@ fn condition(state: &State, ask: &Ask<'_>, filter: Filter) -> String {
         Filter::Device => format!("has {} in one bucket", devices(ask)),
         Filter::Enrolled => "not revoked".to_owned(),
         Filter::Willing => "has not refused this job".to_owned(),
+        Filter::Alone => "not in quarantine".to_owned(),
         Filter::Usable => "schedulable and in contact".to_owned(),
         Filter::Tag => "site tag in force".to_owned(),
         Filter::Capacity => format!("{} of them free in one bucket", wanted.gpus),

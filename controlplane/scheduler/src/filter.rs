@@ -22,6 +22,8 @@ pub enum Filter {
     Enrolled,
     /// Has not refused this job.
     Willing,
+    /// Not in quarantine: no second host claims to be it.
+    Alone,
     /// Not cordoned, and its lease is live.
     Usable,
     /// Its site tag is in force.
@@ -34,7 +36,7 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Country,
         Self::Tier,
         Self::Area,
@@ -42,6 +44,7 @@ impl Filter {
         Self::Device,
         Self::Enrolled,
         Self::Willing,
+        Self::Alone,
         Self::Usable,
         Self::Tag,
         Self::Capacity,
@@ -58,6 +61,7 @@ impl Filter {
             Self::Area => ErrorCode::ResidencyArea,
             Self::Operator => ErrorCode::ResidencyOperator,
             Self::Willing | Self::Usable => ErrorCode::NodeUnavailable,
+            Self::Alone => ErrorCode::NodeQuarantined,
             Self::Device => ErrorCode::NoDevice,
             Self::Enrolled => ErrorCode::NodeRevoked,
             Self::Tag => ErrorCode::TagExpired,

@@ -9,11 +9,14 @@ use sekisho_types::job::Resources;
 /// Whether grants may be made out to the node now.
 ///
 /// # Errors
-/// The first filter that it does not pass: [`Filter::Enrolled`], [`Filter::Usable`] or [`Filter::Tag`].
+/// The first filter that it does not pass: [`Filter::Enrolled`], [`Filter::Alone`], [`Filter::Usable`] or [`Filter::Tag`].
 pub(crate) fn usable(state: &State, id: &NodeId, node: &Node) -> Result<(), Filter> {
     let site_stands = state.site(&id.site).is_some_and(|site| !site.revoked);
     if node.revoked || !site_stands {
         return Err(Filter::Enrolled);
+    }
+    if node.quarantine.is_some() {
+        return Err(Filter::Alone);
     }
     if !node.schedulable || node.live_session().is_none() {
         return Err(Filter::Usable);

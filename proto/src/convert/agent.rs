@@ -5,7 +5,7 @@ use crate::internal::v1::{self as internal, controller_message};
 use bytes::Bytes;
 use sekisho_evidence::canonical::{decode, encode};
 use sekisho_evidence::checkpoint::{NOTE_MAX, SignatureLine};
-use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_evidence::merkle::PROOF_MAX;
 use sekisho_evidence::tag::TagArea;
 use sekisho_types::device::Bucket;
@@ -188,6 +188,8 @@ pub struct Attach {
     pub head_size: u64,
     /// Epoch of the newest desired set that it accepted; zero for none.
     pub accepted: Epoch,
+    /// Which start of the agent.
+    pub instance: Instance,
 }
 
 impl TryFrom<&internal::agent_message::Attach> for Attach {
@@ -200,6 +202,7 @@ impl TryFrom<&internal::agent_message::Attach> for Attach {
                 incarnation: Incarnation(message.incarnation),
                 revision: Revision(message.accepted_revision),
             },
+            instance: Instance(array("attach.instance", &message.instance)?),
         })
     }
 }
@@ -211,6 +214,7 @@ impl From<&Attach> for internal::agent_message::Attach {
             head_size: attach.head_size,
             incarnation: attach.accepted.incarnation.0,
             accepted_revision: attach.accepted.revision.0,
+            instance: attach.instance.0.to_vec().into(),
         }
     }
 }
@@ -440,6 +444,7 @@ mod tests {
             session: SessionId([1; 16]),
             head_size: 9,
             accepted: Epoch { incarnation: Incarnation(1), revision: Revision(40) },
+            instance: Instance([2; 16]),
         };
         let message = internal::agent_message::Attach::from(&attach);
         assert_eq!(Attach::try_from(&message), Ok(attach));

@@ -83,6 +83,12 @@ conditions! {
     NodesLost = "NODES_LOST", "sekisho node list --site {site}",
         "{count} nodes of site {site} are lost: their leases ended",
         "拠点 {site} のノード {count} 台を失いました。リースは終了しています";
+    NodeQuarantined = "NODE_QUARANTINED", "sekisho node release {node} --yes",
+        "two hosts claim to be {node}: both stop; take the copy away, then release the node",
+        "{node} を名乗るホストが2台あり、両方を停止しています。複製を取り除いてから隔離を解除してください";
+    NodesQuarantined = "NODES_QUARANTINED", "sekisho node list --site {site}",
+        "{count} nodes of site {site} have two hosts each and are in quarantine",
+        "拠点 {site} のノード {count} 台にホストが2台ずつあり、隔離されています";
     TagEnds = "TAG_ENDS", "sekisho node get {node}",
         "the site tag of {node} ends at {at}",
         "{node} の拠点タグは {at} に切れます";

@@ -255,6 +255,22 @@ fn a_refused_session_is_asked_for_again_under_the_same_id() {
 }
 
 #[test]
+fn who_asks_for_a_session_that_is_over_asks_for_a_new_one_after_it() {
+    let mut world = World::closed();
+    world.step(Input::Tick);
+    let reason = Reason::new(ErrorCode::SessionStale, &"another came after it");
+    let told = world.step(Input::SessionRefused(reason.clone()));
+    assert_eq!(told, [Action::WriteLedger, Action::Note(reason)]);
+    let ledger = world.agent.ledger();
+    assert_eq!((ledger.session(), ledger.opening()), (Some(SESSION), None));
+    let fresh = SessionId([6; 16]);
+    world.session = fresh;
+    let again = world.at(S + 200 * NS_PER_MS);
+    assert!(matches!(&again[1],
+        Action::OpenSession { session, previous: Some(SESSION), .. } if *session == fresh));
+}
+
+#[test]
 fn an_accepted_set_again_and_an_older_one_change_nothing() {
     let mut world = World::new();
     let older = world.history.desire(9, &[]);

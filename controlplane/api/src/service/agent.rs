@@ -1,14 +1,16 @@
 //! What enrolled agents call.
 
-use crate::call::Call;
+use crate::call::{Call, check_alone, quarantined};
 use crate::core::{Core, federation};
 use crate::limit::{ATTACH_DEADLINE, SESSION_DEADLINE};
 use crate::service::trust::package;
 use crate::session::Down;
 use crate::session::stream::{AgentStream, session_in_force};
 use sekisho_evidence::adoption::Adoption;
+use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_evidence::receipt::Receipt;
 use sekisho_fsm::command::Command;
+use sekisho_fsm::quarantine::Twin;
 use sekisho_proto::convert::agent::{Attach, FetchPayload, OpenSession, Report};
 use sekisho_proto::field::FieldError;
 use sekisho_proto::internal::v1::agent_service_server::AgentService;
@@ -34,6 +36,15 @@ impl AgentApi {
         Ok((call, id))
     }
 
+    /// As [`Self::node`], and there is one host of it.
+    fn alone<T>(&self, request: &Request<T>) -> Result<(Call, NodeId), ApiError> {
+        let call = Call::of(request)?;
+        let state = self.0.replica.state();
+        let (id, node) = call.agent(&state)?;
+        check_alone(&id, node)?;
+        Ok((call, id))
+    }
+
     /// Proposes in the agent's own name: apply knows it by its certificate's principal.
     async fn propose(&self, call: &Call, command: Command) -> Result<u64, ApiError> {
         let actor = call.principal().clone();
@@ -46,6 +57,23 @@ impl AgentApi {
         bytes
             .map_err(|error| ApiError::new(ErrorCode::StorageFailed, error.to_string()))?
             .ok_or_else(|| ApiError::new(ErrorCode::StaleRead, "the payload is not here yet"))
+    }
+
+    /// Has a node put into quarantine of which this member saw two starts of an agent in one session. Returns what the
+    /// second one hears; if nobody could be told, it will be seen again when it dials again.
+    async fn twin(
+        &self,
+        node: &NodeId,
+        (session, second): (SessionId, Instance),
+        first: Instance,
+    ) -> ApiError {
+        tracing::error!(%node, %session, %first, %second, "two agents use one session");
+        let why = Twin::Instances { session, first, second };
+        let command = Command::QuarantineNode { node: node.clone(), why };
+        match self.0.write_for(self.0.identity.principal(), command, None).await {
+            Ok(_revision) => quarantined(node),
+            Err(error) => error,
+        }
     }
 
     /// Waits until the session of an attaching agent shows in this member's state: it was opened through another.
@@ -86,7 +114,7 @@ impl AgentService for AgentApi {
         &self,
         request: Request<internal::OpenSessionRequest>,
     ) -> Result<Response<internal::OpenSessionResponse>, Status> {
-        let (call, node) = self.node(&request)?;
+        let (call, node) = self.alone(&request)?;
         let open = OpenSession::try_from(request.get_ref())?;
         let OpenSession { session, previous, buckets, live, table, incarnation } = open;
         let present = federation(&self.0.replica.state())?.incarnation;
@@ -111,7 +139,11 @@ impl AgentService for AgentApi {
         let attach = first(&mut inbound).await?;
         self.session_shows(&node, &attach).await?;
         let now = self.0.clock.boottime_ns();
-        let (attached, queue) = self.0.sessions.attach(&node, attach.session, now);
+        let run = (attach.session, attach.instance);
+        let (attached, queue) = match self.0.sessions.attach(&node, run, now) {
+            Ok(attached) => attached,
+            Err(first) => return Err(self.twin(&node, run, first).await.into()),
+        };
         tracing::info!(%node, session = %attach.session, "agent attached");
         let stream = AgentStream::new(Arc::clone(&self.0), node, attached, &attach);
         self.0.tasks.spawn(TaskKind::Ordinary, "agent-stream", stream.run(inbound));
@@ -132,7 +164,7 @@ impl AgentService for AgentApi {
         &self,
         request: Request<internal::AdoptRequest>,
     ) -> Result<Response<internal::AdoptResponse>, Status> {
-        let (call, node) = self.node(&request)?;
+        let (call, node) = self.alone(&request)?;
         let ask = request.into_inner();
         let adoption = Adoption::parse(&ask.adoption)
             .map_err(|error| FieldError::new("adoption", error.to_string()))?;
@@ -151,7 +183,7 @@ impl AgentService for AgentApi {
         &self,
         request: Request<internal::RefuseRequest>,
     ) -> Result<Response<internal::RefuseResponse>, Status> {
-        let (call, node) = self.node(&request)?;
+        let (call, node) = self.alone(&request)?;
         let receipt = Receipt(request.into_inner().receipt.to_vec());
         let revision = self.propose(&call, Command::Refuse { node, receipt }).await?;
         Ok(Response::new(internal::RefuseResponse { revision }))

@@ -7,6 +7,7 @@ use crate::page::Page;
 use sekisho_evidence::canonical::CanonicalError;
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Command, Item};
+use sekisho_fsm::quarantine::{Quarantine, Twin};
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::Node;
 use sekisho_proto::convert::intent::Intent;
@@ -14,6 +15,7 @@ use sekisho_proto::convert::node::NewToken;
 use sekisho_proto::field::names;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
+use sekisho_proto::v1::quarantine::Why;
 use sekisho_proto::v1::{self, node_service_server::NodeService};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{NodeId, SiteId};
@@ -23,6 +25,23 @@ use sekisho_types::revision::PlacementId;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
+/// What showed that there are two hosts.
+fn quarantine(row: &Quarantine) -> v1::Quarantine {
+    let why = match row.why {
+        Twin::Sessions { open, wanted, named } => Why::Sessions(v1::quarantine::Sessions {
+            open: open.to_string(),
+            wanted: wanted.to_string(),
+            named: named.to_string(),
+        }),
+        Twin::Instances { session, first, second } => Why::Instances(v1::quarantine::Instances {
+            session: session.to_string(),
+            first: first.to_string(),
+            second: second.to_string(),
+        }),
+    };
+    v1::Quarantine { since_ms: row.since.0, revision: row.revision.0, why: Some(why) }
+}
+
 #[derive(Debug)]
 pub(crate) struct NodeApi(pub(crate) Arc<Core>);
 
@@ -31,6 +50,9 @@ impl Core {
     pub(crate) fn node_phase(&self, state: &State, id: &NodeId, node: &Node) -> v1::node::State {
         if node.revoked || state.site(&id.site).is_none_or(|site| site.revoked) {
             return v1::node::State::Revoked;
+        }
+        if node.quarantine.is_some() {
+            return v1::node::State::Quarantined;
         }
         match &node.session {
             None => v1::node::State::Enrolled,
@@ -69,6 +91,7 @@ impl Core {
             placements: node.placements.iter().map(PlacementId::to_string).collect(),
             etag: node.revision.to_string(),
             node_key: node.node_key.to_string(),
+            quarantine: node.quarantine.as_ref().map(quarantine),
         }
     }
 
@@ -241,5 +264,15 @@ impl NodeService for NodeApi {
         let ask = request.into_inner();
         let command = |node| Command::RevokeNode { node };
         self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::RevokeNode, command)).await
+    }
+
+    async fn release_node(
+        &self,
+        request: Request<v1::ReleaseNodeRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let command = |node| Command::ReleaseNode { node };
+        self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::ReleaseNode, command)).await
     }
 }

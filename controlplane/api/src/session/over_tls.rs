@@ -7,11 +7,12 @@ use crate::server::{Services, serve};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::checkpoint::{VerifiedCheckpoint, assemble, verify_note};
 use sekisho_evidence::genesis::GenesisMember;
-use sekisho_evidence::grant::{SessionId, set_hash};
+use sekisho_evidence::grant::{Instance, SessionId, set_hash};
 use sekisho_evidence::merkle::{check_consistency, check_inclusion};
 use sekisho_evidence::record::{Body, Record};
 use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_fsm::command::Command;
+use sekisho_fsm::quarantine::Twin;
 use sekisho_fsm::testing::{self, BEGIN, CLASS};
 use sekisho_proto::convert::agent::{Attach, Desired, OpenSession, Proved};
 use sekisho_proto::internal::v1::agent_message::{
@@ -157,9 +158,18 @@ impl Agent {
         session: SessionId,
         accepted: Revision,
     ) -> Result<Self, Status> {
+        Self::attach_as(Instance([1; 16]), channel, session, accepted).await
+    }
+
+    async fn attach_as(
+        instance: Instance,
+        channel: &Channel,
+        session: SessionId,
+        accepted: Revision,
+    ) -> Result<Self, Status> {
         let (up, queue) = mpsc::channel(8);
         let accepted = Epoch { incarnation: Incarnation(1), revision: accepted };
-        let attach = Attach { session, head_size: 0, accepted };
+        let attach = Attach { session, head_size: 0, accepted, instance };
         let first = AgentMessage { message: Some(Up::Attach((&attach).into())) };
         up.send(first).await.unwrap();
         let mut client = AgentServiceClient::new(channel.clone());
@@ -381,6 +391,29 @@ async fn renewals_are_acknowledged_only_by_those_who_may() {
     newer.beat(5).await;
     assert_eq!(acknowledged(newer.hear().await.unwrap()), (5, false));
     assert_eq!(core.sessions.count(), 1);
+    assert!(site.fake.tasks.shutdown(GRACE).await);
+}
+
+#[tokio::test]
+async fn a_second_start_of_the_agent_in_one_session_puts_both_into_quarantine() {
+    let site = site().await;
+    let (node, channel) = site.join().await;
+    let session = SessionId([7; 16]);
+    open(&channel, session).await;
+    let (mut agent, settled) = Agent::settle(&channel, session).await;
+    let twin = Agent::attach_as(Instance([2; 16]), &channel, session, settled);
+    let refused = twin.await.err().map(|status| ApiError::from_status(&status).code);
+    assert_eq!(refused, Some(ErrorCode::NodeQuarantined));
+    // The first one is no better: which of them is the copy, nobody knows.
+    let end = agent.hear().await.unwrap_err();
+    assert_eq!(ApiError::from_status(&end).code, ErrorCode::NodeQuarantined);
+    let again = Agent::attach(&channel, session, settled).await;
+    let refused = again.err().map(|status| ApiError::from_status(&status).code);
+    assert_eq!(refused, Some(ErrorCode::NodeQuarantined));
+    let state = site.fake.core.replica.state();
+    let why = state.node(&node).unwrap().quarantine.as_ref().unwrap().why;
+    let (first, second) = (Instance([1; 16]), Instance([2; 16]));
+    assert_eq!(why, Twin::Instances { session, first, second });
     assert!(site.fake.tasks.shutdown(GRACE).await);
 }
 

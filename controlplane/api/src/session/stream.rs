@@ -7,7 +7,7 @@
 use super::desired::{Age, Next, Position, Sent, next};
 use super::proof::{Ask, prove};
 use super::{Attached, Sessions};
-use crate::call::check_standing;
+use crate::call::{check_alone, check_standing};
 use crate::core::{Core, federation};
 use crate::duty::{Renewal, SignedHead};
 use crate::limit::{RESEND_DESIRED, RESEND_STOP};
@@ -50,6 +50,7 @@ pub(crate) fn session_in_force<'s>(
     let gone = || ApiError::new(ErrorCode::NodeRevoked, format!("{id} is not enrolled"));
     let node = state.node(id).ok_or_else(gone)?;
     check_standing(state, id, node)?;
+    check_alone(id, node)?;
     if node.live_session().is_none_or(|live| live.id != *session) {
         let why = format!("session {session} of {id} is not the open one");
         return Err(ApiError::new(ErrorCode::SessionStale, why));

@@ -137,28 +137,33 @@ impl Health<'_> {
         let now = self.state.clock();
         let (mut unreachable, mut lost, mut ends) =
             (Troubled::new(), Troubled::new(), Troubled::new());
+        let mut twins = Troubled::new();
         for (id, node) in self.state.nodes() {
             let troubled = match self.core.node_phase(self.state, id, node) {
                 Phase::Unreachable => &mut unreachable,
                 Phase::Lost => &mut lost,
+                Phase::Quarantined => &mut twins,
                 Phase::Ready if node.tag.expires.since_ms(now) < ms(TAG_ENDS_SOON) => &mut ends,
                 Phase::Ready | Phase::Enrolled | Phase::Revoked | Phase::Unspecified => continue,
             };
             troubled.entry(id.site.clone()).or_default().push((id.clone(), node.tag.expires));
         }
+        let bad = |one| one == Condition::NodeQuarantined;
+        let severity = |one| if bad(one) { Severity::Bad } else { Severity::Warn };
         let mut tell = |troubled: Troubled, one, many| {
             for (site, nodes) in troubled {
                 if nodes.len() > NAMED_PER_SITE {
-                    let found = Finding::new(Severity::Warn, many).with("site", site);
+                    let found = Finding::new(severity(one), many).with("site", site);
                     all.push(found.with("count", nodes.len()));
                     continue;
                 }
                 for (node, at) in nodes {
-                    let found = Finding::new(Severity::Warn, one).with("node", node);
+                    let found = Finding::new(severity(one), one).with("node", node);
                     all.push(if one == Condition::TagEnds { found.with("at", at) } else { found });
                 }
             }
         };
+        tell(twins, Condition::NodeQuarantined, Condition::NodesQuarantined);
         tell(unreachable, Condition::NodeUnreachable, Condition::NodesUnreachable);
         tell(lost, Condition::NodeLost, Condition::NodesLost);
         tell(ends, Condition::TagEnds, Condition::TagsEnd);

@@ -1,5 +1,7 @@
 //! `sekisho node`: GPU hosts.
 
+mod quarantine;
+
 use super::{instant, yes_no};
 use crate::app::{App, PAGE, Session, random};
 use crate::ask;
@@ -7,6 +9,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, of_file};
 use crate::language::{Text, pick};
 use crate::output::{Column, Listed, Shown, column, wide};
+use quarantine::{QuarantineView, release};
 use sekisho_evidence::join_token::JoinToken;
 use sekisho_fsm::command::{Command, Item};
 use sekisho_proto::convert::node::NewToken;
@@ -46,6 +49,14 @@ pub enum NodeCommand {
         /// SITE/NODE
         #[arg(required = true, value_name = "NODE")]
         nodes: Vec<NodeId>,
+    },
+    /// End the quarantine of a node of which there were two: one host of it is left
+    Release {
+        /// SITE/NODE
+        node: NodeId,
+        /// Do it: the first host that asks is the node from now on
+        #[arg(long)]
+        yes: bool,
     },
     /// Take a node out for good: its jobs stop within the lease
     Revoke {
@@ -97,6 +108,8 @@ struct NodeView {
     placements: Vec<String>,
     node_key: String,
     etag: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine: Option<QuarantineView>,
 }
 
 /// The state's word; stable.
@@ -108,6 +121,7 @@ pub(crate) fn state(state: v1::node::State) -> &'static str {
         v1::node::State::Unreachable => "unreachable",
         v1::node::State::Lost => "lost",
         v1::node::State::Revoked => "revoked",
+        v1::node::State::Quarantined => "quarantined",
     }
 }
 
@@ -135,6 +149,7 @@ impl From<v1::Node> for NodeView {
             placements: node.placements,
             node_key: node.node_key,
             etag: node.etag,
+            quarantine: node.quarantine.map(QuarantineView::from),
         }
     }
 }
@@ -151,6 +166,7 @@ impl Shown for NodeView {
         wide("tag until", "タグ期限"),
         wide("placements", "配置"),
         wide("key", "鍵"),
+        wide("quarantine", "隔離"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
         let id =
@@ -173,6 +189,7 @@ impl Shown for NodeView {
             instant(self.tag_expires_ms),
             self.placements.join(", "),
             self.node_key.clone(),
+            self.quarantine.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
         ]
     }
 }
@@ -197,6 +214,7 @@ pub(super) async fn run(app: &mut App<'_>, command: NodeCommand) -> Result<Exit,
         }
         NodeCommand::Cordon { nodes } => schedulable(app, &nodes, false).await?,
         NodeCommand::Uncordon { nodes } => schedulable(app, &nodes, true).await?,
+        NodeCommand::Release { node, yes } => release(app, &node, yes).await?,
         NodeCommand::Revoke { node, yes } => {
             app.confirm(yes, &node.name())?;
             let session = app.signing_session().await?;

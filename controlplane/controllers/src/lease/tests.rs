@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::fake::{Fake, FakeClock};
+use sekisho_evidence::grant::Instance;
+use sekisho_fsm::quarantine::Twin;
 use sekisho_raft::error::ProposeError;
 use sekisho_types::id::MemberId;
 use sekisho_types::limit::lease_wait;
@@ -179,6 +181,24 @@ async fn a_revoked_nodes_lease_is_not_renewed_and_ends() {
         state.node(&setup.node).unwrap().live_session().is_none(),
         "what it held comes back (P5)"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_quarantine_neither_host_is_renewed_and_the_lease_ends() {
+    let mut setup = Setup::leading();
+    setup.look().await.unwrap();
+    let (node, session) = (setup.node.clone(), setup.session());
+    let (first, second) = (Instance([1; 16]), Instance([2; 16]));
+    let why = Twin::Instances { session, first, second };
+    setup.fake.change(|f| {
+        f.accept(sekisho_fsm::testing::member("kanto"), Command::QuarantineNode { node, why });
+    });
+    assert_eq!(setup.renew(session).await, Ok(Renewal::UnknownSession));
+    setup.clock.forward(lease_wait());
+    setup.look().await.unwrap();
+    let state = setup.fake.view().state.clone();
+    let row = state.node(&setup.node).unwrap();
+    assert!(row.live_session().is_none() && row.quarantine.is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -83,6 +83,9 @@ fn check_slot(
     if node.revoked {
         return Err(ErrorCode::NodeRevoked);
     }
+    if node.quarantine.is_some() {
+        return Err(ErrorCode::NodeQuarantined);
+    }
     if !node.schedulable || node.live_session().is_none() || job.avoid.contains(&slot.node) {
         return Err(ErrorCode::NodeUnavailable);
     }

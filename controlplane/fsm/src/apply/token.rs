@@ -170,6 +170,7 @@ pub(super) fn enroll(
         placements: BTreeSet::new(),
         desired: None,
         revision: change.revision,
+        quarantine: None,
     };
     change.state.nodes.insert(candidate.node.clone(), node);
     change.state.tokens.update(token, |row| row.used = Some((*candidate.node_key, now)));

@@ -45,6 +45,7 @@ RESIDENCY_OPERATOR     4  not of naniwa (the job)
 NO_DEVICE              4  has 3 x sim-h100 with 40960 MiB or more each in one bucket
 NODE_REVOKED           4  not revoked
 NODE_UNAVAILABLE       4  has not refused this job
+NODE_QUARANTINED       4  not in quarantine
 NODE_UNAVAILABLE       3  schedulable and in contact
 TAG_EXPIRED            3  site tag in force
 CAPACITY_FULL          2  3 of them free in one bucket

@@ -40,8 +40,8 @@ async fn an_agent_opens_a_session_reports_and_fetches_what_it_runs() {
     let refused = code(api.open_session(request(&me, (&astray).into())).await);
     assert_eq!(refused, ErrorCode::IncarnationOver);
     api.open_session(request(&me, (&open).into())).await.unwrap();
-    let twin = OpenSession { session: SessionId([8; 16]), previous: None, ..open };
-    assert_eq!(code(api.open_session(request(&me, (&twin).into())).await), ErrorCode::SessionTwin);
+    let lost = OpenSession { session: SessionId([8; 16]), previous: None, ..open };
+    assert_eq!(code(api.open_session(request(&me, (&lost).into())).await), ErrorCode::SessionWaits);
     let placement = fake.replica.elsewhere(|federation| {
         let id = federation.submit(job("train", 1, 1, &[]));
         federation.place(&id, &["tokyo-1/n-01"]);
@@ -76,6 +76,37 @@ async fn an_agent_opens_a_session_reports_and_fetches_what_it_runs() {
     assert_eq!(fake.core.replica.state().job(&id).unwrap().phase, JobPhase::Succeeded);
     let gone = fetch(me, placement).await;
     assert_eq!(code(gone), ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn a_copied_host_and_the_one_that_it_is_a_copy_of_are_both_told() {
+    let fake = fake();
+    let api = AgentApi(Arc::clone(&fake.core));
+    let me = agent(&node());
+    let known = fake.core.replica.state().node(&node()).unwrap().clone();
+    let open = |session, previous| {
+        let open = OpenSession {
+            session: SessionId([session; 16]),
+            previous: Some(previous),
+            buckets: known.buckets.clone(),
+            live: Vec::new(),
+            table: table_hash(),
+            incarnation: Incarnation(1),
+        };
+        api.open_session(request(&me, (&open).into()))
+    };
+    let copied = open(9, SessionId([8; 16])).await;
+    assert_eq!(code(copied), ErrorCode::NodeQuarantined);
+    let size = fake.core.replica.state().audit_size();
+    let held = known.session.as_ref().unwrap().id;
+    assert_eq!(code(open(7, held).await), ErrorCode::NodeQuarantined);
+    let report = Report { session: held, phases: Vec::new() };
+    let report = api.report(request(&me, (&report).into())).await;
+    assert_eq!(code(report), ErrorCode::NodeQuarantined);
+    // A certificate must not end meanwhile, or the operator's word would come too late.
+    let csr = "tokyo-1/n-01".to_owned().into();
+    api.renew(request(&me, internal::RenewRequest { csr })).await.unwrap();
+    assert_eq!(fake.core.replica.state().audit_size(), size + 2, "report and renewal only");
 }
 
 #[tokio::test]

@@ -9,7 +9,9 @@ use crate::service::quota::QuotaApi;
 use crate::service::site::SiteApi;
 use crate::service::tenant::TenantApi;
 use crate::vitals::{Disk, Load, Vitals};
+use sekisho_evidence::grant::Instance;
 use sekisho_fsm::command::Command;
+use sekisho_fsm::quarantine::Twin;
 use sekisho_fsm::testing::{self, admin, agent, member, user};
 use sekisho_proto::convert::finding::{Condition, Finding};
 use sekisho_proto::internal::v1 as internal;
@@ -20,7 +22,7 @@ use sekisho_proto::v1::quota_service_server::QuotaService as _;
 use sekisho_proto::v1::site_service_server::SiteService as _;
 use sekisho_proto::v1::tenant_service_server::TenantService as _;
 use sekisho_proto::v1::{self, node::State};
-use sekisho_types::id::MemberId;
+use sekisho_types::id::{MemberId, NodeId};
 use sekisho_types::quota::Limit;
 use sekisho_types::revision::Revision;
 use std::sync::Arc;
@@ -114,7 +116,8 @@ async fn the_state_of_a_node_is_what_this_member_knows() {
     assert_eq!((node.buckets[0].count, node.buckets[0].used), (4, 0));
     let id = "tokyo-1/n-01".parse().unwrap();
     let session = fake.core.replica.state().node(&id).unwrap().session.clone().unwrap().id;
-    let (_stream, _queue) = fake.core.sessions.attach(&id, session, 0);
+    let run = (session, Instance([1; 16]));
+    let (_stream, _queue) = fake.core.sessions.attach(&id, run, 0).unwrap();
     fake.clock.0.store(9_001, Ordering::Relaxed);
     assert_eq!(get("sites/tokyo-1/nodes/n-01").await.state(), State::Unreachable);
     fake.replica.elsewhere(|federation| {
@@ -124,6 +127,29 @@ async fn the_state_of_a_node_is_what_this_member_knows() {
     });
     assert_eq!(get("sites/tokyo-1/nodes/n-01").await.state(), State::Lost);
     assert_eq!(get("sites/tokyo-1/nodes/n-02").await.state(), State::Revoked);
+}
+
+#[tokio::test]
+async fn a_node_of_which_there_are_two_is_shown_with_what_was_seen_and_what_helps() {
+    let fake = well();
+    let id: NodeId = "tokyo-1/n-01".parse().unwrap();
+    let session = fake.core.replica.state().node(&id).unwrap().session.clone().unwrap().id;
+    let (first, second) = (Instance([1; 16]), Instance([2; 16]));
+    let why = Twin::Instances { session, first, second };
+    let twins = Command::QuarantineNode { node: id.clone(), why };
+    fake.replica.elsewhere(|federation| federation.accept(member("kanto"), twins));
+    let api = NodeApi(Arc::clone(&fake.core));
+    let ask = v1::GetNodeRequest { name: "sites/tokyo-1/nodes/n-01".into(), read: None };
+    let node = api.get_node(request(&admin("kanto"), ask)).await.unwrap().into_inner();
+    assert_eq!(node.state(), State::Quarantined);
+    let seen = v1::quarantine::Instances {
+        session: session.to_string(),
+        first: first.to_string(),
+        second: second.to_string(),
+    };
+    assert_eq!(node.quarantine.unwrap().why, Some(v1::quarantine::Why::Instances(seen)));
+    let (code, severity) = found(&fake).await[0].clone();
+    assert_eq!((code.as_str(), severity), ("NODE_QUARANTINED", v1::status::Severity::Bad));
 }
 
 #[tokio::test]
@@ -285,7 +311,7 @@ async fn many_nodes_with_one_trouble_are_one_line() {
     for (id, node) in state.nodes() {
         let session = node.session.clone().unwrap().id;
         // The queue is dropped: nobody listens.
-        drop(fake.core.sessions.attach(id, session, 0));
+        drop(fake.core.sessions.attach(id, (session, Instance([1; 16])), 0));
     }
     let late = 9_001;
     fake.clock.0.store(late, Ordering::Relaxed);

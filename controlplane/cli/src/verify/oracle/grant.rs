@@ -72,6 +72,9 @@ impl Model {
         if node.revoked {
             return Err("the node was revoked (P5)".to_owned());
         }
+        if self.quarantined.contains(&grant.node) {
+            return Err("the node was in quarantine (P1)".to_owned());
+        }
         if node.expired || node.session != Some(grant.session) || node.key != grant.node_key {
             return Err("not made out to the node's key and live session".to_owned());
         }
