@@ -1,5 +1,6 @@
 //! What every service shares.
 
+use crate::contact::Told;
 use crate::duty::{LeaseRenewals, SignedHeads};
 use crate::exchange::Links;
 use crate::issuer::Issuer;
@@ -8,6 +9,7 @@ use crate::peers::PeerTable;
 use crate::replica::{Archive, Replica};
 use crate::session::Sessions;
 use crate::vitals::VitalsSource;
+use parking_lot::Mutex;
 use sekisho_fsm::State;
 use sekisho_fsm::state::Federation;
 use sekisho_proto::status::ApiError;
@@ -59,6 +61,8 @@ pub struct Core {
     pub(crate) peers: PeerTable,
     pub(crate) notes: Notes,
     pub(crate) sessions: Sessions,
+    /// What a leader told of its leases.
+    pub(crate) told: Mutex<Option<Told>>,
 }
 
 impl Core {
@@ -80,6 +84,7 @@ impl Core {
             peers: PeerTable::default(),
             notes: Notes::default(),
             sessions: Sessions::default(),
+            told: Mutex::default(),
         })
     }
 }

@@ -4,9 +4,11 @@ use futures::future::BoxFuture;
 use sekisho_evidence::checkpoint::{Checkpoint, SignatureLine};
 use sekisho_evidence::grant::SessionId;
 use sekisho_types::id::NodeId;
-use sekisho_types::revision::Revision;
+use sekisho_types::revision::{PlacementId, Revision};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The leader's answer to a renewal.
@@ -20,6 +22,30 @@ pub enum Renewal {
     NotLeader,
 }
 
+/// A lease that is not as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silence {
+    /// Since the last renewal that counted, or since the leader took over.
+    pub silent: Duration,
+    /// Until it is over and what it bound is free.
+    pub left: Duration,
+    /// It is renewed no more.
+    pub expiring: bool,
+}
+
+/// Leases out of the ordinary at one moment, as the leader counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LeaseNews {
+    /// When this member took or heard them, on `CLOCK_BOOTTIME`.
+    pub at_ns: u64,
+    /// Nodes that missed beats, or whose lease is taken back.
+    pub silent: BTreeMap<NodeId, Silence>,
+    /// Placements that are stopping, and until when the lease of their node frees them at the latest.
+    pub stopping: BTreeMap<PlacementId, Duration>,
+    /// There are no others.
+    pub whole: bool,
+}
+
 /// The table of leases, which only the leader has.
 pub trait LeaseRenewals: Send + Sync + fmt::Debug {
     /// Renews a lease; `received_ns` is when the message came in, on `CLOCK_BOOTTIME`.
@@ -30,8 +56,8 @@ pub trait LeaseRenewals: Send + Sync + fmt::Debug {
         received_ns: u64,
     ) -> BoxFuture<'a, Renewal>;
 
-    /// Whether three beats of the node were missed; `None` from a member that does not lead.
-    fn unreachable(&self, node: &NodeId) -> Option<bool>;
+    /// What is out of the ordinary; `None` from a member that does not lead.
+    fn news(&self) -> Option<Arc<LeaseNews>>;
 }
 
 /// A checkpoint with this member's signature under it.

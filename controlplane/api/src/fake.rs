@@ -2,7 +2,7 @@
 
 use crate::call::Call;
 use crate::core::{Core, Ports};
-use crate::duty::{LeaseRenewals, Renewal, SignedHead, SignedHeads};
+use crate::duty::{LeaseNews, LeaseRenewals, Renewal, SignedHead, SignedHeads};
 use crate::issuer::{IssueError, Issuer};
 use crate::replica::{
     Archive, ArchiveError, HandedOver, Membership, Moment, Proposed, Replica, ReplicaError,
@@ -139,6 +139,8 @@ pub(crate) struct FakeReplica {
     /// Who votes in the group, whatever the state says.
     pub(crate) voters: Mutex<BTreeSet<MemberId>>,
     pub(crate) renewal: Mutex<Renewal>,
+    /// What it counts of leases; `None` if it does not lead.
+    pub(crate) news: Mutex<Option<Arc<LeaseNews>>>,
     heads: Arc<FakeHeads>,
     nodes: watch::Sender<u64>,
     revisions: watch::Sender<Revision>,
@@ -149,6 +151,11 @@ pub(crate) struct FakeReplica {
 }
 
 impl FakeReplica {
+    /// It leads and counts this.
+    pub(crate) fn tell(&self, news: LeaseNews) {
+        *self.news.lock() = Some(Arc::new(news));
+    }
+
     fn keep(&self, applied: &Applied) {
         for leaf in &applied.leaves {
             self.records.lock().push(leaf.record.clone());
@@ -282,8 +289,8 @@ impl LeaseRenewals for FakeReplica {
     ) -> BoxFuture<'a, Renewal> {
         std::future::ready(*self.renewal.lock()).boxed()
     }
-    fn unreachable(&self, _node: &NodeId) -> Option<bool> {
-        None
+    fn news(&self) -> Option<Arc<LeaseNews>> {
+        self.news.lock().clone()
     }
 }
 
@@ -368,6 +375,7 @@ pub(crate) fn fake_as(
         leader: Mutex::new(Some(MemberId(2))),
         voters: Mutex::new([1, 2, 3].map(MemberId).into()),
         renewal: Mutex::new(Renewal::Acknowledged),
+        news: Mutex::new(Some(Arc::new(LeaseNews { whole: true, ..LeaseNews::default() }))),
         heads: Arc::clone(&heads),
         nodes: watch::Sender::default(),
         revisions: watch::Sender::new(federation.state.revision()),

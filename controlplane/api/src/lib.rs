@@ -15,6 +15,7 @@
 pub mod admission;
 pub mod call;
 pub mod consensus;
+pub(crate) mod contact;
 pub mod core;
 pub mod duty;
 pub mod exchange;

@@ -77,6 +77,9 @@ pub const NOTES_KEPT: usize = 1024;
 /// A signer whose newest checkpoint is older than this, on the state clock, is shown as missing: three idle ticks.
 pub const SIGNER_LATE: Duration = Duration::from_secs(15);
 
+/// Waits named in one answer: a screen.
+pub const WAITS_MAX: usize = 16;
+
 /// Time for an agent's first message on its stream.
 pub const ATTACH_DEADLINE: Duration = Duration::from_secs(5);
 

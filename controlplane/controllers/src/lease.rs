@@ -7,6 +7,7 @@
 //! Renewals are not log entries: thousands a second share one round per [`CONFIRM_EVERY`].
 //! Does not know: acknowledgements of other operators' members, sessions on the wire.
 
+pub mod news;
 pub mod table;
 
 use crate::driver::{Duty, DutyError};
@@ -16,6 +17,7 @@ use crate::limit::{
 use crate::replica::Replica;
 use crate::stamp::Stamp;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use news::{News, Teardowns};
 use parking_lot::Mutex;
 use sekisho_evidence::grant::SessionId;
 use sekisho_fsm::State;
@@ -45,6 +47,8 @@ pub enum NotCounted {
 struct Held {
     term: u64,
     table: LeaseTable,
+    teardowns: Teardowns,
+    news: Arc<News>,
 }
 
 /// What has to be expired.
@@ -175,22 +179,18 @@ impl<R: Replica> Leases<R> {
         }
     }
 
-    /// Whether this member leads and so knows of leases at all.
+    /// Leases out of the ordinary, as of the last look; `None` on a member that does not lead. Only shown.
     #[must_use]
-    pub fn leads(&self) -> bool {
-        self.0.held.lock().is_some()
-    }
-
-    /// Nodes that missed several beats. Only shown; empty on a member that does not lead.
-    #[must_use]
-    pub fn unreachable(&self) -> Vec<NodeId> {
-        let now = self.0.clock.boottime_ns();
-        self.0.held.lock().as_ref().map(|held| held.table.unreachable(now)).unwrap_or_default()
+    pub fn news(&self) -> Option<Arc<News>> {
+        self.0.held.lock().as_ref().map(|held| Arc::clone(&held.news))
     }
 
     fn begin(&self, term: u64) {
         let now = self.0.clock.boottime_ns();
-        *self.0.held.lock() = Some(Held { term, table: LeaseTable::new(now) });
+        let (table, teardowns) = (LeaseTable::new(now), Teardowns::default());
+        // Before the first look nothing is known.
+        let news = Arc::new(News { at_ns: now, ..News::default() });
+        *self.0.held.lock() = Some(Held { term, table, teardowns, news });
     }
 
     fn end(&self) {
@@ -204,7 +204,7 @@ impl<R: Replica> Leases<R> {
         let now = self.0.clock.boottime_ns();
         let mut held = self.0.held.lock();
         let view = self.0.replica.view();
-        let Some(Held { table, term }) = held.as_mut() else {
+        let Some(Held { table, term, teardowns, news }) = held.as_mut() else {
             return Due { term: 0, view, sessions: Vec::new() };
         };
         // Revoked nodes and those in quarantine too: nothing renews their leases any more, so they end, and what they
@@ -212,8 +212,10 @@ impl<R: Replica> Leases<R> {
         let sessions =
             view.state.nodes().filter_map(|(id, node)| Some((id, &node.live_session()?.id)));
         table.observe(sessions, now);
+        teardowns.follow(&view.state, table, now);
         let sessions = table.due(now);
-        let silent = table.unreachable(now).len();
+        *news = Arc::new(teardowns.news(table, now));
+        let silent = table.silent(now).count();
         let (leases, expiring) = table.counts();
         record_counts(
             [leases, expiring, silent].map(|n| u32::try_from(n).unwrap_or(u32::MAX).into()),

@@ -24,6 +24,10 @@ pub const TICK_CATCH_UP: Duration = Duration::from_millis(20);
 /// How often leases are looked through: adds at most this to W, and 10,000 of them take a millisecond.
 pub const LEASE_SCAN_EVERY: Duration = Duration::from_millis(200);
 
+/// How often placements that are stopping are looked through: far more often than one is taken back, and 80,000 of them
+/// take some milliseconds.
+pub const TEARDOWN_LOOK: Duration = Duration::from_secs(1);
+
 /// Renewals that arrive within this time share one confirmation of leadership.
 pub const CONFIRM_EVERY: Duration = Duration::from_millis(50);
 

@@ -72,11 +72,11 @@ conditions! {
         "no controller of site {site} answers",
         "拠点 {site} のコントローラーが一つも応答しません";
     NodeUnreachable = "NODE_UNREACHABLE", "sekisho node get {node}",
-        "{node} missed three beats; its lease may still run",
-        "{node} は3回続けて応答しません。リースはまだ有効かもしれません";
+        "{node} was not heard for {seconds} s; what it runs is free in {left} s at the latest",
+        "{node} は {seconds} 秒間応答しません。実行中のものは遅くとも {left} 秒後に解放されます";
     NodesUnreachable = "NODES_UNREACHABLE", "sekisho node list --site {site}",
-        "{count} nodes of site {site} missed three beats; their leases may still run",
-        "拠点 {site} のノード {count} 台が3回続けて応答しません。リースはまだ有効かもしれません";
+        "{count} nodes of site {site} were not heard; what they run is free in {left} s at the latest",
+        "拠点 {site} のノード {count} 台が応答しません。実行中のものは遅くとも {left} 秒後に解放されます";
     NodeLost = "NODE_LOST", "sekisho node get {node}",
         "{node} is lost: its lease ended",
         "{node} を失いました。リースは終了しています";

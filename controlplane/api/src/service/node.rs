@@ -2,6 +2,7 @@
 
 use crate::admission::Admitted;
 use crate::call::{Call, not_found};
+use crate::contact::Contact;
 use crate::core::{Core, federation};
 use crate::page::Page;
 use sekisho_evidence::canonical::CanonicalError;
@@ -57,11 +58,11 @@ impl Core {
         match &node.session {
             None => v1::node::State::Enrolled,
             Some(session) if session.expired => v1::node::State::Lost,
-            Some(_) => {
-                let own = || self.sessions.unreachable(id, self.clock.boottime_ns());
-                let silent = self.leases.unreachable(id).or_else(own).unwrap_or(false);
-                if silent { v1::node::State::Unreachable } else { v1::node::State::Ready }
-            }
+            Some(_) => match self.contact(id) {
+                Contact::Live => v1::node::State::Ready,
+                Contact::Silent(_) => v1::node::State::Unreachable,
+                Contact::Unknown => v1::node::State::Unspecified,
+            },
         }
     }
 
@@ -92,6 +93,7 @@ impl Core {
             etag: node.revision.to_string(),
             node_key: node.node_key.to_string(),
             quarantine: node.quarantine.as_ref().map(quarantine),
+            contact: node.live_session().map(|_| self.contact(id).into()),
         }
     }
 

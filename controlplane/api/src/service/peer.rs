@@ -1,6 +1,7 @@
 //! What members call of each other.
 
 use crate::call::Call;
+use crate::contact::news;
 use crate::core::{Core, federation};
 use crate::limit::{EXCHANGE_SIGNED_MAX, LOG_BYTES_MAX, LOG_DEADLINE};
 use crate::logs::may_pass;
@@ -39,6 +40,9 @@ impl PeerService for PeerApi {
         let own = |told| Finding::of_member(told, &caller.member.name());
         let found = ask.conditions.iter().take(OWN_MAX).filter_map(own).collect();
         self.0.peers.found(caller.member, found);
+        if let Some(leases) = &ask.leases {
+            self.0.hear_leases(caller.member, news(leases, now)?);
+        }
         let bundle = &federation(&state)?.bundle;
         for signed in &ask.signed {
             let line = SignatureLine(signed.line.clone());

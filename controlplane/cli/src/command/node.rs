@@ -2,6 +2,7 @@
 
 mod quarantine;
 
+use super::wait::ContactView;
 use super::{instant, yes_no};
 use crate::app::{App, PAGE, Session, random};
 use crate::ask;
@@ -110,6 +111,8 @@ struct NodeView {
     etag: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     quarantine: Option<QuarantineView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<ContactView>,
 }
 
 /// The state's word; stable.
@@ -150,6 +153,7 @@ impl From<v1::Node> for NodeView {
             node_key: node.node_key,
             etag: node.etag,
             quarantine: node.quarantine.map(QuarantineView::from),
+            contact: node.contact.map(ContactView),
         }
     }
 }
@@ -167,16 +171,18 @@ impl Shown for NodeView {
         wide("placements", "配置"),
         wide("key", "鍵"),
         wide("quarantine", "隔離"),
+        wide("contact", "応答"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
         let id =
             NodeId::from_name(&self.name).map_or_else(|| self.name.clone(), |id| id.to_string());
         let bucket = |b: &BucketView| format!("{}/{} {}", b.used, b.count, b.device_class);
         let cordoned = pick(language, "cordoned", "閉鎖中");
+        let beside = self.contact.as_ref().map(|seen| seen.beside(language)).unwrap_or_default();
         let state = if self.schedulable {
-            self.state.to_owned()
+            format!("{}{beside}", self.state)
         } else {
-            format!("{}, {cordoned}", self.state)
+            format!("{}, {cordoned}{beside}", self.state)
         };
         vec![
             id,
@@ -190,6 +196,7 @@ impl Shown for NodeView {
             self.placements.join(", "),
             self.node_key.clone(),
             self.quarantine.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
+            self.contact.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
         ]
     }
 }

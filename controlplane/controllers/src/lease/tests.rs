@@ -6,7 +6,7 @@ use sekisho_evidence::grant::Instance;
 use sekisho_fsm::quarantine::Twin;
 use sekisho_raft::error::ProposeError;
 use sekisho_types::id::MemberId;
-use sekisho_types::limit::lease_wait;
+use sekisho_types::limit::{TEARDOWN_WITHIN, lease_wait};
 use sekisho_types::principal::MemberIdentity;
 
 struct Setup {
@@ -199,6 +199,87 @@ async fn in_quarantine_neither_host_is_renewed_and_the_lease_ends() {
     let state = setup.fake.view().state.clone();
     let row = state.node(&setup.node).unwrap();
     assert!(row.live_session().is_none() && row.quarantine.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_confirmed_dead_in_time_is_taken_back_with_its_nodes_lease() {
+    let mut setup = Setup::leading();
+    let session = setup.session();
+    let placement = setup.fake.change(|f| {
+        let id = f.submit(sekisho_fsm::testing::job("stuck", 1, 1, &["JP-13"]));
+        f.place(&id, &["tokyo-1/n-01"]);
+        let placement = f.placements(&id)[0];
+        f.accept(sekisho_fsm::testing::user("kanto", "sapporo"), Command::CancelJob { job: id });
+        placement
+    });
+    setup.look().await.unwrap();
+    let bound = |setup: &Setup| setup.leases.news().unwrap().stopping.get(&placement).copied();
+    let (within, wait) = (TEARDOWN_WITHIN, lease_wait());
+    let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap();
+    assert_eq!(bound(&setup), Some(ns(within + wait)));
+    for _ in 0..6 {
+        assert_eq!(setup.renew(session).await, Ok(Renewal::Acknowledged));
+        setup.clock.forward(within / 6);
+        setup.look().await.unwrap();
+    }
+    assert_eq!(setup.renew(session).await, Ok(Renewal::Expiring), "no more than it holds");
+    let left = wait - within / 6;
+    assert_eq!(bound(&setup), Some(ns(left)), "since the last one that counted");
+    let live = |setup: &Setup| {
+        let state = setup.fake.view().state.clone();
+        state.node(&setup.node).unwrap().live_session().is_some()
+    };
+    setup.clock.forward(left - Duration::from_millis(1));
+    setup.look().await.unwrap();
+    assert!(live(&setup), "P3: not before W");
+    setup.clock.forward(Duration::from_millis(1));
+    setup.look().await.unwrap();
+    assert!(!live(&setup));
+    assert_eq!(setup.fake.view().state.usages().count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_of_what_runs_to_completion_takes_no_lease_back() {
+    let mut setup = Setup::leading();
+    let session = setup.session();
+    setup.fake.change(|f| {
+        let mut facts = sekisho_fsm::testing::job("long", 1, 1, &["JP-13"]);
+        facts.on_disconnect = sekisho_types::job::OnDisconnect::RunToCompletion;
+        let id = f.submit(facts);
+        f.place(&id, &["tokyo-1/n-01"]);
+        f.accept(sekisho_fsm::testing::user("kanto", "sapporo"), Command::CancelJob { job: id });
+    });
+    for _ in 0..8 {
+        setup.look().await.unwrap();
+        assert_eq!(setup.renew(session).await, Ok(Renewal::Acknowledged));
+        setup.clock.forward(TEARDOWN_WITHIN / 6);
+    }
+    assert_eq!(setup.leases.news().unwrap().stopping.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_tells_of_silent_nodes_and_a_new_one_of_a_full_w() {
+    let mut setup = Setup::leading();
+    setup.look().await.unwrap();
+    assert_eq!(setup.leases.news().unwrap().silent.len(), 0);
+    setup.clock.forward(Duration::from_secs(9));
+    assert_eq!(setup.renew(setup.session()).await, Ok(Renewal::Acknowledged));
+    setup.look().await.unwrap();
+    let news = setup.leases.news().unwrap();
+    assert!(news.whole && news.silent.len() == 5 && !news.silent.contains_key(&setup.node));
+    setup.duty.end();
+    assert_eq!(setup.leases.news(), None);
+    setup.duty.begin(8);
+    assert!(!setup.leases.news().unwrap().whole, "it has not looked yet");
+    setup.clock.forward(Duration::from_secs(9));
+    setup.look().await.unwrap();
+    let news = setup.leases.news().unwrap();
+    let wait = u64::try_from(lease_wait().as_nanos()).unwrap();
+    assert_eq!(news.silent.len(), 0, "it has not waited three beats yet");
+    setup.clock.forward(Duration::from_secs(9));
+    setup.look().await.unwrap();
+    let left: Vec<u64> = setup.leases.news().unwrap().silent.values().map(|s| s.left_ns).collect();
+    assert_eq!(left, [wait - 9_000_000_000; 6], "W began anew");
 }
 
 #[tokio::test(start_paused = true)]
