@@ -20,6 +20,7 @@ use sekisho_agent_runtime::deadline::Deadline;
 use sekisho_agent_runtime::placement::{DeviceClaim, Epoch, PlacementKey, PlacementSpec};
 use sekisho_agent_runtime::process::ProcessRuntime;
 use sekisho_agent_runtime::runtime::{Exit, Runtime as _, RuntimeError, State};
+use sekisho_evidence::acknowledgement;
 use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::payload;
@@ -34,7 +35,7 @@ use sekisho_types::job::OnDisconnect;
 use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::limit::KILL_GRACE;
 use sekisho_types::placement::Phase;
-use sekisho_types::revision::PlacementId;
+use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +89,11 @@ impl Driver {
             Action::Attach(session) => self.attach(session, ledger),
             Action::Detach => self.streams = None,
             Action::Hold { stop_ns, kill_ns } => self.hold(Deadline { stop_ns, kill_ns }).await,
-            Action::Renew(_, sequence) => self.say(&Message::Renewal(Renewal { sequence })),
+            Action::Renew(session, sequence, heard) => {
+                let carry = heard.map(|heard| self.to_carry(ledger, session, sequence, heard));
+                let carry = carry.unwrap_or_default().into();
+                self.say(&Message::Renewal(Renewal { sequence, carry }));
+            }
             Action::HeadMoved(size) => {
                 if let Some(streams) = &self.streams {
                     streams.note(|attach| attach.head_size = size);
@@ -201,6 +206,22 @@ impl Driver {
                 Err(error) => Input::SessionRefused(reason(&error)),
             }
         });
+    }
+
+    /// A renewal that others carry to the leader, signed.
+    fn to_carry(
+        &self,
+        ledger: &Ledger,
+        session: SessionId,
+        sequence: u64,
+        heard: Revision,
+    ) -> Vec<u8> {
+        let renewal = acknowledgement::Renewal { node: ledger.node().clone(), session, sequence };
+        let (cluster, incarnation) = (ledger.bundle().cluster, ledger.bundle().incarnation);
+        let asked = acknowledgement::Asked { cluster, incarnation, renewal, heard };
+        let signed = asked.sign(&self.receipt_key).and_then(|signed| signed.bytes());
+        // Types of ours always encode; without it the renewal is not carried.
+        signed.unwrap_or_default()
     }
 
     fn attach(&mut self, session: SessionId, ledger: &Ledger) {

@@ -15,6 +15,7 @@ use sekisho_agent_core::assembly::Delivered;
 use sekisho_agent_core::desired::{Consistency, Delivery, Proved};
 use sekisho_agent_core::reconcile::Input;
 use sekisho_agent_runtime::log::{Chunk, Stream as Output};
+use sekisho_evidence::acknowledgement::Acknowledgement;
 use sekisho_evidence::grant::SessionId;
 use sekisho_proto::convert::agent::{Attach, Desired};
 use sekisho_proto::internal::v1::agent_message::{self, LogChunk};
@@ -27,7 +28,7 @@ use sekisho_transport::retry::{Backoff, BackoffOptions};
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use sekisho_transport::verify::Expect;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::revision::PlacementId;
+use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -219,12 +220,24 @@ impl Stream {
                 tracing::info!(member = %self.member.member, operator = %self.member.operator, "attached");
                 return;
             }
-            Some(Message::Acknowledged(told)) => Input::Acknowledged {
-                session,
-                sequence: told.sequence,
-                operator: self.member.operator.clone(),
-                leader: told.leader,
-            },
+            Some(Message::Acknowledged(told)) => {
+                let signed = Some(&told.signed).filter(|signed| !signed.is_empty());
+                let signed = match signed.map(|bytes| Acknowledgement::parse(bytes)).transpose() {
+                    Ok(signed) => signed.map(Box::new),
+                    Err(error) => {
+                        tracing::warn!(member = %self.member.member, %error, "malformed acknowledgement");
+                        return;
+                    }
+                };
+                Input::Acknowledged {
+                    session,
+                    sequence: told.sequence,
+                    member: self.member.member,
+                    operator: self.member.operator.clone(),
+                    revision: Revision(told.revision),
+                    signed,
+                }
+            }
             Some(Message::Expiring(_)) => Input::Expiring(session),
             Some(Message::Desired(desired)) => match Desired::try_from(&desired) {
                 Ok(desired) => Input::Delivered(self.member.member, Box::new(delivered(desired))),

@@ -3,12 +3,11 @@
 use futures::future::BoxFuture;
 use sekisho_api::duty::{LeaseNews, LeaseRenewals, Renewal, SignedHead, SignedHeads, Silence};
 use sekisho_controllers::checkpoint::{Signatures, Signed, SignerState};
-use sekisho_controllers::lease::table::{Renewal as Counted, Silence as Counts};
-use sekisho_controllers::lease::{Leases, NotCounted};
+use sekisho_controllers::lease::table::Silence as Counts;
+use sekisho_controllers::lease::{Answer, Leases, NotCounted};
 use sekisho_controllers::limit::LEASE_SCAN_EVERY;
-use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::acknowledgement::Renewal as Asked;
 use sekisho_raft::consensus::Consensus;
-use sekisho_types::id::NodeId;
 use sekisho_types::revision::Revision;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,16 +21,17 @@ pub struct LeasePort(pub Leases<Consensus>);
 impl LeaseRenewals for LeasePort {
     fn renew<'a>(
         &'a self,
-        node: &'a NodeId,
-        session: SessionId,
+        renewal: &'a Asked,
         received_ns: u64,
+        carried: Option<Revision>,
     ) -> BoxFuture<'a, Renewal> {
         Box::pin(async move {
-            match self.0.renew(node, session, received_ns).await {
-                Ok(Counted::Acknowledged) => Renewal::Acknowledged,
+            match self.0.renew(renewal, received_ns, carried).await {
+                Ok(Answer::Acknowledged(word)) => Renewal::Acknowledged(Box::new(word)),
                 // A session that is over has nothing to renew: its agent stops and opens another.
-                Ok(Counted::Expiring | Counted::UnknownSession) => Renewal::Expiring,
+                Ok(Answer::Expiring | Answer::UnknownSession) => Renewal::Expiring,
                 Err(NotCounted::NotLeader | NotCounted::NotConfirmed) => Renewal::NotLeader,
+                Err(NotCounted::NotSigned | NotCounted::Old) => Renewal::NotLeader,
             }
         })
     }

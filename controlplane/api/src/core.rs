@@ -4,6 +4,7 @@ use crate::contact::Told;
 use crate::duty::{LeaseRenewals, SignedHeads};
 use crate::exchange::Links;
 use crate::issuer::Issuer;
+use crate::limit::CARRIED_IN_FLIGHT;
 use crate::notes::Notes;
 use crate::peers::PeerTable;
 use crate::replica::{Archive, Replica};
@@ -19,6 +20,7 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::principal::MemberIdentity;
 use sekisho_types::time::Clock;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// What the composition root provides.
 #[derive(Debug, Clone)]
@@ -63,6 +65,8 @@ pub struct Core {
     pub(crate) sessions: Sessions,
     /// What a leader told of its leases.
     pub(crate) told: Mutex<Option<Told>>,
+    /// Room for renewals that are carried to the leader.
+    pub(crate) carrying: Arc<Semaphore>,
 }
 
 impl Core {
@@ -85,6 +89,7 @@ impl Core {
             notes: Notes::default(),
             sessions: Sessions::default(),
             told: Mutex::default(),
+            carrying: Arc::new(Semaphore::new(CARRIED_IN_FLIGHT)),
         })
     }
 }

@@ -1,8 +1,8 @@
 //! What the API asks of the leader's duties and of the checkpoint signer.
 
 use futures::future::BoxFuture;
+use sekisho_evidence::acknowledgement::{Acknowledgement, Renewal as Asked};
 use sekisho_evidence::checkpoint::{Checkpoint, SignatureLine};
-use sekisho_evidence::grant::SessionId;
 use sekisho_types::id::NodeId;
 use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::BTreeMap;
@@ -12,10 +12,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// The leader's answer to a renewal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewal {
-    /// Leadership was confirmed after the renewal came in, and the lease runs on.
-    Acknowledged,
+    /// Leadership was confirmed after the renewal came in, and the lease runs on: its signed word.
+    Acknowledged(Box<Acknowledgement>),
     /// The lease is being taken back; never un-said.
     Expiring,
     /// This member does not lead, or could not confirm that it does.
@@ -48,12 +48,13 @@ pub struct LeaseNews {
 
 /// The table of leases, which only the leader has.
 pub trait LeaseRenewals: Send + Sync + fmt::Debug {
-    /// Renews a lease; `received_ns` is when the message came in, on `CLOCK_BOOTTIME`.
+    /// Renews a lease; `received_ns` is when the message came in, on `CLOCK_BOOTTIME`. Of one that was `carried` here, by
+    /// whom its agent's signature was checked: the newest revision that the agent had heard of.
     fn renew<'a>(
         &'a self,
-        node: &'a NodeId,
-        session: SessionId,
+        renewal: &'a Asked,
         received_ns: u64,
+        carried: Option<Revision>,
     ) -> BoxFuture<'a, Renewal>;
 
     /// What is out of the ordinary; `None` from a member that does not lead.

@@ -11,8 +11,8 @@ use crate::vitals::{Vitals, VitalsSource};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use sekisho_evidence::acknowledgement::{Acknowledgement, Counted, Renewal as Asked, acknowledge};
 use sekisho_evidence::checkpoint::Checkpoint;
-use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::merkle::Head;
 use sekisho_evidence::snapshot_file::LastLog;
@@ -138,7 +138,9 @@ pub(crate) struct FakeReplica {
     pub(crate) leader: Mutex<Option<MemberId>>,
     /// Who votes in the group, whatever the state says.
     pub(crate) voters: Mutex<BTreeSet<MemberId>>,
-    pub(crate) renewal: Mutex<Renewal>,
+    pub(crate) renewal: Mutex<Says>,
+    /// Renewals that were carried to it, and what their agents had heard of.
+    pub(crate) carried: Mutex<Vec<(Asked, Revision)>>,
     /// What it counts of leases; `None` if it does not lead.
     pub(crate) news: Mutex<Option<Arc<LeaseNews>>>,
     heads: Arc<FakeHeads>,
@@ -280,14 +282,41 @@ impl Archive for FakeReplica {
     }
 }
 
+/// What the leader of the fixture says to a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Says {
+    Acknowledged,
+    Expiring,
+    NotLeader,
+}
+
+/// The word of member 2, kanto.
+pub(crate) fn word(renewal: &Asked) -> Acknowledgement {
+    let counted = Counted {
+        cluster: testing::cluster(),
+        incarnation: Incarnation(1),
+        member: MemberId(2),
+        term: 3,
+        revision: Revision(1),
+    };
+    let key = testing::checkpoint_key(MemberId(2));
+    acknowledge(counted, std::slice::from_ref(renewal), &key).unwrap().remove(0)
+}
+
 impl LeaseRenewals for FakeReplica {
     fn renew<'a>(
         &'a self,
-        _node: &'a NodeId,
-        _session: SessionId,
+        renewal: &'a Asked,
         _received_ns: u64,
+        carried: Option<Revision>,
     ) -> BoxFuture<'a, Renewal> {
-        std::future::ready(*self.renewal.lock()).boxed()
+        self.carried.lock().extend(carried.map(|heard| (renewal.clone(), heard)));
+        let answer = match *self.renewal.lock() {
+            Says::Acknowledged => Renewal::Acknowledged(Box::new(word(renewal))),
+            Says::Expiring => Renewal::Expiring,
+            Says::NotLeader => Renewal::NotLeader,
+        };
+        std::future::ready(answer).boxed()
     }
     fn news(&self) -> Option<Arc<LeaseNews>> {
         self.news.lock().clone()
@@ -374,7 +403,8 @@ pub(crate) fn fake_as(
         proposed: AtomicU64::new(0),
         leader: Mutex::new(Some(MemberId(2))),
         voters: Mutex::new([1, 2, 3].map(MemberId).into()),
-        renewal: Mutex::new(Renewal::Acknowledged),
+        renewal: Mutex::new(Says::Acknowledged),
+        carried: Mutex::default(),
         news: Mutex::new(Some(Arc::new(LeaseNews { whole: true, ..LeaseNews::default() }))),
         heads: Arc::clone(&heads),
         nodes: watch::Sender::default(),

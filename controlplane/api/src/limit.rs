@@ -77,6 +77,12 @@ pub const NOTES_KEPT: usize = 1024;
 /// A signer whose newest checkpoint is older than this, on the state clock, is shown as missing: three idle ticks.
 pub const SIGNER_LATE: Duration = Duration::from_secs(15);
 
+/// Renewals that this member carries to the leader at once; agents in need send again with their next beat.
+pub const CARRIED_IN_FLIGHT: usize = 256;
+
+/// Longest wait for the leader's word on one of them: shorter than the time to the next beat.
+pub const CARRY_DEADLINE: Duration = Duration::from_millis(2_500);
+
 /// Waits named in one answer: a screen.
 pub const WAITS_MAX: usize = 16;
 

@@ -7,6 +7,7 @@
 //! evidence of a second host (P1); a stream that is slower than its queue is ended, never waited for
 //! (L4). A member delivers and acknowledges; it decides nothing about a lease or a start.
 
+pub(crate) mod carry;
 pub(crate) mod desired;
 pub(crate) mod proof;
 pub(crate) mod stream;
@@ -265,6 +266,8 @@ impl Core {
     }
 }
 
+#[cfg(test)]
+mod members;
 #[cfg(test)]
 mod over_tls;
 

@@ -31,6 +31,16 @@ pub const TEARDOWN_LOOK: Duration = Duration::from_secs(1);
 /// Renewals that arrive within this time share one confirmation of leadership.
 pub const CONFIRM_EVERY: Duration = Duration::from_millis(50);
 
+/// Renewals that were confirmed together are signed together if they come within this: a hundredth of what it adds to a
+/// beat is noticed by nobody.
+pub const ACKNOWLEDGE_GATHER: Duration = Duration::from_millis(2);
+
+/// More renewals are hashed and signed on a blocking thread: below, it takes half a millisecond.
+pub const ACKNOWLEDGE_INLINE_MAX: usize = 256;
+
+/// How often a leader looks whether agents know its signature; a lease is three times as long.
+pub const KEYLESS_LOOK: Duration = Duration::from_secs(5);
+
 /// `ExpireLease` proposals in flight: a whole site that is lost must not wait for one round trip per node, nor fill
 /// the proposal queue.
 pub const EXPIRES_IN_FLIGHT: usize = 64;

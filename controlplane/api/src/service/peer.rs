@@ -52,6 +52,15 @@ impl PeerService for PeerApi {
         Ok(Response::new(internal::ExchangeResponse { applied_revision }))
     }
 
+    async fn carry_renewal(
+        &self,
+        request: Request<internal::CarryRenewalRequest>,
+    ) -> Result<Response<internal::CarryRenewalResponse>, Status> {
+        let call = Call::of(&request)?;
+        call.member(&self.0.replica.state())?;
+        Ok(Response::new(self.0.carried(&request.get_ref().renewal).await?))
+    }
+
     async fn read_node_log(
         &self,
         request: Request<internal::ReadNodeLogRequest>,

@@ -11,6 +11,8 @@ use crate::call::{check_alone, check_standing};
 use crate::core::{Core, federation};
 use crate::duty::{Renewal, SignedHead};
 use crate::limit::{RESEND_DESIRED, RESEND_STOP};
+use sekisho_evidence::acknowledgement::Renewal as Asked;
+use sekisho_evidence::canonical::CanonicalError;
 use sekisho_fsm::State;
 use sekisho_fsm::state::Node;
 use sekisho_proto::convert::agent::{Attach, Desired};
@@ -116,7 +118,7 @@ impl AgentStream {
     /// Takes what the agent says; `false` ends the stream.
     async fn take(&mut self, message: Option<agent_message::Message>) -> bool {
         match message {
-            Some(agent_message::Message::Renewal(renewal)) => self.renew(renewal.sequence).await,
+            Some(agent_message::Message::Renewal(renewal)) => self.renew(renewal).await,
             Some(agent_message::Message::Head(head)) => {
                 self.position.head_size = self.position.head_size.max(head.size);
                 true
@@ -142,7 +144,8 @@ impl AgentStream {
         true
     }
 
-    async fn renew(&self, sequence: u64) -> bool {
+    async fn renew(&self, asked: agent_message::Renewal) -> bool {
+        let agent_message::Renewal { sequence, carry } = asked;
         let received = self.core.clock.boottime_ns();
         self.attached.beat(received);
         let state = self.core.replica.state();
@@ -151,17 +154,28 @@ impl AgentStream {
             return false;
         }
         let session = self.attached.session;
-        let leader = match self.core.leases.renew(&self.node, session, received).await {
+        let renewal = Asked { node: self.node.clone(), session, sequence };
+        match self.core.leases.renew(&renewal, received, None).await {
             Renewal::Expiring => return self.attached.send(Message::Expiring(Expiring {})),
-            Renewal::Acknowledged => true,
-            Renewal::NotLeader => false,
-        };
-        if !leader && !self.may_witness() {
+            Renewal::Acknowledged(word) => return self.acknowledge(sequence, word.bytes()),
+            Renewal::NotLeader => {}
+        }
+        if !carry.is_empty() {
+            let core = Arc::clone(&self.core);
+            core.carry(renewal, carry, Arc::clone(&self.attached));
+        }
+        if !self.may_witness() {
             metrics::counter!("sekisho_api_renewals_withheld_total").increment(1);
             return true;
         }
+        self.acknowledge(sequence, Ok(Vec::new()))
+    }
+
+    fn acknowledge(&self, sequence: u64, signed: Result<Vec<u8>, CanonicalError>) -> bool {
+        let Ok(signed) = signed else { return true };
         let revision = self.core.replica.applied().0;
-        self.attached.send(Message::Acknowledged(Acknowledged { sequence, leader, revision }))
+        let signed = signed.into();
+        self.attached.send(Message::Acknowledged(Acknowledged { sequence, revision, signed }))
     }
 
     fn may_witness(&self) -> bool {

@@ -39,6 +39,8 @@ struct Lease {
     /// Receipt of the last counted renewal, or the beginning of the wait.
     since: u64,
     expiring: bool,
+    /// The newest renewal that was carried here.
+    carried: u64,
 }
 
 /// Leases of one term of leadership.
@@ -77,7 +79,7 @@ impl LeaseTable {
         let mut old = std::mem::take(&mut self.leases);
         for (node, session) in live {
             let known = old.remove(node).filter(|lease| lease.session == *session);
-            let fresh = Lease { session: *session, since: now, expiring: false };
+            let fresh = Lease { session: *session, since: now, expiring: false, carried: 0 };
             self.leases.insert(node.clone(), known.unwrap_or(fresh));
         }
     }
@@ -106,7 +108,7 @@ impl LeaseTable {
                 lease.since = lease.since.max(received);
             }
             Some(_) | None => {
-                let fresh = Lease { session, since: received, expiring: false };
+                let fresh = Lease { session, since: received, expiring: false, carried: 0 };
                 self.leases.insert(node.clone(), fresh);
             }
         }
@@ -127,6 +129,18 @@ impl LeaseTable {
             }
         }
         due
+    }
+
+    /// Notes a renewal that another member carried here; `false` if it is not newer than the last one so, or of no lease
+    /// that was seen: then it says nothing of whether its agent lives.
+    pub fn carried(&mut self, node: &NodeId, session: SessionId, sequence: u64) -> bool {
+        match self.leases.get_mut(node).filter(|lease| lease.session == session) {
+            Some(lease) if lease.carried < sequence => {
+                lease.carried = sequence;
+                true
+            }
+            Some(_) | None => false,
+        }
     }
 
     /// Renews the lease of a node no more, for good.
