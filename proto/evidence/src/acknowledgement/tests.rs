@@ -183,7 +183,15 @@ fn golden_bytes_of_version_1() {
     let renewals = [renewal(1), renewal(2), renewal(3)];
     let all = acknowledge(counted(), &renewals, &key(2)).unwrap();
     let bytes = hex(&all[2].bytes().unwrap());
-    assert_eq!(Digest::of(bytes.as_bytes()).to_string(), "GOLDEN1", "{bytes}");
+    assert_eq!(
+        Digest::of(bytes.as_bytes()).to_string(),
+        "cde97d0f441a42294d73961bfa01831ac33e79c9652fb7c14b006d550cdec7c8",
+        "{bytes}"
+    );
     let bytes = hex(&asked().sign(&key(5)).unwrap().bytes().unwrap());
-    assert_eq!(Digest::of(bytes.as_bytes()).to_string(), "GOLDEN2", "{bytes}");
+    assert_eq!(
+        Digest::of(bytes.as_bytes()).to_string(),
+        "61c366dd133644905a01777110b088a8330accf8bb349ebe8d26b2602ba49cd2",
+        "{bytes}"
+    );
 }
