@@ -11,7 +11,7 @@ use crate::host::{Inventory, ending};
 use crate::kept::KeptFiles;
 use crate::ledger::LedgerFile;
 use crate::limit::ENDED_KEPT;
-use crate::stream::{Link, Streams};
+use crate::stream::{Link, Streams, come_again};
 use arc_swap::ArcSwap;
 use sekisho_agent_core::ledger::Ledger;
 use sekisho_agent_core::reason::Reason;
@@ -203,7 +203,12 @@ impl Driver {
         self.beside("open-session", async move {
             match calls.open_session(&open).await {
                 Ok(()) => Input::SessionOpened(open.session),
-                Err(error) => Input::SessionRefused(reason(&error)),
+                Err(error) => {
+                    if let Some(after) = error.retry_after {
+                        tokio::time::sleep(come_again(after)).await;
+                    }
+                    Input::SessionRefused(reason(&error))
+                }
             }
         });
     }

@@ -3,6 +3,7 @@
 use crate::contact::Told;
 use crate::duty::{LeaseRenewals, SignedHeads};
 use crate::exchange::Links;
+use crate::gate::Gate;
 use crate::issuer::Issuer;
 use crate::limit::CARRIED_IN_FLIGHT;
 use crate::notes::Notes;
@@ -67,6 +68,8 @@ pub struct Core {
     pub(crate) told: Mutex<Option<Told>>,
     /// Room for renewals that are carried to the leader.
     pub(crate) carrying: Arc<Semaphore>,
+    /// Where agents come in.
+    pub(crate) gate: Arc<Gate>,
 }
 
 impl Core {
@@ -90,6 +93,7 @@ impl Core {
             sessions: Sessions::default(),
             told: Mutex::default(),
             carrying: Arc::new(Semaphore::new(CARRIED_IN_FLIGHT)),
+            gate: Arc::default(),
         })
     }
 }

@@ -37,6 +37,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// A peer as the transport would hand it over.
@@ -138,6 +139,11 @@ pub(crate) struct FakeReplica {
     pub(crate) leader: Mutex<Option<MemberId>>,
     /// Who votes in the group, whatever the state says.
     pub(crate) voters: Mutex<BTreeSet<MemberId>>,
+    /// How long a proposal takes.
+    pub(crate) takes: Mutex<Duration>,
+    /// Proposals that are made now, and the most that were at once.
+    pub(crate) inside: AtomicU64,
+    pub(crate) most: AtomicU64,
     pub(crate) renewal: Mutex<Says>,
     /// Renewals that were carried to it, and what their agents had heard of.
     pub(crate) carried: Mutex<Vec<(Asked, Revision)>>,
@@ -229,6 +235,13 @@ impl Replica for FakeReplica {
             if let Some(failure) = self.failure.lock().clone() {
                 return Err(failure);
             }
+            let inside = self.inside.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+            self.most.fetch_max(inside, Ordering::Relaxed);
+            let takes = *self.takes.lock();
+            if !takes.is_zero() {
+                tokio::time::sleep(takes).await;
+            }
+            self.inside.fetch_sub(1, Ordering::Relaxed);
             self.proposed.fetch_add(1, Ordering::Relaxed);
             let outcome = self.elsewhere(|federation| federation.apply(entry).outcome);
             Ok(Proposed { revision: self.applied(), outcome })
@@ -403,6 +416,9 @@ pub(crate) fn fake_as(
         proposed: AtomicU64::new(0),
         leader: Mutex::new(Some(MemberId(2))),
         voters: Mutex::new([1, 2, 3].map(MemberId).into()),
+        takes: Mutex::default(),
+        inside: AtomicU64::new(0),
+        most: AtomicU64::new(0),
         renewal: Mutex::new(Says::Acknowledged),
         carried: Mutex::default(),
         news: Mutex::new(Some(Arc::new(LeaseNews { whole: true, ..LeaseNews::default() }))),

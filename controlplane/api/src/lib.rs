@@ -19,6 +19,7 @@ pub(crate) mod contact;
 pub mod core;
 pub mod duty;
 pub mod exchange;
+pub(crate) mod gate;
 pub mod issuer;
 pub mod layer;
 pub mod limit;

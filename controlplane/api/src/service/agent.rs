@@ -2,6 +2,7 @@
 
 use crate::call::{Call, check_alone, quarantined};
 use crate::core::{Core, federation};
+use crate::gate::{Lane, Ticket};
 use crate::limit::{ATTACH_DEADLINE, SESSION_DEADLINE};
 use crate::service::trust::package;
 use crate::session::Down;
@@ -17,6 +18,7 @@ use sekisho_proto::internal::v1::agent_service_server::AgentService;
 use sekisho_proto::internal::v1::{self as internal, agent_message};
 use sekisho_proto::status::ApiError;
 use sekisho_transport::deadline::{Deadline, within};
+use sekisho_transport::identity::Peer;
 use sekisho_transport::task::TaskKind;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, NodeId};
@@ -43,6 +45,12 @@ impl AgentApi {
         let (id, node) = call.agent(&state)?;
         check_alone(&id, node)?;
         Ok((call, id))
+    }
+
+    /// Waits until this member has time for another agent.
+    async fn enter(&self, id: &NodeId) -> Result<Ticket, ApiError> {
+        let lane = self.0.replica.state().node(id).map_or(Lane::Then, Lane::of);
+        self.0.gate.enter(lane).await
     }
 
     /// Proposes in the agent's own name: apply knows it by its certificate's principal.
@@ -123,6 +131,7 @@ impl AgentService for AgentApi {
             let why = format!("incarnation {present} is in force, the agent follows {incarnation}");
             return Err(ApiError::new(ErrorCode::IncarnationOver, why).into());
         }
+        let _place = self.enter(&node).await?;
         let command =
             Command::OpenSession { node: node.clone(), session, previous, buckets, live, table };
         let revision = self.propose(&call, command).await?;
@@ -135,18 +144,24 @@ impl AgentService for AgentApi {
         request: Request<Streaming<internal::AgentMessage>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
         let (_, node) = self.node(&request)?;
+        // For whoever has to find the second host of a node.
+        let from = request.extensions().get::<Peer>().map(|peer| peer.addr);
         let mut inbound = request.into_inner();
         let attach = first(&mut inbound).await?;
+        let place = self.enter(&node).await?;
         self.session_shows(&node, &attach).await?;
         let now = self.0.clock.boottime_ns();
         let run = (attach.session, attach.instance);
         let (attached, queue) = match self.0.sessions.attach(&node, run, now) {
             Ok(attached) => attached,
-            Err(first) => return Err(self.twin(&node, run, first).await.into()),
+            Err(first) => {
+                tracing::error!(%node, ?from, "a second agent came");
+                return Err(self.twin(&node, run, first).await.into());
+            }
         };
-        tracing::info!(%node, session = %attach.session, "agent attached");
+        tracing::info!(%node, session = %attach.session, ?from, "agent attached");
         let stream = AgentStream::new(Arc::clone(&self.0), node, attached, &attach);
-        self.0.tasks.spawn(TaskKind::Ordinary, "agent-stream", stream.run(inbound));
+        self.0.tasks.spawn(TaskKind::Ordinary, "agent-stream", stream.run(inbound, place));
         Ok(Response::new(ReceiverStream::new(queue)))
     }
 

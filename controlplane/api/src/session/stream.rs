@@ -10,6 +10,7 @@ use super::{Attached, Sessions};
 use crate::call::{check_alone, check_standing};
 use crate::core::{Core, federation};
 use crate::duty::{Renewal, SignedHead};
+use crate::gate::Ticket;
 use crate::limit::{RESEND_DESIRED, RESEND_STOP};
 use sekisho_evidence::acknowledgement::Renewal as Asked;
 use sekisho_evidence::canonical::CanonicalError;
@@ -71,10 +72,11 @@ impl AgentStream {
         Self { core, node, attached, position, sent: None, stopped: None, trust: 0 }
     }
 
-    /// Serves the stream until either side ends it.
+    /// Serves the stream until either side ends it; gives its place at the gate up once it has delivered.
     pub(crate) async fn run(
         mut self,
         mut inbound: Streaming<sekisho_proto::internal::v1::AgentMessage>,
+        place: Ticket,
     ) {
         let core = Arc::clone(&self.core);
         let greeting = Greeting {
@@ -82,11 +84,13 @@ impl AgentStream {
             operator: core.identity.operator.to_string(),
         };
         let mut on = self.attached.send(Message::Attached(greeting));
+        let mut place = Some(place);
         while on {
             if let Err(error) = self.deliver().await {
                 self.attached.end(error);
                 break;
             }
+            drop(place.take());
             let (attached, pause) = (Arc::clone(&self.attached), self.pause());
             on = tokio::select! {
                 message = inbound.message() => match message {
