@@ -1,5 +1,4 @@
 //! Many simulated agents at a federation of real processes.
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a broken set-up should fail loudly")]
 
 use sekisho_chaos::agents::{Options, run};
 use std::time::Duration;
