@@ -24,6 +24,7 @@ use sekisho_agent_core::devices::Device;
 use sekisho_agent_core::reconcile::{Action, Input, Moment, Reconciler};
 use sekisho_agent_runtime::runtime::Exit;
 use sekisho_agent_runtime::shim::ShimCommand;
+use sekisho_evidence::grant::Instance;
 use sekisho_evidence::package::TrustPackage;
 use sekisho_proto::status::ApiError;
 use sekisho_transport::bundle::TrustBundles;
@@ -138,6 +139,7 @@ impl Agent {
             },
             members: enrolment.members.clone(),
             receipt_key: enrolment.receipt_key(),
+            instance: Instance(rand::random()),
             tasks: TaskGroup::new(),
             streams: None,
             ended: VecDeque::new(),

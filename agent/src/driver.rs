@@ -12,7 +12,7 @@ use crate::host::{Inventory, ending};
 use crate::kept::KeptFiles;
 use crate::ledger::LedgerFile;
 use crate::limit::{BUSY_PAUSE, ENDED_KEPT};
-use crate::stream::{Link, Streams};
+use crate::stream::{Link, Streams, come_again};
 use arc_swap::ArcSwap;
 use sekisho_agent_core::ledger::Ledger;
 use sekisho_agent_core::reason::Reason;
@@ -21,7 +21,8 @@ use sekisho_agent_runtime::deadline::Deadline;
 use sekisho_agent_runtime::placement::{DeviceClaim, Epoch, Limits, PlacementKey, PlacementSpec};
 use sekisho_agent_runtime::process::ProcessRuntime;
 use sekisho_agent_runtime::runtime::{Exit, Runtime as _, RuntimeError, State};
-use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::acknowledgement;
+use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::payload;
 use sekisho_evidence::receipt::Refusal;
@@ -35,7 +36,7 @@ use sekisho_types::job::OnDisconnect;
 use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::limit::KILL_GRACE;
 use sekisho_types::placement::Phase;
-use sekisho_types::revision::PlacementId;
+use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,8 @@ pub(crate) struct Driver {
     pub(crate) link: Link,
     pub(crate) members: Vec<Member>,
     pub(crate) receipt_key: SigningKey,
+    /// This start of the agent.
+    pub(crate) instance: Instance,
     pub(crate) tasks: TaskGroup,
     pub(crate) streams: Option<Streams>,
     pub(crate) ended: VecDeque<PlacementKey>,
@@ -96,7 +99,11 @@ impl Driver {
             Action::Attach(session) => self.attach(session, ledger),
             Action::Detach => self.streams = None,
             Action::Hold { stop_ns, kill_ns } => self.hold(Deadline { stop_ns, kill_ns }).await,
-            Action::Renew(_, sequence) => self.say(&Message::Renewal(Renewal { sequence })),
+            Action::Renew(session, sequence, heard) => {
+                let carry = heard.map(|heard| self.to_carry(ledger, session, sequence, heard));
+                let carry = carry.unwrap_or_default().into();
+                self.say(&Message::Renewal(Renewal { sequence, carry }));
+            }
             Action::HeadMoved(size) => {
                 if let Some(streams) = &self.streams {
                     streams.note(|attach| attach.head_size = size);
@@ -207,13 +214,35 @@ impl Driver {
         self.beside("open-session", async move {
             match calls.open_session(&open).await {
                 Ok(()) => Input::SessionOpened(open.session),
-                Err(error) => Input::SessionRefused(reason(&error)),
+                Err(error) => {
+                    if let Some(after) = error.retry_after {
+                        tokio::time::sleep(come_again(after)).await;
+                    }
+                    Input::SessionRefused(reason(&error))
+                }
             }
         });
     }
 
+    /// A renewal that others carry to the leader, signed.
+    fn to_carry(
+        &self,
+        ledger: &Ledger,
+        session: SessionId,
+        sequence: u64,
+        heard: Revision,
+    ) -> Vec<u8> {
+        let renewal = acknowledgement::Renewal { node: ledger.node().clone(), session, sequence };
+        let (cluster, incarnation) = (ledger.bundle().cluster, ledger.bundle().incarnation);
+        let asked = acknowledgement::Asked { cluster, incarnation, renewal, heard };
+        let signed = asked.sign(&self.receipt_key).and_then(|signed| signed.bytes());
+        // Types of ours always encode; without it the renewal is not carried.
+        signed.unwrap_or_default()
+    }
+
     fn attach(&mut self, session: SessionId, ledger: &Ledger) {
-        let attach = Attach { session, head_size: ledger.head().size, accepted: ledger.floor() };
+        let (head_size, accepted) = (ledger.head().size, ledger.floor());
+        let attach = Attach { session, head_size, accepted, instance: self.instance };
         self.streams = Some(Streams::open(&self.tasks, &self.link, &self.members, attach));
     }
 

@@ -31,6 +31,12 @@ pub const REDIAL_FIRST: Duration = Duration::from_millis(100);
 /// Longest pause: L/3, so that agents that lost a member together do not come back together, and still in time.
 pub const REDIAL_MAX: Duration = Duration::from_secs(5);
 
+/// Agents that were put off come again within so long after the time that they were told: L/3.
+pub const COME_AGAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Longest time that a member can tell an agent to wait: beyond it a lease would be lost for nothing.
+pub const PUT_OFF_MAX: Duration = Duration::from_secs(5);
+
 /// How often devices are looked at, and the runtime asked for ends whose event was lost.
 pub const LOOK_EVERY: Duration = Duration::from_secs(10);
 

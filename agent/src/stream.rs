@@ -8,8 +8,8 @@ use crate::agent::Event;
 use crate::enrolment::Member;
 use crate::fitness::Clocks;
 use crate::limit::{
-    ATTACH_WITHIN, EVENTS_MAX, LOG_CHUNK_MAX, LOG_LOOK_EVERY, LOG_WAIT_MAX, LOG_WAITS_MAX,
-    REDIAL_FIRST, REDIAL_MAX, STREAM_QUEUE, STREAMS_MAX,
+    ATTACH_WITHIN, COME_AGAIN_WITHIN, EVENTS_MAX, LOG_CHUNK_MAX, LOG_LOOK_EVERY, LOG_WAIT_MAX,
+    LOG_WAITS_MAX, PUT_OFF_MAX, REDIAL_FIRST, REDIAL_MAX, STREAM_QUEUE, STREAMS_MAX,
 };
 use parking_lot::Mutex;
 use rand::SeedableRng as _;
@@ -17,6 +17,7 @@ use sekisho_agent_core::assembly::Delivered;
 use sekisho_agent_core::desired::{Consistency, Delivery, Proved};
 use sekisho_agent_core::reconcile::Input;
 use sekisho_agent_runtime::log::{Chunk, Stream as Output};
+use sekisho_evidence::acknowledgement::Acknowledgement;
 use sekisho_evidence::grant::SessionId;
 use sekisho_proto::convert::agent::{Attach, Desired};
 use sekisho_proto::internal::v1::agent_message::{self, LogChunk};
@@ -29,7 +30,7 @@ use sekisho_transport::retry::{Backoff, BackoffOptions};
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use sekisho_transport::verify::Expect;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::revision::PlacementId;
+use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -162,6 +163,27 @@ impl Streams {
     }
 }
 
+/// How a connection ended.
+struct Ended {
+    why: String,
+    /// The member took the stream.
+    greeted: bool,
+    /// The member told when to come again.
+    put_off: Option<Duration>,
+}
+
+impl Ended {
+    fn because(why: &str, greeted: bool) -> Self {
+        Self { why: why.to_owned(), greeted, put_off: None }
+    }
+}
+
+/// When to come again after having been put off: not all together.
+pub(crate) fn come_again(after: Duration) -> Duration {
+    let spread = rand::random_range(Duration::ZERO..COME_AGAIN_WITHIN);
+    after.min(PUT_OFF_MAX).saturating_add(spread)
+}
+
 struct Stream {
     member: Member,
     route: Route,
@@ -178,12 +200,13 @@ impl Stream {
         let mut backoff = Backoff::new(options);
         let mut random = rand::rngs::StdRng::from_os_rng();
         loop {
-            let (why, greeted) = self.serve(&mut outbox).await;
+            let Ended { why, greeted, put_off } = self.serve(&mut outbox).await;
             if greeted {
                 backoff.reset();
             }
             tracing::debug!(member = %self.member.member, why, "stream ended");
-            let pause = tokio::time::sleep(backoff.next_pause(&mut random));
+            let pause = put_off.map_or_else(|| backoff.next_pause(&mut random), come_again);
+            let pause = tokio::time::sleep(pause);
             tokio::pin!(pause);
             // What was to be said to a member that is away is stale when it is back.
             loop {
@@ -195,27 +218,29 @@ impl Stream {
         }
     }
 
-    /// One connection's worth. Returns why it ended, and whether the member took it.
-    async fn serve(&self, outbox: &mut mpsc::Receiver<AgentMessage>) -> (String, bool) {
+    /// One connection's worth.
+    async fn serve(&self, outbox: &mut mpsc::Receiver<AgentMessage>) -> Ended {
         let (send, queue) = mpsc::channel(STREAM_QUEUE);
         let attach = agent_message::Message::Attach((&*self.attach.lock()).into());
         if send.try_send(AgentMessage { message: Some(attach) }).is_err() {
-            return ("no room for the first message".to_owned(), false);
+            return Ended::because("no room for the first message", false);
         }
         let mut client = AgentServiceClient::new(self.route.channel());
         let answer = timeout(ATTACH_WITHIN, client.attach(ReceiverStream::new(queue))).await;
         let mut inbound = match answer {
             Ok(Ok(answer)) => answer.into_inner(),
-            Ok(Err(status)) => return (self.explain(&status), false),
-            Err(_elapsed) => return ("no answer in time".to_owned(), false),
+            Ok(Err(status)) => return self.refused(&status, false),
+            Err(_elapsed) => return Ended::because("no answer in time", false),
         };
         let mut greeted = false;
         loop {
             tokio::select! {
                 message = outbox.recv() => {
-                    let Some(message) = message else { return ("session over".to_owned(), greeted) };
+                    let Some(message) = message else {
+                        return Ended::because("session over", greeted);
+                    };
                     if send.try_send(message).is_err() {
-                        return ("the member does not read".to_owned(), greeted);
+                        return Ended::because("the member does not read", greeted);
                     }
                 }
                 heard = inbound.message() => match heard {
@@ -223,19 +248,20 @@ impl Stream {
                         greeted = true;
                         self.hear(message, &send).await;
                     }
-                    Ok(None) => return ("ended by the member".to_owned(), greeted),
-                    Err(status) => return (self.explain(&status), greeted),
+                    Ok(None) => return Ended::because("ended by the member", greeted),
+                    Err(status) => return self.refused(&status, greeted),
                 },
             }
         }
     }
 
-    fn explain(&self, status: &tonic::Status) -> String {
+    fn refused(&self, status: &tonic::Status, greeted: bool) -> Ended {
         let error = ApiError::from_status(status);
-        match self.route.last_error().filter(|_| !error.explained) {
+        let why = match self.route.last_error().filter(|_| !error.explained) {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
-        }
+        };
+        Ended { why, greeted, put_off: error.retry_after }
     }
 
     async fn hear(&self, message: ControllerMessage, send: &mpsc::Sender<AgentMessage>) {
@@ -248,11 +274,21 @@ impl Stream {
             }
             Some(Message::Acknowledged(told)) => {
                 self.link.clocks.heard(self.member.member, told.wall_ms);
+                let signed = Some(&told.signed).filter(|signed| !signed.is_empty());
+                let signed = match signed.map(|bytes| Acknowledgement::parse(bytes)).transpose() {
+                    Ok(signed) => signed.map(Box::new),
+                    Err(error) => {
+                        tracing::warn!(member = %self.member.member, %error, "malformed acknowledgement");
+                        return;
+                    }
+                };
                 Input::Acknowledged {
                     session,
                     sequence: told.sequence,
+                    member: self.member.member,
                     operator: self.member.operator.clone(),
-                    leader: told.leader,
+                    revision: Revision(told.revision),
+                    signed,
                 }
             }
             Some(Message::Expiring(_)) => Input::Expiring(session),
@@ -415,6 +451,17 @@ mod tests {
         assert_eq!((end.chunk.data.len(), end.over), (0, true));
         let bad = ReadLog { placement: "what".into(), ..ReadLog::default() };
         assert_eq!(read(bad, 0).await, Err(ErrorCode::InvalidArgument));
+    }
+
+    #[test]
+    fn who_is_put_off_comes_when_it_was_told_and_not_with_all_the_others() {
+        let after = Duration::from_secs(1);
+        let times: Vec<Duration> = (0..100).map(|_| come_again(after)).collect();
+        let (first, last) = (times.iter().min().unwrap(), times.iter().max().unwrap());
+        assert!(*first >= after && *last < after + COME_AGAIN_WITHIN);
+        assert!(*last - *first > COME_AGAIN_WITHIN / 2, "{first:?} {last:?}");
+        // A member must not talk an agent out of its lease.
+        assert!(come_again(Duration::from_secs(3600)) < PUT_OFF_MAX + COME_AGAIN_WITHIN);
     }
 
     #[test]

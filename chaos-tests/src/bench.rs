@@ -4,18 +4,18 @@
 //! table says so); the generator reaches loopback only; what is claimed is a ratio with its spread, not a number.
 //! `docs/bench/README.md` says how to read it. Does not measure agents or placements.
 
-mod cluster;
+pub(crate) mod cluster;
 mod etcd;
 mod fault;
 mod figure;
 mod load;
-mod meter;
+pub(crate) mod meter;
 mod plot;
 mod process;
 mod profile;
 mod proof;
 mod report;
-mod sekisho;
+pub(crate) mod sekisho;
 mod suite;
 mod zookeeper;
 

@@ -1,5 +1,6 @@
 //! Drills, workloads and checks that drive Sekisho from outside.
 
+pub mod agents;
 pub mod bench;
 pub mod ceremony;
 pub mod crash;

@@ -6,6 +6,8 @@
 //!   └── watchdog: the same deadline
 //! leader ── marks, expires ──> capacity is free ── grant ──> the next holder: the same host in a new session, or another
 //! ```
+//! A renewal that another member carries to the leader is one that takes longer.
+//!
 //! Must hold: the model is no kinder than the world. A wait of `w` on a clock with a bounded error of rate takes any time
 //! from `w - drift` to `w + drift`; who may act late acts at any later time; each message may be lost, late or overtaken;
 //! a leader that was superseded goes on as one until it learns of it. Time is counted in ticks of no length of their own,
@@ -81,8 +83,19 @@ pub struct Scope {
     pub renewals: usize,
     /// What happens to the host.
     pub host: HostFaults,
-    /// Whether the host is revoked at some time.
-    pub revoke: bool,
+    /// Whether the host is taken out at some time, and for how long.
+    pub out: Out,
+}
+
+/// Whether the host is taken out. Leases, grants and witnesses treat both ways alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Out {
+    /// It is not.
+    Never,
+    /// It is revoked.
+    ForGood,
+    /// It is put into quarantine, and released once its lease is over.
+    UntilReleased,
 }
 
 /// What happens to the host.
@@ -123,6 +136,8 @@ pub enum Bug {
     StartWithoutLease,
     /// The host is granted to after it was revoked.
     GrantToRevoked,
+    /// A member that carries a renewal to the leader says that it counts, without the leader.
+    CarrierCounts,
     /// The leader lies: it counts whatever comes. P1 and P3 rest on it, P4 and P5 do not.
     LyingLeader,
     /// The leader lies, and the other operator's member does not look at revocations.

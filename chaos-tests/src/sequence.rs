@@ -8,10 +8,11 @@ mod life;
 pub use life::Life;
 
 use proptest::prelude::*;
-use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::{Command, Group, Item, Slot};
 use sekisho_fsm::entry::Entry;
+use sekisho_fsm::quarantine::Twin;
 use sekisho_fsm::testing::{
     CLASS, Federation, OPERATORS, admin, agent, cluster, job, member, receipt_key, user,
 };
@@ -69,6 +70,9 @@ pub enum Operation {
     RevokeNode(u8),
     /// Take a site out.
     RevokeSite(u8),
+    /// Two hosts of a node: one names another session before, a member saw two starts, or the operator says that one is
+    /// left.
+    Twin(u8, u8),
     /// Set a tenant's quota.
     Quota(u8, u8),
     /// Bind a tenant to areas by a policy.
@@ -104,6 +108,7 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
         6 => (0u8..6, life::steps()).prop_map(|(n, step)| Operation::Life(n, step)),
         1 => (0u8..6).prop_map(Operation::RevokeNode),
         1 => (0u8..12).prop_map(Operation::RevokeSite),
+        1 => (0u8..6, 0u8..4).prop_map(|(n, w)| Operation::Twin(n, w)),
         1 => (0u8..2, 0u8..12).prop_map(|(t, q)| Operation::Quota(t, q)),
         1 => (0u8..2, 0u8..5).prop_map(|(t, a)| Operation::Policy(t, a)),
         1 => (0u8..6, 1u8..7, 0u8..3).prop_map(|(w, n, o)| Operation::Members(w, n, o)),
@@ -218,6 +223,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
         }
         Operation::Quota(..) | Operation::Policy(..) => return governance(federation, operation),
         Operation::Members(what, n, of) => return members(federation, *what, *n, *of),
+        Operation::Twin(n, what) => return twin(federation, *n, *what),
         Operation::Expire(..) | Operation::Open(..) | Operation::Cordon(..) => {
             return on_node(federation, operation);
         }
@@ -301,6 +307,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         | Operation::Refuse(..)
         | Operation::Quota(..)
         | Operation::Policy(..)
+        | Operation::Twin(..)
         | Operation::Pass(..)
         | Operation::Again(..)
         | Operation::Bad(..)
@@ -310,6 +317,43 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         | Operation::Abroad => return None,
     };
     Some(federation.entry(actor, &[], command))
+}
+
+/// The member's word, the agent's, or the operator's on a node of which there are two.
+fn twin(federation: &mut Federation, n: u8, what: u8) -> Option<Entry> {
+    let node = node(n)?;
+    let owner = admin(agent(&node).operator.as_str());
+    match what {
+        0 => {
+            let mut entry = on_node(federation, &Operation::Open(n, false))?;
+            if let Command::OpenSession { previous, .. } = &mut entry.command {
+                *previous = Some(SessionId([9; 16]));
+            }
+            Some(entry)
+        }
+        1 => {
+            let session = session(federation, &node)?;
+            let (first, second) = (Instance([1; 16]), Instance([2; 16]));
+            let why = Twin::Instances { session, first, second };
+            Some(federation.entry(member("kanto"), &[], Command::QuarantineNode { node, why }))
+        }
+        _ => Some(federation.entry(owner, &[], Command::ReleaseNode { node })),
+    }
+}
+
+/// Both hosts of each node in quarantine stop, and its operator takes one of them away.
+fn release_all(federation: &mut Federation) {
+    let alone = |row: &sekisho_fsm::state::Node| row.quarantine.is_none() || row.revoked;
+    let nodes = federation.state.nodes().filter(|(_, row)| !alone(row));
+    let nodes: Vec<NodeId> = nodes.map(|(id, _)| id.clone()).collect();
+    for node in nodes {
+        if let Some(session) = session(federation, &node) {
+            let expire = Command::ExpireLease { node: node.clone(), session };
+            federation.run(member("kanto"), expire);
+        }
+        let owner = admin(agent(&node).operator.as_str());
+        federation.run(owner, Command::ReleaseNode { node });
+    }
 }
 
 fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entry> {
@@ -361,6 +405,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         | Operation::RevokeNode(..)
         | Operation::RevokeSite(..)
         | Operation::Life(..)
+        | Operation::Twin(..)
         | Operation::Pass(..)
         | Operation::Again(..)
         | Operation::Bad(..)
@@ -421,6 +466,7 @@ pub fn wind_down(federation: &mut Federation) {
         let actor = user("kanto", job.tenant.as_str());
         federation.run(actor, Command::CancelJob { job });
     }
+    release_all(federation);
     while let Some((placement, node)) = living(federation, 0) {
         let Some(session) = session(federation, &node) else { return };
         let phases = vec![(placement, Phase::Ended(Ending::Stopped))];

@@ -1,15 +1,16 @@
 //! What the API asks of the leader's duties and the signer, answered by them. Consensus and store it knows itself.
 
 use futures::future::BoxFuture;
-use sekisho_api::duty::{LeaseRenewals, Renewal, SignedHead, SignedHeads};
+use sekisho_api::duty::{LeaseNews, LeaseRenewals, Renewal, SignedHead, SignedHeads, Silence};
 use sekisho_controllers::checkpoint::{Signatures, Signed, SignerState};
-use sekisho_controllers::lease::table::Renewal as Counted;
-use sekisho_controllers::lease::{Leases, NotCounted};
-use sekisho_evidence::grant::SessionId;
+use sekisho_controllers::lease::table::Silence as Counts;
+use sekisho_controllers::lease::{Answer, Leases, NotCounted};
+use sekisho_controllers::limit::LEASE_SCAN_EVERY;
+use sekisho_evidence::acknowledgement::Renewal as Asked;
 use sekisho_raft::consensus::Consensus;
-use sekisho_types::id::NodeId;
 use sekisho_types::revision::Revision;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
@@ -20,22 +21,35 @@ pub struct LeasePort(pub Leases<Consensus>);
 impl LeaseRenewals for LeasePort {
     fn renew<'a>(
         &'a self,
-        node: &'a NodeId,
-        session: SessionId,
+        renewal: &'a Asked,
         received_ns: u64,
+        carried: Option<Revision>,
     ) -> BoxFuture<'a, Renewal> {
         Box::pin(async move {
-            match self.0.renew(node, session, received_ns).await {
-                Ok(Counted::Acknowledged) => Renewal::Acknowledged,
+            match self.0.renew(renewal, received_ns, carried).await {
+                Ok(Answer::Acknowledged(word)) => Renewal::Acknowledged(Box::new(word)),
                 // A session that is over has nothing to renew: its agent stops and opens another.
-                Ok(Counted::Expiring | Counted::UnknownSession) => Renewal::Expiring,
+                Ok(Answer::Expiring | Answer::UnknownSession) => Renewal::Expiring,
                 Err(NotCounted::NotLeader | NotCounted::NotConfirmed) => Renewal::NotLeader,
+                Err(NotCounted::NotSigned | NotCounted::Old) => Renewal::NotLeader,
             }
         })
     }
 
-    fn unreachable(&self, node: &NodeId) -> Option<bool> {
-        self.0.leads().then(|| self.0.unreachable().contains(node))
+    fn news(&self) -> Option<Arc<LeaseNews>> {
+        let news = self.0.news()?;
+        let silence = |counted: &Counts| Silence {
+            silent: Duration::from_nanos(counted.silent_ns),
+            left: Duration::from_nanos(counted.left_ns).saturating_add(LEASE_SCAN_EVERY),
+            expiring: counted.expiring,
+        };
+        let left = |left_ns: &u64| Duration::from_nanos(*left_ns).saturating_add(LEASE_SCAN_EVERY);
+        Some(Arc::new(LeaseNews {
+            at_ns: news.at_ns,
+            silent: news.silent.iter().map(|(id, one)| (id.clone(), silence(one))).collect(),
+            stopping: news.stopping.iter().map(|(id, ns)| (*id, left(ns))).collect(),
+            whole: news.whole,
+        }))
     }
 }
 

@@ -46,7 +46,7 @@ impl FieldError {
 }
 
 /// Reads a value from text.
-pub(crate) fn parsed<T>(field: &str, text: &str) -> FieldResult<T>
+pub fn parsed<T>(field: &str, text: &str) -> FieldResult<T>
 where
     T: FromStr,
     T::Err: fmt::Display,

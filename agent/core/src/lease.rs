@@ -2,13 +2,15 @@
 //!
 //! Must hold: it counts from the *send* time of a renewal that the leader and members of k - 1 further operators
 //! have acknowledged, on the boottime clock, so that the agent's end comes before the leader's (W). A lease that
-//! is being taken back is never extended again.
+//! is being taken back is never extended again. That the leader has, only its signature says, whoever brings it: the word
+//! of a stream counts for its own operator alone.
 //! Shims and watchdog enforce the same deadline when this agent hangs: they read it from a file ([`Action::Hold`]).
 //!
 //! [`Action::Hold`]: crate::reconcile::Action::Hold
 
 use crate::limit::{BEATS_MAX, LEASE_MS, NS_PER_MS, START_MARGIN_MS};
 use sekisho_types::id::OperatorId;
+use sekisho_types::revision::Revision;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,10 @@ pub struct Lease {
     beats: BTreeMap<u64, Beat>,
     held_from_ns: Option<u64>,
     expiring: bool,
+    /// The newest renewal that the leader acknowledged on a stream of its own.
+    direct: u64,
+    /// The highest revision that members of each operator told.
+    heard: BTreeMap<OperatorId, Revision>,
 }
 
 /// L in nanoseconds.
@@ -43,6 +49,8 @@ impl Lease {
             beats: BTreeMap::new(),
             held_from_ns: None,
             expiring: false,
+            direct: 0,
+            heard: BTreeMap::new(),
         }
     }
 
@@ -79,6 +87,30 @@ impl Lease {
         let longer = self.held_from_ns.is_none_or(|held| held < sent_ns);
         self.held_from_ns = self.held_from_ns.max(Some(sent_ns));
         longer
+    }
+
+    /// Notes that the leader acknowledged a renewal on a stream of its own.
+    pub fn reached(&mut self, sequence: u64) {
+        self.direct = self.direct.max(sequence.min(self.sequence));
+    }
+
+    /// Notes a revision that a member told.
+    pub fn hear(&mut self, operator: &OperatorId, revision: Revision) {
+        let heard = self.heard.entry(operator.clone()).or_default();
+        *heard = revision.max(*heard);
+    }
+
+    /// If the newest renewal has to be carried to the leader, because the one before it was not acknowledged by the
+    /// leader itself: the newest revision that k operators have told of. One alone could name any.
+    #[must_use]
+    pub fn carry(&self) -> Option<Revision> {
+        if self.sequence.saturating_sub(self.direct) < 2 {
+            return None;
+        }
+        let mut heard: Vec<Revision> = self.heard.values().copied().collect();
+        heard.sort_unstable_by_key(|revision| std::cmp::Reverse(*revision));
+        let kth = usize::try_from(self.k.saturating_sub(1)).unwrap_or(usize::MAX);
+        Some(heard.get(kth).copied().unwrap_or_default())
     }
 
     /// From now on so many operators have to acknowledge. What is held stays held.
@@ -162,6 +194,25 @@ mod tests {
         assert!(!lease.acknowledged(first, &of("hokuto"), false));
         assert_eq!(lease.deadline_ns(), Some(19 * S), "an older renewal never shortens it");
         assert!(!lease.acknowledged(99, &of("kanto"), true), "never sent");
+    }
+
+    #[test]
+    fn a_renewal_is_carried_once_the_leader_itself_has_missed_one() {
+        let mut lease = Lease::new(2, 0);
+        lease.renew(S);
+        assert_eq!(lease.carry(), None, "nothing was missed yet");
+        lease.renew(4 * S);
+        assert_eq!(lease.carry(), Some(Revision(0)), "and nothing was heard");
+        for (operator, revision) in [("hokuto", 9), ("naniwa", u64::MAX), ("hokuto", 7)] {
+            lease.hear(&of(operator), Revision(revision));
+        }
+        assert_eq!(lease.carry(), Some(Revision(9)), "what two operators know of");
+        lease.reached(99);
+        assert_eq!(lease.carry(), None, "no more than was sent");
+        lease.renew(7 * S);
+        assert_eq!(lease.carry(), None);
+        lease.renew(10 * S);
+        assert_eq!(lease.carry(), Some(Revision(9)));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod bring;
 mod desired;
+mod lease;
 mod placement;
 mod restart;
 mod trust;
@@ -22,8 +23,10 @@ use crate::standing::Standing;
 use crate::verify::{Fetched, Host};
 use bring::Bringing;
 pub use bring::Kept;
+use lease::Heard;
 use placement::Local;
 pub use restart::{Seen, recover};
+use sekisho_evidence::acknowledgement::Acknowledgement;
 use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::package::{Trust, TrustPackage};
 use sekisho_evidence::receipt::Refusal;
@@ -57,16 +60,20 @@ pub enum Input {
     SessionRefused(Reason),
     /// A member delivered a desired set.
     Delivered(MemberId, Box<Delivered>),
-    /// A member acknowledged a renewal.
+    /// A member acknowledged a renewal, or brought the leader's word on it.
     Acknowledged {
         /// Of this session.
         session: SessionId,
         /// The renewal.
         sequence: u64,
+        /// Whose stream brought it.
+        member: MemberId,
         /// The member's operator.
         operator: OperatorId,
-        /// It is the leader.
-        leader: bool,
+        /// What the member has applied.
+        revision: Revision,
+        /// The leader's word.
+        signed: Option<Box<Acknowledgement>>,
     },
     /// The lease is being taken back, or the control plane knows a newer session.
     Expiring(SessionId),
@@ -130,8 +137,8 @@ pub enum Action {
     Attach(SessionId),
     /// The session is over: drop its streams.
     Detach,
-    /// Send a renewal on every stream.
-    Renew(SessionId, u64),
+    /// Send a renewal on every stream; signed, with the newest revision heard of, if it has to be carried to the leader.
+    Renew(SessionId, u64, Option<Revision>),
     /// The lease got longer: write it where shims and watchdog read it, before the actions that follow. Boottime in
     /// nanoseconds.
     Hold {
@@ -307,18 +314,19 @@ impl Reconciler {
             Input::Tick => {}
             Input::SessionOpened(session) => self.session_opened(session, now),
             Input::SessionRefused(reason) => {
-                self.session.refused(now.boot_ns);
+                if let Some(asked) = self.session.refused(now.boot_ns)
+                    && reason.code == ErrorCode::SessionStale
+                {
+                    self.session.was_open(asked);
+                    self.ledger.session_opened(asked);
+                    self.changed = true;
+                }
                 self.out.push(Action::Note(reason));
             }
             Input::Delivered(member, delivered) => self.delivered(member, *delivered, now),
-            Input::Acknowledged { session, sequence, operator, leader } => {
-                if let Some(lease) = self.session.lease_of(session)
-                    && lease.acknowledged(sequence, &operator, leader)
-                    && let Some(stop_ns) = lease.deadline_ns()
-                {
-                    self.session.renewed();
-                    self.out.push(Action::Hold { stop_ns, kill_ns: placement::dead_by(stop_ns) });
-                }
+            Input::Acknowledged { session, sequence, member, operator, revision, signed } => {
+                let heard = Heard { sequence, member, operator, revision, signed };
+                self.acknowledged(session, heard);
             }
             Input::Expiring(session) => {
                 if let Some(lease) = self.session.lease_of(session) {
@@ -410,7 +418,8 @@ impl Reconciler {
             });
         }
         if let Some((session, sequence)) = self.session.renew(now.boot_ns) {
-            self.out.push(Action::Renew(session, sequence));
+            let carry = self.session.open().and_then(|(_, lease)| lease.carry());
+            self.out.push(Action::Renew(session, sequence, carry));
         }
     }
 

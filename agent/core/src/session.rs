@@ -120,12 +120,17 @@ impl Session {
         true
     }
 
-    /// It was not opened.
-    pub(crate) fn refused(&mut self, now_ns: u64) {
-        if matches!(self.phase, Phase::Opening(_)) {
-            self.phase = Phase::Closed;
-            self.retry.failed(now_ns);
-        }
+    /// It was not opened. Returns what was asked for.
+    pub(crate) fn refused(&mut self, now_ns: u64) -> Option<SessionId> {
+        let Phase::Opening(asked) = self.phase else { return None };
+        self.phase = Phase::Closed;
+        self.retry.failed(now_ns);
+        Some(asked)
+    }
+
+    /// It was open once, and another came after it: to ask for it again opens nothing.
+    pub(crate) fn was_open(&mut self, session: SessionId) {
+        self.made = self.made.filter(|made| *made != session);
     }
 
     /// Ends the open session if its lease is over. Returns when it ended.

@@ -4,9 +4,10 @@ use crate::log::{Log, Told};
 use crate::submission::submission;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use sekisho_evidence::acknowledgement::{self, Counted, acknowledge};
 use sekisho_evidence::bundle::{Endorser, EndorserBundle};
 use sekisho_evidence::canonical::encode;
-use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, set_hash};
+use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, SessionId, set_hash};
 use sekisho_evidence::join_token::JoinToken;
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::operator::{BackupKey, Keys, OperatorKeys};
@@ -313,6 +314,23 @@ impl Member {
         }
     }
 
+    /// What the leader, who is the first, signs; the other says nothing in its name.
+    fn word(&self, session: SessionId, sequence: u64) -> Vec<u8> {
+        if self.number != 0 {
+            return Vec::new();
+        }
+        let counted = Counted {
+            cluster: CLUSTER,
+            incarnation: Incarnation(1),
+            member: MemberId(1),
+            term: 1,
+            revision: Revision(1),
+        };
+        let node = "ishikari-1/n-01".parse().unwrap();
+        let renewal = acknowledgement::Renewal { node, session, sequence };
+        acknowledge(counted, &[renewal], &key(1)).unwrap()[0].bytes().unwrap()
+    }
+
     /// Answers what the agent says, and says what is new, until it is gone.
     async fn serve(
         self,
@@ -321,6 +339,7 @@ impl Member {
     ) {
         let mut changed = self.shared.changed.subscribe();
         let (mut head, mut accepted, mut sent, mut read) = (0, 0, None, None);
+        let mut session = SessionId([0; 16]);
         let mut loses_head = self.shared.log().loses_heads;
         let say = async |message| {
             drop(out.send(Ok(ControllerMessage { message: Some(message) })).await);
@@ -358,12 +377,14 @@ impl Member {
                     let Ok(Some(AgentMessage { message: Some(message) })) = message else { return };
                     match message {
                         agent_message::Message::Attach(attach) => {
+                            session = SessionId(attach.session.as_ref().try_into().unwrap());
                             head = attach.head_size;
                             accepted = attach.accepted_revision;
                         }
                         agent_message::Message::Renewal(renewal) => {
-                            let (sequence, leader) = (renewal.sequence, self.number == 0);
-                            say(Message::Acknowledged(Acknowledged { sequence, leader, revision: 0, wall_ms: 0 })).await;
+                            let sequence = renewal.sequence;
+                            let signed = self.word(session, sequence).into();
+                            say(Message::Acknowledged(Acknowledged { sequence, revision: 0, signed, wall_ms: 0 })).await;
                         }
                         agent_message::Message::Head(_) if std::mem::take(&mut loses_head) => {}
                         agent_message::Message::Head(moved) => head = moved.size,

@@ -26,14 +26,14 @@ const PATIENT_ATTEMPT: Duration = Duration::from_secs(5);
 
 /// An address of this machine, and of no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Loopback(SocketAddr);
+pub(crate) struct Loopback(SocketAddr);
 
 impl Loopback {
     /// Port `port` of 127.0.0.1.
-    pub(super) fn port(port: u16) -> Self {
+    pub(crate) fn port(port: u16) -> Self {
         Self(SocketAddr::from(([127, 0, 0, 1], port)))
     }
-    pub(super) fn socket(self) -> SocketAddr {
+    pub(crate) fn socket(self) -> SocketAddr {
         self.0
     }
 }

@@ -23,7 +23,7 @@ fn busy_of(stat: &str) -> Option<u64> {
 }
 
 /// CPU time of a process, all threads, ended ones too.
-pub(super) fn cpu(process: &str) -> Result<Duration> {
+pub(crate) fn cpu(process: &str) -> Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     busy_of(&stat).map(ticks).with_context(|| format!("/proc/{process}/stat"))
 }
@@ -35,9 +35,9 @@ pub(super) fn cpu_of(pids: &[Pid]) -> Result<Duration> {
 
 /// Resident and proportional set, MiB.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Memory {
-    pub(super) rss: f64,
-    pub(super) pss: f64,
+pub(crate) struct Memory {
+    pub(crate) rss: f64,
+    pub(crate) pss: f64,
 }
 
 fn memory_in(rollup: &str) -> Option<Memory> {
@@ -49,7 +49,7 @@ fn memory_in(rollup: &str) -> Option<Memory> {
 }
 
 /// Memory of a process.
-pub(super) fn memory(pid: Pid) -> Result<Memory> {
+pub(crate) fn memory(pid: Pid) -> Result<Memory> {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     memory_in(&rollup).context("smaps_rollup")
 }

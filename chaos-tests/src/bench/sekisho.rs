@@ -48,8 +48,8 @@ use std::sync::Arc;
 use tonic::transport::Channel;
 
 /// The administrator, and the node and site that the operations name.
-const ADMIN: &str = "kanto/user/admin";
-const ADMIN_DIR: &str = "operators/kanto/users/admin";
+pub(crate) const ADMIN: &str = "kanto/user/admin";
+pub(crate) const ADMIN_DIR: &str = "operators/kanto/users/admin";
 const NODE: &str = "tokyo-1/n-01";
 /// Whoever submits jobs, and for whom.
 const USER: &str = "hokuto/user/sapporo";
@@ -59,7 +59,7 @@ const CLASS: &str = "sim-h100";
 
 /// Somebody who calls and signs.
 #[derive(Debug)]
-struct Caller {
+pub(crate) struct Caller {
     cluster: ClusterId,
     incarnation: Incarnation,
     principal: Principal,
@@ -69,7 +69,7 @@ struct Caller {
 
 impl Caller {
     /// `principal` with what lies in `own`.
-    fn open(dir: &Path, principal: &str, own: &str) -> Result<Self> {
+    pub(crate) fn open(dir: &Path, principal: &str, own: &str) -> Result<Self> {
         let genesis = SignedGenesis::open(&std::fs::read(dir.join("genesis.bin"))?)?;
         let mut roots = BTreeMap::new();
         for keys in &genesis.genesis.bundle.operators {
@@ -90,13 +90,13 @@ impl Caller {
         })
     }
 
-    fn channel(&self, port: u16) -> Result<Channel> {
+    pub(crate) fn channel(&self, port: u16) -> Result<Channel> {
         let address: Address = Loopback::port(port).socket().into();
         let route = self.dialer.channel(&address, &Expect::AnyMember, ChannelOptions::default())?;
         Ok(route.channel())
     }
 
-    fn intent(&self, command: &Command) -> Result<Intent> {
+    pub(crate) fn intent(&self, command: &Command) -> Result<Intent> {
         let request = RequestId(rand::random());
         let intention = Intention {
             cluster: self.cluster,

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "a command-line program")]
 
 use clap::Parser;
+use sekisho_chaos::agents;
 use sekisho_chaos::bench;
 use sekisho_chaos::crash;
 use sekisho_chaos::demo::{self, PORT_BASE};
@@ -32,6 +33,13 @@ enum Drill {
     Host(host::Options),
     /// Simulate whole federations by seed
     Sim(sim::drill::Options),
+    /// Thousands of simulated agents at real controllers, one of which is killed
+    Agents(agents::Options),
+    /// How many acknowledgements of renewals one core signs and verifies
+    Acknowledge,
+    /// A part of the agents of that drill
+    #[command(hide = true)]
+    AgentsWorker(agents::WorkerOptions),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +54,9 @@ fn main() -> ExitCode {
             Drill::Crash(drill) => crash::suite::run(drill),
             Drill::Host(options) => host::run(options),
             Drill::Sim(options) => sim::drill::run(options),
+            Drill::Agents(options) => agents::tell(options, scratch.path()),
+            Drill::Acknowledge => agents::acknowledge::measure(),
+            Drill::AgentsWorker(options) => agents::work(options),
         }
     };
     match run() {

@@ -131,8 +131,10 @@ pub struct State {
     pub(super) revision: u8,
     pub(super) placed: Option<Placed>,
     pub(super) sets: Vec<Set>,
-    /// Since the host was revoked.
+    /// Since the host was revoked, or put into quarantine.
     pub(super) revoked: Option<u8>,
+    /// It was in quarantine.
+    pub(super) released: bool,
     /// A grant to the host came after that.
     pub(super) granted_revoked: bool,
     // Members.
@@ -170,6 +172,7 @@ impl State {
             placed: None,
             sets: Vec::new(),
             revoked: None,
+            released: false,
             granted_revoked: false,
             leads: [Some(Lead { term: 1, lease: Some(lease) }), None],
             renewals: Vec::new(),

@@ -4,7 +4,7 @@
 //! keeps the clock from going on ([`Protocol::holds_the_clock`]); who may act is never made to.
 
 use super::state::{Answer, At, Lead, Lease, Mode, Placed, Renewal, Seat, Set, State};
-use super::{Bug, HostFaults, Protocol};
+use super::{Bug, HostFaults, Out, Protocol};
 
 /// One event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,8 +35,10 @@ pub enum Action {
     Grant(At),
     /// A stop commits: preemption, cancellation.
     Stop,
-    /// The host is revoked.
+    /// The host is revoked, or put into quarantine.
     Revoke,
+    /// Its quarantine ends.
+    Release,
     /// By the agent, or the job's process.
     Host(Act),
     /// To the host.
@@ -124,6 +126,9 @@ impl Protocol {
                 Answer::Out => {
                     let leads = [0, 1].into_iter().filter(|by| state.lead(*by).is_some());
                     actions.extend(leads.map(|by| Action::Receive(*renewal, by)));
+                    if self.has(Bug::CarrierCounts) {
+                        actions.push(Action::Count(*renewal));
+                    }
                 }
                 Answer::Received { by, .. } => {
                     if state.lead(by).is_some()
@@ -181,8 +186,12 @@ impl Protocol {
                 actions.push(Action::Stop);
             }
         }
-        if self.scope.revoke && state.revoked.is_none() {
+        if self.scope.out != Out::Never && state.revoked.is_none() && !state.released {
             actions.push(Action::Revoke);
+        }
+        let out = self.scope.out == Out::UntilReleased && state.revoked.is_some();
+        if out && state.expired {
+            actions.push(Action::Release);
         }
     }
 
@@ -291,6 +300,7 @@ impl Protocol {
             Action::Grant(at) => grant(state, at),
             Action::Stop => self.stop(state),
             Action::Revoke => state.revoked = Some(0),
+            Action::Release => (state.revoked, state.released) = (None, true),
             Action::Host(act) => self.act(state, act),
             Action::Fault(fault) => self.fault(state, fault),
             Action::OtherStarts => state.other = state.placed.map(|placed| placed.epoch),
@@ -323,6 +333,9 @@ impl Protocol {
     }
 
     fn count(&self, state: &mut State, renewal: Renewal) {
+        if self.has(Bug::CarrierCounts) && renewal.leader == Answer::Out {
+            return replace(state, renewal, Renewal { leader: Answer::Counted, ..renewal });
+        }
         let Answer::Received { by, age } = renewal.leader else { return };
         if self.lies() {
             return replace(state, renewal, Renewal { leader: Answer::Counted, ..renewal });

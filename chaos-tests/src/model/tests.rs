@@ -9,7 +9,7 @@ const LEADERS: Scope = Scope {
     sessions: 2,
     renewals: 1,
     host: HostFaults::None,
-    revoke: false,
+    out: Out::Never,
 };
 const HOST: Scope = Scope {
     terms: 1,
@@ -17,7 +17,7 @@ const HOST: Scope = Scope {
     sessions: 2,
     renewals: 1,
     host: HostFaults::All,
-    revoke: false,
+    out: Out::Never,
 };
 const REVOKED_HOST: Scope = Scope {
     terms: 1,
@@ -25,7 +25,7 @@ const REVOKED_HOST: Scope = Scope {
     sessions: 2,
     renewals: 1,
     host: HostFaults::Processes,
-    revoke: true,
+    out: Out::ForGood,
 };
 /// A stop, and what is granted after it.
 const STOPPED: Scope = Scope {
@@ -34,8 +34,11 @@ const STOPPED: Scope = Scope {
     sessions: 2,
     renewals: 1,
     host: HostFaults::None,
-    revoke: false,
+    out: Out::Never,
 };
+
+/// Two hosts of one node: neither is renewed, and one is let in again once both have stopped.
+const QUARANTINED: Scope = Scope { out: Out::UntilReleased, ..REVOKED_HOST };
 
 #[test]
 fn the_wait_covers_what_the_agent_may_take() {
@@ -64,6 +67,11 @@ fn a_revoked_host_is_done_within_the_bound() {
     whole("revoked, leader lies", REVOKED_HOST, Some(Bug::LyingLeader));
 }
 
+#[test]
+fn a_host_that_is_released_from_quarantine_begins_with_nothing() {
+    whole("quarantined", QUARANTINED, None);
+}
+
 /// Sees every state of the scope, and finds every property kept and every example met.
 #[track_caller]
 fn whole(name: &str, scope: Scope, bug: Option<Bug>) {
@@ -82,6 +90,7 @@ fn every_broken_rule_is_found() {
         (Bug::CountFromAnswer, LEADERS, DEAD_BEFORE_FREE),
         (Bug::CountWithoutRound, LEADERS, DEAD_BEFORE_FREE),
         (Bug::CountWhileExpiring, LEADERS, DEAD_BEFORE_FREE),
+        (Bug::CarrierCounts, LEADERS, DEAD_BEFORE_FREE),
         (Bug::ExpireInAnyTerm, LEADERS, DEAD_BEFORE_FREE),
         (Bug::NewLeaderForgets, LEADERS, DEAD_BEFORE_FREE),
         (Bug::ReleaseOnStop, STOPPED, ONE_HOLDER),
@@ -91,6 +100,7 @@ fn every_broken_rule_is_found() {
         (Bug::StartWithoutLease, HOST, LEASE_BOUND),
         (Bug::GrantToRevoked, REVOKED_HOST, REVOKED),
         (Bug::LyingLeaderAlone, REVOKED_HOST, REVOKED),
+        (Bug::GrantToRevoked, QUARANTINED, REVOKED),
     ];
     for (bug, scope, property) in cases {
         let wanted = HasDiscoveries::AnyOf([property].into());

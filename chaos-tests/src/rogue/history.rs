@@ -4,14 +4,16 @@ use super::Attempt;
 use super::log::{Leaf, Log};
 use super::submission::forged;
 use anyhow::{Context as _, Result, ensure};
+use sekisho_evidence::acknowledgement::{Counted, Renewal, acknowledge};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::checkpoint::Checkpoint;
 use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, SessionId, set_hash};
+use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::record::{Body, Record};
 use sekisho_evidence::submission::Submission;
 use sekisho_transport::clock::SystemClock;
-use sekisho_types::id::{Digest, NodeId};
+use sekisho_types::id::{Digest, MemberId, NodeId};
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::residency::Rules;
@@ -70,6 +72,20 @@ impl History {
 
     pub(super) fn opened(&self, session: SessionId) {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+    }
+
+    /// The leader's word that a renewal of the open session counts.
+    pub(super) fn word(&self, by: MemberId, sequence: u64, key: &SigningKey) -> Option<Vec<u8>> {
+        let session = (*self.session.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let counted = Counted {
+            cluster: self.bundle.cluster,
+            incarnation: self.bundle.incarnation,
+            member: by,
+            term: 1000,
+            revision: Revision(1000),
+        };
+        let renewal = Renewal { node: self.node.clone(), session, sequence };
+        acknowledge(counted, &[renewal], key).ok()?.first()?.bytes().ok()
     }
 
     /// A grant to the node at a revision, flawless but for what the attempt bends.

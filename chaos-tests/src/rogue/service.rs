@@ -88,13 +88,17 @@ impl AgentService for Rogue {
         let mut sets = sets.collect::<Result<VecDeque<_>, _>>()?;
         let first = sets.pop_front().ok_or_else(|| Status::internal("nothing to deliver"))?;
         send.try_send(down(Down::Desired(first))).map_err(internal)?;
-        let leader = self.leads;
+        let (history, leader) = (Arc::clone(&self.history), self.leads);
+        let (member, key) = (self.member, self.key.clone());
         // The sender stays with the stream, or it would end after the first messages.
         let answers =
             request.into_inner().filter_map(move |message| match message.ok()?.message? {
                 Up::Renewal(renewal) => {
-                    let (sequence, wall_ms) = (renewal.sequence, 0);
-                    let answer = Acknowledged { sequence, leader, revision: 1000, wall_ms };
+                    let sequence = renewal.sequence;
+                    let signed =
+                        if leader { history.word(member, sequence, &key)? } else { vec![] };
+                    let signed = signed.into();
+                    let answer = Acknowledged { sequence, revision: 1000, signed, wall_ms: 0 };
                     Some(down(Down::Acknowledged(answer)))
                 }
                 // What follows the first set only means something to an agent that has taken it.

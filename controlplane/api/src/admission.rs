@@ -91,8 +91,13 @@ impl Core {
         let wait = call.and_then(|call| call.wait).unwrap_or(PROPOSE_DEADLINE);
         let deadline = sekisho_transport::deadline::Deadline::after(wait.min(PROPOSE_DEADLINE));
         let proposed = self.replica.propose(entry, deadline).await.map_err(unanswered)?;
-        proposed.outcome.map_err(|rejection| rejected(&rejection))?;
-        Ok(proposed.revision)
+        match proposed.outcome.map_err(|rejection| rejected(&rejection))? {
+            Reply::Done | Reply::Placed { .. } => Ok(proposed.revision),
+            Reply::Quarantined => Err(ApiError::new(
+                ErrorCode::NodeQuarantined,
+                "the session before that was named is not the open one: there are two hosts",
+            )),
+        }
     }
 
     /// Commands of agents and members are idempotent by their content, so the id only helps whoever reads logs.
@@ -171,7 +176,9 @@ async fn dry_run(mut state: State, entry: Entry) -> Result<v1::Written, ApiError
 
 fn written(revision: Revision, outcome: Outcome) -> Result<v1::Written, ApiError> {
     match outcome {
-        Ok(Reply::Done | Reply::Placed { .. }) => Ok(v1::Written { revision: revision.0 }),
+        Ok(Reply::Done | Reply::Placed { .. } | Reply::Quarantined) => {
+            Ok(v1::Written { revision: revision.0 })
+        }
         Err(rejection) => Err(rejected(&rejection)),
     }
 }

@@ -140,6 +140,19 @@ pub(crate) fn check_standing(state: &State, id: &NodeId, node: &Node) -> Result<
     Ok(())
 }
 
+/// Whether there is one host of a node.
+pub(crate) fn check_alone(id: &NodeId, node: &Node) -> Result<(), ApiError> {
+    if node.quarantine.is_none() {
+        return Ok(());
+    }
+    Err(quarantined(id))
+}
+
+/// What every host of a node in quarantine hears.
+pub(crate) fn quarantined(id: &NodeId) -> ApiError {
+    ApiError::new(ErrorCode::NodeQuarantined, format!("two hosts claim to be {id}"))
+}
+
 fn refused_before_the_log(principal: &Principal, verb: Verb) {
     metrics::counter!("sekisho_api_denied_total").increment(1);
     tracing::warn!(%principal, ?verb, "refused before the log");

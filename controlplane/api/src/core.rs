@@ -1,13 +1,17 @@
 //! What every service shares.
 
+use crate::contact::Told;
 use crate::duty::{LeaseRenewals, SignedHeads};
 use crate::exchange::Links;
+use crate::gate::Gate;
 use crate::issuer::Issuer;
+use crate::limit::CARRIED_IN_FLIGHT;
 use crate::notes::Notes;
 use crate::peers::PeerTable;
 use crate::replica::{Archive, Replica};
 use crate::session::Sessions;
 use crate::vitals::VitalsSource;
+use parking_lot::Mutex;
 use sekisho_fsm::State;
 use sekisho_fsm::state::Federation;
 use sekisho_proto::status::ApiError;
@@ -17,6 +21,7 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::principal::MemberIdentity;
 use sekisho_types::time::Clock;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// What the composition root provides.
 #[derive(Debug, Clone)]
@@ -59,6 +64,12 @@ pub struct Core {
     pub(crate) peers: PeerTable,
     pub(crate) notes: Notes,
     pub(crate) sessions: Sessions,
+    /// What a leader told of its leases.
+    pub(crate) told: Mutex<Option<Told>>,
+    /// Room for renewals that are carried to the leader.
+    pub(crate) carrying: Arc<Semaphore>,
+    /// Where agents come in.
+    pub(crate) gate: Arc<Gate>,
 }
 
 impl Core {
@@ -80,6 +91,9 @@ impl Core {
             peers: PeerTable::default(),
             notes: Notes::default(),
             sessions: Sessions::default(),
+            told: Mutex::default(),
+            carrying: Arc::new(Semaphore::new(CARRIED_IN_FLIGHT)),
+            gate: Arc::default(),
         })
     }
 }

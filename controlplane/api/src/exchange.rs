@@ -166,6 +166,7 @@ impl Core {
             signed: signed.into_iter().map(line).collect(),
             signer_problem: self.heads.problem().unwrap_or_default(),
             conditions: self.own_findings().iter().map(Finding::own).collect(),
+            leases: self.leases.news().map(|news| news.as_ref().into()),
         };
         let mut client = self.links.client(member)?;
         let answer = within(Deadline::after(EXCHANGE_DEADLINE), client.exchange(request)).await;

@@ -2,7 +2,7 @@
 
 use crate::call::Call;
 use crate::core::{Core, Ports};
-use crate::duty::{LeaseRenewals, Renewal, SignedHead, SignedHeads};
+use crate::duty::{LeaseNews, LeaseRenewals, Renewal, SignedHead, SignedHeads};
 use crate::issuer::{IssueError, Issuer};
 use crate::replica::{
     Archive, ArchiveError, HandedOver, Membership, Moment, Proposed, Replica, ReplicaError,
@@ -11,8 +11,8 @@ use crate::vitals::{Vitals, VitalsSource};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use sekisho_evidence::acknowledgement::{Acknowledgement, Counted, Renewal as Asked, acknowledge};
 use sekisho_evidence::checkpoint::Checkpoint;
-use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::merkle::Head;
 use sekisho_evidence::snapshot_file::LastLog;
@@ -37,6 +37,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// A peer as the transport would hand it over.
@@ -138,7 +139,16 @@ pub(crate) struct FakeReplica {
     pub(crate) leader: Mutex<Option<MemberId>>,
     /// Who votes in the group, whatever the state says.
     pub(crate) voters: Mutex<BTreeSet<MemberId>>,
-    pub(crate) renewal: Mutex<Renewal>,
+    /// How long a proposal takes.
+    pub(crate) takes: Mutex<Duration>,
+    /// Proposals that are made now, and the most that were at once.
+    pub(crate) inside: AtomicU64,
+    pub(crate) most: AtomicU64,
+    pub(crate) renewal: Mutex<Says>,
+    /// Renewals that were carried to it, and what their agents had heard of.
+    pub(crate) carried: Mutex<Vec<(Asked, Revision)>>,
+    /// What it counts of leases; `None` if it does not lead.
+    pub(crate) news: Mutex<Option<Arc<LeaseNews>>>,
     heads: Arc<FakeHeads>,
     nodes: watch::Sender<u64>,
     revisions: watch::Sender<Revision>,
@@ -149,6 +159,11 @@ pub(crate) struct FakeReplica {
 }
 
 impl FakeReplica {
+    /// It leads and counts this.
+    pub(crate) fn tell(&self, news: LeaseNews) {
+        *self.news.lock() = Some(Arc::new(news));
+    }
+
     fn keep(&self, applied: &Applied) {
         for leaf in &applied.leaves {
             self.records.lock().push(leaf.record.clone());
@@ -220,6 +235,13 @@ impl Replica for FakeReplica {
             if let Some(failure) = self.failure.lock().clone() {
                 return Err(failure);
             }
+            let inside = self.inside.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+            self.most.fetch_max(inside, Ordering::Relaxed);
+            let takes = *self.takes.lock();
+            if !takes.is_zero() {
+                tokio::time::sleep(takes).await;
+            }
+            self.inside.fetch_sub(1, Ordering::Relaxed);
             self.proposed.fetch_add(1, Ordering::Relaxed);
             let outcome = self.elsewhere(|federation| federation.apply(entry).outcome);
             Ok(Proposed { revision: self.applied(), outcome })
@@ -273,17 +295,44 @@ impl Archive for FakeReplica {
     }
 }
 
+/// What the leader of the fixture says to a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Says {
+    Acknowledged,
+    Expiring,
+    NotLeader,
+}
+
+/// The word of member 2, kanto.
+pub(crate) fn word(renewal: &Asked) -> Acknowledgement {
+    let counted = Counted {
+        cluster: testing::cluster(),
+        incarnation: Incarnation(1),
+        member: MemberId(2),
+        term: 3,
+        revision: Revision(1),
+    };
+    let key = testing::checkpoint_key(MemberId(2));
+    acknowledge(counted, std::slice::from_ref(renewal), &key).unwrap().remove(0)
+}
+
 impl LeaseRenewals for FakeReplica {
     fn renew<'a>(
         &'a self,
-        _node: &'a NodeId,
-        _session: SessionId,
+        renewal: &'a Asked,
         _received_ns: u64,
+        carried: Option<Revision>,
     ) -> BoxFuture<'a, Renewal> {
-        std::future::ready(*self.renewal.lock()).boxed()
+        self.carried.lock().extend(carried.map(|heard| (renewal.clone(), heard)));
+        let answer = match *self.renewal.lock() {
+            Says::Acknowledged => Renewal::Acknowledged(Box::new(word(renewal))),
+            Says::Expiring => Renewal::Expiring,
+            Says::NotLeader => Renewal::NotLeader,
+        };
+        std::future::ready(answer).boxed()
     }
-    fn unreachable(&self, _node: &NodeId) -> Option<bool> {
-        None
+    fn news(&self) -> Option<Arc<LeaseNews>> {
+        self.news.lock().clone()
     }
 }
 
@@ -367,7 +416,12 @@ pub(crate) fn fake_as(
         proposed: AtomicU64::new(0),
         leader: Mutex::new(Some(MemberId(2))),
         voters: Mutex::new([1, 2, 3].map(MemberId).into()),
-        renewal: Mutex::new(Renewal::Acknowledged),
+        takes: Mutex::default(),
+        inside: AtomicU64::new(0),
+        most: AtomicU64::new(0),
+        renewal: Mutex::new(Says::Acknowledged),
+        carried: Mutex::default(),
+        news: Mutex::new(Some(Arc::new(LeaseNews { whole: true, ..LeaseNews::default() }))),
         heads: Arc::clone(&heads),
         nodes: watch::Sender::default(),
         revisions: watch::Sender::new(federation.state.revision()),

@@ -15,9 +15,11 @@
 pub mod admission;
 pub mod call;
 pub mod consensus;
+pub(crate) mod contact;
 pub mod core;
 pub mod duty;
 pub mod exchange;
+pub(crate) mod gate;
 pub mod issuer;
 pub mod layer;
 pub mod limit;

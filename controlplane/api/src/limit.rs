@@ -77,11 +77,36 @@ pub const NOTES_KEPT: usize = 1024;
 /// A signer whose newest checkpoint is older than this, on the state clock, is shown as missing: three idle ticks.
 pub const SIGNER_LATE: Duration = Duration::from_secs(15);
 
+/// Renewals that this member carries to the leader at once; agents in need send again with their next beat.
+pub const CARRIED_IN_FLIGHT: usize = 256;
+
+/// Longest wait for the leader's word on one of them: shorter than the time to the next beat.
+pub const CARRY_DEADLINE: Duration = Duration::from_millis(2_500);
+
+/// Waits named in one answer: a screen.
+pub const WAITS_MAX: usize = 16;
+
 /// Time for an agent's first message on its stream.
 pub const ATTACH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long an attaching agent is waited for in the state: its session was opened through another member.
 pub const SESSION_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Sessions and streams of agents that begin at once: each proposes an entry or reads proofs, and renewals of the others
+/// must go on meanwhile.
+pub const GATE_ROOMS: usize = 64;
+
+/// Agents that wait for it; each holds a call. More come again later.
+pub const GATE_QUEUE: usize = 4096;
+
+/// Longest wait for it: shorter than an agent waits for the beginning of its stream.
+pub const GATE_WAIT: Duration = Duration::from_secs(4);
+
+/// When whoever is put off shall come again, at the earliest; agents spread themselves over L/3 after that.
+pub const GATE_RETRY: Duration = Duration::from_secs(1);
+
+/// So many with something to lose go before one without, if both wait.
+pub const GATE_FIRST_IN_A_ROW: usize = 8;
 
 /// Messages to an agent that wait to be sent; a stream that is fuller is ended, and the agent dials again.
 pub const STREAM_QUEUE: usize = 64;

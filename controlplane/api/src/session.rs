@@ -3,9 +3,11 @@
 //! ```text
 //! watch: state and signatures change ──> nudge the streams that it concerns ──> stream: choose, prove, send
 //! ```
-//! Must hold: one stream per node here, the newest; a stream that is slower than its queue is ended, never waited for
+//! Must hold: one stream per node here, the newest, and of one start of the agent in each session: a second one is
+//! evidence of a second host (P1); a stream that is slower than its queue is ended, never waited for
 //! (L4). A member delivers and acknowledges; it decides nothing about a lease or a start.
 
+pub(crate) mod carry;
 pub(crate) mod desired;
 pub(crate) mod proof;
 pub(crate) mod stream;
@@ -13,7 +15,7 @@ pub(crate) mod stream;
 use crate::core::Core;
 use crate::limit::{LOG_DEADLINE, LOG_READS_PER_NODE, RESEND_STOP, STREAM_QUEUE};
 use parking_lot::Mutex;
-use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_fsm::State;
 use sekisho_fsm::state::Session;
 use sekisho_proto::internal::v1::agent_message::LogChunk;
@@ -79,16 +81,25 @@ impl Attached {
 
 /// The attached agents.
 #[derive(Debug, Default)]
-pub struct Sessions(Mutex<BTreeMap<NodeId, Arc<Attached>>>);
+pub struct Sessions {
+    attached: Mutex<BTreeMap<NodeId, Arc<Attached>>>,
+    /// Which start of its agent attached first in the newest session of each node; of enrolled nodes only, and so not
+    /// more than the state has.
+    runs: Mutex<BTreeMap<NodeId, (SessionId, Instance)>>,
+}
 
 impl Sessions {
-    /// Enters a stream in place of an older one of the same node.
+    /// Enters a stream in place of an older one of the same node. The session is the open one in applied state.
+    ///
+    /// # Errors
+    /// Another start of the agent attached in the same session: that one.
     pub(crate) fn attach(
         &self,
         node: &NodeId,
-        session: SessionId,
+        (session, instance): (SessionId, Instance),
         now_ns: u64,
-    ) -> (Arc<Attached>, mpsc::Receiver<Down>) {
+    ) -> Result<(Arc<Attached>, mpsc::Receiver<Down>), Instance> {
+        self.same_run(node, session, instance)?;
         let (out, queue) = mpsc::channel(STREAM_QUEUE);
         let attached = Arc::new(Attached {
             session,
@@ -100,33 +111,49 @@ impl Sessions {
             next_read: AtomicU64::new(1),
             reads: Mutex::default(),
         });
-        let older = self.0.lock().insert(node.clone(), Arc::clone(&attached));
+        let older = self.attached.lock().insert(node.clone(), Arc::clone(&attached));
         if let Some(older) = older {
             older.replaced.notify_one();
         }
-        (attached, queue)
+        Ok((attached, queue))
+    }
+
+    fn same_run(
+        &self,
+        node: &NodeId,
+        session: SessionId,
+        instance: Instance,
+    ) -> Result<(), Instance> {
+        let mut runs = self.runs.lock();
+        match runs.get(node) {
+            Some((known, first)) if *known == session && *first != instance => Err(*first),
+            Some(_) | None => {
+                runs.insert(node.clone(), (session, instance));
+                Ok(())
+            }
+        }
     }
 
     /// Takes a stream out, unless a newer one stands there.
     pub(crate) fn detach(&self, node: &NodeId, stream: &Arc<Attached>) {
-        let mut all = self.0.lock();
+        let mut all = self.attached.lock();
         if all.get(node).is_some_and(|known| Arc::ptr_eq(known, stream)) {
             all.remove(node);
         }
     }
 
     pub(crate) fn get(&self, node: &NodeId) -> Option<Arc<Attached>> {
-        self.0.lock().get(node).cloned()
+        self.attached.lock().get(node).cloned()
     }
 
     fn all(&self) -> Vec<(NodeId, Arc<Attached>)> {
-        self.0.lock().iter().map(|(id, stream)| (id.clone(), Arc::clone(stream))).collect()
+        self.attached.lock().iter().map(|(id, stream)| (id.clone(), Arc::clone(stream))).collect()
     }
 
     /// Agents attached here.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.lock().len()
+        self.attached.lock().len()
     }
 
     /// Whether three beats of an agent that is attached here were missed; `None` if it is attached elsewhere.
@@ -189,6 +216,7 @@ struct Face {
     desired: Option<(u64, Revision)>,
     session: Option<Session>,
     revoked: bool,
+    quarantined: bool,
     /// Version of the endorser bundle in force.
     trust: u64,
 }
@@ -198,7 +226,9 @@ impl Face {
         let node = state.node(id)?;
         let revoked = node.revoked || state.site(&id.site).is_none_or(|site| site.revoked);
         let trust = state.federation().map_or(0, |federation| federation.bundle.version);
-        Some(Self { desired: node.desired, session: node.session.clone(), revoked, trust })
+        let quarantined = node.quarantine.is_some();
+        let session = node.session.clone();
+        Some(Self { desired: node.desired, session, revoked, quarantined, trust })
     }
 }
 
@@ -239,6 +269,8 @@ impl Core {
 }
 
 #[cfg(test)]
+mod members;
+#[cfg(test)]
 mod over_tls;
 
 #[cfg(test)]
@@ -250,6 +282,8 @@ mod tests {
         "tokyo-1/n-01".parse().unwrap()
     }
 
+    const RUN: (SessionId, Instance) = (SessionId([1; 16]), Instance([2; 16]));
+
     fn ask() -> ReadNodeLogRequest {
         ReadNodeLogRequest { placement: "p-1-2-0".into(), max_bytes: 10, ..Default::default() }
     }
@@ -260,7 +294,7 @@ mod tests {
         let soon = || Deadline::after(Duration::from_secs(5));
         let away = sessions.read_log(&node(), &ask(), soon()).await.unwrap_err();
         assert_eq!(away.code, ErrorCode::NodeUnavailable);
-        let (stream, mut queue) = sessions.attach(&node(), SessionId([1; 16]), 0);
+        let (stream, mut queue) = sessions.attach(&node(), RUN, 0).unwrap();
         for error in ["", "NOT_FOUND", "WHAT"] {
             let agent = async {
                 let Some(Ok(ControllerMessage { message: Some(Message::ReadLog(read)) })) =
@@ -288,11 +322,27 @@ mod tests {
         assert_eq!(late.unwrap_err().code, ErrorCode::Deadline);
     }
 
+    #[test]
+    fn a_second_start_in_one_session_is_told_from_a_stream_that_was_dialled_again() {
+        let (sessions, (session, first)) = (Sessions::default(), RUN);
+        let second = Instance([3; 16]);
+        let attach = |session, instance| sessions.attach(&node(), (session, instance), 0);
+        let (stream, _queue) = attach(session, first).unwrap();
+        assert_eq!(attach(session, second).unwrap_err(), first);
+        assert!(Arc::ptr_eq(&sessions.get(&node()).unwrap(), &stream), "the first one stays");
+        // It is remembered beyond the stream, or a copy would only have to come in a moment of rest.
+        sessions.detach(&node(), &stream);
+        assert_eq!(attach(session, second).unwrap_err(), first);
+        drop(attach(session, first).unwrap());
+        // Each start has a session of its own.
+        drop(attach(SessionId([4; 16]), second).unwrap());
+    }
+
     #[tokio::test]
     async fn the_newest_stream_of_a_node_counts() {
         let sessions = Sessions::default();
-        let (old, _old_queue) = sessions.attach(&node(), SessionId([1; 16]), 0);
-        let (new, mut queue) = sessions.attach(&node(), SessionId([1; 16]), 0);
+        let (old, _old_queue) = sessions.attach(&node(), RUN, 0).unwrap();
+        let (new, mut queue) = sessions.attach(&node(), RUN, 0).unwrap();
         old.replaced.notified().await;
         sessions.detach(&node(), &old);
         assert_eq!(sessions.count(), 1);

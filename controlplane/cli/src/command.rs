@@ -17,6 +17,7 @@ pub mod snapshot;
 pub mod status;
 pub mod tenant;
 mod verdict;
+mod wait;
 
 use crate::app::App;
 use crate::args::Command;

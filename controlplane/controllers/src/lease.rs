@@ -5,8 +5,14 @@
 //! and its end is proposed only after a round begun after the mark: a leader that slept through its own fall would
 //! otherwise expire what its successor renews.
 //! Renewals are not log entries: thousands a second share one round per [`CONFIRM_EVERY`].
+//! What counts is signed, many at once ([`signer`]), so that others may carry it. A renewal that was carried here counts as
+//! any other, if its agent signed it under this leader and none of its later ones was carried before: whoever carries
+//! it could keep it, and with it the lease of a host that is dead.
 //! Does not know: acknowledgements of other operators' members, sessions on the wire.
 
+pub mod keyless;
+pub mod news;
+mod signer;
 pub mod table;
 
 use crate::driver::{Duty, DutyError};
@@ -16,19 +22,35 @@ use crate::limit::{
 use crate::replica::Replica;
 use crate::stamp::Stamp;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use news::{News, Teardowns};
 use parking_lot::Mutex;
+use sekisho_evidence::acknowledgement::{Acknowledgement, Renewal as Asked};
 use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::key::SigningKey;
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_raft::view::{View, Wake};
-use sekisho_types::id::NodeId;
+use sekisho_types::id::{MemberId, NodeId};
+use sekisho_types::revision::Revision;
 use sekisho_types::time::Clock;
+use signer::Acknowledger;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use table::{LeaseTable, Renewal};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+
+/// What a leader says to a renewal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It counts.
+    Acknowledged(Acknowledgement),
+    /// As [`Renewal::Expiring`].
+    Expiring,
+    /// As [`Renewal::UnknownSession`].
+    UnknownSession,
+}
 
 /// A renewal could not be counted; the agent asks again, or another member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,12 +61,22 @@ pub enum NotCounted {
     /// No majority confirmed in time that it leads.
     #[error("leadership could not be confirmed in time")]
     NotConfirmed,
+    /// No agent knows this member's signature.
+    #[error("no agent knows this member's signature")]
+    NotSigned,
+    /// It was carried here, and is from before this leader, or older than one that was carried before.
+    #[error("the renewal that was carried here is an old one")]
+    Old,
 }
 
 #[derive(Debug)]
 struct Held {
     term: u64,
     table: LeaseTable,
+    teardowns: Teardowns,
+    news: Arc<News>,
+    /// What was applied when the term began.
+    began: Revision,
 }
 
 /// What has to be expired.
@@ -72,6 +104,7 @@ struct Shared<R> {
     begun: AtomicU64,
     wanted: Notify,
     ended: watch::Sender<Round>,
+    acknowledger: Acknowledger,
 }
 
 /// The leases of this member. Clones share them.
@@ -92,14 +125,19 @@ fn record_counts([live, expiring, silent]: [f64; 3]) {
 
 /// The session of a node that leases are for, in applied state.
 fn live_session(state: &State, node: &NodeId) -> Option<SessionId> {
-    let node = state.node(node).filter(|node| !node.revoked)?;
+    let node = state.node(node).filter(|node| !node.revoked && node.quarantine.is_none())?;
     node.live_session().map(|session| session.id)
 }
 
 impl<R: Replica> Leases<R> {
-    /// No leases: they begin with leadership.
+    /// No leases: they begin with leadership. `key` is the checkpoint key of `member`.
     #[must_use]
-    pub fn new(replica: R, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        replica: R,
+        clock: Arc<dyn Clock>,
+        member: MemberId,
+        key: Option<SigningKey>,
+    ) -> Self {
         Self(Arc::new(Shared {
             replica,
             clock,
@@ -107,20 +145,37 @@ impl<R: Replica> Leases<R> {
             begun: AtomicU64::new(0),
             wanted: Notify::new(),
             ended: watch::Sender::default(),
+            acknowledger: Acknowledger::new(member, key),
         }))
     }
 
-    /// Counts a renewal that was received at `received_ns` of this member's boottime clock. Answers within
-    /// [`CONFIRM_DEADLINE`] and a little.
+    /// Counts a renewal that was received at `received_ns` of this member's boottime clock, and signs that. Of one that
+    /// was `carried` here by another member, the newest revision that its agent had heard of; who signed it, the
+    /// caller has checked. Answers within [`CONFIRM_DEADLINE`] and a little.
     ///
     /// # Errors
     /// [`NotCounted`]: the agent's deadline stands as it was.
     pub async fn renew(
         &self,
-        node: &NodeId,
-        session: SessionId,
+        renewal: &Asked,
         received_ns: u64,
-    ) -> Result<Renewal, NotCounted> {
+        carried: Option<Revision>,
+    ) -> Result<Answer, NotCounted> {
+        let (term, view) = match self.count(renewal, received_ns, carried).await? {
+            (Renewal::Acknowledged, term, view) => (term, view),
+            (Renewal::Expiring, ..) => return Ok(Answer::Expiring),
+            (Renewal::UnknownSession, ..) => return Ok(Answer::UnknownSession),
+        };
+        let signed = self.0.acknowledger.sign(&view.state, term, renewal.clone()).await;
+        signed.map(Answer::Acknowledged).ok_or(NotCounted::NotSigned)
+    }
+
+    async fn count(
+        &self,
+        renewal: &Asked,
+        received_ns: u64,
+        carried: Option<Revision>,
+    ) -> Result<(Renewal, u64, Arc<View>), NotCounted> {
         if self.0.held.lock().is_none() {
             return Err(NotCounted::NotLeader);
         }
@@ -130,15 +185,28 @@ impl<R: Replica> Leases<R> {
             return Err(NotCounted::NotLeader);
         };
         // Read under the lock: a state older than the one last observed would bring back a session that is over.
-        let live = live_session(&self.0.replica.view().state, node);
-        let answer = held.table.renew(node, session, live, received_ns);
+        let view = self.0.replica.view();
+        let live = live_session(&view.state, &renewal.node);
+        let old = carried.is_some_and(|heard| {
+            heard < held.began
+                || !held.table.carried(&renewal.node, renewal.session, renewal.sequence)
+        });
+        if old {
+            return Err(NotCounted::Old);
+        }
+        let answer = held.table.renew(&renewal.node, renewal.session, live, received_ns);
         let label = match answer {
             Renewal::Acknowledged => "acknowledged",
             Renewal::Expiring => "expiring",
             Renewal::UnknownSession => "unknown_session",
         };
         metrics::counter!("sekisho_lease_renewals_total", "answer" => label).increment(1);
-        Ok(answer)
+        Ok((answer, term, view))
+    }
+
+    /// Signs what counted; ends only by being dropped.
+    pub async fn sign_acknowledgements(self) {
+        self.0.acknowledger.clone().run().await;
     }
 
     /// Waits for a round that begins after this call, and answers the term that it confirmed.
@@ -175,22 +243,19 @@ impl<R: Replica> Leases<R> {
         }
     }
 
-    /// Whether this member leads and so knows of leases at all.
+    /// Leases out of the ordinary, as of the last look; `None` on a member that does not lead. Only shown.
     #[must_use]
-    pub fn leads(&self) -> bool {
-        self.0.held.lock().is_some()
-    }
-
-    /// Nodes that missed several beats. Only shown; empty on a member that does not lead.
-    #[must_use]
-    pub fn unreachable(&self) -> Vec<NodeId> {
-        let now = self.0.clock.boottime_ns();
-        self.0.held.lock().as_ref().map(|held| held.table.unreachable(now)).unwrap_or_default()
+    pub fn news(&self) -> Option<Arc<News>> {
+        self.0.held.lock().as_ref().map(|held| Arc::clone(&held.news))
     }
 
     fn begin(&self, term: u64) {
         let now = self.0.clock.boottime_ns();
-        *self.0.held.lock() = Some(Held { term, table: LeaseTable::new(now) });
+        let (table, teardowns) = (LeaseTable::new(now), Teardowns::default());
+        // Before the first look nothing is known.
+        let news = Arc::new(News { at_ns: now, ..News::default() });
+        let began = self.0.replica.view().state.revision();
+        *self.0.held.lock() = Some(Held { term, table, teardowns, news, began });
     }
 
     fn end(&self) {
@@ -204,15 +269,18 @@ impl<R: Replica> Leases<R> {
         let now = self.0.clock.boottime_ns();
         let mut held = self.0.held.lock();
         let view = self.0.replica.view();
-        let Some(Held { table, term }) = held.as_mut() else {
+        let Some(Held { table, term, teardowns, news, .. }) = held.as_mut() else {
             return Due { term: 0, view, sessions: Vec::new() };
         };
-        // Revoked nodes too: nothing renews their leases any more, so they end, and what they held comes back (P5).
+        // Revoked nodes and those in quarantine too: nothing renews their leases any more, so they end, and what they
+        // held comes back (P1, P5).
         let sessions =
             view.state.nodes().filter_map(|(id, node)| Some((id, &node.live_session()?.id)));
         table.observe(sessions, now);
+        teardowns.follow(&view.state, table, now);
         let sessions = table.due(now);
-        let silent = table.unreachable(now).len();
+        *news = Arc::new(teardowns.news(table, now));
+        let silent = table.silent(now).count();
         let (leases, expiring) = table.counts();
         record_counts(
             [leases, expiring, silent].map(|n| u32::try_from(n).unwrap_or(u32::MAX).into()),

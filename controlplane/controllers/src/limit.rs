@@ -24,11 +24,24 @@ pub const TICK_CATCH_UP: Duration = Duration::from_millis(20);
 /// How often leases are looked through: adds at most this to W, and 10,000 of them take a millisecond.
 pub const LEASE_SCAN_EVERY: Duration = Duration::from_millis(200);
 
+/// How often placements that are stopping are looked through: far more often than one is taken back, and 80,000 of them
+/// take some milliseconds.
+pub const TEARDOWN_LOOK: Duration = Duration::from_secs(1);
+
 /// Renewals that arrive within this time share one confirmation of leadership.
 pub const CONFIRM_EVERY: Duration = Duration::from_millis(50);
 
 /// How often nodes are looked through for drains that are past their deadline: the state clock moves as often at best.
 pub const DRAIN_LOOK: Duration = Duration::from_secs(1);
+/// Renewals that were confirmed together are signed together if they come within this: a hundredth of what it adds to a
+/// beat is noticed by nobody.
+pub const ACKNOWLEDGE_GATHER: Duration = Duration::from_millis(2);
+
+/// More renewals are hashed and signed on a blocking thread: below, it takes half a millisecond.
+pub const ACKNOWLEDGE_INLINE_MAX: usize = 256;
+
+/// How often a leader looks whether agents know its signature; a lease is three times as long.
+pub const KEYLESS_LOOK: Duration = Duration::from_secs(5);
 
 /// `ExpireLease` proposals in flight: a whole site that is lost must not wait for one round trip per node, nor fill
 /// the proposal queue.

@@ -3,6 +3,7 @@
 use crate::checkpoint::{HeadStore, HeadStoreError, Signatures, Signer, SignerStatus};
 use crate::drain::DrainDuty;
 use crate::driver::{Duty, drive};
+use crate::lease::keyless::KeylessDuty;
 use crate::lease::{LeaseDuty, Leases};
 use crate::level::LevelDuty;
 use crate::membership::MembershipDuty;
@@ -63,14 +64,18 @@ impl<R: Replica> Controllers<R> {
     pub fn start(replica: R, options: Options, tasks: &TaskGroup) -> Result<Self, HeadStoreError> {
         let Options { identity, checkpoint_key, heads, clock } = options;
         let stamp = Stamp::new(&identity, Arc::clone(&clock));
-        let leases = Leases::new(replica.clone(), Arc::clone(&clock));
+        let (member, key) = (identity.member, checkpoint_key.clone());
+        let leases = Leases::new(replica.clone(), Arc::clone(&clock), member, key);
         let signer = Signer::open(identity, checkpoint_key, heads, Arc::clone(&clock))?;
         let signatures = signer.signatures();
         tasks.spawn(TaskKind::Critical, "checkpoint-signer", signer.run(replica.clone()));
         tasks.spawn(TaskKind::Critical, "lease-confirmation", leases.clone().confirm_rounds());
+        let acknowledging = leases.clone().sign_acknowledgements();
+        tasks.spawn(TaskKind::Critical, "lease-acknowledgements", acknowledging);
         let duties = vec![
             spawn(&replica, Tick::new(replica.clone(), stamp.clone()), &clock, tasks),
             spawn(&replica, LeaseDuty::new(leases.clone(), stamp.clone()), &clock, tasks),
+            spawn(&replica, KeylessDuty::new(leases.clone()), &clock, tasks),
             spawn(&replica, Placement::new(replica.clone(), stamp.clone()), &clock, tasks),
             spawn(&replica, DrainDuty::new(replica.clone(), stamp.clone()), &clock, tasks),
             spawn(&replica, LevelDuty::new(replica.clone(), stamp), &clock, tasks),

@@ -22,6 +22,7 @@ pub mod operator;
 mod payload;
 pub(crate) mod placement;
 mod policy;
+mod quarantine;
 mod quota;
 mod reply;
 mod report;
@@ -291,5 +292,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::ReportFitness { node, session, findings } => {
             report::fitness(change, node, *session, findings)
         }
+        Command::QuarantineNode { node, why } => quarantine::seen(change, node, why),
+        Command::ReleaseNode { node } => quarantine::release(change, node),
     }
 }

@@ -1,6 +1,7 @@
 //! Every change that the log can carry. Append-only: variants keep their number for ever, new ones come last and
 //! behind a feature level.
 
+use crate::quarantine::Twin;
 use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::batch::Tree;
 use sekisho_evidence::canonical::{CanonicalError, encode};
@@ -279,6 +280,19 @@ pub enum Command {
         node: NodeId,
         /// The entry that last said how it is drained; of another drain there is no effect.
         drain: Revision,
+    },
+    /// There are two hosts of one node: nothing is granted to it and nobody renews its lease. Proposed by the member that
+    /// saw it.
+    QuarantineNode {
+        /// The node.
+        node: NodeId,
+        /// What it saw: [`Twin::Instances`].
+        why: Twin,
+    },
+    /// The node's operator says that one host of it is left.
+    ReleaseNode {
+        /// The node.
+        node: NodeId,
     },
 }
 

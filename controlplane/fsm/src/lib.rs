@@ -21,6 +21,7 @@ pub mod event;
 pub mod image;
 pub mod invariant;
 pub mod outcome;
+pub mod quarantine;
 pub mod query;
 pub mod role;
 pub mod snapshot;

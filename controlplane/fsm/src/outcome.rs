@@ -20,6 +20,8 @@ pub enum Reply {
         /// Rejected whole, with the first rule that failed.
         rejected: Vec<(JobId, ErrorCode)>,
     },
+    /// No session was opened: what asked for it showed that there are two of the node.
+    Quarantined,
 }
 
 /// Why a command had no effect.

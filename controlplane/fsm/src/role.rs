@@ -69,11 +69,13 @@ pub enum Verb {
     ApproveNode,
     /// Take an empty node out of the federation.
     Decommission,
+    /// End the quarantine of a node.
+    ReleaseNode,
 }
 
 impl Verb {
     /// Every verb, for tests that walk the table.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::ReadStatus,
         Self::ReadFederation,
         Self::ReadTenant,
@@ -100,6 +102,7 @@ impl Verb {
         Self::Undrain,
         Self::ApproveNode,
         Self::Decommission,
+        Self::ReleaseNode,
     ];
 }
 
@@ -129,13 +132,14 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             // A partner's capacity and a tenant's work are not the federation's to touch.
             Verb::CreateToken | Verb::Cordon | Verb::Drain | Verb::Undrain => own_operator,
             Verb::ApproveNode | Verb::Decommission => own_operator,
+            Verb::ReleaseNode => own_operator,
             Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs | Verb::SaveSnapshot => false,
         },
         Role::OperatorAdmin => match verb {
             Verb::ReadStatus | Verb::ReadFederation => true,
             Verb::RevokeSite | Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => own_operator,
             Verb::Drain | Verb::Undrain | Verb::ApproveNode | Verb::Decommission => own_operator,
-            Verb::RegisterKey | Verb::RevokeKey => own_operator,
+            Verb::RegisterKey | Verb::RevokeKey | Verb::ReleaseNode => own_operator,
             // Whoever services a machine must be able to take the leadership away from it.
             Verb::TransferLeader => own_operator,
             Verb::ChangeBundle | Verb::ChangeMembers => false,
@@ -153,7 +157,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             | Verb::RevokeSite
             | Verb::RegisterKey
             | Verb::RevokeKey => false,
-            Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => false,
+            Verb::CreateToken | Verb::Cordon | Verb::RevokeNode | Verb::ReleaseNode => false,
             Verb::Drain | Verb::Undrain | Verb::ApproveNode | Verb::Decommission => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => false,
@@ -203,6 +207,7 @@ pub fn signing(verb: Verb) -> Signed {
         | Verb::Undrain
         | Verb::ApproveNode
         | Verb::Decommission
+        | Verb::ReleaseNode
         | Verb::RegisterKey
         | Verb::CreateToken
         | Verb::CreateTenant
@@ -322,7 +327,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::OpenSession { .. } | Command::Report { .. } | Command::Refuse { .. } => false,
         Command::ExpireLease { .. } | Command::CommitPlacement { .. } => false,
         Command::RaiseFeatureLevel { .. } | Command::OpenIncarnation { .. } => false,
-        Command::Adopt { .. } | Command::EvictDrained { .. } => false,
+        Command::Adopt { .. } | Command::EvictDrained { .. } | Command::QuarantineNode { .. } => false,
         Command::RegisterKey { .. } | Command::RevokeKey { .. } | Command::CreateSite { .. } => {
             true
         }
@@ -331,7 +336,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         | Command::SetSchedulable { .. } => true,
         Command::RevokeNode { .. } | Command::PutTenant { .. } | Command::PutPolicy { .. } => true,
         Command::SetQuota { .. } | Command::SubmitJob { .. } | Command::CancelJob { .. } => true,
-        Command::Batch(_) => true,
+        Command::Batch(_) | Command::ReleaseNode { .. } => true,
         Command::DrainNode { .. } | Command::UndrainNode { .. } => true,
         Command::ApproveNode { .. } | Command::DecommissionNode { .. } => true,
         Command::ReportFitness { .. } => false,

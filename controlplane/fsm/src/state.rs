@@ -4,6 +4,7 @@
 //! the snapshot, in canonical order, so equal states have equal bytes (R4).
 
 use crate::outcome::Outcome;
+use crate::quarantine::Quarantine;
 use crate::table::Table;
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::canonical::encode;
@@ -56,6 +57,9 @@ pub struct Session {
     pub opened: Revision,
     /// Its lease ended; nothing more is granted to it.
     pub expired: bool,
+    /// Sessions of the node that were open before it, newest first, as far as an entry that asks for one may still be
+    /// under way.
+    pub before: Vec<SessionId>,
 }
 
 /// A node is being emptied.
@@ -110,6 +114,8 @@ pub struct Node {
     pub joined: Timestamp,
     /// What its agent's own checks find wrong, by check.
     pub findings: Vec<Unfit>,
+    /// There are two of it.
+    pub quarantine: Option<Quarantine>,
 }
 
 /// The key of a node that was decommissioned.

@@ -189,6 +189,7 @@ fn condition(state: &State, ask: &Ask<'_>, filter: Filter) -> String {
         Filter::Approved => "approved by its operator".to_owned(),
         Filter::Fit => "passes its own checks".to_owned(),
         Filter::Staying => "not being drained".to_owned(),
+        Filter::Alone => "not in quarantine".to_owned(),
         Filter::Usable => "schedulable and in contact".to_owned(),
         Filter::Tag => "site tag in force".to_owned(),
         Filter::Capacity => format!("{} of them free in one bucket", wanted.gpus),

@@ -28,6 +28,8 @@ pub enum Filter {
     Fit,
     /// Not being drained.
     Staying,
+    /// Not in quarantine: no second host claims to be it.
+    Alone,
     /// Not cordoned, and its lease is live.
     Usable,
     /// Its site tag is in force.
@@ -40,7 +42,7 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Country,
         Self::Tier,
         Self::Area,
@@ -51,6 +53,7 @@ impl Filter {
         Self::Approved,
         Self::Fit,
         Self::Staying,
+        Self::Alone,
         Self::Usable,
         Self::Tag,
         Self::Capacity,
@@ -70,6 +73,7 @@ impl Filter {
             Self::Approved => ErrorCode::NodePending,
             Self::Fit => ErrorCode::NodeUnfit,
             Self::Staying => ErrorCode::NodeDraining,
+            Self::Alone => ErrorCode::NodeQuarantined,
             Self::Device => ErrorCode::NoDevice,
             Self::Enrolled => ErrorCode::NodeRevoked,
             Self::Tag => ErrorCode::TagExpired,

@@ -25,6 +25,9 @@ pub(crate) fn usable(state: &State, id: &NodeId, node: &Node) -> Result<(), Filt
     if node.drain.is_some() {
         return Err(Filter::Staying);
     }
+    if node.quarantine.is_some() {
+        return Err(Filter::Alone);
+    }
     if !node.schedulable || node.live_session().is_none() {
         return Err(Filter::Usable);
     }

@@ -24,6 +24,10 @@ pub enum Purpose {
     Genesis,
     /// Agreement of an operator to an endorser bundle.
     Bundle,
+    /// A leader's word that renewals of leases count.
+    Acknowledgement,
+    /// An agent's renewal that others carry.
+    Renewal,
 }
 
 impl Purpose {
@@ -33,6 +37,8 @@ impl Purpose {
             Self::KeyRecord => b"sekisho/key-record/v1\0",
             Self::Genesis => b"sekisho/genesis/v1\0",
             Self::Bundle => b"sekisho/endorser-bundle/v1\0",
+            Self::Acknowledgement => b"sekisho/lease-acknowledgement/v1\0",
+            Self::Renewal => b"sekisho/lease-renewal/v1\0",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! read the same bytes differently. Pure: keys, randomness and time come from outside.
 #![deny(clippy::arithmetic_side_effects)]
 
+pub mod acknowledgement;
 pub mod adoption;
 pub mod audit_bundle;
 pub mod batch;

@@ -6,7 +6,7 @@ use crate::internal::v1::{self as internal, controller_message};
 use bytes::Bytes;
 use sekisho_evidence::canonical::{decode, encode};
 use sekisho_evidence::checkpoint::{NOTE_MAX, SignatureLine};
-use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_evidence::merkle::PROOF_MAX;
 use sekisho_evidence::tag::TagArea;
 use sekisho_types::device::Bucket;
@@ -194,6 +194,8 @@ pub struct Attach {
     pub head_size: u64,
     /// Epoch of the newest desired set that it accepted; zero for none.
     pub accepted: Epoch,
+    /// Which start of the agent.
+    pub instance: Instance,
 }
 
 impl TryFrom<&internal::agent_message::Attach> for Attach {
@@ -206,6 +208,7 @@ impl TryFrom<&internal::agent_message::Attach> for Attach {
                 incarnation: Incarnation(message.incarnation),
                 revision: Revision(message.accepted_revision),
             },
+            instance: Instance(array("attach.instance", &message.instance)?),
         })
     }
 }
@@ -217,6 +220,7 @@ impl From<&Attach> for internal::agent_message::Attach {
             head_size: attach.head_size,
             incarnation: attach.accepted.incarnation.0,
             accepted_revision: attach.accepted.revision.0,
+            instance: attach.instance.0.to_vec().into(),
         }
     }
 }
@@ -447,6 +451,7 @@ mod tests {
             session: SessionId([1; 16]),
             head_size: 9,
             accepted: Epoch { incarnation: Incarnation(1), revision: Revision(40) },
+            instance: Instance([2; 16]),
         };
         let message = internal::agent_message::Attach::from(&attach);
         assert_eq!(Attach::try_from(&message), Ok(attach));

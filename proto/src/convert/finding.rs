@@ -72,17 +72,23 @@ conditions! {
         "no controller of site {site} answers",
         "拠点 {site} のコントローラーが一つも応答しません";
     NodeUnreachable = "NODE_UNREACHABLE", "sekisho node get {node}",
-        "{node} missed three beats; its lease may still run",
-        "{node} は3回続けて応答しません。リースはまだ有効かもしれません";
+        "{node} was not heard for {seconds} s; what it runs is free in {left} s at the latest",
+        "{node} は {seconds} 秒間応答しません。実行中のものは遅くとも {left} 秒後に解放されます";
     NodesUnreachable = "NODES_UNREACHABLE", "sekisho node list --site {site}",
-        "{count} nodes of site {site} missed three beats; their leases may still run",
-        "拠点 {site} のノード {count} 台が3回続けて応答しません。リースはまだ有効かもしれません";
+        "{count} nodes of site {site} were not heard; what they run is free in {left} s at the latest",
+        "拠点 {site} のノード {count} 台が応答しません。実行中のものは遅くとも {left} 秒後に解放されます";
     NodeLost = "NODE_LOST", "sekisho node get {node}",
         "{node} is lost: its lease ended",
         "{node} を失いました。リースは終了しています";
     NodesLost = "NODES_LOST", "sekisho node list --site {site}",
         "{count} nodes of site {site} are lost: their leases ended",
         "拠点 {site} のノード {count} 台を失いました。リースは終了しています";
+    NodeQuarantined = "NODE_QUARANTINED", "sekisho node release {node} --yes",
+        "two hosts claim to be {node}: both stop; take the copy away, then release the node",
+        "{node} を名乗るホストが2台あり、両方を停止しています。複製を取り除いてから隔離を解除してください";
+    NodesQuarantined = "NODES_QUARANTINED", "sekisho node list --site {site}",
+        "{count} nodes of site {site} have two hosts each and are in quarantine",
+        "拠点 {site} のノード {count} 台にホストが2台ずつあり、隔離されています";
     TagEnds = "TAG_ENDS", "sekisho node get {node}",
         "the site tag of {node} ends at {at}",
         "{node} の拠点タグは {at} に切れます";

@@ -246,8 +246,8 @@ codes! {
     SessionTwin = 37, "SESSION_TWIN", Conflict,
         "Another live session claims to be this node.",
         "同じノードを名乗る別のセッションがあります。",
-        "Find the copied host; both are quarantined until one is gone.",
-        "複製されたホストを特定してください。両方が隔離されます。";
+        "Nothing to do if the agent dialled again; of two hosts `sekisho node get SITE/NODE` tells.",
+        "エージェントの再接続であれば対応不要です。ホストが2台ある場合は `sekisho node get SITE/NODE` に表示されます。";
     LeaseExpiring = 38, "LEASE_EXPIRING", NotYet,
         "The lease is being taken back.",
         "リースを回収中です。",
@@ -448,6 +448,16 @@ codes! {
         "指紋が、ノードが参加したときの鍵と一致しません。",
         "Compare again with what the host itself shows; if it differs, `sekisho node reject` it.",
         "ホスト自身が表示する指紋と照合し直してください。異なる場合は `sekisho node reject` で拒否してください。";
+    SessionWaits = 78, "SESSION_WAITS", NotYet,
+        "The lease of an earlier session of this node may still run.",
+        "このノードの以前のセッションのリースがまだ有効かもしれません。",
+        "Nothing to do: the agent asks again, and has its session when that lease is over, within half a minute.",
+        "対応不要です。エージェントが再試行し、そのリースが終わると(30秒以内に)セッションが開きます。";
+    NodeQuarantined = 79, "NODE_QUARANTINED", Precondition,
+        "Two hosts claim to be this node: both are in quarantine.",
+        "2台のホストが同じノードを名乗っています。両方が隔離されています。",
+        "Take the copied host away, then `sekisho node release SITE/NODE --yes`; `sekisho node get SITE/NODE` says what was seen.",
+        "複製されたホストを取り除いてから `sekisho node release SITE/NODE --yes` を実行してください。検出内容は `sekisho node get SITE/NODE` で確認できます。";
 }
 
 impl ErrorCode {

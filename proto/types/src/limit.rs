@@ -72,6 +72,13 @@ pub const RENEW_EVERY: Duration = Duration::from_secs(3);
 /// Missed beats after which a node is shown as `unreachable`; only the end of its lease frees anything.
 pub const BEATS_MISSED_UNREACHABLE: u32 = 3;
 
+/// A placement that was ordered to stop and is not confirmed dead after this is taken back with its node's lease, which
+/// is then renewed no more (design section 9): longer than any teardown takes that is going to succeed.
+pub const TEARDOWN_WITHIN: Duration = Duration::from_secs(60);
+
+/// Leases out of the ordinary of which a leader tells the others in one message: a site with a thousand nodes.
+pub const LEASE_NEWS_MAX: usize = 1024;
+
 /// W = ⌈(L+G)(1+ρ)/(1−ρ)⌉ + ε: how long the leader waits from receipt of the last renewal before capacity counts
 /// as free (P3).
 #[must_use]
@@ -99,6 +106,8 @@ pub const FINDING_TEXT_MAX: usize = 200;
 /// Text of a label, message or reason that is stored, bytes.
 pub const TEXT_MAX: usize = 512;
 
+const _: () =
+    assert!(TEARDOWN_WITHIN.as_secs() > 2 * KILL_GRACE.as_secs(), "a kill takes its grace");
 const _: () = assert!(PAYLOAD_MAX < ENTRY_MAX, "a payload must fit its entry");
 const _: () =
     assert!(RENEW_EVERY.as_secs() * 4 < LEASE.as_secs(), "several renewals must fit one lease");

@@ -8,6 +8,7 @@ use super::*;
 use crate::desired::Consistency;
 use crate::fixture::{Federation, History, NOW, SESSION, Set, devices, epoch};
 use crate::limit::{KILL_GRACE_MS, NS_PER_MS};
+use sekisho_evidence::acknowledgement::{Counted, Renewal, acknowledge};
 use sekisho_types::job::OnDisconnect;
 use world::{S, World, fetch, id, reports, starts};
 
@@ -210,6 +211,81 @@ fn a_refused_session_is_asked_for_again_under_the_same_id() {
     assert_eq!(world.agent.wake_ns(), Some(S + 200 * NS_PER_MS));
     let again = world.at(S + 200 * NS_PER_MS);
     assert!(matches!(again[1], Action::OpenSession { session: SESSION, .. }));
+}
+
+#[test]
+fn only_the_signature_of_a_member_says_that_the_leader_counted() {
+    let mut world = World::closed();
+    world.open();
+    let held = |world: &World| world.agent.lease_deadline_ns();
+    // Others alone, however many, are no leader; nor is whoever brings another's word, or one of another renewal.
+    world.word(2, None);
+    world.word(3, None);
+    assert_eq!(held(&world), None);
+    let refused = |world: &mut World, signed| {
+        let said = world.word(1, Some(signed));
+        let is = |action: &Action| matches!(action, Action::Note(r) if r.code == ErrorCode::SignatureInvalid);
+        assert!(said.iter().any(is), "{said:?}");
+        assert_eq!(held(world), None);
+    };
+    let other = world.sign(1, 99);
+    refused(&mut world, other);
+    world.session = SessionId([7; 16]);
+    let elsewhere = world.sign(1, 1);
+    world.session = SESSION;
+    refused(&mut world, elsewhere);
+    let stranger = world.sign(9, 1);
+    refused(&mut world, stranger);
+    // The leader's word counts whoever brings it, and for the leader's operator.
+    let word = world.sign(1, 1);
+    let longer = world.word(3, Some(word));
+    assert!(longer.iter().any(|action| matches!(action, Action::Hold { .. })));
+    assert_eq!(held(&world), Some(S + 15 * S));
+}
+
+#[test]
+fn the_leaders_own_operator_is_no_further_one() {
+    let mut world = World::closed();
+    world.open();
+    let word = world.sign(2, 1);
+    world.word(2, Some(word));
+    world.word(2, None);
+    assert_eq!(world.agent.lease_deadline_ns(), None);
+    world.word(3, None);
+    assert_eq!(world.agent.lease_deadline_ns(), Some(S + 15 * S));
+}
+
+#[test]
+fn who_does_not_hear_the_leader_itself_has_its_renewals_carried() {
+    let mut world = World::new();
+    let renewed = |actions: &[Action]| {
+        actions.iter().find_map(|a| if let Action::Renew(.., c) = a { Some(*c) } else { None })
+    };
+    assert_eq!(renewed(&world.at(4 * S)), Some(None), "the leader answered the one before");
+    for at in [7, 10, 13] {
+        // Its word comes by another member from now on.
+        let word = world.sign(1, world.sequence);
+        world.word(3, Some(word));
+        world.word(2, None);
+        assert_eq!(renewed(&world.at(at * S)), Some(Some(Revision(900))), "{at}");
+    }
+    assert_eq!(world.agent.lease_deadline_ns(), Some(10 * S + 15 * S), "and the lease goes on");
+}
+
+#[test]
+fn who_asks_for_a_session_that_is_over_asks_for_a_new_one_after_it() {
+    let mut world = World::closed();
+    world.step(Input::Tick);
+    let reason = Reason::new(ErrorCode::SessionStale, &"another came after it");
+    let told = world.step(Input::SessionRefused(reason.clone()));
+    assert_eq!(told, [Action::WriteLedger, Action::Note(reason)]);
+    let ledger = world.agent.ledger();
+    assert_eq!((ledger.session(), ledger.opening()), (Some(SESSION), None));
+    let fresh = SessionId([6; 16]);
+    world.session = fresh;
+    let again = world.at(S + 200 * NS_PER_MS);
+    assert!(matches!(&again[1],
+        Action::OpenSession { session, previous: Some(SESSION), .. } if *session == fresh));
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! What enrolled agents call.
 
-use crate::call::Call;
+use crate::call::{Call, check_alone, quarantined};
 use crate::core::{Core, federation};
+use crate::gate::{Lane, Ticket};
 use crate::limit::{ATTACH_DEADLINE, SESSION_DEADLINE};
 use crate::service::trust::package;
 use crate::session::Down;
 use crate::session::stream::{AgentStream, session_in_force};
 use sekisho_evidence::adoption::Adoption;
+use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_evidence::receipt::Receipt;
 use sekisho_fsm::command::Command;
+use sekisho_fsm::quarantine::Twin;
 use sekisho_proto::convert::agent::{Attach, FetchPayload, OpenSession, Report};
 use sekisho_proto::convert::fitness::ReportFitness;
 use sekisho_proto::field::FieldError;
@@ -16,6 +19,7 @@ use sekisho_proto::internal::v1::agent_service_server::AgentService;
 use sekisho_proto::internal::v1::{self as internal, agent_message};
 use sekisho_proto::status::ApiError;
 use sekisho_transport::deadline::{Deadline, within};
+use sekisho_transport::identity::Peer;
 use sekisho_transport::task::TaskKind;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, NodeId};
@@ -35,6 +39,21 @@ impl AgentApi {
         Ok((call, id))
     }
 
+    /// As [`Self::node`], and there is one host of it.
+    fn alone<T>(&self, request: &Request<T>) -> Result<(Call, NodeId), ApiError> {
+        let call = Call::of(request)?;
+        let state = self.0.replica.state();
+        let (id, node) = call.agent(&state)?;
+        check_alone(&id, node)?;
+        Ok((call, id))
+    }
+
+    /// Waits until this member has time for another agent.
+    async fn enter(&self, id: &NodeId) -> Result<Ticket, ApiError> {
+        let lane = self.0.replica.state().node(id).map_or(Lane::Then, Lane::of);
+        self.0.gate.enter(lane).await
+    }
+
     /// Proposes in the agent's own name: apply knows it by its certificate's principal.
     async fn propose(&self, call: &Call, command: Command) -> Result<u64, ApiError> {
         let actor = call.principal().clone();
@@ -47,6 +66,23 @@ impl AgentApi {
         bytes
             .map_err(|error| ApiError::new(ErrorCode::StorageFailed, error.to_string()))?
             .ok_or_else(|| ApiError::new(ErrorCode::StaleRead, "the payload is not here yet"))
+    }
+
+    /// Has a node put into quarantine of which this member saw two starts of an agent in one session. Returns what the
+    /// second one hears; if nobody could be told, it will be seen again when it dials again.
+    async fn twin(
+        &self,
+        node: &NodeId,
+        (session, second): (SessionId, Instance),
+        first: Instance,
+    ) -> ApiError {
+        tracing::error!(%node, %session, %first, %second, "two agents use one session");
+        let why = Twin::Instances { session, first, second };
+        let command = Command::QuarantineNode { node: node.clone(), why };
+        match self.0.write_for(self.0.identity.principal(), command, None).await {
+            Ok(_revision) => quarantined(node),
+            Err(error) => error,
+        }
     }
 
     /// Waits until the session of an attaching agent shows in this member's state: it was opened through another.
@@ -87,7 +123,7 @@ impl AgentService for AgentApi {
         &self,
         request: Request<internal::OpenSessionRequest>,
     ) -> Result<Response<internal::OpenSessionResponse>, Status> {
-        let (call, node) = self.node(&request)?;
+        let (call, node) = self.alone(&request)?;
         let open = OpenSession::try_from(request.get_ref())?;
         let OpenSession { session, previous, buckets, live, table, incarnation, findings } = open;
         let present = federation(&self.0.replica.state())?.incarnation;
@@ -96,6 +132,7 @@ impl AgentService for AgentApi {
             let why = format!("incarnation {present} is in force, the agent follows {incarnation}");
             return Err(ApiError::new(ErrorCode::IncarnationOver, why).into());
         }
+        let _place = self.enter(&node).await?;
         let id = node.clone();
         let command =
             Command::OpenSession { node: id, session, previous, buckets, live, table, findings };
@@ -109,14 +146,24 @@ impl AgentService for AgentApi {
         request: Request<Streaming<internal::AgentMessage>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
         let (_, node) = self.node(&request)?;
+        // For whoever has to find the second host of a node.
+        let from = request.extensions().get::<Peer>().map(|peer| peer.addr);
         let mut inbound = request.into_inner();
         let attach = first(&mut inbound).await?;
+        let place = self.enter(&node).await?;
         self.session_shows(&node, &attach).await?;
         let now = self.0.clock.boottime_ns();
-        let (attached, queue) = self.0.sessions.attach(&node, attach.session, now);
-        tracing::info!(%node, session = %attach.session, "agent attached");
+        let run = (attach.session, attach.instance);
+        let (attached, queue) = match self.0.sessions.attach(&node, run, now) {
+            Ok(attached) => attached,
+            Err(first) => {
+                tracing::error!(%node, ?from, "a second agent came");
+                return Err(self.twin(&node, run, first).await.into());
+            }
+        };
+        tracing::info!(%node, session = %attach.session, ?from, "agent attached");
         let stream = AgentStream::new(Arc::clone(&self.0), node, attached, &attach);
-        self.0.tasks.spawn(TaskKind::Ordinary, "agent-stream", stream.run(inbound));
+        self.0.tasks.spawn(TaskKind::Ordinary, "agent-stream", stream.run(inbound, place));
         Ok(Response::new(ReceiverStream::new(queue)))
     }
 
@@ -146,7 +193,7 @@ impl AgentService for AgentApi {
         &self,
         request: Request<internal::AdoptRequest>,
     ) -> Result<Response<internal::AdoptResponse>, Status> {
-        let (call, node) = self.node(&request)?;
+        let (call, node) = self.alone(&request)?;
         let ask = request.into_inner();
         let adoption = Adoption::parse(&ask.adoption)
             .map_err(|error| FieldError::new("adoption", error.to_string()))?;
@@ -165,7 +212,7 @@ impl AgentService for AgentApi {
         &self,
         request: Request<internal::RefuseRequest>,
     ) -> Result<Response<internal::RefuseResponse>, Status> {
-        let (call, node) = self.node(&request)?;
+        let (call, node) = self.alone(&request)?;
         let receipt = Receipt(request.into_inner().receipt.to_vec());
         let revision = self.propose(&call, Command::Refuse { node, receipt }).await?;
         Ok(Response::new(internal::RefuseResponse { revision }))

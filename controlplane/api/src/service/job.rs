@@ -57,6 +57,7 @@ pub(crate) fn message(state: &State, id: &JobId, job: &Job) -> v1::Job {
         attempts: job.attempts,
         placements: job.placements.iter().filter_map(|id| placement(state, id)).collect(),
         etag: job.revision.to_string(),
+        waits: Vec::new(),
     }
 }
 
@@ -90,6 +91,7 @@ fn explanation(explanation: &Explanation) -> v1::Explanation {
         // The message counts the jobs before it, the planner its place from 1.
         queue_position: position.map(|at| at.saturating_sub(1)),
         summary: summary(explanation),
+        waits: Vec::new(),
     }
 }
 
@@ -124,6 +126,11 @@ fn check_payload(bytes: &[u8]) -> Result<(), FieldError> {
 }
 
 impl JobApi {
+    /// A job with what keeps its places taken.
+    fn job(&self, state: &State, id: &JobId, job: &Job) -> v1::Job {
+        v1::Job { waits: self.0.waits_of(state, job), ..message(state, id, job) }
+    }
+
     /// A job that the caller may act on.
     async fn existing(
         &self,
@@ -163,7 +170,7 @@ impl JobService for JobApi {
         let rows = state.jobs().filter(|(id, _)| readable.contains(&id.tenant));
         let (rows, next_page_token) = page.take(state.revision(), rows);
         Ok(Response::new(v1::ListJobsResponse {
-            jobs: rows.into_iter().map(|(id, job)| message(&state, id, job)).collect(),
+            jobs: rows.into_iter().map(|(id, job)| self.job(&state, id, job)).collect(),
             next_page_token,
             revision: state.revision().0,
         }))
@@ -178,7 +185,7 @@ impl JobService for JobApi {
         let (state, id) =
             self.existing(&call, &ask.name, Verb::ReadTenant, ask.read.as_ref()).await?;
         let job = state.job(&id).ok_or_else(|| not_found(&ask.name))?;
-        Ok(Response::new(message(&state, &id, job)))
+        Ok(Response::new(self.job(&state, &id, job)))
     }
 
     async fn create_job(
@@ -281,7 +288,13 @@ impl JobService for JobApi {
         let ask = request.into_inner();
         let (state, id) = self.existing(&call, &ask.name, Verb::ReadTenant, None).await?;
         let job = state.job(&id).ok_or_else(|| not_found(&ask.name))?;
-        Ok(Response::new(explanation(&explain(&state, &job.facts))))
+        let found = explain(&state, &job.facts);
+        let waits = if job.placements.is_empty() {
+            self.0.waits_before(&state, job, found.binding)
+        } else {
+            self.0.waits_of(&state, job)
+        };
+        Ok(Response::new(v1::Explanation { waits, ..explanation(&found) }))
     }
 
     async fn read_job_logs(

@@ -2,11 +2,13 @@
 
 use crate::admission::Admitted;
 use crate::call::{Call, not_found};
+use crate::contact::Contact;
 use crate::core::{Core, federation};
 use crate::page::Page;
 use sekisho_evidence::canonical::CanonicalError;
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Command, Item};
+use sekisho_fsm::quarantine::{Quarantine, Twin};
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::{Drain, Node};
 use sekisho_proto::convert::intent::Intent;
@@ -14,6 +16,7 @@ use sekisho_proto::convert::node::NewToken;
 use sekisho_proto::field::{FieldError, names};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
+use sekisho_proto::v1::quarantine::Why;
 use sekisho_proto::v1::{self, node_service_server::NodeService};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, NodeId, SiteId};
@@ -23,6 +26,23 @@ use sekisho_types::residency::Tier;
 use sekisho_types::revision::PlacementId;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
+
+/// What showed that there are two hosts.
+fn quarantine(row: &Quarantine) -> v1::Quarantine {
+    let why = match row.why {
+        Twin::Sessions { open, wanted, named } => Why::Sessions(v1::quarantine::Sessions {
+            open: open.to_string(),
+            wanted: wanted.to_string(),
+            named: named.to_string(),
+        }),
+        Twin::Instances { session, first, second } => Why::Instances(v1::quarantine::Instances {
+            session: session.to_string(),
+            first: first.to_string(),
+            second: second.to_string(),
+        }),
+    };
+    v1::Quarantine { since_ms: row.since.0, revision: row.revision.0, why: Some(why) }
+}
 
 #[derive(Debug)]
 pub(crate) struct NodeApi(pub(crate) Arc<Core>);
@@ -49,14 +69,17 @@ impl Core {
         if node.revoked || state.site(&id.site).is_none_or(|site| site.revoked) {
             return v1::node::State::Revoked;
         }
+        if node.quarantine.is_some() {
+            return v1::node::State::Quarantined;
+        }
         match &node.session {
             None => v1::node::State::Enrolled,
             Some(session) if session.expired => v1::node::State::Lost,
-            Some(_) => {
-                let own = || self.sessions.unreachable(id, self.clock.boottime_ns());
-                let silent = self.leases.unreachable(id).or_else(own).unwrap_or(false);
-                if silent { v1::node::State::Unreachable } else { v1::node::State::Ready }
-            }
+            Some(_) => match self.contact(id) {
+                Contact::Live => v1::node::State::Ready,
+                Contact::Silent(_) => v1::node::State::Unreachable,
+                Contact::Unknown => v1::node::State::Unspecified,
+            },
         }
     }
 
@@ -90,6 +113,8 @@ impl Core {
             pending: !node.approved,
             joined_ms: node.joined.0,
             findings: node.findings.iter().map(v1::Unfit::from).collect(),
+            quarantine: node.quarantine.as_ref().map(quarantine),
+            contact: node.live_session().map(|_| self.contact(id).into()),
         }
     }
 
@@ -332,5 +357,15 @@ impl NodeService for NodeApi {
         let ask = request.into_inner();
         let command = |node| Command::RevokeNode { node };
         self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::RevokeNode, command)).await
+    }
+
+    async fn release_node(
+        &self,
+        request: Request<v1::ReleaseNodeRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let command = |node| Command::ReleaseNode { node };
+        self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::ReleaseNode, command)).await
     }
 }

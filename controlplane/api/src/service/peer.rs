@@ -1,6 +1,7 @@
 //! What members call of each other.
 
 use crate::call::Call;
+use crate::contact::news;
 use crate::core::{Core, federation};
 use crate::limit::{EXCHANGE_SIGNED_MAX, LOG_BYTES_MAX, LOG_DEADLINE, LOG_WAIT};
 use crate::logs::may_pass;
@@ -39,6 +40,9 @@ impl PeerService for PeerApi {
         let own = |told| Finding::of_member(told, &caller.member.name());
         let found = ask.conditions.iter().take(OWN_MAX).filter_map(own).collect();
         self.0.peers.found(caller.member, found);
+        if let Some(leases) = &ask.leases {
+            self.0.hear_leases(caller.member, news(leases, now)?);
+        }
         let bundle = &federation(&state)?.bundle;
         for signed in &ask.signed {
             let line = SignatureLine(signed.line.clone());
@@ -46,6 +50,15 @@ impl PeerService for PeerApi {
         }
         let applied_revision = self.0.replica.applied().0;
         Ok(Response::new(internal::ExchangeResponse { applied_revision }))
+    }
+
+    async fn carry_renewal(
+        &self,
+        request: Request<internal::CarryRenewalRequest>,
+    ) -> Result<Response<internal::CarryRenewalResponse>, Status> {
+        let call = Call::of(&request)?;
+        call.member(&self.0.replica.state())?;
+        Ok(Response::new(self.0.carried(&request.get_ref().renewal).await?))
     }
 
     async fn read_node_log(

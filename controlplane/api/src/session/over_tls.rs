@@ -1,17 +1,17 @@
 //! Test-only: a host joins, its agent attaches and is served, over real mutual TLS on loopback.
 
-use crate::duty::Renewal;
-use crate::fake::{Fake, FakeIssuer, fake_as, fake_with};
+use crate::fake::{Fake, FakeIssuer, Says, fake_with};
 use crate::issuer::{IssueError, Issuer};
 use crate::server::{Services, serve};
+use sekisho_evidence::acknowledgement::{Acknowledgement, Renewal as Asked};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::checkpoint::{VerifiedCheckpoint, assemble, verify_note};
-use sekisho_evidence::genesis::GenesisMember;
-use sekisho_evidence::grant::{SessionId, set_hash};
+use sekisho_evidence::grant::{Instance, SessionId, set_hash};
 use sekisho_evidence::merkle::{check_consistency, check_inclusion};
 use sekisho_evidence::record::{Body, Record};
 use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_fsm::command::Command;
+use sekisho_fsm::quarantine::Twin;
 use sekisho_fsm::testing::{self, BEGIN, CLASS};
 use sekisho_proto::convert::agent::{Attach, Desired, OpenSession, Proved};
 use sekisho_proto::internal::v1::agent_message::{
@@ -33,7 +33,7 @@ use sekisho_transport::pki::{self, Key, OperatorCa, Validity, root_hash};
 use sekisho_transport::verify::Expect;
 use sekisho_types::device::Bucket;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, JobId, MemberId, NodeId};
+use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::principal::TrustDomain;
 use sekisho_types::revision::{Epoch, Incarnation, Revision};
@@ -45,8 +45,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
-const LIFE: Duration = Duration::from_secs(3600);
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const LIFE: Duration = Duration::from_secs(3600);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// Real certificates; tags by the fixture's keys.
 #[derive(Debug)]
@@ -74,11 +74,11 @@ impl Issuer for RealIssuer {
 }
 
 /// The member of kanto, listening.
-struct Site {
-    fake: Fake,
-    ca: OperatorCa,
-    trust: Arc<TrustBundles>,
-    address: sekisho_transport::address::Address,
+pub(super) struct Site {
+    pub(super) fake: Fake,
+    pub(super) ca: OperatorCa,
+    pub(super) trust: Arc<TrustBundles>,
+    pub(super) address: sekisho_transport::address::Address,
 }
 
 fn bundles(fake: &Fake, ca: &OperatorCa) -> Arc<TrustBundles> {
@@ -87,7 +87,7 @@ fn bundles(fake: &Fake, ca: &OperatorCa) -> Arc<TrustBundles> {
     bundles
 }
 
-async fn site() -> Site {
+pub(super) async fn site() -> Site {
     let domain = TrustDomain::parse("kanto.example").unwrap();
     let ca = OperatorCa::create("kanto".parse().unwrap(), domain, BEGIN).unwrap();
     let issuer = ca.issuer(&["tokyo-1".parse().unwrap()], BEGIN).unwrap();
@@ -157,9 +157,18 @@ impl Agent {
         session: SessionId,
         accepted: Revision,
     ) -> Result<Self, Status> {
+        Self::attach_as(Instance([1; 16]), channel, session, accepted).await
+    }
+
+    async fn attach_as(
+        instance: Instance,
+        channel: &Channel,
+        session: SessionId,
+        accepted: Revision,
+    ) -> Result<Self, Status> {
         let (up, queue) = mpsc::channel(8);
         let accepted = Epoch { incarnation: Incarnation(1), revision: accepted };
-        let attach = Attach { session, head_size: 0, accepted };
+        let attach = Attach { session, head_size: 0, accepted, instance };
         let first = AgentMessage { message: Some(Up::Attach((&attach).into())) };
         up.send(first).await.unwrap();
         let mut client = AgentServiceClient::new(channel.clone());
@@ -185,7 +194,7 @@ impl Agent {
     }
 
     async fn beat(&self, sequence: u64) {
-        self.say(Up::Renewal(Beat { sequence })).await;
+        self.say(Up::Renewal(Beat { sequence, ..Beat::default() })).await;
     }
 
     async fn hear(&mut self) -> Result<Down, Status> {
@@ -337,17 +346,24 @@ async fn renewals_are_acknowledged_only_by_those_who_may() {
     open(&channel, session).await;
     let (mut agent, settled) = Agent::settle(&channel, session).await;
     let core = &site.fake.core;
+    let bundle = core.replica.state().federation().unwrap().bundle.clone();
     let acknowledged = |down| {
-        let Down::Acknowledged(Acknowledged { sequence, leader, .. }) = down else {
+        let Down::Acknowledged(Acknowledged { sequence, signed, .. }) = down else {
             panic!("{down:?}")
         };
-        (sequence, leader)
+        if signed.is_empty() {
+            return (sequence, false);
+        }
+        let renewal = Asked { node: node.clone(), session, sequence };
+        let signed = Acknowledgement::parse(&signed).unwrap();
+        assert_eq!(signed.verify(&bundle, &renewal).unwrap().as_str(), "kanto");
+        (sequence, true)
     };
     agent.beat(1).await;
     assert_eq!(acknowledged(agent.hear().await.unwrap()), (1, true));
     // Not the leader, and in contact with nobody: the second beat gets no answer. The stream takes messages in order,
     // so a read of output that comes back marks the place after it.
-    *site.fake.replica.renewal.lock() = Renewal::NotLeader;
+    *site.fake.replica.renewal.lock() = Says::NotLeader;
     agent.beat(2).await;
     let ask = internal::ReadNodeLogRequest::default();
     let soon = Deadline::after(GRACE);
@@ -361,10 +377,10 @@ async fn renewals_are_acknowledged_only_by_those_who_may() {
     let state = core.replica.state();
     let federation = state.federation().unwrap();
     let hokuto = federation.members.values().next().unwrap();
-    *site.fake.replica.renewal.lock() = Renewal::Expiring;
+    *site.fake.replica.renewal.lock() = Says::Expiring;
     agent.beat(3).await;
     assert_eq!(agent.hear().await.unwrap(), Down::Expiring(Default::default()));
-    *site.fake.replica.renewal.lock() = Renewal::NotLeader;
+    *site.fake.replica.renewal.lock() = Says::NotLeader;
     core.peers.hear(hokuto, Revision(1), Some(""), 0);
     agent.beat(4).await;
     assert_eq!(acknowledged(agent.hear().await.unwrap()), (4, false));
@@ -386,47 +402,24 @@ async fn renewals_are_acknowledged_only_by_those_who_may() {
 }
 
 #[tokio::test]
-async fn members_of_one_federation_hear_of_each_other_and_strangers_do_not() {
+async fn a_second_start_of_the_agent_in_one_session_puts_both_into_quarantine() {
     let site = site().await;
-    let core = &site.fake.core;
-    // A second member of the fixture, with a certificate of its own operator, which the first one trusts.
-    let domain = TrustDomain::parse("hokuto.example").unwrap();
-    let ca = OperatorCa::create("hokuto".parse().unwrap(), domain, BEGIN).unwrap();
-    let both = |ca: &OperatorCa| (ca.trust_domain().clone(), ca.bundle());
-    let all = BTreeMap::from([both(&ca), both(&site.ca)]);
-    site.trust.replace(&all).unwrap();
-    let (ishikari, validity) =
-        ("ishikari-1".parse().unwrap(), Validity { now: BEGIN, lifetime: LIFE });
-    let issuer = ca.issuer(&[], BEGIN).unwrap();
-    let other = |id| {
-        let (leaf, key) = issuer.issue_member(&ishikari, id, &[], None, validity).unwrap();
-        let own = Identity::from_pem(&leaf.chain_pem, key.expose()).unwrap();
-        let trust = TrustBundles::new(site.fake.clock.clone());
-        trust.replace(&all).unwrap();
-        let identity = sekisho_types::principal::MemberIdentity {
-            member: MemberId(id),
-            operator: "hokuto".parse().unwrap(),
-            site: ishikari.clone(),
-        };
-        fake_as(identity, Arc::new(FakeIssuer), Some(Dialer::new(Some(own), trust)))
-    };
-    let state = core.replica.state();
-    let listed = &state.federation().unwrap().members[&MemberId(2)];
-    let first = GenesisMember { address: site.address.to_string(), ..listed.clone() };
-    let (hokuto, mut told) = (other(1), Revision(0));
-    hokuto.core.tell_once(&first, &mut told).await.unwrap();
-    let (heard, lately) = core.peers.of(MemberId(1), 0).unwrap();
-    assert_eq!((heard.applied, lately), (hokuto.core.replica.applied(), true));
-    let (heard, _) = hokuto.core.peers.of(MemberId(2), 0).unwrap();
-    assert_eq!(heard.applied, core.replica.applied());
-    // A good certificate of an operator is no membership.
-    let refused = other(9).core.tell_once(&first, &mut told).await.unwrap_err();
-    assert_eq!(refused.code, ErrorCode::PermissionDenied);
-    // Whoever answers must be the very member that the state names.
-    let third = GenesisMember {
-        address: first.address,
-        ..state.federation().unwrap().members[&MemberId(3)].clone()
-    };
-    assert!(!hokuto.core.tell_once(&third, &mut told).await.unwrap_err().explained);
+    let (node, channel) = site.join().await;
+    let session = SessionId([7; 16]);
+    open(&channel, session).await;
+    let (mut agent, settled) = Agent::settle(&channel, session).await;
+    let twin = Agent::attach_as(Instance([2; 16]), &channel, session, settled);
+    let refused = twin.await.err().map(|status| ApiError::from_status(&status).code);
+    assert_eq!(refused, Some(ErrorCode::NodeQuarantined));
+    // The first one is no better: which of them is the copy, nobody knows.
+    let end = agent.hear().await.unwrap_err();
+    assert_eq!(ApiError::from_status(&end).code, ErrorCode::NodeQuarantined);
+    let again = Agent::attach(&channel, session, settled).await;
+    let refused = again.err().map(|status| ApiError::from_status(&status).code);
+    assert_eq!(refused, Some(ErrorCode::NodeQuarantined));
+    let state = site.fake.core.replica.state();
+    let why = state.node(&node).unwrap().quarantine.as_ref().unwrap().why;
+    let (first, second) = (Instance([1; 16]), Instance([2; 16]));
+    assert_eq!(why, Twin::Instances { session, first, second });
     assert!(site.fake.tasks.shutdown(GRACE).await);
 }

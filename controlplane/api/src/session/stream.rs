@@ -7,10 +7,13 @@
 use super::desired::{Age, Next, Position, Sent, next};
 use super::proof::{Ask, prove};
 use super::{Attached, Sessions};
-use crate::call::check_standing;
+use crate::call::{check_alone, check_standing};
 use crate::core::{Core, federation};
 use crate::duty::{Renewal, SignedHead};
+use crate::gate::Ticket;
 use crate::limit::{RESEND_DESIRED, RESEND_STOP};
+use sekisho_evidence::acknowledgement::Renewal as Asked;
+use sekisho_evidence::canonical::CanonicalError;
 use sekisho_fsm::State;
 use sekisho_fsm::state::Node;
 use sekisho_proto::convert::agent::{Attach, Desired};
@@ -50,6 +53,7 @@ pub(crate) fn session_in_force<'s>(
     let gone = || ApiError::new(ErrorCode::NodeRevoked, format!("{id} is not enrolled"));
     let node = state.node(id).ok_or_else(gone)?;
     check_standing(state, id, node)?;
+    check_alone(id, node)?;
     if node.live_session().is_none_or(|live| live.id != *session) {
         let why = format!("session {session} of {id} is not the open one");
         return Err(ApiError::new(ErrorCode::SessionStale, why));
@@ -68,10 +72,11 @@ impl AgentStream {
         Self { core, node, attached, position, sent: None, stopped: None, trust: 0 }
     }
 
-    /// Serves the stream until either side ends it.
+    /// Serves the stream until either side ends it; gives its place at the gate up once it has delivered.
     pub(crate) async fn run(
         mut self,
         mut inbound: Streaming<sekisho_proto::internal::v1::AgentMessage>,
+        place: Ticket,
     ) {
         let core = Arc::clone(&self.core);
         let greeting = Greeting {
@@ -79,11 +84,13 @@ impl AgentStream {
             operator: core.identity.operator.to_string(),
         };
         let mut on = self.attached.send(Message::Attached(greeting));
+        let mut place = Some(place);
         while on {
             if let Err(error) = self.deliver().await {
                 self.attached.end(error);
                 break;
             }
+            drop(place.take());
             let (attached, pause) = (Arc::clone(&self.attached), self.pause());
             on = tokio::select! {
                 message = inbound.message() => match message {
@@ -115,7 +122,7 @@ impl AgentStream {
     /// Takes what the agent says; `false` ends the stream.
     async fn take(&mut self, message: Option<agent_message::Message>) -> bool {
         match message {
-            Some(agent_message::Message::Renewal(renewal)) => self.renew(renewal.sequence).await,
+            Some(agent_message::Message::Renewal(renewal)) => self.renew(renewal).await,
             Some(agent_message::Message::Head(head)) => {
                 self.position.head_size = self.position.head_size.max(head.size);
                 true
@@ -141,7 +148,8 @@ impl AgentStream {
         true
     }
 
-    async fn renew(&self, sequence: u64) -> bool {
+    async fn renew(&self, asked: agent_message::Renewal) -> bool {
+        let agent_message::Renewal { sequence, carry } = asked;
         let received = self.core.clock.boottime_ns();
         self.attached.beat(received);
         let state = self.core.replica.state();
@@ -150,18 +158,28 @@ impl AgentStream {
             return false;
         }
         let session = self.attached.session;
-        let leader = match self.core.leases.renew(&self.node, session, received).await {
+        let renewal = Asked { node: self.node.clone(), session, sequence };
+        match self.core.leases.renew(&renewal, received, None).await {
             Renewal::Expiring => return self.attached.send(Message::Expiring(Expiring {})),
-            Renewal::Acknowledged => true,
-            Renewal::NotLeader => false,
-        };
-        if !leader && !self.may_witness() {
+            Renewal::Acknowledged(word) => return self.acknowledge(sequence, word.bytes()),
+            Renewal::NotLeader => {}
+        }
+        if !carry.is_empty() {
+            let core = Arc::clone(&self.core);
+            core.carry(renewal, carry, Arc::clone(&self.attached));
+        }
+        if !self.may_witness() {
             metrics::counter!("sekisho_api_renewals_withheld_total").increment(1);
             return true;
         }
+        self.acknowledge(sequence, Ok(Vec::new()))
+    }
+
+    fn acknowledge(&self, sequence: u64, signed: Result<Vec<u8>, CanonicalError>) -> bool {
+        let Ok(signed) = signed else { return true };
         let revision = self.core.replica.applied().0;
-        let wall_ms = self.core.clock.wall().0;
-        let acknowledged = Acknowledged { sequence, leader, revision, wall_ms };
+        let (signed, wall_ms) = (signed.into(), self.core.clock.wall().0);
+        let acknowledged = Acknowledged { sequence, revision, signed, wall_ms };
         self.attached.send(Message::Acknowledged(acknowledged))
     }
 

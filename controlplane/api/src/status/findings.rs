@@ -3,7 +3,9 @@
 //! Must hold: the same trouble of many nodes is one line, so that one screen shows all kinds of trouble.
 
 use super::{Health, majority, ms, small};
+use crate::contact::Contact;
 use crate::core::Core;
+use crate::duty::Silence;
 use crate::limit::{
     CERTIFICATE_ENDS_NOW, CERTIFICATE_ENDS_SOON, CHECKPOINT_LATE, DISK_ENOUGH, DISK_LOW,
     DRAIN_LATE, FINDINGS_MAX, LOAD_HIGH, MEMBER_LAGS, NAMED_PER_SITE, SIGNER_LATE, TAG_ENDS_SOON,
@@ -19,8 +21,22 @@ use sekisho_types::time::Timestamp;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// Nodes with one kind of trouble, by site.
-type Troubled = BTreeMap<SiteId, Vec<(NodeId, Timestamp)>>;
+/// Nodes with one kind of trouble, by site, with what there is to say of each.
+type Troubled = BTreeMap<SiteId, Vec<(NodeId, Trouble)>>;
+
+/// What there is to say of a node.
+#[derive(Debug, Clone, Copy)]
+struct Trouble {
+    tag_ends: Timestamp,
+    silence: Option<Silence>,
+}
+
+impl Trouble {
+    /// Seconds until its lease is over; up, because it is a bound.
+    fn left(&self) -> u64 {
+        self.silence.map_or(0, |silence| ms(silence.left).div_ceil(1000))
+    }
+}
 
 impl Core {
     /// What this member finds wrong with itself; told to the others with each exchange.
@@ -139,28 +155,43 @@ impl Health<'_> {
         let now = self.state.clock();
         let (mut unreachable, mut lost, mut ends) =
             (Troubled::new(), Troubled::new(), Troubled::new());
+        let mut twins = Troubled::new();
         for (id, node) in self.state.nodes() {
-            let troubled = match self.core.node_phase(self.state, id, node) {
+            let phase = self.core.node_phase(self.state, id, node);
+            let silence = match (phase, self.core.contact(id)) {
+                (Phase::Unreachable, Contact::Silent(silence)) => Some(silence),
+                (_, Contact::Live | Contact::Silent(_) | Contact::Unknown) => None,
+            };
+            let troubled = match phase {
                 Phase::Unreachable => &mut unreachable,
                 Phase::Lost => &mut lost,
+                Phase::Quarantined => &mut twins,
                 Phase::Ready if node.tag.expires.since_ms(now) < ms(TAG_ENDS_SOON) => &mut ends,
                 Phase::Ready | Phase::Enrolled | Phase::Revoked | Phase::Unspecified => continue,
             };
-            troubled.entry(id.site.clone()).or_default().push((id.clone(), node.tag.expires));
+            let trouble = Trouble { tag_ends: node.tag.expires, silence };
+            troubled.entry(id.site.clone()).or_default().push((id.clone(), trouble));
         }
+        let bad = |one| one == Condition::NodeQuarantined;
+        let severity = |one| if bad(one) { Severity::Bad } else { Severity::Warn };
         let mut tell = |troubled: Troubled, one, many| {
             for (site, nodes) in troubled {
                 if nodes.len() > NAMED_PER_SITE {
-                    let found = Finding::new(Severity::Warn, many).with("site", site);
-                    all.push(found.with("count", nodes.len()));
+                    let found = Finding::new(severity(one), many).with("site", site);
+                    let left = nodes.iter().map(|(_, trouble)| trouble.left()).max();
+                    let found = found.with("count", nodes.len());
+                    all.push(found.with("left", left.unwrap_or_default()));
                     continue;
                 }
-                for (node, at) in nodes {
-                    let found = Finding::new(Severity::Warn, one).with("node", node);
-                    all.push(if one == Condition::TagEnds { found.with("at", at) } else { found });
+                for (node, trouble) in nodes {
+                    let found = Finding::new(severity(one), one).with("node", node);
+                    let found = found.with("at", trouble.tag_ends).with("left", trouble.left());
+                    let seconds = trouble.silence.map_or(0, |silence| ms(silence.silent) / 1000);
+                    all.push(found.with("seconds", seconds));
                 }
             }
         };
+        tell(twins, Condition::NodeQuarantined, Condition::NodesQuarantined);
         tell(unreachable, Condition::NodeUnreachable, Condition::NodesUnreachable);
         tell(lost, Condition::NodeLost, Condition::NodesLost);
         tell(ends, Condition::TagEnds, Condition::TagsEnd);

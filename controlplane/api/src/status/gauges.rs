@@ -98,6 +98,7 @@ fn record_fleet(fleet: &Fleet) {
         (Phase::Unreachable, "unreachable"),
         (Phase::Lost, "lost"),
         (Phase::Revoked, "revoked"),
+        (Phase::Quarantined, "quarantined"),
     ] {
         metrics::gauge!("sekisho_nodes", "state" => name).set(fleet.count(phase));
     }

@@ -2,6 +2,7 @@
 
 mod approve;
 mod drain;
+mod quarantine;
 mod view;
 
 use crate::app::{App, PAGE, Session, random};
@@ -10,6 +11,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, of_file};
 use crate::language::Text;
 use crate::output::Listed;
+use quarantine::release;
 use sekisho_evidence::join_token::JoinToken;
 use sekisho_fsm::command::{Command, Item};
 use sekisho_proto::convert::node::NewToken;
@@ -73,6 +75,14 @@ pub enum NodeCommand {
     Drain(drain::DrainArgs),
     /// Call drains off, all of them or none; the nodes take placements again unless they are cordoned
     Undrain(drain::UndrainArgs),
+    /// End the quarantine of a node of which there were two: one host of it is left
+    Release {
+        /// SITE/NODE
+        node: NodeId,
+        /// Do it: the first host that asks is the node from now on
+        #[arg(long)]
+        yes: bool,
+    },
     /// Take a node out for good: its jobs stop within the lease
     Revoke {
         /// SITE/NODE
@@ -142,6 +152,7 @@ pub(super) async fn run(app: &mut App<'_>, command: NodeCommand) -> Result<Exit,
         NodeCommand::Uncordon { nodes } => schedulable(app, &nodes, true).await?,
         NodeCommand::Drain(args) => return drain::drain(app, args).await,
         NodeCommand::Undrain(args) => drain::undrain(app, &args).await?,
+        NodeCommand::Release { node, yes } => release(app, &node, yes).await?,
         NodeCommand::Revoke { node, yes } => {
             app.confirm(yes, &node.name())?;
             revoke(app, &node, Text::new("revoked", "を失効しました")).await?;

@@ -22,12 +22,25 @@ pub enum Renewal {
     UnknownSession,
 }
 
+/// A lease out of the ordinary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silence {
+    /// Since the receipt of the last counted renewal, or the beginning of the wait, nanoseconds.
+    pub silent_ns: u64,
+    /// Until the wait is over.
+    pub left_ns: u64,
+    /// It is renewed no more.
+    pub expiring: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Lease {
     session: SessionId,
     /// Receipt of the last counted renewal, or the beginning of the wait.
     since: u64,
     expiring: bool,
+    /// The newest renewal that was carried here.
+    carried: u64,
 }
 
 /// Leases of one term of leadership.
@@ -66,7 +79,7 @@ impl LeaseTable {
         let mut old = std::mem::take(&mut self.leases);
         for (node, session) in live {
             let known = old.remove(node).filter(|lease| lease.session == *session);
-            let fresh = Lease { session: *session, since: now, expiring: false };
+            let fresh = Lease { session: *session, since: now, expiring: false, carried: 0 };
             self.leases.insert(node.clone(), known.unwrap_or(fresh));
         }
     }
@@ -95,7 +108,7 @@ impl LeaseTable {
                 lease.since = lease.since.max(received);
             }
             Some(_) | None => {
-                let fresh = Lease { session, since: received, expiring: false };
+                let fresh = Lease { session, since: received, expiring: false, carried: 0 };
                 self.leases.insert(node.clone(), fresh);
             }
         }
@@ -110,18 +123,46 @@ impl LeaseTable {
             if now.saturating_sub(lease.since) >= self.wait_ns {
                 lease.expiring = true;
             }
-            if lease.expiring {
+            // One that is taken back is marked before: it ends when the last renewal that counted is used up.
+            if lease.expiring && now.saturating_sub(lease.since) >= self.wait_ns {
                 due.push((node.clone(), lease.session));
             }
         }
         due
     }
 
-    /// Nodes that missed several beats at `now`. Only shown; nothing is freed by it.
-    #[must_use]
-    pub fn unreachable(&self, now: u64) -> Vec<NodeId> {
-        let silent = |lease: &Lease| now.saturating_sub(lease.since) >= self.unreachable_ns;
-        self.leases.iter().filter(|(_, l)| silent(l)).map(|(node, _)| node.clone()).collect()
+    /// Notes a renewal that another member carried here; `false` if it is not newer than the last one so, or of no lease
+    /// that was seen: then it says nothing of whether its agent lives.
+    pub fn carried(&mut self, node: &NodeId, session: SessionId, sequence: u64) -> bool {
+        match self.leases.get_mut(node).filter(|lease| lease.session == session) {
+            Some(lease) if lease.carried < sequence => {
+                lease.carried = sequence;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Renews the lease of a node no more, for good.
+    pub fn take_back(&mut self, node: &NodeId) {
+        if let Some(lease) = self.leases.get_mut(node) {
+            lease.expiring = true;
+        }
+    }
+
+    /// Nodes that missed several beats at `now`, or whose lease is taken back. Only shown; nothing is freed by it.
+    pub fn silent(&self, now: u64) -> impl Iterator<Item = (&NodeId, Silence)> {
+        self.leases.iter().filter_map(move |(node, lease)| {
+            let silent_ns = now.saturating_sub(lease.since);
+            let shown = lease.expiring || silent_ns >= self.unreachable_ns;
+            let left_ns = self.wait_ns.saturating_sub(silent_ns);
+            shown.then_some((node, Silence { silent_ns, left_ns, expiring: lease.expiring }))
+        })
+    }
+
+    /// W.
+    pub(super) fn wait_ns(&self) -> u64 {
+        self.wait_ns
     }
 
     /// Leases in the table, and how many of them are marked expiring.
@@ -212,8 +253,9 @@ mod tests {
     #[test]
     fn unreachable_is_shown_long_before_anything_is_freed() {
         let mut table = with_one(0);
-        assert_eq!(table.unreachable(9 * S - 1), []);
-        assert_eq!(table.unreachable(9 * S), [node(1)]);
+        assert_eq!(table.silent(9 * S - 1).count(), 0);
+        let silence = Silence { silent_ns: 9 * S, left_ns: wait() - 9 * S, expiring: false };
+        assert_eq!(table.silent(9 * S).collect::<Vec<_>>(), [(&node(1), silence)]);
         assert_eq!(table.due(9 * S), []);
         assert_eq!(table.counts(), (1, 0));
     }

@@ -1,6 +1,6 @@
 //! One entry's change in the making: the state, the entry, and what the change has touched so far.
 
-use super::{Ahead, Source};
+use super::{Ahead, Source, quarantine};
 use crate::command::Command;
 use crate::entry::Entry;
 use crate::event::Event;
@@ -152,12 +152,13 @@ impl<'c> Change<'c> {
         Ok(&known.operator)
     }
 
-    /// The actor as the agent of `id`, which must not be revoked.
+    /// The actor as the agent of `id`, which must not be revoked or in quarantine.
     pub(super) fn agent(&self, id: &NodeId) -> Result<&Node, Rejection> {
         let node = self.agent_even_revoked(id)?;
         if node.revoked {
             return Err(Rejection::new(ErrorCode::NodeRevoked, format!("{id} was revoked")));
         }
+        quarantine::free(id, node)?;
         Ok(node)
     }
 

@@ -92,6 +92,9 @@ fn check_slot(
     if node.drain.is_some() {
         return Err(ErrorCode::NodeDraining);
     }
+    if node.quarantine.is_some() {
+        return Err(ErrorCode::NodeQuarantined);
+    }
     if !node.schedulable || node.live_session().is_none() || job.avoid.contains(&slot.node) {
         return Err(ErrorCode::NodeUnavailable);
     }

@@ -2,6 +2,7 @@
 
 use super::change::Change;
 use super::placement::{end, moved};
+use super::quarantine;
 use super::session::check_findings;
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
@@ -42,6 +43,10 @@ pub(super) fn report(
 ) -> Outcome {
     let node = change.agent_even_revoked(id)?;
     let revoked = node.revoked;
+    if !revoked {
+        // Which of two hosts speaks, nobody can tell: not even an end is believed.
+        quarantine::free(id, node)?;
+    }
     let known =
         node.session.as_ref().is_some_and(|open| open.id == session && (revoked || !open.expired));
     if !known {

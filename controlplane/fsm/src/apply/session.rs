@@ -2,10 +2,12 @@
 //!
 //! Must hold: P1 and P3. A new session confirms that everything of the last one which it does not list is dead: the
 //! agent swept its host first. A copied host cannot take over, because it does not know the newest session; while
-//! the old lease may run, only the ledger that holds the open session may open the next.
+//! the old lease may run, only the ledger that holds the open session may open the next, and whoever names another one
+//! shows that there are two hosts.
 
 use super::change::Change;
 use super::placement::{self, end};
+use super::quarantine::{self, SESSIONS_BEFORE};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::state::Session;
@@ -64,9 +66,13 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
             // The answer was lost; the session is open.
             return Ok(Reply::Done);
         }
+        if session.before.contains(&opening.session) {
+            // It was under way while a later one opened, or a host that was set back asks for what it once had.
+            let why = format!("session {} was open before {}", opening.session, session.id);
+            return Err(Rejection::new(ErrorCode::SessionStale, why));
+        }
         if !session.expired && opening.previous != Some(session.id) {
-            let why = format!("session {} is open and its lease has not ended", session.id);
-            return Err(Rejection::new(ErrorCode::SessionTwin, why));
+            return quarantine::judge(change, id, opening.session, opening.previous);
         }
     }
     let held = node.placements.clone();
@@ -79,7 +85,11 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
     }
     let revision = change.revision;
     change.state.nodes.update(id, |node| {
-        node.session = Some(Session { id: opening.session, opened: revision, expired: false });
+        let last = node.session.take();
+        let before = last.into_iter().flat_map(|last| [last.id].into_iter().chain(last.before));
+        let before = before.take(SESSIONS_BEFORE).collect();
+        let session = opening.session;
+        node.session = Some(Session { id: session, opened: revision, expired: false, before });
         node.revision = revision;
     });
     for placement in held.iter().filter(|placement| !opening.live.contains(placement)) {

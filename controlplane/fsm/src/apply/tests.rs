@@ -12,6 +12,7 @@ mod lease;
 mod member;
 mod node;
 mod operator;
+mod quarantine;
 mod submission;
 mod trust;
 

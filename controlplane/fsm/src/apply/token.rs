@@ -179,6 +179,7 @@ pub(super) fn enroll(
         approved,
         joined: now,
         findings: Vec::new(),
+        quarantine: None,
     };
     change.state.nodes.insert(candidate.node.clone(), node);
     change.state.tokens.update(token, |row| row.used = Some((*candidate.node_key, now)));

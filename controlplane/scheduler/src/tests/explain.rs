@@ -48,6 +48,7 @@ NODE_UNAVAILABLE       4  has not refused this job
 NODE_PENDING           4  approved by its operator
 NODE_UNFIT             4  passes its own checks
 NODE_DRAINING          4  not being drained
+NODE_QUARANTINED       4  not in quarantine
 NODE_UNAVAILABLE       3  schedulable and in contact
 TAG_EXPIRED            3  site tag in force
 CAPACITY_FULL          2  3 of them free in one bucket

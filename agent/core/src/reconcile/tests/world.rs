@@ -40,7 +40,7 @@ impl World {
         let now = Moment { boot_ns: self.ns, wall: NOW, random: self.session.0 };
         let actions = self.agent.step(input, now);
         for action in &actions {
-            if let Action::Renew(_, sequence) = action {
+            if let Action::Renew(_, sequence, _) = action {
                 self.sequence = *sequence;
             }
         }
@@ -63,11 +63,35 @@ impl World {
 
     /// The leader and a further operator acknowledge the newest renewal.
     pub(super) fn beat(&mut self) {
-        for (member, leader) in [(1, true), (2, false)] {
-            let (session, sequence) = (self.session, self.sequence);
-            let operator = self.federation.operator(member);
-            self.step(Input::Acknowledged { session, sequence, operator, leader });
-        }
+        self.word(1, Some(self.sign(1, self.sequence)));
+        self.word(2, None);
+    }
+
+    /// Member `by` says as the leader that the renewal counts.
+    pub(super) fn sign(&self, by: u8, sequence: u64) -> Acknowledgement {
+        let counted = Counted {
+            cluster: self.federation.cluster,
+            incarnation: self.federation.bundle().incarnation,
+            member: MemberId(by.into()),
+            term: 3,
+            revision: Revision(900),
+        };
+        let node = self.agent.ledger().node().clone();
+        let renewal = Renewal { node, session: self.session, sequence };
+        let key = self.federation.key(by);
+        acknowledge(counted, &[renewal], &key).unwrap().remove(0)
+    }
+
+    /// What comes on the stream of a member, of the newest renewal.
+    pub(super) fn word(&mut self, member: u64, signed: Option<Acknowledgement>) -> Vec<Action> {
+        self.step(Input::Acknowledged {
+            session: self.session,
+            sequence: self.sequence,
+            member: MemberId(member),
+            operator: self.federation.operator(member),
+            revision: Revision(900),
+            signed: signed.map(Box::new),
+        })
     }
 
     pub(super) fn deliver(&mut self, set: &Set, revision: u64) -> Vec<Action> {

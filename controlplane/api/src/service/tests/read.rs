@@ -1,6 +1,7 @@
 //! Lists, single resources, status: complete, and no more than the caller may see.
 
 use super::*;
+use crate::duty::{LeaseNews, Silence};
 use crate::replica::ReplicaError;
 use crate::service::member::MemberApi;
 use crate::service::node::NodeApi;
@@ -9,7 +10,9 @@ use crate::service::quota::QuotaApi;
 use crate::service::site::SiteApi;
 use crate::service::tenant::TenantApi;
 use crate::vitals::{Disk, Load, Vitals};
+use sekisho_evidence::grant::Instance;
 use sekisho_fsm::command::Command;
+use sekisho_fsm::quarantine::Twin;
 use sekisho_fsm::testing::{self, admin, agent, member, user};
 use sekisho_proto::convert::finding::{Condition, Finding};
 use sekisho_proto::internal::v1 as internal;
@@ -20,11 +23,12 @@ use sekisho_proto::v1::quota_service_server::QuotaService as _;
 use sekisho_proto::v1::site_service_server::SiteService as _;
 use sekisho_proto::v1::tenant_service_server::TenantService as _;
 use sekisho_proto::v1::{self, node::State};
-use sekisho_types::id::MemberId;
+use sekisho_types::id::{MemberId, NodeId};
 use sekisho_types::quota::Limit;
 use sekisho_types::revision::Revision;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 fn furnished() -> Fake {
     let fake = fake();
@@ -100,6 +104,14 @@ async fn pages_of_nodes_are_whole_and_a_silent_site_is_named() {
     assert_eq!(sites.iter().map(|site| site.nodes).collect::<Vec<_>>(), [2, 2, 2]);
 }
 
+/// The leases of these nodes as a leader counts them that has not heard of them for nine seconds.
+fn silent(nodes: impl IntoIterator<Item = NodeId>) -> LeaseNews {
+    let second = Duration::from_secs(1);
+    let silence = Silence { silent: 9 * second, left: 11 * second, expiring: false };
+    let silent = nodes.into_iter().map(|id| (id, silence)).collect();
+    LeaseNews { silent, whole: true, ..LeaseNews::default() }
+}
+
 #[tokio::test]
 async fn the_state_of_a_node_is_what_this_member_knows() {
     let fake = furnished();
@@ -112,11 +124,15 @@ async fn the_state_of_a_node_is_what_this_member_knows() {
     let node = get("sites/tokyo-1/nodes/n-01").await;
     assert_eq!((node.state(), node.area_tier.as_str()), (State::Ready, "T1"));
     assert_eq!((node.buckets[0].count, node.buckets[0].used), (4, 0));
-    let id = "tokyo-1/n-01".parse().unwrap();
+    let id: NodeId = "tokyo-1/n-01".parse().unwrap();
     let session = fake.core.replica.state().node(&id).unwrap().session.clone().unwrap().id;
-    let (_stream, _queue) = fake.core.sessions.attach(&id, session, 0);
-    fake.clock.0.store(9_001, Ordering::Relaxed);
-    assert_eq!(get("sites/tokyo-1/nodes/n-01").await.state(), State::Unreachable);
+    fake.replica.tell(silent([id.clone()]));
+    let node = get("sites/tokyo-1/nodes/n-01").await;
+    assert_eq!(node.state(), State::Unreachable);
+    let contact = node.contact.unwrap();
+    assert_eq!((contact.silent_ms, contact.left_ms), (9_000, Some(11_000)));
+    *fake.replica.news.lock() = None;
+    assert_eq!(get("sites/tokyo-1/nodes/n-01").await.state(), State::Unspecified, "nobody told");
     fake.replica.elsewhere(|federation| {
         federation.accept(member("kanto"), Command::ExpireLease { node: id.clone(), session });
         federation
@@ -124,6 +140,29 @@ async fn the_state_of_a_node_is_what_this_member_knows() {
     });
     assert_eq!(get("sites/tokyo-1/nodes/n-01").await.state(), State::Lost);
     assert_eq!(get("sites/tokyo-1/nodes/n-02").await.state(), State::Revoked);
+}
+
+#[tokio::test]
+async fn a_node_of_which_there_are_two_is_shown_with_what_was_seen_and_what_helps() {
+    let fake = well();
+    let id: NodeId = "tokyo-1/n-01".parse().unwrap();
+    let session = fake.core.replica.state().node(&id).unwrap().session.clone().unwrap().id;
+    let (first, second) = (Instance([1; 16]), Instance([2; 16]));
+    let why = Twin::Instances { session, first, second };
+    let twins = Command::QuarantineNode { node: id.clone(), why };
+    fake.replica.elsewhere(|federation| federation.accept(member("kanto"), twins));
+    let api = NodeApi(Arc::clone(&fake.core));
+    let ask = v1::GetNodeRequest { name: "sites/tokyo-1/nodes/n-01".into(), read: None };
+    let node = api.get_node(request(&admin("kanto"), ask)).await.unwrap().into_inner();
+    assert_eq!(node.state(), State::Quarantined);
+    let seen = v1::quarantine::Instances {
+        session: session.to_string(),
+        first: first.to_string(),
+        second: second.to_string(),
+    };
+    assert_eq!(node.quarantine.unwrap().why, Some(v1::quarantine::Why::Instances(seen)));
+    let (code, severity) = found(&fake).await[0].clone();
+    assert_eq!((code.as_str(), severity), ("NODE_QUARANTINED", v1::status::Severity::Bad));
 }
 
 #[tokio::test]
@@ -282,14 +321,7 @@ async fn many_nodes_with_one_trouble_are_one_line() {
         fake.replica.elsewhere(|f| f.ready_node(&format!("tokyo-1/{name}"), 1));
     }
     let state = fake.core.replica.state();
-    for (id, node) in state.nodes() {
-        let session = node.session.clone().unwrap().id;
-        // The queue is dropped: nobody listens.
-        drop(fake.core.sessions.attach(id, session, 0));
-    }
-    let late = 9_001;
-    fake.clock.0.store(late, Ordering::Relaxed);
-    hear_all(&fake, late * 1_000_000);
+    fake.replica.tell(silent(state.nodes().map(|(id, _)| id.clone())));
     let found = found(&fake).await;
     let unreachable: Vec<&str> = found
         .iter()

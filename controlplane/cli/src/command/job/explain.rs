@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::ask;
+use crate::command::wait::{WaitView, tell};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Column, Listed, Shown, column};
@@ -46,6 +47,7 @@ struct ExplanationView {
     steps: Vec<StepView>,
     relaxations: Vec<RelaxationView>,
     queue_position: Option<u32>,
+    waits: Vec<WaitView>,
 }
 
 fn word(verdict: Verdict) -> &'static str {
@@ -85,6 +87,7 @@ impl From<v1::Explanation> for ExplanationView {
             steps: answer.steps.into_iter().map(step).collect(),
             relaxations: answer.relaxations.into_iter().map(relaxation).collect(),
             queue_position: answer.queue_position,
+            waits: answer.waits.into_iter().map(WaitView::from).collect(),
         }
     }
 }
@@ -136,6 +139,7 @@ fn show(app: &mut App<'_>, answer: v1::Explanation) -> Result<(), Failure> {
             .pick(format!("jobs before it: {position}"), format!("先行するジョブ: {position}"));
         app.output.line(&line)?;
     }
+    tell(app, &view.waits)?;
     if !view.steps.is_empty() {
         app.output.line("")?;
         app.output.list(&view.steps, &Listed::default())?;

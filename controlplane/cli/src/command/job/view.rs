@@ -1,6 +1,7 @@
 //! Jobs as they are shown.
 
 use crate::app::App;
+use crate::command::wait::{WaitView, tell};
 use crate::command::{instant, short};
 use crate::duration;
 use crate::failure::Failure;
@@ -112,6 +113,7 @@ pub(super) struct JobView {
     time_limit_s: u64,
     payload_sha256: String,
     placements: Vec<PlacementView>,
+    waits: Vec<WaitView>,
     etag: String,
 }
 
@@ -137,6 +139,7 @@ impl From<v1::Job> for JobView {
             time_limit_s: spec.time_limit_s,
             payload_sha256: spec.payload_sha256,
             placements: job.placements.into_iter().map(PlacementView::from).collect(),
+            waits: job.waits.into_iter().map(WaitView::from).collect(),
             etag: job.etag,
         }
     }
@@ -188,6 +191,9 @@ pub(super) fn show(app: &mut App<'_>, job: v1::Job) -> Result<(), Failure> {
     if app.output.format.is_for_people() && !view.placements.is_empty() {
         app.output.line("")?;
         app.output.list(&view.placements, &Listed::default())?;
+    }
+    if app.output.format.is_for_people() {
+        tell(app, &view.waits)?;
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! How a node is shown.
 
+use super::super::wait::ContactView;
 use super::super::{instant, yes_no};
+use super::quarantine::QuarantineView;
 use crate::language::pick;
 use crate::output::{Column, Shown, column, wide};
 use sekisho_proto::name::Resource as _;
@@ -37,6 +39,10 @@ pub(super) struct NodeView {
     pending: bool,
     joined_ms: u64,
     findings: Vec<UnfitView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine: Option<QuarantineView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<ContactView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,7 +104,7 @@ impl DrainView {
 }
 
 /// The state's word; stable.
-fn state(state: v1::node::State) -> &'static str {
+pub(crate) fn state(state: v1::node::State) -> &'static str {
     match state {
         v1::node::State::Unspecified => "unknown",
         v1::node::State::Enrolled => "enrolled",
@@ -106,6 +112,7 @@ fn state(state: v1::node::State) -> &'static str {
         v1::node::State::Unreachable => "unreachable",
         v1::node::State::Lost => "lost",
         v1::node::State::Revoked => "revoked",
+        v1::node::State::Quarantined => "quarantined",
     }
 }
 
@@ -138,6 +145,8 @@ impl From<v1::Node> for NodeView {
             pending: node.pending,
             joined_ms: node.joined_ms,
             findings: node.findings.into_iter().map(unfit).collect(),
+            quarantine: node.quarantine.map(QuarantineView::from),
+            contact: node.contact.map(ContactView),
         }
     }
 }
@@ -157,8 +166,11 @@ impl Shown for NodeView {
         wide("drain", "退避"),
         wide("joined", "参加"),
         wide("findings", "点検"),
+        wide("quarantine", "隔離"),
+        wide("contact", "応答"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
+        let beside = self.contact.as_ref().map(|seen| seen.beside(language)).unwrap_or_default();
         let pending = self.pending.then(|| pick(language, "pending", "承認待ち"));
         let blocks = self.findings.iter().any(|finding| finding.blocks);
         let unfit = blocks.then(|| pick(language, "unfit", "点検不合格"));
@@ -171,7 +183,7 @@ impl Shown for NodeView {
             self.operator.clone(),
             self.area_label.clone(),
             format!("{}/{}", self.country_tier, self.area_tier),
-            state.join(", "),
+            format!("{}{beside}", state.join(", ")),
             self.gpus(),
             yes_no(language, self.schedulable),
             instant(self.tag_expires_ms),
@@ -180,6 +192,8 @@ impl Shown for NodeView {
             self.drain.as_ref().map(|drain| drain.text(language)).unwrap_or_default(),
             instant(self.joined_ms),
             self.checks(language),
+            self.quarantine.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
+            self.contact.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
         ]
     }
 }

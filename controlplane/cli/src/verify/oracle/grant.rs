@@ -75,6 +75,9 @@ impl Model {
         if self.pending.contains(&grant.node) {
             return Err("the node was not approved".to_owned());
         }
+        if self.quarantined.contains(&grant.node) {
+            return Err("the node was in quarantine (P1)".to_owned());
+        }
         if node.expired || node.session != Some(grant.session) || node.key != grant.node_key {
             return Err("not made out to the node's key and live session".to_owned());
         }

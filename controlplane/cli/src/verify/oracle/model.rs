@@ -94,6 +94,8 @@ pub(super) struct Model {
     pub(super) pending: BTreeSet<NodeId>,
     /// Keys of decommissioned nodes.
     pub(super) retired: BTreeSet<Digest>,
+    /// Nodes of which there are two.
+    pub(super) quarantined: BTreeSet<NodeId>,
     pub(super) tenants: BTreeMap<TenantId, Option<PolicyId>>,
     pub(super) policies: BTreeMap<PolicyId, (Revision, Rules)>,
     pub(super) limits: BTreeMap<(TenantId, DeviceClass), Limit>,
@@ -123,6 +125,7 @@ impl Model {
             tokens: BTreeMap::new(),
             pending: BTreeSet::new(),
             retired: BTreeSet::new(),
+            quarantined: BTreeSet::new(),
             tenants: BTreeMap::new(),
             policies: BTreeMap::new(),
             limits: BTreeMap::new(),
@@ -220,6 +223,8 @@ impl Model {
                 nodes.iter().for_each(|node| self.revoke(node));
             }
             Command::RevokeNode { node } => self.revoke(node),
+            Command::QuarantineNode { node, why } => self.quarantine(node, why.session()),
+            Command::ReleaseNode { node } => self.release(at, node, report),
             Command::EnrollNode { token, node, node_key, receipt_key, tag } => {
                 // A repeated enrolment by the same key is the same answer once more; its tag is not taken.
                 if !self.nodes.contains_key(node) {
@@ -229,8 +234,8 @@ impl Model {
                 }
             }
             Command::RenewTag { node, tag } => self.retag(at, node, tag, report),
-            Command::OpenSession { node, session, buckets, live, .. } => {
-                self.open_session(node, *session, buckets, live);
+            Command::OpenSession { node, session, previous, buckets, live, .. } => {
+                self.open_session(node, (*session, *previous), buckets, live);
             }
             Command::Adopt { node, adoption, .. } => self.adopt(at, node, adoption, report),
             Command::Report { node, phases, .. } => self.report(node, phases),

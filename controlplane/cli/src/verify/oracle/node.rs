@@ -88,12 +88,18 @@ impl Model {
     pub(super) fn open_session(
         &mut self,
         id: &NodeId,
-        session: SessionId,
+        sessions: (SessionId, Option<SessionId>),
         buckets: &[Bucket],
         live: &[PlacementId],
     ) {
         let Some(node) = self.nodes.get_mut(id) else { return };
+        let (session, previous) = sessions;
         if node.session == Some(session) {
+            return;
+        }
+        if node.session.is_some() && !node.expired && node.session != previous {
+            // Accepted, and yet not opened: it showed that there are two of the node.
+            self.quarantined.insert(id.clone());
             return;
         }
         node.session = Some(session);
@@ -201,6 +207,24 @@ impl Model {
         self.pending.remove(id);
         if let Some(left) = node.held.first() {
             let why = format!("{at}: {id} was taken out with {left} on it (P3)");
+            report.failed(Step::Fencing, why);
+        }
+    }
+
+    /// A member saw two starts of an agent in one session.
+    pub(super) fn quarantine(&mut self, id: &NodeId, session: SessionId) {
+        let open = |node: &Node| !node.expired && node.session == Some(session);
+        if self.nodes.get(id).is_some_and(open) {
+            self.quarantined.insert(id.clone());
+        }
+    }
+
+    /// Its operator says that one host of it is left; with a lease that may still run that would be none of its
+    /// matter (P1).
+    pub(super) fn release(&mut self, at: At<'_>, id: &NodeId, report: &mut Report) {
+        self.quarantined.remove(id);
+        if self.nodes.get(id).is_some_and(|node| node.session.is_some() && !node.expired) {
+            let why = format!("{at}: {id} was released while a lease of it may run (P1)");
             report.failed(Step::Fencing, why);
         }
     }

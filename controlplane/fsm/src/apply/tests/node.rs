@@ -47,7 +47,7 @@ fn a_token_expires_and_is_for_one_node() {
 }
 
 #[test]
-fn a_copied_host_cannot_open_a_session_and_an_honest_restart_can() {
+fn a_host_that_knows_no_session_opens_none_and_an_honest_restart_does() {
     let mut f = Federation::furnished();
     let node: NodeId = "tokyo-1/n-01".parse().unwrap();
     let id = f.submit(job("held", 1, 2, &["JP-13"]));
@@ -61,8 +61,7 @@ fn a_copied_host_cannot_open_a_session_and_an_honest_restart_can() {
         table: sekisho_types::jurisdiction::table_hash(),
         findings: vec![],
     };
-    refused(&mut f, agent(&node), open(None), ErrorCode::SessionTwin);
-    refused(&mut f, agent(&node), open(Some(SessionId([1; 16]))), ErrorCode::SessionTwin);
+    refused(&mut f, agent(&node), open(None), ErrorCode::SessionWaits);
     let held = f.state.node(&node).unwrap().session.as_ref().unwrap().id;
     f.accept(agent(&node), open(Some(held)));
     assert_eq!(f.state.job(&id).unwrap().phase, JobPhase::Queued, "the sweep confirmed it dead");
