@@ -133,7 +133,8 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
             }
             Verb::Run { .. } | Verb::Accept { .. } | Verb::Watchdog { .. } | Verb::Doctor(_) => {
                 let end = terminated()?;
-                Agent::open(config, ShimCommand::of_agent(), clock).await?.run(end).await
+                let agent = Box::pin(Agent::open(config, ShimCommand::of_agent(), clock)).await?;
+                Box::pin(agent.run(end)).await
             }
         }
     })

@@ -93,8 +93,8 @@ impl Registry {
         let node: NodeId = format!("{SITE}/a-{number:05}").parse()?;
         let secret: [u8; 32] = rand::random();
         let (token, expires) = (Digest::of(&secret), SystemClock.wall().plus_ms(TOKEN_MS));
-        let command = Command::CreateToken { token, node: node.clone(), expires };
-        let request = NewToken { token, node: node.clone(), expires }
+        let command = Command::CreateToken { token, node: node.clone(), expires, approved: true };
+        let request = NewToken { token, node: node.clone(), expires, approved: true }
             .request(self.administrator.intent(&command)?);
         NodeServiceClient::new(self.own.clone()).create_join_token(request).await?;
         let key = Key::generate()?;

@@ -88,6 +88,7 @@ impl Host {
             live: Vec::new(),
             table: table_hash(),
             incarnation: Incarnation(1),
+            findings: Vec::new(),
         };
         let request = OpenSessionRequest::from(&open);
         for door in self.doors.iter().cycle() {

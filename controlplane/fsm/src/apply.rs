@@ -277,9 +277,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::RaiseFeatureLevel { level } => level::raise(change, *level),
         Command::OpenIncarnation { base, agreement } => incarnation::open(change, base, agreement),
         Command::Batch(items) => batch::apply(change, items),
-        Command::Adopt { node, adoption, running } => {
-            adopt::adopt(change, node, adoption, *running)
-        }
+        Command::Adopt { node, adoption: of, running } => adopt::adopt(change, node, of, *running),
         Command::DrainNode { node, within_s, message } => {
             drain::begin(change, node, *within_s, message)
         }

@@ -327,7 +327,9 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::OpenSession { .. } | Command::Report { .. } | Command::Refuse { .. } => false,
         Command::ExpireLease { .. } | Command::CommitPlacement { .. } => false,
         Command::RaiseFeatureLevel { .. } | Command::OpenIncarnation { .. } => false,
-        Command::Adopt { .. } | Command::EvictDrained { .. } | Command::QuarantineNode { .. } => false,
+        Command::Adopt { .. } | Command::EvictDrained { .. } | Command::QuarantineNode { .. } => {
+            false
+        }
         Command::RegisterKey { .. } | Command::RevokeKey { .. } | Command::CreateSite { .. } => {
             true
         }

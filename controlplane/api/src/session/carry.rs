@@ -78,8 +78,13 @@ impl Core {
             count("not_counted");
         } else {
             count("acknowledged");
-            let revision = self.replica.applied().0;
-            stream.send(Message::Acknowledged(Acknowledged { sequence, revision, signed }));
+            let (revision, wall_ms) = (self.replica.applied().0, self.clock.wall().0);
+            stream.send(Message::Acknowledged(Acknowledged {
+                sequence,
+                revision,
+                signed,
+                wall_ms,
+            }));
         }
     }
 

@@ -99,6 +99,7 @@ async fn a_copied_host_and_the_one_that_it_is_a_copy_of_are_both_told() {
             live: Vec::new(),
             table: table_hash(),
             incarnation: Incarnation(1),
+            findings: Vec::new(),
         };
         api.open_session(request(&me, (&open).into()))
     };
@@ -149,6 +150,7 @@ async fn thousands_of_agents_that_come_at_once_are_let_in_in_order_and_none_is_l
             live: row.placements.iter().copied().collect(),
             table: table_hash(),
             incarnation: Incarnation(1),
+            findings: Vec::new(),
         };
         async move {
             let mut tries = 0;
