@@ -86,8 +86,10 @@ impl Options {
     /// The command that does the same again. What the machine does meanwhile is not repeated.
     fn again(&self) -> String {
         let mut only: String = self.only.iter().map(|fault| format!(" --only {fault:?}")).collect();
-        if self.scenes {
-            only.push_str(" --scenes");
+        for (asked, word) in [(self.scenes, " --scenes"), (self.hoard, " --hoard")] {
+            if asked {
+                only.push_str(word);
+            }
         }
         format!("sekisho-drill host --minutes {} --seed {}{only}", self.minutes, self.seed)
     }
