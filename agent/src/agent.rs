@@ -103,7 +103,7 @@ impl Agent {
         let lock = lock(&config.data_dir)?;
         let probe = shim.clone();
         let Found { enrolment, ledger, standing, inventory, devices, runtime, exits } =
-            find(&config, shim, &clock).await?;
+            Box::pin(find(&config, shim, &clock)).await?;
         let root = config.runtime_dir();
         let identity = enrolment.identity()?;
         let trust = enrolment.trust(&clock)?;

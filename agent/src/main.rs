@@ -133,8 +133,7 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
             }
             Verb::Run { .. } | Verb::Accept { .. } | Verb::Watchdog { .. } | Verb::Doctor(_) => {
                 let end = terminated()?;
-                let agent = Box::pin(Agent::open(config, ShimCommand::of_agent(), clock)).await?;
-                Box::pin(agent.run(end)).await
+                Agent::open(config, ShimCommand::of_agent(), clock).await?.run(end).await
             }
         }
     })

@@ -27,6 +27,7 @@ fn open(id: u8, previous: Option<SessionId>) -> Command {
         buckets: buckets(),
         live: vec![],
         table: sekisho_types::jurisdiction::table_hash(),
+        findings: Vec::new(),
     }
 }
 
