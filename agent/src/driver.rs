@@ -411,6 +411,7 @@ impl Driver {
     pub(crate) fn exited(&mut self, exit: Exit) -> Option<Input> {
         let placement = exit.key.as_str().parse().ok()?;
         if !self.ended.contains(&exit.key) {
+            self.clear(&exit.key);
             self.ended.push_back(exit.key);
         }
         while self.ended.len() > ENDED_KEPT {
@@ -421,6 +422,20 @@ impl Driver {
             }
         }
         Some(Input::Exited(placement, ending(exit.record.status)))
+    }
+
+    /// What a job had to itself goes with it: else what many jobs leave fills the disk that the ledger is on.
+    fn clear(&self, key: &PlacementKey) {
+        let (dir, key) = (self.runtime.directory(key), key.clone());
+        self.tasks.spawn(TaskKind::Ordinary, "clear", async move {
+            let cleared = tokio::task::spawn_blocking(move || dir.clear()).await;
+            if let Err(why) = cleared
+                .map_err(|error| error.to_string())
+                .and_then(|cleared| cleared.map_err(|error| error.to_string()))
+            {
+                tracing::warn!(placement = %key, why, "the files of an ended job stay");
+            }
+        });
     }
 
     /// Ends whose event was lost: the runtime's table is the truth.

@@ -111,6 +111,9 @@ pub fn sweep_host(root: &Path, may_run: &BTreeSet<PlacementId>) -> Result<Swept,
         if let (Some(placement), Some(exit)) = (placement, left.exit.clone()) {
             swept.seen.insert(placement, Seen::Ended(ending_unseen(exit.status)));
         }
+        if let Err(error) = PlacementDir::new(root, &left.key).clear() {
+            tracing::warn!(placement = %left.key, %error, "the files of an ended job stay");
+        }
         over.push(left);
     }
     over.sort_by_key(|left| left.key.as_str().parse::<PlacementId>().ok());

@@ -22,6 +22,10 @@ pub const TEXTS_PER_MEMBER: usize = 2;
 /// Renewals that wait for acknowledgement: a lease holds five, an older one extends nothing.
 pub const BEATS_MAX: usize = 8;
 
+/// Phases that wait to be told beyond which a member's word to stop what was never accepted here is not answered: it comes
+/// again, and a lying one could name any number.
+pub const STRANGERS_MAX: usize = 512;
+
 /// Phases in one report: a few KiB.
 pub const REPORT_MAX: usize = 128;
 

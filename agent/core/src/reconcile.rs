@@ -10,6 +10,7 @@ mod desired;
 mod lease;
 mod placement;
 mod restart;
+mod tell;
 mod trust;
 
 use crate::assembly::{Assembly, Delivered};
@@ -195,9 +196,6 @@ pub struct StartOrder {
     pub payload: Vec<u8>,
 }
 
-/// Receipts on their way at once.
-const RECEIPTS_AT_ONCE: usize = 8;
-
 /// Where this run of the agent is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -334,7 +332,7 @@ impl Reconciler {
                 }
             }
             Input::Stop(placements) => {
-                placements.iter().for_each(|placement| self.stop_within_grace(placement, now));
+                placements.iter().for_each(|placement| self.told_to_stop(placement, now));
             }
             Input::Payload(placement, fetched) => self.payload(placement, fetched),
             Input::PayloadMissing(placement) => self.payload_missing(placement, now),
@@ -420,68 +418,6 @@ impl Reconciler {
         if let Some((session, sequence)) = self.session.renew(now.boot_ns) {
             let carry = self.session.open().and_then(|(_, lease)| lease.carry());
             self.out.push(Action::Renew(session, sequence, carry));
-        }
-    }
-
-    fn reported(&mut self) {
-        self.report_retry.succeeded();
-        let told = self.outbox.acknowledged();
-        self.settle(told);
-    }
-
-    fn report_refused(&mut self, reason: Reason) {
-        // Nobody takes it: to keep asking would block every later report.
-        let given_up = self.outbox.refused();
-        if !given_up.is_empty() {
-            self.out.push(Action::Note(reason));
-        }
-        self.settle(given_up);
-    }
-
-    fn settle(&mut self, told: BTreeMap<PlacementId, Phase>) {
-        for (placement, phase) in told {
-            self.changed |= self.ledger.acknowledge(&placement, &phase);
-        }
-    }
-
-    /// Reports, receipts, and the word that all is done.
-    fn tell(&mut self, now: Moment) {
-        if let Some((session, _)) = self.session.open() {
-            if self.report_retry.is_due(now.boot_ns)
-                && let Some(phases) = self.outbox.take()
-            {
-                self.out.push(Action::Report(session, phases));
-            }
-            if self.receipt_retry.is_due(now.boot_ns) {
-                self.send_receipts(session, now);
-            }
-        }
-        let running = self.ledger.entries().values().any(|entry| entry.may_run());
-        if self.stage == Stage::Closing && !running && self.outbox.is_empty() {
-            self.stage = Stage::Finished;
-            self.out.push(Action::Finished);
-        }
-    }
-
-    fn send_receipts(&mut self, session: SessionId, now: Moment) {
-        for (placement, refused) in self.ledger.refused() {
-            if self.receipts.len() >= RECEIPTS_AT_ONCE {
-                return;
-            }
-            if refused.acknowledged || !self.receipts.insert(*placement) {
-                continue;
-            }
-            self.out.push(Action::Refuse(Box::new(Refusal {
-                cluster: self.ledger.bundle().cluster,
-                node: self.ledger.node().clone(),
-                session,
-                placement: *placement,
-                grant: refused.grant,
-                code: refused.reason.code,
-                detail: refused.reason.detail.clone(),
-                log_size: self.ledger.head().size,
-                time: now.wall,
-            })));
         }
     }
 

@@ -65,6 +65,12 @@ impl Outbox {
         self.acknowledged()
     }
 
+    /// How many phases wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether nothing waits and nothing is on its way.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -273,6 +273,20 @@ impl PlacementDir {
         shim.boot_id != boot || (dead(shim.outer) && dead(shim.init))
     }
 
+    /// Removes what the job had to itself, once nothing of it runs. Its output and its records stay.
+    ///
+    /// # Errors
+    /// What the file system says; to be gone already is no error.
+    pub fn clear(&self) -> io::Result<()> {
+        for own in [self.work(), self.tmp()] {
+            match fs::remove_dir_all(&own) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Removes it with all that the job left in it.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use super::{Action, Kept, Moment, Reconciler, Stage, StartOrder};
 use crate::desired::SignedSet;
 use crate::devices::{Choice, choose};
 use crate::ledger::{Entry, EntryPhase, Refused};
-use crate::limit::{KILL_AGAIN_MS, KILL_GRACE_MS, KILL_MARGIN_MS, NS_PER_MS};
+use crate::limit::{KILL_AGAIN_MS, KILL_GRACE_MS, KILL_MARGIN_MS, NS_PER_MS, STRANGERS_MAX};
 use crate::reason::Reason;
 use crate::retry::Retry;
 use crate::verify::{Fetched, check_start};
@@ -84,6 +84,18 @@ impl Reconciler {
             alive && (closing || !desired.contains(id))
         });
         stray.iter().for_each(|placement| self.stop_within_grace(placement, now));
+    }
+
+    /// One member says stop. What was fenced without ever being accepted here never runs (P2), and nobody else would say so: its
+    /// place and quota would stay taken for as long as this agent renews.
+    pub(super) fn told_to_stop(&mut self, placement: &PlacementId, now: Moment) {
+        let (entries, refused) = (self.ledger.entries(), self.ledger.refused());
+        let known = entries.contains_key(placement) || refused.contains_key(placement);
+        if known || placement.epoch > self.ledger.floor() {
+            self.stop_within_grace(placement, now);
+        } else if self.outbox.len() < STRANGERS_MAX {
+            self.outbox.push(*placement, Phase::Ended(Ending::Stopped));
+        }
     }
 
     pub(super) fn stop_within_grace(&mut self, placement: &PlacementId, now: Moment) {

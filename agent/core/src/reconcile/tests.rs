@@ -91,6 +91,26 @@ fn any_one_member_can_stop_but_not_start() {
     assert_eq!(world.agent.ledger().floor(), epoch(10));
 }
 
+/// Cancelled between its grant and the first set that would have named it: the agent hears of it for the first time by the
+/// order to stop.
+#[test]
+fn a_stop_of_what_was_never_accepted_is_answered_once_it_is_fenced() {
+    let mut world = World::new();
+    let stranger = id(10, 3);
+    let told = world.step(Input::Stop(vec![stranger]));
+    assert_eq!(reports(&told), [], "a set may still bring it");
+    world.desire(11, &[]);
+    let told = world.step(Input::Stop(vec![stranger]));
+    assert_eq!(reports(&told), [(stranger, Phase::Ended(Ending::Stopped))]);
+    world.step(Input::Reported);
+    let refused = world.grant_of(12, |grant| {
+        grant.rules[0].rules.areas = ["271403".to_owned().try_into().unwrap()].into();
+    });
+    world.desire(12, std::slice::from_ref(&refused));
+    let told = world.step(Input::Stop(vec![refused.placement]));
+    assert_eq!(reports(&told), [], "its receipt says more");
+}
+
 #[test]
 fn the_lease_ends_everything_but_run_to_completion_and_a_new_session_follows() {
     let mut world = World::new();

@@ -112,7 +112,7 @@ fn life(f: &mut Federation) {
     f.accept(member("kanto"), due.clone());
     f.accept(member("kanto"), due);
     report(f, "tokyo-1/n-07", vec![(placement, Phase::Ended(Ending::Stopped))]);
-    f.accept(kanto.clone(), Command::DecommissionNode { node: at });
+    f.accept(kanto, Command::DecommissionNode { node: at });
     f.place(&moved, &["tokyo-1/n-01"]);
     let placement = f.placements(&moved)[0];
     report(f, "tokyo-1/n-01", vec![(placement, Phase::Ended(Ending::Exited(0)))]);
