@@ -26,6 +26,8 @@ fn the_demo_comes_out_right() {
 #[test]
 fn nothing_acknowledged_is_lost_to_kill_9() {
     let (_dir, mut federation) = federation(27_210);
+    let term = federation.read("kanto", &["status"]).unwrap()["term"].as_u64().unwrap();
+    assert!(term < 10, "the lead went round {term} times before anything happened");
     let mut written = Vec::new();
     for member in 1..=3u64 {
         written.push(write(&federation, &format!("before-{member}")).unwrap());

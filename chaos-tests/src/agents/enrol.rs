@@ -14,6 +14,7 @@ use sekisho_proto::convert::node::NewToken;
 use sekisho_proto::internal::v1::JoinRequest;
 use sekisho_proto::internal::v1::join_service_client::JoinServiceClient;
 use sekisho_proto::v1::node_service_client::NodeServiceClient;
+use sekisho_transport::address::Address;
 use sekisho_transport::bundle::{Bundle, TrustBundles};
 use sekisho_transport::clock::SystemClock;
 use sekisho_transport::credential::Identity;
@@ -43,8 +44,8 @@ pub(super) struct Registry {
     administrator: Caller,
     /// For commands of the administrator.
     own: Channel,
-    /// For hosts that have no certificate yet.
-    anonymous: Channel,
+    /// For hosts that have no certificate yet: a connection each, since one carries the answer to one join (D3).
+    anonymous: (Dialer, Address, Expect),
     trust: Arc<TrustBundles>,
     members: Vec<GenesisMember>,
     pub(super) k: u32,
@@ -67,13 +68,12 @@ impl Registry {
         let trust = TrustBundles::new(Arc::new(SystemClock));
         trust.replace(&roots)?;
         let anonymous = Dialer::new(None, TrustBundles::new(Arc::new(SystemClock)));
-        let address = Loopback::port(port_base).socket().into();
+        let address: Address = Loopback::port(port_base).socket().into();
         let pinned = pinned.context("the operator is in the bundle")?;
-        let anonymous = anonymous.channel(&address, &pinned, ChannelOptions::default())?;
         Ok(Self {
             own: administrator.channel(port_base)?,
             administrator,
-            anonymous: anonymous.channel(),
+            anonymous: (anonymous, address, pinned),
             trust,
             members: genesis.members,
             k: genesis.bundle.k,
@@ -106,7 +106,9 @@ impl Registry {
             csr: key.csr()?.into(),
             receipt_key: rand::random::<[u8; 32]>().to_vec().into(),
         };
-        let answer = JoinServiceClient::new(self.anonymous.clone()).join(request).await?;
+        let (dialer, address, pinned) = &self.anonymous;
+        let route = dialer.channel(address, pinned, ChannelOptions::default())?;
+        let answer = JoinServiceClient::new(route.channel()).join(request).await?;
         let chain = answer.into_inner().certificate_chain;
         let chain: String = chain.iter().map(|der| certificate_pem(&der.as_ref().into())).collect();
         let identity = Identity::from_pem(&chain, key.pem().expose())?;

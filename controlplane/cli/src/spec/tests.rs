@@ -184,6 +184,6 @@ fn limits_and_restarts_of_a_run_are_read_exactly_and_refused_with_their_field() 
     }
     assert_eq!(
         read(&with("  restart: {policy: always}\n")).unwrap_err().code,
-        ErrorCode::SpecSyntax
+        ErrorCode::InvalidArgument
     );
 }

@@ -45,7 +45,9 @@ impl<R: Replica> Duty for KeylessDuty<R> {
 
     async fn run(&mut self) -> Result<Duration, DutyError> {
         let shared = &self.leases.0;
-        if shared.acknowledger.is_known(&shared.replica.view().state) {
+        let view = shared.replica.view();
+        // Before there is a federation there is no bundle that could name anybody.
+        if view.state.federation().is_none() || shared.acknowledger.is_known(&view.state) {
             return Ok(KEYLESS_LOOK);
         }
         let membership = shared.replica.membership();
