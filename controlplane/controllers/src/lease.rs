@@ -5,7 +5,7 @@
 //! and its end is proposed only after a round begun after the mark: a leader that slept through its own fall would
 //! otherwise expire what its successor renews.
 //! Renewals are not log entries: thousands a second share one round per [`CONFIRM_EVERY`].
-//! What counts is signed, many at once ([`signer`]), so that others may carry it. A renewal that was carried here counts as
+//! What counts is signed, many at once (`signer`), so that others may carry it. A renewal that was carried here counts as
 //! any other, if its agent signed it under this leader and none of its later ones was carried before: whoever carries
 //! it could keep it, and with it the lease of a host that is dead.
 //! Does not know: acknowledgements of other operators' members, sessions on the wire.

@@ -5,7 +5,7 @@
 //! such a list safe is that it has an end: a call newer than [`NEWEST_KNOWN`], and every number of another call table (x32,
 //! 32-bit programs), does not exist for a job, so nothing new is let in before somebody has looked at it.
 //!
-//! Refused with "not permitted" ([`refused`] has the list):
+//! Refused with "not permitted" (`refused` has the list):
 //! - mounts and roots (`mount`, `umount2`, `pivot_root`, `chroot`, `move_mount`, `open_tree`, `fs*`, `mount_setattr`): the job's
 //!   view of the file system is what hides the other jobs;
 //! - namespaces (`setns`; `unshare` and `clone` with any namespace): in a user namespace of its own a job would have every
