@@ -60,7 +60,7 @@ pub(crate) fn endpoints(
         .collect::<Result<Vec<_>, _>>()?;
     let random = Box::new(rand::rngs::StdRng::from_os_rng());
     Endpoints::new(dialer, &parsed, expect, CallOptions::default(), random)
-        .map_err(|error| unusable(crate::failure::explain(&error)))
+        .map_err(|error| unusable(sekisho_types::cause::explain(&error)))
 }
 
 /// One call through `endpoints`, at most `within`.

@@ -1,6 +1,6 @@
 //! The agent's settings file, TOML. Unknown keys are refused: a misspelt one must not silently mean the default.
 
-use crate::failure::{Failure, explain};
+use crate::failure::Failure;
 use crate::limit::TEXT_FILE_MAX;
 use sekisho_agent_runtime::device::simulated::SimulatedGroup;
 use sekisho_agent_runtime::limit::{
@@ -11,6 +11,7 @@ use sekisho_agent_runtime::sandbox::SandboxSettings;
 use sekisho_agent_runtime::shim::wire::RunAs;
 use sekisho_agent_runtime::users::{JobUsers, UserRange};
 use sekisho_evidence::tag::TagArea;
+use sekisho_types::cause::explain;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
 use sekisho_types::payload::{CPU_MILLI, MEMORY_MIB};

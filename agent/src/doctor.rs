@@ -16,7 +16,6 @@ use sekisho_agent_runtime::guard::Guard;
 use sekisho_agent_runtime::shim::ShimCommand;
 use sekisho_doctor::args::DoctorArgs;
 use sekisho_doctor::catalogue::any::ANY_OTHER_USER;
-use sekisho_doctor::catalogue::clock::{CLOCK_BOOT, CLOCK_SYNC, CLOCK_WALL};
 use sekisho_doctor::catalogue::host::*;
 use sekisho_doctor::catalogue::network::{
     MEMBER, MEMBER_OFFLINE, MEMBER_UNEQUIPPED, MEMBER_UNJOINED,
@@ -24,9 +23,9 @@ use sekisho_doctor::catalogue::network::{
 use sekisho_doctor::catalogue::node::*;
 use sekisho_doctor::check::Finding;
 use sekisho_doctor::host::clock::{self as clocks, Known};
-use sekisho_doctor::host::limits::Limits;
+use sekisho_doctor::host::machine::{Needs, machine};
 use sekisho_doctor::host::program::{Same, holder, other_user, running, same_program};
-use sekisho_doctor::host::{data, jail as confine, kernel, limits, memory, sync};
+use sekisho_doctor::host::{data, jail as confine, sync};
 use sekisho_doctor::limit::{
     AGENT_FILES, AGENT_MEMORY, AGENT_SYNC_SLOW, AGENT_SYNCS, DRIVER_WITHIN, MEMBERS_WITHIN,
 };
@@ -63,9 +62,9 @@ pub async fn examine(args: &DoctorArgs, with: &Examined) -> Report {
         }
         Some(Err(failure)) => {
             round.note([Finding::new(&SETTINGS_REFUSED).with("cause", failure.cause)]);
-            machine(&mut round, with, None, Vec::new()).await;
+            machine(&mut round, &with.clock, needs(None), Vec::new()).await;
         }
-        None => machine(&mut round, with, None, Vec::new()).await,
+        None => machine(&mut round, &with.clock, needs(None), Vec::new()).await,
     }
     Report::new("sekisho-agent", env!("CARGO_PKG_VERSION"), round.findings())
 }
@@ -94,7 +93,7 @@ async fn everything(round: &mut Round, config: &Arc<Config>, with: &Examined, of
     directories(round, config, pid).await;
     let held = enrolled(round, config, with).await;
     let known = known(config, held.as_ref());
-    machine(round, with, pid, known).await;
+    machine(round, &with.clock, needs(pid), known).await;
     jails(round, config, with, pid).await;
     let (settings, runs) = (Arc::clone(config), pid.is_some());
     let devices = move || devices::devices(&settings, runs);
@@ -187,33 +186,8 @@ fn known(config: &Config, held: Option<&Held>) -> Vec<Known> {
     known
 }
 
-/// The machine, whatever runs on it.
-async fn machine(round: &mut Round, with: &Examined, pid: Option<u32>, known: Vec<Known>) {
-    let clock = Arc::clone(&with.clock);
-    round.look(&CLOCK_WALL, move || vec![clocks::wall(&*clock, known)]).await;
-    round.look(&CLOCK_SYNC, || vec![clocks::sync()]).await;
-    let clock = Arc::clone(&with.clock);
-    round.look(&CLOCK_BOOT, move || vec![clocks::boot(&*clock)]).await;
-    round.look(&KERNEL, || vec![Finding::told(&KERNEL, kernel::version())]).await;
-    round.look(&LIMITS, move || bounds(pid)).await;
-    let memory = || vec![Finding::told(&MEMORY, memory::memory(AGENT_MEMORY))];
-    round.look(&MEMORY, memory).await;
-}
-
-/// Limits are judged where the agent runs: those of a shell say nothing about its service.
-fn bounds(pid: Option<u32>) -> Vec<Finding> {
-    let found = match Limits::of(pid) {
-        Ok(found) => found,
-        Err(error) => return vec![Finding::told(&LIMITS, Err(error))],
-    };
-    let (of, least) = match pid {
-        Some(pid) => (format!("process {pid}"), AGENT_FILES),
-        None => ("doctor".to_owned(), 0),
-    };
-    vec![
-        Finding::told(&LIMITS, limits::limits(&of, found, least)),
-        Finding::told(&CORES, kernel::cores(found.core)),
-    ]
+const fn needs(pid: Option<u32>) -> Needs {
+    Needs { pid, files: AGENT_FILES, memory: AGENT_MEMORY }
 }
 
 fn watches(root: &Path, agent: Option<u32>) -> Finding {

@@ -6,7 +6,7 @@
 use crate::agent::Event;
 use crate::calls::Calls;
 use crate::enrolment::Member;
-use crate::failure::{Failure, explain};
+use crate::failure::Failure;
 use crate::fitness::Fitness;
 use crate::host::{Inventory, ending};
 use crate::kept::KeptFiles;
@@ -30,6 +30,7 @@ use sekisho_proto::convert::agent::{Attach, OpenSession, Report};
 use sekisho_proto::internal::v1::agent_message::{Accepted, HeadMoved, Message, Renewal};
 use sekisho_proto::status::ApiError;
 use sekisho_transport::task::{TaskGroup, TaskKind};
+use sekisho_types::cause::explain;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::Digest;
 use sekisho_types::job::OnDisconnect;
@@ -73,6 +74,14 @@ fn key(placement: &PlacementId) -> Result<PlacementKey, String> {
 
 fn reason(error: &ApiError) -> Reason {
     Reason::new(error.code, &error.message)
+}
+
+/// Does what blocks beside the runtime's threads; what went wrong, in words.
+async fn blocking<E: std::error::Error + Send + 'static>(
+    work: impl FnOnce() -> Result<(), E> + Send + 'static,
+) -> Result<(), String> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| error.to_string())?.map_err(|error| explain(&error))
 }
 
 impl Driver {
@@ -152,9 +161,7 @@ impl Driver {
     /// Without it the shorter one stands, for shims and watchdog: what it binds ends early, and never late (P4).
     async fn hold(&self, deadline: Deadline) {
         let runtime = Arc::clone(&self.runtime);
-        let written = tokio::task::spawn_blocking(move || runtime.hold(deadline)).await;
-        let written = written.map_err(|error| error.to_string());
-        if let Err(why) = written.and_then(|written| written.map_err(|error| error.to_string())) {
+        if let Err(why) = blocking(move || runtime.hold(deadline)).await {
             tracing::error!(
                 why,
                 "the deadline of the lease cannot be written: jobs will end early"
@@ -179,9 +186,7 @@ impl Driver {
     /// Without it the job runs all the same: only another incarnation could not take it over.
     async fn keep(&self, kept: Kept, ledger: &Ledger) {
         let (files, ledger, placement) = (self.kept.clone(), ledger.clone(), kept.placement);
-        let done = tokio::task::spawn_blocking(move || files.keep(&kept, &ledger)).await;
-        let done = done.map_err(|error| error.to_string());
-        if let Err(why) = done.and_then(|kept| kept.map_err(|error| explain(&error))) {
+        if let Err(why) = blocking(move || files.keep(&kept, &ledger)).await {
             tracing::error!(%placement, why, "the proof of a placement cannot be kept");
         }
     }
@@ -428,11 +433,7 @@ impl Driver {
     fn clear(&self, key: &PlacementKey) {
         let (dir, key) = (self.runtime.directory(key), key.clone());
         self.tasks.spawn(TaskKind::Ordinary, "clear", async move {
-            let cleared = tokio::task::spawn_blocking(move || dir.clear()).await;
-            if let Err(why) = cleared
-                .map_err(|error| error.to_string())
-                .and_then(|cleared| cleared.map_err(|error| error.to_string()))
-            {
+            if let Err(why) = blocking(move || dir.clear()).await {
                 tracing::warn!(placement = %key, why, "the files of an ended job stay");
             }
         });

@@ -304,7 +304,7 @@ impl Enrolment {
         let path = Self::path(data_dir);
         let dirty = |cause: String| refuse(ErrorCode::StorageFailed, cause);
         let bytes = durable::read(&path, MAGIC, ENROLMENT_MAX);
-        let bytes = bytes.map_err(|error| dirty(crate::failure::explain(&error)))?;
+        let bytes = bytes.map_err(|error| dirty(sekisho_types::cause::explain(&error)))?;
         let read = bytes.map(|bytes| decode(&bytes)).transpose();
         read.map_err(|error| dirty(format!("{}: {error}", path.display())))
     }
@@ -317,7 +317,7 @@ impl Enrolment {
         let failed = |cause: String| refuse(ErrorCode::StorageFailed, cause);
         let bytes = encode(self).map_err(|error| failed(error.to_string()))?;
         durable::write(&Self::path(data_dir), MAGIC, &bytes)
-            .map_err(|error| failed(crate::failure::explain(&error)))
+            .map_err(|error| failed(sekisho_types::cause::explain(&error)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use sekisho_agent_core::reason::Reason;
 use sekisho_proto::status::ApiError;
+use sekisho_types::cause::explain;
 use sekisho_types::error_code::{ErrorCode, Kind, Language};
 use std::fmt;
 use std::io::{self, Write as _};
@@ -83,18 +84,6 @@ impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
         Self::new(reason.code, reason.detail)
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn explain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

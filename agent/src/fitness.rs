@@ -123,7 +123,7 @@ fn data_dir(dir: &Path) -> Option<Unfit> {
         Err(error) => return wrong(&format!("cannot be looked at: {error}")),
     };
     if let Err(error) = durable::try_write(&dir.join("fitness")) {
-        return wrong(&crate::failure::explain(&error));
+        return wrong(&sekisho_types::cause::explain(&error));
     }
     let detail = format!("{} MiB are free", space >> 20);
     (space < DATA_FREE_LOW).then(|| unfit("data-dir", space < DATA_FREE_MIN, &detail)).flatten()

@@ -4,7 +4,7 @@
 //! ledger holds and the runtime takes over (P6, ADR 11); a device that somebody unknown holds is not offered.
 
 use crate::config::{Config, Devices as Choice};
-use crate::failure::{Failure, explain};
+use crate::failure::Failure;
 use crate::limit::{ENDED_KEPT, SWEEP_WITHIN};
 use crate::stream::{Begin, Outputs, Piece};
 use sekisho_agent_core::devices::Device;
@@ -21,6 +21,7 @@ use sekisho_agent_runtime::process::{ProcessRuntime, ProcessSettings};
 use sekisho_agent_runtime::runtime::{Exit, RuntimeError};
 use sekisho_agent_runtime::shim::ShimCommand;
 use sekisho_agent_runtime::sweep::{Found, sweep};
+use sekisho_types::cause::explain;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::placement::Ending;
 use sekisho_types::revision::PlacementId;

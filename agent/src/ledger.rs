@@ -4,11 +4,12 @@
 //! because a forgotten fence floor would let fenced grants run again.
 
 use crate::durable::{self, DurableError, Magic};
-use crate::failure::{Failure, explain};
+use crate::failure::Failure;
 use crate::limit::LEDGER_MAX;
 use sekisho_agent_core::ledger::Ledger;
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::canonical::{decode, encode};
+use sekisho_types::cause::explain;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
 use std::path::{Path, PathBuf};

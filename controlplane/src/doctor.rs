@@ -9,17 +9,15 @@ mod member;
 use crate::config::Config;
 use crate::trust::Ground;
 use sekisho_doctor::args::DoctorArgs;
-use sekisho_doctor::catalogue::clock::{CLOCK_BOOT, CLOCK_SYNC, CLOCK_WALL};
 use sekisho_doctor::catalogue::host::*;
 use sekisho_doctor::catalogue::identity::CERTIFICATE;
 use sekisho_doctor::catalogue::member::*;
 use sekisho_doctor::catalogue::network::{LISTEN, MEMBER, MEMBER_OFFLINE, MEMBER_UNEQUIPPED};
 use sekisho_doctor::check::Finding;
-use sekisho_doctor::host::clock::{self as clocks, Known};
-use sekisho_doctor::host::limits::Limits;
+use sekisho_doctor::host::clock as clocks;
+use sekisho_doctor::host::machine::{Needs, machine};
 use sekisho_doctor::host::program::running;
-use sekisho_doctor::host::{data, kernel, limits, memory, sync};
-use sekisho_doctor::identity::explain;
+use sekisho_doctor::host::{data, sync};
 use sekisho_doctor::limit::{
     CONTROLLER_FILES, CONTROLLER_MEMORY, CONTROLLER_SYNC_SLOW, CONTROLLER_SYNCS, MEMBERS_WITHIN,
 };
@@ -29,6 +27,7 @@ use sekisho_doctor::round::Round;
 use sekisho_transport::bundle::TrustBundles;
 use sekisho_transport::credential::Identity;
 use sekisho_transport::dial::Dialer;
+use sekisho_types::cause::explain;
 use sekisho_types::time::Clock;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,9 +56,9 @@ pub async fn examine(args: &DoctorArgs, clock: Arc<dyn Clock>) -> Report {
         }
         Some(Err(error)) => {
             round.note([Finding::new(&SETTINGS_REFUSED).with("cause", explain(&error))]);
-            machine(&mut round, &clock, None, Vec::new()).await;
+            machine(&mut round, &clock, needs(None), vec![clocks::oldest()]).await;
         }
-        None => machine(&mut round, &clock, None, Vec::new()).await,
+        None => machine(&mut round, &clock, needs(None), vec![clocks::oldest()]).await,
     }
     Report::new("sekisho-controller", env!("CARGO_PKG_VERSION"), round.findings())
 }
@@ -102,7 +101,8 @@ async fn everything(
     directories(round, config, pid).await;
     let held = trusted(round, config, clock).await;
     let known = clocks::written(&config.data_dir.join("boot"));
-    machine(round, clock, pid, known.into_iter().collect()).await;
+    let known = known.into_iter().chain([clocks::oldest()]).collect();
+    machine(round, clock, needs(pid), known).await;
     let addresses = [Some(config.listen), config.metrics.as_ref().map(|metrics| metrics.listen)];
     let listen = move || {
         addresses.into_iter().flatten().map(|address| network::listen(address, pid)).collect()
@@ -171,38 +171,8 @@ async fn trusted(round: &mut Round, config: &Arc<Config>, clock: &Arc<dyn Clock>
     Some(Held { ground, bundles, identity })
 }
 
-async fn machine(
-    round: &mut Round,
-    clock: &Arc<dyn Clock>,
-    pid: Option<u32>,
-    mut known: Vec<Known>,
-) {
-    known.push(clocks::oldest());
-    let now = Arc::clone(clock);
-    round.look(&CLOCK_WALL, move || vec![clocks::wall(&*now, known)]).await;
-    round.look(&CLOCK_SYNC, || vec![clocks::sync()]).await;
-    let now = Arc::clone(clock);
-    round.look(&CLOCK_BOOT, move || vec![clocks::boot(&*now)]).await;
-    round.look(&KERNEL, || vec![Finding::told(&KERNEL, kernel::version())]).await;
-    round.look(&LIMITS, move || bounds(pid)).await;
-    let memory = || vec![Finding::told(&MEMORY, memory::memory(CONTROLLER_MEMORY))];
-    round.look(&MEMORY, memory).await;
-}
-
-/// Limits are judged where the member runs: those of a shell say nothing about its service.
-fn bounds(pid: Option<u32>) -> Vec<Finding> {
-    let found = match Limits::of(pid) {
-        Ok(found) => found,
-        Err(error) => return vec![Finding::told(&LIMITS, Err(error))],
-    };
-    let (of, least) = match pid {
-        Some(pid) => (format!("process {pid}"), CONTROLLER_FILES),
-        None => ("doctor".to_owned(), 0),
-    };
-    vec![
-        Finding::told(&LIMITS, limits::limits(&of, found, least)),
-        Finding::told(&CORES, kernel::cores(found.core)),
-    ]
+const fn needs(pid: Option<u32>) -> Needs {
+    Needs { pid, files: CONTROLLER_FILES, memory: CONTROLLER_MEMORY }
 }
 
 async fn members(

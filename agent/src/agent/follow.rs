@@ -7,10 +7,11 @@
 use super::{Agent, Event, blocking};
 use crate::durable;
 use crate::enrolment::Enrolment;
-use crate::failure::{Failure, explain};
+use crate::failure::Failure;
 use sekisho_agent_core::reconcile::Input;
 use sekisho_evidence::package::{PACKAGE_MAX, Trust, TrustPackage};
 use sekisho_transport::task::TaskKind;
+use sekisho_types::cause::explain;
 use sekisho_types::error_code::ErrorCode;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::enrolment::Enrolment;
-use crate::failure::{Failure, explain};
+use crate::failure::Failure;
 use crate::ledger::LedgerFile;
 use sekisho_agent_core::ledger::Ledger;
 use sekisho_doctor::catalogue::host::PATH_MISSING;
@@ -15,6 +15,7 @@ use sekisho_doctor::unit::{bytes, long};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_transport::bundle::TrustBundles;
 use sekisho_transport::credential::Identity;
+use sekisho_types::cause::explain;
 use sekisho_types::principal::{Principal, Workload};
 use sekisho_types::time::{Clock, Timestamp};
 use std::fs::{self, File};

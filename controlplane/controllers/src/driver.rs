@@ -12,6 +12,7 @@ use sekisho_fsm::outcome::Rejection;
 use sekisho_raft::consensus::MembershipError;
 use sekisho_raft::error::ProposeError;
 use sekisho_raft::view::Wake;
+use sekisho_types::cause::explain;
 use sekisho_types::time::Clock;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -108,7 +109,7 @@ async fn lead<D: Duty>(
                 }
             }
             Err(error) => {
-                let failing = health.failed(describe(&error));
+                let failing = health.failed(explain(&error));
                 metrics::counter!("sekisho_duty_failures_total", "duty" => D::NAME).increment(1);
                 tracing::warn!(duty = D::NAME, failing, %error, "duty failed; it is tried again");
                 tokio::time::sleep(backoff).await;
@@ -116,18 +117,6 @@ async fn lead<D: Duty>(
             }
         }
     }
-}
-
-/// The error with its causes, in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 async fn changed(wake: &mut Option<watch::Receiver<u64>>) {

@@ -22,6 +22,7 @@ use futures::{Stream, StreamExt as _};
 use machine::{ApplyError, Machine};
 use openraft::EntryPayload;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use sekisho_types::cause::explain;
 use sekisho_types::revision::Revision;
 use std::io;
 use std::marker::PhantomData;
@@ -250,7 +251,7 @@ impl<P: Platform> RaftSnapshotBuilder<TypeConfig<P>> for SnapshotBuilder<P> {
                 Ok(Snapshot { meta: self.meta.engine(), snapshot })
             }
             Err(error) => {
-                let failure = MemberFailure::Storage(machine::explain(&error).into());
+                let failure = MemberFailure::Storage(explain(&error).into());
                 self.publisher.fail(failure);
                 Err(io::Error::other(error))
             }

@@ -4,8 +4,8 @@ use crate::config::Config;
 use crate::trust::Ground;
 use sekisho_doctor::catalogue::member::*;
 use sekisho_doctor::check::Finding;
-use sekisho_doctor::identity::explain;
 use sekisho_store::{MarkerError, look};
+use sekisho_types::cause::explain;
 use sekisho_types::time::Timestamp;
 use std::io::ErrorKind;
 

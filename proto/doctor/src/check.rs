@@ -3,6 +3,8 @@
 //! Must hold: no outcome exists in one language only, and both name the same values.
 
 use crate::catalogue::any::ANY_UNREADABLE;
+pub use sekisho_types::error_code::Text;
+
 use sekisho_types::error_code::Language;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -20,26 +22,6 @@ pub enum Level {
     Warning,
     /// Does not work, or will not.
     Failure,
-}
-
-/// A text in both languages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Text {
-    /// English.
-    pub en: &'static str,
-    /// Japanese.
-    pub ja: &'static str,
-}
-
-impl Text {
-    /// In this language.
-    #[must_use]
-    pub fn of(self, language: Language) -> &'static str {
-        match language {
-            Language::En => self.en,
-            Language::Ja => self.ja,
-        }
-    }
 }
 
 /// Something that is looked at.

@@ -7,6 +7,7 @@ pub mod data;
 pub mod jail;
 pub mod kernel;
 pub mod limits;
+pub mod machine;
 pub mod memory;
 pub mod program;
 pub mod sync;

@@ -8,8 +8,8 @@ use sekisho_transport::bundle::TrustBundles;
 use sekisho_transport::credential::Identity;
 use sekisho_transport::probe::validity;
 use sekisho_transport::verify::judge_client;
+use sekisho_types::cause::explain;
 use sekisho_types::time::Timestamp;
-use std::error::Error;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -122,19 +122,6 @@ pub fn key_shown(path: &Path) -> Option<Finding> {
 pub fn nothing(check: &'static Check) -> Finding {
     let outcome = if check.id == CERTIFICATE.id { &CERTIFICATE_NONE } else { &CHAIN_UNKNOWN };
     Finding::new(outcome).of(check)
-}
-
-/// An error with its causes, in one line.
-#[must_use]
-pub fn explain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod kind;
 mod language;
 
 pub use kind::Kind;
-pub use language::Language;
+pub use language::{Language, Text};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

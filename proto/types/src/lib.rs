@@ -5,6 +5,7 @@
 //! Does not know: protobuf, storage, consensus, the state machine.
 #![deny(clippy::arithmetic_side_effects)]
 
+pub mod cause;
 pub mod device;
 pub mod error_code;
 pub mod fitness;

@@ -10,6 +10,7 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use tokio::time::Instant;
 
@@ -224,7 +225,18 @@ impl Shim {
         }
     }
 
+    /// Whether an end that is waited for has come. While both processes are waited for and neither has ended, `/proc` has
+    /// nothing to add: a host has hundreds of shims, and each event of one is a look at all.
+    fn has_news(&self) -> io::Result<bool> {
+        let (Some(outer), Some(init)) = (&self.outer_end, &self.init_end) else { return Ok(true) };
+        let mut ends = [outer, init].map(|end| PollFd::new(end.as_fd(), PollFlags::POLLIN));
+        Ok(poll(&mut ends, PollTimeout::ZERO)? > 0)
+    }
+
     fn look_at_both(&mut self) -> io::Result<bool> {
+        if !self.has_news()? {
+            return Ok(false);
+        }
         let reaped = match self.child.as_mut() {
             Some(child) => child.try_wait()?.is_some(),
             None => false,

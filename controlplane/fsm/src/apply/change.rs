@@ -62,6 +62,17 @@ impl<'c> Change<'c> {
         (self.effects, self.grants)
     }
 
+    /// Changes a node in a way that readers and the planner care about.
+    pub(super) fn set_node(&mut self, id: &NodeId, set: impl FnOnce(&mut Node)) {
+        let revision = self.revision;
+        self.state.nodes.update(id, |node| {
+            set(node);
+            node.revision = revision;
+        });
+        self.effects.events.insert(Event::Node(id.clone()));
+        self.effects.events.insert(Event::Plannable);
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.state.clock
     }

@@ -8,7 +8,6 @@
 use super::change::{Change, not_found};
 use super::node::{came_over, owned};
 use super::placement::{is_desired, stop_all_on};
-use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::Verb;
 use crate::state::{Drain, Fate, Node};
@@ -19,11 +18,6 @@ use sekisho_types::revision::Revision;
 
 fn row<'c>(change: &'c Change<'_>, id: &NodeId) -> Result<&'c Node, Rejection> {
     change.state.nodes.get(id).ok_or_else(|| not_found(format!("node {id}")))
-}
-
-fn shows(change: &mut Change<'_>, id: &NodeId) {
-    change.effects.events.insert(Event::Node(id.clone()));
-    change.effects.events.insert(Event::Plannable);
 }
 
 /// Begins a drain, or changes the deadline and message of one.
@@ -58,11 +52,7 @@ pub(super) fn begin(
         message: message.to_owned(),
         revision,
     };
-    change.state.nodes.update(id, |node| {
-        node.drain = Some(drain);
-        node.revision = revision;
-    });
-    shows(change, id);
+    change.set_node(id, |node| node.drain = Some(drain));
     Ok(Reply::Done)
 }
 
@@ -76,13 +66,10 @@ pub(super) fn call_off(change: &mut Change<'_>, id: &NodeId, keep_cordoned: bool
     if !keep_cordoned {
         came_over(change, id)?;
     }
-    let revision = change.revision;
-    change.state.nodes.update(id, |node| {
+    change.set_node(id, |node| {
         node.drain = None;
         node.schedulable &= !keep_cordoned;
-        node.revision = revision;
     });
-    shows(change, id);
     Ok(Reply::Done)
 }
 
@@ -103,7 +90,6 @@ pub(super) fn evict(change: &mut Change<'_>, id: &NodeId, drain: Revision) -> Ou
         "" => format!("{id} is drained"),
         message => format!("{id} is drained: {message}"),
     };
-    let revision = change.revision;
     let living = |node: &Node| {
         let mut rows = node.placements.iter().filter_map(|id| change.state.placements.get(id));
         rows.any(|row| is_desired(&row.phase))
@@ -112,7 +98,7 @@ pub(super) fn evict(change: &mut Change<'_>, id: &NodeId, drain: Revision) -> Ou
         return Ok(Reply::Done);
     }
     stop_all_on(change, id, &Fate::Move(why.clone()), &why);
-    change.state.nodes.update(id, |node| node.revision = revision);
-    shows(change, id);
+    // Its drain moves on, which a monitor shows.
+    change.set_node(id, |_node| {});
     Ok(Reply::Done)
 }

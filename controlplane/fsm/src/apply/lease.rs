@@ -5,7 +5,6 @@
 
 use super::change::{Change, not_found};
 use super::placement::end;
-use crate::event::Event;
 use crate::outcome::{Outcome, Reply};
 use sekisho_evidence::grant::SessionId;
 use sekisho_types::id::NodeId;
@@ -30,17 +29,13 @@ pub(super) fn expire(change: &mut Change<'_>, id: &NodeId, session: SessionId) -
         })
         .copied()
         .collect();
-    let revision = change.revision;
-    change.state.nodes.update(id, |node| {
+    change.set_node(id, |node| {
         if let Some(session) = &mut node.session {
             session.expired = true;
         }
-        node.revision = revision;
     });
     for placement in &dead {
         end(change, placement, &Ending::Lost);
     }
-    change.effects.events.insert(Event::Node(id.clone()));
-    change.effects.events.insert(Event::Plannable);
     Ok(Reply::Done)
 }

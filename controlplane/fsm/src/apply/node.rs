@@ -62,13 +62,7 @@ pub(super) fn set_schedulable(change: &mut Change<'_>, id: &NodeId, schedulable:
             return Err(Rejection::new(ErrorCode::WrongPhase, why));
         }
     }
-    let revision = change.revision;
-    change.state.nodes.update(id, |node| {
-        node.schedulable = schedulable;
-        node.revision = revision;
-    });
-    change.effects.events.insert(Event::Node(id.clone()));
-    change.effects.events.insert(Event::Plannable);
+    change.set_node(id, |node| node.schedulable = schedulable);
     Ok(Reply::Done)
 }
 
@@ -120,13 +114,7 @@ pub(super) fn approve(change: &mut Change<'_>, id: &NodeId, node_key: &Digest) -
     if node.approved {
         return Ok(Reply::Done);
     }
-    let revision = change.revision;
-    change.state.nodes.update(id, |node| {
-        node.approved = true;
-        node.revision = revision;
-    });
-    change.effects.events.insert(Event::Node(id.clone()));
-    change.effects.events.insert(Event::Plannable);
+    change.set_node(id, |node| node.approved = true);
     Ok(Reply::Done)
 }
 

@@ -19,7 +19,6 @@
 //! [`Session::before`]: crate::state::Session::before
 
 use super::change::{Change, not_found};
-use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::quarantine::{Quarantine, Twin};
 use crate::role::{Target, Verb};
@@ -88,12 +87,7 @@ pub(super) fn seen(change: &mut Change<'_>, id: &NodeId, why: &Twin) -> Outcome 
 
 fn enter(change: &mut Change<'_>, id: &NodeId, why: Twin) {
     let (revision, since) = (change.revision, change.now());
-    change.state.nodes.update(id, |node| {
-        node.quarantine = Some(Quarantine { why, revision, since });
-        node.revision = revision;
-    });
-    change.effects.events.insert(Event::Node(id.clone()));
-    change.effects.events.insert(Event::Plannable);
+    change.set_node(id, |node| node.quarantine = Some(Quarantine { why, revision, since }));
 }
 
 /// Ends a quarantine: the node's operator says that one host is left. The first that asks then gets the session; if
@@ -112,12 +106,6 @@ pub(super) fn release(change: &mut Change<'_>, id: &NodeId) -> Outcome {
         let why = format!("the lease of session {} has not ended yet", session.id);
         return Err(Rejection::new(ErrorCode::WrongPhase, why));
     }
-    let revision = change.revision;
-    change.state.nodes.update(id, |node| {
-        node.quarantine = None;
-        node.revision = revision;
-    });
-    change.effects.events.insert(Event::Node(id.clone()));
-    change.effects.events.insert(Event::Plannable);
+    change.set_node(id, |node| node.quarantine = None);
     Ok(Reply::Done)
 }

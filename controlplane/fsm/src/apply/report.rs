@@ -4,7 +4,6 @@ use super::change::Change;
 use super::placement::{end, moved};
 use super::quarantine;
 use super::session::check_findings;
-use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Receipt;
@@ -130,12 +129,6 @@ pub(super) fn fitness(
     if node.findings == findings {
         return Ok(Reply::Done);
     }
-    let revision = change.revision;
-    change.state.nodes.update(id, |node| {
-        node.findings = findings.to_vec();
-        node.revision = revision;
-    });
-    change.effects.events.insert(Event::Node(id.clone()));
-    change.effects.events.insert(Event::Plannable);
+    change.set_node(id, |node| node.findings = findings.to_vec());
     Ok(Reply::Done)
 }

@@ -8,7 +8,6 @@
 use super::change::Change;
 use super::placement::{self, end};
 use super::quarantine::{self, SESSIONS_BEFORE};
-use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::state::Session;
 use sekisho_evidence::grant::SessionId;
@@ -84,13 +83,12 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
         ));
     }
     let revision = change.revision;
-    change.state.nodes.update(id, |node| {
+    change.set_node(id, |node| {
         let last = node.session.take();
         let before = last.into_iter().flat_map(|last| [last.id].into_iter().chain(last.before));
         let before = before.take(SESSIONS_BEFORE).collect();
         let session = opening.session;
         node.session = Some(Session { id: session, opened: revision, expired: false, before });
-        node.revision = revision;
     });
     for placement in held.iter().filter(|placement| !opening.live.contains(placement)) {
         end(change, placement, &Ending::Lost);
@@ -100,7 +98,5 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
         node.findings = opening.findings.to_vec();
     });
     placement::resettle(change, id);
-    change.effects.events.insert(Event::Node(id.clone()));
-    change.effects.events.insert(Event::Plannable);
     Ok(Reply::Done)
 }

@@ -13,10 +13,10 @@ use sekisho_fsm::entry::Entry as FsmEntry;
 use sekisho_fsm::event::Event;
 use sekisho_fsm::outcome::{Applied, PayloadEffect};
 use sekisho_store::{Hash, StoreError, hashes_of};
+use sekisho_types::cause::explain;
 use sekisho_types::id::{Digest, MemberId};
 use sekisho_types::revision::Revision;
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::sync::Arc;
 
 /// Why apply stops the member.
@@ -43,18 +43,6 @@ impl From<ApplyError> for MemberFailure {
             ApplyError::Snapshot(error) => Self::Storage(explain(&error).into()),
         }
     }
-}
-
-/// The error with its causes, in one line.
-pub(super) fn explain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 /// What a batch leaves to write and to tell.

@@ -31,6 +31,32 @@ impl Language {
     }
 }
 
+/// A text in both languages; no program shows one that exists in one language only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Text {
+    /// English.
+    pub en: &'static str,
+    /// Japanese.
+    pub ja: &'static str,
+}
+
+impl Text {
+    /// A text.
+    #[must_use]
+    pub const fn new(en: &'static str, ja: &'static str) -> Self {
+        Self { en, ja }
+    }
+
+    /// In this language.
+    #[must_use]
+    pub fn of(self, language: Language) -> &'static str {
+        match language {
+            Language::En => self.en,
+            Language::Ja => self.ja,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
