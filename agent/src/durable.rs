@@ -3,6 +3,7 @@
 //! Must hold: what comes back is what was written; a file with one flipped bit, of another kind or of another
 //! version is refused. All of them hold secrets or state of this host alone: mode 0600.
 
+use sekisho_agent_runtime::spare;
 use sekisho_types::id::Digest;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -11,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// Says what a file is and of which version.
 pub(crate) type Magic = [u8; 8];
+
+/// Extension of the room that is kept for a file's next version.
+const SPARE: &str = "spare";
 
 /// Length of magic and checksum.
 const HEADER: usize = 8 + 32;
@@ -26,6 +30,14 @@ pub(crate) enum DurableError {
     Damaged(PathBuf),
 }
 
+impl DurableError {
+    /// Whether the disk has no room.
+    pub(crate) fn is_full(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        matches!(self, Self::Io(_, error) if full.contains(&error.kind()))
+    }
+}
+
 /// Writes a file durably.
 pub(crate) fn write(path: &Path, magic: Magic, body: &[u8]) -> Result<(), DurableError> {
     write_whole(path, magic, body).map_err(|error| DurableError::Io(path.to_owned(), error))
@@ -38,10 +50,33 @@ fn write_whole(path: &Path, magic: Magic, body: &[u8]) -> io::Result<()> {
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     // `mode` counts only for a new file; a leftover may have another.
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    file.write_all(&[&magic[..], &Digest::of(body).0, body].concat())?;
-    file.sync_all()?;
+    let written = file.write_all(&whole(magic, body)).and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        // Half of it would take the room that the next one may need.
+        fs::remove_file(&fresh)?;
+        return Err(error);
+    }
     fs::rename(&fresh, path)?;
     File::open(dir)?.sync_all()
+}
+
+fn whole(magic: Magic, body: &[u8]) -> Vec<u8> {
+    [&magic[..], &Digest::of(body).0, body].concat()
+}
+
+/// As [`write`], in the room that [`keep_spare`] has kept.
+pub(crate) fn write_over(path: &Path, magic: Magic, body: &[u8]) -> Result<(), DurableError> {
+    let spare = path.with_extension(SPARE);
+    let written = spare::fill(&spare, &whole(magic, body), true)
+        .and_then(|()| spare::exchange(&spare, path, true));
+    written.map_err(|error| DurableError::Io(path.to_owned(), error))
+}
+
+/// Keeps room for another version of a file, `more` bytes longer than this one.
+pub(crate) fn keep_spare(path: &Path, more: u64) -> Result<(), DurableError> {
+    let kept = fs::metadata(path)
+        .and_then(|file| spare::keep(&path.with_extension(SPARE), file.len().saturating_add(more)));
+    kept.map_err(|error| DurableError::Io(path.to_owned(), error))
 }
 
 /// Reads a file of at most `max` bytes; `None` if there is none.

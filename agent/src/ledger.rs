@@ -5,7 +5,7 @@
 
 use crate::durable::{self, DurableError, Magic};
 use crate::failure::Failure;
-use crate::limit::LEDGER_MAX;
+use crate::limit::{LEDGER_MAX, LEDGER_SPARE};
 use sekisho_agent_core::ledger::Ledger;
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::canonical::{decode, encode};
@@ -106,11 +106,32 @@ impl LedgerFile {
 
     /// Writes the ledger durably. After an error the agent must stop: the file may or may not have changed.
     ///
+    /// A disk that a job has filled keeps nothing from ending: only what begins something waits for room.
+    ///
     /// # Errors
     /// [`LedgerError`].
     pub fn store(&self, ledger: &Ledger) -> Result<(), LedgerError> {
         let bytes = encode(ledger).map_err(|_canonical| LedgerError::Version(self.0.clone()))?;
-        Ok(durable::write(&self.0, MAGIC, &bytes)?)
+        match durable::write(&self.0, MAGIC, &bytes) {
+            Ok(()) => {
+                if let Err(error) = durable::keep_spare(&self.0, LEDGER_SPARE) {
+                    tracing::warn!(why = explain(&error), "no room is kept for the ledger");
+                }
+                Ok(())
+            }
+            Err(error) if error.is_full() && !self.begins(ledger) => {
+                tracing::warn!(why = explain(&error), "the ledger is written in its spare room");
+                Ok(durable::write_over(&self.0, MAGIC, &bytes)?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether it takes or begins what is not in the file; of what cannot be read it is to be feared.
+    fn begins(&self, ledger: &Ledger) -> bool {
+        let bytes = durable::read(&self.0, MAGIC, LEDGER_MAX).ok().flatten();
+        let before = bytes.and_then(|bytes| decode::<Ledger>(&bytes).ok());
+        before.is_none_or(|before| ledger.begins(&before))
     }
 }
 
@@ -131,6 +152,11 @@ mod tests {
         let mut ledger = Ledger::new(node.clone(), bundle());
         ledger.session_opened(SessionId([3; 16]));
         file.store(&ledger).unwrap();
+        assert_eq!(file.load(&node, &bundle()).unwrap(), ledger);
+        // In the room that was kept: as good as any other.
+        ledger.session_opened(SessionId([4; 16]));
+        let bytes = encode(&ledger).unwrap();
+        durable::write_over(file.path(), MAGIC, &bytes).unwrap();
         assert_eq!(file.load(&node, &bundle()).unwrap(), ledger);
         let other = "ishikari-1/n-02".parse().unwrap();
         assert!(matches!(file.load(&other, &bundle()), Err(LedgerError::Foreign { .. })));

@@ -61,6 +61,9 @@ pub const ENDED_KEPT: usize = 64;
 /// Ledger file, bytes: 2,048 grants of 2 KiB and what surrounds them.
 pub const LEDGER_MAX: u64 = 8 * 1024 * 1024;
 
+/// Room that the ledger's spare has beyond the ledger, bytes: ends and refusals of some hundred placements.
+pub const LEDGER_SPARE: u64 = 64 * 1024;
+
 /// Enrolment file, bytes: chains, roots and a bundle.
 pub const ENROLMENT_MAX: u64 = 1024 * 1024;
 

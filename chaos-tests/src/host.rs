@@ -69,9 +69,6 @@ pub struct Options {
     /// Before the trouble: every order of deaths, a kill at every write of a ledger, clocks beyond what is allowed for
     #[arg(long)]
     scenes: bool,
-    /// Of the scenes the one alone in which a job fills the disk of its agent
-    #[arg(long, conflicts_with = "scenes")]
-    hoard: bool,
     /// Only these kinds of trouble, by name, for as long as a failure is looked into
     #[arg(long = "only", value_name = "FAULT", value_parser = named)]
     only: Vec<Fault>,
@@ -86,10 +83,8 @@ impl Options {
     /// The command that does the same again. What the machine does meanwhile is not repeated.
     fn again(&self) -> String {
         let mut only: String = self.only.iter().map(|fault| format!(" --only {fault:?}")).collect();
-        for (asked, word) in [(self.scenes, " --scenes"), (self.hoard, " --hoard")] {
-            if asked {
-                only.push_str(word);
-            }
+        if self.scenes {
+            only.push_str(" --scenes");
         }
         format!("sekisho-drill host --minutes {} --seed {}{only}", self.minutes, self.seed)
     }
@@ -144,11 +139,6 @@ fn drill(options: &Options, dir: &Path) -> Result<Report> {
     if options.scenes {
         scenes(Stage { fleet: &fleet, partition: &partition, diary: &diary })?;
     }
-    if options.hoard {
-        let stage = Stage { fleet: &fleet, partition: &partition, diary: &diary };
-        ensure!(fleet.disk(scene::BOUND_TO[0].0).is_some(), "this user may not mount");
-        stage.hoard(scene::BOUND_TO[0])?;
-    }
     let book = Arc::new(Mutex::new(Book::default()));
     let sights = Arc::new(Mutex::new(Sights::default()));
     let load = Load::begin(&fleet.federation, options.seed, &book)?;
@@ -182,6 +172,7 @@ fn scenes(stage: Stage<'_>) -> Result<()> {
     stage.stand_still(|| stage.damaged(third.0))?;
     if stage.fleet.disk(second.0).is_some() {
         stage.full(second)?;
+        stage.hoard(second)?;
     }
     stage.leaderless(first)?;
     let kills = ledger::at_every_write(&stage, third)?;

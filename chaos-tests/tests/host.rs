@@ -102,6 +102,7 @@ fn whatever_dies_or_stands_still_no_device_has_two_holders() {
     let meanwhile = || {
         if has_disk {
             stage.full(third)?;
+            stage.hoard(third)?;
         }
         stage.damaged(3)
     };

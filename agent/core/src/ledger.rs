@@ -266,6 +266,20 @@ impl Ledger {
         }
     }
 
+    /// Whether something is taken or begun here that `before` has not: what may wait for room on a full disk, unlike all that
+    /// ends work.
+    #[must_use]
+    pub fn begins(&self, before: &Self) -> bool {
+        self.entries.iter().any(|(placement, entry)| {
+            let known = before.entries.get(placement).map(|entry| &entry.phase);
+            match entry.phase {
+                EntryPhase::Pending => known.is_none(),
+                EntryPhase::Live => known != Some(&EntryPhase::Live),
+                EntryPhase::Stopping | EntryPhase::Ended(_) => false,
+            }
+        })
+    }
+
     /// The placement is ordered to stop. Returns whether that is new; one that never ran ends at once.
     pub fn stopping(&mut self, placement: &PlacementId) -> bool {
         let Some(entry) = self.entries.get_mut(placement) else { return false };
@@ -387,6 +401,27 @@ mod tests {
         assert_eq!(ledger, before);
         ledger.accept(accepted(11, 6, vec![]));
         assert_eq!((ledger.floor(), ledger.head().size), (epoch(11), 6));
+    }
+
+    #[test]
+    fn what_takes_or_starts_begins_and_what_ends_does_not() {
+        let federation = Federation::new();
+        let mut ledger = federation.ledger();
+        let (first, second) = (federation.grant(10, 0), federation.grant(10, 1));
+        let id = first.placement;
+        let mut before = ledger.clone();
+        ledger.accept(accepted(10, 5, vec![first, second]));
+        assert!(ledger.begins(&before) && !before.begins(&ledger));
+        before = ledger.clone();
+        assert!(!ledger.begins(&before), "it is known, and waits");
+        assert!(ledger.intend(&id, vec!["GPU-1".to_owned()]));
+        assert!(ledger.begins(&before));
+        for ends in [Ledger::stopping, |ledger: &mut Ledger, id: &PlacementId| {
+            ledger.ended(id, Ending::Stopped)
+        }] {
+            before = ledger.clone();
+            assert!(ends(&mut ledger, &id) && !ledger.begins(&before));
+        }
     }
 
     #[test]

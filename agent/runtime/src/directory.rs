@@ -170,7 +170,8 @@ impl PlacementDir {
                 std::os::unix::fs::chown(own, Some(uid), Some(gid))?;
             }
         }
-        Ok(())
+        // Neither its end nor the request for it may depend on what the job leaves of the disk.
+        ["exit", "stop"].into_iter().try_for_each(|name| record::reserve(&self.path, name))
     }
 
     /// The directory itself.

@@ -31,6 +31,7 @@ pub mod record;
 pub mod runtime;
 pub mod sandbox;
 pub mod shim;
+pub mod spare;
 pub mod sweep;
 pub mod users;
 pub mod watchdog;

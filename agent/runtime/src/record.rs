@@ -7,15 +7,14 @@
 //! Must hold: a file is whole or not there; another version, a flipped bit and a cut are refused and never misread.
 //! Does not know what a record means, nor whether it is of this boot.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::limit;
+use crate::{limit, spare};
 
 const VERSION: u8 = 1;
 const CRC_BYTES: usize = 4;
@@ -78,18 +77,21 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 /// # Errors
 /// What the file system says; the one of before stands then.
 pub(crate) fn write<T: Serialize>(dir: &Path, name: &str, value: &T, keep: Keep) -> io::Result<()> {
-    let temporary = dir.join(format!("{name}.new"));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(&encode(value)?)?;
-    if keep == Keep::Durable {
-        file.sync_all()?;
-    }
-    fs::rename(&temporary, dir.join(name))?;
-    match keep {
-        Keep::Durable => File::open(dir)?.sync_all(),
-        Keep::WhileUp => Ok(()),
-    }
+    let (spare, sync) = (spare_of(dir, name), keep == Keep::Durable);
+    spare::fill(&spare, &encode(value)?, sync)?;
+    spare::exchange(&spare, &dir.join(name), sync)
+}
+
+/// Keeps room for a record that has to be written on a full disk, too. One that is written again keeps its own.
+///
+/// # Errors
+/// What the file system says: no room, mostly.
+pub(crate) fn reserve(dir: &Path, name: &str) -> io::Result<()> {
+    spare::keep(&spare_of(dir, name), limit::RECORD_BYTES_MAX)
+}
+
+fn spare_of(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.new"))
 }
 
 /// Reads a record; `None` if there is none.
@@ -112,6 +114,7 @@ pub(crate) fn read<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn only_the_very_bytes_are_a_record() {
@@ -123,7 +126,7 @@ mod tests {
             write(dir.path(), "r", &value, keep).unwrap();
             assert_eq!(read(dir.path(), "r").unwrap(), Some(value.clone()));
         }
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "it and room for the next");
         let good = encode(&value).unwrap();
         for bit in 0..good.len() * 8 {
             let mut bytes = good.clone();
