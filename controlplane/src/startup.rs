@@ -17,6 +17,7 @@ use crate::ports::{HeadsPort, LeasePort};
 use crate::trust;
 use crate::vitals::MemberVitals;
 use anyhow::{Context as _, Result, bail};
+use sekisho_api::clock::FederationClock;
 use sekisho_api::core::{Core, Ports};
 use sekisho_api::server::{Services, serve};
 use sekisho_controllers::start::{Controllers, Options};
@@ -58,6 +59,8 @@ struct Ground {
     bundles: Arc<TrustBundles>,
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
+    /// The clock above, with what the members agree on.
+    agreed: Arc<FederationClock>,
 }
 
 /// Starts a controller; it serves until its task group is cancelled.
@@ -98,6 +101,7 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
             checkpoint_key: optional_key(config.checkpoint_key.as_deref(), "checkpoint key")?,
             heads: Arc::new(Heads(Arc::clone(&ground.store))),
             clock: Arc::clone(&ground.clock),
+            agreed: Arc::clone(&ground.agreed) as Arc<dyn Clock>,
         },
         tasks,
     )
@@ -154,7 +158,8 @@ fn ground(config: &Config) -> Result<Ground> {
     }
     let bundles = TrustBundles::new(Arc::clone(&clock));
     trust.install(&bundles)?;
-    Ok(Ground { trust, identity, bundles, store: Arc::new(store), clock })
+    let agreed = Arc::new(FederationClock::new(Arc::clone(&clock)));
+    Ok(Ground { trust, identity, bundles, store: Arc::new(store), clock, agreed })
 }
 
 async fn consensus(
@@ -209,7 +214,7 @@ fn api(
         leases: Arc::new(LeasePort(controllers.leases.clone())),
         heads: Arc::new(heads),
         issuer: Arc::new(issuer),
-        clock: ground.clock,
+        clock: ground.agreed,
         dialer,
         tasks: tasks.clone(),
     };

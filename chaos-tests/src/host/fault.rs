@@ -164,10 +164,9 @@ impl Fault {
         match self {
             Self::FreezeHost => Freezer::possible().err(),
             Self::Unkillable => Freezer::keeps_alive().err(),
-            Self::StepAgent | Self::StepMember => {
+            Self::StepAgent | Self::StepMember | Self::LeapLeader => {
                 faketime().is_none().then_some("libfaketime is not installed")
             }
-            Self::LeapLeader => Some("the state's clock does not come back; ask for it by --only"),
             Self::FillDisk => {
                 let without = (0..fleet.hosts.len()).any(|host| fleet.disk(host).is_none());
                 without.then_some("this user may not mount")

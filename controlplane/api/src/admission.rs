@@ -22,6 +22,7 @@ use sekisho_types::id::{Digest, RequestId};
 use sekisho_types::limit::{ENTRY_MAX, PROPOSE_DEADLINE};
 use sekisho_types::principal::Principal;
 use sekisho_types::revision::Revision;
+use sekisho_types::time::Clock as _;
 
 /// A request that passed admission.
 #[derive(Debug, Clone)]
@@ -125,7 +126,7 @@ impl Core {
         Ok(Entry {
             cluster: federation.cluster,
             incarnation: federation.incarnation,
-            proposed_at: self.clock.wall(),
+            proposed_at: self.agreed.wall(),
             actor: actor.clone(),
             request: admitted.intent.request,
             feature_level: FEATURE_LEVEL.min(state.feature_level()),

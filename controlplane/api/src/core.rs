@@ -1,5 +1,6 @@
 //! What every service shares.
 
+use crate::clock::FederationClock;
 use crate::contact::Told;
 use crate::duty::{LeaseRenewals, SignedHeads};
 use crate::exchange::Links;
@@ -38,8 +39,8 @@ pub struct Ports {
     pub issuer: Arc<dyn Issuer>,
     /// What it knows of itself.
     pub vitals: Arc<dyn VitalsSource>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
+    /// Time, and what the members agree that it is.
+    pub clock: Arc<FederationClock>,
     /// Dials other members.
     pub dialer: Dialer,
     /// Where tasks live.
@@ -56,7 +57,10 @@ pub struct Core {
     pub(crate) heads: Arc<dyn SignedHeads>,
     pub(crate) issuer: Arc<dyn Issuer>,
     pub(crate) vitals: Arc<dyn VitalsSource>,
+    /// This member's own time.
     pub(crate) clock: Arc<dyn Clock>,
+    /// What entries are stamped with.
+    pub(crate) agreed: Arc<FederationClock>,
     /// When it was put together, on `CLOCK_BOOTTIME`, nanoseconds.
     pub(crate) started_ns: u64,
     pub(crate) tasks: TaskGroup,
@@ -85,7 +89,8 @@ impl Core {
             issuer: ports.issuer,
             vitals: ports.vitals,
             started_ns: ports.clock.boottime_ns(),
-            clock: ports.clock,
+            clock: Arc::clone(ports.clock.own()),
+            agreed: ports.clock,
             tasks: ports.tasks,
             links: Links::new(ports.dialer),
             peers: PeerTable::default(),

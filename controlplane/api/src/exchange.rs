@@ -22,6 +22,7 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::MemberId;
 use sekisho_types::principal::{Principal, Workload};
 use sekisho_types::revision::Revision;
+use sekisho_types::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tonic::transport::Channel;
@@ -167,15 +168,25 @@ impl Core {
             signer_problem: self.heads.problem().unwrap_or_default(),
             conditions: self.own_findings().iter().map(Finding::own).collect(),
             leases: self.leases.news().map(|news| news.as_ref().into()),
+            wall_ms: self.clock.wall().0,
         };
         let mut client = self.links.client(member)?;
         let answer = within(Deadline::after(EXCHANGE_DEADLINE), client.exchange(request)).await;
         let answer = answer
             .map_err(|passed| ApiError::new(ErrorCode::Deadline, passed.to_string()))?
             .map_err(|status| ApiError::from_status(&status))?;
-        let applied = Revision(answer.into_inner().applied_revision);
+        let answer = answer.into_inner();
+        let applied = Revision(answer.applied_revision);
         self.peers.hear(member, applied, None, self.clock.boottime_ns());
+        self.hear_clock(member.member, answer.wall_ms);
         *told = newest.unwrap_or(*told);
         Ok(())
+    }
+
+    /// Notes what a member's clock says, if it told.
+    pub(crate) fn hear_clock(&self, member: MemberId, wall_ms: u64) {
+        if wall_ms > 0 {
+            self.agreed.hear(member, Timestamp(wall_ms));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Test-only: consensus, storage, leases, signer and issuer in memory, over the fixture federation of `fsm`.
 
 use crate::call::Call;
+use crate::clock::FederationClock;
 use crate::core::{Core, Ports};
 use crate::duty::{LeaseNews, LeaseRenewals, Renewal, SignedHead, SignedHeads};
 use crate::issuer::{IssueError, Issuer};
@@ -443,7 +444,7 @@ pub(crate) fn fake_as(
         heads,
         issuer,
         vitals: vitals.clone(),
-        clock: clock.clone(),
+        clock: Arc::new(FederationClock::new(clock.clone())),
         dialer: dialer.unwrap_or_else(|| Dialer::new(None, TrustBundles::new(clock.clone()))),
         tasks: tasks.clone(),
     };

@@ -14,6 +14,7 @@
 
 pub mod admission;
 pub mod call;
+pub mod clock;
 pub mod consensus;
 pub(crate) mod contact;
 pub mod core;

@@ -26,8 +26,10 @@ pub struct Options {
     pub checkpoint_key: Option<SigningKey>,
     /// Where the last signed head is kept.
     pub heads: Arc<dyn HeadStore>,
-    /// Its clocks.
+    /// Its own clocks: what it vouches for, and leases.
     pub clock: Arc<dyn Clock>,
+    /// The wall clock that the members agree on: what its entries are stamped with.
+    pub agreed: Arc<dyn Clock>,
 }
 
 impl std::fmt::Debug for Options {
@@ -62,8 +64,8 @@ impl<R: Replica> Controllers<R> {
     /// # Errors
     /// The last signed head cannot be read.
     pub fn start(replica: R, options: Options, tasks: &TaskGroup) -> Result<Self, HeadStoreError> {
-        let Options { identity, checkpoint_key, heads, clock } = options;
-        let stamp = Stamp::new(&identity, Arc::clone(&clock));
+        let Options { identity, checkpoint_key, heads, clock, agreed } = options;
+        let stamp = Stamp::new(&identity, agreed);
         let (member, key) = (identity.member, checkpoint_key.clone());
         let leases = Leases::new(replica.clone(), Arc::clone(&clock), member, key);
         let signer = Signer::open(identity, checkpoint_key, heads, Arc::clone(&clock))?;

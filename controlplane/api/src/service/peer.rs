@@ -37,6 +37,7 @@ impl PeerService for PeerApi {
         let now = self.0.clock.boottime_ns();
         let applied = Revision(ask.applied_revision);
         self.0.peers.hear(caller, applied, Some(&ask.signer_problem), now);
+        self.0.hear_clock(caller.member, ask.wall_ms);
         let own = |told| Finding::of_member(told, &caller.member.name());
         let found = ask.conditions.iter().take(OWN_MAX).filter_map(own).collect();
         self.0.peers.found(caller.member, found);
@@ -49,7 +50,8 @@ impl PeerService for PeerApi {
             self.0.note(bundle, caller.member, &signed.text, &line);
         }
         let applied_revision = self.0.replica.applied().0;
-        Ok(Response::new(internal::ExchangeResponse { applied_revision }))
+        let wall_ms = self.0.clock.wall().0;
+        Ok(Response::new(internal::ExchangeResponse { applied_revision, wall_ms }))
     }
 
     async fn carry_renewal(
