@@ -7,5 +7,8 @@
 //!
 //! Not here: sending and timing the exchanges, and who may be a landmark.
 
+pub mod exchange;
 pub mod foreign;
 pub mod geometry;
+pub mod landmark;
+pub mod transcript;
