@@ -10,5 +10,10 @@
 pub mod exchange;
 pub mod foreign;
 pub mod geometry;
+mod intersection;
 pub mod landmark;
 pub mod transcript;
+pub mod verdict;
+
+#[cfg(test)]
+mod tests;
