@@ -7,6 +7,7 @@
 //!
 //! Not here: sending and timing the exchanges, and who may be a landmark.
 
+pub mod coverage;
 pub mod exchange;
 pub mod foreign;
 pub mod geometry;
