@@ -28,6 +28,10 @@ pub enum Purpose {
     Acknowledgement,
     /// An agent's renewal that others carry.
     Renewal,
+    /// A landmark's word on a timed exchange.
+    RangingLandmark,
+    /// The word of whoever answered it.
+    RangingSubject,
 }
 
 impl Purpose {
@@ -39,6 +43,8 @@ impl Purpose {
             Self::Bundle => b"sekisho/endorser-bundle/v1\0",
             Self::Acknowledgement => b"sekisho/lease-acknowledgement/v1\0",
             Self::Renewal => b"sekisho/lease-renewal/v1\0",
+            Self::RangingLandmark => b"sekisho/ranging-landmark/v1\0",
+            Self::RangingSubject => b"sekisho/ranging-subject/v1\0",
         }
     }
 }

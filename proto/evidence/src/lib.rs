@@ -19,6 +19,7 @@ pub mod grant;
 mod hexadecimal;
 pub mod join_token;
 pub mod key;
+pub mod location;
 pub mod merkle;
 pub mod opening;
 pub mod operator;

@@ -458,6 +458,16 @@ codes! {
         "2台のホストが同じノードを名乗っています。両方が隔離されています。",
         "Take the copied host away, then `sekisho node release SITE/NODE --yes`; `sekisho node get SITE/NODE` says what was seen.",
         "複製されたホストを取り除いてから `sekisho node release SITE/NODE --yes` を実行してください。検出内容は `sekisho node get SITE/NODE` で確認できます。";
+    LocationInvalid = 80, "LOCATION_INVALID", Auth,
+        "A landmark's measurement does not verify, or is of another node, key, landmark or time.",
+        "ランドマークの測定記録を検証できない、または別のノード・鍵・ランドマーク・時刻のものです。",
+        "Let the node measure again; if it repeats, compare the landmark's key with its operator.",
+        "ノードに再測定させてください。繰り返す場合は、ランドマークの鍵をその事業者と照合してください。";
+    LocationInconsistent = 81, "LOCATION_INCONSISTENT", Precondition,
+        "Landmarks' measurements contradict each other, or the place that the node claims.",
+        "ランドマークの測定結果が互いに、またはノードの申告した場所と矛盾しています。",
+        "Treat the node as in an unknown place; have the operators of the landmarks named look for the false one.",
+        "ノードの場所は不明として扱い、示されたランドマークの事業者に誤りの有無を確認してもらってください。";
 }
 
 impl ErrorCode {

@@ -5,6 +5,7 @@
 //! The table is compiled in and its hash ([`table_hash`]) is part of the replicated state.
 
 use crate::id::Digest;
+use crate::position::Position;
 use crate::time::Date;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,6 +58,8 @@ pub struct AreaInfo {
     pub name_en: &'static str,
     /// ISO 3166-2 code for prefectures, e.g. `JP-01`.
     pub iso: &'static str,
+    /// Where its office stands, for municipalities and wards that have one.
+    pub office: Option<Position>,
     /// First valid day; `None` = always.
     pub valid_from: Option<Date>,
     /// Last valid day; `None` = still valid.
@@ -144,7 +147,7 @@ struct Table {
 
 fn parse_row(line: &'static str) -> Option<AreaInfo> {
     let f: Vec<&'static str> = line.split(',').collect();
-    let [code, level, parent, name_ja, _kana, name_en, iso, _lat, _lng, from, to, successors] =
+    let [code, level, parent, name_ja, _kana, name_en, iso, lat, lng, from, to, successors] =
         f.as_slice()
     else {
         return None;
@@ -170,6 +173,7 @@ fn parse_row(line: &'static str) -> Option<AreaInfo> {
         name_ja,
         name_en,
         iso,
+        office: Position::parse(lat, lng).ok(),
         valid_from: Date::parse(from),
         valid_to: Date::parse(to),
         successors: successors.split_whitespace().filter_map(area).collect(),
@@ -199,6 +203,11 @@ fn table() -> &'static Table {
 #[must_use]
 pub fn table_hash() -> Digest {
     table().hash
+}
+
+/// Every row of the table, by area: for whoever counts or lists them.
+pub fn areas() -> impl Iterator<Item = &'static AreaInfo> {
+    table().rows.values()
 }
 
 /// ISO 3166-1 alpha-2 shape: two capitals, optionally `-` and a subdivision.
@@ -317,6 +326,16 @@ mod tests {
             assert_eq!(Area::try_from(row.area.to_string()), Ok(row.area));
             assert!(row.area == Area::Japan || row.area.prefecture().is_some(), "{row:?}");
         }
+    }
+
+    #[test]
+    fn every_municipality_with_an_office_has_its_position() {
+        let of = |level| areas().filter(move |row| row.level == level);
+        let with_office = of(Level::Municipality).filter(|row| row.office.is_some()).count();
+        assert_eq!(with_office, 1741, "six have none");
+        assert!(of(Level::Prefecture).all(|row| row.office.is_none()));
+        let office = area("012351").info().unwrap().office.unwrap();
+        assert_eq!(office.to_string(), "43.171388,141.315555");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod limit;
 pub mod name;
 pub mod payload;
 pub mod placement;
+pub mod position;
 pub mod principal;
 pub mod quota;
 pub mod residency;
