@@ -11,7 +11,7 @@
 //! priority: 50              # 0 to 100
 //! policy: hokkaido-only     # a named policy that binds this job beside its tenant's
 //! residency:                # only narrows: Japan and the tenant's policy bind in any case
-//!   areas: [JP-01, Hokkaido, 北海道, "012351"]
+//!   areas: [JP-01, 北海道札幌市, Otaru-shi, "012351"]  # codes, or names in any spelling
 //!   denied_areas: []
 //!   operators: []           # empty = any
 //!   denied_operators: []

@@ -81,8 +81,8 @@ codes! {
     AreaUnknown = 4, "AREA_UNKNOWN", Invalid,
         "The area is not one of Japan's.",
         "日本の地域コードではありません。",
-        "Use JP, JP-01 to JP-47, a prefecture's name or a six-digit code.",
-        "JP、JP-01〜JP-47、都道府県名、または6桁のコードを使ってください。";
+        "Use JP, JP-01 to JP-47, a six-digit code, or the name of a prefecture, municipality or ward.",
+        "JP、JP-01〜JP-47、6桁のコード、または都道府県・市区町村の名前を使ってください。";
     AreaRetired = 5, "AREA_RETIRED", Invalid,
         "The area code is retired.",
         "この地域コードは廃止されています。",
@@ -458,6 +458,11 @@ codes! {
         "2台のホストが同じノードを名乗っています。両方が隔離されています。",
         "Take the copied host away, then `sekisho node release SITE/NODE --yes`; `sekisho node get SITE/NODE` says what was seen.",
         "複製されたホストを取り除いてから `sekisho node release SITE/NODE --yes` を実行してください。検出内容は `sekisho node get SITE/NODE` で確認できます。";
+    AreaAmbiguous = 80, "AREA_AMBIGUOUS", Invalid,
+        "The name belongs to several areas.",
+        "同じ名前の地域が複数あります。",
+        "Use one of the codes that the message lists, or the name with its prefecture and suffix.",
+        "メッセージに示されたコード、または都道府県名と「市」「県」などを付けた名前を使ってください。";
 }
 
 impl ErrorCode {
