@@ -28,6 +28,10 @@ pub enum Purpose {
     Acknowledgement,
     /// An agent's renewal that others carry.
     Renewal,
+    /// An issuer's statement that payloads for a site are sealed to a key.
+    SiteKey,
+    /// A node's statement that a site's key may be sealed to a key.
+    NodeSealing,
 }
 
 impl Purpose {
@@ -39,6 +43,8 @@ impl Purpose {
             Self::Bundle => b"sekisho/endorser-bundle/v1\0",
             Self::Acknowledgement => b"sekisho/lease-acknowledgement/v1\0",
             Self::Renewal => b"sekisho/lease-renewal/v1\0",
+            Self::SiteKey => b"sekisho/site-key/v1\0",
+            Self::NodeSealing => b"sekisho/node-sealing-key/v1\0",
         }
     }
 }

@@ -463,6 +463,16 @@ codes! {
         "同じ名前の地域が複数あります。",
         "Use one of the codes that the message lists, or the name with its prefecture and suffix.",
         "メッセージに示されたコード、または都道府県名と「市」「県」などを付けた名前を使ってください。";
+    PayloadNotSealed = 81, "PAYLOAD_NOT_SEALED", Precondition,
+        "The payload is not sealed to the present key of this site.",
+        "ペイロードがこの拠点の現在の鍵で封緘されていません。",
+        "Have its owner seal it anew: `sekisho job reseal`.",
+        "所有者が `sekisho job reseal` で封緘し直してください。";
+    PayloadUnopenable = 82, "PAYLOAD_UNOPENABLE", Never,
+        "The sealed payload or key does not open: it was altered, or sealed for something else.",
+        "封緘されたペイロードまたは鍵を開けません。改変されたか、別の対象のものです。",
+        "Submit the job again; if it recurs, treat the sender as faulty.",
+        "ジョブを再提出してください。繰り返す場合は送信元を障害とみなしてください。";
 }
 
 impl ErrorCode {
