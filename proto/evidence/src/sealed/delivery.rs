@@ -186,3 +186,33 @@ impl SealedSiteKey {
         if read.format == FORMAT { Ok(read) } else { Err(SealError::Format(read.format)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sealed::KeyEpoch;
+
+    /// A member that delivers could seal a secret of its own under the name of the site's key.
+    #[test]
+    fn a_secret_that_is_not_the_expected_keys_is_refused() {
+        let key = |n| SiteSecretKey::from_seed("tokyo-1".parse().unwrap(), KeyEpoch(1), &[n; 32]);
+        let (own, expected, planted) = (NodeSealingKey::from_seed(&[1; 32]), key(2), key(3));
+        let node = NodeSealingRecord {
+            cluster: ClusterId([1; 16]),
+            node: "tokyo-1/n-01".parse().unwrap(),
+            node_key: Digest([5; 32]),
+            key: own.public,
+        };
+        let sent = |secret: &SiteSecretKey| {
+            let info = info(expected.public(), &node).unwrap();
+            let seed = Secret::new([4; 32]);
+            let wrapped = wrap(&secret.secret, &node.key, &info, &seed).unwrap();
+            SealedSiteKey { format: FORMAT, key: expected.public().clone(), wrapped }
+        };
+        let open = |sent: SealedSiteKey| {
+            sent.open(&own, &node, expected.public()).map(|key| key.public().clone())
+        };
+        assert_eq!(open(sent(&expected)).as_ref(), Ok(expected.public()));
+        assert_eq!(open(sent(&planted)), Err(SealError::Unopenable));
+    }
+}
