@@ -153,8 +153,8 @@ pub struct Override {
 /// Reads a spec. `today` decides which area codes are valid.
 ///
 /// # Errors
-/// `SPEC_SYNTAX`, `SPEC_UNKNOWN_FIELD`, `AREA_UNKNOWN`, `AREA_RETIRED`, `RESIDENCY_OUTSIDE_JP`, `POLICY_TIER`,
-/// `TOO_LARGE`, `SECRET_REFUSED` or `INVALID_ARGUMENT`, each with line and column where it has one.
+/// `SPEC_SYNTAX`, `SPEC_UNKNOWN_FIELD`, `AREA_UNKNOWN`, `AREA_AMBIGUOUS`, `AREA_RETIRED`, `RESIDENCY_OUTSIDE_JP`,
+/// `POLICY_TIER`, `TOO_LARGE`, `SECRET_REFUSED` or `INVALID_ARGUMENT`, each with line and column where it has one.
 pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failure> {
     if text.len() > SPEC_MAX {
         return Err(Failure::new(

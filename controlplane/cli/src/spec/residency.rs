@@ -48,7 +48,9 @@ pub fn unplaced(text: &str) -> Spanned<String> {
 fn meant(name: &str) -> String {
     let shown = |area: Area| {
         let english = area.info().map_or("", |info| info.name_en);
-        if name.is_ascii() && !english.is_empty() { english.to_owned() } else { area.full_name() }
+        // `Osaka` is a city, too.
+        let is_one = name.is_ascii() && Area::resolve(english) == Ok(area);
+        if is_one { english.to_owned() } else { area.full_name() }
     };
     let near: Vec<String> =
         Area::near(name).into_iter().map(|area| format!("`{}`", shown(area))).collect();
@@ -93,7 +95,8 @@ impl Raw {
     /// Reads the rules; `path` is their place in the file, for messages.
     ///
     /// # Errors
-    /// `AREA_UNKNOWN`, `AREA_RETIRED`, `RESIDENCY_OUTSIDE_JP`, `POLICY_TIER`, `TOO_LARGE` or `INVALID_ARGUMENT`.
+    /// `AREA_UNKNOWN`, `AREA_AMBIGUOUS`, `AREA_RETIRED`, `RESIDENCY_OUTSIDE_JP`, `POLICY_TIER`, `TOO_LARGE` or
+    /// `INVALID_ARGUMENT`.
     pub fn read(&self, path: &str, today: Date) -> Result<Rules, Failure> {
         let field =
             |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
