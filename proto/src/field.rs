@@ -107,6 +107,7 @@ pub(crate) fn area_error(field: &str, error: &AreaError) -> FieldError {
     let code = match error {
         AreaError::Unknown(_) => ErrorCode::AreaUnknown,
         AreaError::Foreign(_) => ErrorCode::ResidencyOutsideJp,
+        AreaError::Ambiguous { .. } => ErrorCode::AreaAmbiguous,
         AreaError::Retired { .. } => ErrorCode::AreaRetired,
     };
     FieldError::new(field, error.to_string()).with_code(code)

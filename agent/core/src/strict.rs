@@ -124,7 +124,10 @@ fn foreign_area(grant: &[u8]) -> Option<String> {
         .flat_map(|bound| bound.rules.areas.into_iter().chain(bound.rules.denied_areas));
     areas.map(Area::try_from).find_map(|read| match read {
         Err(AreaError::Foreign(area)) => Some(area),
-        Ok(_) | Err(AreaError::Unknown(_) | AreaError::Retired { .. }) => None,
+        Ok(_)
+        | Err(AreaError::Unknown(_) | AreaError::Ambiguous { .. } | AreaError::Retired { .. }) => {
+            None
+        }
     })
 }
 

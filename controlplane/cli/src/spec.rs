@@ -11,7 +11,7 @@
 //! priority: 50              # 0 to 100
 //! policy: hokkaido-only     # a named policy that binds this job beside its tenant's
 //! residency:                # only narrows: Japan and the tenant's policy bind in any case
-//!   areas: [JP-01, Hokkaido, 北海道, "012351"]
+//!   areas: [JP-01, 北海道札幌市, Otaru-shi, "012351"]  # codes, or names in any spelling
 //!   denied_areas: []
 //!   operators: []           # empty = any
 //!   denied_operators: []
@@ -153,8 +153,8 @@ pub struct Override {
 /// Reads a spec. `today` decides which area codes are valid.
 ///
 /// # Errors
-/// `SPEC_SYNTAX`, `SPEC_UNKNOWN_FIELD`, `AREA_UNKNOWN`, `AREA_RETIRED`, `RESIDENCY_OUTSIDE_JP`, `POLICY_TIER`,
-/// `TOO_LARGE`, `SECRET_REFUSED` or `INVALID_ARGUMENT`, each with line and column where it has one.
+/// `SPEC_SYNTAX`, `SPEC_UNKNOWN_FIELD`, `AREA_UNKNOWN`, `AREA_AMBIGUOUS`, `AREA_RETIRED`, `RESIDENCY_OUTSIDE_JP`,
+/// `POLICY_TIER`, `TOO_LARGE`, `SECRET_REFUSED` or `INVALID_ARGUMENT`, each with line and column where it has one.
 pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failure> {
     if text.len() > SPEC_MAX {
         return Err(Failure::new(

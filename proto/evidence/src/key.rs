@@ -32,6 +32,10 @@ pub enum Purpose {
     RangingLandmark,
     /// The word of whoever answered it.
     RangingSubject,
+    /// An issuer's statement that payloads for a site are sealed to a key.
+    SiteKey,
+    /// A node's statement that a site's key may be sealed to a key.
+    NodeSealing,
 }
 
 impl Purpose {
@@ -45,6 +49,8 @@ impl Purpose {
             Self::Renewal => b"sekisho/lease-renewal/v1\0",
             Self::RangingLandmark => b"sekisho/ranging-landmark/v1\0",
             Self::RangingSubject => b"sekisho/ranging-subject/v1\0",
+            Self::SiteKey => b"sekisho/site-key/v1\0",
+            Self::NodeSealing => b"sekisho/node-sealing-key/v1\0",
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod package;
 pub mod payload;
 pub mod receipt;
 pub mod record;
+pub mod sealed;
 pub mod snapshot_file;
 pub mod submission;
 pub mod tag;

@@ -81,8 +81,8 @@ codes! {
     AreaUnknown = 4, "AREA_UNKNOWN", Invalid,
         "The area is not one of Japan's.",
         "日本の地域コードではありません。",
-        "Use JP, JP-01 to JP-47, a prefecture's name or a six-digit code.",
-        "JP、JP-01〜JP-47、都道府県名、または6桁のコードを使ってください。";
+        "Use JP, JP-01 to JP-47, a six-digit code, or the name of a prefecture, municipality or ward.",
+        "JP、JP-01〜JP-47、6桁のコード、または都道府県・市区町村の名前を使ってください。";
     AreaRetired = 5, "AREA_RETIRED", Invalid,
         "The area code is retired.",
         "この地域コードは廃止されています。",
@@ -468,6 +468,21 @@ codes! {
         "ランドマークの測定結果が互いに、またはノードの申告した場所と矛盾しています。",
         "Treat the node as in an unknown place; have the operators of the landmarks named look for the false one.",
         "ノードの場所は不明として扱い、示されたランドマークの事業者に誤りの有無を確認してもらってください。";
+    AreaAmbiguous = 82, "AREA_AMBIGUOUS", Invalid,
+        "The name belongs to several areas.",
+        "同じ名前の地域が複数あります。",
+        "Use one of the codes that the message lists, or the name with its prefecture and suffix.",
+        "メッセージに示されたコード、または都道府県名と「市」「県」などを付けた名前を使ってください。";
+    PayloadNotSealed = 83, "PAYLOAD_NOT_SEALED", Precondition,
+        "The payload is not sealed to the present key of this site.",
+        "ペイロードがこの拠点の現在の鍵で封緘されていません。",
+        "Have its owner seal it anew: `sekisho job reseal`.",
+        "所有者が `sekisho job reseal` で封緘し直してください。";
+    PayloadUnopenable = 84, "PAYLOAD_UNOPENABLE", Never,
+        "The sealed payload or key does not open: it was altered, or sealed for something else.",
+        "封緘されたペイロードまたは鍵を開けません。改変されたか、別の対象のものです。",
+        "Submit the job again; if it recurs, treat the sender as faulty.",
+        "ジョブを再提出してください。繰り返す場合は送信元を障害とみなしてください。";
 }
 
 impl ErrorCode {

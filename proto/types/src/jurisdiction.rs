@@ -2,7 +2,12 @@
 //!
 //! Must hold: D2, the national boundary is the constant [`COUNTRY`]; a code is valid only on the dates that the
 //! table gives it, and a retired code denies with a hint to its successors instead of widening by itself.
-//! The table is compiled in and its hash ([`table_hash`]) is part of the replicated state.
+//! The table is compiled in and its hash ([`table_hash`]) is part of the replicated state. Names in all their spellings are
+//! for people alone ([`Area::resolve`]); what is stored and signed has codes, which are read without them.
+
+mod kanji;
+mod name;
+mod spelling;
 
 use crate::id::Digest;
 use crate::position::Position;
@@ -19,6 +24,12 @@ const TABLE: &str = include_str!("../data/jurisdictions.csv");
 
 /// Deepest nesting: country, prefecture, municipality, ward.
 const DEPTH_MAX: usize = 4;
+
+/// Longest text that is looked up as a name, bytes: twice the longest qualified reading of the table.
+pub const AREA_NAME_MAX: usize = 256;
+
+/// Most areas that an ambiguous name lists: more than there are of any one name (a test counts them), few enough to read.
+pub const AREA_CANDIDATES_MAX: usize = 16;
 
 /// An area inside Japan.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,6 +65,8 @@ pub struct AreaInfo {
     pub parent: Option<Area>,
     /// Japanese name.
     pub name_ja: &'static str,
+    /// Reading in hiragana.
+    pub kana: &'static str,
     /// English name where the table has one.
     pub name_en: &'static str,
     /// ISO 3166-2 code for prefectures, e.g. `JP-01`.
@@ -68,15 +81,33 @@ pub struct AreaInfo {
     pub successors: Vec<Area>,
 }
 
+impl AreaInfo {
+    /// Whether the code was retired, on whatever day.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.valid_to.is_some()
+    }
+}
+
 /// Why a text or code names no usable area.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AreaError {
-    /// Neither `JP`, an ISO 3166-2:JP code, a six-digit code nor a prefecture's name.
+    /// No code and no name of an area; [`Area::near`] may know what was meant.
     #[error("`{0}` is not an area of Japan")]
     Unknown(String),
     /// The place exists but lies outside Japan (D2).
     #[error("`{0}` lies outside Japan")]
     Foreign(String),
+    /// A name of more than one area: nobody guesses which, because the wrong one could widen a policy.
+    #[error("`{text}` is a name of several areas: {}; write the code or the whole name", listing(.candidates, *.more))]
+    Ambiguous {
+        /// What was written.
+        text: String,
+        /// Areas that it may mean, at most [`AREA_CANDIDATES_MAX`].
+        candidates: Vec<Area>,
+        /// How many more there are.
+        more: usize,
+    },
     /// Not yet valid, or no longer.
     #[error("area code {code} ({name}) is not valid on {on}; now: {}", list(.successors))]
     Retired {
@@ -96,6 +127,11 @@ fn list(areas: &[Area]) -> String {
         return "no successor".to_owned();
     }
     areas.iter().map(Area::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn listing(areas: &[Area], more: usize) -> String {
+    let listed = areas.iter().map(|area| area.full_label()).collect::<Vec<_>>().join(", ");
+    if more == 0 { listed } else { format!("{listed} and {more} more") }
 }
 
 impl fmt::Display for Area {
@@ -123,8 +159,7 @@ impl TryFrom<String> for Area {
     type Error = AreaError;
     /// Accepts only the canonical spelling, so that stored bytes have one form.
     fn try_from(text: String) -> Result<Self, AreaError> {
-        let area = Self::resolve(&text)?;
-        if area.to_string() == text { Ok(area) } else { Err(AreaError::Unknown(text)) }
+        Self::canonical(&text)
     }
 }
 
@@ -141,13 +176,12 @@ fn check_digit(five: u32) -> u32 {
 
 struct Table {
     rows: BTreeMap<Area, AreaInfo>,
-    names: BTreeMap<String, Area>,
     hash: Digest,
 }
 
 fn parse_row(line: &'static str) -> Option<AreaInfo> {
     let f: Vec<&'static str> = line.split(',').collect();
-    let [code, level, parent, name_ja, _kana, name_en, iso, lat, lng, from, to, successors] =
+    let [code, level, parent, name_ja, kana, name_en, iso, lat, lng, from, to, successors] =
         f.as_slice()
     else {
         return None;
@@ -171,6 +205,7 @@ fn parse_row(line: &'static str) -> Option<AreaInfo> {
         },
         parent: if parent.is_empty() { None } else { Some(area(parent)?) },
         name_ja,
+        kana,
         name_en,
         iso,
         office: Position::parse(lat, lng).ok(),
@@ -185,16 +220,7 @@ fn table() -> &'static Table {
     TABLE_PARSED.get_or_init(|| {
         let rows: BTreeMap<Area, AreaInfo> =
             TABLE.lines().skip(1).filter_map(parse_row).map(|row| (row.area, row)).collect();
-        let mut names = BTreeMap::new();
-        for row in rows.values() {
-            if matches!(row.level, Level::Country | Level::Prefecture) {
-                names.insert(row.name_ja.to_owned(), row.area);
-                names.insert(row.name_en.to_ascii_lowercase(), row.area);
-                names.insert(row.iso.to_owned(), row.area);
-            }
-        }
-        names.remove("");
-        Table { rows, names, hash: Digest::of(TABLE.as_bytes()) }
+        Table { rows, hash: Digest::of(TABLE.as_bytes()) }
     })
 }
 
@@ -222,29 +248,48 @@ fn looks_foreign(text: &str) -> bool {
 }
 
 impl Area {
-    /// Reads `JP`, `JP-01`, `010006`, `Hokkaido` or `北海道`.
+    /// Reads an area in any way that people write it:
+    ///
+    /// - codes: `JP`, `JP-01`, `010006`, `01000` (without its check digit), also in full width;
+    /// - names in kanji, new or old (`桜川市`, `櫻川市`), in kana of any width, in Latin letters of any common spelling;
+    /// - each with or without its suffix (`札幌市`, `札幌`, `Sapporo-shi`), alone or inside larger areas
+    ///   (`北海道札幌市中央区`, `札幌市中央区`, `大阪府/堺市`, `Chuo-ku, Sapporo`).
+    ///
+    /// A name of several areas is an error that lists them. Of areas with the same name those in force are meant; a
+    /// retired one is found where no other has its name, and [`Area::valid_on`] then denies it.
     ///
     /// # Errors
-    /// [`AreaError::Foreign`] for another country's ISO code, [`AreaError::Unknown`] for anything else.
+    /// [`AreaError::Foreign`] for another country's ISO code, [`AreaError::Ambiguous`] for a name of several areas,
+    /// [`AreaError::Unknown`] for anything else.
     pub fn resolve(text: &str) -> Result<Self, AreaError> {
+        match Self::canonical(text) {
+            Err(AreaError::Unknown(_)) => name::resolve(text),
+            other => other,
+        }
+    }
+
+    /// Reads `JP` or a six-digit code, as they are stored and signed; other countries' codes are told apart.
+    fn canonical(text: &str) -> Result<Self, AreaError> {
         if text == COUNTRY {
             return Ok(Self::Japan);
         }
-        let names = &table().names;
-        if let Some(area) = names.get(text).or_else(|| names.get(&text.to_ascii_lowercase())) {
-            return Ok(*area);
-        }
         if text.len() == 6 && text.bytes().all(|b| b.is_ascii_digit()) {
-            let area =
-                Self::Code(text.parse().map_err(|_digits| AreaError::Unknown(text.to_owned()))?);
-            if table().rows.contains_key(&area) {
-                return Ok(area);
+            let code = text.parse().map_err(|_digits| AreaError::Unknown(text.to_owned()))?;
+            if table().rows.contains_key(&Self::Code(code)) {
+                return Ok(Self::Code(code));
             }
         }
         if looks_foreign(text) {
             return Err(AreaError::Foreign(text.to_owned()));
         }
         Err(AreaError::Unknown(text.to_owned()))
+    }
+
+    /// Up to three areas in force that an unknown text may have meant, nearest first: names with the fewest wrong letters,
+    /// or the code that a wrong check digit belongs to.
+    #[must_use]
+    pub fn near(text: &str) -> Vec<Self> {
+        name::near(text)
     }
 
     /// The row of this area. `None` only for a code that did not come through [`Area::resolve`].
@@ -303,6 +348,27 @@ impl Area {
         })
     }
 
+    /// Name with all that it lies in, which tells it from others of its name: `北海道札幌市中央区`.
+    #[must_use]
+    pub fn full_name(self) -> String {
+        let mut names = Vec::with_capacity(DEPTH_MAX);
+        let mut at = Some(self);
+        while let Some(info) = at.and_then(Self::info).filter(|_| names.len() < DEPTH_MAX) {
+            // Japan stands before nothing but itself.
+            if info.level != Level::Country || names.is_empty() {
+                names.push(info.name_ja);
+            }
+            at = info.parent;
+        }
+        names.into_iter().rev().collect()
+    }
+
+    /// [`Area::full_name`] with the code: `北海道札幌市中央区 (011011)`.
+    #[must_use]
+    pub fn full_label(self) -> String {
+        format!("{} ({self})", self.full_name())
+    }
+
     /// Name for people: `石狩市 (012351)`.
     #[must_use]
     pub fn label(self) -> String {
@@ -311,65 +377,4 @@ impl Area {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn area(text: &str) -> Area {
-        Area::resolve(text).unwrap()
-    }
-
-    #[test]
-    fn every_row_of_the_table_parses_and_has_a_parent_inside_japan() {
-        assert_eq!(table().rows.len(), TABLE.lines().count() - 1);
-        for row in table().rows.values() {
-            assert!(Area::Japan.contains(row.area), "{row:?}");
-            assert_eq!(Area::try_from(row.area.to_string()), Ok(row.area));
-            assert!(row.area == Area::Japan || row.area.prefecture().is_some(), "{row:?}");
-        }
-    }
-
-    #[test]
-    fn every_municipality_with_an_office_has_its_position() {
-        let of = |level| areas().filter(move |row| row.level == level);
-        let with_office = of(Level::Municipality).filter(|row| row.office.is_some()).count();
-        assert_eq!(with_office, 1741, "six have none");
-        assert!(of(Level::Prefecture).all(|row| row.office.is_none()));
-        let office = area("012351").info().unwrap().office.unwrap();
-        assert_eq!(office.to_string(), "43.171388,141.315555");
-    }
-
-    #[test]
-    fn names_codes_and_foreign_places_are_told_apart() {
-        for same in ["JP-01", "010006", "Hokkaido", "hokkaido", "北海道"] {
-            assert_eq!(Area::resolve(same), Ok(Area::Code(10006)), "{same}");
-        }
-        assert_eq!(Area::resolve("KR-26"), Err(AreaError::Foreign("KR-26".into())));
-        assert_eq!(Area::resolve("KR"), Err(AreaError::Foreign("KR".into())));
-        for unknown in ["", "JP-48", "010005", "999999", "Atlantis", "+10006", "１０００６"] {
-            assert_eq!(
-                Area::resolve(unknown),
-                Err(AreaError::Unknown(unknown.into())),
-                "{unknown}"
-            );
-        }
-    }
-
-    #[test]
-    fn containment_follows_the_lattice() {
-        let (hokkaido, ishikari, sakai) = (area("JP-01"), area("012351"), area("271403"));
-        assert!(Area::Japan.contains(ishikari) && hokkaido.contains(ishikari));
-        assert!(!hokkaido.contains(sakai) && !ishikari.contains(hokkaido));
-        assert!(!Area::Code(1).contains(Area::Code(1)), "a code outside the table is nowhere");
-    }
-
-    #[test]
-    fn a_retired_code_denies_with_its_successors() {
-        let old = area("221317");
-        assert_eq!(old.valid_on(Date::parse("2023-12-31").unwrap()), Ok(()));
-        let refused = old.valid_on(Date::parse("2024-01-01").unwrap()).unwrap_err();
-        assert!(refused.to_string().contains("221384"), "{refused}");
-        let new = area("221384");
-        assert!(new.valid_on(Date::parse("2023-12-31").unwrap()).is_err());
-        assert_eq!(new.valid_on(Date::parse("2024-01-01").unwrap()), Ok(()));
-    }
-}
+mod tests;

@@ -99,6 +99,7 @@ pub(super) fn area(text: &str) -> Result<Area, Failure> {
         let code = match &error {
             AreaError::Foreign(_) => ErrorCode::ResidencyOutsideJp,
             AreaError::Unknown(_) => ErrorCode::AreaUnknown,
+            AreaError::Ambiguous { .. } => ErrorCode::AreaAmbiguous,
             AreaError::Retired { .. } => ErrorCode::AreaRetired,
         };
         Failure::new(code, format!("--area: {error}"))

@@ -21,7 +21,7 @@ fn prefix(place: &Location) -> String {
 }
 
 /// The known name nearest to `name`, if one is near.
-pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     known
         .iter()
         .map(|known| (strsim::damerau_levenshtein(name, known), *known))

@@ -3,7 +3,7 @@
 //! Must hold: an area that is unknown, abroad or retired is refused here with a code of its own, before anything is
 //! sent; a retired code names its successors.
 
-use super::refuse::{at, nearest};
+use super::refuse::at;
 use crate::failure::Failure;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::OperatorId;
@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Raw {
-    /// `JP`, `JP-01`, a prefecture's name in English or Japanese, or a six-digit code.
+    /// `JP`, `JP-01`, a six-digit code, or a name in any spelling that [`Area::resolve`] reads.
     #[serde(default)]
     pub areas: Vec<Spanned<String>>,
     /// As `areas`.
@@ -44,29 +44,26 @@ pub fn unplaced(text: &str) -> Spanned<String> {
     Spanned { value: text.to_owned(), referenced: Location::UNKNOWN, defined: Location::UNKNOWN }
 }
 
-/// Names that people type; codes of municipalities are too many to guess among.
-fn known_areas() -> Vec<String> {
-    let prefecture =
-        |number: u32| Area::resolve(&format!("JP-{number:02}")).ok().and_then(Area::info);
-    (1..=47)
-        .filter_map(prefecture)
-        .flat_map(|info| [info.name_en.to_owned(), info.name_ja.to_owned()])
-        .filter(|name| !name.is_empty())
-        .collect()
+/// What an unknown name may have meant, in the letters in which it was written.
+fn meant(name: &str) -> String {
+    let shown = |area: Area| {
+        let english = area.info().map_or("", |info| info.name_en);
+        // `Osaka` is a city, too.
+        let is_one = name.is_ascii() && Area::resolve(english) == Ok(area);
+        if is_one { english.to_owned() } else { area.full_name() }
+    };
+    let near: Vec<String> =
+        Area::near(name).into_iter().map(|area| format!("`{}`", shown(area))).collect();
+    if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
 }
 
 fn area(field: &str, text: &Spanned<String>, today: Date) -> Result<Area, Failure> {
     let found = Area::resolve(&text.value).and_then(|area| area.valid_on(today).map(|()| area));
     found.map_err(|error| {
         let (code, hint) = match &error {
-            AreaError::Unknown(name) => {
-                let known = known_areas();
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                let near = nearest(name, &known).filter(|_| name.chars().count() > 2);
-                let hint = near.map(|near| format!("; did you mean `{near}`?"));
-                (ErrorCode::AreaUnknown, hint.unwrap_or_default())
-            }
+            AreaError::Unknown(name) => (ErrorCode::AreaUnknown, meant(name)),
             AreaError::Foreign(_) => (ErrorCode::ResidencyOutsideJp, String::new()),
+            AreaError::Ambiguous { .. } => (ErrorCode::AreaAmbiguous, String::new()),
             AreaError::Retired { .. } => (ErrorCode::AreaRetired, String::new()),
         };
         let mut failure = at(&text.referenced, field, &format!("{error}{hint}"));
@@ -98,7 +95,8 @@ impl Raw {
     /// Reads the rules; `path` is their place in the file, for messages.
     ///
     /// # Errors
-    /// `AREA_UNKNOWN`, `AREA_RETIRED`, `RESIDENCY_OUTSIDE_JP`, `POLICY_TIER`, `TOO_LARGE` or `INVALID_ARGUMENT`.
+    /// `AREA_UNKNOWN`, `AREA_AMBIGUOUS`, `AREA_RETIRED`, `RESIDENCY_OUTSIDE_JP`, `POLICY_TIER`, `TOO_LARGE` or
+    /// `INVALID_ARGUMENT`.
     pub fn read(&self, path: &str, today: Date) -> Result<Rules, Failure> {
         let field =
             |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };

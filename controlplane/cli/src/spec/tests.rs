@@ -106,6 +106,9 @@ fn areas_are_unknown_abroad_or_retired_each_with_its_code() {
     for (area, code, hint) in [
         ("Hokaido", ErrorCode::AreaUnknown, "did you mean `Hokkaido`?"),
         ("'000000'", ErrorCode::AreaUnknown, "residency.areas[0]"),
+        ("府中市", ErrorCode::AreaAmbiguous, "東京都府中市 (132063), 広島県府中市 (342084)"),
+        ("Osaka", ErrorCode::AreaAmbiguous, "大阪府 (270008), "),
+        ("浜松市中区", ErrorCode::AreaRetired, "221384"),
         ("KR-26", ErrorCode::ResidencyOutsideJp, "lies outside Japan"),
         ("'221317'", ErrorCode::AreaRetired, "221384"),
     ] {

@@ -17,6 +17,7 @@ pub(super) fn area_rejection(error: &AreaError) -> Rejection {
     let code = match error {
         AreaError::Unknown(_) => ErrorCode::AreaUnknown,
         AreaError::Foreign(_) => ErrorCode::ResidencyOutsideJp,
+        AreaError::Ambiguous { .. } => ErrorCode::AreaAmbiguous,
         AreaError::Retired { .. } => ErrorCode::AreaRetired,
     };
     Rejection::new(code, error.to_string())

@@ -115,7 +115,7 @@ fn what_a_company_brings_is_judged_as_everybody_elses() {
         let terms = Terms::AddOperator(Box::new(newcomer));
         f.agreed(terms, |held, terms| held.joined_by(keys, terms), &WITH_ITS_OWN)
     };
-    let osaka = || Area::resolve("Osaka").unwrap();
+    let osaka = || Area::resolve("JP-27").unwrap();
     for (bad, expected) in [
         (with(&f, &|n| n.sites.clear()), ErrorCode::InvalidArgument),
         (with(&f, &|n| n.admins.clear()), ErrorCode::InvalidArgument),
