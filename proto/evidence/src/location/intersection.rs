@@ -129,12 +129,16 @@ impl<'t> Intersection<'t> {
     pub(crate) fn nearest_open(&self, enough: u32, from: Vector) -> Option<Open> {
         let horizon =
             Open { distance_cm: self.land.to_horizon_cm(from), excluded_by: self.horizon() };
-        let cells = self.land.cells.iter().map(|cell| Open {
-            distance_cm: cell.lower_bound_cm(from),
-            excluded_by: self.excluders(cell, enough),
-        });
-        let open = cells.chain([horizon]).filter(|open| open.excluded_by < enough);
-        open.min_by_key(|open| open.distance_cm)
+        let mut nearest = Some(horizon).filter(|open| open.excluded_by < enough);
+        for cell in &self.land.cells {
+            let distance_cm = cell.lower_bound_cm(from);
+            if nearest.is_none_or(|open| distance_cm < open.distance_cm) {
+                let excluded_by = self.excluders(cell, enough);
+                let open = Some(Open { distance_cm, excluded_by });
+                nearest = open.filter(|open| open.excluded_by < enough).or(nearest);
+            }
+        }
+        nearest
     }
 
     /// Operators that exclude at least one cell.
