@@ -37,8 +37,8 @@ SHARE = 0.015
 SMALLEST_KM = 1.2
 ROOT = (-5.0, 95.0, 80.0)
 
-# Islets that the source leaves out, as far from what it has as matters: latitude, longitude. Written down by hand from
-# charts, so each gets a wide disc; of the two that are nearest to Japan the place is known better.
+# Islets that the source leaves out, as far from what it has as matters: latitude, longitude. Written down by hand, so
+# each gets a wide disc; of the two that are nearest to Japan the place is known better.
 ISLET_KM = 5.0
 NEAR_ISLET_KM = 2.5
 NEAR_ISLETS = [(34.534, 128.732), (45.796, 142.223)]

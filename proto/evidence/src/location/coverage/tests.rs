@@ -92,7 +92,7 @@ fn the_next_site_is_the_one_that_proves_most() {
         assert_eq!(planner.coverage().proven(), before + gain);
         shares.push((number, planner.coverage().permille()));
     }
-    // Gifu, Morioka, Tokushima, Oita.
+    // Shizuoka, Morioka, Takamatsu, Oita.
     assert_eq!(shares, [(21, 418), (2, 566), (36, 697), (43, 780)]);
     let chosen: Vec<Site> = shares.iter().map(|(number, _)| candidates[*number].clone()).collect();
     assert_eq!(planner.coverage(), cover(model, &points(), &chosen));
