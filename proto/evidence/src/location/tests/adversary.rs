@@ -97,7 +97,7 @@ fn one_liar_makes_hosts_abroad_proven_at_f_0_and_none_at_f_1() {
         told += u32::from(matches!(verdict(0), Verdict::Inconsistent(_)));
     }
     assert_eq!(fooled + told, asked);
-    assert!(fooled > 30 && told > 10, "{fooled} fooled, {told} told");
+    assert!(fooled > 50 && told > 5, "{fooled} fooled, {told} told");
 }
 
 /// A host that stood in Fukuoka and was moved over the strait. Delays of the two fixes put together, as a mean or as a
