@@ -70,6 +70,12 @@ impl ForeignLand {
         land.min(self.to_horizon_cm(from))
     }
 
+    /// The largest radius at which a disc from here still excludes a cell, cm.
+    pub(crate) fn farthest_cm(&self, from: Vector) -> u64 {
+        let beyond = |cell: &Cell| from.beyond_cm(cell.centre).saturating_sub(cell.pad_cm.into());
+        self.cells.iter().map(beyond).max().unwrap_or_default()
+    }
+
     /// Distance to where the table ends, rounded down, cm. A disc of a smaller radius lies within: the chord to any of
     /// its points is at most the sum of both.
     pub(crate) fn to_horizon_cm(&self, from: Vector) -> u64 {

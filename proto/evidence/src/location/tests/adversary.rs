@@ -244,6 +244,9 @@ proptest! {
         let discs: Vec<Disc> = discs(delays, reach).into_iter().map(|(_, disc)| disc).collect();
         let intersection = Intersection::of(&discs);
         let fewest = intersection.counts().min().unwrap();
+        let helps = |disc: &&Disc| Intersection::of(std::slice::from_ref(*disc)).counts().any(|operators| operators > 0);
+        let helpers = discs.iter().filter(helps).fold(0, |bits, disc| bits | disc.operator);
+        prop_assert_eq!(intersection.excluding(), helpers);
         prop_assert_eq!(intersection.fewest(), fewest);
         for enough in 1..5 {
             prop_assert_eq!(intersection.is_enough(enough, &mut 0), fewest >= enough);
