@@ -28,7 +28,7 @@ JAPAN = "Japan"
 EARTH_KM = 6371.00880
 # All land within this chord of the reference is in the table; beyond it everything counts as foreign.
 REFERENCE = (34.0, 135.0)
-HORIZON_KM = 3000.0
+HORIZON_KM = 2000.0
 # Natural Earth 1:10m is drawn within about a kilometre of the shore; twice that, its grid (400 m at most, rounded to
 # half of it) and the rounding of this file.
 DATA_ERROR_KM = 2.0 + 0.25 + 0.02
@@ -37,8 +37,23 @@ SHARE = 0.015
 SMALLEST_KM = 1.2
 ROOT = (-5.0, 95.0, 80.0)
 
-# Islets that the source leaves out, as far from what it has as matters: latitude, longitude. Written down by hand from
-# charts, so each gets a wide disc; of the two that are nearest to Japan the place is known better.
+# Coasts with more islands than the source has: south, west, north, east, and how far from the source's land others lie.
+# No coast that faces Japan is among them; there the islets below are complete as far as anybody has looked.
+BELTS = [
+    (33.0, 116.0, 41.5, 126.9, 45.0),
+    (33.8, 126.9, 35.2, 128.0, 16.0),
+    (26.0, 116.0, 33.0, 124.0, 32.0),
+    (19.0, 105.0, 26.0, 120.4, 36.0),
+    (17.0, 119.0, 21.8, 123.5, 46.0),
+    (51.0, 134.0, 60.0, 147.0, 20.0),
+    (46.3, 149.5, 52.0, 158.0, 18.0),
+    (42.3, 130.4, 43.3, 132.6, 10.0),
+    (38.5, 124.0, 41.8, 130.6, 15.0),
+    (13.0, 144.0, 21.0, 147.0, 10.0),
+]
+
+# Islets that the source leaves out, as far from what it has as matters: latitude, longitude. Written down by hand, so
+# each gets a wide disc; of the two that are nearest to Japan the place is known better.
 ISLET_KM = 5.0
 NEAR_ISLET_KM = 2.5
 NEAR_ISLETS = [(34.534, 128.732), (45.796, 142.223)]
@@ -51,7 +66,9 @@ ISLETS = [
     (27.00, 120.70), (33.01, 121.63), (35.14, 119.90), (35.90, 120.88), (36.27, 121.39), (46.25, 141.25),
     (48.50, 144.63), (42.47, 130.92), (42.77, 132.35), (56.40, 143.40), (46.72, 150.73),
     (46.50, 150.90), (47.53, 152.82), (48.29, 153.25), (48.54, 153.85), (48.98, 153.48), (49.78, 154.43),
-    (50.20, 154.98), (16.70, 145.78), (20.55, 144.89), (20.02, 145.22),
+    (50.20, 154.98), (16.70, 145.78), (20.55, 144.89), (20.02, 145.22), (16.02, 146.06), (34.49, 128.09), (34.53, 128.07),
+    (34.42, 127.90), (34.23, 127.53), (34.16, 127.45), (34.70, 128.40), (34.72, 128.30), (25.18, 121.83),
+    (35.02, 129.00), (35.01, 128.60), (45.56, 148.80),
 ]
 
 # Land that more than one state claims: never provable, never named, whomever the source gives it to. Outlines of areas
@@ -61,11 +78,14 @@ CLAIMED_AREAS = [
      (44.20, 145.55), (44.40, 145.75), (45.00, 146.50), (45.80, 147.50), (45.80, 149.60), (44.00, 149.60),
      (43.10, 147.00), (43.10, 145.840)],
 ]
+# Of these the sea counts too: there are too many rocks to list.
+CLAIMED_WATERS = [
+    [(43.37, 145.850), (43.40, 145.840), (43.48, 145.80), (43.72, 146.30), (43.62, 146.55), (43.30, 146.15),
+     (43.30, 145.90)],
+]
 CLAIMED_DISCS = [
     (37.2417, 131.8667, 3.0),
     (25.745, 123.475, 5.0), (25.73, 123.55, 5.0), (25.80, 123.53, 5.0), (25.925, 123.68, 5.0), (25.92, 124.56, 5.0),
-    (43.397, 145.857, 1.0), (43.433, 145.92, 2.5), (43.44, 146.02, 4.0), (43.43, 146.08, 4.0), (43.50, 146.15, 6.0),
-    (43.63, 146.33, 4.0), (43.57, 146.40, 4.0),
 ]
 
 
@@ -131,7 +151,8 @@ def split(countries):
     japan = areal(shapely.union_all(countries[JAPAN]).difference(claimed))
     others = [p.intersection(frame) for name, ps in countries.items() if name != JAPAN for p in ps if p.intersects(frame)]
     land = shapely.union_all(others).union(shapely.union_all(countries[JAPAN]).intersection(claimed))
-    return japan, areal(land)
+    waters = [Polygon([(lng, lat) for lat, lng in area]) for area in CLAIMED_WATERS]
+    return japan.difference(shapely.union_all(waters)), areal(land.union(shapely.union_all(waters)))
 
 
 def areal(geometry):
@@ -235,8 +256,8 @@ def probes(land, distance, count):
     shapely.prepare(land)
     far = []
     while len(far) < count - len(near):
-        lat = math.degrees(math.asin(random.uniform(math.sin(math.radians(8)), math.sin(math.radians(60)))))
-        at = (lat, random.uniform(105, 168))
+        lat = math.degrees(math.asin(random.uniform(math.sin(math.radians(15)), math.sin(math.radians(53)))))
+        at = (lat, random.uniform(110, 162))
         if chord_km(REFERENCE, at) < HORIZON_KM - 50 and shapely.contains_xy(land, at[1], at[0]):
             far.append(at)
     extra = [d[:2] for d in CLAIMED_DISCS] + NEAR_ISLETS + ISLETS
@@ -258,7 +279,8 @@ def main():
     discs = merged(discs, distance)
     rows = b""
     for lat, lng, km in discs:
-        metres = (km + DATA_ERROR_KM) * 1000
+        belts = [belt for s, w, n, e, belt in BELTS if s <= lat < n and w <= lng < e]
+        metres = (km + DATA_ERROR_KM + max(belts, default=0.0)) * 1000
         rows += struct.pack(">iiH", round(lat * 1e6), round(lng * 1e6), math.ceil(metres / 10))
     head = b"sekisho foreign land 1\n"
     head += struct.pack(">iiII", round(REFERENCE[0] * 1e6), round(REFERENCE[1] * 1e6), round(HORIZON_KM * 1000), len(discs))
@@ -269,4 +291,5 @@ def main():
     print(f"{len(discs)} discs, {len(head + rows)} bytes, {len(points)} probes; SHA-256 {hashlib.sha256(head + rows).hexdigest()}")
 
 
-main()
+if __name__ == "__main__":
+    main()

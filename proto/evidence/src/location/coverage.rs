@@ -1,7 +1,7 @@
 //! What landmarks could prove of a country full of points, before there are any: where to put the next one.
 //!
 //! A forecast, not evidence: it assumes a delay for each distance, the same everywhere. It judges by the same
-//! [`Intersection`] as a verdict does, so that what it calls provable is so if the delays are as assumed.
+//! intersection as a verdict does, so that what it calls provable is so if the delays are as assumed.
 
 use super::geometry::{EARTH_CM, Vector, reach};
 use super::intersection::{Disc, Intersection};

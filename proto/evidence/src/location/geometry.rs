@@ -11,8 +11,8 @@
 //! mean radius as they are. The ellipsoid is a convex body whose radius of curvature is nowhere below b²/a = 6,335.4 km, so
 //! a ball of that radius is a summand of it (Blaschke), and two points of its surface whose normals differ by a chord s of
 //! the unit sphere lie at least 6,335.4 km · s apart. On our sphere they lie 6,371.0 km · s apart: at most 1.00562 times the
-//! true distance. [`reach`] widens by 1.006, which also covers places up to 2 km below the ellipsoid; above it the ratio
-//! only falls.
+//! true distance. [`reach`] widens by 1.006, which also covers places up to 2 km below the ellipsoid, where above it the
+//! ratio only falls, and that a clock which is slow by ρ measures 1/(1 - ρ) too little and not 1 + ρ.
 
 use sekisho_types::limit::CLOCK_DRIFT_PPM;
 use sekisho_types::position::Position;
@@ -92,6 +92,12 @@ impl Vector {
     pub fn is_beyond(self, other: Self, cm: u64) -> bool {
         let limit = cm.saturating_add(ROUNDING_CM);
         self.squared(other) > limit.saturating_mul(limit)
+    }
+
+    /// The largest length that the chord to `other` is certainly beyond, cm; 0 too if there is none.
+    #[must_use]
+    pub(crate) fn beyond_cm(self, other: Self) -> u64 {
+        self.squared(other).saturating_sub(1).isqrt().saturating_sub(ROUNDING_CM)
     }
 
     /// The chord to `other`, cm, rounded down: for people.
@@ -181,6 +187,7 @@ mod tests {
         let (a, b) = (Vector([0; 3]), Vector([300, 400, 0]));
         assert_eq!(a.chord(b), 500);
         assert!(!a.is_beyond(b, 500) && !a.is_beyond(b, 498) && a.is_beyond(b, 497));
+        assert_eq!(a.beyond_cm(b), 497);
     }
 
     /// The true chord of the ellipsoid, m, at these heights.

@@ -15,6 +15,8 @@ pub(crate) struct Disc {
     pub(crate) radius_cm: u64,
     /// With a smaller radius the disc touches no foreign land, cm.
     pub(crate) nearest_cm: u64,
+    /// With a larger radius it excludes no cell, cm.
+    pub(crate) farthest_cm: u64,
     /// The bit of its operator.
     pub(crate) operator: u64,
 }
@@ -31,6 +33,11 @@ impl Disc {
         self.nearest_cm > self.radius_cm
     }
 
+    /// Whether that is so for any cell.
+    fn excludes_any(&self) -> bool {
+        self.radius_cm <= self.farthest_cm
+    }
+
     /// Whether no point of the Earth can be in both.
     pub(crate) fn misses(&self, other: &Self) -> bool {
         self.centre.is_beyond(other.centre, self.radius_cm.saturating_add(other.radius_cm))
@@ -43,7 +50,7 @@ pub(crate) struct Intersection<'t> {
     land: &'t ForeignLand,
     /// Operators of which one disc excludes everything.
     whole: u64,
-    /// The other discs that exclude something, the smallest first: it mostly decides.
+    /// The other discs, the smallest first: it mostly decides.
     partial: Vec<Disc>,
     /// Every operator.
     all: u64,
@@ -69,7 +76,7 @@ impl<'t> Intersection<'t> {
 
     /// Operators that exclude the cell; counts no further than `enough`.
     fn excluders(&self, cell: &Cell, enough: u32) -> u32 {
-        self.counted(enough, |disc| disc.excludes(cell))
+        self.counted(enough, |disc| disc.excludes_any() && disc.excludes(cell))
     }
 
     /// Operators that exclude what is beyond the horizon.
@@ -129,24 +136,28 @@ impl<'t> Intersection<'t> {
     pub(crate) fn nearest_open(&self, enough: u32, from: Vector) -> Option<Open> {
         let horizon =
             Open { distance_cm: self.land.to_horizon_cm(from), excluded_by: self.horizon() };
-        let cells = self.land.cells.iter().map(|cell| Open {
-            distance_cm: cell.lower_bound_cm(from),
-            excluded_by: self.excluders(cell, enough),
-        });
-        let open = cells.chain([horizon]).filter(|open| open.excluded_by < enough);
-        open.min_by_key(|open| open.distance_cm)
+        let mut nearest = Some(horizon).filter(|open| open.excluded_by < enough);
+        for cell in &self.land.cells {
+            let distance_cm = cell.lower_bound_cm(from);
+            if nearest.is_none_or(|open| distance_cm < open.distance_cm) {
+                let excluded_by = self.excluders(cell, enough);
+                let open = Some(Open { distance_cm, excluded_by });
+                nearest = open.filter(|open| open.excluded_by < enough).or(nearest);
+            }
+        }
+        nearest
     }
 
     /// Operators that exclude at least one cell.
     pub(crate) fn excluding(&self) -> u64 {
-        let helps = |disc: &&Disc| self.land.cells.iter().any(|cell| disc.excludes(cell));
-        let partial = self.partial.iter().filter(helps);
+        let partial = self.partial.iter().filter(|disc| disc.excludes_any());
         partial.fold(self.whole, |bits, disc| bits | disc.operator)
     }
 
     /// Operators that exclude each cell, in the order of the table: what the wrong verifiers of the tests judge by.
     #[cfg(test)]
     pub(crate) fn counts(&self) -> impl Iterator<Item = u32> {
-        self.land.cells.iter().map(|cell| self.excluders(cell, u32::MAX))
+        let without_short_cuts = |cell| self.counted(u32::MAX, |disc| disc.excludes(cell));
+        self.land.cells.iter().map(without_short_cuts)
     }
 }

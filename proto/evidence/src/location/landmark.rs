@@ -99,6 +99,8 @@ pub(crate) struct Row {
     pub(crate) survey_cm: u64,
     /// A disc of a smaller radius around the stated position touches no foreign land, cm.
     pub(crate) nearest_cm: u64,
+    /// A disc of a larger radius excludes nothing, cm.
+    pub(crate) farthest_cm: u64,
 }
 
 impl Row {
@@ -117,7 +119,9 @@ impl Row {
     pub(crate) fn unchecked(landmark: Landmark) -> Self {
         let vector = Vector::of(landmark.position);
         let survey_cm = on_sphere(landmark.survey_m).into();
-        Self { vector, survey_cm, nearest_cm: foreign::table().nearest_cm(vector), landmark }
+        let land = foreign::table();
+        let (nearest_cm, farthest_cm) = (land.nearest_cm(vector), land.farthest_cm(vector));
+        Self { landmark, vector, survey_cm, nearest_cm, farthest_cm }
     }
 }
 

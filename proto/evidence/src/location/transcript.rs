@@ -1,8 +1,8 @@
 //! Transcripts: what a landmark and a subject both sign after a timed exchange.
 //!
 //! Must hold (D1): a transcript is about one key, one start of a program, one landmark at one place, and one fix; bytes
-//! that differ in a bit are refused. [`Verified`] is made by [`SignedTranscript::verify`] alone, so nothing is proven from
-//! what nobody signed. The landmark answers for position and time; the subject agrees to be the one that was measured, so
+//! that differ in a bit are refused. [`Verified`] is made by [`SignedTranscript::verify`] and [`verify_all`] alone, so
+//! nothing is proven from what nobody signed. The landmark answers for position and time; the subject agrees to be the one that was measured, so
 //! a landmark cannot measure one host and name another.
 //!
 //! Canonical bytes (ADR 6) under two signatures (ADR 9), because an envelope with one signature would not do.
@@ -11,7 +11,7 @@ use super::exchange::{ROUNDS_MAX, ROUNDS_MIN, Tally};
 use super::landmark::{Landmark, LandmarkId};
 use crate::canonical::{CanonicalError, decode, encode};
 use crate::grant::Instance;
-use crate::key::{BadSignature, Purpose, SigningKey, verify};
+use crate::key::{BadSignature, Batch, Purpose, SigningKey, verify};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{ClusterId, Digest, NodeId, PublicKey, Signature};
 use sekisho_types::position::Position;
@@ -222,6 +222,17 @@ impl SignedTranscript {
     /// # Errors
     /// The first [`TranscriptError`].
     pub fn verify(&self, expected: Expected<'_>) -> Result<Verified, TranscriptError> {
+        let bytes = self.check(expected)?;
+        let wrong = |who| move |error| TranscriptError::Signature(who, error);
+        verify(&expected.landmark.key, Purpose::RangingLandmark, &bytes, &self.by_landmark)
+            .map_err(wrong("landmark"))?;
+        verify(expected.signing_key, Purpose::RangingSubject, &bytes, &self.by_subject)
+            .map_err(wrong("subject"))?;
+        Ok(Verified(self.transcript.clone()))
+    }
+
+    /// Everything but the signatures. Returns what is signed.
+    fn check(&self, expected: Expected<'_>) -> Result<Vec<u8>, TranscriptError> {
         let said = &self.transcript;
         if said.cluster != *expected.cluster || said.incarnation != expected.incarnation {
             return Err(TranscriptError::WrongCluster);
@@ -236,14 +247,32 @@ impl SignedTranscript {
             return Err(TranscriptError::Mismatch(what));
         }
         said.check_bounds()?;
-        let bytes = encode(said)?;
-        let wrong = |who| move |error| TranscriptError::Signature(who, error);
-        verify(&expected.landmark.key, Purpose::RangingLandmark, &bytes, &self.by_landmark)
-            .map_err(wrong("landmark"))?;
-        verify(expected.signing_key, Purpose::RangingSubject, &bytes, &self.by_subject)
-            .map_err(wrong("subject"))?;
-        Ok(Verified(said.clone()))
+        Ok(encode(said)?)
     }
+}
+
+/// Verifies many: each gets the answer that [`SignedTranscript::verify`] gives, for half the work if all are good.
+#[must_use]
+pub fn verify_all(
+    signed: &[(&SignedTranscript, Expected<'_>)],
+) -> Vec<Result<Verified, TranscriptError>> {
+    let mut batch = Batch::default();
+    for (one, expected) in signed {
+        if let Ok(bytes) = one.check(*expected) {
+            let Expected { landmark, signing_key, .. } = expected;
+            batch.add(&landmark.key, Purpose::RangingLandmark, &bytes, &one.by_landmark);
+            batch.add(signing_key, Purpose::RangingSubject, &bytes, &one.by_subject);
+        }
+    }
+    let are_good = batch.verify().is_ok();
+    let each = signed.iter().map(|(one, expected)| {
+        if are_good {
+            one.check(*expected).map(|_signed| Verified(one.transcript.clone()))
+        } else {
+            one.verify(*expected)
+        }
+    });
+    each.collect()
 }
 
 #[cfg(test)]

@@ -212,8 +212,8 @@ pub(crate) fn discs<'r>(
             let next = 1_u64.rotate_left(u32::try_from(bits.len()).unwrap_or_default());
             let operator = *bits.entry(&row.landmark.id.operator).or_insert(next);
             let radius_cm = u64::from(reach(rtt_ns)).saturating_add(row.survey_cm);
-            let (centre, nearest_cm) = (row.vector, row.nearest_cm);
-            (row, Disc { centre, radius_cm, nearest_cm, operator })
+            let (centre, nearest_cm, farthest_cm) = (row.vector, row.nearest_cm, row.farthest_cm);
+            (row, Disc { centre, radius_cm, nearest_cm, farthest_cm, operator })
         })
         .collect()
 }

@@ -19,7 +19,7 @@ use sekisho_types::jurisdiction::Area;
 use sekisho_types::position::Position;
 use sekisho_types::revision::Incarnation;
 use sekisho_types::time::Timestamp;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// Offices of the cities with the prefectures' governments.
 const CAPITALS: [u32; 47] = [
@@ -61,6 +61,12 @@ pub(crate) fn landmarks(places: &[Position], operators: usize) -> Vec<Landmark> 
     let mut landmarks: Vec<Landmark> = places.iter().enumerate().map(landmark).collect();
     landmarks.sort_by(|a, b| a.id.cmp(&b.id));
     landmarks
+}
+
+/// A landmark in each capital, of so many operators in turn; made once, because many properties ask for it.
+pub(crate) fn at_capitals(operators: usize) -> &'static LandmarkTable {
+    static TABLES: [OnceLock<LandmarkTable>; 48] = [const { OnceLock::new() }; 48];
+    TABLES[operators].get_or_init(|| table_of(&capitals(), operators))
 }
 
 pub(crate) fn table_of(places: &[Position], operators: usize) -> LandmarkTable {

@@ -48,16 +48,23 @@ fn signed(transcript: Transcript) -> SignedTranscript {
     SignedTranscript { transcript, by_subject, by_landmark }
 }
 
+/// Alone and with others: the answers are the same.
 fn verified(signed: &SignedTranscript) -> Result<Verified, TranscriptError> {
     let (landmark, subject) = (landmark(), transcript().subject);
-    signed.verify(Expected {
+    let expected = Expected {
         cluster: &CLUSTER,
         incarnation: Incarnation(1),
         landmark: &landmark,
         subject: &subject,
         subject_key: &Digest([5; 32]),
         signing_key: &measured().public(),
-    })
+    };
+    let alone = signed.verify(expected);
+    let good = self::signed(transcript());
+    let together = verify_all(&[(&good, expected), (signed, expected)]);
+    assert_eq!(together, [Ok(Verified(transcript())), alone.clone()]);
+    assert_eq!(verify_all(&[]), []);
+    alone
 }
 
 #[test]
