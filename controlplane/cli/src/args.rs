@@ -1,7 +1,8 @@
 //! The command line: `sekisho NOUN VERB`. Each noun's verbs stand with the noun under [`crate::command`].
 
 use crate::command::{
-    audit, job, key, member, node, operator, pki, policy, quota, site, snapshot, status, tenant,
+    audit, job, key, member, node, operator, pki, policy, quota, residency, site, snapshot, status,
+    tenant,
 };
 use crate::dev::DevCommand;
 use crate::output::Format;
@@ -86,6 +87,9 @@ pub enum Command {
     /// Keys and certificates of one operator
     #[command(subcommand)]
     Pki(pki::PkiCommand),
+    /// Where nodes are proven to be, and what landmarks could prove
+    #[command(subcommand)]
+    Residency(residency::ResidencyCommand),
     /// Places with nodes, controllers or both
     #[command(subcommand)]
     Site(site::SiteCommand),
@@ -153,7 +157,8 @@ impl Command {
             ),
             Self::Snapshot(command) => !matches!(command, SnapshotCommand::Save { .. }),
             Self::Audit(command) => !matches!(command, AuditCommand::Export { .. }),
-            Self::Site(_)
+            Self::Residency(_)
+            | Self::Site(_)
             | Self::Node(_)
             | Self::Tenant(_)
             | Self::Policy(_)

@@ -12,6 +12,7 @@ pub mod operator;
 pub mod pki;
 pub mod policy;
 pub mod quota;
+pub mod residency;
 pub mod site;
 pub mod snapshot;
 pub mod status;
@@ -40,6 +41,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Dev(command) => Box::pin(crate::dev::run(app, command)).await,
         Command::Pki(command) => pki::run(app, command),
+        Command::Residency(command) => residency::run(app, command),
         Command::Site(command) => Box::pin(site::run(app, command)).await,
         Command::Node(command) => Box::pin(node::run(app, command)).await,
         Command::Tenant(command) => Box::pin(tenant::run(app, command)).await,
