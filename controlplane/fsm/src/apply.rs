@@ -10,10 +10,12 @@ mod batch;
 mod bundle;
 mod change;
 mod drain;
+mod fix;
 mod genesis;
 mod incarnation;
 mod job;
 mod key;
+mod landmark;
 mod lease;
 mod level;
 mod member;
@@ -292,5 +294,12 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         }
         Command::QuarantineNode { node, why } => quarantine::seen(change, node, why),
         Command::ReleaseNode { node } => quarantine::release(change, node),
+        Command::RegisterLandmark { landmark: of, address, datagrams } => {
+            landmark::register(change, of, address, datagrams)
+        }
+        Command::RemoveLandmark { id } => landmark::remove(change, id),
+        Command::SubmitFix { node, session, fix: of, transcripts } => {
+            fix::submit(change, node, *session, *of, transcripts)
+        }
     }
 }

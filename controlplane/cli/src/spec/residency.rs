@@ -112,7 +112,11 @@ impl Raw {
         rules.check(today).map_err(|error| {
             let code = match &error {
                 RulesError::Area(_) => ErrorCode::AreaUnknown,
-                RulesError::BelowBaseline(_) | RulesError::Unreachable(_) => ErrorCode::PolicyTier,
+                RulesError::BelowBaseline(_)
+                | RulesError::Unreachable(_)
+                | RulesError::ProofF(_)
+                | RulesError::ProofAge(_)
+                | RulesError::ProofUnasked => ErrorCode::PolicyTier,
                 RulesError::TooMany => ErrorCode::TooLarge,
             };
             let place = self.country_tier.as_ref().or(self.area_tier.as_ref());

@@ -162,6 +162,7 @@ fn grant(submission: &Submission) -> Grant {
             named("city"),
         ],
         table: Digest([8; 32]),
+        landmarks: Digest([9; 32]),
         submitter: ALICE.parse().unwrap(),
         payload: Digest::of(b"payload"),
         submission: submission.digest().unwrap(),
