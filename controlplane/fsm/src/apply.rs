@@ -229,11 +229,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
     let entry = change.entry;
     match &entry.command {
         Command::Bootstrap(genesis) => genesis::bootstrap(change, genesis),
-        Command::Tick => {
-            change.member()?;
-            change.effects.checkpoint = true;
-            Ok(Reply::Done)
-        }
+        Command::Tick => tick(change),
         Command::RegisterKey { record, issuer } => key::register(change, record, issuer),
         Command::RevokeKey { principal, key } => key::revoke(change, principal, key),
         Command::CreateSite { site, operator, area, display_name } => {
@@ -255,9 +251,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::Report { node, session, phases } => report::report(change, node, *session, phases),
         Command::Refuse { node, receipt } => report::refuse(change, node, receipt),
         Command::ExpireLease { node, session } => lease::expire(change, node, *session),
-        Command::SetSchedulable { node, schedulable } => {
-            node::set_schedulable(change, node, *schedulable)
-        }
+        Command::SetSchedulable { node, schedulable: on } => node::cordon(change, node, *on),
         Command::RevokeNode { node } => node::revoke(change, node),
         Command::PutTenant { tenant, display_name, policy, expected } => {
             tenant::put(change, tenant, display_name, policy.as_ref(), *expected)
@@ -302,4 +296,10 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
             fix::submit(change, node, *session, *of, transcripts)
         }
     }
+}
+
+fn tick(change: &mut Change<'_>) -> Outcome {
+    change.member()?;
+    change.effects.checkpoint = true;
+    Ok(Reply::Done)
 }

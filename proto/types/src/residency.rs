@@ -60,7 +60,7 @@ pub enum OnStaleProof {
     /// It runs on.
     #[default]
     Keep,
-    /// It is moved.
+    /// It is to be moved. Does not hold yet: no duty moves it, so it runs on as with `Keep`.
     Drain,
 }
 

@@ -69,7 +69,8 @@ pub(super) fn take_out(change: &mut Change<'_>, gone: impl Fn(&LandmarkId) -> bo
     if ids.is_empty() {
         return;
     }
-    let resting = change.state.fixes.iter().filter(|(_, row)| ids.iter().any(|id| row.rests_on(id)));
+    let resting =
+        change.state.fixes.iter().filter(|(_, row)| ids.iter().any(|id| row.rests_on(id)));
     let resting: Vec<NodeId> = resting.map(|(node, _)| node.clone()).collect();
     resting.iter().for_each(|node| fix::forget(change, node));
     // Types of the state always encode; without a hash nothing would count, which is safe.

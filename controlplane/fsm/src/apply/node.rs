@@ -4,8 +4,8 @@
 //! not approved takes no placement.
 
 use super::change::{Change, not_found};
-use super::{fix, placement};
 use super::token::check_tag;
+use super::{fix, placement};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -51,7 +51,7 @@ pub(super) fn owned(change: &Change<'_>, id: &NodeId, verb: Verb) -> Result<(), 
 }
 
 /// Cordons or uncordons.
-pub(super) fn set_schedulable(change: &mut Change<'_>, id: &NodeId, schedulable: bool) -> Outcome {
+pub(super) fn cordon(change: &mut Change<'_>, id: &NodeId, schedulable: bool) -> Outcome {
     owned(change, id, Verb::Cordon)?;
     if schedulable {
         came_over(change, id)?;

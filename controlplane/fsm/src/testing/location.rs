@@ -45,8 +45,7 @@ pub fn fix_id(number: u8) -> FixId {
 
 /// Signs as landmark and node.
 #[must_use]
-pub fn signed(transcript: Transcript) -> SignedTranscript {
-    let Subject::Node(node) = &transcript.subject else { panic!("a node") };
+pub fn signed(node: &NodeId, transcript: Transcript) -> SignedTranscript {
     let by_landmark = key("landmark", &transcript.landmark.to_string());
     SignedTranscript {
         by_subject: transcript.sign_as_subject(&receipt_key(node)).unwrap(),
@@ -74,7 +73,7 @@ impl Federation {
     pub fn transcript(&self, landmark_id: &str, node: &NodeId, fix: FixId) -> SignedTranscript {
         let landmark = landmark(landmark_id);
         let ended = self.state.clock();
-        signed(Transcript {
+        let said = Transcript {
             cluster: cluster(),
             incarnation: self.state.federation().map_or(Incarnation(1), |held| held.incarnation),
             landmark: landmark.id,
@@ -91,7 +90,8 @@ impl Federation {
             started: ended,
             ended,
             serial: 1,
-        })
+        };
+        signed(node, said)
     }
 
     /// Hands these transcripts in as the node's agent, in its session.

@@ -186,8 +186,11 @@ impl Fix {
 /// A place by its tag, raised to T2 by a proof that counts.
 #[must_use]
 pub fn proven(place: Place, proof: Option<PlaceProof>) -> Place {
-    let country_tier =
-        if proof.is_some() { place.country_tier.max(Tier::CountryProven) } else { place.country_tier };
+    let country_tier = if proof.is_some() {
+        place.country_tier.max(Tier::CountryProven)
+    } else {
+        place.country_tier
+    };
     Place { country_tier, proof, ..place }
 }
 

@@ -38,10 +38,10 @@ fn placed(f: &mut Federation, name: &str, rules: Rules) -> Option<ErrorCode> {
     let mut facts = job(name, 1, 1, &[]);
     facts.residency = rules;
     let id = f.submit(facts);
-    match f.place(&id, &[NODE]).outcome.unwrap() {
-        Reply::Placed { rejected, .. } => rejected.first().map(|(_, code)| *code),
-        other => panic!("{other:?}"),
-    }
+    let Reply::Placed { rejected, .. } = f.place(&id, &[NODE]).outcome.unwrap() else {
+        panic!("a plan was committed")
+    };
+    rejected.first().map(|(_, code)| *code)
 }
 
 fn both(f: &Federation, number: u8) -> Vec<SignedTranscript> {
@@ -128,10 +128,9 @@ fn what_is_not_signed_of_this_node_and_fix_proves_nothing() {
     assert_eq!((tier(&f), f.state.fix(&node())), (Tier::Tagged, None));
     // One start counts: the other one's transcript is left out.
     let mut mixed = both(&f, 1);
-    mixed[1] = signed(Transcript {
-        instance: sekisho_evidence::grant::Instance([7; 16]),
-        ..mixed[1].transcript.clone()
-    });
+    let instance = sekisho_evidence::grant::Instance([7; 16]);
+    let said = Transcript { instance, ..mixed[1].transcript.clone() };
+    mixed[1] = signed(&node(), said);
     f.submit_fix(&node(), fix_id(1), mixed).outcome.unwrap();
     assert_eq!(f.state.node(&node()).unwrap().proof.unwrap().proof.f, 0);
 }

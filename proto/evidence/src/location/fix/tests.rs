@@ -47,7 +47,8 @@ fn resigned(of: &SignedTranscript) -> SignedTranscript {
 }
 
 fn judged(transcripts: &[SignedTranscript], now: Timestamp) -> Result<Fix, FixError> {
-    let (table, node, receipt_key) = (table(), "tokyo-1/n-01".parse().unwrap(), key("node").public());
+    let (table, node, receipt_key) =
+        (table(), "tokyo-1/n-01".parse().unwrap(), key("node").public());
     let host = Host {
         cluster: &CLUSTER,
         incarnation: Incarnation(1),
