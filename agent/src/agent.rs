@@ -12,6 +12,7 @@ use crate::driver::{After, Driver};
 use crate::enrolment::Enrolment;
 use crate::failure::Failure;
 use crate::fitness::{Checker, Host};
+use crate::fix::FixPort;
 use crate::host::{Inventory, OutputFiles, inherited_ns, lock};
 use crate::kept::KeptFiles;
 use crate::ledger::LedgerFile;
@@ -21,6 +22,7 @@ use crate::stream::Link;
 use arc_swap::ArcSwap;
 use begin::{Found, blocking, find};
 use sekisho_agent_core::devices::Device;
+use sekisho_agent_core::location::Location;
 use sekisho_agent_core::reconcile::{Action, Input, Moment, Reconciler};
 use sekisho_agent_runtime::runtime::Exit;
 use sekisho_agent_runtime::shim::ShimCommand;
@@ -145,10 +147,11 @@ impl Agent {
             ended: VecDeque::new(),
             fitness,
         };
+        let location = Location::new(driver.instance, driver.receipt_key.public());
         tracing::info!(node = %enrolment.node, devices = devices.len(), "agent ready");
         Ok(Self {
             clock,
-            core: Reconciler::new(ledger, standing, devices, inherited_ns(&root)),
+            core: Reconciler::new(ledger, standing, devices, location, inherited_ns(&root)),
             driver,
             data_dir: config.data_dir,
             enrolment,
@@ -165,6 +168,16 @@ impl Agent {
             looked: Instant::now(),
             _lock: lock,
         })
+    }
+
+    /// Where a prover of this host's place hands over what it measured.
+    #[must_use]
+    pub fn fix_port(&self) -> FixPort {
+        FixPort {
+            instance: self.driver.instance,
+            calls: Arc::clone(&self.driver.calls),
+            events: self.driver.link.events.clone(),
+        }
     }
 
     /// Runs until `end` resolves and, where it says so, everything is stopped and told; or until it cannot go on. Jobs that

@@ -13,6 +13,7 @@ mod durable;
 pub mod enrolment;
 pub mod failure;
 pub mod fitness;
+pub mod fix;
 pub mod host;
 pub mod join;
 mod kept;

@@ -9,6 +9,7 @@
 
 pub mod coverage;
 pub mod exchange;
+pub mod fix;
 pub mod foreign;
 pub mod geometry;
 mod intersection;

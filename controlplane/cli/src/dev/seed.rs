@@ -119,7 +119,7 @@ impl<'s> Seeder<'s> {
             }
             let rules = Rules { areas: areas.iter().copied().collect(), ..Rules::default() };
             let put = PutPolicy { policy: policy.clone(), rules, expected: None };
-            policy::create(&mut app, put).await?;
+            Box::pin(policy::create(&mut app, put)).await?;
             app.next_request();
         }
         for wanted in self.plan.tenants.iter().filter(|wanted| !known.contains(&wanted.id.name())) {
