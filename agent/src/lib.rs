@@ -19,6 +19,7 @@ pub mod join;
 mod kept;
 pub mod ledger;
 pub mod limit;
+pub mod location;
 mod renew;
 pub mod stream;
 pub mod watch;

@@ -14,8 +14,10 @@ pub mod foreign;
 pub mod geometry;
 mod intersection;
 pub mod landmark;
+pub mod subject;
 pub mod transcript;
 pub mod verdict;
+pub mod wire;
 
 #[cfg(test)]
 mod tests;

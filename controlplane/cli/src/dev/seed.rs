@@ -1,5 +1,6 @@
 //! Filling the new federation through its API, by signed requests, as its users would.
 
+use super::distance::office;
 use super::found;
 use super::layout::Layout;
 use super::plan::Plan;
@@ -9,14 +10,16 @@ use crate::ask;
 use crate::client::Client;
 use crate::command::{key, node, policy, quota, tenant};
 use crate::context::{Context, Contexts};
-use crate::failure::Failure;
+use crate::failure::{Failure, of_file};
 use crate::output::Output;
 use crate::pki::OperatorDir;
+use sekisho_evidence::location::landmark::{Landmark, LandmarkTable};
 use sekisho_proto::convert::policy::PutPolicy;
 use sekisho_proto::convert::quota::SetQuota;
 use sekisho_proto::convert::tenant::PutTenant;
 use sekisho_proto::name::{QuotaId, Resource as _};
 use sekisho_proto::v1;
+use sekisho_transport::pki::signing;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
 use sekisho_types::quota::Limit;
@@ -32,6 +35,8 @@ const TRY_EVERY: Duration = Duration::from_millis(200);
 const TRY: Duration = Duration::from_secs(2);
 /// For one write; the first ones wait for the first leader.
 const WRITE_S: u64 = 60;
+/// A landmark of the imitation stands in the office that it is said to stand in, within this, m.
+const SURVEY_M: u32 = 100;
 /// Life of the join tokens: they are used at once.
 const TOKEN_S: u64 = 3600;
 
@@ -142,6 +147,26 @@ impl<'s> Seeder<'s> {
             let mut app = self.act(&mut sinks, operator.as_str(), &[]);
             key::register(&mut app, record, &issuer).await?;
         }
+        Ok(())
+    }
+
+    /// Registers landmarks, each by the administrator of its operator.
+    ///
+    /// The API has no verb for it yet (ADR 13, `RegisterLandmark`). Until it has, this makes the rows that will be
+    /// registered and holds them to the rules of the table; landmarks refuse everyone meanwhile, and nothing is proven.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for rows that make no table.
+    pub(super) fn register_landmarks(&self) -> Result<(), Failure> {
+        let mut rows = Vec::new();
+        for wanted in &self.plan.landmarks {
+            let path = self.layout.landmark_key(&wanted.id);
+            let key = signing::read(&path).map_err(|error| of_file(&path, &error))?.public();
+            let position = office(wanted.area)?;
+            rows.push(Landmark { id: wanted.id.clone(), position, survey_m: SURVEY_M, key });
+        }
+        rows.sort_by(|a, b| a.id.cmp(&b.id));
+        LandmarkTable::new(rows).map_err(|error| Failure::invalid(error.to_string()))?;
         Ok(())
     }
 
