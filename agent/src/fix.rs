@@ -5,44 +5,76 @@
 use crate::agent::Event;
 use crate::calls::Calls;
 use crate::driver::{Driver, reason};
+use crate::enrolment::Enrolment;
+use crate::location::{Fixes, LandmarkAt, Landmarks, Table};
 use arc_swap::ArcSwap;
 use sekisho_agent_core::location::OwnFix;
 use sekisho_agent_core::reconcile::Input;
-use sekisho_evidence::grant::{Instance, SessionId};
+use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::location::verdict::Verdict;
 use sekisho_proto::convert::landmark::{Reached, SubmitFix};
 use sekisho_proto::status::ApiError;
 use sekisho_types::id::Digest;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// The prover's side.
 #[derive(Debug, Clone)]
-pub struct FixPort {
-    pub(crate) instance: Instance,
+pub(crate) struct FixPort {
     pub(crate) calls: Arc<ArcSwap<Calls>>,
     pub(crate) events: mpsc::Sender<Event>,
 }
 
 impl FixPort {
-    /// The start of the agent that transcripts have to name.
-    #[must_use]
-    pub fn instance(&self) -> Instance {
-        self.instance
-    }
-
     /// The landmarks, and how they are reached. None of it is believed.
     ///
     /// # Errors
     /// That no member answered.
-    pub async fn landmarks(&self) -> Result<Vec<Reached>, ApiError> {
+    pub(crate) async fn landmarks(&self) -> Result<Vec<Reached>, ApiError> {
         self.calls.load_full().landmarks().await
     }
 
     /// Hands a fix over. It is kept, and handed in in the session that is open and in each later one.
-    pub async fn hand_over(&self, fix: OwnFix) {
+    pub(crate) async fn hand_over(&self, fix: OwnFix) {
         drop(self.events.send(Event::Core(Input::Measured(Box::new(fix)))).await);
     }
+}
+
+/// The rest of the agent, as the prover sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Ends {
+    pub(crate) port: FixPort,
+    /// Which federation it is in, and in which life of it.
+    pub(crate) held: watch::Receiver<Arc<Enrolment>>,
+}
+
+impl Landmarks for Ends {
+    async fn landmarks(&self) -> Result<Table, ApiError> {
+        let (cluster, incarnation) = {
+            let held = self.held.borrow();
+            (held.bundle.cluster, held.bundle.incarnation)
+        };
+        let reached = self.port.landmarks().await?;
+        let landmarks = reached.into_iter().filter_map(found_at).collect();
+        Ok(Table { cluster, incarnation, landmarks })
+    }
+}
+
+impl Fixes for Ends {
+    async fn submit(&self, fix: OwnFix) -> Result<(), ApiError> {
+        self.port.hand_over(fix).await;
+        Ok(())
+    }
+}
+
+/// One whose addresses cannot be read measures nobody.
+fn found_at(reached: Reached) -> Option<LandmarkAt> {
+    let (address, datagrams) = (reached.address.parse(), reached.datagrams.parse());
+    let (Ok(address), Ok(datagrams)) = (address, datagrams) else {
+        tracing::warn!(landmark = %reached.landmark.id, "its addresses cannot be read");
+        return None;
+    };
+    Some(LandmarkAt { landmark: reached.landmark, address, datagrams: Some(datagrams) })
 }
 
 impl Driver {

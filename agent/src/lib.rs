@@ -13,7 +13,7 @@ mod durable;
 pub mod enrolment;
 pub mod failure;
 pub mod fitness;
-pub mod fix;
+pub(crate) mod fix;
 pub mod host;
 pub mod join;
 mod kept;

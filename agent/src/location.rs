@@ -11,10 +11,11 @@ pub mod exchange;
 pub mod limit;
 pub mod prover;
 
+use sekisho_agent_core::location::OwnFix;
 use sekisho_evidence::grant::Instance;
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
-use sekisho_evidence::location::transcript::{FixId, SignedTranscript, Subject};
+use sekisho_evidence::location::transcript::Subject;
 use sekisho_proto::status::ApiError;
 use sekisho_transport::address::Address;
 use sekisho_transport::dial::Dialer;
@@ -47,15 +48,6 @@ pub struct Table {
     pub incarnation: Incarnation,
     /// All of them.
     pub landmarks: Vec<LandmarkAt>,
-}
-
-/// What an attempt came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnFix {
-    /// Which attempt.
-    pub fix: FixId,
-    /// One for each landmark that took part; at least one.
-    pub transcripts: Vec<SignedTranscript>,
 }
 
 /// Tells the landmarks.

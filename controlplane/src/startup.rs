@@ -157,10 +157,9 @@ async fn landmarks(
     Ok(())
 }
 
-/// The landmark as applied state has it. State of this version has no table of landmarks: whoever asks is refused, and so
-/// nothing is proven by a landmark that nobody registered.
-fn registered(_state: &State, _id: &LandmarkId) -> Option<Landmark> {
-    None
+/// The landmark as applied state has it.
+fn registered(state: &State, id: &LandmarkId) -> Option<Landmark> {
+    state.landmarks().get(id).map(|(landmark, _reach)| landmark.clone())
 }
 
 fn ground(config: &Config) -> Result<Ground> {

@@ -5,10 +5,11 @@
 
 use super::exchange::Occasion;
 use super::limit::{EARLY_MAX, FIX_WITHIN, PARALLEL, RETRY_AFTER, RETRY_JITTER, RETRY_JITTER_MAX};
-use super::{Fixes, Host, LandmarkAt, Landmarks, OwnFix, Table};
+use super::{Fixes, Host, LandmarkAt, Landmarks, Table};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
+use sekisho_agent_core::location::OwnFix;
 use sekisho_evidence::location::transcript::{FixId, SignedTranscript};
 use sekisho_evidence::location::verdict::FIX_LANDMARKS_MAX;
 use sekisho_proto::status::ApiError;
@@ -73,7 +74,12 @@ impl<L: Landmarks, F: Fixes> Prover<L, F> {
                 Err(error) => {
                     metrics::counter!("sekisho_agent_fixes_total", "result" => "failed")
                         .increment(1);
-                    tracing::warn!(%error, "the place of this host is not proven");
+                    // A federation without landmarks lacks nothing that anybody asked for.
+                    if matches!(error, FixError::Unmeasured(0)) {
+                        tracing::debug!("no landmarks are registered");
+                    } else {
+                        tracing::warn!(%error, "the place of this host is not proven");
+                    }
                     RETRY_AFTER.saturating_add(backoff.next_pause(&mut random))
                 }
             };

@@ -138,7 +138,7 @@ async fn start(
     let seeder = seed::Seeder::new(app, layout, plan, contexts);
     seeder.controllers_ready(children).await?;
     seeder.register().await?;
-    seeder.register_landmarks()?;
+    seeder.register_landmarks().await?;
     children.start(layout, process::relay(layout)?)?;
     let tokens = seeder.tokens().await?;
     app.output.note(app.output.pick("starting four agents", "エージェントを4台起動しています"))?;

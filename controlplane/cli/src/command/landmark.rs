@@ -124,7 +124,11 @@ pub(super) async fn run(app: &mut App<'_>, command: LandmarkCommand) -> Result<E
             )?;
             app.output.one(&LandmarkView::from(found))?;
         }
-        LandmarkCommand::Create(args) => create(app, args).await?,
+        LandmarkCommand::Create(args) => {
+            let CreateArgs { landmark: id, position, survey, key, address, datagrams } = args;
+            let landmark = Landmark { id, position, survey_m: survey, key };
+            create(app, Reached { landmark, address, datagrams }).await?;
+        }
         LandmarkCommand::Delete { landmark, yes } => delete(app, &landmark, yes).await?,
     }
     Ok(Exit::Ok)
@@ -153,10 +157,7 @@ async fn list(app: &mut App<'_>, operator: Option<&OperatorId>) -> Result<(), Fa
     }
 }
 
-async fn create(app: &mut App<'_>, args: CreateArgs) -> Result<(), Failure> {
-    let CreateArgs { landmark: id, position, survey, key, address, datagrams } = args;
-    let landmark = Landmark { id, position, survey_m: survey, key };
-    let new = Reached { landmark, address, datagrams };
+pub(crate) async fn create(app: &mut App<'_>, new: Reached) -> Result<(), Failure> {
     let session = app.signing_session().await?;
     let command = Command::RegisterLandmark {
         landmark: Box::new(new.landmark.clone()),

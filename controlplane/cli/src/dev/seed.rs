@@ -8,16 +8,17 @@ use super::process::Children;
 use crate::app::{App, PAGE};
 use crate::ask;
 use crate::client::Client;
-use crate::command::{key, node, policy, quota, tenant};
+use crate::command::{key, landmark, node, policy, quota, tenant};
 use crate::context::{Context, Contexts};
 use crate::failure::{Failure, of_file};
 use crate::output::Output;
 use crate::pki::OperatorDir;
-use sekisho_evidence::location::landmark::{Landmark, LandmarkTable};
+use sekisho_evidence::location::landmark::Landmark;
+use sekisho_proto::convert::landmark::Reached;
 use sekisho_proto::convert::policy::PutPolicy;
 use sekisho_proto::convert::quota::SetQuota;
 use sekisho_proto::convert::tenant::PutTenant;
-use sekisho_proto::name::{QuotaId, Resource as _};
+use sekisho_proto::name::{ANY, QuotaId, Resource as _};
 use sekisho_proto::v1;
 use sekisho_transport::pki::signing;
 use sekisho_types::error_code::ErrorCode;
@@ -150,24 +151,34 @@ impl<'s> Seeder<'s> {
         Ok(())
     }
 
-    /// Registers landmarks, each by the administrator of its operator.
-    ///
-    /// The API has no verb for it yet (ADR 13, `RegisterLandmark`). Until it has, this makes the rows that will be
-    /// registered and holds them to the rules of the table; landmarks refuse everyone meanwhile, and nothing is proven.
-    ///
-    /// # Errors
-    /// `INVALID_ARGUMENT` for rows that make no table.
-    pub(super) fn register_landmarks(&self) -> Result<(), Failure> {
-        let mut rows = Vec::new();
-        for wanted in &self.plan.landmarks {
+    /// Registers landmarks, each by the administrator of its operator. What exists is left as it is.
+    pub(super) async fn register_landmarks(&self) -> Result<(), Failure> {
+        let known = self.landmarks().await?;
+        let missing = self.plan.landmarks.iter().filter(|at| !known.contains(&at.id.name()));
+        for wanted in missing {
             let path = self.layout.landmark_key(&wanted.id);
             let key = signing::read(&path).map_err(|error| of_file(&path, &error))?.public();
-            let position = office(wanted.area)?;
-            rows.push(Landmark { id: wanted.id.clone(), position, survey_m: SURVEY_M, key });
+            let (id, position) = (wanted.id.clone(), office(wanted.area)?);
+            let landmark = Landmark { id, position, survey_m: SURVEY_M, key };
+            let (address, datagrams) = (wanted.address.to_string(), wanted.address.to_string());
+            let mut sinks = (Vec::new(), Vec::new());
+            let mut app = self.act(&mut sinks, wanted.id.operator.as_str(), &[]);
+            landmark::create(&mut app, Reached { landmark, address, datagrams }).await?;
         }
-        rows.sort_by(|a, b| a.id.cmp(&b.id));
-        LandmarkTable::new(rows).map_err(|error| Failure::invalid(error.to_string()))?;
         Ok(())
+    }
+
+    async fn landmarks(&self) -> Result<BTreeSet<String>, Failure> {
+        let mut sinks = (Vec::new(), Vec::new());
+        let mut app = self.act(&mut sinks, "kanto", &[]);
+        let session = app.session()?;
+        let (parent, page_size, read) = (format!("operators/{ANY}"), PAGE, app.read());
+        let request =
+            v1::ListLandmarksRequest { parent, page_size, page_token: String::new(), read };
+        let client = &session.client;
+        let found =
+            ask!(client, landmark_service_client::LandmarkServiceClient, list_landmarks, request)?;
+        Ok(found.landmarks.into_iter().map(|landmark| landmark.name).collect())
     }
 
     /// Names of the policies and tenants that an earlier run registered. Asking first leaves no rejections in the
