@@ -11,7 +11,7 @@ pub mod exchange;
 pub mod limit;
 pub mod prover;
 
-use sekisho_agent_core::location::OwnFix;
+pub use sekisho_agent_core::location::OwnFix;
 use sekisho_evidence::grant::Instance;
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
