@@ -10,7 +10,6 @@ pub use kind::Kind;
 pub use language::{Language, Text};
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 macro_rules! codes {
     ($($variant:ident = $number:literal, $code:literal, $kind:ident,
@@ -483,26 +482,6 @@ codes! {
         "封緘されたペイロードまたは鍵を開けません。改変されたか、別の対象のものです。",
         "Submit the job again; if it recurs, treat the sender as faulty.",
         "ジョブを再提出してください。繰り返す場合は送信元を障害とみなしてください。";
-}
-
-impl ErrorCode {
-    /// The code of this name.
-    #[must_use]
-    pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|known| known.as_str() == code)
-    }
-
-    /// Whether repeating the same call unchanged can succeed.
-    #[must_use]
-    pub fn is_retryable(self) -> bool {
-        matches!(self.kind(), Kind::Unavailable | Kind::Unknown)
-    }
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
 }
 
 #[cfg(test)]

@@ -258,7 +258,7 @@ const OF_A_GRANT: &[GrantMutation] = &[
     ("other operators", ErrorCode::ResidencyOperator, |g| {
         g.rules[0].rules.operators = ["kanto".parse().unwrap()].into();
     }),
-    ("a tier that the tag does not give", ErrorCode::ResidencyTier, |g| {
+    ("a proof by landmarks that are not known here", ErrorCode::TableMismatch, |g| {
         g.rules[0].rules.country_tier = Tier::CountryProven;
     }),
     ("another class", ErrorCode::NoDevice, |g| g.class = "b200".parse().unwrap()),

@@ -1,5 +1,8 @@
 //! What an error means to whoever meets it, apart from which error it is.
 
+use super::ErrorCode;
+use std::fmt;
+
 /// What a caller can do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -23,4 +26,24 @@ pub enum Kind {
     Unknown,
     /// A fault of ours.
     Internal,
+}
+
+impl ErrorCode {
+    /// The code of this name.
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|known| known.as_str() == code)
+    }
+
+    /// Whether repeating the same call unchanged can succeed.
+    #[must_use]
+    pub fn is_retryable(self) -> bool {
+        matches!(self.kind(), Kind::Unavailable | Kind::Unknown)
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }

@@ -119,7 +119,7 @@ fn a_newer_set_takes_the_place_of_one_that_waits() {
 fn a_fix_is_handed_in_once_in_each_session_and_again_if_it_did_not_arrive() {
     let mut world = World::closed();
     assert_eq!(submitted(&world.step(measured(fix(1)))), [], "there is no session");
-    let opened = world.open();
+    let opened = world.step(Input::SessionOpened(world.session));
     assert_eq!(submitted(&opened), [world.session]);
     let id = fix(1).fix;
     assert_eq!(submitted(&world.step(Input::FixTold(id, false))), [], "after a pause");

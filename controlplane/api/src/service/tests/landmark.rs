@@ -76,7 +76,7 @@ async fn a_landmark_is_created_listed_and_deleted_by_its_own_operator() {
     let found = api.get_landmark(request(&admin("naniwa"), get())).await.unwrap().into_inner();
     assert_eq!(
         (found.name.as_str(), found.reach_m / 1000),
-        ("operators/kanto/landmarks/otemachi", 727)
+        ("operators/kanto/landmarks/otemachi", 721)
     );
     let list = |operator: &str| v1::ListLandmarksRequest {
         parent: format!("operators/{operator}"),
