@@ -6,7 +6,6 @@
     reason = "test code: a broken fixture should fail loudly"
 )]
 
-pub mod location;
 mod membership;
 
 pub use membership::{administrator, agreement, company, endorser, newcomer, signed_bundle};

@@ -184,7 +184,6 @@ impl SiteTag {
             area: self.area.domestic(),
             country_tier: Tier::Tagged,
             area_tier: Tier::Tagged,
-            proof: None,
         }
     }
 }

@@ -5,7 +5,6 @@ mod audit;
 mod event;
 mod job;
 mod join;
-mod landmark;
 mod member;
 mod node;
 mod read;

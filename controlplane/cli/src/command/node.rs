@@ -2,7 +2,6 @@
 
 mod approve;
 mod drain;
-mod location;
 mod quarantine;
 mod view;
 

@@ -6,7 +6,6 @@
 
 mod desired;
 mod grant;
-mod location;
 mod model;
 mod node;
 

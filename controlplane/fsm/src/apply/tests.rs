@@ -5,7 +5,6 @@ mod ahead;
 mod batch;
 mod drain;
 mod event;
-mod fix;
 mod incarnation;
 mod job;
 mod key;

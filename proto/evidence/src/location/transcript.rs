@@ -184,7 +184,7 @@ impl Transcript {
         Ok(key.sign(Purpose::RangingSubject, &encode(self)?))
     }
 
-    pub(super) fn check_bounds(&self) -> Result<(), TranscriptError> {
+    fn check_bounds(&self) -> Result<(), TranscriptError> {
         let checks = [
             ((ROUNDS_MIN..=ROUNDS_MAX).contains(&self.asked), "number of rounds"),
             ((1..=self.asked).contains(&self.answered), "number of answers"),
