@@ -5,9 +5,9 @@
 
 use sekisho_agent_runtime::spare;
 use sekisho_types::id::Digest;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// Says what a file is and of which version.
@@ -46,14 +46,9 @@ pub(crate) fn write(path: &Path, magic: Magic, body: &[u8]) -> Result<(), Durabl
 fn write_whole(path: &Path, magic: Magic, body: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let fresh = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    // `mode` counts only for a new file; a leftover may have another.
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    let written = file.write_all(&whole(magic, body)).and_then(|()| file.sync_all());
-    if let Err(error) = written {
+    if let Err(error) = spare::fill(&fresh, &whole(magic, body), true) {
         // Half of it would take the room that the next one may need.
-        fs::remove_file(&fresh)?;
+        drop(fs::remove_file(&fresh));
         return Err(error);
     }
     fs::rename(&fresh, path)?;
@@ -126,6 +121,7 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), DurableError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     const KIND: Magic = *b"TEST\0\0\0\x01";
 

@@ -8,6 +8,7 @@
 //! Does not do: leases, which know no wall clock (P4), nor what a member vouches for: it signs by its own clock alone.
 
 use crate::limit::SILENT_AFTER;
+use crate::peers::within;
 use parking_lot::Mutex;
 use sekisho_types::id::MemberId;
 use sekisho_types::time::{Clock, Timestamp};
@@ -53,9 +54,11 @@ impl Clock for FederationClock {
     fn wall(&self) -> Timestamp {
         let now_ns = self.own.boottime_ns();
         let mut heard = self.heard.lock();
-        let age = |reading: &Reading| now_ns.saturating_sub(reading.at_ns);
-        heard.retain(|_, reading| u128::from(age(reading)) <= SILENT_AFTER.as_nanos());
-        let others = heard.values().map(|reading| reading.wall.plus_ms(age(reading) / 1_000_000));
+        heard.retain(|_, reading| within(reading.at_ns, now_ns, SILENT_AFTER));
+        let others = heard.values().map(|reading| {
+            let age_ns = now_ns.saturating_sub(reading.at_ns);
+            reading.wall.plus_ms(age_ns / 1_000_000)
+        });
         let mut all: Vec<Timestamp> = others.chain([self.own.wall()]).collect();
         all.sort_unstable();
         let middle = all.len().saturating_sub(1) / 2;

@@ -38,7 +38,8 @@ struct Table {
 #[derive(Debug, Default)]
 pub struct PeerTable(Mutex<Table>);
 
-fn within(at_ns: u64, now_ns: u64, limit: Duration) -> bool {
+/// Whether what was at `at_ns` is at most `limit` ago.
+pub(crate) fn within(at_ns: u64, now_ns: u64, limit: Duration) -> bool {
     u128::from(now_ns.saturating_sub(at_ns)) <= limit.as_nanos()
 }
 

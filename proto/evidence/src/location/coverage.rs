@@ -180,6 +180,21 @@ fn row(site: &Site) -> Row {
     Row::unchecked(Landmark { id, position: site.position, survey_m: 0, key })
 }
 
+/// Where the governments of the prefectures sit.
+const CAPITALS: [u32; 47] = [
+    11002, 22012, 32018, 41009, 52019, 62014, 72010, 82015, 92011, 102016, 111007, 121002, 131041,
+    141003, 151009, 162019, 172014, 182010, 192015, 202011, 212016, 221007, 231002, 242012, 252018,
+    261009, 271004, 281000, 292010, 302015, 312011, 322016, 331007, 341002, 352039, 362018, 372013,
+    382019, 392014, 401307, 412015, 422011, 431001, 442011, 452017, 462012, 472018,
+];
+
+/// The prefectural capitals, and where their offices are: where landmarks are put first.
+#[must_use]
+pub fn capitals() -> Vec<(Area, Position)> {
+    let office = |code| Some((Area::Code(code), Area::Code(code).info()?.office?));
+    CAPITALS.into_iter().filter_map(office).collect()
+}
+
 /// Every municipality that has an office, and where that is: the points of `sekisho residency coverage`.
 #[must_use]
 pub fn offices() -> Vec<(Area, Position)> {

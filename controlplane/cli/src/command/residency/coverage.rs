@@ -5,7 +5,9 @@ use crate::command::site::area;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Column, Listed, Shown, column};
-use sekisho_evidence::location::coverage::{Delay, Model, Site, cover, offices};
+use sekisho_evidence::location::coverage::{
+    Coverage, Delay, Model, Site, capitals, cover, offices,
+};
 use sekisho_evidence::location::landmark::LANDMARKS_MAX;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::OperatorId;
@@ -110,19 +112,6 @@ impl Shown for UnprovenView {
     }
 }
 
-/// The prefectural capitals.
-const CAPITALS: [u32; 47] = [
-    11002, 22012, 32018, 41009, 52019, 62014, 72010, 82015, 92011, 102016, 111007, 121002, 131041,
-    141003, 151009, 162019, 172014, 182010, 192015, 202011, 212016, 221007, 231002, 242012, 252018,
-    261009, 271004, 281000, 292010, 302015, 312011, 322016, 331007, 341002, 352039, 362018, 372013,
-    382019, 392014, 401307, 412015, 422011, 431001, 442011, 452017, 462012, 472018,
-];
-
-fn capitals() -> impl Iterator<Item = (Area, Position)> {
-    let office = |code| Area::Code(code).info().and_then(|info| info.office);
-    CAPITALS.into_iter().filter_map(move |code| Some((Area::Code(code), office(code)?)))
-}
-
 /// Operators that nobody has named, each another.
 fn nameless(count: u8, from: usize) -> Result<Vec<OperatorId>, Failure> {
     let numbers = from..from.saturating_add(count.into());
@@ -143,7 +132,9 @@ fn sites(args: &CoverageArgs) -> Result<Vec<Site>, Failure> {
     for place in &args.at {
         places.push((position(&place.area)?, place.operators.clone()));
     }
-    places.extend(capitals().filter(|_| args.capitals).map(|(_, office)| (office, Vec::new())));
+    if args.capitals {
+        places.extend(capitals().into_iter().map(|(_, office)| (office, Vec::new())));
+    }
     let mut sites: Vec<Site> = Vec::new();
     for (position, mut operators) in places {
         if operators.is_empty() {
@@ -158,62 +149,54 @@ fn sites(args: &CoverageArgs) -> Result<Vec<Site>, Failure> {
     Ok(sites)
 }
 
-/// What the sites leave unproven with `threshold` liars.
-fn forecast(
+/// What the sites prove of the points with `threshold` liars.
+fn forecast(args: &CoverageArgs, points: &[Position], sites: &[Site], threshold: u32) -> Coverage {
+    let fixed_ns = args.fixed.saturating_mul(1000);
+    let delay = Delay { inflation_permille: args.inflation, fixed_ns };
+    cover(Model { delay, threshold }, points, sites)
+}
+
+fn row(
     args: &CoverageArgs,
     points: &[Position],
     sites: &[Site],
-    threshold: u32,
-) -> Vec<usize> {
-    let delay =
-        Delay { inflation_permille: args.inflation, fixed_ns: args.fixed.saturating_mul(1000) };
-    cover(Model { delay, threshold }, points, sites).unproven
-}
-
-fn row(args: &CoverageArgs, sites: &[Site], f: u8) -> Result<CoverageView, Failure> {
-    let points: Vec<Position> = offices().into_iter().map(|(_, position)| position).collect();
-    let open = forecast(args, &points, sites, f.into());
-    let left: Vec<Position> = open.iter().filter_map(|at| points.get(*at).copied()).collect();
+    f: u8,
+) -> Result<CoverageView, Failure> {
+    let now = forecast(args, points, sites, f.into());
+    let left: Vec<Position> =
+        now.unproven.iter().filter_map(|at| points.get(*at).copied()).collect();
     let newcomers = nameless(f.saturating_add(1), LANDMARKS_MAX)?;
     let mut best = (0, String::new());
     for (area, position) in capitals() {
         let more = newcomers.iter().map(|of| Site { operator: of.clone(), position });
         let with: Vec<Site> = sites.iter().cloned().chain(more).collect();
-        let gains = left.len().saturating_sub(forecast(args, &left, &with, f.into()).len());
+        let gains = forecast(args, &left, &with, f.into()).proven();
         if gains > best.0 {
             best = (gains, area.label());
         }
     }
-    let proven = points.len().saturating_sub(open.len());
-    let permille = proven.saturating_mul(1000).checked_div(points.len()).unwrap_or_default();
+    let permille = now.permille();
     let percent = format!("{}.{}", permille / 10, permille % 10);
     let (next_gains, next) = best;
-    Ok(CoverageView {
-        f: f.into(),
-        proven,
-        municipalities: points.len(),
-        percent,
-        next,
-        next_gains,
-    })
+    let (proven, municipalities) = (now.proven(), now.points);
+    Ok(CoverageView { f: f.into(), proven, municipalities, percent, next, next_gains })
 }
 
 pub(super) fn run(app: &mut App<'_>, args: &CoverageArgs) -> Result<Exit, Failure> {
     let sites = sites(args)?;
+    let (all, points): (Vec<Area>, Vec<Position>) = offices().into_iter().unzip();
     match args.unproven {
         Some(f) => {
-            let all = offices();
-            let points: Vec<Position> = all.iter().map(|(_, position)| *position).collect();
-            let open = forecast(args, &points, &sites, f);
+            let open = forecast(args, &points, &sites, f).unproven;
             let open = open.iter().filter_map(|at| all.get(*at));
             let views: Vec<UnprovenView> = open
-                .map(|(area, _)| UnprovenView { area: area.to_string(), name: area.full_name() })
+                .map(|area| UnprovenView { area: area.to_string(), name: area.full_name() })
                 .collect();
             app.output.list(&views, &Listed::default())?;
         }
         None => {
             let rows: Result<Vec<CoverageView>, Failure> =
-                [0, 1].into_iter().map(|f| row(args, &sites, f)).collect();
+                [0, 1].into_iter().map(|f| row(args, &points, &sites, f)).collect();
             app.output.list(&rows?, &Listed::default())?;
         }
     }
@@ -238,19 +221,21 @@ mod tests {
 
     #[test]
     fn capitals_are_one_of_each_prefecture_and_have_an_office() {
-        let of: BTreeSet<_> = capitals().map(|(area, _)| area.prefecture()).collect();
-        assert_eq!((capitals().count(), of.len()), (47, 47));
+        let of: BTreeSet<_> = capitals().into_iter().map(|(area, _)| area.prefecture()).collect();
+        assert_eq!((capitals().len(), of.len()), (47, 47));
     }
 
     #[test]
     fn a_second_operator_at_each_place_is_what_one_liar_costs() {
         let three = "--at 東京都千代田区 --at 大阪市北区 --at 012351";
         let alone = args(three).unwrap();
-        let (f0, f1) = (row(&alone, &sites(&alone).unwrap(), 0).unwrap(), sites(&alone).unwrap());
+        let points: Vec<Position> = offices().into_iter().map(|(_, position)| position).collect();
+        let (f0, f1) =
+            [0, 1].map(|f| row(&alone, &points, &sites(&alone).unwrap(), f).unwrap()).into();
         assert!(f0.proven > 1000 && f0.next_gains > 0, "{f0:?}");
-        assert!(row(&alone, &f1, 1).unwrap().proven < f0.proven / 2);
+        assert!(f1.proven < f0.proven / 2);
         let pairs = args(&format!("{three} --operators 2")).unwrap();
-        let pairs = row(&pairs, &sites(&pairs).unwrap(), 1).unwrap();
+        let pairs = row(&pairs, &points, &sites(&pairs).unwrap(), 1).unwrap();
         assert_eq!(pairs.proven, f0.proven);
     }
 

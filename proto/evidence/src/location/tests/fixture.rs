@@ -11,6 +11,7 @@
 )]
 
 use crate::grant::Instance;
+use crate::location::coverage;
 use crate::location::landmark::{Landmark, LandmarkTable};
 use crate::location::transcript::{FixId, Subject, Transcript, Verified};
 use crate::location::verdict::Question;
@@ -21,21 +22,13 @@ use sekisho_types::revision::Incarnation;
 use sekisho_types::time::Timestamp;
 use std::sync::{LazyLock, OnceLock};
 
-/// Offices of the cities with the prefectures' governments.
-const CAPITALS: [u32; 47] = [
-    11002, 22012, 32018, 41009, 52019, 62014, 72010, 82015, 92011, 102016, 111007, 121002, 131041,
-    141003, 151009, 162019, 172014, 182010, 192015, 202011, 212016, 221007, 231002, 242012, 252018,
-    261009, 271004, 281000, 292010, 302015, 312011, 322016, 331007, 341002, 352039, 362018, 372013,
-    382019, 392014, 401307, 412015, 422011, 431001, 442011, 452017, 462012, 472018,
-];
-
 /// The office of an area.
 pub(crate) fn office(code: u32) -> Position {
     Area::Code(code).info().and_then(|info| info.office).unwrap_or_else(|| panic!("{code}"))
 }
 
 pub(crate) fn capitals() -> Vec<Position> {
-    CAPITALS.iter().map(|code| office(*code)).collect()
+    coverage::capitals().into_iter().map(|(_, office)| office).collect()
 }
 
 /// Points inside the polygons of foreign land, drawn without the table's cells.
