@@ -22,7 +22,7 @@ use sekisho_types::id::{Digest, JobId, MemberId, NodeId};
 use sekisho_types::job::{JobFacts, OnDisconnect};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::placement::{Ending, Phase};
-use sekisho_types::principal::Principal;
+use sekisho_types::principal::{Principal, Workload};
 use sekisho_types::quota::Limit;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{PlacementId, Revision};
@@ -341,6 +341,14 @@ fn twin(federation: &mut Federation, n: u8, what: u8) -> Option<Entry> {
     }
 }
 
+/// Somebody who may lead: a sequence may have removed any of the fixture's members.
+fn voter(federation: &Federation) -> Option<Principal> {
+    let members = &federation.state.federation()?.members;
+    let (id, row) = members.iter().find(|(_, row)| row.voter)?;
+    let workload = Workload::Member { site: row.site.clone(), member: id.0 };
+    Some(Principal { operator: row.operator.clone(), workload })
+}
+
 /// Both hosts of each node in quarantine stop, and its operator takes one of them away.
 fn release_all(federation: &mut Federation) {
     let alone = |row: &sekisho_fsm::state::Node| row.quarantine.is_none() || row.revoked;
@@ -349,7 +357,8 @@ fn release_all(federation: &mut Federation) {
     for node in nodes {
         if let Some(session) = session(federation, &node) {
             let expire = Command::ExpireLease { node: node.clone(), session };
-            federation.run(member("kanto"), expire);
+            let Some(leader) = voter(federation) else { return };
+            federation.run(leader, expire);
         }
         let owner = admin(agent(&node).operator.as_str());
         federation.run(owner, Command::ReleaseNode { node });
