@@ -12,19 +12,24 @@ use crate::driver::{After, Driver};
 use crate::enrolment::Enrolment;
 use crate::failure::Failure;
 use crate::fitness::{Checker, Host};
+use crate::fix::{Ends, FixPort};
 use crate::host::{Inventory, OutputFiles, inherited_ns, lock};
 use crate::kept::KeptFiles;
 use crate::ledger::LedgerFile;
 use crate::limit::{EVENTS_MAX, LOOK_EVERY, SHUTDOWN_WITHIN, TASKS_WITHIN, TICK};
+use crate::location::prover::Prover;
+use crate::location::{self, Via};
 use crate::renew::Renewer;
 use crate::stream::Link;
 use arc_swap::ArcSwap;
 use begin::{Found, blocking, find};
 use sekisho_agent_core::devices::Device;
+use sekisho_agent_core::location::Location;
 use sekisho_agent_core::reconcile::{Action, Input, Moment, Reconciler};
 use sekisho_agent_runtime::runtime::Exit;
 use sekisho_agent_runtime::shim::ShimCommand;
 use sekisho_evidence::grant::Instance;
+use sekisho_evidence::location::transcript::Subject;
 use sekisho_evidence::package::TrustPackage;
 use sekisho_proto::status::ApiError;
 use sekisho_transport::bundle::TrustBundles;
@@ -32,6 +37,7 @@ use sekisho_transport::credential::Identity;
 use sekisho_transport::dial::Dialer;
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::Digest;
 use sekisho_types::time::Clock;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -77,6 +83,10 @@ pub struct Agent {
     exits: mpsc::Receiver<Exit>,
     renewer: Option<Renewer>,
     checker: Option<Checker>,
+    /// Where something forwards to landmarks.
+    via: Via,
+    /// Digest of the certificate key, which is the host's for as long as it is enrolled.
+    node_key: Digest,
     looked: Instant,
     _lock: File,
 }
@@ -145,10 +155,12 @@ impl Agent {
             ended: VecDeque::new(),
             fitness,
         };
+        let node_key = *standing.node_key();
+        let location = Location::new(driver.instance, driver.receipt_key.public());
         tracing::info!(node = %enrolment.node, devices = devices.len(), "agent ready");
         Ok(Self {
             clock,
-            core: Reconciler::new(ledger, standing, devices, inherited_ns(&root)),
+            core: Reconciler::new(ledger, standing, devices, location, inherited_ns(&root)),
             driver,
             data_dir: config.data_dir,
             enrolment,
@@ -162,9 +174,30 @@ impl Agent {
             exits,
             renewer: Some(renewer),
             checker: Some(checker),
+            via: config.landmark_via,
+            node_key,
             looked: Instant::now(),
             _lock: lock,
         })
+    }
+
+    /// What has this host's place proven, for as long as it runs.
+    fn prover(&self) -> Prover<Ends, Ends> {
+        let port = FixPort {
+            calls: Arc::clone(&self.driver.calls),
+            events: self.driver.link.events.clone(),
+        };
+        let ends = Ends { port, held: self.held.subscribe() };
+        let host = location::Host {
+            subject: Subject::Node(self.enrolment.node.clone()),
+            subject_key: self.node_key,
+            instance: self.driver.instance,
+            receipt_key: self.driver.receipt_key.clone(),
+            dialer: self.driver.link.dialer.clone(),
+            clock: Arc::clone(&self.clock),
+            via: self.via.clone(),
+        };
+        Prover { host, landmarks: ends.clone(), fixes: ends, now: Arc::default() }
     }
 
     /// Runs until `end` resolves and, where it says so, everything is stopped and told; or until it cannot go on. Jobs that
@@ -179,6 +212,7 @@ impl Agent {
         if let Some(checker) = self.checker.take() {
             self.driver.tasks.spawn(TaskKind::Ordinary, "fitness", checker.run());
         }
+        self.driver.tasks.spawn(TaskKind::Ordinary, "prover", self.prover().run());
         let result = self.serve(end).await;
         self.driver.streams = None;
         if !self.driver.tasks.shutdown(TASKS_WITHIN).await {

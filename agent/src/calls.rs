@@ -7,17 +7,24 @@ use crate::enrolment::Member;
 use crate::failure::Failure;
 use crate::limit::CALL_WITHIN;
 use rand::SeedableRng as _;
+use sekisho_agent_core::location::KnownTable;
 use sekisho_agent_core::verify::Fetched;
 use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::bundle::EndorserBundle;
+use sekisho_evidence::canonical::decode;
+use sekisho_evidence::location::landmark::{LANDMARKS_MAX, LandmarkTable};
+use sekisho_evidence::location::verdict;
 use sekisho_evidence::package::{PACKAGE_MAX, TrustPackage};
 use sekisho_evidence::receipt::Receipt;
 use sekisho_proto::convert::agent::{FetchPayload, OpenSession, Report};
 use sekisho_proto::convert::fitness::ReportFitness;
+use sekisho_proto::convert::landmark::{Reached, SubmitFix};
+use sekisho_proto::field::FieldError;
 use sekisho_proto::internal::v1::agent_service_client::AgentServiceClient;
 use sekisho_proto::internal::v1::{
-    AdoptRequest, FetchPayloadRequest, FetchTrustRequest, JoinResponse, OpenSessionRequest,
-    RefuseRequest, RenewRequest, ReportFitnessRequest, ReportRequest,
+    AdoptRequest, FetchPayloadRequest, FetchTrustRequest, JoinResponse, ListLandmarksRequest,
+    OpenSessionRequest, RefuseRequest, RenewRequest, ReportFitnessRequest, ReportRequest,
+    SubmitFixRequest,
 };
 use sekisho_proto::status::ApiError;
 use sekisho_transport::address::Address;
@@ -34,6 +41,9 @@ use tonic::{Response, Status};
 
 /// Bytes of an answer with a trust package: the package and its frame.
 const MESSAGE_MAX: usize = PACKAGE_MAX + 1024;
+
+/// Bytes of an answer with every landmark: of each what its operator says, and two addresses.
+const LANDMARKS_BYTES_MAX: usize = 1024 * 1024;
 
 /// A client over several members.
 #[derive(Debug)]
@@ -227,6 +237,64 @@ impl Calls {
         }
         let why = last.unwrap_or_else(|| "no member to ask".to_owned());
         Err(ApiError::new(ErrorCode::BundleMismatch, why))
+    }
+
+    /// The landmarks, and how they are reached, as some member says.
+    ///
+    /// # Errors
+    /// As [`Calls::open_session`]; `INTERNAL` for an answer that cannot be read.
+    pub async fn landmarks(&self) -> Result<Vec<Reached>, ApiError> {
+        let ask = |channel| async move {
+            let client = AgentServiceClient::new(channel);
+            client
+                .max_decoding_message_size(LANDMARKS_BYTES_MAX)
+                .list_landmarks(ListLandmarksRequest {})
+                .await
+        };
+        let given = call(&self.endpoints, CALL_WITHIN, ask).await?;
+        let unreadable = |error: FieldError| ApiError::new(ErrorCode::Internal, error.to_string());
+        if given.landmarks.len() > LANDMARKS_MAX {
+            return Err(ApiError::new(ErrorCode::TooLarge, "more landmarks than there can be"));
+        }
+        given.landmarks.iter().map(|one| Reached::try_from(one).map_err(unreadable)).collect()
+    }
+
+    /// The landmarks that grants name by this hash. A member that gives others is left for the next.
+    ///
+    /// # Errors
+    /// As [`Calls::landmarks`]; `TABLE_MISMATCH` if nobody gives them.
+    pub async fn landmarks_named(&self, basis: &Digest) -> Result<KnownTable, ApiError> {
+        for _ in 0..self.members {
+            let (address, _) = self.endpoints.current();
+            let given = self.landmarks().await?.into_iter().map(|reached| reached.landmark);
+            let table = LandmarkTable::new(given.collect()).map(KnownTable::new);
+            if let Ok(Ok(table)) = table
+                && table.basis() == basis
+            {
+                return Ok(table);
+            }
+            tracing::warn!(%address, %basis, "a member gave other landmarks than a grant names");
+            self.endpoints.move_on(&address);
+        }
+        let why = format!("no member gave the landmarks {basis}");
+        Err(ApiError::new(ErrorCode::TableMismatch, why))
+    }
+
+    /// Hands a fix in; the verdict as it is kept, if the member that answered knows it already.
+    ///
+    /// # Errors
+    /// As [`Calls::open_session`].
+    pub async fn submit_fix(
+        &self,
+        submit: &SubmitFix,
+    ) -> Result<Option<verdict::Verdict>, ApiError> {
+        let request = SubmitFixRequest::from(submit);
+        let ask = |channel| {
+            let request = request.clone();
+            async move { AgentServiceClient::new(channel).submit_fix(request).await }
+        };
+        let taken = call(&self.endpoints, CALL_WITHIN, ask).await?;
+        Ok(decode(&taken.verdict).ok())
     }
 
     /// Renews certificate and tag.

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::limit::TEXT_FILE_MAX;
+use crate::location::Via;
 use sekisho_agent_runtime::device::simulated::SimulatedGroup;
 use sekisho_agent_runtime::limit::{
     HIDDEN_MAX, LOG_BYTES_DEFAULT, LOG_BYTES_MAX, LOG_BYTES_MIN, NPROC_MAX, PIDS_DEFAULT, PIDS_MIN,
@@ -16,9 +17,12 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
 use sekisho_types::payload::{CPU_MILLI, MEMORY_MIB};
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -59,6 +63,10 @@ pub struct Config {
     /// About how much of each output stream of a job to keep, MiB: the newest.
     #[serde(default = "job_log_mib")]
     pub job_log_mib: u64,
+    /// Where something forwards datagrams to landmarks, by landmark (`operator/name`), in place of the addresses that
+    /// their operators registered.
+    #[serde(default, deserialize_with = "via")]
+    pub landmark_via: Via,
 }
 
 /// Users that belong to jobs alone.
@@ -133,6 +141,14 @@ fn log() -> String {
 fn node<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NodeId>, D::Error> {
     let text = String::deserialize(from)?;
     text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+fn via<'de, D: Deserializer<'de>>(from: D) -> Result<Via, D::Error> {
+    fn read<T: FromStr<Err: Display>, E: serde::de::Error>(text: &str) -> Result<T, E> {
+        text.parse().map_err(|error| E::custom(format!("{text}: {error}")))
+    }
+    let texts = BTreeMap::<String, String>::deserialize(from)?;
+    texts.iter().map(|(landmark, address)| Ok((read(landmark)?, read(address)?))).collect()
 }
 
 fn area<'de, D: Deserializer<'de>>(from: D) -> Result<TagArea, D::Error> {
@@ -290,8 +306,14 @@ mod tests {
         assert!(matches!(sandbox.users, JobUsers::Range(range) if range.contains(200_000)));
         let limits = Limits { memory_bytes: Some(1 << 30), pids: Some(64), cpu_milli: None };
         assert_eq!(sandbox.limits, limits);
+        let via = "area = 'JP'\ndata_dir = '/d'\n[landmark_via]\n'kanto/otemachi' = '127.0.0.1:9'";
+        let config = Config::parse(via).unwrap();
+        let landmark = "kanto/otemachi".parse().unwrap();
+        assert_eq!(config.landmark_via[&landmark].to_string(), "127.0.0.1:9");
         for bad in [
             "",
+            &via.replace("kanto/", ""),
+            &via.replace("127.0.0.1:9", "nowhere"),
             "area = 'JP'",
             "area = 'Atlantis'\ndata_dir = '/d'",
             "area = 'JP'\ndata_dir = 'relative'",

@@ -72,7 +72,7 @@ fn key(placement: &PlacementId) -> Result<PlacementKey, String> {
     PlacementKey::new(placement.to_string()).map_err(|error| error.to_string())
 }
 
-fn reason(error: &ApiError) -> Reason {
+pub(crate) fn reason(error: &ApiError) -> Reason {
     Reason::new(error.code, &error.message)
 }
 
@@ -138,6 +138,8 @@ impl Driver {
             }
             Action::Kill(placement) => self.end(&placement, |runtime, key| runtime.kill(key)),
             Action::Report(session, phases) => self.report(session, phases),
+            Action::FetchLandmarks(basis) => self.fetch_landmarks(basis),
+            Action::SubmitFix(session, fix) => self.submit_fix(session, *fix),
             Action::Refuse(refusal) => self.refuse(*refusal),
             Action::Note(reason) => {
                 metrics::counter!("sekisho_agent_notes_total", "code" => reason.code.as_str())
@@ -170,7 +172,7 @@ impl Driver {
     }
 
     /// Runs a call beside the main loop; its outcome comes back as an event.
-    fn beside<F>(&self, name: &'static str, future: F)
+    pub(crate) fn beside<F>(&self, name: &'static str, future: F)
     where
         F: Future<Output = Input> + Send + 'static,
     {

@@ -2,6 +2,7 @@
 
 use sekisho_raft::config::Timing;
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
+use sekisho_types::name::Name;
 use sekisho_types::principal::MemberIdentity;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -46,6 +47,23 @@ pub struct Config {
     /// Where metrics are read; without it nowhere.
     #[serde(default)]
     pub metrics: Option<MetricsConfig>,
+    /// Landmarks of the operator that this program serves; mostly one, where the controller stands.
+    #[serde(default)]
+    pub landmark: Vec<LandmarkConfig>,
+}
+
+/// A landmark. Where it stands is not said here: its operator registers that, with the public half of the key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LandmarkConfig {
+    /// Its name, unique within the operator.
+    pub name: Name,
+    /// Where nodes dial it: mutual TLS, a port of its own.
+    pub listen: SocketAddr,
+    /// Where it hears datagrams.
+    pub datagrams: SocketAddr,
+    /// The key that it signs transcripts with.
+    pub key: PathBuf,
 }
 
 /// Named heartbeat and election times: single numbers would be set differently on two members one day.
@@ -161,6 +179,11 @@ mod tests {
         let measured = load(&format!("{GOOD}\n[metrics]\nlisten = \"127.0.0.1:7108\"")).unwrap();
         assert_eq!(measured.metrics.unwrap().listen.port(), 7108);
         assert_eq!(config.timing, TimingProfile::Wan);
+        assert!(config.landmark.is_empty());
+        let beacon = "[[landmark]]\nname = \"otemachi\"\nlisten = \"127.0.0.1:7120\"\n\
+                      datagrams = \"127.0.0.1:7121\"\nkey = \"landmark.key\"";
+        let two = load(&format!("{GOOD}\n{beacon}\n{}", beacon.replace("otemachi", "inzai")));
+        assert_eq!(two.unwrap().landmark[1].name.as_str(), "inzai");
         let campus = load(&format!("timing = \"lan\"\n{GOOD}")).unwrap();
         assert_eq!(campus.timing.timing(), Timing::LAN);
         for (bad, names) in [
@@ -169,6 +192,7 @@ mod tests {
             (GOOD.replace("\"tokyo-1\"", "\"Tokyo\""), "Tokyo"),
             (format!("{GOOD}\n[metrics]\nlisten = \"127.0.0.1:1\"\nplaintext = true"), "plaintext"),
             (GOOD.replace("127.0.0.1:7101", "nowhere"), "listen"),
+            (format!("{GOOD}\n{beacon}\nposition = \"35.6,139.7\""), "position"),
         ] {
             let error = load(&bad).unwrap_err().to_string();
             assert!(error.contains(names), "{error}");

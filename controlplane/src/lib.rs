@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod found;
 pub mod heads;
 pub mod issuer;
+pub mod landmark;
 pub mod metrics;
 pub mod offline;
 pub mod ports;

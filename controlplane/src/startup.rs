@@ -4,13 +4,15 @@
 //! 2. The data directory, which refuses to be another member's (R6).
 //! 3. The listener, then consensus: peers may knock at once, and are answered when the service stands.
 //! 4. Duties, then the API: an agent's first renewal finds a table of leases.
-//! 5. Metrics, where a listener for them is asked for.
+//! 5. Landmarks and metrics, where listeners for them are asked for.
 
 use crate::begin::begin;
 use crate::config::Config;
 use crate::covered;
 use crate::heads::Heads;
 use crate::issuer::SiteIssuer;
+use crate::landmark::applied::Applied;
+use crate::landmark::server;
 use crate::metrics::serve::limits;
 use crate::metrics::{self, Metrics};
 use crate::ports::{HeadsPort, LeasePort};
@@ -22,6 +24,8 @@ use sekisho_api::core::{Core, Ports};
 use sekisho_api::server::{Services, serve};
 use sekisho_controllers::start::{Controllers, Options};
 use sekisho_evidence::key::SigningKey;
+use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
+use sekisho_fsm::State;
 use sekisho_raft::config::RaftConfig;
 use sekisho_raft::consensus::{Consensus, MemberOptions};
 use sekisho_raft::found::is_founded;
@@ -116,6 +120,8 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
     let routes = services.authenticated()?.add_service(consensus.service());
     serve(routes, listener.authenticated, tasks);
     serve(services.anonymous(), listener.anonymous, tasks);
+    let place = (&identity, &bundles);
+    landmarks(config, &consensus, place, tasks).await?;
     if let Some((listen, handle)) = metrics {
         let listener = Listener::bind(listen, &identity, &bundles, tasks, limits())
             .await
@@ -124,6 +130,36 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
         metrics::serve::serve(listener.authenticated, Arc::new(source), tasks);
     }
     Ok(Controller { consensus, tasks: tasks.clone() })
+}
+
+/// Starts the landmarks that this program serves.
+async fn landmarks(
+    config: &Config,
+    consensus: &Consensus,
+    (identity, bundles): (&Identity, &Arc<TrustBundles>),
+    tasks: &TaskGroup,
+) -> Result<()> {
+    for wanted in &config.landmark {
+        let id = LandmarkId { operator: config.operator.clone(), name: wanted.name.clone() };
+        let key = signing::read(&wanted.key)
+            .with_context(|| format!("key of landmark {id}: {}", wanted.key.display()))?;
+        let options = server::Options {
+            key,
+            listen: wanted.listen,
+            datagrams: wanted.datagrams,
+            directory: Arc::new(Applied { consensus: consensus.clone(), registered }),
+            clock: Arc::new(SystemClock),
+            id: id.clone(),
+        };
+        let started = server::start(options, identity, bundles, tasks).await;
+        started.with_context(|| format!("starting landmark {id}"))?;
+    }
+    Ok(())
+}
+
+/// The landmark as applied state has it.
+fn registered(state: &State, id: &LandmarkId) -> Option<Landmark> {
+    state.landmarks().get(id).map(|(landmark, _reach)| landmark.clone())
 }
 
 fn ground(config: &Config) -> Result<Ground> {

@@ -10,6 +10,7 @@ pub mod fitness;
 pub mod intent;
 pub mod job;
 pub mod key;
+pub mod landmark;
 pub mod member;
 pub mod node;
 pub mod policy;

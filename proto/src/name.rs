@@ -1,6 +1,7 @@
 //! Resource names: `sites/tokyo-1/nodes/n-01`. Inside the system ids are values; names exist on the wire only.
 
 use crate::field::{FieldError, FieldResult};
+use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_types::id::{DeviceClass, JobId, MemberId, NodeId, PolicyId, SiteId, TenantId};
 use std::fmt::Display;
 
@@ -81,6 +82,17 @@ impl Resource for NodeId {
     fn from_name(name: &str) -> Option<Self> {
         let (site, node) = nested(name, "sites", "nodes")?;
         Some(Self { site: site.parse().ok()?, name: node.parse().ok()? })
+    }
+}
+
+impl Resource for LandmarkId {
+    const FORM: &'static str = "operators/OPERATOR/landmarks/LANDMARK";
+    fn name(&self) -> String {
+        join([&"operators", &self.operator, &"landmarks", &self.name])
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let (operator, landmark) = nested(name, "operators", "landmarks")?;
+        Some(Self { operator: operator.parse().ok()?, name: landmark.parse().ok()? })
     }
 }
 

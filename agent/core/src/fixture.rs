@@ -1,9 +1,12 @@
 //! Test-only: a federation of three operators (k = 2) with one member each, and histories that it signs.
 #![expect(clippy::arithmetic_side_effects, reason = "test values are small")]
 
+pub(crate) mod location;
+
 use crate::desired::{Consistency, Delivery, Proved, SignedSet};
 use crate::devices::Device;
 use crate::ledger::Ledger;
+use crate::location::Location;
 use crate::standing::Standing;
 use crate::verify::Fetched;
 use sekisho_evidence::batch::{Place, Tree};
@@ -12,7 +15,7 @@ use sekisho_evidence::canonical::encode;
 use sekisho_evidence::checkpoint::{Checkpoint, SignatureLine};
 use sekisho_evidence::command::Intention;
 use sekisho_evidence::genesis::{Genesis, GenesisMember, GenesisSite, SignedGenesis};
-use sekisho_evidence::grant::{BoundRules, Grant, NodeDesired, SessionId, set_hash};
+use sekisho_evidence::grant::{BoundRules, Grant, Instance, NodeDesired, SessionId, set_hash};
 use sekisho_evidence::key::{Purpose, SigningKey};
 use sekisho_evidence::merkle::{Frontier, Head, prove_consistency, prove_inclusion};
 use sekisho_evidence::opening::{Cause, Opening, Restored, Withdrawn};
@@ -67,6 +70,19 @@ pub(crate) fn grant_bytes_abroad(grant: &Grant, area: &str) -> Vec<u8> {
     let at = bytes.windows(mark.len()).position(|w| w == mark.as_bytes()).unwrap();
     let (before, after) = (&bytes[..at - 1], &bytes[at + mark.len()..]);
     [before, &[u8::try_from(area.len()).unwrap()], area.as_bytes(), after].concat()
+}
+
+/// Nothing proven, of the fixture's start of the agent.
+pub(crate) fn located() -> Location {
+    Location::new(INSTANCE, receipt_key().public())
+}
+
+/// The start of the agent.
+pub(crate) const INSTANCE: Instance = Instance([6; 16]);
+
+/// What the agent signs receipts and transcripts with.
+pub(crate) fn receipt_key() -> SigningKey {
+    SigningKey::from_seed(&[200; 32])
 }
 
 #[derive(Debug, Clone)]
@@ -264,6 +280,7 @@ impl Federation {
             gpus: 1,
             rules: vec![BoundRules { policy: None, rules: Rules::default() }],
             table: table_hash(),
+            landmarks: Digest([0; 32]),
             submitter: "naniwa/user/alice".parse().unwrap(),
             payload: Digest::of(PAYLOAD),
             submission: Digest([0; 32]),

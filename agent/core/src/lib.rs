@@ -14,6 +14,7 @@ pub mod devices;
 pub mod lease;
 pub mod ledger;
 pub mod limit;
+pub mod location;
 pub mod reason;
 pub mod reconcile;
 pub mod report;

@@ -8,6 +8,7 @@
 mod bring;
 mod desired;
 mod lease;
+mod locate;
 mod placement;
 mod restart;
 mod tell;
@@ -16,6 +17,7 @@ mod trust;
 use crate::assembly::{Assembly, Delivered};
 use crate::devices::{Device, buckets};
 use crate::ledger::{EntryPhase, Ledger};
+use crate::location::{KnownTable, Location, OwnFix};
 use crate::reason::Reason;
 use crate::report::Outbox;
 use crate::retry::Retry;
@@ -25,10 +27,12 @@ use crate::verify::{Fetched, Host};
 use bring::Bringing;
 pub use bring::Kept;
 use lease::Heard;
+use locate::Locating;
 use placement::Local;
 pub use restart::{Seen, recover};
 use sekisho_evidence::acknowledgement::Acknowledgement;
 use sekisho_evidence::grant::{Grant, SessionId};
+use sekisho_evidence::location::transcript::FixId;
 use sekisho_evidence::package::{Trust, TrustPackage};
 use sekisho_evidence::receipt::Refusal;
 use sekisho_types::device::Bucket;
@@ -112,6 +116,14 @@ pub enum Input {
     AdoptFailed(PlacementId),
     /// It does not, for good.
     AdoptRefused(PlacementId, Reason),
+    /// Landmarks have measured this host.
+    Measured(Box<OwnFix>),
+    /// The landmarks that were asked for, by whomever they were given; `None` if nobody gave them.
+    Landmarks(Option<Box<KnownTable>>),
+    /// The fix is known; or it did not arrive, or not for certain.
+    FixTold(FixId, bool),
+    /// It was refused for good.
+    FixRefused(Reason),
     /// The devices of this host, looked at again.
     Devices(Vec<Device>),
     /// The agent is to end: stop everything and tell.
@@ -175,6 +187,10 @@ pub enum Action {
     Kill(PlacementId),
     /// Report phases.
     Report(SessionId, Vec<(PlacementId, Phase)>),
+    /// Get the landmarks that grants name by this hash.
+    FetchLandmarks(Digest),
+    /// Hand a fix in.
+    SubmitFix(SessionId, Box<OwnFix>),
     /// Sign and send a receipt.
     Refuse(Box<Refusal>),
     /// Tell the operator of this host.
@@ -224,6 +240,7 @@ pub struct Reconciler {
     receipts: BTreeSet<PlacementId>,
     receipt_retry: Retry,
     bringing: Bringing,
+    locating: Locating,
     stage: Stage,
     changed: bool,
     /// When the last step was.
@@ -239,6 +256,7 @@ impl Reconciler {
         ledger: Ledger,
         standing: Standing,
         devices: Vec<Device>,
+        location: Location,
         inherited_ns: u64,
     ) -> Self {
         let mut outbox = Outbox::default();
@@ -264,6 +282,7 @@ impl Reconciler {
             receipts: BTreeSet::new(),
             receipt_retry: Retry::default(),
             bringing: Bringing::default(),
+            locating: Locating::new(location),
             stage: Stage::Fresh,
             changed: true,
             stepped_ns: 0,
@@ -300,6 +319,7 @@ impl Reconciler {
         self.start_granted(now);
         self.bring(now);
         self.tell(now);
+        self.tell_fix(now);
         let mut actions = std::mem::take(&mut self.out);
         if std::mem::take(&mut self.changed) {
             actions.insert(0, Action::WriteLedger);
@@ -363,13 +383,19 @@ impl Reconciler {
             Input::Adopted(placement) => self.brought(placement),
             Input::AdoptFailed(placement) => self.not_brought(placement, now),
             Input::AdoptRefused(placement, reason) => self.left_behind(placement, reason),
+            Input::Measured(fix) => self.measured(*fix),
+            Input::Landmarks(found) => self.landmarks(found.map(|table| *table), now),
+            Input::FixTold(_, true) => self.locating.told(),
+            Input::FixTold(fix, false) => self.fix_failed(fix, now),
+            Input::FixRefused(reason) => self.fix_refused(reason),
             Input::Devices(devices) => self.devices = devices,
             Input::Shutdown => self.stage = Stage::Closing,
         }
     }
 
     fn host(&self, now: Moment) -> Host<'_> {
-        Host { standing: &self.standing, devices: &self.devices, now: now.wall }
+        let location = &self.locating.location;
+        Host { standing: &self.standing, location, devices: &self.devices, now: now.wall }
     }
 
     fn session_opened(&mut self, session: SessionId, now: Moment) {
@@ -392,6 +418,7 @@ impl Reconciler {
         if let Some(over_ns) = self.session.end(now.boot_ns) {
             self.out.push(Action::Detach);
             self.assembly = Assembly::default();
+            self.locating.session_over();
             self.end_of_lease(over_ns, now);
         }
         if !self.ledger.entries().values().any(placement::is_bound_and_may_run) {
@@ -427,7 +454,7 @@ impl Reconciler {
     pub fn wake_ns(&self) -> Option<u64> {
         let retries = [self.report_retry.due_ns(), self.receipt_retry.due_ns()];
         let placements = self.local.values().flat_map(Local::wakes_ns);
-        let bringing = self.bringing.wake_ns();
+        let bringing = self.bringing.wake_ns().into_iter().chain(self.locating.wake_ns());
         let all =
             retries.into_iter().chain(placements).chain(self.session.wake_ns()).chain(bringing);
         all.filter(|wake| *wake > self.stepped_ns).min()

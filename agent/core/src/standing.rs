@@ -2,10 +2,11 @@
 
 use crate::reason::Reason;
 use sekisho_evidence::bundle::EndorserBundle;
+use sekisho_evidence::location::fix::proven;
 use sekisho_evidence::tag::{SignedTag, SiteTag, Subject, TagArea};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, NodeId, OperatorId};
-use sekisho_types::residency::{Rules, verdict};
+use sekisho_types::residency::{PlaceProof, Rules, verdict};
 use sekisho_types::time::Timestamp;
 
 /// The agent's own standing. Made only from a tag that its operator signed.
@@ -67,8 +68,21 @@ impl Standing {
     /// # Errors
     /// `TAG_EXPIRED`, or the first denial under its code.
     pub fn judge(&self, rules: &[&Rules], now: Timestamp) -> Result<(), Reason> {
+        self.judge_proven(rules, None, now)
+    }
+
+    /// As [`Self::judge`], with what proves its place.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub fn judge_proven(
+        &self,
+        rules: &[&Rules],
+        proof: Option<PlaceProof>,
+        now: Timestamp,
+    ) -> Result<(), Reason> {
         self.tag.check_time(now).map_err(|error| Reason::new(error.code(), &error))?;
-        verdict(&self.tag.place(), rules, now.date_in_japan()).map_err(|denial| {
+        verdict(&proven(self.tag.place(), proof), rules, now).map_err(|denial| {
             let reason = Reason::from(&denial);
             match &self.tag.area {
                 TagArea::Foreign(code) => {

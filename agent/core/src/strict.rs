@@ -13,7 +13,7 @@ use sekisho_types::job::OnDisconnect;
 use sekisho_types::jurisdiction::{Area, AreaError};
 use sekisho_types::limit::{GPUS_PER_TASK_MAX, GROUP_MAX, TIME_LIMIT_MAX};
 use sekisho_types::principal::Principal;
-use sekisho_types::residency::Tier;
+use sekisho_types::residency::{OnStaleProof, Tier};
 use sekisho_types::revision::{PlacementId, Revision};
 use sekisho_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -148,6 +148,7 @@ struct GrantText {
     gpus: u32,
     rules: Vec<BoundText>,
     table: Digest,
+    landmarks: Digest,
     submitter: Principal,
     payload: Digest,
     submission: Digest,
@@ -170,6 +171,9 @@ struct RulesText {
     country_tier: Tier,
     area_tier: Tier,
     allow_run_to_completion: bool,
+    proof_f: u32,
+    max_proof_age_s: Option<u64>,
+    on_stale_proof: OnStaleProof,
 }
 
 #[cfg(test)]

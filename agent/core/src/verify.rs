@@ -10,6 +10,7 @@ use crate::desired::SignedSet;
 use crate::devices::{Device, has_bucket};
 use crate::ledger::{Accepted, Ledger, Refused};
 use crate::limit::{DESIRED_MAX, ENTRIES_MAX};
+use crate::location::{Location, Unproven, Whose};
 use crate::reason::Reason;
 use crate::standing::Standing;
 use crate::strict::{GrantRecord, read};
@@ -32,6 +33,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Host<'h> {
     /// Who and where the agent is.
     pub standing: &'h Standing,
+    /// What proves where it is.
+    pub location: &'h Location,
     /// What it has.
     pub devices: &'h [Device],
     /// Wall clock.
@@ -255,7 +258,7 @@ fn judge(host: Host<'_>, ledger: &Ledger, record: &GrantRecord) -> Result<Grant,
         &format_args!("{} is not above the floor {}", grant.placement.epoch, ledger.floor()),
     )?;
     known_table(grant)?;
-    resident(host, grant)?;
+    resident(host, ledger.bundle(), grant)?;
     ensure(
         has_bucket(host.devices, grant),
         ErrorCode::NoDevice,
@@ -287,9 +290,29 @@ fn known_table(grant: &Grant) -> Result<(), Reason> {
 }
 
 /// The policies are known by what they say: every rule set that binds the grant is in it.
-fn resident(host: Host<'_>, grant: &Grant) -> Result<(), Reason> {
+/// Where one of them wants a proof, the host's own counts, by the landmarks that the grant names.
+fn resident(host: Host<'_>, bundle: &EndorserBundle, grant: &Grant) -> Result<(), Reason> {
     let rules: Vec<&Rules> = grant.rules.iter().map(|bound| &bound.rules).collect();
-    host.standing.judge(&rules, host.now)
+    if !rules.iter().any(|rules| rules.wants_proof()) {
+        return host.standing.judge(&rules, host.now);
+    }
+    // What is wrong with the tag comes first, as everywhere.
+    host.standing.judge(&[], host.now)?;
+    let whose = Whose {
+        cluster: &bundle.cluster,
+        incarnation: bundle.incarnation,
+        node: host.standing.node(),
+        node_key: host.standing.node_key(),
+        area: host.standing.tag().area.domestic(),
+    };
+    let proof = host.location.proof(whose, &grant.landmarks, host.now).map_err(|unproven| {
+        let code = match &unproven {
+            Unproven::Table(_) => ErrorCode::TableMismatch,
+            Unproven::NoFix | Unproven::Fix(_) => ErrorCode::ResidencyTier,
+        };
+        fail(code, &unproven)
+    })?;
+    host.standing.judge_proven(&rules, Some(proof), host.now)
 }
 
 /// What a member gave for an accepted grant, not yet believed.
@@ -313,7 +336,7 @@ pub fn check_start(
     fetched: &Fetched,
 ) -> Result<(), Reason> {
     known_table(grant)?;
-    resident(host, grant)?;
+    resident(host, bundle, grant)?;
     submitted(bundle, grant, &fetched.submission)?;
     let digest = Digest::of(&fetched.payload);
     ensure(

@@ -21,9 +21,10 @@ use sekisho_proto::internal::v1::join_service_server::{JoinService, JoinServiceS
 use sekisho_proto::internal::v1::{
     AdoptRequest, AdoptResponse, AgentMessage, ControllerMessage, FetchPayloadRequest,
     FetchPayloadResponse, FetchTrustRequest, FetchTrustResponse, JoinRequest, JoinResponse,
-    MemberEndpoint, OpenSessionRequest, OpenSessionResponse, OperatorRoot, RefuseRequest,
-    RefuseResponse, RenewRequest, ReportFitnessRequest, ReportFitnessResponse, ReportRequest,
-    ReportResponse, agent_message,
+    ListLandmarksRequest, ListLandmarksResponse, MemberEndpoint, OpenSessionRequest,
+    OpenSessionResponse, OperatorRoot, RefuseRequest, RefuseResponse, RenewRequest,
+    ReportFitnessRequest, ReportFitnessResponse, ReportRequest, ReportResponse, SubmitFixRequest,
+    SubmitFixResponse, agent_message,
 };
 use sekisho_proto::status::ApiError;
 use sekisho_transport::bundle::TrustBundles;
@@ -206,6 +207,7 @@ impl Federation {
             gpus: 1,
             rules: vec![BoundRules { policy: None, rules: Rules::default() }],
             table: table_hash(),
+            landmarks: Digest([0; 32]),
             submitter: "hokuto/user/alice".parse().unwrap(),
             payload: Digest::of(payload),
             submission: Digest([0; 32]),

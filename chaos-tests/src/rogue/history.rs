@@ -114,6 +114,7 @@ impl History {
             gpus: 1,
             rules: vec![BoundRules { policy: None, rules: Rules { areas, ..Rules::default() } }],
             table: table_hash(),
+            landmarks: Digest([0; 32]),
             submitter: "kanto/user/mallory".parse()?,
             payload: Digest::of(PAYLOAD),
             submission: Digest([0; 32]),

@@ -13,9 +13,10 @@ use sekisho_proto::internal::v1::controller_message::{
 };
 use sekisho_proto::internal::v1::{
     AdoptRequest, AdoptResponse, AgentMessage, ControllerMessage, FetchPayloadRequest,
-    FetchPayloadResponse, FetchTrustRequest, FetchTrustResponse, JoinResponse, OpenSessionRequest,
-    OpenSessionResponse, RefuseRequest, RefuseResponse, RenewRequest, ReportFitnessRequest,
-    ReportFitnessResponse, ReportRequest, ReportResponse,
+    FetchPayloadResponse, FetchTrustRequest, FetchTrustResponse, JoinResponse,
+    ListLandmarksRequest, ListLandmarksResponse, OpenSessionRequest, OpenSessionResponse,
+    RefuseRequest, RefuseResponse, RenewRequest, ReportFitnessRequest, ReportFitnessResponse,
+    ReportRequest, ReportResponse, SubmitFixRequest, SubmitFixResponse,
 };
 use sekisho_types::id::{MemberId, OperatorId};
 use std::collections::VecDeque;
@@ -141,6 +142,20 @@ impl AgentService for Rogue {
         // A second receipt is as good as the first; the drill takes one.
         self.receipts.try_send(receipt).ok();
         Ok(Response::new(RefuseResponse { revision: 1001 }))
+    }
+
+    async fn list_landmarks(
+        &self,
+        _request: Request<ListLandmarksRequest>,
+    ) -> Result<Response<ListLandmarksResponse>, Status> {
+        Ok(Response::new(ListLandmarksResponse::default()))
+    }
+
+    async fn submit_fix(
+        &self,
+        _request: Request<SubmitFixRequest>,
+    ) -> Result<Response<SubmitFixResponse>, Status> {
+        Err(Status::unimplemented("it has no landmarks"))
     }
 
     async fn fetch_payload(

@@ -146,11 +146,11 @@ impl Core {
         };
         let Ok(bound) = state.rules_for(&job.facts) else { return Vec::new() };
         let rules: Vec<&Rules> = bound.iter().map(|bound| &bound.rules).collect();
-        let today = state.clock().date_in_japan();
+        let now = state.clock();
         let (class, tenant) = (&job.facts.resources.class, &job.facts.id.tenant);
         let suits = |row: &Placement| {
             let node = state.node(&row.grant.node);
-            let here = || node.is_some_and(|node| verdict(&node.place(), &rules, today).is_ok());
+            let here = || node.is_some_and(|node| verdict(&node.place(now), &rules, now).is_ok());
             row.grant.class == *class
                 && if quota { row.grant.job.tenant == *tenant } else { here() }
         };

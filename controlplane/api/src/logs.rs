@@ -15,7 +15,7 @@ use sekisho_proto::v1;
 use sekisho_transport::deadline::{Deadline, within};
 use sekisho_transport::trace;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::residency::{Place, Rules, Tier, verdict};
+use sekisho_types::residency::{Place, PlaceProof, Rules, Tier, verdict};
 use sekisho_types::revision::PlacementId;
 
 /// Whether output of the job may pass through this member. Tiers are about where work runs; a member is T1 by the
@@ -28,9 +28,10 @@ pub(crate) fn may_pass(state: &State, job: &Job, member: &GenesisMember) -> bool
         area: Some(site.area),
         country_tier: Tier::Attested,
         area_tier: Tier::Attested,
+        proof: Some(PlaceProof { f: u32::MAX, oldest: state.clock() }),
     };
     let rules: Vec<&Rules> = bound.iter().map(|bound| &bound.rules).collect();
-    verdict(&place, &rules, state.clock().date_in_japan()).is_ok()
+    verdict(&place, &rules, state.clock()).is_ok()
 }
 
 fn ask_of(placement: PlacementId, ask: &v1::ReadJobLogsRequest) -> internal::ReadNodeLogRequest {

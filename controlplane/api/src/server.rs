@@ -11,6 +11,7 @@ use crate::service::event::EventApi;
 use crate::service::job::JobApi;
 use crate::service::join::JoinApi;
 use crate::service::key::KeyApi;
+use crate::service::landmark::LandmarkApi;
 use crate::service::member::MemberApi;
 use crate::service::node::NodeApi;
 use crate::service::peer::PeerApi;
@@ -28,6 +29,7 @@ use sekisho_proto::v1::audit_service_server::AuditServiceServer;
 use sekisho_proto::v1::event_service_server::EventServiceServer;
 use sekisho_proto::v1::job_service_server::JobServiceServer;
 use sekisho_proto::v1::key_service_server::KeyServiceServer;
+use sekisho_proto::v1::landmark_service_server::LandmarkServiceServer;
 use sekisho_proto::v1::member_service_server::MemberServiceServer;
 use sekisho_proto::v1::node_service_server::NodeServiceServer;
 use sekisho_proto::v1::policy_service_server::PolicyServiceServer;
@@ -106,6 +108,7 @@ impl Services {
             .add_service(bounded!(MemberServiceServer, MemberApi(core()), REQUEST_MAX))
             .add_service(bounded!(TrustServiceServer, TrustApi(core()), REQUEST_MAX))
             .add_service(bounded!(KeyServiceServer, KeyApi(core()), REQUEST_MAX))
+            .add_service(bounded!(LandmarkServiceServer, LandmarkApi(core()), REQUEST_MAX))
             .add_service(bounded!(AuditServiceServer, AuditApi(core()), REQUEST_MAX))
             .add_service(bounded!(SnapshotServiceServer, SnapshotApi::new(core()), REQUEST_MAX))
             .add_service(bounded!(EventServiceServer, EventApi::new(core()), REQUEST_MAX))

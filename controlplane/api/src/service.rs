@@ -6,6 +6,7 @@ pub(crate) mod event;
 pub(crate) mod job;
 pub(crate) mod join;
 pub(crate) mod key;
+pub(crate) mod landmark;
 pub(crate) mod member;
 pub(crate) mod node;
 pub(crate) mod peer;

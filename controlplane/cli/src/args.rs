@@ -1,8 +1,8 @@
 //! The command line: `sekisho NOUN VERB`. Each noun's verbs stand with the noun under [`crate::command`].
 
 use crate::command::{
-    audit, job, key, member, node, operator, pki, policy, quota, residency, site, snapshot, status,
-    tenant,
+    audit, job, key, landmark, member, node, operator, pki, policy, quota, residency, site,
+    snapshot, status, tenant,
 };
 use crate::dev::DevCommand;
 use crate::output::Format;
@@ -96,6 +96,9 @@ pub enum Command {
     /// GPU hosts
     #[command(subcommand)]
     Node(node::NodeCommand),
+    /// Hosts of known position that measure where nodes are
+    #[command(subcommand)]
+    Landmark(landmark::LandmarkCommand),
     /// Customers
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -160,6 +163,7 @@ impl Command {
             Self::Residency(_)
             | Self::Site(_)
             | Self::Node(_)
+            | Self::Landmark(_)
             | Self::Tenant(_)
             | Self::Policy(_)
             | Self::Quota(_)

@@ -5,6 +5,7 @@ mod agreement;
 pub mod audit;
 pub mod job;
 pub mod key;
+pub mod landmark;
 pub mod member;
 pub mod node;
 pub mod opening;
@@ -43,6 +44,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
         Command::Pki(command) => pki::run(app, command),
         Command::Residency(command) => residency::run(app, command),
         Command::Site(command) => Box::pin(site::run(app, command)).await,
+        Command::Landmark(command) => Box::pin(landmark::run(app, command)).await,
         Command::Node(command) => Box::pin(node::run(app, command)).await,
         Command::Tenant(command) => Box::pin(tenant::run(app, command)).await,
         Command::Policy(command) => Box::pin(policy::run(app, command)).await,

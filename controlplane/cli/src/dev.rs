@@ -5,10 +5,12 @@
 //! make is never emptied.
 
 mod config;
+mod distance;
 mod found;
 mod layout;
 mod plan;
 mod process;
+mod relay;
 mod seed;
 
 use crate::app::App;
@@ -19,6 +21,9 @@ use plan::Plan;
 use process::Children;
 use sekisho_types::error_code::ErrorCode;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// First port; controllers listen on this and the two after it.
 const PORT_BASE: u16 = 17_440;
@@ -53,6 +58,9 @@ pub struct DevCommand {
 pub enum DevVerb {
     /// End a federation that was started with --detach
     Stop,
+    /// Imitate the ways between sites and landmarks; started by `sekisho dev`
+    #[command(hide = true)]
+    Relay,
 }
 
 /// Runs it.
@@ -60,8 +68,10 @@ pub enum DevVerb {
 /// # Errors
 /// Why it did not start, with the last words of the program that failed.
 pub async fn run(app: &mut App<'_>, command: DevCommand) -> Result<Exit, Failure> {
-    if let Some(DevVerb::Stop) = command.verb {
-        return stop(app, &Layout::existing(&command.dir)?).await;
+    match command.verb {
+        Some(DevVerb::Stop) => return stop(app, &Layout::existing(&command.dir)?).await,
+        Some(DevVerb::Relay) => return forward(&Layout::existing(&command.dir)?).await,
+        None => {}
     }
     // Before anything is made: without the programs there is nothing to make it for.
     process::installed()?;
@@ -128,15 +138,36 @@ async fn start(
     let seeder = seed::Seeder::new(app, layout, plan, contexts);
     seeder.controllers_ready(children).await?;
     seeder.register().await?;
+    seeder.register_landmarks().await?;
+    children.start(layout, process::relay(layout)?)?;
     let tokens = seeder.tokens().await?;
     app.output.note(app.output.pick("starting four agents", "エージェントを4台起動しています"))?;
     for node in &plan.nodes {
-        config::write_agent(layout, node, tokens.contains(&node.id))?;
+        config::write_agent(layout, plan, node, tokens.contains(&node.id))?;
         children.start(layout, process::watchdog(layout, node)?)?;
         children.start(layout, process::agent(layout, node)?)?;
     }
     layout.save_pids(&children.pids())?;
     seed::Seeder::again(app, layout, plan)?.nodes_ready(children).await
+}
+
+/// Imitates ways until it is told to end.
+async fn forward(layout: &Layout) -> Result<Exit, Failure> {
+    let path = layout.ways();
+    let relay = relay::Relay::bind(config::read_ways(layout)?);
+    let relay = relay.map_err(|error| of_file(&path, &error))?;
+    let over = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&over);
+    let mut forwarding = tokio::task::spawn_blocking(move || relay.run(&heard));
+    let mut terminated = signal(SignalKind::terminate()).map_err(Failure::from)?;
+    let ended = tokio::select! {
+        ended = &mut forwarding => ended,
+        _ = tokio::signal::ctrl_c() => { over.store(true, Ordering::Release); forwarding.await }
+        _ = terminated.recv() => { over.store(true, Ordering::Release); forwarding.await }
+    };
+    let ended = ended.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
+    ended.map_err(|error| of_file(&path, &error))?;
+    Ok(Exit::Ok)
 }
 
 async fn stop(app: &mut App<'_>, layout: &Layout) -> Result<Exit, Failure> {

@@ -10,10 +10,12 @@ mod batch;
 mod bundle;
 mod change;
 mod drain;
+mod fix;
 mod genesis;
 mod incarnation;
 mod job;
 mod key;
+mod landmark;
 mod lease;
 mod level;
 mod member;
@@ -227,11 +229,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
     let entry = change.entry;
     match &entry.command {
         Command::Bootstrap(genesis) => genesis::bootstrap(change, genesis),
-        Command::Tick => {
-            change.member()?;
-            change.effects.checkpoint = true;
-            Ok(Reply::Done)
-        }
+        Command::Tick => tick(change),
         Command::RegisterKey { record, issuer } => key::register(change, record, issuer),
         Command::RevokeKey { principal, key } => key::revoke(change, principal, key),
         Command::CreateSite { site, operator, area, display_name } => {
@@ -253,9 +251,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::Report { node, session, phases } => report::report(change, node, *session, phases),
         Command::Refuse { node, receipt } => report::refuse(change, node, receipt),
         Command::ExpireLease { node, session } => lease::expire(change, node, *session),
-        Command::SetSchedulable { node, schedulable } => {
-            node::set_schedulable(change, node, *schedulable)
-        }
+        Command::SetSchedulable { node, schedulable: on } => node::cordon(change, node, *on),
         Command::RevokeNode { node } => node::revoke(change, node),
         Command::PutTenant { tenant, display_name, policy, expected } => {
             tenant::put(change, tenant, display_name, policy.as_ref(), *expected)
@@ -292,5 +288,18 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         }
         Command::QuarantineNode { node, why } => quarantine::seen(change, node, why),
         Command::ReleaseNode { node } => quarantine::release(change, node),
+        Command::RegisterLandmark { landmark: of, address, datagrams } => {
+            landmark::register(change, of, address, datagrams)
+        }
+        Command::RemoveLandmark { id } => landmark::remove(change, id),
+        Command::SubmitFix { node, session, fix: of, transcripts } => {
+            fix::submit(change, node, *session, *of, transcripts)
+        }
     }
+}
+
+fn tick(change: &mut Change<'_>) -> Outcome {
+    change.member()?;
+    change.effects.checkpoint = true;
+    Ok(Reply::Done)
 }

@@ -7,6 +7,8 @@ use sekisho_evidence::batch::Tree;
 use sekisho_evidence::canonical::{CanonicalError, encode};
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
+use sekisho_evidence::location::transcript::{FixId, SignedTranscript};
 use sekisho_evidence::receipt::Receipt;
 use sekisho_evidence::tag::SignedTag;
 use sekisho_evidence::terms::Agreement;
@@ -293,6 +295,32 @@ pub enum Command {
     ReleaseNode {
         /// The node.
         node: NodeId,
+    },
+    /// Lets a landmark of one's own measure hosts.
+    RegisterLandmark {
+        /// Where it stands, and its key.
+        landmark: Box<Landmark>,
+        /// Of its exchange: `host:port`.
+        address: String,
+        /// Where it takes datagrams: `host:port`.
+        datagrams: String,
+    },
+    /// Takes a landmark out. Every proof that rests on it is over.
+    RemoveLandmark {
+        /// Which.
+        id: LandmarkId,
+    },
+    /// What landmarks measured of a node in one attempt.
+    SubmitFix {
+        /// The node.
+        node: NodeId,
+        /// Its session.
+        session: SessionId,
+        /// The attempt.
+        fix: FixId,
+        /// Signed by both sides, at most
+        /// [`FIX_LANDMARKS_MAX`](sekisho_evidence::location::verdict::FIX_LANDMARKS_MAX).
+        transcripts: Vec<SignedTranscript>,
     },
 }
 

@@ -119,6 +119,8 @@ impl State {
             replies: _,
             reply_order: _,
             retired,
+            landmarks,
+            fixes,
         } = self;
         let other = replayed;
         let tables = [
@@ -138,6 +140,8 @@ impl State {
             ("placements", placements.lanes() == other.placements.lanes()),
             ("payloads", payloads.lanes() == other.payloads.lanes()),
             ("retired", retired.lanes() == other.retired.lanes()),
+            ("landmarks", *landmarks == other.landmarks),
+            ("fixes", fixes.lanes() == other.fixes.lanes()),
         ];
         tables.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
     }

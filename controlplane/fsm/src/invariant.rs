@@ -1,11 +1,13 @@
 //! Self-checks of a state: one function per promise, each named by its id. Tests, the simulator and the auditor run
 //! them after every step; they read everything, so a member does not.
 
+use crate::location::NodeProof;
 use crate::state::{Standing, State};
 use sekisho_evidence::genesis::{GenesisMember, quorum_holder};
 use sekisho_types::id::{DeviceClass, Digest, NodeId, TenantId};
 use sekisho_types::job::JobPhase;
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks every invariant.
@@ -18,7 +20,28 @@ pub fn check(state: &State) -> Result<(), String> {
     queue_is_the_queued_jobs(state)?;
     payloads_are_those_of_open_jobs(state)?;
     members_can_decide_and_sign(state)?;
+    proofs_are_those_of_kept_fixes(state)?;
     nothing_dangles(state)
+}
+
+/// D1: a node is proven by its kept fix, which rests on landmarks that are there.
+fn proofs_are_those_of_kept_fixes(state: &State) -> Result<(), String> {
+    for (id, node) in state.nodes() {
+        let kept = state.fix(id);
+        let proof = kept.and_then(|kept| kept.fix.proof(Timestamp(0))).map(NodeProof::from);
+        if node.proof != proof {
+            return Err(format!("D1: {id} says {:?}, its fix {proof:?}", node.proof));
+        }
+        let heard = kept.into_iter().flat_map(|kept| &kept.fix.transcripts);
+        let known = |id| state.landmarks().table().get(id).is_some();
+        if !heard.map(|signed| &signed.transcript.landmark).all(known) {
+            return Err(format!("D1: the fix of {id} rests on a landmark that is gone"));
+        }
+    }
+    if state.fixes().any(|(id, _)| state.node(id).is_none()) {
+        return Err("D1: a fix of no node".to_owned());
+    }
+    Ok(())
 }
 
 /// Q1/Q2: usage equals the sum of the GPUs of placements that are not ended.

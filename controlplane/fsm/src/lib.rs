@@ -20,6 +20,7 @@ pub mod entry;
 pub mod event;
 pub mod image;
 pub mod invariant;
+pub mod location;
 pub mod outcome;
 pub mod quarantine;
 pub mod query;

@@ -1,6 +1,7 @@
 //! Read-only questions to the state. What a reader may not ask here, it does not need to know.
 
 use crate::apply::residency;
+use crate::location::{KeptFix, Landmarks};
 use crate::outcome::Rejection;
 use crate::state::{
     Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, ReplyKey, Retired, Site,
@@ -79,6 +80,20 @@ impl State {
     #[must_use]
     pub fn retired(&self, node_key: &Digest) -> Option<&Retired> {
         self.retired.get(node_key)
+    }
+    /// The landmarks.
+    #[must_use]
+    pub fn landmarks(&self) -> &Landmarks {
+        &self.landmarks
+    }
+    /// The last fix of a node.
+    #[must_use]
+    pub fn fix(&self, node: &NodeId) -> Option<&KeptFix> {
+        self.fixes.get(node)
+    }
+    /// The last fix of each node that has one.
+    pub fn fixes(&self) -> impl DoubleEndedIterator<Item = (&NodeId, &KeptFix)> {
+        self.fixes.iter()
     }
     /// One join token, by the hash of its secret.
     #[must_use]
@@ -223,9 +238,16 @@ impl State {
             self.replies.lanes(),
             self.reply_order.lanes(),
             self.retired.lanes(),
+            self.fixes.lanes(),
         ];
-        let scalars =
-            (&self.federation, self.revision, self.clock, self.feature_level, &self.frontier);
+        let scalars = (
+            &self.federation,
+            self.revision,
+            self.clock,
+            self.feature_level,
+            &self.frontier,
+            &self.landmarks,
+        );
         Ok(Digest::of(&encode(&(scalars, tables))?))
     }
 }

@@ -71,11 +71,15 @@ pub enum Verb {
     Decommission,
     /// End the quarantine of a node.
     ReleaseNode,
+    /// Let a landmark measure hosts.
+    RegisterLandmark,
+    /// Take a landmark out.
+    RemoveLandmark,
 }
 
 impl Verb {
     /// Every verb, for tests that walk the table.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::ReadStatus,
         Self::ReadFederation,
         Self::ReadTenant,
@@ -103,6 +107,8 @@ impl Verb {
         Self::ApproveNode,
         Self::Decommission,
         Self::ReleaseNode,
+        Self::RegisterLandmark,
+        Self::RemoveLandmark,
     ];
 }
 
@@ -132,7 +138,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             // A partner's capacity and a tenant's work are not the federation's to touch.
             Verb::CreateToken | Verb::Cordon | Verb::Drain | Verb::Undrain => own_operator,
             Verb::ApproveNode | Verb::Decommission => own_operator,
-            Verb::ReleaseNode => own_operator,
+            Verb::ReleaseNode | Verb::RegisterLandmark | Verb::RemoveLandmark => own_operator,
             Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs | Verb::SaveSnapshot => false,
         },
         Role::OperatorAdmin => match verb {
@@ -140,6 +146,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::RevokeSite | Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => own_operator,
             Verb::Drain | Verb::Undrain | Verb::ApproveNode | Verb::Decommission => own_operator,
             Verb::RegisterKey | Verb::RevokeKey | Verb::ReleaseNode => own_operator,
+            Verb::RegisterLandmark | Verb::RemoveLandmark => own_operator,
             // Whoever services a machine must be able to take the leadership away from it.
             Verb::TransferLeader => own_operator,
             Verb::ChangeBundle | Verb::ChangeMembers => false,
@@ -159,6 +166,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             | Verb::RevokeKey => false,
             Verb::CreateToken | Verb::Cordon | Verb::RevokeNode | Verb::ReleaseNode => false,
             Verb::Drain | Verb::Undrain | Verb::ApproveNode | Verb::Decommission => false,
+            Verb::RegisterLandmark | Verb::RemoveLandmark => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => false,
             Verb::SaveSnapshot => false,
@@ -203,11 +211,14 @@ pub fn signing(verb: Verb) -> Signed {
         Verb::TransferLeader => Signed::No,
         // It only narrows, and what it moves runs elsewhere.
         Verb::Drain => Signed::No,
+        // It ends proofs and makes none.
+        Verb::RemoveLandmark => Signed::No,
         Verb::Cordon
         | Verb::Undrain
         | Verb::ApproveNode
         | Verb::Decommission
         | Verb::ReleaseNode
+        | Verb::RegisterLandmark
         | Verb::RegisterKey
         | Verb::CreateToken
         | Verb::CreateTenant
@@ -341,7 +352,8 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::Batch(_) | Command::ReleaseNode { .. } => true,
         Command::DrainNode { .. } | Command::UndrainNode { .. } => true,
         Command::ApproveNode { .. } | Command::DecommissionNode { .. } => true,
-        Command::ReportFitness { .. } => false,
+        Command::ReportFitness { .. } | Command::SubmitFix { .. } => false,
+        Command::RegisterLandmark { .. } | Command::RemoveLandmark { .. } => true,
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true
         }
@@ -396,13 +408,20 @@ mod tests {
         assert_eq!(signing(Verb::SaveSnapshot), Signed::No);
     }
 
-    /// Cell by cell: what becomes of a node is for administrators of its own operator, and for nobody else.
+    /// Cell by cell: what becomes of a node or landmark is for administrators of its own operator, and for nobody else.
     #[test]
     fn a_nodes_life_is_its_operators_alone() {
         let (own, other): (OperatorId, OperatorId) =
             ("kanto".parse().unwrap(), "naniwa".parse().unwrap());
         let tenant: TenantId = "sapporo".parse().unwrap();
-        let life = [Verb::Drain, Verb::Undrain, Verb::ApproveNode, Verb::Decommission];
+        let life = [
+            Verb::Drain,
+            Verb::Undrain,
+            Verb::ApproveNode,
+            Verb::Decommission,
+            Verb::RegisterLandmark,
+            Verb::RemoveLandmark,
+        ];
         let roles = [
             (Role::FederationAdmin, true),
             (Role::OperatorAdmin, true),
@@ -426,7 +445,8 @@ mod tests {
             }
         }
         let signed = life.map(signing);
-        assert_eq!(signed, [Signed::No, Signed::Caller, Signed::Caller, Signed::Caller]);
+        let (no, by) = (Signed::No, Signed::Caller);
+        assert_eq!(signed, [no, by, by, by, by, no]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Must hold: fields are changed only by `apply`; readers hold a version and see one moment. Everything here is in
 //! the snapshot, in canonical order, so equal states have equal bytes (R4).
 
+use crate::location::{KeptFix, Landmarks, NodeProof};
 use crate::outcome::Outcome;
 use crate::quarantine::Quarantine;
 use crate::table::Table;
@@ -10,6 +11,7 @@ use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::genesis::{GenesisMember, SignedGenesis};
 use sekisho_evidence::grant::{Grant, SessionId};
+use sekisho_evidence::location::fix::proven;
 use sekisho_evidence::merkle::Frontier;
 use sekisho_evidence::operator::BundleRoot;
 use sekisho_evidence::package::{TrustPackage, begun, opening};
@@ -116,6 +118,8 @@ pub struct Node {
     pub findings: Vec<Unfit>,
     /// There are two of it.
     pub quarantine: Option<Quarantine>,
+    /// What its kept fix proves, until then.
+    pub proof: Option<NodeProof>,
 }
 
 /// The key of a node that was decommissioned.
@@ -304,6 +308,10 @@ pub struct State {
     pub(crate) reply_order: Table<Revision, ReplyKey>,
     /// Keys of decommissioned nodes (P5). Never forgotten: each is a host that once was.
     pub(crate) retired: Table<Digest, Retired>,
+    /// Shared, as the federation is.
+    pub(crate) landmarks: Arc<Landmarks>,
+    /// The last fix of each node that has one.
+    pub(crate) fixes: Table<NodeId, KeptFix>,
 }
 
 /// What a member shall be in the Raft group. The leader's membership duty makes the group follow.
@@ -379,10 +387,12 @@ impl Federation {
 }
 
 impl Node {
-    /// The place that its tag establishes. Time is checked apart: [`SiteTag::check_time`].
+    /// The place that its tag establishes, and at `now` on the state clock its proof. The tag's own time is checked
+    /// apart: [`SiteTag::check_time`].
     #[must_use]
-    pub fn place(&self) -> Place {
-        self.tag.place()
+    pub fn place(&self, now: Timestamp) -> Place {
+        let proof = self.proof.filter(|proof| now < proof.expires);
+        proven(self.tag.place(), proof.map(|proof| proof.proof))
     }
 
     /// The session that grants are made out to, if its lease has not ended.

@@ -6,6 +6,7 @@
     reason = "test code: a broken fixture should fail loudly"
 )]
 
+pub mod location;
 mod membership;
 
 pub use membership::{administrator, agreement, company, endorser, newcomer, signed_bundle};

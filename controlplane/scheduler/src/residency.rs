@@ -1,22 +1,28 @@
 //! Residency verdicts, remembered per distinct place (D1).
 //!
 //! Must hold: the verdict is the one of `State::may_reside`, which apply uses. Beside the tag's time, which is a filter
-//! of its own, it depends on a node's place alone: ten thousand nodes stand at a few dozen places.
+//! of its own, it depends on a node's place alone: ten thousand nodes stand at a few dozen places. A proof is taken for
+//! up to a minute older than it is, or each node would be a place of its own: what is denied by that alone, the next
+//! proof allows.
 
 use crate::filter::Filter;
 use sekisho_evidence::grant::BoundRules;
 use sekisho_fsm::State;
+use sekisho_fsm::location::NodeProof;
 use sekisho_fsm::state::Node;
 use sekisho_types::id::{OperatorId, PolicyId, TenantId};
 use sekisho_types::job::{JobFacts, OnDisconnect};
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::residency::{Rules, Tier};
+use sekisho_types::residency::{PlaceProof, Rules, Tier};
 use sekisho_types::time::Timestamp;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// What a verdict depends on.
-type PlaceKey = (OperatorId, Option<Area>, Tier, Tier);
+type PlaceKey = (OperatorId, Option<Area>, Tier, Tier, Option<PlaceProof>);
+
+/// Proofs of one such time count as one.
+const PROOF_STEP_MS: u64 = 60_000;
 
 /// The distinct places of the nodes, numbered.
 #[derive(Debug, Default)]
@@ -29,12 +35,17 @@ pub(crate) struct Places {
 
 impl Places {
     /// The number of the node's place.
-    pub(crate) fn number(&mut self, node: &Node) -> usize {
-        let place = node.place();
-        let key = (place.operator, place.area, place.country_tier, place.area_tier);
+    pub(crate) fn number(&mut self, node: &Node, now: Timestamp) -> usize {
+        let place = node.place(now);
+        let proof = place.proof.map(|proof| {
+            let step = proof.oldest.0.checked_rem(PROOF_STEP_MS).unwrap_or_default();
+            PlaceProof { oldest: Timestamp(proof.oldest.0.saturating_sub(step)), ..proof }
+        });
+        let key = (place.operator, place.area, place.country_tier, place.area_tier, proof);
         *self.numbers.entry(key).or_insert_with(|| {
             let mut example = node.clone();
             (example.tag.issued, example.tag.expires) = (Timestamp(0), Timestamp(u64::MAX));
+            example.proof = proof.map(|proof| NodeProof { proof, expires: Timestamp(u64::MAX) });
             self.examples.push(example);
             self.examples.len().saturating_sub(1)
         })
@@ -58,7 +69,10 @@ struct OrderedRules<'s>(&'s Rules);
 
 impl Ord for OrderedRules<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |r: &'_ Rules| (r.country_tier, r.area_tier, r.allow_run_to_completion);
+        let key = |r: &'_ Rules| {
+            let proof = (r.proof_f, r.max_proof_age_s, r.on_stale_proof);
+            (r.country_tier, r.area_tier, r.allow_run_to_completion, proof)
+        };
         let (a, b) = (self.0, other.0);
         key(a)
             .cmp(&key(b))

@@ -47,7 +47,7 @@ impl<'s> Room<'s> {
             if usable(state, id, node).is_err() {
                 continue;
             }
-            let place = room.places.number(node);
+            let place = room.places.number(node, state.clock());
             for (at, bucket) in (0u16..).zip(&node.buckets) {
                 let free = node.free(at);
                 if free == 0 {

@@ -72,7 +72,7 @@ impl<'s> Survey<'s> {
         let hosts = state.nodes().map(|(id, node)| Host {
             id,
             node,
-            place: places.number(node),
+            place: places.number(node, state.clock()),
             usable: usable(state, id, node),
         });
         let hosts = hosts.collect();

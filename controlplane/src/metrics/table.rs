@@ -213,10 +213,12 @@ pub const CONTROLLER: &[Metric] = &[
     // Members, connections, clocks.
     gauge("sekisho_member_reachable", "1 for a member that this one hears from, by peer."),
     counter_bytes("sekisho_transport_unproven_peer_bytes_total", "Bytes sent on dialled connections to peers that applied state does not list; must read 0 (D3)."),
-    counter_bytes("sekisho_transport_bytes_total", "Application data above TLS, by direction and class of peer."),
+    counter_bytes("sekisho_transport_bytes_total", "Application data above TLS and datagrams of landmarks, by direction and class of peer."),
     gauge("sekisho_transport_connections", "Live connections by class of peer."),
     counter("sekisho_transport_refused_total", "Accepted sockets that became no connection, by reason."),
     counter("sekisho_transport_dial_errors_total", "Dials that failed at every address."),
+    counter("sekisho_landmark_exchanges_total", "Exchanges that this member's landmarks were asked for, by result."),
+    counter("sekisho_landmark_rounds_total", "Timed rounds of exchanges that came to an end, by result."),
     counter("sekisho_task_panics_total", "Panics of tasks, by task."),
     gauge_seconds("sekisho_clock_offset_seconds", "State clock minus this member's clock."),
     gauge_seconds("sekisho_certificate_end_timestamp_seconds", "End of this member's certificate, Unix time."),
@@ -231,6 +233,8 @@ pub const AGENT: &[Metric] = &[
     counter("sekisho_agent_refusals_total", "Grants refused with a receipt, by code."),
     counter("sekisho_agent_notes_total", "What the agent noticed and went on, by code."),
     counter("sekisho_agent_stream_messages_dropped_total", "Messages to a controller dropped because its stream was full."),
+    counter("sekisho_agent_exchanges_total", "Exchanges with landmarks that were tried, by result."),
+    counter("sekisho_agent_fixes_total", "Attempts to have the place of the host proven, by result."),
 ];
 
 #[cfg(test)]

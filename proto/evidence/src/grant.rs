@@ -71,6 +71,8 @@ pub struct Grant {
     pub rules: Vec<BoundRules>,
     /// Hash of the jurisdiction table that was judged by.
     pub table: Digest,
+    /// What proofs of places were judged by: [`basis`](crate::location::landmark::LandmarkTable::basis).
+    pub landmarks: Digest,
     /// Who submitted.
     pub submitter: Principal,
     /// SHA-256 of the payload.

@@ -9,12 +9,15 @@
 
 pub mod coverage;
 pub mod exchange;
+pub mod fix;
 pub mod foreign;
 pub mod geometry;
 mod intersection;
 pub mod landmark;
+pub mod subject;
 pub mod transcript;
 pub mod verdict;
+pub mod wire;
 
 #[cfg(test)]
 mod tests;

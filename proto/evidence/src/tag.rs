@@ -184,6 +184,7 @@ impl SiteTag {
             area: self.area.domestic(),
             country_tier: Tier::Tagged,
             area_tier: Tier::Tagged,
+            proof: None,
         }
     }
 }

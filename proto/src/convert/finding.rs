@@ -89,6 +89,12 @@ conditions! {
     NodesQuarantined = "NODES_QUARANTINED", "sekisho node list --site {site}",
         "{count} nodes of site {site} have two hosts each and are in quarantine",
         "拠点 {site} のノード {count} 台にホストが2台ずつあり、隔離されています";
+    LocationInconsistent = "LOCATION_INCONSISTENT", "sekisho node get {node}",
+        "what {landmarks} measured of {node} cannot be true: one of them, or its tag, is wrong",
+        "{landmarks} による {node} の測定結果は矛盾しています。いずれか、または拠点タグが誤っています";
+    LocationsInconsistent = "LOCATIONS_INCONSISTENT", "sekisho node list --site {site}",
+        "what landmarks measured of {count} nodes of site {site} cannot be true",
+        "拠点 {site} のノード {count} 台の測定結果が矛盾しています";
     TagEnds = "TAG_ENDS", "sekisho node get {node}",
         "the site tag of {node} ends at {at}",
         "{node} の拠点タグは {at} に切れます";

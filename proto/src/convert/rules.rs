@@ -5,7 +5,7 @@ use crate::v1;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::OperatorId;
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::residency::{RULE_ENTRIES_MAX, Rules, Tier};
+use sekisho_types::residency::{OnStaleProof, PROOF_F_DEFAULT, RULE_ENTRIES_MAX, Rules, Tier};
 use std::collections::BTreeSet;
 
 impl TryFrom<&v1::Rules> for Rules {
@@ -19,6 +19,9 @@ impl TryFrom<&v1::Rules> for Rules {
             country_tier: tier("country_tier", &message.country_tier)?,
             area_tier: tier("area_tier", &message.area_tier)?,
             allow_run_to_completion: message.allow_run_to_completion,
+            proof_f: message.proof_f.unwrap_or(PROOF_F_DEFAULT),
+            max_proof_age_s: message.max_proof_age_s,
+            on_stale_proof: on_stale_proof(&message.on_stale_proof)?,
         })
     }
 }
@@ -36,6 +39,9 @@ impl From<&Rules> for v1::Rules {
             country_tier: rules.country_tier.to_string(),
             area_tier: rules.area_tier.to_string(),
             allow_run_to_completion: rules.allow_run_to_completion,
+            proof_f: Some(rules.proof_f),
+            max_proof_age_s: rules.max_proof_age_s,
+            on_stale_proof: rules.on_stale_proof.to_string(),
         }
     }
 }
@@ -68,6 +74,14 @@ fn tier(field: &str, text: &str) -> FieldResult<Tier> {
     Tier::parse(text).ok_or_else(bad)
 }
 
+fn on_stale_proof(text: &str) -> FieldResult<OnStaleProof> {
+    if text.is_empty() {
+        return Ok(OnStaleProof::default());
+    }
+    OnStaleProof::parse(text)
+        .ok_or_else(|| FieldError::new("on_stale_proof", "must be keep or drain"))
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -82,6 +96,9 @@ pub(super) mod tests {
             country_tier: Tier::CountryProven,
             area_tier: Tier::SiteProven,
             allow_run_to_completion: false,
+            proof_f: 0,
+            max_proof_age_s: Some(600),
+            on_stale_proof: OnStaleProof::Drain,
         }
     }
 
@@ -120,6 +137,11 @@ pub(super) mod tests {
                 ErrorCode::PolicyTier,
             ),
             (v1::Rules { area_tier: "1".into(), ..none() }, "area_tier", ErrorCode::PolicyTier),
+            (
+                v1::Rules { on_stale_proof: "stop".into(), ..none() },
+                "on_stale_proof",
+                ErrorCode::InvalidArgument,
+            ),
             (
                 v1::Rules { areas: vec!["JP".into(); 129], ..none() },
                 "areas",

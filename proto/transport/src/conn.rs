@@ -6,6 +6,7 @@
 use crate::connections::Registration;
 use crate::explain::certificate_refused;
 use crate::identity::Peer;
+use crate::tls::keying_material;
 use arc_swap::ArcSwapOption;
 use sekisho_types::limit::UNPROVEN_MAX;
 use std::fmt;
@@ -89,6 +90,23 @@ impl Conn {
     #[must_use]
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// 32 bytes that both ends of this connection can compute and nobody else: the TLS exporter under a label and a
+    /// context of the caller's (RFC 8446, section 7.5).
+    ///
+    /// # Errors
+    /// The TLS library's, e.g. for a label that is its own.
+    pub fn keying_material(&self, label: &[u8], context: &[u8]) -> io::Result<[u8; 32]> {
+        let exported = match &*self.stream {
+            tokio_rustls::TlsStream::Client(stream) => {
+                keying_material(stream.get_ref().1, label, context)
+            }
+            tokio_rustls::TlsStream::Server(stream) => {
+                keying_material(stream.get_ref().1, label, context)
+            }
+        };
+        exported.map_err(io::Error::other)
     }
 
     pub(crate) fn id(&self) -> u64 {

@@ -9,8 +9,9 @@ use crate::address::Address;
 use crate::bundle::TrustBundles;
 use crate::conn::{Conn, TlsStream};
 use crate::credential::Identity;
+use crate::datagram::Datagrams;
 use crate::explain::explain;
-use crate::identity::Peer;
+use crate::identity::{Peer, PeerClass};
 use crate::limit::{
     CONNECT_TIMEOUT, CONNECTION_WINDOW, HANDSHAKE_TIMEOUT, PING_INTERVAL, PING_TIMEOUT,
     STREAM_WINDOW,
@@ -169,6 +170,27 @@ impl Dialer {
     ) -> Result<Conn, DialError> {
         let config = self.config(expect, protocol)?;
         dial(&self.bundles, (config, protocol), address, expect).await
+    }
+
+    /// A socket for datagrams to and from one address: the first that the name has. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub async fn datagrams(
+        &self,
+        address: &Address,
+        class: PeerClass,
+    ) -> Result<Datagrams, DialError> {
+        let resolved = timeout(CONNECT_TIMEOUT, address.resolve())
+            .await
+            .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|e| DialError::Resolve(address.clone(), e))?;
+        let none = || DialError::Resolve(address.clone(), io::ErrorKind::NotFound.into());
+        let addr = resolved.first().copied().ok_or_else(none)?;
+        if !self.bundles.connections().policy().allow_dial(addr) {
+            return Err(DialError::Forbidden(addr));
+        }
+        Datagrams::connect(addr, class).map_err(|e| DialError::Connect(addr, e))
     }
 
     fn config(&self, expect: &Expect, protocol: Protocol) -> Result<Arc<ClientConfig>, DialError> {

@@ -1,4 +1,4 @@
-//! TLS configurations: 1.3 only, ring, no resumption; `h2`, and `http/1.1` on listeners that were asked for it.
+//! TLS configurations: 1.3 only, ring, no resumption; `h2`, and another protocol on listeners that were asked for it.
 //!
 //! Must hold: neither end resumes. A resumed session skips the verifier, so a peer whose bundle was removed would
 //! walk back in.
@@ -20,6 +20,8 @@ pub enum Protocol {
     Http2,
     /// `http/1.1`, for stock tools that only read: a client that names nothing means it.
     Http1,
+    /// `sekisho-ranging/1`, which both ends must name: frames of a timed exchange between landmark and subject.
+    Ranging,
 }
 
 impl Protocol {
@@ -27,6 +29,7 @@ impl Protocol {
         match self {
             Self::Http2 => b"h2",
             Self::Http1 => b"http/1.1",
+            Self::Ranging => b"sekisho-ranging/1",
         }
     }
 
@@ -88,4 +91,13 @@ pub(crate) fn exporter<D>(
     connection: &rustls::ConnectionCommon<D>,
 ) -> Result<[u8; 32], rustls::Error> {
     connection.export_keying_material([0; 32], CHANNEL_BINDING, Some(b""))
+}
+
+/// Key material of a finished handshake for another purpose than the channel binding (RFC 8446, section 7.5).
+pub(crate) fn keying_material<D>(
+    connection: &rustls::ConnectionCommon<D>,
+    label: &[u8],
+    context: &[u8],
+) -> Result<[u8; 32], rustls::Error> {
+    connection.export_keying_material([0; 32], label, Some(context))
 }

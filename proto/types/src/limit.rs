@@ -97,6 +97,10 @@ pub const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes that a peer which has not proven itself may receive (D3).
 pub const UNPROVEN_MAX: usize = 32 * 1024;
 
+/// Longest age of a fix that proves a place; agents make a new one after half of it. A host that is moved is noticed by
+/// its restart at once, and by this at the latest.
+pub const FIX_AGE_MAX: Duration = Duration::from_secs(3600);
+
 /// Findings of one host about itself: there are not so many checks.
 pub const FITNESS_FINDINGS_MAX: usize = 16;
 

@@ -7,7 +7,7 @@
 use crate::error_code::ErrorCode;
 use crate::id::OperatorId;
 use crate::jurisdiction::{Area, AreaError, Level};
-use crate::time::Date;
+use crate::time::{Date, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -52,6 +52,45 @@ impl fmt::Display for Tier {
     }
 }
 
+/// What becomes of a job whose node's proof is over or too old while it runs. Nothing new is placed there either way.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub enum OnStaleProof {
+    /// It runs on.
+    #[default]
+    Keep,
+    /// It is to be moved. Does not hold yet: no duty moves it, so it runs on as with `Keep`.
+    Drain,
+}
+
+impl OnStaleProof {
+    /// Parses `keep` or `drain`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Keep, Self::Drain].into_iter().find(|mode| mode.to_string() == text)
+    }
+}
+
+impl fmt::Display for OnStaleProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Keep => "keep",
+            Self::Drain => "drain",
+        })
+    }
+}
+
+/// The f at which T2 counts where a rule set says nothing: one operator may lie.
+pub const PROOF_F_DEFAULT: u32 = 1;
+
+/// Largest f that a rule set may ask for: no federation has that many operators with landmarks.
+pub const PROOF_F_MAX: u32 = 15;
+
+/// Least and largest age of a proof that a rule set may ask for, seconds: a proof takes up to two minutes to be made,
+/// and none counts for longer than an hour.
+pub const PROOF_AGE_S: std::ops::RangeInclusive<u64> = 180..=3600;
+
 /// Where a job may run. Empty sets mean "no restriction by this rule set", except that Japan always binds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
@@ -69,6 +108,12 @@ pub struct Rules {
     pub area_tier: Tier,
     /// Whether jobs may keep running to their time limit when their node is cut off (P4).
     pub allow_run_to_completion: bool,
+    /// Least f at which a proof of the country counts; asked only where `country_tier` is T2 or more.
+    pub proof_f: u32,
+    /// How old a proof may be, seconds; `None` = as long as it counts at all. As `proof_f`.
+    pub max_proof_age_s: Option<u64>,
+    /// What becomes of a running job when the proof is over.
+    pub on_stale_proof: OnStaleProof,
 }
 
 impl Default for Rules {
@@ -82,6 +127,9 @@ impl Default for Rules {
             country_tier: Tier::BASELINE,
             area_tier: Tier::BASELINE,
             allow_run_to_completion: true,
+            proof_f: PROOF_F_DEFAULT,
+            max_proof_age_s: None,
+            on_stale_proof: OnStaleProof::Keep,
         }
     }
 }
@@ -105,6 +153,15 @@ pub enum RulesError {
     /// Too many entries.
     #[error("a policy lists at most {RULE_ENTRIES_MAX} areas or operators")]
     TooMany,
+    /// An f that nobody can have.
+    #[error("proof_f is at most {PROOF_F_MAX}")]
+    ProofF(u32),
+    /// An age that no proof can keep to, or that binds nothing.
+    #[error("max_proof_age_s is {} to {} seconds", PROOF_AGE_S.start(), PROOF_AGE_S.end())]
+    ProofAge(u64),
+    /// A rule about proofs, where none is asked for.
+    #[error("max_proof_age_s and on_stale_proof: drain need country_tier T2 or more")]
+    ProofUnasked,
 }
 
 impl Rules {
@@ -133,7 +190,28 @@ impl Rules {
                 return Err(RulesError::Unreachable(tier));
             }
         }
+        self.check_proof()
+    }
+
+    fn check_proof(&self) -> Result<(), RulesError> {
+        if self.proof_f > PROOF_F_MAX {
+            return Err(RulesError::ProofF(self.proof_f));
+        }
+        if let Some(age_s) = self.max_proof_age_s.filter(|age_s| !PROOF_AGE_S.contains(age_s)) {
+            return Err(RulesError::ProofAge(age_s));
+        }
+        let about_proofs =
+            self.max_proof_age_s.is_some() || self.on_stale_proof == OnStaleProof::Drain;
+        if about_proofs && !self.wants_proof() {
+            return Err(RulesError::ProofUnasked);
+        }
         Ok(())
+    }
+
+    /// Whether a place has to be proven, not only tagged.
+    #[must_use]
+    pub fn wants_proof(&self) -> bool {
+        self.country_tier.max(self.area_tier) >= Tier::CountryProven
     }
 }
 
@@ -148,9 +226,20 @@ pub struct Place {
     pub country_tier: Tier,
     /// Tier at which the area is established.
     pub area_tier: Tier,
+    /// What proves the country, where its tier is T2 or more.
+    pub proof: Option<PlaceProof>,
 }
 
-/// Why a place does not satisfy the rules. Every variant is a *never* for this place and these rules.
+/// How good a proof is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PlaceProof {
+    /// So many operators may have lied.
+    pub f: u32,
+    /// When the oldest measurement that it rests on began.
+    pub oldest: Timestamp,
+}
+
+/// Why a place does not satisfy the rules. Every variant is a *never* for this place, these rules and this proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Denial {
     /// D2: not in Japan, or not known to be.
@@ -187,6 +276,22 @@ pub enum Denial {
         /// What the rules want.
         want: Tier,
     },
+    /// The proof of the country rests on too few operators.
+    #[error("the country is proven with f={have}, the policy wants f={want}")]
+    ProofF {
+        /// What the proof withstands.
+        have: u32,
+        /// What the rules want.
+        want: u32,
+    },
+    /// The proof of the country is too old, or of a time to come.
+    #[error("the proof of the country is {have_s} s old, the policy wants at most {want_s} s")]
+    ProofAge {
+        /// Its age, seconds, rounded up.
+        have_s: u64,
+        /// What the rules want.
+        want_s: u64,
+    },
 }
 
 impl Denial {
@@ -200,16 +305,21 @@ impl Denial {
             }
             Self::PolicyAreaRetired(_) => ErrorCode::AreaRetired,
             Self::Operator(_) => ErrorCode::ResidencyOperator,
-            Self::CountryTier { .. } | Self::AreaTier { .. } => ErrorCode::ResidencyTier,
+            Self::CountryTier { .. }
+            | Self::AreaTier { .. }
+            | Self::ProofF { .. }
+            | Self::ProofAge { .. } => ErrorCode::ResidencyTier,
         }
     }
 }
 
-/// Whether `place` satisfies every one of `rules` on `day` (D1). The baseline binds even an empty list.
+/// Whether `place` satisfies every one of `rules` at `now` (D1); areas are judged by the day in Japan. The baseline binds
+/// even an empty list.
 ///
 /// # Errors
-/// The first [`Denial`], in the fixed order country, tiers, area, operator, so that every caller gives one answer.
-pub fn verdict(place: &Place, rules: &[&Rules], day: Date) -> Result<(), Denial> {
+/// The first [`Denial`], in the fixed order country, tiers, proof, area, operator, so that every caller gives one answer.
+pub fn verdict(place: &Place, rules: &[&Rules], now: Timestamp) -> Result<(), Denial> {
+    let day = now.date_in_japan();
     let area = place.area.ok_or(Denial::OutsideJapan)?;
     if !Area::Japan.contains(area) {
         return Err(Denial::OutsideJapan);
@@ -218,6 +328,7 @@ pub fn verdict(place: &Place, rules: &[&Rules], day: Date) -> Result<(), Denial>
     tiers(place, Tier::BASELINE, Tier::BASELINE)?;
     for rule in rules {
         tiers(place, rule.country_tier, rule.area_tier)?;
+        proof(place, rule, now)?;
         areas(area, rule, day)?;
         let listed = rule.operators.is_empty() || rule.operators.contains(&place.operator);
         if !listed || rule.denied_operators.contains(&place.operator) {
@@ -235,6 +346,22 @@ fn tiers(place: &Place, country: Tier, area: Tier) -> Result<(), Denial> {
         return Err(Denial::AreaTier { have: place.area_tier, want: area });
     }
     Ok(())
+}
+
+/// What a rule asks of a proof; nothing where none is asked for. A tier without a proof proves nothing.
+fn proof(place: &Place, rule: &Rules, now: Timestamp) -> Result<(), Denial> {
+    if rule.country_tier < Tier::CountryProven {
+        return Ok(());
+    }
+    let Some(proof) = place.proof else {
+        return Err(Denial::CountryTier { have: Tier::BASELINE, want: rule.country_tier });
+    };
+    if proof.f < rule.proof_f {
+        return Err(Denial::ProofF { have: proof.f, want: rule.proof_f });
+    }
+    let Some(want_s) = rule.max_proof_age_s else { return Ok(()) };
+    let have_s = now.since_ms(proof.oldest).div_ceil(1000);
+    if have_s <= want_s { Ok(()) } else { Err(Denial::ProofAge { have_s, want_s }) }
 }
 
 fn areas(area: Area, rule: &Rules, day: Date) -> Result<(), Denial> {
@@ -264,61 +391,4 @@ pub fn describe(rules: &Rules) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn day() -> Date {
-        Date::parse("2026-11-22").unwrap()
-    }
-    fn place(area: &str) -> Place {
-        Place {
-            operator: "hokuto".parse().unwrap(),
-            area: Area::resolve(area).ok(),
-            country_tier: Tier::Tagged,
-            area_tier: Tier::Tagged,
-        }
-    }
-    fn within(area: &str) -> Rules {
-        Rules { areas: BTreeSet::from([Area::resolve(area).unwrap()]), ..Rules::default() }
-    }
-
-    #[test]
-    fn the_country_binds_even_without_any_rule() {
-        assert_eq!(verdict(&place("012351"), &[], day()), Ok(()));
-        assert_eq!(verdict(&place("KR-26"), &[], day()), Err(Denial::OutsideJapan));
-        let claimed = Place { country_tier: Tier::Claimed, ..place("012351") };
-        assert!(matches!(verdict(&claimed, &[], day()), Err(Denial::CountryTier { .. })));
-    }
-
-    #[test]
-    fn every_rule_set_must_allow() {
-        let (hokkaido, osaka) = (within("JP-01"), within("JP-27"));
-        let ishikari = place("012351");
-        assert_eq!(verdict(&ishikari, &[&hokkaido], day()), Ok(()));
-        assert!(matches!(verdict(&ishikari, &[&osaka], day()), Err(Denial::AreaNotAllowed(_))));
-        assert!(matches!(
-            verdict(&ishikari, &[&hokkaido, &osaka], day()),
-            Err(Denial::AreaNotAllowed(_))
-        ));
-        let denied = Rules { denied_areas: within("012351").areas, ..hokkaido };
-        assert!(matches!(verdict(&ishikari, &[&denied], day()), Err(Denial::AreaDenied(..))));
-        let others =
-            Rules { operators: BTreeSet::from(["kanto".parse().unwrap()]), ..Rules::default() };
-        assert!(matches!(verdict(&ishikari, &[&others], day()), Err(Denial::Operator(_))));
-        let strict = Rules { area_tier: Tier::SiteProven, ..Rules::default() };
-        assert!(matches!(verdict(&ishikari, &[&strict], day()), Err(Denial::AreaTier { .. })));
-    }
-
-    #[test]
-    fn rules_that_lower_the_baseline_or_name_a_retired_code_may_not_be_stored() {
-        let low = Rules { country_tier: Tier::Claimed, ..Rules::default() };
-        assert_eq!(low.check(day()), Err(RulesError::BelowBaseline(Tier::Claimed)));
-        let high = Rules { area_tier: Tier::Attested, ..Rules::default() };
-        assert_eq!(high.check(day()), Err(RulesError::Unreachable(Tier::Attested)));
-        assert!(matches!(
-            within("221317").check(day()),
-            Err(RulesError::Area(AreaError::Retired { .. }))
-        ));
-        assert_eq!(within("221384").check(day()), Ok(()));
-    }
-}
+mod tests;

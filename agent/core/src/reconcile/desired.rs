@@ -35,7 +35,7 @@ impl Reconciler {
             }
             Gathered::Ready(sets) => {
                 self.assembly.forget(&text);
-                self.judge(&sets, now);
+                self.consider(sets, now);
             }
         }
     }
@@ -55,7 +55,7 @@ impl Reconciler {
         self.ledger.head().size > 0
     }
 
-    fn judge(&mut self, sets: &[SignedSet], now: Moment) {
+    pub(super) fn judge(&mut self, sets: &[SignedSet], now: Moment) {
         let mut first: Option<Box<RejectedSet>> = None;
         for set in sets {
             match check_set(self.host(now), &self.ledger, set) {

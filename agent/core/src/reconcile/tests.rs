@@ -1,12 +1,13 @@
 //! Scenarios of one agent, driven by hand.
 
+mod locate;
 mod restart;
 mod trust;
 mod world;
 
 use super::*;
 use crate::desired::Consistency;
-use crate::fixture::{Federation, History, NOW, SESSION, Set, devices, epoch};
+use crate::fixture::{Federation, History, NOW, SESSION, Set, devices, epoch, located};
 use crate::limit::{KILL_GRACE_MS, NS_PER_MS};
 use sekisho_evidence::acknowledgement::{Counted, Renewal, acknowledge};
 use sekisho_types::job::OnDisconnect;

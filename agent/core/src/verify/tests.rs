@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::desired::Proved;
-use crate::fixture::{Federation, History, NOW, devices, epoch, grant_bytes_abroad};
+use crate::fixture::{Federation, History, NOW, devices, epoch, grant_bytes_abroad, located};
 use proptest::prelude::*;
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::grant::SessionId;
@@ -19,6 +19,7 @@ struct Case {
     ledger: Ledger,
     standing: Standing,
     devices: Vec<Device>,
+    location: Location,
     now: Timestamp,
     set: SignedSet,
 }
@@ -40,11 +41,13 @@ impl Case {
         let set = history.desire(10, &grants);
         let set = history.signed(&set, 10, ledger.head().size);
         let standing = federation.standing("012351");
-        Self { federation, history, ledger, standing, devices: devices(4), now: NOW, set }
+        let (devices, location) = (devices(4), located());
+        Self { federation, history, ledger, standing, devices, location, now: NOW, set }
     }
 
     fn check(&self) -> Result<Accepted, Box<RejectedSet>> {
-        let host = Host { standing: &self.standing, devices: &self.devices, now: self.now };
+        let (standing, location, devices) = (&self.standing, &self.location, &self.devices);
+        let host = Host { standing, location, devices, now: self.now };
         check_set(host, &self.ledger, &self.set)
     }
 
@@ -255,7 +258,7 @@ const OF_A_GRANT: &[GrantMutation] = &[
     ("other operators", ErrorCode::ResidencyOperator, |g| {
         g.rules[0].rules.operators = ["kanto".parse().unwrap()].into();
     }),
-    ("a tier that the tag does not give", ErrorCode::ResidencyTier, |g| {
+    ("a proof by landmarks that are not known here", ErrorCode::TableMismatch, |g| {
         g.rules[0].rules.country_tier = Tier::CountryProven;
     }),
     ("another class", ErrorCode::NoDevice, |g| g.class = "b200".parse().unwrap()),
@@ -363,7 +366,8 @@ fn before_its_start_a_grant_is_judged_again_with_its_payload() {
     let federation = Federation::new();
     let (standing, devices) = (federation.standing("012351"), devices(1));
     let grant = federation.grant(10, 0);
-    let host = Host { standing: &standing, devices: &devices, now: NOW };
+    let location = &located();
+    let host = Host { standing: &standing, location, devices: &devices, now: NOW };
     let (bundle, mut fetched) = (federation.bundle(), federation.fetched(&grant));
     assert_eq!(check_start(host, &bundle, &grant, &fetched), Ok(()));
     // Each fault is added to the ones before it, and comes before them in the list.
@@ -388,7 +392,8 @@ fn a_grant_that_k_operators_signed_starts_nothing_that_its_submitter_did_not_sig
     let federation = Federation::new();
     let (standing, devices, bundle) =
         (federation.standing("012351"), devices(4), federation.bundle());
-    let host = Host { standing: &standing, devices: &devices, now: NOW };
+    let location = &located();
+    let host = Host { standing: &standing, location, devices: &devices, now: NOW };
     let signed = federation.grant(10, 0);
     let fetched = federation.fetched(&signed);
     let changes: [fn(&mut Grant); 5] = [
@@ -419,7 +424,8 @@ fn a_job_of_a_batch_starts_by_its_place_and_another_by_none() {
     let federation = Federation::new();
     let (standing, devices, bundle) =
         (federation.standing("012351"), devices(1), federation.bundle());
-    let host = Host { standing: &standing, devices: &devices, now: NOW };
+    let location = &located();
+    let host = Host { standing: &standing, location, devices: &devices, now: NOW };
     let check = |submission: &Submission| {
         let grant = Grant { submission: submission.digest().unwrap(), ..federation.grant(10, 0) };
         let fetched =

@@ -96,6 +96,20 @@ impl AgentService for Member {
         }))
     }
 
+    async fn list_landmarks(
+        &self,
+        _request: Request<ListLandmarksRequest>,
+    ) -> Result<Response<ListLandmarksResponse>, Status> {
+        Ok(Response::new(ListLandmarksResponse::default()))
+    }
+
+    async fn submit_fix(
+        &self,
+        _request: Request<SubmitFixRequest>,
+    ) -> Result<Response<SubmitFixResponse>, Status> {
+        Err(Status::unimplemented("this federation has no landmarks"))
+    }
+
     async fn fetch_trust(
         &self,
         _request: Request<FetchTrustRequest>,

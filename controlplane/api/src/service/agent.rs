@@ -4,16 +4,19 @@ use crate::call::{Call, check_alone, quarantined};
 use crate::core::{Core, federation};
 use crate::gate::{Lane, Ticket};
 use crate::limit::{ATTACH_DEADLINE, SESSION_DEADLINE};
+use crate::service::landmark::addresses;
 use crate::service::trust::package;
 use crate::session::Down;
 use crate::session::stream::{AgentStream, session_in_force};
 use sekisho_evidence::adoption::Adoption;
+use sekisho_evidence::canonical::encode;
 use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_evidence::receipt::Receipt;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::quarantine::Twin;
 use sekisho_proto::convert::agent::{Attach, FetchPayload, OpenSession, Report};
 use sekisho_proto::convert::fitness::ReportFitness;
+use sekisho_proto::convert::landmark::SubmitFix;
 use sekisho_proto::field::FieldError;
 use sekisho_proto::internal::v1::agent_service_server::AgentService;
 use sekisho_proto::internal::v1::{self as internal, agent_message};
@@ -248,6 +251,32 @@ impl AgentService for AgentApi {
         let (call, node) = self.node(&request)?;
         let csr = request.into_inner().csr;
         Ok(Response::new(self.0.renew_node(&call, &node, &csr).await?))
+    }
+
+    async fn list_landmarks(
+        &self,
+        request: Request<internal::ListLandmarksRequest>,
+    ) -> Result<Response<internal::ListLandmarksResponse>, Status> {
+        self.node(&request)?;
+        Ok(Response::new(addresses(&self.0.replica.state())))
+    }
+
+    async fn submit_fix(
+        &self,
+        request: Request<internal::SubmitFixRequest>,
+    ) -> Result<Response<internal::SubmitFixResponse>, Status> {
+        let (call, node) = self.alone(&request)?;
+        let SubmitFix { session, fix, transcripts } = SubmitFix::try_from(request.get_ref())?;
+        let id = node.clone();
+        let command = Command::SubmitFix { node: id, session, fix, transcripts };
+        let revision = self.propose(&call, command).await?;
+        let state = self.0.replica.state();
+        let kept = state.fix(&node).filter(|kept| kept.fix.fix == fix);
+        let verdict = kept.map(|kept| encode(&kept.fix.verdict)).transpose();
+        let verdict = verdict.map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?;
+        tracing::info!(%node, revision, proven = kept.is_some_and(|k| k.fix.proof(state.clock()).is_some()), "a fix was taken");
+        let verdict = verdict.unwrap_or_default().into();
+        Ok(Response::new(internal::SubmitFixResponse { revision, verdict }))
     }
 
     async fn fetch_trust(

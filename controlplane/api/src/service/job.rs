@@ -30,7 +30,7 @@ pub(crate) struct JobApi(pub(crate) Arc<Core>);
 fn placement(state: &State, id: &PlacementId) -> Option<v1::Placement> {
     let placement = state.placement(id)?;
     let node = state.node(&placement.grant.node);
-    let area = node.and_then(|node| node.place().area);
+    let area = node.and_then(|node| node.tag.area.domestic());
     Some(v1::Placement {
         id: id.to_string(),
         rank: placement.grant.rank,

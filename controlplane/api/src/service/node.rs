@@ -5,6 +5,7 @@ use crate::call::{Call, not_found};
 use crate::contact::Contact;
 use crate::core::{Core, federation};
 use crate::page::Page;
+use crate::service::landmark::location;
 use sekisho_evidence::canonical::CanonicalError;
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Command, Item};
@@ -87,7 +88,7 @@ impl Core {
         let in_force = node.tag.check_time(state.clock()).is_ok();
         // An expired tag establishes nothing: what it said is a claim again.
         let tier = |tier: Tier| if in_force { tier } else { Tier::Claimed };
-        let place = node.place();
+        let place = node.place(state.clock());
         let bucket = |(at, bucket): (u16, &sekisho_types::device::Bucket)| v1::Bucket {
             device_class: bucket.class.to_string(),
             memory_mib: bucket.memory_mib,
@@ -115,6 +116,7 @@ impl Core {
             findings: node.findings.iter().map(v1::Unfit::from).collect(),
             quarantine: node.quarantine.as_ref().map(quarantine),
             contact: node.live_session().map(|_| self.contact(id).into()),
+            location: state.fix(id).map(|kept| location(kept, state.clock())),
         }
     }
 

@@ -5,6 +5,7 @@ mod audit;
 mod event;
 mod job;
 mod join;
+mod landmark;
 mod member;
 mod node;
 mod read;

@@ -10,12 +10,14 @@ use crate::limit::{
     CERTIFICATE_ENDS_NOW, CERTIFICATE_ENDS_SOON, CHECKPOINT_LATE, DISK_ENOUGH, DISK_LOW,
     DRAIN_LATE, FINDINGS_MAX, LOAD_HIGH, MEMBER_LAGS, NAMED_PER_SITE, SIGNER_LATE, TAG_ENDS_SOON,
 };
+use crate::service::landmark::contradicting;
 use crate::vitals::Vitals;
+use sekisho_evidence::location::verdict::Verdict;
 use sekisho_proto::convert::finding::{Condition, Finding};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1::node::State as Phase;
 use sekisho_proto::v1::status::Severity;
-use sekisho_types::id::{MemberId, NodeId, SiteId};
+use sekisho_types::id::{LandmarkId, MemberId, NodeId, SiteId};
 use sekisho_types::limit::{CLOCK_AHEAD_MAX, CLOCK_BEHIND_MAX};
 use sekisho_types::time::Timestamp;
 use std::cmp::Reverse;
@@ -197,7 +199,7 @@ impl Health<'_> {
         tell(ends, Condition::TagEnds, Condition::TagsEnd);
     }
 
-    /// Nodes that wait for people: for their approval, or for a repair.
+    /// Nodes that wait for people: for their approval, for a repair, or for somebody to find out who is wrong about them.
     fn standing(&self, all: &mut Vec<Finding>) {
         let mut waits: BTreeMap<(&SiteId, Condition), Vec<Finding>> = BTreeMap::new();
         for (id, node) in self.state.nodes().filter(|(_, node)| !node.revoked) {
@@ -213,6 +215,13 @@ impl Health<'_> {
                 let found = Finding::new(Severity::Warn, Condition::NodeUnfit);
                 note(Condition::NodesUnfit, found.with("checks", checks.join(", ")));
             }
+            let verdict = self.state.fix(id).map(|kept| &kept.fix.verdict);
+            if let Some(Verdict::Inconsistent(why)) = verdict {
+                let found = Finding::new(Severity::Bad, Condition::LocationInconsistent);
+                let landmarks = contradicting(why).into_iter().map(LandmarkId::to_string);
+                let landmarks = landmarks.collect::<Vec<_>>().join(", ");
+                note(Condition::LocationsInconsistent, found.with("landmarks", landmarks));
+            }
         }
         for ((site, many), found) in waits {
             if found.len() <= NAMED_PER_SITE {
@@ -220,7 +229,8 @@ impl Health<'_> {
                 continue;
             }
             let count = found.len();
-            all.push(Finding::new(Severity::Warn, many).with("site", site).with("count", count));
+            let severity = found.first().map_or(Severity::Warn, |found| found.severity);
+            all.push(Finding::new(severity, many).with("site", site).with("count", count));
         }
     }
 

@@ -138,7 +138,7 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
         }
         JobCommand::Plan { file } => {
             let spec = read_spec(app, &file.file, &file.over)?;
-            explain::plan(app, &spec).await
+            Box::pin(explain::plan(app, &spec)).await
         }
         JobCommand::List { tenant } => list(app, tenant).await.map(|()| Exit::Ok),
         JobCommand::Status { job } => {

@@ -2,6 +2,7 @@
 
 mod approve;
 mod drain;
+mod location;
 mod quarantine;
 mod view;
 

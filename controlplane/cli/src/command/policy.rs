@@ -3,11 +3,12 @@
 use super::{etag, short, yes_no};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
+use crate::duration::text;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::language::Text;
 use crate::output::{Column, Listed, Shown, column, wide};
-use crate::spec::residency::{Raw, unplaced};
+use crate::spec::residency::{Raw, placeless, unplaced};
 use sekisho_fsm::command::Command;
 use sekisho_proto::convert::policy::PutPolicy;
 use sekisho_proto::name::Resource as _;
@@ -15,7 +16,7 @@ use sekisho_proto::v1;
 use sekisho_types::error_code::Language;
 use sekisho_types::id::PolicyId;
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::residency::Rules;
+use sekisho_types::residency::{PROOF_F_DEFAULT, Rules};
 use sekisho_types::time::Date;
 use serde::Serialize;
 
@@ -71,6 +72,15 @@ pub struct RuleArgs {
     /// Jobs may not outlive the contact to their node
     #[arg(long)]
     forbid_run_to_completion: bool,
+    /// Least f at which T2 counts: so many operators may lie; without it 1
+    #[arg(long, value_name = "F")]
+    proof_f: Option<u32>,
+    /// How old a proof may be: 3m to 1h
+    #[arg(long, value_name = "TIME")]
+    max_proof_age: Option<String>,
+    /// What becomes of a running job when the proof is over: keep, or drain (nothing acts on that yet)
+    #[arg(long, value_name = "MODE")]
+    on_stale_proof: Option<String>,
 }
 
 impl RuleArgs {
@@ -84,6 +94,9 @@ impl RuleArgs {
             country_tier: self.country_tier.as_deref().map(unplaced),
             area_tier: self.area_tier.as_deref().map(unplaced),
             allow_run_to_completion: Some(!self.forbid_run_to_completion),
+            proof_f: self.proof_f.map(placeless),
+            max_proof_age: self.max_proof_age.as_deref().map(unplaced),
+            on_stale_proof: self.on_stale_proof.as_deref().map(unplaced),
         };
         raw.read("", today)
     }
@@ -99,6 +112,9 @@ struct PolicyView {
     country_tier: String,
     area_tier: String,
     allow_run_to_completion: bool,
+    proof_f: u32,
+    max_proof_age_s: Option<u64>,
+    on_stale_proof: String,
     etag: String,
 }
 
@@ -114,6 +130,9 @@ impl From<v1::Policy> for PolicyView {
             country_tier: rules.country_tier,
             area_tier: rules.area_tier,
             allow_run_to_completion: rules.allow_run_to_completion,
+            proof_f: rules.proof_f.unwrap_or(PROOF_F_DEFAULT),
+            max_proof_age_s: rules.max_proof_age_s,
+            on_stale_proof: rules.on_stale_proof,
             etag: policy.etag,
         }
     }
@@ -137,6 +156,7 @@ impl Shown for PolicyView {
         column("operators", "事業者"),
         column("tiers", "証明段階"),
         wide("run to completion", "切断後の完走"),
+        wide("proof", "証明の条件"),
         wide("etag", "etag"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
@@ -150,8 +170,20 @@ impl Shown for PolicyView {
             if operators.is_empty() { any.to_owned() } else { operators.join(", ") },
             format!("{}/{}", self.country_tier, self.area_tier),
             yes_no(language, self.allow_run_to_completion),
+            self.proof(),
             self.etag.clone(),
         ]
+    }
+}
+
+impl PolicyView {
+    /// What is asked of proofs; nothing where none is asked for.
+    fn proof(&self) -> String {
+        if self.country_tier.as_str() < "T2" {
+            return String::new();
+        }
+        let age = self.max_proof_age_s.map(|age_s| format!(", {}", text(age_s)));
+        format!("f={}{}, {}", self.proof_f, age.unwrap_or_default(), self.on_stale_proof)
     }
 }
 
@@ -165,7 +197,7 @@ pub(super) async fn run(app: &mut App<'_>, command: PolicyCommand) -> Result<Exi
         }
         PolicyCommand::Create { policy, rules } => {
             let rules = rules.rules(app.today())?;
-            create(app, PutPolicy { policy, rules, expected: None }).await?;
+            Box::pin(create(app, PutPolicy { policy, rules, expected: None })).await?;
         }
         PolicyCommand::Update { policy, rules } => {
             let rules = rules.rules(app.today())?;

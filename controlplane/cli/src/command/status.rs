@@ -257,6 +257,7 @@ mod tests {
                 .with("node", "ishikari-1/n-01")
                 .with("at", "2026-11-22T01:02:03.000Z")
                 .with("checks", "data-dir, devices")
+                .with("landmarks", "kanto/otemachi, hokuto/ishikari")
                 .with("problem", "its key is not in the endorser bundle");
             let numbers =
                 ["left", "voters", "entries", "count", "seconds", "records", "k", "operators"];

@@ -1,10 +1,13 @@
 //! The settings files of the programs that `sekisho dev` starts: the one place that knows their keys.
 
 use super::layout::Layout;
-use super::plan::{CLASS, MEMORY_MIB, Node, Operator};
+use super::plan::{CLASS, MEMORY_MIB, Node, Operator, Plan};
+use super::relay::Way;
 use crate::failure::{Failure, of_file};
 use crate::pki::{CHECKPOINT_FILE, OperatorDir, SITE_TAG_FILE, private_dir};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Filter of a controller's log: openraft tells at INFO what it sends.
@@ -27,6 +30,15 @@ struct Controller<'p> {
     checkpoint_key: PathBuf,
     log: &'p str,
     metrics: Metrics<'p>,
+    landmark: Vec<Landmark<'p>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Landmark<'p> {
+    name: &'p str,
+    listen: SocketAddr,
+    datagrams: SocketAddr,
+    key: PathBuf,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,6 +58,15 @@ struct Agent<'p> {
     token: Option<PathBuf>,
     log: &'p str,
     devices: Devices<'p>,
+    /// What stands between it and landmarks at other places.
+    landmark_via: BTreeMap<String, SocketAddr>,
+}
+
+/// `ways.toml`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ways {
+    way: Vec<Way>,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,8 +89,25 @@ fn write(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|error| of_file(path, &error))
 }
 
+/// Writes down the imitated ways.
+pub(super) fn write_ways(layout: &Layout, plan: &Plan) -> Result<(), Failure> {
+    write(&layout.ways(), &Ways { way: plan.ways.iter().map(|plan| plan.way.clone()).collect() })
+}
+
+/// The ways as written down.
+pub(super) fn read_ways(layout: &Layout) -> Result<Vec<Way>, Failure> {
+    let path = layout.ways();
+    let text = std::fs::read_to_string(&path).map_err(|error| of_file(&path, &error))?;
+    let ways: Ways = toml::from_str(&text).map_err(|error| of_file(&path, &error))?;
+    Ok(ways.way)
+}
+
 /// Writes a controller's settings and makes its directories.
-pub(super) fn write_controller(layout: &Layout, operator: &Operator) -> Result<(), Failure> {
+pub(super) fn write_controller(
+    layout: &Layout,
+    plan: &Plan,
+    operator: &Operator,
+) -> Result<(), Failure> {
     let dir = layout.controller(operator.member);
     private_dir(&dir)?;
     let own = OperatorDir::new(layout.operator(&operator.id));
@@ -86,12 +124,28 @@ pub(super) fn write_controller(layout: &Layout, operator: &Operator) -> Result<(
         checkpoint_key: own.member(operator.member).join(CHECKPOINT_FILE),
         log: CONTROLLER_LOG,
         metrics: Metrics { listen: &operator.metrics },
+        landmark: plan
+            .landmarks
+            .iter()
+            .filter(|landmark| landmark.id.operator == operator.id)
+            .map(|landmark| Landmark {
+                name: landmark.id.name.as_str(),
+                listen: landmark.address,
+                datagrams: landmark.address,
+                key: layout.landmark_key(&landmark.id),
+            })
+            .collect(),
     };
     write(&dir.join("controller.toml"), &config)
 }
 
 /// Writes an agent's settings and makes its directories. `joining` = there is a token for it.
-pub(super) fn write_agent(layout: &Layout, node: &Node, joining: bool) -> Result<(), Failure> {
+pub(super) fn write_agent(
+    layout: &Layout,
+    plan: &Plan,
+    node: &Node,
+    joining: bool,
+) -> Result<(), Failure> {
     let dir = layout.agent(&node.id);
     private_dir(&dir)?;
     let config = Agent {
@@ -110,6 +164,10 @@ pub(super) fn write_agent(layout: &Layout, node: &Node, joining: bool) -> Result
                 devices: node.gpus,
             }],
         },
+        landmark_via: plan
+            .ways_from(&node.id.site)
+            .map(|plan| (plan.landmark.to_string(), plan.way.listen))
+            .collect(),
     };
     write(&dir.join("agent.toml"), &config)
 }
@@ -137,7 +195,6 @@ run:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dev::plan::Plan;
 
     #[test]
     fn every_program_gets_settings_with_absolute_paths_and_no_secret() {
@@ -145,7 +202,7 @@ mod tests {
         let layout = Layout::new(&dir.path().join("dev")).unwrap();
         let plan = Plan::new(17_440).unwrap();
         for operator in &plan.operators {
-            write_controller(&layout, operator).unwrap();
+            write_controller(&layout, &plan, operator).unwrap();
         }
         let path = layout.controller(plan.operators[1].member).join("controller.toml");
         let table: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
@@ -159,6 +216,7 @@ mod tests {
                 "genesis",
                 "identity_dir",
                 "issuer_dir",
+                "landmark",
                 "listen",
                 "log",
                 "member",
@@ -175,10 +233,14 @@ mod tests {
         {
             assert!(Path::new(table[key].as_str().unwrap()).is_absolute(), "{key}");
         }
+        let landmarks = table["landmark"].as_array().unwrap();
+        let names: Vec<_> = landmarks.iter().map(|one| one["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["tokyo-1", "sakai-1"]);
+        assert!(landmarks[0]["key"].as_str().unwrap().contains("operators/naniwa"));
         // An operator's controller is given nothing from another operator's directory but the root.
         let foreign = table["identity_dir"].as_str().unwrap().contains("operators/kanto");
         assert!(!foreign);
-        write_agent(&layout, &plan.nodes[3], true).unwrap();
+        write_agent(&layout, &plan, &plan.nodes[3], true).unwrap();
         let agent: toml::Table =
             std::fs::read_to_string(layout.agent(&plan.nodes[3].id).join("agent.toml"))
                 .unwrap()
@@ -186,6 +248,11 @@ mod tests {
                 .unwrap();
         assert_eq!(agent["node"].as_str(), Some("ishikari-1/n-02"));
         assert_eq!(agent["devices"]["groups"][0]["devices"].as_integer(), Some(2));
+        assert_eq!(agent["landmark_via"].as_table().unwrap().len(), 6);
+        assert_eq!(agent["landmark_via"]["kanto/tokyo-1"].as_str(), Some("127.0.3.16:17440"));
+        write_ways(&layout, &plan).unwrap();
+        let ways = read_ways(&layout).unwrap();
+        assert_eq!((ways.len(), &ways[12]), (18, &plan.ways[12].way));
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Founding: keys of three operators, the genesis that all of them sign, contexts for their people. On a directory
 //! that was founded before, certificates are renewed and nothing else is touched.
 
-use super::config::{write_controller, write_example};
+use super::config::{write_controller, write_example, write_ways};
 use super::layout::Layout;
 use super::plan::{Operator, Plan};
 use crate::context::{Context, Contexts, Endpoint, Root};
 use crate::failure::{Failure, of_file};
-use crate::pki::{self, CARD_FILE, GENESIS_FILE, OperatorDir, SIGN_FILE, genesis};
+use crate::pki::{self, CARD_FILE, GENESIS_FILE, OperatorDir, SIGN_FILE, genesis, private_dir};
 use sekisho_evidence::genesis::{GenesisSite, SignedGenesis};
+use sekisho_evidence::key::SigningKey;
 use sekisho_transport::pki::file::{CHAIN_FILE, KEY_FILE, ROOT_FILE};
+use sekisho_transport::pki::signing;
 use sekisho_types::id::OperatorId;
 use sekisho_types::name::Name;
 use sekisho_types::time::Timestamp;
@@ -46,15 +48,31 @@ pub(super) fn prepare(layout: &Layout, plan: &Plan, now: Timestamp) -> Result<Co
     }
     let signed = signed_genesis(layout, plan, now)?;
     for operator in &plan.operators {
-        write_controller(layout, operator)?;
+        write_controller(layout, plan, operator)?;
         // Where each operator's trust begins when it signs a change.
         let own = OperatorDir::new(layout.operator(&operator.id)).path().join(GENESIS_FILE);
         std::fs::write(&own, genesis::bytes(&signed)?).map_err(|error| of_file(&own, &error))?;
     }
+    landmark_keys(layout, plan)?;
+    write_ways(layout, plan)?;
     write_example(layout)?;
     let contexts = contexts(layout, plan, &signed);
     contexts.save(&layout.contexts())?;
     Contexts::load(&layout.contexts())
+}
+
+/// Makes the keys of landmarks that have none yet.
+fn landmark_keys(layout: &Layout, plan: &Plan) -> Result<(), Failure> {
+    for landmark in &plan.landmarks {
+        let path = layout.landmark_key(&landmark.id);
+        if path.exists() {
+            continue;
+        }
+        private_dir(path.parent().unwrap_or_else(|| layout.dir()))?;
+        let key = SigningKey::from_seed(&rand::random());
+        signing::write(&path, &key).map_err(|error| of_file(&path, &error))?;
+    }
+    Ok(())
 }
 
 /// The ports of an earlier run.
@@ -185,6 +203,8 @@ mod tests {
         assert!(tenant_user(&layout, &plan, NOW).unwrap().is_none());
         let again = prepare(&layout, &plan, NOW.plus_ms(60_000)).unwrap();
         assert_eq!(again.context["kanto"].cluster, kanto.cluster);
+        let key = |at: usize| signing::read(&layout.landmark_key(&plan.landmarks[at].id)).unwrap();
+        assert_ne!(key(0).public(), key(5).public(), "both are kanto's");
         assert_eq!(again.context["sapporo"].operator.as_str(), "hokuto");
         let elsewhere = prepare(&layout, &Plan::new(18_000).unwrap(), NOW).unwrap_err();
         assert!(elsewhere.detail.contains("--port-base"));

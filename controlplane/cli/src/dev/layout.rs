@@ -9,11 +9,13 @@
 //! DIR/agents/SITE/NODE/      agent.toml, data/, devices/, join-token until it joined
 //! DIR/logs/*.log             output of every program
 //! DIR/pids.toml              what runs
+//! DIR/ways.toml              imitated ways between sites and landmarks, for `sekisho dev relay`
 //! DIR/job.yaml               an example
 //! ```
 
 use crate::failure::{Failure, of_file};
 use crate::pki::private_dir;
+use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{MemberId, NodeId, OperatorId};
 use serde::{Deserialize, Serialize};
@@ -103,6 +105,14 @@ impl Layout {
     }
     pub(super) fn operator(&self, operator: &OperatorId) -> PathBuf {
         self.0.join("operators").join(operator.as_str())
+    }
+    /// Key of a landmark, among those of its operator.
+    pub(super) fn landmark_key(&self, landmark: &LandmarkId) -> PathBuf {
+        let file = format!("{}.key", landmark.name);
+        self.operator(&landmark.operator).join("landmarks").join(file)
+    }
+    pub(super) fn ways(&self) -> PathBuf {
+        self.0.join("ways.toml")
     }
     pub(super) fn controller(&self, member: MemberId) -> PathBuf {
         self.0.join("controllers").join(member.to_string())

@@ -1,11 +1,15 @@
 //! What the development federation consists of. The companies are fictitious; the area codes are real.
 
+use super::distance::{office, one_way};
+use super::relay::Way;
 use crate::failure::Failure;
+use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_types::id::{DeviceClass, MemberId, NodeId, OperatorId, PolicyId, SiteId, TenantId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::name::Name;
 use sekisho_types::principal::TrustDomain;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 /// Operator, trust domain, site, area, name of the site.
@@ -32,6 +36,38 @@ pub(super) const ADMIN: &str = "admin";
 
 /// From the port on which a controller listens to the one on which it shows its metrics.
 const METRICS_BESIDE: u16 = 7;
+
+/// Landmarks: operator, site at which it stands in the imitation. Two operators at each site, because a fix counts by
+/// operators, and only a near landmark excludes what is abroad.
+const LANDMARKS: [(&str, &str); 6] = [
+    ("kanto", "tokyo-1"),
+    ("naniwa", "tokyo-1"),
+    ("naniwa", "sakai-1"),
+    ("hokuto", "sakai-1"),
+    ("hokuto", "ishikari-1"),
+    ("kanto", "ishikari-1"),
+];
+
+/// Last byte of the first landmark's loopback address. Landmarks and ways to them have addresses of their own and the
+/// first of the federation's ports, so that federations beside each other need no more ports.
+const LANDMARK_HOST: u8 = 16;
+
+/// A landmark, served by the controller of its operator wherever it is said to stand.
+#[derive(Debug)]
+pub(super) struct LandmarkPlan {
+    pub(super) id: LandmarkId,
+    pub(super) area: Area,
+    /// Where it is dialled, and hears datagrams.
+    pub(super) address: SocketAddr,
+}
+
+/// An imitated way from a site to a landmark.
+#[derive(Debug)]
+pub(super) struct WayPlan {
+    pub(super) site: SiteId,
+    pub(super) landmark: LandmarkId,
+    pub(super) way: Way,
+}
 
 /// An operator with one site and one controller.
 #[derive(Debug)]
@@ -73,6 +109,9 @@ pub(super) struct Tenant {
 pub(super) struct Plan {
     pub(super) operators: Vec<Operator>,
     pub(super) nodes: Vec<Node>,
+    pub(super) landmarks: Vec<LandmarkPlan>,
+    /// From every site to every landmark.
+    pub(super) ways: Vec<WayPlan>,
     /// Policy and the areas that it allows.
     pub(super) policies: Vec<(PolicyId, Vec<Area>)>,
     pub(super) tenants: Vec<Tenant>,
@@ -101,7 +140,41 @@ fn area(text: &str) -> Result<Area, Failure> {
     Area::resolve(text).map_err(|error| Failure::invalid(error.to_string()))
 }
 
+fn landmarks(operators: &[Operator], port: u16) -> Result<Vec<LandmarkPlan>, Failure> {
+    let mut landmarks = Vec::new();
+    for (host, (operator, site)) in (LANDMARK_HOST..).zip(LANDMARKS) {
+        let at = operators.iter().find(|known| known.site.as_str() == site);
+        let area = at.ok_or_else(|| Failure::invalid(format!("no site {site}")))?.area;
+        let id = LandmarkId { operator: read(operator)?, name: read(site)? };
+        let address = SocketAddr::from(([127, 0, 0, host], port));
+        landmarks.push(LandmarkPlan { id, area, address });
+    }
+    Ok(landmarks)
+}
+
+/// The way to a landmark from a site: the landmark's address, with the number of the site in it.
+fn ways(operators: &[Operator], landmarks: &[LandmarkPlan]) -> Result<Vec<WayPlan>, Failure> {
+    let mut ways = Vec::new();
+    for (number, from) in (1_u8..).zip(operators) {
+        for (host, to) in (LANDMARK_HOST..).zip(landmarks) {
+            let delay = one_way(office(from.area)?, office(to.area)?);
+            let way = Way {
+                listen: SocketAddr::from(([127, 0, number, host], to.address.port())),
+                landmark: to.address,
+                delay_ns: u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX),
+            };
+            ways.push(WayPlan { site: from.site.clone(), landmark: to.id.clone(), way });
+        }
+    }
+    Ok(ways)
+}
+
 impl Plan {
+    /// The ways from a site.
+    pub(super) fn ways_from(&self, site: &SiteId) -> impl Iterator<Item = &WayPlan> {
+        self.ways.iter().filter(move |way| way.site == *site)
+    }
+
     /// The plan with controllers on three ports from `port_base` on.
     ///
     /// # Errors
@@ -142,12 +215,16 @@ impl Plan {
             let area = at.map_or(Area::Japan, |operator| operator.area);
             nodes.push(Node { id, operator, area, gpus });
         }
+        let landmarks = landmarks(&operators, port_base)?;
+        let ways = ways(&operators, &landmarks)?;
         let tenant = |id, display_name, policy, gpus| {
             Ok::<_, Failure>(Tenant { id: read(id)?, display_name, policy: read(policy)?, gpus })
         };
         Ok(Self {
             operators,
             nodes,
+            landmarks,
+            ways,
             policies: vec![
                 (read("domestic")?, Vec::new()),
                 (read("hokkaido-only")?, vec![area("JP-01")?]),
@@ -166,6 +243,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn the_plan_is_sound_and_its_ports_fit() {
@@ -181,5 +259,23 @@ mod tests {
         assert_eq!(behind.operators[1].address, plan.operators[1].address);
         assert_eq!(behind.operators[1].listen, "127.0.0.1:18441");
         assert!(Plan::behind(17_440, 65_534).unwrap_err().detail.contains("--listen-base"));
+        let hosts: BTreeSet<SocketAddr> = (plan.ways.iter().map(|way| way.way.listen))
+            .chain(plan.landmarks.iter().map(|landmark| landmark.address))
+            .collect();
+        assert_eq!(hosts.len(), 18 + 6, "no two at one address");
+        assert!(hosts.iter().all(|addr| addr.ip().is_loopback() && addr.port() == 17_440));
+    }
+
+    #[test]
+    fn every_site_has_near_landmarks_of_two_operators() {
+        let plan = Plan::new(17_440).unwrap();
+        for operator in &plan.operators {
+            let near: BTreeSet<&OperatorId> = plan
+                .ways_from(&operator.site)
+                .filter(|way| way.way.delay_ns < 200_000)
+                .map(|way| &way.landmark.operator)
+                .collect();
+            assert_eq!(near.len(), 2, "{}", operator.site);
+        }
     }
 }

@@ -60,6 +60,16 @@ pub(super) fn installed() -> Result<(), Failure> {
     beside(CONTROLLER).and_then(|_found| beside(AGENT)).map(|_found| ())
 }
 
+/// What imitates the ways between sites and landmarks: this program itself, so that it outlives who started it.
+pub(super) fn relay(layout: &Layout) -> Result<Program, Failure> {
+    Ok(Program {
+        name: "relay".to_owned(),
+        file: std::env::current_exe().map_err(Failure::from)?,
+        arguments: vec!["dev".into(), "relay".into(), "--dir".into(), layout.dir().to_owned()],
+        again: false,
+    })
+}
+
 /// An operator's controller.
 pub(super) fn controller(layout: &Layout, operator: &Operator) -> Result<Program, Failure> {
     let config = layout.controller(operator.member).join("controller.toml");

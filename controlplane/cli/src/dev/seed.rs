@@ -1,5 +1,6 @@
 //! Filling the new federation through its API, by signed requests, as its users would.
 
+use super::distance::office;
 use super::found;
 use super::layout::Layout;
 use super::plan::Plan;
@@ -7,16 +8,19 @@ use super::process::Children;
 use crate::app::{App, PAGE};
 use crate::ask;
 use crate::client::Client;
-use crate::command::{key, node, policy, quota, tenant};
+use crate::command::{key, landmark, node, policy, quota, tenant};
 use crate::context::{Context, Contexts};
-use crate::failure::Failure;
+use crate::failure::{Failure, of_file};
 use crate::output::Output;
 use crate::pki::OperatorDir;
+use sekisho_evidence::location::landmark::Landmark;
+use sekisho_proto::convert::landmark::Reached;
 use sekisho_proto::convert::policy::PutPolicy;
 use sekisho_proto::convert::quota::SetQuota;
 use sekisho_proto::convert::tenant::PutTenant;
-use sekisho_proto::name::{QuotaId, Resource as _};
+use sekisho_proto::name::{ANY, QuotaId, Resource as _};
 use sekisho_proto::v1;
+use sekisho_transport::pki::signing;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
 use sekisho_types::quota::Limit;
@@ -32,6 +36,8 @@ const TRY_EVERY: Duration = Duration::from_millis(200);
 const TRY: Duration = Duration::from_secs(2);
 /// For one write; the first ones wait for the first leader.
 const WRITE_S: u64 = 60;
+/// A landmark of the imitation stands in the office that it is said to stand in, within this, m.
+const SURVEY_M: u32 = 100;
 /// Life of the join tokens: they are used at once.
 const TOKEN_S: u64 = 3600;
 
@@ -119,7 +125,7 @@ impl<'s> Seeder<'s> {
             }
             let rules = Rules { areas: areas.iter().copied().collect(), ..Rules::default() };
             let put = PutPolicy { policy: policy.clone(), rules, expected: None };
-            policy::create(&mut app, put).await?;
+            Box::pin(policy::create(&mut app, put)).await?;
             app.next_request();
         }
         for wanted in self.plan.tenants.iter().filter(|wanted| !known.contains(&wanted.id.name())) {
@@ -143,6 +149,36 @@ impl<'s> Seeder<'s> {
             key::register(&mut app, record, &issuer).await?;
         }
         Ok(())
+    }
+
+    /// Registers landmarks, each by the administrator of its operator. What exists is left as it is.
+    pub(super) async fn register_landmarks(&self) -> Result<(), Failure> {
+        let known = self.landmarks().await?;
+        let missing = self.plan.landmarks.iter().filter(|at| !known.contains(&at.id.name()));
+        for wanted in missing {
+            let path = self.layout.landmark_key(&wanted.id);
+            let key = signing::read(&path).map_err(|error| of_file(&path, &error))?.public();
+            let (id, position) = (wanted.id.clone(), office(wanted.area)?);
+            let landmark = Landmark { id, position, survey_m: SURVEY_M, key };
+            let (address, datagrams) = (wanted.address.to_string(), wanted.address.to_string());
+            let mut sinks = (Vec::new(), Vec::new());
+            let mut app = self.act(&mut sinks, wanted.id.operator.as_str(), &[]);
+            landmark::create(&mut app, Reached { landmark, address, datagrams }).await?;
+        }
+        Ok(())
+    }
+
+    async fn landmarks(&self) -> Result<BTreeSet<String>, Failure> {
+        let mut sinks = (Vec::new(), Vec::new());
+        let mut app = self.act(&mut sinks, "kanto", &[]);
+        let session = app.session()?;
+        let (parent, page_size, read) = (format!("operators/{ANY}"), PAGE, app.read());
+        let request =
+            v1::ListLandmarksRequest { parent, page_size, page_token: String::new(), read };
+        let client = &session.client;
+        let found =
+            ask!(client, landmark_service_client::LandmarkServiceClient, list_landmarks, request)?;
+        Ok(found.landmarks.into_iter().map(|landmark| landmark.name).collect())
     }
 
     /// Names of the policies and tenants that an earlier run registered. Asking first leaves no rejections in the

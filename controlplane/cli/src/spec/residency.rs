@@ -4,11 +4,12 @@
 //! sent; a retired code names its successors.
 
 use super::refuse::at;
+use crate::duration::seconds;
 use crate::failure::Failure;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::OperatorId;
 use sekisho_types::jurisdiction::{Area, AreaError};
-use sekisho_types::residency::{Rules, RulesError, Tier};
+use sekisho_types::residency::{OnStaleProof, PROOF_F_DEFAULT, Rules, RulesError, Tier};
 use sekisho_types::time::Date;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
@@ -36,12 +37,24 @@ pub struct Raw {
     pub area_tier: Option<Spanned<String>>,
     /// Whether jobs may outlive the contact to their node; policies only.
     pub allow_run_to_completion: Option<bool>,
+    /// Least f at which T2 counts; without it 1.
+    pub proof_f: Option<Spanned<u32>>,
+    /// How old a proof may be: `10m`, at most an hour.
+    pub max_proof_age: Option<Spanned<String>>,
+    /// `keep` or `drain`.
+    pub on_stale_proof: Option<Spanned<String>>,
 }
 
-/// A text without a place in a file, for arguments of the command line.
+/// A value without a place in a file, for arguments of the command line.
+#[must_use]
+pub fn placeless<T>(value: T) -> Spanned<T> {
+    Spanned { value, referenced: Location::UNKNOWN, defined: Location::UNKNOWN }
+}
+
+/// A text without a place in a file.
 #[must_use]
 pub fn unplaced(text: &str) -> Spanned<String> {
-    Spanned { value: text.to_owned(), referenced: Location::UNKNOWN, defined: Location::UNKNOWN }
+    placeless(text.to_owned())
 }
 
 /// What an unknown name may have meant, in the letters in which it was written.
@@ -91,7 +104,39 @@ fn tier(field: &str, text: Option<&Spanned<String>>) -> Result<Tier, Failure> {
     })
 }
 
+fn proof_age(field: &str, text: Option<&Spanned<String>>) -> Result<Option<u64>, Failure> {
+    let read = |text: &Spanned<String>| {
+        seconds(&text.value).map_err(|error| at(&text.referenced, field, &error))
+    };
+    text.map(read).transpose()
+}
+
+fn stale(field: &str, text: Option<&Spanned<String>>) -> Result<OnStaleProof, Failure> {
+    let Some(text) = text else { return Ok(OnStaleProof::default()) };
+    OnStaleProof::parse(&text.value).ok_or_else(|| {
+        at(&text.referenced, field, &format!("`{}` is neither keep nor drain", text.value))
+    })
+}
+
 impl Raw {
+    /// Where in the file what is wrong stands.
+    fn place(&self, error: &RulesError) -> Location {
+        let tier = self.country_tier.as_ref().or(self.area_tier.as_ref());
+        let place = match error {
+            RulesError::ProofF(_) => self.proof_f.as_ref().map(|f| f.referenced),
+            RulesError::ProofAge(_) => self.max_proof_age.as_ref().map(|age| age.referenced),
+            RulesError::ProofUnasked => {
+                let either = self.max_proof_age.as_ref().or(self.on_stale_proof.as_ref());
+                either.map(|either| either.referenced)
+            }
+            RulesError::Area(_)
+            | RulesError::BelowBaseline(_)
+            | RulesError::Unreachable(_)
+            | RulesError::TooMany => tier.map(|tier| tier.referenced),
+        };
+        place.unwrap_or(Location::UNKNOWN)
+    }
+
     /// Reads the rules; `path` is their place in the file, for messages.
     ///
     /// # Errors
@@ -108,15 +153,21 @@ impl Raw {
             country_tier: tier(&field("country_tier"), self.country_tier.as_ref())?,
             area_tier: tier(&field("area_tier"), self.area_tier.as_ref())?,
             allow_run_to_completion: self.allow_run_to_completion.unwrap_or(true),
+            proof_f: self.proof_f.as_ref().map_or(PROOF_F_DEFAULT, |f| f.value),
+            max_proof_age_s: proof_age(&field("max_proof_age"), self.max_proof_age.as_ref())?,
+            on_stale_proof: stale(&field("on_stale_proof"), self.on_stale_proof.as_ref())?,
         };
         rules.check(today).map_err(|error| {
             let code = match &error {
                 RulesError::Area(_) => ErrorCode::AreaUnknown,
-                RulesError::BelowBaseline(_) | RulesError::Unreachable(_) => ErrorCode::PolicyTier,
+                RulesError::BelowBaseline(_)
+                | RulesError::Unreachable(_)
+                | RulesError::ProofF(_)
+                | RulesError::ProofAge(_)
+                | RulesError::ProofUnasked => ErrorCode::PolicyTier,
                 RulesError::TooMany => ErrorCode::TooLarge,
             };
-            let place = self.country_tier.as_ref().or(self.area_tier.as_ref());
-            let place = place.map_or(Location::UNKNOWN, |tier| tier.referenced);
+            let place = self.place(&error);
             let mut failure = at(&place, if path.is_empty() { "rules" } else { path }, &error);
             failure.code = code;
             failure

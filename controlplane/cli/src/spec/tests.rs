@@ -2,7 +2,7 @@
 
 use super::*;
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::residency::Tier;
+use sekisho_types::residency::{OnStaleProof, Tier};
 
 const SPEC: &str = "\
 name: train-01
@@ -123,6 +123,32 @@ fn areas_are_unknown_abroad_or_retired_each_with_its_code() {
     }
     assert_eq!(refused("country_tier: T1", "country_tier: T0").code, ErrorCode::PolicyTier);
     assert_eq!(refused("country_tier: T1", "country_tier: T9").code, ErrorCode::InvalidArgument);
+}
+
+#[test]
+fn what_is_asked_of_a_proof_is_read_and_refused_with_its_field() {
+    let rules = |text: &str| {
+        let with = format!("country_tier: T2\n  {text}");
+        read(&SPEC.replace("country_tier: T1", &with)).map(|spec| spec.facts.residency)
+    };
+    let read = rules("proof_f: 2\n  max_proof_age: 10m\n  on_stale_proof: drain").unwrap();
+    assert_eq!((read.proof_f, read.max_proof_age_s), (2, Some(600)));
+    assert_eq!(read.on_stale_proof, OnStaleProof::Drain);
+    let read = rules("proof_f: 0").unwrap();
+    assert_eq!((read.proof_f, read.max_proof_age_s), (0, None));
+    for (text, code, hint) in [
+        ("proof_f: 16", ErrorCode::PolicyTier, "proof_f is at most 15"),
+        ("max_proof_age: 1s", ErrorCode::PolicyTier, "180 to 3600 seconds"),
+        ("max_proof_age: soon", ErrorCode::InvalidArgument, "residency.max_proof_age"),
+        ("on_stale_proof: stop", ErrorCode::InvalidArgument, "neither keep nor drain"),
+    ] {
+        let failure = rules(text).unwrap_err();
+        assert_eq!(failure.code, code, "{text}: {failure:?}");
+        assert!(failure.detail.contains(hint), "{text}: {}", failure.detail);
+    }
+    let unasked = refused("country_tier: T1", "max_proof_age: 10m");
+    assert_eq!(unasked.code, ErrorCode::PolicyTier);
+    assert!(unasked.detail.starts_with("line 10, column "), "{}", unasked.detail);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod desired;
 mod grant;
+mod location;
 mod model;
 mod node;
 

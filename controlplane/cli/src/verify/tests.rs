@@ -1,5 +1,6 @@
 //! An honest log verifies; whatever is changed in it is found, even if every voter signed the change.
 
+mod location;
 mod opening;
 mod snapshot;
 

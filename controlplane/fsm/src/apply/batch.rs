@@ -34,9 +34,7 @@ fn run<'c>(change: &mut Change<'c>, items: &[Item], contents: &[&'c [u8]]) -> Ou
         let done = match item {
             Item::SubmitJob { facts } => job::submit(change, facts),
             Item::CancelJob { job } => job::cancel(change, job),
-            Item::SetSchedulable { node, schedulable } => {
-                node::set_schedulable(change, node, *schedulable)
-            }
+            Item::SetSchedulable { node, schedulable } => node::cordon(change, node, *schedulable),
             Item::DrainNode { node, within_s, message } => {
                 drain::begin(change, node, *within_s, message)
             }

@@ -11,7 +11,7 @@
 
 use super::bundle::{amend, make_so, rejection, room_for};
 use super::change::Change;
-use super::{Source, bytes_of, job, member, node, operator, site};
+use super::{Source, bytes_of, job, landmark, member, node, operator, site};
 use crate::command::Command;
 use crate::entry::Entry;
 use crate::event::Event;
@@ -306,6 +306,8 @@ fn begin(change: &mut Change<'_>, opening: &Opening, agreement: &Agreement) {
             founders.iter().map(|f| (f.member, f.clone())).collect::<BTreeMap<MemberId, _>>();
     });
     make_so(change, agreement);
+    // One that was removed in the tail that is lost must not come back; transcripts are of the life before anyway.
+    landmark::take_out(change, |_| true);
     let told: Vec<NodeId> = change.state.nodes.iter().map(|(id, _)| id.clone()).collect();
     for id in told {
         change.state.nodes.update(&id, |node| {

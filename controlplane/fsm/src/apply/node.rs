@@ -4,8 +4,8 @@
 //! not approved takes no placement.
 
 use super::change::{Change, not_found};
-use super::placement;
 use super::token::check_tag;
+use super::{fix, placement};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -51,7 +51,7 @@ pub(super) fn owned(change: &Change<'_>, id: &NodeId, verb: Verb) -> Result<(), 
 }
 
 /// Cordons or uncordons.
-pub(super) fn set_schedulable(change: &mut Change<'_>, id: &NodeId, schedulable: bool) -> Outcome {
+pub(super) fn cordon(change: &mut Change<'_>, id: &NodeId, schedulable: bool) -> Outcome {
     owned(change, id, Verb::Cordon)?;
     if schedulable {
         came_over(change, id)?;
@@ -93,6 +93,7 @@ pub(super) fn take_out(change: &mut Change<'_>, id: &NodeId) {
         node.revoked = true;
         node.revision = revision;
     });
+    fix::forget(change, id);
     let why = "its node was revoked";
     placement::stop_all_on(change, id, &Fate::Requeue(why.to_owned()), why);
     change.effects.events.insert(Event::Node(id.clone()));
@@ -133,6 +134,7 @@ pub(super) fn decommission(change: &mut Change<'_>, id: &NodeId) -> Outcome {
         return Err(Rejection::new(ErrorCode::WrongPhase, why));
     }
     let (node_key, at) = (node.node_key, change.now());
+    fix::forget(change, id);
     change.state.nodes.remove(id);
     change.state.retired.insert(node_key, Retired { node: id.clone(), at });
     change.effects.checkpoint = true;

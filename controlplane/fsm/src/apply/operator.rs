@@ -8,7 +8,7 @@
 
 use super::change::{Change, not_found};
 use super::site::area_rejection;
-use super::{job, key};
+use super::{job, key, landmark};
 use crate::event::Event;
 use crate::outcome::Rejection;
 use crate::state::{Key, Site};
@@ -169,6 +169,7 @@ pub(super) fn go(change: &mut Change<'_>, operator: &OperatorId) {
     for key in own {
         change.state.keys.remove(&key);
     }
+    landmark::take_out(change, |id| id.operator == *operator);
     let why = "the operator of its submitter left the federation";
     job::fail_queued(change, why, |job| job.submitter.operator == *operator);
 }

@@ -164,6 +164,7 @@ fn grant(
         gpus: facts.resources.gpus,
         rules: rules.to_vec(),
         table: federation.table,
+        landmarks: change.state.landmarks.basis(),
         submitter: job.submitter.clone(),
         payload: facts.payload,
         submission: job.submission,

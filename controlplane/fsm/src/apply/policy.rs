@@ -16,9 +16,11 @@ use sekisho_types::time::Date;
 pub(super) fn check_rules(state: &State, rules: &Rules, day: Date) -> Result<(), Rejection> {
     rules.check(day).map_err(|error| match &error {
         RulesError::Area(area) => area_rejection(area),
-        RulesError::BelowBaseline(_) | RulesError::Unreachable(_) => {
-            Rejection::new(ErrorCode::PolicyTier, error.to_string())
-        }
+        RulesError::BelowBaseline(_)
+        | RulesError::Unreachable(_)
+        | RulesError::ProofF(_)
+        | RulesError::ProofAge(_)
+        | RulesError::ProofUnasked => Rejection::new(ErrorCode::PolicyTier, error.to_string()),
         RulesError::TooMany => Rejection::new(ErrorCode::TooLarge, error.to_string()),
     })?;
     let known =

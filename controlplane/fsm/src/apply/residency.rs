@@ -34,6 +34,6 @@ pub(crate) fn may_reside(
         .check_time(state.clock)
         .map_err(|error| Rejection::new(ErrorCode::TagExpired, error.to_string()))?;
     let rules: Vec<&Rules> = rules.iter().map(|bound| &bound.rules).collect();
-    verdict(&node.place(), &rules, state.clock.date_in_japan())
+    verdict(&node.place(state.clock), &rules, state.clock)
         .map_err(|denial| Rejection::new(denial.code(), denial.to_string()))
 }

@@ -6,6 +6,7 @@
 //! shows that there are two hosts.
 
 use super::change::Change;
+use super::fix;
 use super::placement::{self, end};
 use super::quarantine::{self, SESSIONS_BEFORE};
 use crate::outcome::{Outcome, Rejection, Reply};
@@ -90,6 +91,8 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
         let session = opening.session;
         node.session = Some(Session { id: session, opened: revision, expired: false, before });
     });
+    // It may be another start, on a host that was moved meanwhile; the same start hands its fix in again.
+    fix::forget(change, id);
     for placement in held.iter().filter(|placement| !opening.live.contains(placement)) {
         end(change, placement, &Ending::Lost);
     }

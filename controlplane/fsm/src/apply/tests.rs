@@ -5,6 +5,7 @@ mod ahead;
 mod batch;
 mod drain;
 mod event;
+mod fix;
 mod incarnation;
 mod job;
 mod key;

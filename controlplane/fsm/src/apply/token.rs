@@ -180,6 +180,7 @@ pub(super) fn enroll(
         joined: now,
         findings: Vec::new(),
         quarantine: None,
+        proof: None,
     };
     change.state.nodes.insert(candidate.node.clone(), node);
     change.state.tokens.update(token, |row| row.used = Some((*candidate.node_key, now)));

@@ -146,6 +146,32 @@ impl LandmarkTable {
         Ok(Self { rows })
     }
 
+    /// The same table with one more landmark.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with(&self, landmark: Landmark) -> Result<Self, LandmarkError> {
+        if self.rows.len() >= LANDMARKS_MAX {
+            return Err(LandmarkError::TooMany(self.rows.len().saturating_add(1)));
+        }
+        if self.iter().any(|known| known.key == landmark.key) {
+            return Err(LandmarkError::SharedKey(landmark.id));
+        }
+        let mut rows = self.rows.clone();
+        match rows.binary_search_by(|row| row.landmark.id.cmp(&landmark.id)) {
+            Ok(_) => return Err(LandmarkError::Order(landmark.id)),
+            Err(at) => rows.insert(at, Row::new(landmark)?),
+        }
+        Ok(Self { rows })
+    }
+
+    /// The same table without some landmarks.
+    #[must_use]
+    pub fn without(&self, gone: impl Fn(&LandmarkId) -> bool) -> Self {
+        let rows = self.rows.iter().filter(|row| !gone(&row.landmark.id)).cloned().collect();
+        Self { rows }
+    }
+
     /// The landmark of this id.
     #[must_use]
     pub fn get(&self, id: &LandmarkId) -> Option<&Landmark> {
@@ -166,6 +192,16 @@ impl LandmarkTable {
     #[must_use]
     pub fn nearest_foreign_m(&self, id: &LandmarkId) -> Option<u64> {
         self.row(id).map(|row| row.nearest_cm.saturating_sub(row.survey_cm).div_euclid(100))
+    }
+
+    /// What a proof rests on: SHA-256 that commits to this table and to the foreign land of this program. It is in every
+    /// grant.
+    ///
+    /// # Errors
+    /// Never for this type; see [`encode`].
+    pub fn basis(&self) -> Result<Digest, CanonicalError> {
+        let land = foreign::table_hash();
+        Ok(Digest::of(&encode(&("sekisho/location-basis/v1", land, self.hash()?))?))
     }
 
     /// SHA-256 of the canonical bytes.
@@ -215,6 +251,13 @@ mod tests {
         let bytes = encode(&table).unwrap();
         assert_eq!(decode::<LandmarkTable>(&bytes), Ok(table.clone()));
         assert_eq!(table.hash(), Ok(Digest::of(&bytes)));
+        let one = LandmarkTable::new(vec![osaka.clone()]).unwrap();
+        assert_eq!(one.with(tokyo.clone()), Ok(table.clone()));
+        assert_eq!(table.without(|id| *id == tokyo.id), one);
+        assert_ne!(one.basis(), table.basis());
+        assert_eq!(table.with(tokyo.clone()), Err(LandmarkError::SharedKey(tokyo.id.clone())));
+        let twice = Landmark { key: PublicKey([9; 32]), ..tokyo.clone() };
+        assert_eq!(table.with(twice), Err(LandmarkError::Order(tokyo.id.clone())));
         let refused = |rows: Vec<Landmark>| {
             decode::<LandmarkTable>(&encode(&rows).unwrap()).unwrap_err();
             LandmarkTable::new(rows).unwrap_err()

@@ -184,7 +184,7 @@ impl Transcript {
         Ok(key.sign(Purpose::RangingSubject, &encode(self)?))
     }
 
-    fn check_bounds(&self) -> Result<(), TranscriptError> {
+    pub(super) fn check_bounds(&self) -> Result<(), TranscriptError> {
         let checks = [
             ((ROUNDS_MIN..=ROUNDS_MAX).contains(&self.asked), "number of rounds"),
             ((1..=self.asked).contains(&self.answered), "number of answers"),

@@ -31,7 +31,8 @@ pub const FIX_SPAN_MAX_MS: u64 = 120_000;
 
 /// How far the clock of a landmark may be ahead of the one that asks, ms: what two members may differ by.
 #[expect(clippy::cast_possible_truncation, reason = "twenty seconds")]
-const AHEAD_MS: u64 = (CLOCK_AHEAD_MAX.as_millis() + CLOCK_BEHIND_MAX.as_millis()) as u64;
+pub(super) const AHEAD_MS: u64 =
+    (CLOCK_AHEAD_MAX.as_millis() + CLOCK_BEHIND_MAX.as_millis()) as u64;
 
 /// Where a host is said to be, by its tag: within `radius_m` of a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

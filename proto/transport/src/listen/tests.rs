@@ -429,3 +429,20 @@ async fn tonic_serves_the_streams_and_handlers_see_the_peer() {
     }
     assert!(site.tasks.shutdown(Duration::from_secs(10)).await);
 }
+
+#[tokio::test]
+async fn a_listener_for_ranging_takes_who_means_it_and_both_ends_export_one_key() {
+    let mut site = site(Limits { protocol: Protocol::Ranging, ..Limits::default() }).await;
+    let identity = site.hokuto.identity(AGENT);
+    let dialer = Dialer::new(Some(identity), trust(&[&site.kanto, &site.hokuto]));
+    let address = site.listener.addr.into();
+    assert!(dialer.connect(&address, &Expect::AnyMember).await.is_err(), "h2 is not spoken here");
+    let dialled = dialer.connect_for(Protocol::Ranging, &address, &Expect::AnyMember).await;
+    let (client, server) = (dialled.unwrap(), next(&mut site.listener.authenticated).await);
+    let key = |conn: &Conn, label: &[u8], context: &[u8]| conn.keying_material(label, context);
+    let ours = key(&client, b"EXPORTER-test", b"one").unwrap();
+    assert_eq!(ours, key(&server, b"EXPORTER-test", b"one").unwrap());
+    assert_ne!(ours, key(&server, b"EXPORTER-test", b"two").unwrap());
+    assert_ne!(ours, key(&server, b"EXPORTER-tset", b"one").unwrap());
+    assert_ne!(ours, server.peer().exporter);
+}

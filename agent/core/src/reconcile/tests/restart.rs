@@ -7,7 +7,8 @@ fn restarted(world: &mut World, seen: &[(PlacementId, Seen)], inherited_ns: u64)
     let ledger = world.agent.ledger().clone();
     let seen = seen.iter().cloned().collect();
     let standing = world.federation.standing("012351");
-    world.agent = Reconciler::new(recover(ledger, &seen), standing, devices(4), inherited_ns);
+    world.agent =
+        Reconciler::new(recover(ledger, &seen), standing, devices(4), located(), inherited_ns);
     world.session = SessionId([6; 16]);
 }
 
@@ -30,7 +31,7 @@ fn a_restart_ends_what_ran_and_reports_it_in_a_session_of_its_own() {
         EntryPhase::Ended(Ending::Lost)
     );
     let standing = world.federation.standing("012351");
-    world.agent = Reconciler::new(recovered, standing, devices(4), 0);
+    world.agent = Reconciler::new(recovered, standing, devices(4), located(), 0);
     world.session = SessionId([6; 16]);
     let opened = world.open();
     assert_eq!(reports(&opened), [(grant.placement, Phase::Ended(Ending::Exited(3)))]);
@@ -49,7 +50,7 @@ fn a_crash_between_asking_and_hearing_asks_for_the_same_session_again() {
     let ledger = world.agent.ledger().clone();
     assert_eq!(ledger.opening(), Some(SESSION));
     let standing = world.federation.standing("012351");
-    world.agent = Reconciler::new(ledger, standing, devices(4), 0);
+    world.agent = Reconciler::new(ledger, standing, devices(4), located(), 0);
     let fresh = SessionId([6; 16]);
     world.session = fresh;
     let asked = world.step(Input::Tick);

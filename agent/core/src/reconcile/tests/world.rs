@@ -31,7 +31,8 @@ impl World {
     pub(super) fn closed() -> Self {
         let federation = Federation::new();
         let ledger = Ledger::new("ishikari-1/n-01".parse().unwrap(), federation.bundle());
-        let agent = Reconciler::new(ledger, federation.standing("012351"), devices(4), 0);
+        let agent =
+            Reconciler::new(ledger, federation.standing("012351"), devices(4), located(), 0);
         let history = federation.history();
         Self { federation, history, agent, ns: S, session: SESSION, sequence: 0 }
     }

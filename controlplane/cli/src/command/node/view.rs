@@ -2,6 +2,7 @@
 
 use super::super::wait::ContactView;
 use super::super::{instant, yes_no};
+use super::location::LocationView;
 use super::quarantine::QuarantineView;
 use crate::language::pick;
 use crate::output::{Column, Shown, column, wide};
@@ -43,6 +44,8 @@ pub(super) struct NodeView {
     quarantine: Option<QuarantineView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contact: Option<ContactView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<LocationView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -147,6 +150,7 @@ impl From<v1::Node> for NodeView {
             findings: node.findings.into_iter().map(unfit).collect(),
             quarantine: node.quarantine.map(QuarantineView::from),
             contact: node.contact.map(ContactView),
+            location: node.location.map(LocationView::from),
         }
     }
 }
@@ -168,6 +172,7 @@ impl Shown for NodeView {
         wide("findings", "点検"),
         wide("quarantine", "隔離"),
         wide("contact", "応答"),
+        wide("location", "位置証明"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
         let beside = self.contact.as_ref().map(|seen| seen.beside(language)).unwrap_or_default();
@@ -194,6 +199,7 @@ impl Shown for NodeView {
             self.checks(language),
             self.quarantine.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
             self.contact.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
+            self.location.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
         ]
     }
 }

@@ -4,6 +4,7 @@ use super::At;
 use super::model::{Held, Job, Life, Model, Node};
 use crate::verify::report::{Report, Step};
 use sekisho_evidence::grant::{BoundRules, Grant};
+use sekisho_evidence::location::fix::proven;
 use sekisho_types::id::{Digest, PolicyId};
 use sekisho_types::quota::Limit;
 use sekisho_types::residency::{Rules, verdict};
@@ -43,8 +44,12 @@ impl Model {
             return Err("does not carry the rules that bind the job".to_owned());
         }
         let rules: Vec<&Rules> = grant.rules.iter().map(|bound| &bound.rules).collect();
-        verdict(&tag.place(), &rules, at.record.time.date_in_japan())
-            .map_err(|denial| denial.to_string())
+        if grant.landmarks != self.basis()? {
+            return Err("judged by another table of landmarks".to_owned());
+        }
+        let now = at.record.time;
+        let place = proven(tag.place(), self.proof(&grant.node, now));
+        verdict(&place, &rules, now).map_err(|denial| denial.to_string())
     }
 
     /// The job's own rules, the policy that it names, its tenant's.

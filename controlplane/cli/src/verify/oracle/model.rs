@@ -6,6 +6,8 @@ use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::Genesis;
 use sekisho_evidence::genesis::GenesisSite;
 use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::location::fix::Fix;
+use sekisho_evidence::location::landmark::LandmarkTable;
 use sekisho_evidence::package::opening;
 use sekisho_evidence::tag::SiteTag;
 use sekisho_evidence::terms::{Agreement, Terms};
@@ -111,6 +113,11 @@ pub(super) struct Model {
     /// Bundles of this incarnation that were replaced, and those of the one before.
     pub(super) replaced: Vec<EndorserBundle>,
     pub(super) before: Vec<EndorserBundle>,
+    pub(super) landmarks: LandmarkTable,
+    /// One was registered at some time.
+    pub(super) landmarks_known: bool,
+    /// The last fix of each node in its session.
+    pub(super) fixes: BTreeMap<NodeId, Fix>,
 }
 
 impl Model {
@@ -137,6 +144,9 @@ impl Model {
             adopting: None,
             replaced: Vec::new(),
             before: Vec::new(),
+            landmarks: LandmarkTable::default(),
+            landmarks_known: false,
+            fixes: BTreeMap::new(),
         }
     }
 
@@ -157,6 +167,9 @@ impl Model {
         if let Terms::AddOperator(newcomer) = &agreement.terms {
             let site = |s: &GenesisSite| (s.site.clone(), (s.operator.clone(), s.area));
             self.sites.extend(newcomer.sites.iter().map(site));
+        }
+        if let Terms::RemoveOperator(gone) = &agreement.terms {
+            self.remove_landmarks(|id| id.operator == *gone);
         }
         let next = agreement.signed.bundle.clone();
         let old = std::mem::replace(&mut self.bundle, next);
@@ -183,6 +196,7 @@ impl Model {
         out.iter().for_each(|node| self.revoke(node));
         self.untold.extend(self.nodes.keys().cloned());
         self.nodes.values_mut().for_each(|node| (node.stale, node.drain) = (true, None));
+        self.remove_landmarks(|_| true);
         self.opened = at.record.revision;
     }
 
@@ -204,12 +218,9 @@ impl Model {
             Command::DecommissionNode { node } => self.decommission(at, node, report),
             // They decide who agrees to a placement, not what it may be.
             Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {}
-            Command::ChangeBundle(agreement) => {
-                self.agreed(agreement);
-            }
+            Command::ChangeBundle(agreement) => self.agreed(agreement),
             Command::OpenIncarnation { base, agreement } => {
-                base.iter().for_each(|step| self.agreed(step));
-                self.agreed(agreement);
+                base.iter().chain([agreement.as_ref()]).for_each(|step| self.agreed(step));
                 self.begin(at, agreement, report);
             }
             // What was granted follows as records of its own.
@@ -225,6 +236,11 @@ impl Model {
             Command::RevokeNode { node } => self.revoke(node),
             Command::QuarantineNode { node, why } => self.quarantine(node, why.session()),
             Command::ReleaseNode { node } => self.release(at, node, report),
+            Command::RegisterLandmark { landmark: of, .. } => self.landmark(at, of, report),
+            Command::RemoveLandmark { id } => self.remove_landmarks(|landmark| landmark == id),
+            Command::SubmitFix { node, fix, transcripts, .. } => {
+                self.fixed(at, node, *fix, transcripts, report);
+            }
             Command::EnrollNode { token, node, node_key, receipt_key, tag } => {
                 // A repeated enrolment by the same key is the same answer once more; its tag is not taken.
                 if !self.nodes.contains_key(node) {

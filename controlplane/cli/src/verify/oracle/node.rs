@@ -102,6 +102,8 @@ impl Model {
             self.quarantined.insert(id.clone());
             return;
         }
+        // What was measured may be of another start, elsewhere.
+        self.fixes.remove(id);
         node.session = Some(session);
         node.expired = false;
         node.stale = false;
@@ -204,6 +206,7 @@ impl Model {
     pub(super) fn decommission(&mut self, at: At<'_>, id: &NodeId, report: &mut Report) {
         let Some(node) = self.nodes.remove(id) else { return };
         self.retired.insert(node.key);
+        self.fixes.remove(id);
         self.pending.remove(id);
         if let Some(left) = node.held.first() {
             let why = format!("{at}: {id} was taken out with {left} on it (P3)");

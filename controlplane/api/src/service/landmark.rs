@@ -1,0 +1,163 @@
+//! `LandmarkService`: landmarks of one's own operator, and what the last fix of a node says.
+
+use crate::admission::Admitted;
+use crate::call::{Call, not_found};
+use crate::core::Core;
+use crate::page::Page;
+use sekisho_evidence::location::fix::Fix;
+use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
+use sekisho_evidence::location::verdict::{Contradiction, Verdict};
+use sekisho_fsm::State;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::location::{KeptFix, Reach};
+use sekisho_fsm::role::{Target, Verb};
+use sekisho_proto::convert::intent::Intent;
+use sekisho_proto::convert::landmark::{Reached, operator_of};
+use sekisho_proto::internal::v1 as internal;
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1::{self, landmark_service_server::LandmarkService};
+use sekisho_types::id::OperatorId;
+use sekisho_types::residency::{PROOF_F_DEFAULT, Tier};
+use sekisho_types::time::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+#[derive(Debug)]
+pub(crate) struct LandmarkApi(pub(crate) Arc<Core>);
+
+fn reached(landmark: &Landmark, reach: &Reach) -> Reached {
+    let (address, datagrams) = (reach.address.clone(), reach.datagrams.clone());
+    Reached { landmark: landmark.clone(), address, datagrams }
+}
+
+fn message(state: &State, id: &LandmarkId, landmark: &Landmark, reach: &Reach) -> v1::Landmark {
+    v1::Landmark {
+        etag: reach.revision.to_string(),
+        reach_m: state.landmarks().table().nearest_foreign_m(id).unwrap_or_default(),
+        ..v1::Landmark::from(&reached(landmark, reach))
+    }
+}
+
+/// All of them, for agents.
+pub(crate) fn addresses(state: &State) -> internal::ListLandmarksResponse {
+    let address = |(_, (landmark, reach)): (&LandmarkId, (&Landmark, &Reach))| {
+        internal::LandmarkAddress::from(&reached(landmark, reach))
+    };
+    internal::ListLandmarksResponse { landmarks: state.landmarks().iter().map(address).collect() }
+}
+
+/// What the last fix of a node says at `now`.
+pub(crate) fn location(kept: &KeptFix, now: Timestamp) -> v1::Location {
+    let fix = &kept.fix;
+    let proven = fix.proof(now).is_some();
+    let tier = if proven { Tier::CountryProven } else { Tier::Tagged };
+    let heard: BTreeSet<String> =
+        fix.transcripts.iter().map(|signed| signed.transcript.landmark.name()).collect();
+    let shown = v1::Location {
+        tier: tier.to_string(),
+        measured_ms: fix.measured.0,
+        landmarks: heard.into_iter().collect(),
+        revision: kept.revision.0,
+        ..v1::Location::default()
+    };
+    with_verdict(shown, fix)
+}
+
+fn with_verdict(shown: v1::Location, fix: &Fix) -> v1::Location {
+    match &fix.verdict {
+        Verdict::Proven(proof) => v1::Location {
+            f: proof.f,
+            expires_ms: proof.expires.0,
+            operators: proof.operators.iter().map(OperatorId::to_string).collect(),
+            missing_operators: PROOF_F_DEFAULT.saturating_sub(proof.f),
+            ..shown
+        },
+        // It was judged with f = 0.
+        Verdict::Unknown(missing) => v1::Location {
+            missing_operators: missing.operators.saturating_add(PROOF_F_DEFAULT),
+            ..shown
+        },
+        Verdict::Inconsistent(why) => {
+            let inconsistent = contradicting(why).into_iter().map(LandmarkId::name).collect();
+            v1::Location { inconsistent, ..shown }
+        }
+    }
+}
+
+/// Who contradicts each other, or the tag.
+pub(crate) fn contradicting(why: &Contradiction) -> Vec<&LandmarkId> {
+    match why {
+        Contradiction::Landmarks(a, b) => vec![a, b],
+        Contradiction::Claim(landmark) => vec![landmark],
+    }
+}
+
+#[tonic::async_trait]
+impl LandmarkService for LandmarkApi {
+    async fn list_landmarks(
+        &self,
+        request: Request<v1::ListLandmarksRequest>,
+    ) -> Result<Response<v1::ListLandmarksResponse>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let operator = operator_of("parent", &ask.parent)?;
+        let page = Page::of(&format!("landmarks/{}", ask.parent), ask.page_size, &ask.page_token)?;
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
+        call.may(&state, Verb::ReadFederation, Target::Federation)?;
+        let wanted = |id: &LandmarkId| operator.as_ref().is_none_or(|own| id.operator == *own);
+        let rows = state.landmarks().iter().filter(|(id, _)| wanted(id));
+        let (rows, next_page_token) = page.take(state.revision(), rows);
+        let rows = rows.into_iter();
+        Ok(Response::new(v1::ListLandmarksResponse {
+            landmarks: rows.map(|(id, (of, reach))| message(&state, id, of, reach)).collect(),
+            next_page_token,
+            revision: state.revision().0,
+        }))
+    }
+
+    async fn get_landmark(
+        &self,
+        request: Request<v1::GetLandmarkRequest>,
+    ) -> Result<Response<v1::Landmark>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let id = LandmarkId::from_field("name", &ask.name)?;
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
+        let read = Verb::ReadFederation;
+        call.may_on(&state, read, read, Target::Federation, &ask.name)?;
+        let (landmark, reach) = state.landmarks().get(&id).ok_or_else(|| not_found(&ask.name))?;
+        Ok(Response::new(message(&state, &id, landmark, reach)))
+    }
+
+    async fn create_landmark(
+        &self,
+        request: Request<v1::CreateLandmarkRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let Reached { landmark, address, datagrams } = Reached::try_from(&ask)?;
+        let target = Target::Operator(&landmark.id.operator);
+        call.may(&self.0.replica.state(), Verb::RegisterLandmark, target)?;
+        let landmark = Box::new(landmark);
+        let command = Command::RegisterLandmark { landmark, address, datagrams };
+        Ok(Response::new(self.0.write(&call, Admitted::new(intent, command)).await?))
+    }
+
+    async fn delete_landmark(
+        &self,
+        request: Request<v1::DeleteLandmarkRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let id = LandmarkId::from_field("name", &ask.name)?;
+        let state = self.0.replica.state();
+        let target = Target::Operator(&id.operator);
+        call.may_on(&state, Verb::RemoveLandmark, Verb::ReadFederation, target, &ask.name)?;
+        state.landmarks().get(&id).ok_or_else(|| not_found(&ask.name))?;
+        let admitted = Admitted::new(intent, Command::RemoveLandmark { id });
+        Ok(Response::new(self.0.write(&call, admitted).await?))
+    }
+}

@@ -1,0 +1,147 @@
+//! Landmarks of one's own operator, and the fixes of one's own node.
+
+use super::write::intent;
+use super::*;
+use crate::service::agent::AgentApi;
+use crate::service::landmark::LandmarkApi;
+use crate::service::member::MemberApi;
+use crate::service::node::NodeApi;
+use sekisho_evidence::canonical::decode;
+use sekisho_evidence::location::transcript::SignedTranscript;
+use sekisho_evidence::location::verdict::Verdict;
+use sekisho_fsm::command::Command;
+use sekisho_fsm::testing::location::{IN_TOKYO, LANDMARKS, fix_id, landmark};
+use sekisho_fsm::testing::{admin, agent};
+use sekisho_proto::convert::landmark::{Reached, SubmitFix};
+use sekisho_proto::internal::v1 as internal;
+use sekisho_proto::internal::v1::agent_service_server::AgentService as _;
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1;
+use sekisho_proto::v1::landmark_service_server::LandmarkService as _;
+use sekisho_proto::v1::member_service_server::MemberService as _;
+use sekisho_proto::v1::node_service_server::NodeService as _;
+use sekisho_types::id::NodeId;
+use std::sync::Arc;
+
+fn node() -> NodeId {
+    "tokyo-1/n-01".parse().unwrap()
+}
+
+/// Hands in what these landmarks measured.
+async fn submit(
+    fake: &Fake,
+    number: u8,
+    landmarks: &[&str],
+) -> Result<Response<internal::SubmitFixResponse>, Status> {
+    let mut transcripts: Vec<SignedTranscript> = Vec::new();
+    fake.replica.elsewhere(|federation| {
+        let one = |id: &&str| federation.transcript(id, &node(), fix_id(number));
+        transcripts = landmarks.iter().map(one).collect();
+    });
+    let state = fake.core.replica.state();
+    let session = state.node(&node()).unwrap().session.clone().unwrap().id;
+    let submit = SubmitFix { session, fix: fix_id(number), transcripts };
+    AgentApi(Arc::clone(&fake.core)).submit_fix(request(&agent(&node()), (&submit).into())).await
+}
+
+async fn shown(fake: &Fake) -> v1::Node {
+    let api = NodeApi(Arc::clone(&fake.core));
+    let ask = v1::GetNodeRequest { name: node().name(), read: None };
+    api.get_node(request(&admin("kanto"), ask)).await.unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn a_landmark_is_created_listed_and_deleted_by_its_own_operator() {
+    let fake = fake();
+    let api = LandmarkApi(Arc::clone(&fake.core));
+    let new = Reached {
+        landmark: landmark("kanto/otemachi"),
+        address: "a.example:7100".to_owned(),
+        datagrams: "a.example:7101".to_owned(),
+    };
+    let command = Command::RegisterLandmark {
+        landmark: Box::new(new.landmark.clone()),
+        address: new.address.clone(),
+        datagrams: new.datagrams.clone(),
+    };
+    let ask = |number, who: &str| new.request(intent(number, &command, &[admin(who)]));
+    let foreign = api.create_landmark(request(&admin("naniwa"), ask(1, "naniwa"))).await;
+    assert_eq!(code(foreign), ErrorCode::PermissionDenied);
+    let unsigned = new.request(intent(2, &command, &[]));
+    let unsigned = api.create_landmark(request(&admin("kanto"), unsigned)).await;
+    assert_eq!(code(unsigned), ErrorCode::SignaturesMissing);
+    api.create_landmark(request(&admin("kanto"), ask(3, "kanto"))).await.unwrap();
+    let id = new.landmark.id.clone();
+    let get = || v1::GetLandmarkRequest { name: id.name(), read: None };
+    let found = api.get_landmark(request(&admin("naniwa"), get())).await.unwrap().into_inner();
+    assert_eq!(
+        (found.name.as_str(), found.reach_m / 1000),
+        ("operators/kanto/landmarks/otemachi", 721)
+    );
+    let list = |operator: &str| v1::ListLandmarksRequest {
+        parent: format!("operators/{operator}"),
+        ..v1::ListLandmarksRequest::default()
+    };
+    for (operator, count) in [("-", 1), ("kanto", 1), ("naniwa", 0)] {
+        let page = api.list_landmarks(request(&admin("naniwa"), list(operator))).await.unwrap();
+        assert_eq!(page.into_inner().landmarks.len(), count, "{operator}");
+    }
+    let agents = AgentApi(Arc::clone(&fake.core));
+    let ask = internal::ListLandmarksRequest {};
+    let told = agents.list_landmarks(request(&agent(&node()), ask)).await.unwrap().into_inner();
+    assert_eq!(Reached::try_from(&told.landmarks[0]), Ok(new));
+    let delete = |number, who: &str| {
+        let command = Command::RemoveLandmark { id: id.clone() };
+        let intent = Some(intent(number, &command, &[admin(who)]));
+        v1::DeleteLandmarkRequest { name: id.name(), intent }
+    };
+    let foreign = api.delete_landmark(request(&admin("naniwa"), delete(4, "naniwa"))).await;
+    assert_eq!(code(foreign), ErrorCode::PermissionDenied);
+    api.delete_landmark(request(&admin("kanto"), delete(5, "kanto"))).await.unwrap();
+    let gone = api.get_landmark(request(&admin("kanto"), get())).await;
+    assert_eq!(code(gone), ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn a_fix_is_taken_from_the_nodes_agent_and_shown() {
+    let fake = fake();
+    fake.replica.elsewhere(|federation| federation.landmarks());
+    assert_eq!(shown(&fake).await.location, None);
+    let person = internal::SubmitFixRequest::from(&SubmitFix {
+        session: sekisho_evidence::grant::SessionId([1; 16]),
+        fix: fix_id(1),
+        transcripts: vec![],
+    });
+    let api = AgentApi(Arc::clone(&fake.core));
+    let person = code(api.submit_fix(request(&admin("kanto"), person)).await);
+    assert_eq!(person, ErrorCode::PermissionDenied);
+    assert_eq!(code(submit(&fake, 1, &[]).await), ErrorCode::LocationInvalid);
+    let taken = submit(&fake, 1, &IN_TOKYO).await.unwrap().into_inner();
+    assert!(matches!(decode::<Verdict>(&taken.verdict), Ok(Verdict::Proven(_))));
+    let told = shown(&fake).await;
+    let location = told.location.unwrap();
+    assert_eq!((told.country_tier.as_str(), location.tier.as_str(), location.f), ("T2", "T2", 1));
+    assert_eq!(
+        (location.operators, location.missing_operators),
+        (vec!["kanto".into(), "naniwa".into()], 0)
+    );
+    assert_eq!(location.landmarks.len(), 2);
+}
+
+#[tokio::test]
+async fn an_inconsistent_fix_is_told_as_bad() {
+    use v1::status::Severity::Bad;
+    let fake = fake();
+    fake.replica.elsewhere(|federation| federation.landmarks());
+    let all = LANDMARKS.map(|(id, _)| id);
+    submit(&fake, 1, &all).await.unwrap();
+    let told = shown(&fake).await;
+    assert_eq!(told.country_tier, "T1");
+    assert_eq!(told.location.unwrap().inconsistent.len(), 2);
+    let api = MemberApi(Arc::clone(&fake.core));
+    let status = api.get_status(request(&admin("kanto"), v1::GetStatusRequest {})).await.unwrap();
+    let found = status.into_inner().findings.into_iter();
+    let found: Vec<_> = found.filter(|f| f.code == "LOCATION_INCONSISTENT").collect();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].severity(), Bad);
+}

@@ -1,0 +1,197 @@
+//! `sekisho landmark`: hosts of known position that time how long nodes take to answer.
+
+use crate::app::{App, PAGE};
+use crate::ask;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::language::Text;
+use crate::output::{Column, Listed, Shown, column, wide};
+use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
+use sekisho_fsm::command::Command;
+use sekisho_proto::convert::landmark::Reached;
+use sekisho_proto::name::{ANY, Resource as _};
+use sekisho_proto::v1;
+use sekisho_types::error_code::Language;
+use sekisho_types::id::{OperatorId, PublicKey};
+use sekisho_types::position::Position;
+use serde::Serialize;
+
+/// Verbs of a landmark.
+#[derive(Debug, clap::Subcommand)]
+pub enum LandmarkCommand {
+    /// List landmarks
+    List {
+        /// Only of this operator
+        #[arg(long)]
+        operator: Option<OperatorId>,
+    },
+    /// Show one landmark
+    Get {
+        /// OPERATOR/LANDMARK
+        landmark: LandmarkId,
+    },
+    /// Register a landmark of one's own operator
+    Create(CreateArgs),
+    /// Take a landmark out: every proof that rests on it is over
+    Delete {
+        /// OPERATOR/LANDMARK
+        landmark: LandmarkId,
+        /// Do it: nodes that it helps to prove are tagged only until they are measured again
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// A landmark to register.
+#[derive(Debug, clap::Args)]
+pub struct CreateArgs {
+    /// OPERATOR/LANDMARK
+    landmark: LandmarkId,
+    /// Where it stands, degrees north and east: 35.686,139.764
+    #[arg(long, allow_hyphen_values = true)]
+    position: Position,
+    /// It stands within this of the position, metres; at most 10000
+    #[arg(long, value_name = "METRES", default_value_t = 100)]
+    survey: u32,
+    /// The Ed25519 key that it signs with, hex; the landmark shows it when it starts
+    #[arg(long)]
+    key: PublicKey,
+    /// Where nodes reach it by TLS
+    #[arg(long, value_name = "HOST:PORT")]
+    address: String,
+    /// Where it takes datagrams
+    #[arg(long, value_name = "HOST:PORT")]
+    datagrams: String,
+}
+
+#[derive(Debug, Serialize)]
+struct LandmarkView {
+    name: String,
+    position: String,
+    survey_m: u32,
+    reach_m: u64,
+    address: String,
+    datagrams: String,
+    key: String,
+    etag: String,
+}
+
+impl From<v1::Landmark> for LandmarkView {
+    fn from(landmark: v1::Landmark) -> Self {
+        let v1::Landmark { name, position, survey_m, key, address, datagrams, etag, reach_m } =
+            landmark;
+        Self { name, position, survey_m, reach_m, address, datagrams, key, etag }
+    }
+}
+
+impl Shown for LandmarkView {
+    const COLUMNS: &'static [Column] = &[
+        column("landmark", "ランドマーク"),
+        column("position", "位置"),
+        column("reach", "到達距離"),
+        column("address", "アドレス"),
+        column("datagrams", "データグラム"),
+        wide("survey", "測量誤差"),
+        wide("key", "鍵"),
+        wide("etag", "etag"),
+    ];
+    fn cells(&self, _language: Language) -> Vec<String> {
+        vec![
+            LandmarkId::from_name(&self.name)
+                .map_or_else(|| self.name.clone(), |id| id.to_string()),
+            self.position.clone(),
+            format!("{} km", self.reach_m / 1000),
+            self.address.clone(),
+            self.datagrams.clone(),
+            format!("{} m", self.survey_m),
+            self.key.clone(),
+            self.etag.clone(),
+        ]
+    }
+}
+
+pub(super) async fn run(app: &mut App<'_>, command: LandmarkCommand) -> Result<Exit, Failure> {
+    match command {
+        LandmarkCommand::List { operator } => list(app, operator.as_ref()).await?,
+        LandmarkCommand::Get { landmark } => {
+            let session = app.session()?;
+            let request = v1::GetLandmarkRequest { name: landmark.name(), read: app.read() };
+            let found = ask!(
+                session.client,
+                landmark_service_client::LandmarkServiceClient,
+                get_landmark,
+                request
+            )?;
+            app.output.one(&LandmarkView::from(found))?;
+        }
+        LandmarkCommand::Create(args) => {
+            let CreateArgs { landmark: id, position, survey, key, address, datagrams } = args;
+            let landmark = Landmark { id, position, survey_m: survey, key };
+            create(app, Reached { landmark, address, datagrams }).await?;
+        }
+        LandmarkCommand::Delete { landmark, yes } => delete(app, &landmark, yes).await?,
+    }
+    Ok(Exit::Ok)
+}
+
+async fn list(app: &mut App<'_>, operator: Option<&OperatorId>) -> Result<(), Failure> {
+    let session = app.session()?;
+    let parent = operator.map_or(ANY, OperatorId::as_str);
+    let parent = format!("operators/{parent}");
+    let (mut items, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let (parent, read) = (parent.clone(), app.read());
+        let request = v1::ListLandmarksRequest { parent, page_size: PAGE, page_token, read };
+        let page = ask!(
+            session.client,
+            landmark_service_client::LandmarkServiceClient,
+            list_landmarks,
+            request
+        )?;
+        items.extend(page.landmarks.into_iter().map(LandmarkView::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            let beside = Listed { revision: page.revision, unreachable: Vec::new() };
+            return app.output.list(&items, &beside);
+        }
+    }
+}
+
+pub(crate) async fn create(app: &mut App<'_>, new: Reached) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let command = Command::RegisterLandmark {
+        landmark: Box::new(new.landmark.clone()),
+        address: new.address.clone(),
+        datagrams: new.datagrams.clone(),
+    };
+    let prepared = app.prepare(&session, &command)?;
+    let request = new.request(prepared.intent);
+    let written = ask!(
+        session.client,
+        landmark_service_client::LandmarkServiceClient,
+        create_landmark,
+        request
+    )
+    .map_err(|failure| failure.of_request(prepared.request))?;
+    let id = &new.landmark.id;
+    let next = format!("sekisho landmark get {id}");
+    let done = Text::new("registered", "を登録しました");
+    app.changed(&id.name(), prepared.request, written.revision, done, Some(next))
+}
+
+async fn delete(app: &mut App<'_>, id: &LandmarkId, yes: bool) -> Result<(), Failure> {
+    app.confirm(yes, &id.name())?;
+    let session = app.signing_session().await?;
+    let prepared = app.prepare(&session, &Command::RemoveLandmark { id: id.clone() })?;
+    let request = v1::DeleteLandmarkRequest { name: id.name(), intent: Some(prepared.intent) };
+    let written = ask!(
+        session.client,
+        landmark_service_client::LandmarkServiceClient,
+        delete_landmark,
+        request
+    )
+    .map_err(|failure| failure.of_request(prepared.request))?;
+    let done = Text::new("taken out", "を外しました");
+    let next = Some("sekisho node list".to_owned());
+    app.changed(&id.name(), prepared.request, written.revision, done, next)
+}

@@ -1,0 +1,75 @@
+//! D1 of places that have to be proven: the auditor verifies every transcript again.
+
+use super::*;
+use sekisho_fsm::testing::location::IN_TOKYO;
+use sekisho_types::residency::{Rules, Tier};
+
+/// A job under a policy of T2 on a node that a fix of two operators proves.
+fn proven() -> Federation {
+    let mut f = Federation::furnished();
+    f.landmarks();
+    let rules = Rules { country_tier: Tier::CountryProven, ..Rules::default() };
+    let policy = f.policy("proven", rules);
+    f.prove("tokyo-1/n-01", 1);
+    let mut facts = job("at-home", 1, 1, &[]);
+    facts.policy = Some(policy);
+    let id = f.submit(facts);
+    f.place(&id, &["tokyo-1/n-01"]);
+    assert_eq!(f.placements(&id).len(), 1);
+    tick(&mut f, 2);
+    f
+}
+
+/// The records with each entry changed, or left out.
+fn changed(change: impl Fn(&mut Entry) -> bool) -> Report {
+    let records = records(&proven());
+    let keep = |bytes: &Vec<u8>| {
+        let mut record = Record::parse(bytes).unwrap();
+        if let Body::Entry { entry, .. } = &mut record.body {
+            let mut read: Entry = decode(entry).unwrap();
+            if !change(&mut read) {
+                return None;
+            }
+            *entry = encode(&read).unwrap();
+        }
+        Some(record.bytes().unwrap())
+    };
+    let records: Vec<Vec<u8>> = records.iter().filter_map(keep).collect();
+    verify(&signed(&records, &[1, 2, 3]), None)
+}
+
+#[test]
+fn a_placement_that_a_fix_bears_passes_and_one_without_it_is_found() {
+    let honest = changed(|_| true);
+    assert!(honest.is_good(), "{:#?}", honest.steps);
+    let none = changed(|entry| !matches!(entry.command, Command::SubmitFix { .. }));
+    let found = findings(&none, Step::Residency);
+    assert!(found.contains("the country is established at T1, the policy wants T2"), "{found}");
+    // One operator left out: f = 0.
+    let alone = changed(|entry| {
+        if let Command::SubmitFix { transcripts, .. } = &mut entry.command {
+            transcripts.truncate(1);
+        }
+        true
+    });
+    let found = findings(&alone, Step::Residency);
+    assert!(found.contains("proven with f=0, the policy wants f=1"), "{found}");
+}
+
+#[test]
+fn a_transcript_that_was_changed_or_whose_landmark_went_bears_nothing() {
+    let shorter = changed(|entry| {
+        if let Command::SubmitFix { transcripts, .. } = &mut entry.command {
+            transcripts.iter_mut().for_each(|signed| signed.transcript.rtt_min_ns -= 1);
+        }
+        true
+    });
+    let found = findings(&shorter, Step::Residency);
+    assert!(found.contains("no transcript counts"), "{found}");
+    let unknown = changed(|entry| {
+        let Command::RegisterLandmark { landmark, .. } = &entry.command else { return true };
+        landmark.id.to_string() != IN_TOKYO[0]
+    });
+    let found = findings(&unknown, Step::Residency);
+    assert!(found.contains("judged by another table of landmarks"), "{found}");
+}

@@ -1,0 +1,84 @@
+//! Landmarks: their registration and removal by their own operators (ADR 13).
+//!
+//! Must hold: a proof ends when a landmark that it rests on goes. That a landmark stands where it says is its operator's
+//! word.
+
+use super::change::{Change, not_found};
+use super::{fix, member};
+use crate::event::Event;
+use crate::location::{Landmarks, Reach, RegisterError};
+use crate::outcome::{Outcome, Rejection, Reply};
+use crate::role::{Target, Verb};
+use sekisho_evidence::location::landmark::{Landmark, LandmarkError, LandmarkId};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::NodeId;
+use std::sync::Arc;
+
+fn refusal(error: &RegisterError) -> Rejection {
+    let code = match error {
+        RegisterError::Table(LandmarkError::TooMany(_)) => ErrorCode::TooLarge,
+        RegisterError::Table(LandmarkError::Order(_)) => ErrorCode::AlreadyExists,
+        RegisterError::Table(LandmarkError::Abroad(_)) => ErrorCode::ResidencyOutsideJp,
+        RegisterError::Table(LandmarkError::SharedKey(_) | LandmarkError::Survey(..)) => {
+            ErrorCode::InvalidArgument
+        }
+        RegisterError::Form(_) => ErrorCode::Internal,
+    };
+    Rejection::new(code, error.to_string())
+}
+
+/// Registers a landmark.
+pub(super) fn register(
+    change: &mut Change<'_>,
+    landmark: &Landmark,
+    address: &str,
+    datagrams: &str,
+) -> Outcome {
+    let operator = &landmark.id.operator;
+    change.authorize(Verb::RegisterLandmark, Target::Operator(operator))?;
+    if change.federation()?.bundle.keys(operator).is_none() {
+        return Err(Rejection::new(ErrorCode::OperatorUnknown, operator.as_str()));
+    }
+    member::check_form(address)?;
+    member::check_form(datagrams)?;
+    let reach = Reach {
+        address: address.to_owned(),
+        datagrams: datagrams.to_owned(),
+        revision: change.revision,
+    };
+    let with = change.state.landmarks.with(landmark.clone(), reach);
+    set(change, with.map_err(|error| refusal(&error))?);
+    Ok(Reply::Done)
+}
+
+/// Takes a landmark out. Another one may come in its name, with another key or elsewhere.
+pub(super) fn remove(change: &mut Change<'_>, id: &LandmarkId) -> Outcome {
+    let known = change.state.landmarks.get(id).is_some();
+    change.authorize(Verb::RemoveLandmark, Target::Operator(&id.operator))?;
+    if !known {
+        return Err(not_found(format!("landmark {id}")));
+    }
+    take_out(change, |landmark| landmark == id);
+    Ok(Reply::Done)
+}
+
+/// Takes out what `gone` names, with every fix that rests on it.
+pub(super) fn take_out(change: &mut Change<'_>, gone: impl Fn(&LandmarkId) -> bool) {
+    let ids: Vec<LandmarkId> =
+        change.state.landmarks.iter().map(|(id, _)| id.clone()).filter(&gone).collect();
+    if ids.is_empty() {
+        return;
+    }
+    let resting =
+        change.state.fixes.iter().filter(|(_, row)| ids.iter().any(|id| row.rests_on(id)));
+    let resting: Vec<NodeId> = resting.map(|(node, _)| node.clone()).collect();
+    resting.iter().for_each(|node| fix::forget(change, node));
+    // Types of the state always encode; without a hash nothing would count, which is safe.
+    let left = change.state.landmarks.without(gone).unwrap_or_default();
+    set(change, left);
+}
+
+fn set(change: &mut Change<'_>, landmarks: Landmarks) {
+    change.state.landmarks = Arc::new(landmarks);
+    change.effects.events.insert(Event::Trust);
+}
