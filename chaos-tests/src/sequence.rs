@@ -4,15 +4,15 @@
 //! operation does not find it leaves alone. Operations cover what honest programs propose and what a rogue one could.
 
 mod life;
+mod twin;
 
 pub use life::Life;
 
 use proptest::prelude::*;
-use sekisho_evidence::grant::{Instance, SessionId};
+use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::{Command, Group, Item, Slot};
 use sekisho_fsm::entry::Entry;
-use sekisho_fsm::quarantine::Twin;
 use sekisho_fsm::testing::{
     CLASS, Federation, OPERATORS, admin, agent, cluster, job, member, receipt_key, user,
 };
@@ -22,7 +22,7 @@ use sekisho_types::id::{Digest, JobId, MemberId, NodeId};
 use sekisho_types::job::{JobFacts, OnDisconnect};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::placement::{Ending, Phase};
-use sekisho_types::principal::{Principal, Workload};
+use sekisho_types::principal::Principal;
 use sekisho_types::quota::Limit;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{PlacementId, Revision};
@@ -223,7 +223,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
         }
         Operation::Quota(..) | Operation::Policy(..) => return governance(federation, operation),
         Operation::Members(what, n, of) => return members(federation, *what, *n, *of),
-        Operation::Twin(n, what) => return twin(federation, *n, *what),
+        Operation::Twin(n, what) => return twin::command(federation, *n, *what),
         Operation::Expire(..) | Operation::Open(..) | Operation::Cordon(..) => {
             return on_node(federation, operation);
         }
@@ -317,52 +317,6 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         | Operation::Abroad => return None,
     };
     Some(federation.entry(actor, &[], command))
-}
-
-/// The member's word, the agent's, or the operator's on a node of which there are two.
-fn twin(federation: &mut Federation, n: u8, what: u8) -> Option<Entry> {
-    let node = node(n)?;
-    let owner = admin(agent(&node).operator.as_str());
-    match what {
-        0 => {
-            let mut entry = on_node(federation, &Operation::Open(n, false))?;
-            if let Command::OpenSession { previous, .. } = &mut entry.command {
-                *previous = Some(SessionId([9; 16]));
-            }
-            Some(entry)
-        }
-        1 => {
-            let session = session(federation, &node)?;
-            let (first, second) = (Instance([1; 16]), Instance([2; 16]));
-            let why = Twin::Instances { session, first, second };
-            Some(federation.entry(member("kanto"), &[], Command::QuarantineNode { node, why }))
-        }
-        _ => Some(federation.entry(owner, &[], Command::ReleaseNode { node })),
-    }
-}
-
-/// Somebody who may lead: a sequence may have removed any of the fixture's members.
-fn voter(federation: &Federation) -> Option<Principal> {
-    let members = &federation.state.federation()?.members;
-    let (id, row) = members.iter().find(|(_, row)| row.voter)?;
-    let workload = Workload::Member { site: row.site.clone(), member: id.0 };
-    Some(Principal { operator: row.operator.clone(), workload })
-}
-
-/// Both hosts of each node in quarantine stop, and its operator takes one of them away.
-fn release_all(federation: &mut Federation) {
-    let alone = |row: &sekisho_fsm::state::Node| row.quarantine.is_none() || row.revoked;
-    let nodes = federation.state.nodes().filter(|(_, row)| !alone(row));
-    let nodes: Vec<NodeId> = nodes.map(|(id, _)| id.clone()).collect();
-    for node in nodes {
-        if let Some(session) = session(federation, &node) {
-            let expire = Command::ExpireLease { node: node.clone(), session };
-            let Some(leader) = voter(federation) else { return };
-            federation.run(leader, expire);
-        }
-        let owner = admin(agent(&node).operator.as_str());
-        federation.run(owner, Command::ReleaseNode { node });
-    }
 }
 
 fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entry> {
@@ -475,7 +429,7 @@ pub fn wind_down(federation: &mut Federation) {
         let actor = user("kanto", job.tenant.as_str());
         federation.run(actor, Command::CancelJob { job });
     }
-    release_all(federation);
+    twin::release_all(federation);
     while let Some((placement, node)) = living(federation, 0) {
         let Some(session) = session(federation, &node) else { return };
         let phases = vec![(placement, Phase::Ended(Ending::Stopped))];
