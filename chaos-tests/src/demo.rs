@@ -3,6 +3,7 @@
 mod audit;
 mod leader;
 mod places;
+mod proven;
 mod rogue;
 
 use crate::federation::Federation;
@@ -46,12 +47,15 @@ impl Narrator {
 /// The first step that did not come out right.
 pub fn run(dir: &Path, port_base: u16) -> Result<()> {
     let mut narrator = Narrator { begun: Instant::now(), steps: 0 };
-    narrator.say("関所 Sekisho: three companies, three controllers, four GPU hosts, one rule: nothing leaves Japan.\n")?;
-    let mut federation = Federation::start(dir, port_base).context("starting the federation")?;
+    narrator.say("関所 Sekisho: three companies, three controllers, five GPU hosts, one rule: nothing leaves Japan.\n")?;
+    let started = Federation::start_with(dir, port_base, &["--abroad"]);
+    let mut federation = started.context("starting the federation")?;
     narrator.step(
         "a federation of kanto (Tokyo), naniwa (Sakai) and hokuto (Ishikari) over mutual TLS",
-        "3 controllers on RocksDB, 4 agents ready, 2 of 3 companies must vouch for every start",
+        "3 controllers on RocksDB, 5 agents ready, 2 of 3 companies must vouch for every start",
     )?;
+    proven::hosts(&federation, &mut narrator).context("hosts that are proven")?;
+    proven::policy(&federation, &mut narrator).context("a policy that asks for a proof")?;
     places::bound_to_hokkaido(&federation, &mut narrator).context("a job bound to Hokkaido")?;
     places::gang(&federation, &mut narrator).context("a gang of two nodes")?;
     places::nowhere(&federation, &mut narrator).context("a job for a prefecture without a site")?;

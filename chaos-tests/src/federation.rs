@@ -85,15 +85,14 @@ impl Federation {
     /// # Errors
     /// A binary is missing, or something did not become ready in time.
     pub fn start(dir: &Path, port_base: u16) -> Result<Self> {
-        Self::start_behind(dir, port_base, port_base)
+        Self::start_with(dir, port_base, &[])
     }
 
-    /// As [`Self::start`], with controllers that listen on three ports from `listen_base` on, for somebody who
-    /// forwards those from `port_base` on to them.
+    /// As [`Self::start`], with more options of `sekisho dev`.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn start_behind(dir: &Path, port_base: u16, listen_base: u16) -> Result<Self> {
+    pub fn start_with(dir: &Path, port_base: u16, more: &[&str]) -> Result<Self> {
         let bin = beside()?;
         for name in ["sekisho", "sekisho-controller", "sekisho-agent"] {
             ensure!(
@@ -102,9 +101,18 @@ impl Federation {
             );
         }
         let federation = Self { dir: dir.to_owned(), bin, revived: BTreeMap::new() };
-        let (port_base, listen_base) = (port_base.to_string(), listen_base.to_string());
-        federation.dev(&["--fresh", "--port-base", &port_base, "--listen-base", &listen_base])?;
+        let port_base = port_base.to_string();
+        federation.dev(&[&["--fresh", "--port-base", &port_base], more].concat())?;
         Ok(federation)
+    }
+
+    /// As [`Self::start`], with controllers that listen on three ports from `listen_base` on, for somebody who
+    /// forwards those from `port_base` on to them.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_behind(dir: &Path, port_base: u16, listen_base: u16) -> Result<Self> {
+        Self::start_with(dir, port_base, &["--listen-base", &listen_base.to_string()])
     }
 
     fn dev(&self, more: &[&str]) -> Result<()> {
@@ -270,13 +278,14 @@ impl Federation {
         })
     }
 
-    /// Waits until a job's phase is one of `phases`, and gives the job.
+    /// Waits until a job's phase is one of `phases`, and gives the job. Its tenant's person asks.
     ///
     /// # Errors
     /// It is not, in time; the error tells what it was.
     pub fn await_job(&self, job: &str, phases: &[&str]) -> Result<Value> {
         self.until(&format!("{job} to be {}", phases.join(" or ")), || {
-            let found = self.read("sapporo", &["job", "status", job])?;
+            let tenant = job.split_once('/').map_or(job, |(tenant, _)| tenant);
+            let found = self.read(tenant, &["job", "status", job])?;
             let told = |field: &str| found.get(field).and_then(Value::as_str).unwrap_or_default();
             let phase = told("phase");
             ensure!(phases.contains(&phase), "{job} is {phase}: {}", told("message"));

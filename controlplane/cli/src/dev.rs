@@ -45,6 +45,9 @@ pub struct DevCommand {
     /// Delete what an earlier run left and begin anew
     #[arg(long)]
     fresh: bool,
+    /// One host more: it has a certificate and a tag of Tokyo, and stands in Seoul
+    #[arg(long)]
+    abroad: bool,
     /// Return once it is up; end it with `sekisho dev stop`
     #[arg(long)]
     detach: bool,
@@ -90,10 +93,13 @@ pub async fn run(app: &mut App<'_>, command: DevCommand) -> Result<Exit, Failure
         Some(port) => port,
         None => found::port_base(&layout)?.unwrap_or(PORT_BASE),
     };
-    let plan = match command.listen_base {
+    let mut plan = match command.listen_base {
         Some(listen_base) => Plan::behind(port_base, listen_base)?,
         None => Plan::new(port_base)?,
     };
+    if command.abroad {
+        plan.add_abroad()?;
+    }
     let is_new = !layout.genesis().exists();
     app.output
         .note(app.output.pick("making keys and certificates", "鍵と証明書を作成しています"))?;
@@ -141,7 +147,10 @@ async fn start(
     seeder.register_landmarks().await?;
     children.start(layout, process::relay(layout)?)?;
     let tokens = seeder.tokens().await?;
-    app.output.note(app.output.pick("starting four agents", "エージェントを4台起動しています"))?;
+    let hosts = plan.nodes.len();
+    let (en, ja) =
+        (format!("starting {hosts} agents"), format!("エージェントを{hosts}台起動しています"));
+    app.output.note(&app.output.pick(en, ja))?;
     for node in &plan.nodes {
         config::write_agent(layout, plan, node, tokens.contains(&node.id))?;
         children.start(layout, process::watchdog(layout, node)?)?;

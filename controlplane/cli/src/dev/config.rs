@@ -165,7 +165,7 @@ pub(super) fn write_agent(
             }],
         },
         landmark_via: plan
-            .ways_from(&node.id.site)
+            .ways_from(&node.stands)
             .map(|plan| (plan.landmark.to_string(), plan.way.listen))
             .collect(),
     };

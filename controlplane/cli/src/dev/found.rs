@@ -3,7 +3,7 @@
 
 use super::config::{write_controller, write_example, write_ways};
 use super::layout::Layout;
-use super::plan::{Operator, Plan};
+use super::plan::{Operator, Plan, User};
 use crate::context::{Context, Contexts, Endpoint, Root};
 use crate::failure::{Failure, of_file};
 use crate::pki::{self, CARD_FILE, GENESIS_FILE, OperatorDir, SIGN_FILE, genesis, private_dir};
@@ -13,6 +13,7 @@ use sekisho_transport::pki::file::{CHAIN_FILE, KEY_FILE, ROOT_FILE};
 use sekisho_transport::pki::signing;
 use sekisho_types::id::OperatorId;
 use sekisho_types::name::Name;
+use sekisho_types::principal::{KeyRecord, Role};
 use sekisho_types::time::Timestamp;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -150,30 +151,30 @@ fn contexts(layout: &Layout, plan: &Plan, signed: &SignedGenesis) -> Contexts {
         let made = context(plan, signed, &operator.id, &plan.admin);
         contexts.context.insert(operator.id.to_string(), made);
     }
-    let (operator, user, tenant) = &plan.user;
-    // Before the person exists the context would only confuse.
-    let known = OperatorDir::new(layout.operator(operator)).user(user).join(SIGN_FILE).exists();
-    if known {
-        contexts.context.insert(tenant.to_string(), context(plan, signed, operator, user));
+    for User { operator, name, tenant } in &plan.users {
+        // Before the person exists the context would only confuse.
+        if OperatorDir::new(layout.operator(operator)).user(name).join(SIGN_FILE).exists() {
+            contexts.context.insert(tenant.to_string(), context(plan, signed, operator, name));
+        }
     }
     contexts
 }
 
-/// Adds the tenant's person: certificate, signing key and context. Returns the record to register; `None` if the
+/// Adds a tenant's person: certificate, signing key and context. Returns the record to register; `None` if the
 /// person exists, whose certificate is renewed then.
 pub(super) fn tenant_user(
     layout: &Layout,
     plan: &Plan,
+    user: &User,
     now: Timestamp,
-) -> Result<Option<sekisho_types::principal::KeyRecord>, Failure> {
-    let (operator, user, tenant) = &plan.user;
+) -> Result<Option<KeyRecord>, Failure> {
+    let User { operator, name, tenant } = user;
     let dir = OperatorDir::new(layout.operator(operator));
-    let role = sekisho_types::principal::Role::TenantUser(tenant.clone());
-    let record = if dir.user(user).join(SIGN_FILE).exists() {
-        dir.renew_user(user, now)?;
+    let record = if dir.user(name).join(SIGN_FILE).exists() {
+        dir.renew_user(name, now)?;
         None
     } else {
-        Some(dir.add_user(operator, user, role, now)?)
+        Some(dir.add_user(operator, name, Role::TenantUser(tenant.clone()), now)?)
     };
     let signed = signed_genesis(layout, plan, now)?;
     contexts(layout, plan, &signed).save(&layout.contexts())?;
@@ -199,13 +200,16 @@ mod tests {
         let (_, kanto) = contexts.pick(None, Language::En).unwrap();
         identity(kanto).unwrap();
         assert_eq!(kanto.endpoints[0].site.as_str(), "tokyo-1");
-        assert!(tenant_user(&layout, &plan, NOW).unwrap().is_some());
-        assert!(tenant_user(&layout, &plan, NOW).unwrap().is_none());
+        for user in &plan.users {
+            assert!(tenant_user(&layout, &plan, user, NOW).unwrap().is_some());
+            assert!(tenant_user(&layout, &plan, user, NOW).unwrap().is_none());
+        }
         let again = prepare(&layout, &plan, NOW.plus_ms(60_000)).unwrap();
         assert_eq!(again.context["kanto"].cluster, kanto.cluster);
         let key = |at: usize| signing::read(&layout.landmark_key(&plan.landmarks[at].id)).unwrap();
         assert_ne!(key(0).public(), key(5).public(), "both are kanto's");
         assert_eq!(again.context["sapporo"].operator.as_str(), "hokuto");
+        assert_eq!(again.context["minato"].operator.as_str(), "kanto");
         let elsewhere = prepare(&layout, &Plan::new(18_000).unwrap(), NOW).unwrap_err();
         assert!(elsewhere.detail.contains("--port-base"));
         assert_eq!(port_base(&layout).unwrap(), Some(17_440));

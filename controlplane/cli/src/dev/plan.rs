@@ -1,6 +1,6 @@
 //! What the development federation consists of. The companies are fictitious; the area codes are real.
 
-use super::distance::{office, one_way};
+use super::distance::{SEOUL, office, one_way};
 use super::relay::Way;
 use crate::failure::Failure;
 use sekisho_evidence::location::landmark::LandmarkId;
@@ -11,6 +11,7 @@ use sekisho_types::principal::TrustDomain;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Operator, trust domain, site, area, name of the site.
 const OPERATORS: [[&str; 5]; 3] = [
@@ -26,6 +27,9 @@ const NODES: [(&str, &str, u32); 4] = [
     ("ishikari-1/n-01", "hokuto", 4),
     ("ishikari-1/n-02", "hokuto", 2),
 ];
+
+/// A host that has a certificate and a tag of Tokyo and stands in Seoul; only if asked for.
+const ABROAD: (&str, &str, u32) = ("tokyo-1/n-31", "kanto", 4);
 
 /// Class of the simulated GPUs.
 pub(super) const CLASS: &str = "sim-h100";
@@ -61,10 +65,19 @@ pub(super) struct LandmarkPlan {
     pub(super) address: SocketAddr,
 }
 
-/// An imitated way from a site to a landmark.
+/// Where a host stands in the imitation, whatever it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At the site of its name.
+    Site(SiteId),
+    /// In Seoul.
+    Seoul,
+}
+
+/// An imitated way to a landmark.
 #[derive(Debug)]
 pub(super) struct WayPlan {
-    pub(super) site: SiteId,
+    pub(super) from: Place,
     pub(super) landmark: LandmarkId,
     pub(super) way: Way,
 }
@@ -93,6 +106,7 @@ pub(super) struct Node {
     pub(super) operator: OperatorId,
     pub(super) area: Area,
     pub(super) gpus: u32,
+    pub(super) stands: Place,
 }
 
 /// A tenant with its policy and quota.
@@ -104,13 +118,23 @@ pub(super) struct Tenant {
     pub(super) gpus: u64,
 }
 
+/// A tenant's person.
+#[derive(Debug)]
+pub(super) struct User {
+    /// Who vouches.
+    pub(super) operator: OperatorId,
+    /// Login name.
+    pub(super) name: Name,
+    pub(super) tenant: TenantId,
+}
+
 /// The whole.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) operators: Vec<Operator>,
     pub(super) nodes: Vec<Node>,
     pub(super) landmarks: Vec<LandmarkPlan>,
-    /// From every site to every landmark.
+    /// From every place at which a host stands to every landmark.
     pub(super) ways: Vec<WayPlan>,
     /// Policy and the areas that it allows.
     pub(super) policies: Vec<(PolicyId, Vec<Area>)>,
@@ -118,8 +142,8 @@ pub(super) struct Plan {
     pub(super) class: DeviceClass,
     /// Administrators' login name.
     pub(super) admin: Name,
-    /// The tenant's person: operator that vouches, login name, tenant.
-    pub(super) user: (OperatorId, Name, TenantId),
+    /// Persons of tenants.
+    pub(super) users: Vec<User>,
 }
 
 fn read<T>(text: &str) -> Result<T, Failure>
@@ -140,6 +164,20 @@ fn area(text: &str) -> Result<Area, Failure> {
     Area::resolve(text).map_err(|error| Failure::invalid(error.to_string()))
 }
 
+/// A host that stands at its site.
+fn node(operators: &[Operator], (id, operator, gpus): (&str, &str, u32)) -> Result<Node, Failure> {
+    let (id, operator): (NodeId, OperatorId) = (read(id)?, read(operator)?);
+    let at = operators.iter().find(|known| known.site == id.site);
+    let area = at.map_or(Area::Japan, |operator| operator.area);
+    let stands = Place::Site(id.site.clone());
+    Ok(Node { id, operator, area, gpus, stands })
+}
+
+/// A person named as their tenant.
+fn user(operator: &str, tenant: &str) -> Result<User, Failure> {
+    Ok(User { operator: read(operator)?, name: read(tenant)?, tenant: read(tenant)? })
+}
+
 fn landmarks(operators: &[Operator], port: u16) -> Result<Vec<LandmarkPlan>, Failure> {
     let mut landmarks = Vec::new();
     for (host, (operator, site)) in (LANDMARK_HOST..).zip(LANDMARKS) {
@@ -152,27 +190,41 @@ fn landmarks(operators: &[Operator], port: u16) -> Result<Vec<LandmarkPlan>, Fai
     Ok(landmarks)
 }
 
-/// The way to a landmark from a site: the landmark's address, with the number of the site in it.
-fn ways(operators: &[Operator], landmarks: &[LandmarkPlan]) -> Result<Vec<WayPlan>, Failure> {
-    let mut ways = Vec::new();
-    for (number, from) in (1_u8..).zip(operators) {
-        for (host, to) in (LANDMARK_HOST..).zip(landmarks) {
-            let delay = one_way(office(from.area)?, office(to.area)?);
-            let way = Way {
-                listen: SocketAddr::from(([127, 0, number, host], to.address.port())),
-                landmark: to.address,
-                delay_ns: u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX),
-            };
-            ways.push(WayPlan { site: from.site.clone(), landmark: to.id.clone(), way });
-        }
-    }
-    Ok(ways)
+/// The ways to all landmarks from a place: each landmark's address, with the number of the place in it.
+fn ways(
+    number: u8,
+    from: &Place,
+    landmarks: &[LandmarkPlan],
+    delay: impl Fn(&LandmarkPlan) -> Result<Duration, Failure>,
+) -> Result<Vec<WayPlan>, Failure> {
+    let way = |(host, to): (u8, &LandmarkPlan)| {
+        let way = Way {
+            listen: SocketAddr::from(([127, 0, number, host], to.address.port())),
+            landmark: to.address,
+            delay_ns: u64::try_from(delay(to)?.as_nanos()).unwrap_or(u64::MAX),
+        };
+        Ok(WayPlan { from: from.clone(), landmark: to.id.clone(), way })
+    };
+    (LANDMARK_HOST..).zip(landmarks).map(way).collect()
 }
 
 impl Plan {
-    /// The ways from a site.
-    pub(super) fn ways_from(&self, site: &SiteId) -> impl Iterator<Item = &WayPlan> {
-        self.ways.iter().filter(move |way| way.site == *site)
+    /// The ways from a place.
+    pub(super) fn ways_from(&self, place: &Place) -> impl Iterator<Item = &WayPlan> {
+        self.ways.iter().filter(move |way| way.from == *place)
+    }
+
+    /// Adds the host that is not where it says.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn add_abroad(&mut self) -> Result<(), Failure> {
+        let mut host = node(&self.operators, ABROAD)?;
+        host.stands = Place::Seoul;
+        let number = u8::try_from(self.operators.len()).unwrap_or(u8::MAX).saturating_add(1);
+        self.ways.extend(ways(number, &host.stands, &self.landmarks, |_to| Ok(SEOUL))?);
+        self.nodes.push(host);
+        Ok(())
     }
 
     /// The plan with controllers on three ports from `port_base` on.
@@ -208,15 +260,13 @@ impl Plan {
                 metrics,
             });
         }
-        let mut nodes = Vec::new();
-        for (id, operator, gpus) in NODES {
-            let (id, operator): (NodeId, OperatorId) = (read(id)?, read(operator)?);
-            let at = operators.iter().find(|known| known.site == id.site);
-            let area = at.map_or(Area::Japan, |operator| operator.area);
-            nodes.push(Node { id, operator, area, gpus });
-        }
+        let nodes = NODES.into_iter().map(|row| node(&operators, row)).collect::<Result<_, _>>()?;
         let landmarks = landmarks(&operators, port_base)?;
-        let ways = ways(&operators, &landmarks)?;
+        let mut all = Vec::new();
+        for (number, from) in (1_u8..).zip(&operators) {
+            let delay = |to: &LandmarkPlan| Ok(one_way(office(from.area)?, office(to.area)?));
+            all.extend(ways(number, &Place::Site(from.site.clone()), &landmarks, delay)?);
+        }
         let tenant = |id, display_name, policy, gpus| {
             Ok::<_, Failure>(Tenant { id: read(id)?, display_name, policy: read(policy)?, gpus })
         };
@@ -224,7 +274,7 @@ impl Plan {
             operators,
             nodes,
             landmarks,
-            ways,
+            ways: all,
             policies: vec![
                 (read("domestic")?, Vec::new()),
                 (read("hokkaido-only")?, vec![area("JP-01")?]),
@@ -235,7 +285,7 @@ impl Plan {
             ],
             class: read(CLASS)?,
             admin: read(ADMIN)?,
-            user: (read("hokuto")?, read("sapporo")?, read("sapporo")?),
+            users: vec![user("hokuto", "sapporo")?, user("kanto", "minato")?],
         })
     }
 }
@@ -271,11 +321,24 @@ mod tests {
         let plan = Plan::new(17_440).unwrap();
         for operator in &plan.operators {
             let near: BTreeSet<&OperatorId> = plan
-                .ways_from(&operator.site)
+                .ways_from(&Place::Site(operator.site.clone()))
                 .filter(|way| way.way.delay_ns < 200_000)
                 .map(|way| &way.landmark.operator)
                 .collect();
             assert_eq!(near.len(), 2, "{}", operator.site);
         }
+    }
+
+    #[test]
+    fn the_host_abroad_has_a_good_name_and_long_ways() {
+        let mut plan = Plan::new(17_440).unwrap();
+        plan.add_abroad().unwrap();
+        let host = plan.nodes.last().unwrap();
+        assert_eq!((host.id.site.as_str(), host.area), ("tokyo-1", plan.operators[0].area));
+        let ways: Vec<_> = plan.ways_from(&host.stands).collect();
+        assert_eq!(ways.len(), 6);
+        assert!(ways.iter().all(|way| way.way.delay_ns == 15_500_000));
+        let hosts: BTreeSet<SocketAddr> = plan.ways.iter().map(|way| way.way.listen).collect();
+        assert_eq!(hosts.len(), 24, "no two at one address");
     }
 }

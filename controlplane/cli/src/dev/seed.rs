@@ -114,7 +114,7 @@ impl<'s> Seeder<'s> {
         app
     }
 
-    /// Registers policies, tenants, quotas and the tenant's person. What exists is left as it is.
+    /// Registers policies, tenants, quotas and the tenant's persons. What exists is left as it is.
     pub(super) async fn register(&self) -> Result<(), Failure> {
         let mut sinks = (Vec::new(), Vec::new());
         let mut app = self.act(&mut sinks, "kanto", &["naniwa"]);
@@ -141,11 +141,12 @@ impl<'s> Seeder<'s> {
             quota::set(&mut app, SetQuota { quota: id, limit: Limit::Gpus(wanted.gpus) }).await?;
             app.next_request();
         }
-        let (operator, _, _) = &self.plan.user;
-        if let Some(record) = found::tenant_user(self.layout, self.plan, app.now())? {
-            let issuer = OperatorDir::new(self.layout.operator(operator)).issuer_key()?;
+        for user in &self.plan.users {
+            let record = found::tenant_user(self.layout, self.plan, user, app.now())?;
+            let Some(record) = record else { continue };
+            let issuer = OperatorDir::new(self.layout.operator(&user.operator)).issuer_key()?;
             let mut sinks = (Vec::new(), Vec::new());
-            let mut app = self.act(&mut sinks, operator.as_str(), &[]);
+            let mut app = self.act(&mut sinks, user.operator.as_str(), &[]);
             key::register(&mut app, record, &issuer).await?;
         }
         Ok(())
