@@ -27,7 +27,6 @@ use sekisho_proto::v1::node_service_client::NodeServiceClient;
 use sekisho_proto::v1::{GetNodeRequest, ListNodesRequest, Read, node};
 use sekisho_types::id::NodeId;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -37,8 +36,11 @@ use tonic::transport::Channel;
 
 /// Agents of one worker: three connections each must stay below 20,000 open files.
 const PER_WORKER: u32 = 5_000;
-/// Longest wait for all agents to have a lease: thirty thousand handshakes on two cores.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// Longest wait for one node to be shown as unreachable.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for all agents to have a lease, and for each of them: three handshakes of both sides, a session and a
+/// desired set, on the cores that the members have, too.
+const ALL: (Duration, Duration) = (Duration::from_secs(120), Duration::from_millis(120));
 /// Between two looks at a node whose agent was killed.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -80,6 +82,11 @@ pub struct Outcome {
     pub table: String,
 }
 
+/// Longest wait for so many agents.
+fn patience(agents: u32) -> Duration {
+    ALL.0.saturating_add(ALL.1.saturating_mul(agents))
+}
+
 /// As many open files as are allowed.
 fn raise_files() -> Result<u64> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
@@ -108,6 +115,7 @@ impl Worker {
             .arg(dir)
             .args(["--port-base", &options.port_base.to_string()])
             .args(["--first", &first.to_string(), "--count", &count.to_string()])
+            .args(["--all", &options.count.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -151,7 +159,8 @@ pub fn run(options: &Options, dir: &Path) -> Result<Outcome> {
     let program = crate::federation::beside()?.join("sekisho-drill");
     ensure!(program.is_file(), "sekisho-drill is not built");
     let mut federation = Federation::start(dir, options.port_base)?;
-    let mut table = format!("{} agents, at most {files} files a process\n", options.count);
+    let mut table = String::new();
+    line(&mut table, "agents; files a process", &format!("{}; {files}", options.count));
     let begun = Instant::now();
     let mut workers = Vec::new();
     for first in (0..options.count).step_by(usize::try_from(PER_WORKER)?) {
@@ -183,13 +192,12 @@ pub fn run(options: &Options, dir: &Path) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// The drill for people: prints the table, and fails if an agent was lost that lived.
+/// The drill for people: fails if an agent was lost that lived.
 ///
 /// # Errors
 /// As [`run`], or an agent was lost.
 pub fn tell(options: &Options, dir: &Path) -> Result<()> {
     let outcome = run(options, dir)?;
-    write!(std::io::stdout().lock(), "{}", outcome.table)?;
     let lost = (outcome.falsely_lost, outcome.without_lease);
     ensure!(
         lost == (0, 0),
@@ -204,9 +212,12 @@ fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }
 
+/// A line of the table, told at once: at the end it would be lost with what failed meanwhile.
 fn line(table: &mut String, what: &str, value: &str) {
-    // Writing into a string does not fail.
-    writeln!(table, "{what:<50} {value}").ok();
+    let line = format!("{what:<50} {value}\n");
+    table.push_str(&line);
+    // Without a terminal the table remains.
+    std::io::stdout().lock().write_all(line.as_bytes()).ok();
 }
 
 fn quantile(times: &[Duration], percent: usize) -> Duration {

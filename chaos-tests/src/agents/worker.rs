@@ -2,7 +2,7 @@
 
 use super::enrol::Registry;
 use super::host::{Host, Tally};
-use super::{PATIENCE, raise_files};
+use super::{patience, raise_files};
 use anyhow::{Context as _, Result, bail};
 use sekisho_transport::task::{TaskGroup, TaskKind};
 use sekisho_types::id::NodeId;
@@ -30,12 +30,17 @@ pub struct WorkerOptions {
     /// Agents
     #[arg(long)]
     count: u32,
+    /// Agents of all workers
+    #[arg(long)]
+    all: u32,
 }
 
 /// Its agents, and what keeps each of them alive.
 #[derive(Debug)]
 struct Worker {
     hosts: BTreeMap<NodeId, Arc<Host>>,
+    /// Agents of all workers.
+    all: u32,
     lives: BTreeMap<NodeId, TaskGroup>,
 }
 
@@ -50,7 +55,7 @@ pub fn work(options: &WorkerOptions) -> Result<()> {
         let registry = Registry::open(&options.dir, options.port_base)?;
         let end = options.first.saturating_add(options.count);
         let hosts = registry.enrol(options.first..end).await?;
-        let mut worker = Worker { hosts, lives: BTreeMap::new() };
+        let mut worker = Worker { hosts, all: options.all, lives: BTreeMap::new() };
         say("enrolled")?;
         let mut lines = lines()?;
         while let Some(line) = lines.recv().await {
@@ -104,8 +109,13 @@ impl Worker {
 
     async fn await_renewed(&self) -> Result<()> {
         let all = futures::future::try_join_all(self.hosts.values().map(|host| host.renewed()));
-        let done = tokio::time::timeout(PATIENCE, all).await;
-        done.context("not every agent was renewed in time")?.map(drop)
+        // The other workers' agents come at the same time.
+        let done = tokio::time::timeout(patience(self.all), all).await;
+        let without = || {
+            let tally = Tally::of(&self.hosts);
+            format!("in time: {} of {} agents have no lease now", tally.lost, tally.agents)
+        };
+        done.with_context(|| format!("not every agent was renewed {}", without()))?.map(drop)
     }
 }
 
