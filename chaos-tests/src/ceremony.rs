@@ -81,7 +81,9 @@ pub fn settings(
     let own = dir.join(member.to_string());
     std::fs::create_dir(&own)?;
     let mut settings = vec![format!("package = {:?}", text(package))];
-    for line in first.lines().filter(|line| !line.is_empty()) {
+    // Without its landmarks: those have their addresses, and stay where they are.
+    let lines = first.lines().take_while(|line| *line != "[[landmark]]");
+    for line in lines.filter(|line| !line.is_empty()) {
         settings.push(match line.split_once(" = ").map_or("", |(key, _)| key) {
             "member" => format!("member = {member}"),
             "operator" => format!("operator = {operator:?}"),
@@ -154,7 +156,10 @@ pub fn context(federation: &Federation, operator: &str) -> Result<()> {
     let all = std::fs::read_to_string(&path)?;
     let from = all.find("[context.kanto]").context("no context of kanto")?;
     let own = all.get(from..).context("no context of kanto")?;
-    let end = own.find("\n[context.naniwa]").unwrap_or(own.len());
+    let mut headings = own.match_indices("\n[context.").map(|(at, _)| at);
+    let others =
+        |at: &usize| own.get(*at..).is_some_and(|rest| !rest.starts_with("\n[context.kanto"));
+    let end = headings.find(others).unwrap_or(own.len());
     let own = own.get(..end).context("no context of kanto")?;
     let own = own
         .replace("[context.kanto]", &format!("[context.{operator}]"))

@@ -278,6 +278,20 @@ impl Federation {
         })
     }
 
+    /// Waits until landmarks have proven `count` hosts: until then fixes come into the log.
+    ///
+    /// # Errors
+    /// They have not, in time.
+    pub fn proven(&self, count: usize) -> Result<()> {
+        self.until(&format!("{count} hosts to be proven"), || {
+            let all = rows(&self.read("kanto", &["node", "list"])?, "items");
+            let tiers: Vec<&str> =
+                all.iter().filter_map(|node| node["location"]["tier"].as_str()).collect();
+            ensure!(tiers.iter().filter(|tier| **tier == "T2").count() == count, "{tiers:?}");
+            Ok(())
+        })
+    }
+
     /// Waits until a job's phase is one of `phases`, and gives the job. Its tenant's person asks.
     ///
     /// # Errors

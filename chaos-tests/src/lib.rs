@@ -7,6 +7,7 @@ pub mod crash;
 pub mod demo;
 pub mod federation;
 pub mod host;
+pub mod landmark;
 pub mod model;
 pub mod partition;
 pub mod rogue;

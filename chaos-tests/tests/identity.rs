@@ -62,6 +62,7 @@ impl Third {
         table.insert("data_dir".into(), data.to_string_lossy().into_owned().into());
         table.insert("listen".into(), "127.0.0.1:27298".into());
         table.remove("metrics");
+        table.remove("landmark");
         let file = data.with_extension("toml");
         fs::write(&file, toml::to_string(&table).unwrap()).unwrap();
         let output = Command::new(self.federation.program("sekisho-controller"))

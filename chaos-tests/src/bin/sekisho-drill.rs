@@ -7,6 +7,7 @@ use sekisho_chaos::bench;
 use sekisho_chaos::crash;
 use sekisho_chaos::demo::{self, PORT_BASE};
 use sekisho_chaos::host;
+use sekisho_chaos::landmark;
 use sekisho_chaos::sim;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Drill {
     Agents(agents::Options),
     /// How many acknowledgements of renewals one core signs and verifies
     Acknowledge,
+    /// What it costs a landmark to measure many hosts
+    Challenge(landmark::Options),
     /// A part of the agents of that drill
     #[command(hide = true)]
     AgentsWorker(agents::WorkerOptions),
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
             Drill::Sim(options) => sim::drill::run(options),
             Drill::Agents(options) => agents::tell(options, scratch.path()),
             Drill::Acknowledge => agents::acknowledge::measure(),
+            Drill::Challenge(options) => landmark::measure(options),
             Drill::AgentsWorker(options) => agents::work(options),
         }
     };

@@ -1,7 +1,7 @@
 //! A landmark that measures rightly and then says something else.
 
-use super::world::{World, anywhere, named};
 use super::*;
+use sekisho_chaos::landmark::world::{World, anywhere, named};
 use sekisho_evidence::location::exchange::{
     EXPORTER_LABEL, Exchange, ROUNDS_MIN, RangingKey, exporter_context,
 };

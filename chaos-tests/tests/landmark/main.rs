@@ -2,12 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a broken set-up should fail loudly")]
 
 mod liar;
-mod world;
 
 use parking_lot::Mutex;
 use sekisho_agent::location::exchange::{ExchangeError, Occasion};
 use sekisho_agent::location::prover::{FixError, Prover};
 use sekisho_agent::location::{Fixes, Host, LandmarkAt, Landmarks, OwnFix, Table};
+use sekisho_chaos::landmark::world::{CLUSTER, LIFE, SOON, World, anywhere};
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::location::transcript::{Expected, FixId, SignedTranscript, Subject};
 use sekisho_evidence::location::wire::{Datagram, Frame, Hello, Ready, Refusal};
@@ -27,7 +27,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Notify;
-use world::{CLUSTER, LIFE, SOON, World, anywhere};
 
 fn occasion() -> Occasion<'static> {
     Occasion { cluster: &CLUSTER, incarnation: LIFE, fix: FixId([9; 16]) }

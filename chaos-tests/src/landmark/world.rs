@@ -1,4 +1,9 @@
 //! Two operators with real certificates, hosts of one, and landmarks of both.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a set-up for tests and measurements: a broken one should fail loudly"
+)]
+#![expect(missing_docs, reason = "for the tests of this crate")]
 
 use parking_lot::Mutex;
 use sekisho_agent::location::{Host, LandmarkAt, Via};
@@ -25,22 +30,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) const CLUSTER: ClusterId = ClusterId([7; 16]);
-pub(crate) const LIFE: Incarnation = Incarnation(1);
+pub const CLUSTER: ClusterId = ClusterId([7; 16]);
+pub const LIFE: Incarnation = Incarnation(1);
 const TOKYO: &str = "35.686,139.764";
 /// For whatever has to happen.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(20);
 
-pub(crate) fn anywhere() -> SocketAddr {
+#[must_use]
+pub fn anywhere() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 
 /// Certificates of two operators.
-pub(crate) struct World {
+#[derive(Debug)]
+pub struct World {
     cas: Vec<(OperatorCa, Issuer)>,
     /// Enrolled nodes: certificate's key, receipt key.
     enrolled: Arc<Mutex<BTreeMap<NodeId, (Digest, PublicKey)>>>,
-    pub(crate) tasks: TaskGroup,
+    pub tasks: TaskGroup,
 }
 
 /// What a state would say.
@@ -57,7 +64,9 @@ impl Directory for Known {
         peer: &PeerIdentity,
         subject: &Subject,
     ) -> Result<Standing, Refusal> {
-        assert_eq!(*landmark, self.landmark.id);
+        if *landmark != self.landmark.id {
+            return Err(Refusal::NotEnrolled);
+        }
         let (Subject::Node(id), Workload::Agent { site, node }) =
             (subject, &peer.principal.workload)
         else {
@@ -73,8 +82,15 @@ impl Directory for Known {
     }
 }
 
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl World {
-    pub(crate) fn new() -> Self {
+    #[must_use]
+    pub fn new() -> Self {
         let ca = |operator: &str| {
             let domain = TrustDomain::parse(&format!("{operator}.example")).unwrap();
             let now = SystemClock.wall();
@@ -89,7 +105,8 @@ impl World {
         }
     }
 
-    pub(crate) fn trust(&self) -> Arc<TrustBundles> {
+    #[must_use]
+    pub fn trust(&self) -> Arc<TrustBundles> {
         let bundles = TrustBundles::new(Arc::new(SystemClock));
         let all = self.cas.iter().map(|(ca, _)| (ca.trust_domain().clone(), ca.bundle()));
         bundles.replace(&all.collect()).unwrap();
@@ -103,7 +120,8 @@ impl World {
         (issuer, Validity { now: SystemClock.wall(), lifetime })
     }
 
-    pub(crate) fn member(&self, operator: &str) -> Identity {
+    #[must_use]
+    pub fn member(&self, operator: &str) -> Identity {
         let (issuer, validity) = self.issuer(operator);
         let site = "tokyo-1".parse().unwrap();
         let (issued, key) = issuer.issue_member(&site, 1, &[], None, validity).unwrap();
@@ -111,7 +129,8 @@ impl World {
     }
 
     /// A host with a certificate of kanto; enrolled or not.
-    pub(crate) fn host(&self, name: &str, enrolled: bool) -> Host {
+    #[must_use]
+    pub fn host(&self, name: &str, enrolled: bool) -> Host {
         let (issuer, validity) = self.issuer("kanto");
         let node: NodeId = format!("tokyo-1/{name}").parse().unwrap();
         let key = Key::generate().unwrap();
@@ -135,7 +154,7 @@ impl World {
     }
 
     /// A landmark of its operator's controller, in Tokyo.
-    pub(crate) async fn landmark(&self, id: &str) -> LandmarkAt {
+    pub async fn landmark(&self, id: &str) -> LandmarkAt {
         let (landmark, key) = named(id);
         let options = server::Options {
             id: landmark.id.clone(),
@@ -155,7 +174,8 @@ impl World {
     }
 }
 
-pub(crate) fn named(id: &str) -> (Landmark, SigningKey) {
+#[must_use]
+pub fn named(id: &str) -> (Landmark, SigningKey) {
     let key = SigningKey::from_seed(&Digest::of(id.as_bytes()).0);
     let (id, position) = (id.parse().unwrap(), TOKYO.parse().unwrap());
     (Landmark { id, position, survey_m: 10, key: key.public() }, key)
