@@ -3,7 +3,7 @@
 mod audit;
 mod leader;
 mod places;
-mod rogue;
+pub(crate) mod rogue;
 
 use crate::federation::Federation;
 use anyhow::{Context as _, Result};
