@@ -1,7 +1,7 @@
 //! One authenticated connection, as servers and channels use it.
 //!
 //! Must hold: it ends when it is cut, when the peer's certificate ends, or, for an anonymous peer, when its time or
-//! its bytes ([`crate::socket`]) are used up (D3): then reads and writes fail and both ends see it closed.
+//! its bytes (`socket.rs`) are used up (D3): then reads and writes fail and both ends see it closed.
 
 use crate::connections::Registration;
 use crate::explain::certificate_refused;
