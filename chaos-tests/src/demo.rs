@@ -4,7 +4,7 @@ mod audit;
 mod leader;
 mod places;
 mod proven;
-mod rogue;
+pub(crate) mod rogue;
 
 use crate::federation::Federation;
 use anyhow::{Context as _, Result};

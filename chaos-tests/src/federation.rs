@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -79,6 +80,14 @@ pub fn beside() -> Result<PathBuf> {
     Ok(dir.to_owned())
 }
 
+/// What a program wrote into a file that it shared with this one.
+fn whole(file: &mut File) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 impl Federation {
     /// Starts three controllers and four agents in `dir` and waits until every node is ready.
     ///
@@ -93,17 +102,15 @@ impl Federation {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(dir: &Path, port_base: u16, more: &[&str]) -> Result<Self> {
-        let bin = beside()?;
-        for name in ["sekisho", "sekisho-controller", "sekisho-agent"] {
-            ensure!(
-                bin.join(name).is_file(),
-                "{name} is not built: run `make demo` or `make test`"
-            );
-        }
-        let federation = Self { dir: dir.to_owned(), bin, revived: BTreeMap::new() };
-        let port_base = port_base.to_string();
-        federation.dev(&[&["--fresh", "--port-base", &port_base], more].concat())?;
-        Ok(federation)
+        Self::begin(dir, port_base, &[], more)
+    }
+
+    /// As [`Self::start`], by a command that is put before that of `sekisho dev` and may outlive it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_under(dir: &Path, port_base: u16, before: &[String]) -> Result<Self> {
+        Self::begin(dir, port_base, before, &[])
     }
 
     /// As [`Self::start`], with controllers that listen on three ports from `listen_base` on, for somebody who
@@ -115,13 +122,40 @@ impl Federation {
         Self::start_with(dir, port_base, &["--listen-base", &listen_base.to_string()])
     }
 
-    fn dev(&self, more: &[&str]) -> Result<()> {
+    fn begin(dir: &Path, port_base: u16, before: &[String], more: &[&str]) -> Result<Self> {
+        let bin = beside()?;
+        for name in ["sekisho", "sekisho-controller", "sekisho-agent"] {
+            ensure!(
+                bin.join(name).is_file(),
+                "{name} is not built: run `make demo` or `make test`"
+            );
+        }
+        let federation = Self { dir: dir.to_owned(), bin, revived: BTreeMap::new() };
+        let port_base = port_base.to_string();
+        federation.dev(before, &[&["--fresh", "--port-base", &port_base], more].concat())?;
+        Ok(federation)
+    }
+
+    fn dev(&self, before: &[String], more: &[&str]) -> Result<()> {
         let dir = self.dir.to_string_lossy().into_owned();
         let mut args = vec!["dev", "--dir", &dir, "--detach"];
         args.extend(more);
-        let output =
-            Command::new(self.bin.join("sekisho")).args(&args).output().context("sekisho dev")?;
+        // Into files: a pipe would end only with the last that was put before it.
+        let (mut said, mut complained) = (tempfile::tempfile()?, tempfile::tempfile()?);
+        let mut command = self.command(before, "sekisho");
+        command.args(&args).stdout(said.try_clone()?).stderr(complained.try_clone()?);
+        let status = command.stdin(Stdio::null()).status().context("sekisho dev")?;
+        let output = Output { status, stdout: whole(&mut said)?, stderr: whole(&mut complained)? };
         Answer::of(&output).ok().map(drop)
+    }
+
+    /// A shipped program, with a command put before its own.
+    fn command(&self, before: &[String], program: &str) -> Command {
+        let program = self.bin.join(program);
+        let Some((first, rest)) = before.split_first() else { return Command::new(program) };
+        let mut command = Command::new(first);
+        command.args(rest).arg(program);
+        command
     }
 
     /// Starts a member again that was killed. It is ended when this value is dropped.
@@ -181,7 +215,16 @@ impl Federation {
     /// # Errors
     /// The program cannot be run; what it answers is for the caller to judge.
     pub fn run(&self, context: &str, args: &[&str]) -> Result<Answer> {
-        let output = Command::new(self.bin.join("sekisho"))
+        self.run_under(&[], context, args)
+    }
+
+    /// As [`Self::run`], by a command that is put before it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run_under(&self, before: &[String], context: &str, args: &[&str]) -> Result<Answer> {
+        let output = self
+            .command(before, "sekisho")
             .env("SEKISHO_CONFIG", self.dir.join("contexts.toml"))
             .env("LC_ALL", "C.UTF-8")
             .args(["--context", context])
@@ -189,6 +232,15 @@ impl Federation {
             .output()
             .context("sekisho")?;
         Ok(Answer::of(&output))
+    }
+
+    /// Runs `sekisho-agent ARGS`, by a command that is put before it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn agent_under(&self, before: &[String], args: &[&str]) -> Result<Answer> {
+        let output = self.command(before, "sekisho-agent").args(args).output();
+        Ok(Answer::of(&output.context("sekisho-agent")?))
     }
 
     /// Runs a read and gives its JSON.

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod ceremony;
 pub mod crash;
 pub mod demo;
+pub mod egress;
 pub mod federation;
 pub mod host;
 pub mod landmark;

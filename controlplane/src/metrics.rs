@@ -69,15 +69,18 @@ pub fn install(tasks: &TaskGroup) -> anyhow::Result<PrometheusHandle> {
     Ok(handle)
 }
 
-/// Whether a principal may read metrics: by a role that its own operator had registered in the state. What its
-/// certificate says beyond its name decides nothing.
+/// Whether a principal may read metrics: by a role that its own operator had registered in the state, and as long as that
+/// operator has a site in Japan that stands (D3). What its certificate says beyond its name decides nothing.
 #[must_use]
 pub fn may_read(state: &State, principal: &Principal) -> bool {
-    state.roles(principal).any(|role| match role {
-        Role::Monitor | Role::FederationAdmin | Role::OperatorAdmin => true,
-        Role::TenantAdmin(_) | Role::TenantUser(_) | Role::Auditor | Role::Archivist(_) => false,
-        Role::Agent | Role::Member => false,
-    })
+    state.is_at_home(&principal.operator)
+        && state.roles(principal).any(|role| match role {
+            Role::Monitor | Role::FederationAdmin | Role::OperatorAdmin => true,
+            Role::TenantAdmin(_) | Role::TenantUser(_) | Role::Auditor | Role::Archivist(_) => {
+                false
+            }
+            Role::Agent | Role::Member => false,
+        })
 }
 
 /// The metrics of this member.

@@ -240,6 +240,7 @@ fn api(
         config.data_dir.clone(),
         ground.identity,
         consensus.clone(),
+        Arc::clone(ground.bundles.connections()),
         Arc::clone(&ground.clock),
     );
     tasks.spawn(TaskKind::Critical, "vitals", Arc::clone(&vitals).follow());

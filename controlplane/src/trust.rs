@@ -11,6 +11,7 @@ use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::{GenesisError, SignedGenesis};
 use sekisho_evidence::operator::BundleRoot;
 use sekisho_evidence::package::{PackageError, Trust, TrustPackage};
+use sekisho_fsm::State;
 use sekisho_fsm::state::{Federation, Standing};
 use sekisho_raft::PeerNode;
 use sekisho_raft::consensus::Consensus;
@@ -21,6 +22,7 @@ use sekisho_store::{OpenRequest, Store, StoreError};
 use sekisho_transport::bundle::{Bundle, BundleError, TrustBundles};
 use sekisho_transport::identity::Peer;
 use sekisho_types::id::{MemberId, NodeId};
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::{Principal, TrustDomain, Workload};
 use sekisho_types::time::Clock;
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,7 +171,7 @@ impl Ground {
     pub fn install(&self, bundles: &TrustBundles) -> Result<(), TrustError> {
         let by_domain = domains(&self.trust.bundle, &self.trust.roots);
         bundles.replace(&by_domain).map_err(TrustError::Roots)?;
-        bundles.connections().judge_by(enrolled(&self.known().members));
+        bundles.connections().judge_by(enrolled(&self.known().members, None));
         Ok(())
     }
 
@@ -220,9 +222,18 @@ fn is_out(view: &View, peer: &Peer) -> bool {
     }
 }
 
-/// Whom a member may send federation state to (D3).
-fn enrolled(members: &BTreeMap<MemberId, PeerNode>) -> BTreeSet<Principal> {
-    members.iter().map(|(id, node)| node.principal(*id)).collect()
+/// Whom a member may send federation state to (D3): of the members that it may talk to those whose site, as applied state
+/// has it, is one of their own operator's and lies in Japan. A site that the state does not have yet is one of the genesis,
+/// or of a package of which every step was judged by a state that had it (`fsm::apply::member`).
+fn enrolled(members: &BTreeMap<MemberId, PeerNode>, state: Option<&State>) -> BTreeSet<Principal> {
+    let all = members.iter().map(|(id, node)| node.principal(*id));
+    all.filter(|principal| {
+        let site = principal.site().and_then(|site| state?.site(site));
+        site.is_none_or(|site| {
+            site.operator == principal.operator && Area::Japan.contains(site.area)
+        })
+    })
+    .collect()
 }
 
 /// Time for a member to hand over its package, and between two that led nowhere.
@@ -288,8 +299,9 @@ impl Follower {
                     }
                 }
             }
-            self.bundles.connections().judge_by(enrolled(&self.consensus.peers()));
             let view = self.consensus.view();
+            let enrolled = enrolled(&self.consensus.peers(), Some(&view.state));
+            self.bundles.connections().judge_by(enrolled);
             let cut = self.bundles.connections().cut(|peer| is_out(&view, peer));
             if cut > 0 {
                 tracing::info!(cut, "connections of revoked nodes and removed members were cut");
@@ -395,4 +407,32 @@ async fn ask(consensus: Consensus, member: MemberId, held: EndorserBundle) -> Op
     }
     tokio::time::sleep(ASK_TIMEOUT).await;
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_fsm::testing;
+
+    #[test]
+    fn a_member_is_enrolled_where_the_state_has_its_site_as_its_operators_own() {
+        let state = testing::Federation::new().state;
+        let node = |operator: &str, site: &str| PeerNode {
+            address: "127.0.0.1:1".to_owned(),
+            operator: operator.parse().unwrap(),
+            site: site.parse().unwrap(),
+        };
+        let members = BTreeMap::from([
+            (MemberId(1), node("kanto", "tokyo-1")),
+            (MemberId(2), node("naniwa", "tokyo-1")),
+            (MemberId(3), node("naniwa", "not-yet")),
+        ]);
+        let ids = |state| {
+            let all = enrolled(&members, state).into_iter();
+            all.map(|principal| principal.to_string()).collect::<Vec<_>>()
+        };
+        let (own, new) = ("kanto/site/tokyo-1/member/1", "naniwa/site/not-yet/member/3");
+        assert_eq!(ids(Some(&state)), [own, new], "the second stands at another operator's site");
+        assert_eq!(ids(None), [own, new, "naniwa/site/tokyo-1/member/2"]);
+    }
 }

@@ -1,10 +1,12 @@
-//! What this member knows of itself, looked up beside its work: its disk, its load, the end of its certificate.
+//! What this member knows of itself, looked up beside its work: its disk, its load, the end of its certificate, and
+//! whether it has sent anything to whom it should not (D3).
 //!
 //! Must hold: whoever asks never waits for the disk; a disk that does not answer is unknown, not as it was.
 
 use parking_lot::Mutex;
 use sekisho_api::vitals::{Disk, Load, Vitals, VitalsSource};
 use sekisho_raft::consensus::{Consensus, InFlight, Priority};
+use sekisho_transport::connections::Connections;
 use sekisho_transport::credential::Identity;
 use sekisho_types::time::Clock;
 use std::path::{Path, PathBuf};
@@ -55,6 +57,7 @@ pub struct MemberVitals {
     dir: PathBuf,
     identity: Identity,
     consensus: Consensus,
+    connections: Arc<Connections>,
     clock: Arc<dyn Clock>,
     seen: Mutex<Seen>,
 }
@@ -74,9 +77,10 @@ impl MemberVitals {
         dir: PathBuf,
         identity: Identity,
         consensus: Consensus,
+        connections: Arc<Connections>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        Arc::new(Self { dir, identity, consensus, clock, seen: Mutex::default() })
+        Arc::new(Self { dir, identity, consensus, connections, clock, seen: Mutex::default() })
     }
 
     /// Looks again and again; ends only by being dropped.
@@ -118,6 +122,7 @@ impl VitalsSource for MemberVitals {
             disk: seen.disk,
             ordinary: load(ordinary, seen.ordinary),
             internal: load(internal, seen.internal),
+            unproven_bytes: self.connections.bytes_to_unproven(),
         }
     }
 }

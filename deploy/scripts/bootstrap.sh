@@ -44,7 +44,8 @@ missing_packages() {
   esac
 }
 
-# Clocks that step and writes that are cut short (`chaos-tests/src/host`): without these the drill does less and says so.
+# Clocks that step, writes that are cut short (`chaos-tests/src/host`) and sockets that are watched (`egress`): without these
+# the drills do less and say so.
 drill_packages() {
   case $job in build) return 0 ;; esac
   local wanted=()

@@ -158,7 +158,7 @@ impl Host {
         let told = || Address::from(SocketAddr::new(conn.peer().addr.ip(), ready.port));
         let known = self.via.get(&at.landmark.id).or(at.datagrams.as_ref());
         let address = known.cloned().unwrap_or_else(told);
-        self.dialer.datagrams(&address, PeerClass::Member).await
+        self.dialer.datagrams(&address, PeerClass::Landmark).await
     }
 }
 

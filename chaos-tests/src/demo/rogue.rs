@@ -5,10 +5,19 @@ use crate::federation::{Answer, Federation};
 use crate::rogue::{Attempt, Stolen, play};
 use anyhow::{Result, ensure};
 use sekisho_types::error_code::ErrorCode;
-use std::process::Command;
 
 /// A host that says it stands in Busan, with a good token of the Tokyo site.
 pub(super) fn busan_joins(federation: &Federation, narrator: &mut Narrator) -> Result<()> {
+    let answer = join_from_busan(federation, &[])?;
+    ensure!(answer.code != 0, "the host joined: {}", answer.stdout);
+    let code = ErrorCode::ResidencyOutsideJp.as_str();
+    ensure!(answer.stderr.contains(code), "refused, but as: {}", answer.stderr);
+    let said = answer.stderr.lines().next().unwrap_or_default();
+    narrator.step("a host in Busan with a good token was refused at join", said)
+}
+
+/// What that host is answered; a command may be put before its own.
+pub(crate) fn join_from_busan(federation: &Federation, before: &[String]) -> Result<Answer> {
     let dir = federation.dir().join("busan");
     std::fs::create_dir_all(&dir)?;
     let token = dir.join("token").to_string_lossy().into_owned();
@@ -24,20 +33,8 @@ pub(super) fn busan_joins(federation: &Federation, narrator: &mut Narrator) -> R
         dir.join("devices").display()
     );
     std::fs::write(&config, text)?;
-    let output = Command::new(federation.program("sekisho-agent"))
-        .args(["join", "--token-file", &token, "--config"])
-        .arg(&config)
-        .output()?;
-    let answer = Answer {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    };
-    ensure!(answer.code != 0, "the host joined: {}", answer.stdout);
-    let code = ErrorCode::ResidencyOutsideJp.as_str();
-    ensure!(answer.stderr.contains(code), "refused, but as: {}", answer.stderr);
-    let said = answer.stderr.lines().next().unwrap_or_default();
-    narrator.step("a host in Busan with a good token was refused at join", said)
+    let config = config.to_string_lossy();
+    federation.agent_under(before, &["join", "--token-file", &token, "--config", &config])
 }
 
 pub(super) fn foreign_area(federation: &Federation, narrator: &mut Narrator) -> Result<()> {

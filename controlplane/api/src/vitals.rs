@@ -1,4 +1,4 @@
-//! What a member knows of itself that applied state cannot say: its certificate, its disk, its load.
+//! What a member knows of itself that applied state cannot say: its certificate, its disk, its load, its traffic.
 
 use sekisho_types::time::Timestamp;
 use std::fmt;
@@ -42,6 +42,8 @@ pub struct Vitals {
     pub ordinary: Load,
     /// Leases, ticks and other internal proposals.
     pub internal: Load,
+    /// Bytes that it sent to dialled peers that were no members in its state. Reads 0 (D3).
+    pub unproven_bytes: u64,
 }
 
 /// Where a member's vitals are looked up; must not block.

@@ -11,9 +11,11 @@ use sekisho_evidence::canonical::{CanonicalError, encode};
 use sekisho_evidence::grant::BoundRules;
 use sekisho_evidence::merkle::{Head, MerkleError};
 use sekisho_types::id::{
-    DeviceClass, Digest, JobId, NodeId, PolicyId, PublicKey, RequestId, SiteId, TenantId,
+    DeviceClass, Digest, JobId, NodeId, OperatorId, PolicyId, PublicKey, RequestId, SiteId,
+    TenantId,
 };
 use sekisho_types::job::JobFacts;
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::{Principal, Role};
 use sekisho_types::quota::Limit;
 use sekisho_types::revision::{PlacementId, Revision};
@@ -66,6 +68,13 @@ impl State {
     /// All sites, by id.
     pub fn sites(&self) -> impl DoubleEndedIterator<Item = (&SiteId, &Site)> {
         self.sites.iter()
+    }
+    /// Whether an operator has a place of its own in Japan: a site that stands. What is more than an answer about somebody's
+    /// own work (metrics, audit records) goes to people of such operators only (D3).
+    #[must_use]
+    pub fn is_at_home(&self, operator: &OperatorId) -> bool {
+        let own = |site: &Site| site.operator == *operator && Area::Japan.contains(site.area);
+        self.sites.iter().any(|(_, site)| own(site) && !site.revoked)
     }
     /// One node.
     #[must_use]

@@ -79,7 +79,7 @@ pub async fn start(
     tasks: &TaskGroup,
 ) -> Result<Running, StartError> {
     let Options { id, key, listen, datagrams, directory, clock } = options;
-    let socket = Datagrams::bind(datagrams, PeerClass::Agent)
+    let socket = Datagrams::bind(datagrams, PeerClass::Landmark)
         .map_err(|error| StartError::Datagrams(datagrams, error))?;
     let limits = Limits {
         protocol: Protocol::Ranging,

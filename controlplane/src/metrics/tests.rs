@@ -148,6 +148,17 @@ async fn a_monitor_reads_and_everybody_else_gets_nothing() {
     }
     // Without a certificate there is not even a refusal.
     assert_eq!(site.ask(None, "GET /metrics").await, "");
+    // So is everybody whose operator has no site in Japan any more (D3), whatever the role.
+    let mut homeless = testing::Federation::furnished();
+    let site_of = "tokyo-1".parse().unwrap();
+    homeless.accept(
+        testing::admin("kanto"),
+        sekisho_fsm::command::Command::RevokeSite { site: site_of },
+    );
+    let before = std::mem::replace(&mut *site.source.state.lock(), homeless.state);
+    assert_eq!(status(&site.ask(Some("admin"), "GET /metrics").await), "403");
+    *site.source.state.lock() = before;
+    assert_eq!(status(&site.ask(Some("admin"), "GET /metrics").await), "200");
     // A role that was taken back is gone with the next request.
     *site.source.state.lock() = testing::Federation::furnished().state;
     assert_eq!(status(&site.ask(Some("monitor"), "GET /metrics").await), "403");

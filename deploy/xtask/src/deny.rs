@@ -36,7 +36,7 @@ const ALLOWED: [&str; 17] = [
 ];
 
 /// Crates that must not be in the graph, with what to use.
-const BANS: [(&str, &str); 11] = [
+const BANS: [(&str, &str); 22] = [
     ("openssl", "TLS is rustls with ring"),
     ("openssl-sys", "TLS is rustls with ring"),
     ("native-tls", "TLS is rustls with ring"),
@@ -48,7 +48,25 @@ const BANS: [(&str, &str); 11] = [
     ("rustls-pemfile", "retired; rustls-pki-types reads PEM"),
     ("async-std", "one runtime: tokio"),
     ("atty", "unmaintained; std::io::IsTerminal"),
+    ("reqwest", DIALS),
+    ("ureq", DIALS),
+    ("curl", DIALS),
+    ("isahc", DIALS),
+    ("attohttpc", DIALS),
+    ("minreq", DIALS),
+    ("hickory-resolver", "names are resolved in proto/transport, by the host's resolvers (D3)"),
+    ("opentelemetry", EXPORTS),
+    ("opentelemetry-otlp", EXPORTS),
+    ("tracing-opentelemetry", EXPORTS),
+    ("sentry", EXPORTS),
 ];
+
+/// Why no client of another protocol.
+const DIALS: &str =
+    "it dials past proto/transport, which knows to whom federation state may go (D3)";
+/// Why no exporter.
+const EXPORTS: &str =
+    "logs and traces go to standard output, metrics to who may read them here (D3)";
 
 /// Two versions of one of these make types that look alike and do not fit, or two sets of global state.
 const ONCE: [&str; 10] =

@@ -15,6 +15,7 @@ mod lists;
 mod metrics;
 mod place;
 mod scan;
+mod socket;
 mod source;
 
 /// All breaks in the checkout of `workspace`, in a stable order.
@@ -43,5 +44,6 @@ fn check_files(workspace: &Workspace, files: &[TextFile]) -> Vec<Violation> {
     found.extend(docs::links(files));
     found.extend(docs::error_codes(files));
     found.extend(metrics::check(files));
+    found.extend(socket::check(files));
     found
 }

@@ -56,6 +56,9 @@ conditions! {
     NoLeader = "NO_LEADER", "sekisho member list",
         "no leader is known: nothing can be written",
         "リーダーが不明です。書き込みはできません";
+    UnprovenBytes = "UNPROVEN_BYTES", "sekisho member list",
+        "{member} has sent {bytes} bytes to peers that are no members in its state (D3): stop it and find out to whom",
+        "{member} は状態上メンバーではない相手に {bytes} バイトを送信しました (D3)。停止して送信先を調べてください";
     MemberSilent = "MEMBER_SILENT", "sekisho member list",
         "{member} does not answer; {left} of {voters} voters do",
         "{member} が応答しません。応答している投票者は {voters} のうち {left} です";
@@ -165,7 +168,8 @@ conditions! {
 
 impl Condition {
     /// What a member may say of itself; it names itself as `member`.
-    const OWN: [Self; 3] = [Self::CertificateEnds, Self::DiskLow, Self::Overloaded];
+    const OWN: [Self; 4] =
+        [Self::UnprovenBytes, Self::CertificateEnds, Self::DiskLow, Self::Overloaded];
 
     /// The condition of a name.
     #[must_use]

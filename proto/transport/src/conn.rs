@@ -1,14 +1,14 @@
 //! One authenticated connection, as servers and channels use it.
 //!
 //! Must hold: it ends when it is cut, when the peer's certificate ends, or, for an anonymous peer, when its time or
-//! its bytes are used up (D3): then reads and writes fail and both ends see it closed.
+//! its bytes (`socket.rs`) are used up (D3): then reads and writes fail and both ends see it closed.
 
 use crate::connections::Registration;
 use crate::explain::certificate_refused;
 use crate::identity::Peer;
+use crate::socket::Socket;
 use crate::tls::keying_material;
 use arc_swap::ArcSwapOption;
-use sekisho_types::limit::UNPROVEN_MAX;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -22,8 +22,7 @@ use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
-#[expect(clippy::disallowed_types, reason = "the wrapped socket of the crate that makes them")]
-pub(crate) type TlsStream = tokio_rustls::TlsStream<tokio::net::TcpStream>;
+pub(crate) type TlsStream = tokio_rustls::TlsStream<Socket>;
 
 /// Longest time that a timer is set for; a longer certificate outlives the process anyway.
 const TIMER_MAX: Duration = Duration::from_secs(365 * 86_400);
@@ -36,8 +35,6 @@ pub struct Conn {
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     end: Pin<Box<Sleep>>,
     over: bool,
-    /// Bytes that an anonymous peer may still receive.
-    unproven_left: Option<usize>,
     _permit: Option<OwnedSemaphorePermit>,
     /// Where the peer's refusal of the own certificate is noted.
     refused: Option<Arc<ArcSwapOption<String>>>,
@@ -56,7 +53,6 @@ impl Conn {
             cut: Box::pin(registration.cut.clone().cancelled_owned()),
             end: Box::pin(tokio::time::sleep(lifetime.min(TIMER_MAX))),
             over: false,
-            unproven_left: peer.identity.is_none().then_some(UNPROVEN_MAX),
             peer,
             registration,
             _permit: None,
@@ -131,25 +127,14 @@ impl Conn {
         self.over || self.registration.cut.is_cancelled()
     }
 
-    /// How many of `wanted` bytes may be written now.
-    fn allowance(&self, wanted: usize) -> io::Result<usize> {
-        if self.is_over() {
-            return Err(aborted());
-        }
-        match self.unproven_left {
-            Some(0) if wanted > 0 => Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "a peer without identity has had all it may receive",
-            )),
-            Some(left) => Ok(wanted.min(left)),
-            None => Ok(wanted),
-        }
+    /// Whether anything may be written now.
+    fn writable(&self) -> io::Result<()> {
+        if self.is_over() { Err(aborted()) } else { Ok(()) }
     }
 
-    fn written(&mut self, result: &Poll<io::Result<usize>>) {
+    fn written(&self, result: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(count)) = result {
             self.registration.meter.sent(*count);
-            self.unproven_left = self.unproven_left.map(|left| left.saturating_sub(*count));
         }
     }
 }
@@ -190,9 +175,8 @@ impl AsyncWrite for Conn {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let allowed = self.allowance(buf.len())?;
-        let part = buf.get(..allowed).unwrap_or_default();
-        let result = Pin::new(&mut self.stream).poll_write(cx, part);
+        self.writable()?;
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.written(&result);
         result
     }
@@ -202,12 +186,7 @@ impl AsyncWrite for Conn {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.unproven_left.is_some() {
-            // One slice at a time, so that the allowance can cut it.
-            let first = bufs.iter().find(|buf| !buf.is_empty());
-            return self.poll_write(cx, first.map_or(&[], |buf| buf));
-        }
-        self.allowance(0)?;
+        self.writable()?;
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.written(&result);
         result
@@ -218,7 +197,7 @@ impl AsyncWrite for Conn {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.allowance(0)?;
+        self.writable()?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

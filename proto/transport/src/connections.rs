@@ -131,10 +131,11 @@ impl Connections {
         self: &Arc<Self>,
         direction: Direction,
         peer: Peer,
+        class: PeerClass,
         cut: CancellationToken,
     ) -> Registration {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let meter = self.traffic.meter(direction, &peer);
+        let meter = self.traffic.meter(direction, &peer, class);
         self.live.lock().insert(id, Live { direction, peer, cut: cut.clone() });
         Registration { registry: Arc::clone(self), id, cut, meter }
     }

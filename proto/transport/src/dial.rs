@@ -17,6 +17,7 @@ use crate::limit::{
     STREAM_WINDOW,
 };
 use crate::settle::{SettleError, Terms, settle, tune};
+use crate::socket::Socket;
 use crate::tls::{Protocol, client_config};
 use crate::verify::{Expect, Role};
 use arc_swap::ArcSwapOption;
@@ -305,6 +306,7 @@ async fn dial_one(
         .map_err(|_elapsed| DialError::Slow(addr))?
         .map_err(|e| DialError::Connect(addr, e))?;
     tune(&socket).map_err(|e| DialError::Connect(addr, e))?;
+    let socket = Socket::new(socket);
     let before = bundles.current();
     // The address, so that no name is sent in clear; the verifier looks at the SPIFFE id alone.
     let name = ServerName::IpAddress(addr.ip().into());

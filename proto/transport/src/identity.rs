@@ -38,7 +38,7 @@ pub struct PeerIdentity {
 }
 
 impl PeerIdentity {
-    /// Its class, by which bytes are counted.
+    /// Its class, by which bytes of the API are counted.
     #[must_use]
     pub fn class(&self) -> PeerClass {
         match self.principal.workload {
@@ -60,14 +60,6 @@ pub struct Peer {
     pub exporter: [u8; 32],
 }
 
-impl Peer {
-    /// Its class, by which bytes are counted.
-    #[must_use]
-    pub fn class(&self) -> PeerClass {
-        self.identity.as_ref().map_or(PeerClass::Anonymous, |identity| identity.class())
-    }
-}
-
 /// Kinds of peers, as metrics label them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PeerClass {
@@ -77,13 +69,18 @@ pub enum PeerClass {
     Agent,
     /// A person or pipeline.
     User,
+    /// Whoever reads metrics; what may be read there, the state says.
+    Monitor,
+    /// The other end of a timed exchange: of a landmark, or of whoever shows where it is.
+    Landmark,
     /// No certificate.
     Anonymous,
 }
 
 impl PeerClass {
     /// Every class.
-    pub const ALL: [Self; 4] = [Self::Member, Self::Agent, Self::User, Self::Anonymous];
+    pub const ALL: [Self; 6] =
+        [Self::Member, Self::Agent, Self::User, Self::Monitor, Self::Landmark, Self::Anonymous];
 
     /// Label value.
     #[must_use]
@@ -92,6 +89,8 @@ impl PeerClass {
             Self::Member => "member",
             Self::Agent => "agent",
             Self::User => "user",
+            Self::Monitor => "monitor",
+            Self::Landmark => "landmark",
             Self::Anonymous => "anonymous",
         }
     }

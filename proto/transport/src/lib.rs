@@ -39,6 +39,7 @@ pub mod verify;
 
 mod explain;
 pub mod settle;
+mod socket;
 mod tls;
 mod traffic;
 

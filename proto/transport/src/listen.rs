@@ -13,6 +13,7 @@ use crate::limit::{
     HANDSHAKE_TIMEOUT, HANDSHAKES_MAX,
 };
 use crate::settle::{SettleError, Terms, settle, tune};
+use crate::socket::Socket;
 use crate::task::{TaskGroup, TaskKind};
 pub use crate::tls::Protocol;
 use crate::tls::server_config;
@@ -209,7 +210,7 @@ impl Shared {
     ) -> Result<(), Refusal> {
         tune(&socket).map_err(Refusal::Handshake)?;
         let before = self.bundles.current();
-        let stream = timeout(self.limits.handshake_timeout, acceptor.accept(socket))
+        let stream = timeout(self.limits.handshake_timeout, acceptor.accept(Socket::new(socket)))
             .await
             .map_err(|_elapsed| Refusal::Slow)?
             .map_err(Refusal::Handshake)?;

@@ -7,7 +7,7 @@ use crate::bundle::{BundleSet, TrustBundles};
 use crate::clock::unix_time;
 use crate::conn::{Conn, TlsStream};
 use crate::connections::Direction;
-use crate::identity::Peer;
+use crate::identity::{Peer, PeerClass};
 use crate::limit::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, UNACKNOWLEDGED_MAX};
 use crate::tls::{Protocol, exporter};
 use crate::verify::{Role, VerifyError, identify, judge};
@@ -52,7 +52,7 @@ pub(crate) fn settle(
     bundles: &TrustBundles,
     before: &Arc<BundleSet>,
     role: Role<'_>,
-    stream: TlsStream,
+    mut stream: TlsStream,
     terms: Terms,
 ) -> Result<Conn, SettleError> {
     let (_socket, tls) = stream.get_ref();
@@ -78,7 +78,12 @@ pub(crate) fn settle(
         Duration::from_millis(identity.not_after.since_ms(now))
     });
     let peer = Peer { addr: terms.addr, identity, exporter };
-    let registration = bundles.connections().register(direction, peer.clone(), terms.cut);
+    let registration = bundles.connections().register(
+        direction,
+        peer.clone(),
+        class(terms.protocol, &peer),
+        terms.cut,
+    );
     let after = bundles.current();
     if peer.identity.is_some() && !Arc::ptr_eq(before, &after) {
         judge(&after, role, chain, unix_time(now))?;
@@ -86,7 +91,20 @@ pub(crate) fn settle(
     if !bundles.connections().policy().allow(direction, &peer) {
         return Err(SettleError::Forbidden);
     }
+    if peer.identity.is_some() {
+        stream.get_mut().0.proven();
+    }
     Ok(Conn::new(stream, peer, registration, lifetime))
+}
+
+/// As which a connection's bytes are counted: by what it is for, where that is one thing only, else by who is there.
+fn class(protocol: Protocol, peer: &Peer) -> PeerClass {
+    match (protocol, &peer.identity) {
+        (Protocol::Http2 | Protocol::Http1 | Protocol::Ranging, None) => PeerClass::Anonymous,
+        (Protocol::Http2, Some(identity)) => identity.class(),
+        (Protocol::Http1, Some(_)) => PeerClass::Monitor,
+        (Protocol::Ranging, Some(_)) => PeerClass::Landmark,
+    }
 }
 
 /// Socket options of every connection.

@@ -20,6 +20,8 @@ pub(crate) struct Traffic {
     member: Arc<Totals>,
     agent: Arc<Totals>,
     user: Arc<Totals>,
+    monitor: Arc<Totals>,
+    landmark: Arc<Totals>,
     anonymous: Arc<Totals>,
     proof: Arc<Proof>,
 }
@@ -65,6 +67,8 @@ impl Traffic {
             PeerClass::Member => &self.member,
             PeerClass::Agent => &self.agent,
             PeerClass::User => &self.user,
+            PeerClass::Monitor => &self.monitor,
+            PeerClass::Landmark => &self.landmark,
             PeerClass::Anonymous => &self.anonymous,
         }
     }
@@ -87,8 +91,7 @@ impl Traffic {
         self.proof.unproven.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn meter(&self, direction: Direction, peer: &Peer) -> Meter {
-        let class = peer.class();
+    pub(crate) fn meter(&self, direction: Direction, peer: &Peer, class: PeerClass) -> Meter {
         let judged = (direction == Direction::Dialled).then(|| Judged {
             peer: peer.identity.as_ref().map(|identity| identity.principal.clone()),
             proof: Arc::clone(&self.proof),

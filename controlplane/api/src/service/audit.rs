@@ -1,4 +1,6 @@
 //! The audit log: records, the newest note, and bundles that verify with no cluster at hand (A1).
+//!
+//! Must hold (D3): what leaves here leaves to people of operators with a site in Japan that stands, and to nobody else.
 
 use crate::call::Call;
 use crate::core::Core;
@@ -48,6 +50,12 @@ impl AuditApi {
         let call = Call::of(request)?;
         let state = self.0.replica.state();
         call.may(&state, Verb::ReadAudit, Target::Federation)?;
+        let operator = &call.principal().operator;
+        if !state.is_at_home(operator) {
+            let why =
+                format!("{operator} has no site in Japan that stands: no audit records leave");
+            return Err(ApiError::new(ErrorCode::PermissionDenied, why));
+        }
         Ok(state)
     }
 

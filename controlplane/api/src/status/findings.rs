@@ -45,8 +45,13 @@ impl Core {
     /// What this member finds wrong with itself; told to the others with each exchange.
     pub(crate) fn own_findings(&self) -> Vec<Finding> {
         let now = self.clock.wall();
-        let Vitals { certificate_ends, disk, ordinary, internal } = self.vitals.vitals();
+        let vitals = self.vitals.vitals();
+        let Vitals { certificate_ends, disk, ordinary, internal, unproven_bytes } = vitals;
         let mut own = Vec::new();
+        if unproven_bytes > 0 {
+            let found = Finding::new(Severity::Bad, Condition::UnprovenBytes);
+            own.push(found.with("bytes", unproven_bytes));
+        }
         if let Some(ends) = certificate_ends {
             let left = ends.since_ms(now);
             let severity = grade(left, ms(CERTIFICATE_ENDS_SOON), ms(CERTIFICATE_ENDS_NOW));

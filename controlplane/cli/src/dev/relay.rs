@@ -90,7 +90,7 @@ impl Relay {
     /// An address that is taken.
     pub(super) fn bind(ways: Vec<Way>) -> io::Result<Self> {
         let open = |way: Way| {
-            let front = Datagrams::bind(way.listen, PeerClass::Agent)?;
+            let front = Datagrams::bind(way.listen, PeerClass::Landmark)?;
             front.never_wait()?;
             Ok(Open { way, front, nodes: Vec::new() })
         };
@@ -194,7 +194,7 @@ impl Open {
         if self.nodes.len() >= NODES_MAX {
             self.nodes.remove(0);
         }
-        let back = Datagrams::connect(self.way.landmark, PeerClass::Agent)?;
+        let back = Datagrams::connect(self.way.landmark, PeerClass::Landmark)?;
         back.never_wait()?;
         self.nodes.push(Node { addr, back });
         Ok(())

@@ -9,7 +9,6 @@ const HEAD: &str = "head";
 const NAME: &str = "name";
 const UNFINISHED: &str = "unfinished";
 const WAIT: &str = "wait";
-const SOCKET: &str = "socket";
 
 /// Aim at 400; past 500 a file has a second subject that deserves a file of its own.
 const MAX_LINES: usize = 500;
@@ -20,10 +19,6 @@ const NAMELESS: [&str; 9] =
     ["common", "helper", "helpers", "manager", "managers", "misc", "util", "utilities", "utils"];
 /// Marks of work left behind. In two parts, so that this file does not carry them.
 const MARKS: [[&str; 2]; 4] = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"], ["HA", "CK"]];
-/// Types whose use makes or takes a connection (D3).
-const SOCKETS: [&str; 5] = ["TcpListener", "TcpSocket", "TcpStream", "ToSocketAddrs", "UdpSocket"];
-/// Who may: the one crate that knows to whom state may go, and the tests that stand between its ends.
-const SOCKET_DIRS: [&str; 2] = ["proto/transport/", "chaos-tests/"];
 
 pub(super) fn check(file: &TextFile) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -35,7 +30,6 @@ pub(super) fn check(file: &TextFile) -> Vec<Violation> {
     head(file, &mut found);
     unfinished(file, &mut found);
     waits(file, &mut found);
-    sockets(file, &mut found);
     found
 }
 
@@ -144,23 +138,6 @@ fn waits(file: &TextFile, found: &mut Vec<Violation>) {
             ));
         }
         previous = line;
-    }
-}
-
-fn sockets(file: &TextFile, found: &mut Vec<Violation>) {
-    if SOCKET_DIRS.iter().any(|dir| file.path.starts_with(dir)) {
-        return;
-    }
-    for (number, line) in numbered(&file.text) {
-        let code = code(line);
-        for name in SOCKETS.iter().filter(|name| has_word(&code, name)) {
-            found.push(Violation::new(
-                SOCKET,
-                format!("{}:{number}", file.path),
-                format!("uses {name}"),
-                "sockets are made in proto/transport only (D3): use it, or extend it there",
-            ));
-        }
     }
 }
 

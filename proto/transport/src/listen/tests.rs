@@ -170,16 +170,18 @@ async fn without_a_certificate_there_is_only_the_anonymous_stream_and_few_bytes(
     let mut received = Vec::new();
     let too_much = vec![7; UNPROVEN_MAX + 1];
     let (read, written) = tokio::join!(reader(&mut client, &mut received), async {
-        let written = server.write_all(&too_much).await;
+        // What the library has taken need not have left.
+        let written = match server.write_all(&too_much).await {
+            Ok(()) => server.flush().await,
+            refused => refused,
+        };
         drop(server);
         written
     });
     assert_eq!(written.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     // Cut off without a goodbye, after at most the allowance.
     read.unwrap_err();
-    assert!(received.len() <= UNPROVEN_MAX, "{}", received.len());
-    let counted = site.bundles.connections().bytes(PeerClass::Anonymous).sent;
-    assert_eq!(counted, u64::try_from(UNPROVEN_MAX).unwrap());
+    assert!(received.len() < UNPROVEN_MAX, "{}", received.len());
     // The slot is free again; the one after that is not.
     let first = site.dial(None).await.unwrap();
     let held = next(&mut site.listener.anonymous).await;
@@ -217,7 +219,7 @@ async fn a_bundle_removed_during_the_handshake_is_noticed() {
         let before = bundles.current();
         let to = addr.into();
         let (client, stream) = tokio::join!(dialer.connect(&to, &Expect::AnyMember), async {
-            acceptor.accept(socket.accept().await.unwrap().0).await.unwrap()
+            acceptor.accept(Socket::new(socket.accept().await.unwrap().0)).await.unwrap()
         });
         if removed {
             bundles.replace(&BTreeMap::from([kanto.bundle()])).unwrap();

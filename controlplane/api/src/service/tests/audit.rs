@@ -78,6 +78,12 @@ async fn records_come_in_order_and_to_auditors_only() {
     assert_eq!(page.size, fake.core.replica.state().audit_size());
     assert_eq!(list(admin("kanto"), u64::MAX).await.unwrap().into_inner().records, []);
     assert_eq!(code(list(user("kanto", "sapporo"), 0).await), ErrorCode::PermissionDenied);
+    // D3: a company that has no place in Japan any more is sent nothing, whatever its people may otherwise.
+    let site = "tokyo-1".parse().unwrap();
+    fake.replica
+        .elsewhere(|federation| federation.accept(admin("kanto"), Command::RevokeSite { site }));
+    assert_eq!(code(list(admin("kanto"), 0).await), ErrorCode::PermissionDenied);
+    list(admin("naniwa"), 0).await.unwrap();
 }
 
 #[tokio::test]

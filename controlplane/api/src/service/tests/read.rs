@@ -249,6 +249,7 @@ async fn what_a_member_finds_wrong_with_itself_is_shown_with_its_size() {
             disk: Some(Disk { free: 20 * gib, size: 100 * gib }),
             ordinary: Load { in_flight: 10, bound: 100, shed_lately: false },
             internal: Load { in_flight: 0, bound: 10, shed_lately: false },
+            unproven_bytes: 0,
         };
         change(&mut vitals);
         *fake.vitals.0.lock() = vitals;
@@ -271,6 +272,7 @@ async fn what_a_member_finds_wrong_with_itself_is_shown_with_its_size() {
         (&|v: &mut Vitals| v.ordinary.in_flight = 80, "OVERLOADED", Warn),
         (&|v: &mut Vitals| v.ordinary.shed_lately = true, "OVERLOADED", Warn),
         (&|v: &mut Vitals| v.internal.shed_lately = true, "OVERLOADED", Bad),
+        (&|v: &mut Vitals| v.unproven_bytes = 1, "UNPROVEN_BYTES", Bad),
     ] {
         with(change);
         assert_eq!(found(&fake).await, [(code.to_owned(), severity)]);

@@ -77,12 +77,3 @@ fn a_sleep_in_a_test_needs_its_reason() {
     let reason = ["// wai", "ts: the lease itself has to run out\n"].concat();
     assert_eq!(body("a/tests/job.rs", &format!("{reason}{call}")), []);
 }
-
-#[test]
-fn a_socket_outside_transport_is_refused() {
-    let line = "use tokio::net::TcpStream;\n";
-    assert_eq!(body("agent/src/session.rs", line), one(SOCKET, "agent/src/session.rs:2"));
-    assert_eq!(body("proto/transport/src/dial.rs", line), []);
-    let spoken = "let why = \"no TcpStream here\"; // a TcpStream\n";
-    assert_eq!(body("agent/src/session.rs", spoken), []);
-}
