@@ -33,7 +33,7 @@ pub(crate) fn of_another_federation(stage: &mut Stage) {
 
 pub(crate) fn of_an_operator_that_is_not_enrolled(stage: &mut Stage) {
     let answer = stage.federation.run("hyuga", &["job", "list"]).unwrap();
-    let known = ["context `hyuga`", "known: hokuto, kanto, naniwa, sapporo"];
+    let known = ["context `hyuga`", "known: hokuto, kanto, minato, naniwa, sapporo"];
     stage.refused("an unknown context", &answer, (ErrorCode::NotFound, NOT_FOUND), &known);
 
     // An operator as sound as the others, whom nobody has let in.
