@@ -5,7 +5,7 @@
 
 mod life;
 
-pub use life::Life;
+pub use life::{Life, catch_up};
 
 use proptest::prelude::*;
 use sekisho_evidence::grant::{Instance, SessionId};
