@@ -13,6 +13,7 @@ use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::{Command, Group, Item, Slot};
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::quarantine::Twin;
+use sekisho_fsm::state::Standing;
 use sekisho_fsm::testing::{
     CLASS, Federation, OPERATORS, admin, agent, cluster, job, member, receipt_key, user,
 };
@@ -343,8 +344,9 @@ fn twin(federation: &mut Federation, n: u8, what: u8) -> Option<Entry> {
 
 /// Somebody who may lead: a sequence may have removed any of the fixture's members.
 fn voter(federation: &Federation) -> Option<Principal> {
-    let members = &federation.state.federation()?.members;
-    let (id, row) = members.iter().find(|(_, row)| row.voter)?;
+    let held = federation.state.federation()?;
+    let votes = |id: &MemberId| held.standings.get(id) == Some(&Standing::Voter);
+    let (id, row) = held.members.iter().find(|(id, _)| votes(id))?;
     let workload = Workload::Member { site: row.site.clone(), member: id.0 };
     Some(Principal { operator: row.operator.clone(), workload })
 }

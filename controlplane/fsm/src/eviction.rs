@@ -39,7 +39,7 @@ pub enum Stay {
 
 /// A placement that is to go on, and how it stands.
 #[derive(Debug, Clone)]
-pub struct Standing<'s> {
+pub struct Residence<'s> {
     /// Which.
     pub id: PlacementId,
     /// The placement.
@@ -52,7 +52,7 @@ pub struct Standing<'s> {
     pub stay: Stay,
 }
 
-impl Standing<'_> {
+impl Residence<'_> {
     /// Whether an order reaches it. What runs to completion on a host whose lease is over is told when that is back.
     #[must_use]
     pub fn is_reachable(&self) -> bool {
@@ -80,7 +80,7 @@ pub(crate) enum Due {
     Leaves(NodeId, Rejection),
 }
 
-/// The last instant at which what a node had or has was proof enough for a rule set, its expiry aside for `what`.
+/// The last instant at which a proof that is or was over at some time was enough for a rule set.
 fn proven_until(rules: &Rules, what: PlaceProof, over: Timestamp) -> Option<Timestamp> {
     let aged = rules.max_proof_age_s.unwrap_or(FIX_AGE_MAX_MS.div_ceil(1000));
     let until = over.min(what.oldest.plus_ms(aged.saturating_mul(1000)));
@@ -148,26 +148,26 @@ fn stale(row: &Placement, node: &Node, rules: &[&Rules], now: Timestamp, why: Re
 impl State {
     /// How a placement stands to the rules in force; `None` if it is not known or its job or node is gone.
     #[must_use]
-    pub fn standing(&self, id: &PlacementId) -> Option<Standing<'_>> {
+    pub fn residence(&self, id: &PlacementId) -> Option<Residence<'_>> {
         let row = self.placements.get(id)?;
         let (node, job) = (self.nodes.get(&row.grant.node)?, self.jobs.get(&row.grant.job)?);
-        Some(Standing { id: *id, row, node, job, stay: stay(self, row, node, job) })
+        Some(Residence { id: *id, row, node, job, stay: stay(self, row, node, job) })
     }
 
     /// How each placement stands that is to go on, node by node.
-    pub fn standings(&self) -> impl Iterator<Item = Standing<'_>> {
+    pub fn residences(&self) -> impl Iterator<Item = Residence<'_>> {
         let held = self.nodes.iter().flat_map(|(_, node)| &node.placements);
-        let goes_on = |standing: &Standing<'_>| is_desired(&standing.row.phase);
-        held.filter_map(|id| self.standing(id)).filter(goes_on)
+        let goes_on = |residence: &Residence<'_>| is_desired(&residence.row.phase);
+        held.filter_map(|id| self.residence(id)).filter(goes_on)
     }
 
     /// Jobs that have to leave where they are and can be told so, with a node that they have to leave and why.
     #[must_use]
     pub fn denied(&self) -> BTreeMap<JobId, (NodeId, Rejection)> {
-        let due = self.standings().filter(Standing::is_reachable);
-        let due = due.filter_map(|standing| {
-            let why = standing.leaves()?.clone();
-            Some((standing.row.grant.job.clone(), (standing.row.grant.node.clone(), why)))
+        let due = self.residences().filter(Residence::is_reachable);
+        let due = due.filter_map(|residence| {
+            let why = residence.leaves()?.clone();
+            Some((residence.row.grant.job.clone(), (residence.row.grant.node.clone(), why)))
         });
         due.collect()
     }
@@ -183,12 +183,12 @@ impl State {
             | JobPhase::Failed
             | JobPhase::Cancelled => return Due::Gone,
         }
-        let standings = job.placements.iter().filter_map(|id| self.standing(id));
-        let goes_on = |standing: &Standing<'_>| is_desired(&standing.row.phase);
-        let mut due = standings.filter(goes_on).filter(Standing::is_reachable);
-        let found = due.find_map(|standing| {
-            let why = standing.leaves()?.clone();
-            Some(Due::Leaves(standing.row.grant.node.clone(), why))
+        let residences = job.placements.iter().filter_map(|id| self.residence(id));
+        let goes_on = |residence: &Residence<'_>| is_desired(&residence.row.phase);
+        let mut due = residences.filter(goes_on).filter(Residence::is_reachable);
+        let found = due.find_map(|residence| {
+            let why = residence.leaves()?.clone();
+            Some(Due::Leaves(residence.row.grant.node.clone(), why))
         });
         found.unwrap_or(Due::Stays)
     }

@@ -8,7 +8,7 @@ use crate::core::Core;
 use crate::limit::LAGGING_MAX;
 use crate::service::count;
 use sekisho_fsm::State;
-use sekisho_fsm::eviction::{Standing, Stay};
+use sekisho_fsm::eviction::{Residence, Stay};
 use sekisho_fsm::state::Node;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
@@ -37,17 +37,17 @@ fn add(counter: &mut u32) {
 }
 
 impl Tally {
-    fn take(&mut self, state: &State, standing: &Standing<'_>) {
+    fn take(&mut self, state: &State, residence: &Residence<'_>) {
         add(&mut self.placements);
-        let cause = self.nodes.entry(standing.row.grant.node.clone()).or_default();
-        let stopping = match &standing.row.phase {
+        let cause = self.nodes.entry(residence.row.grant.node.clone()).or_default();
+        let stopping = match &residence.row.phase {
             Phase::Granted | Phase::Starting | Phase::Running => false,
             Phase::Stopping | Phase::Ended(_) => true,
         };
-        match (&standing.stay, stopping) {
+        match (&residence.stay, stopping) {
             (Stay::Leaves(_), false) => {
                 add(&mut self.leaving);
-                if standing.is_reachable() {
+                if residence.is_reachable() {
                     *cause = Some(Cause::Leaving);
                     self.left = self.left.max(Some(EVICTION_WITHIN));
                 } else {
@@ -58,7 +58,7 @@ impl Tally {
             (Stay::Leaves(_), true) => {
                 add(&mut self.stopping);
                 cause.get_or_insert(Cause::Stopping);
-                let told = Duration::from_millis(state.clock().since_ms(standing.row.changed));
+                let told = Duration::from_millis(state.clock().since_ms(residence.row.changed));
                 let left = LEASE.saturating_add(KILL_GRACE).saturating_sub(told);
                 self.left = self.left.max(Some(left));
             }
@@ -79,13 +79,13 @@ impl Core {
         let none = |id: &PolicyId| (id.clone(), Tally::default());
         let mut tallies: BTreeMap<PolicyId, Tally> = policies.iter().map(none).collect();
         let held = state.nodes().flat_map(|(_, node)| &node.placements);
-        for standing in held.filter_map(|id| state.standing(id)) {
-            let facts = &standing.job.facts;
+        for residence in held.filter_map(|id| state.residence(id)) {
+            let facts = &residence.job.facts;
             let tenant = state.tenant(&facts.id.tenant).and_then(|tenant| tenant.policy.as_ref());
             let binding: BTreeSet<&PolicyId> = facts.policy.iter().chain(tenant).collect();
             for policy in binding {
                 if let Some(tally) = tallies.get_mut(policy) {
-                    tally.take(state, &standing);
+                    tally.take(state, &residence);
                 }
             }
         }

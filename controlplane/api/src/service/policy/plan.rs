@@ -8,7 +8,7 @@ use crate::limit::{PLAN_KINDS_MAX, PLAN_QUEUE_MAX, PLAN_ROWS_MAX};
 use crate::service::count;
 use sekisho_evidence::canonical::encode;
 use sekisho_fsm::State;
-use sekisho_fsm::eviction::{Standing, Stay};
+use sekisho_fsm::eviction::{Residence, Stay};
 use sekisho_fsm::outcome::Rejection;
 use sekisho_fsm::state::Job;
 use sekisho_proto::name::Resource as _;
@@ -82,20 +82,20 @@ impl Change<'_> {
     /// What has to leave with these rules and has not without them, each with its whole group.
     fn departures(&self) -> Vec<v1::Departure> {
         let mut out: BTreeMap<&JobId, (&NodeId, &Rejection)> = BTreeMap::new();
-        let standings: Vec<Standing<'_>> = self.then.standings().collect();
-        for standing in &standings {
-            let job = &standing.row.grant.job;
+        let residences: Vec<Residence<'_>> = self.then.residences().collect();
+        for residence in &residences {
+            let job = &residence.row.grant.job;
             let leaves_now =
-                || self.now.standing(&standing.id).is_some_and(|s| s.leaves().is_some());
-            if let Some(why) = standing.leaves().filter(|_| self.is_readable(job) && !leaves_now())
+                || self.now.residence(&residence.id).is_some_and(|s| s.leaves().is_some());
+            if let Some(why) = residence.leaves().filter(|_| self.is_readable(job) && !leaves_now())
             {
-                out.entry(job).or_insert((&standing.row.grant.node, why));
+                out.entry(job).or_insert((&residence.row.grant.node, why));
             }
         }
-        let row = |standing: &Standing<'_>| {
-            let grant = &standing.row.grant;
+        let row = |residence: &Residence<'_>| {
+            let grant = &residence.row.grant;
             let (node, group) = out.get(&grant.job)?;
-            let (reason, detail) = match &standing.stay {
+            let (reason, detail) = match &residence.stay {
                 Stay::Leaves(why) => (why.code, why.detail.clone()),
                 Stay::Allowed | Stay::Stale(..) => {
                     (group.code, format!("with its group, which leaves {node}"))
@@ -103,15 +103,15 @@ impl Change<'_> {
             };
             Some(v1::Departure {
                 job: grant.job.name(),
-                placement: standing.id.to_string(),
+                placement: residence.id.to_string(),
                 node: grant.node.name(),
                 reason: reason.to_string(),
                 detail,
                 run_to_completion: grant.on_disconnect == OnDisconnect::RunToCompletion,
-                out_of_contact: !standing.is_reachable(),
+                out_of_contact: !residence.is_reachable(),
             })
         };
-        let mut rows: Vec<v1::Departure> = standings.iter().filter_map(row).collect();
+        let mut rows: Vec<v1::Departure> = residences.iter().filter_map(row).collect();
         rows.sort_by(|a, b| {
             let key = |row: &v1::Departure| (!row.run_to_completion, row.job.clone());
             key(a).cmp(&key(b))

@@ -80,7 +80,7 @@ fn grace() -> u64 {
 }
 
 fn stay(f: &Federation, id: &JobId) -> Stay {
-    f.state.standing(&f.placements(id)[0]).unwrap().stay
+    f.state.residence(&f.placements(id)[0]).unwrap().stay
 }
 
 fn ended(f: &mut Federation, id: &JobId) {
