@@ -130,13 +130,12 @@ impl Core {
         let node = state.node(id)?;
         let accepted = self.sessions.accepted(id);
         let desired = desired(state, node);
-        let contact = || match accepted {
-            _ if node.live_session().is_none() => Some(Cause::OutOfContact),
+        let told = || match accepted {
             None => Some(Cause::Elsewhere),
-            Some(accepted) if accepted < desired => Some(Cause::Behind),
-            Some(_) => None,
+            Some(accepted) => (accepted < desired).then_some(Cause::Behind),
         };
-        let cause = cause.or_else(contact)?;
+        let gone = || node.live_session().is_none().then_some(Cause::OutOfContact);
+        let cause = cause.or_else(gone).or_else(told)?;
         let accepted = accepted.unwrap_or_default().revision.0;
         let desired = desired.revision.0;
         Some(v1::Lagging { node: id.name(), cause: cause.into(), accepted, desired })
