@@ -150,6 +150,7 @@ impl Agent {
             members: enrolment.members.clone(),
             receipt_key: enrolment.receipt_key(),
             instance: Instance(rand::random()),
+            measure: Arc::default(),
             tasks: TaskGroup::new(),
             streams: None,
             ended: VecDeque::new(),
@@ -197,7 +198,8 @@ impl Agent {
             clock: Arc::clone(&self.clock),
             via: self.via.clone(),
         };
-        Prover { host, landmarks: ends.clone(), fixes: ends, now: Arc::default() }
+        let now = Arc::clone(&self.driver.measure);
+        Prover { host, landmarks: ends.clone(), fixes: ends, now }
     }
 
     /// Runs until `end` resolves and, where it says so, everything is stopped and told; or until it cannot go on. Jobs that

@@ -41,6 +41,7 @@ use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// The hands of the agent.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub(crate) struct Driver {
     pub(crate) receipt_key: SigningKey,
     /// This start of the agent.
     pub(crate) instance: Instance,
+    /// Has this host measured anew.
+    pub(crate) measure: Arc<Notify>,
     pub(crate) tasks: TaskGroup,
     pub(crate) streams: Option<Streams>,
     pub(crate) ended: VecDeque<PlacementKey>,
@@ -139,6 +142,7 @@ impl Driver {
             Action::Kill(placement) => self.end(&placement, |runtime, key| runtime.kill(key)),
             Action::Report(session, phases) => self.report(session, phases),
             Action::FetchLandmarks(basis) => self.fetch_landmarks(basis),
+            Action::Measure => self.measure.notify_one(),
             Action::SubmitFix(session, fix) => self.submit_fix(session, *fix),
             Action::Refuse(refusal) => self.refuse(*refusal),
             Action::Note(reason) => {

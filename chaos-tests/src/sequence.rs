@@ -6,7 +6,7 @@
 mod life;
 mod twin;
 
-pub use life::Life;
+pub use life::{Life, catch_up};
 
 use proptest::prelude::*;
 use sekisho_evidence::grant::SessionId;

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use sekisho_chaos::sequence::{Operation, entry, operations, start, wind_down};
+use sekisho_chaos::sequence::{Operation, catch_up, entry, operations, start, wind_down};
 use sekisho_cli::verify::oracle;
 use sekisho_cli::verify::report::Report;
 use sekisho_evidence::record::Record;
@@ -75,6 +75,8 @@ proptest! {
                 prop_assert_eq!(invariant::check(&federation.state), Ok(()), "after {:?}", operation);
             }
         }
+        catch_up(&mut federation);
+        prop_assert_eq!(invariant::nothing_goes_on_where_it_is_refused(&federation.state), Ok(()));
         judge(&federation)?;
     }
 

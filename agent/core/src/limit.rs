@@ -1,6 +1,6 @@
 //! Bounds of the agent's decisions, each with its reason.
 
-use sekisho_types::limit::{KILL_GRACE, LEASE};
+use sekisho_types::limit::{KILL_GRACE, LEASE, RENEW_EVERY, STALE_PROOF_LAST};
 
 /// Nanoseconds of a millisecond.
 pub(crate) const NS_PER_MS: u64 = 1_000_000;
@@ -41,6 +41,17 @@ pub const KILL_MARGIN_MS: u64 = 500;
 
 /// How long after its order a kill is ordered again, and after the time limit the shim has to have acted, ms.
 pub const KILL_AGAIN_MS: u64 = 1_000;
+
+/// How often what runs is judged by this host's own proof, ms: with each renewal. It takes two milliseconds, and nothing
+/// where no rule says `drain`.
+pub const PROOF_LOOK_MS: u64 = as_ms(RENEW_EVERY);
+
+/// How long this host's own verdict may be against a job whose rules say `drain`, ms.
+pub const STALE_LAST_MS: u64 = as_ms(STALE_PROOF_LAST);
+
+/// A proof is made anew after this part of the age that the rules of what runs allow: a landmark measures a host once a
+/// minute, and a fix takes up to two.
+pub const MEASURE_AFTER: u64 = 3;
 
 /// L, ms.
 pub const LEASE_MS: u64 = as_ms(LEASE);

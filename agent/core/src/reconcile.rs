@@ -11,6 +11,7 @@ mod lease;
 mod locate;
 mod placement;
 mod restart;
+mod stale;
 mod tell;
 mod trust;
 
@@ -41,6 +42,7 @@ use sekisho_types::id::{Digest, MemberId, OperatorId};
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::{PlacementId, Revision};
 use sekisho_types::time::Timestamp;
+use stale::Watched;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The world at one step. Read before the step's actions are carried out.
@@ -189,6 +191,8 @@ pub enum Action {
     Report(SessionId, Vec<(PlacementId, Phase)>),
     /// Get the landmarks that grants name by this hash.
     FetchLandmarks(Digest),
+    /// Have this host measured anew: what runs here asks for a younger proof than the one at hand will be.
+    Measure,
     /// Hand a fix in.
     SubmitFix(SessionId, Box<OwnFix>),
     /// Sign and send a receipt.
@@ -241,6 +245,7 @@ pub struct Reconciler {
     receipt_retry: Retry,
     bringing: Bringing,
     locating: Locating,
+    watched: Watched,
     stage: Stage,
     changed: bool,
     /// When the last step was.
@@ -283,6 +288,7 @@ impl Reconciler {
             receipt_retry: Retry::default(),
             bringing: Bringing::default(),
             locating: Locating::new(location),
+            watched: Watched::default(),
             stage: Stage::Fresh,
             changed: true,
             stepped_ns: 0,
@@ -315,6 +321,7 @@ impl Reconciler {
         self.take(input, now);
         self.keep_session(now);
         self.stop_strays(now);
+        self.watch_proofs(now);
         self.kill_overdue(now);
         self.start_granted(now);
         self.bring(now);

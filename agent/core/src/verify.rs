@@ -23,7 +23,7 @@ use sekisho_evidence::submission::Submission;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::Digest;
 use sekisho_types::jurisdiction::table_hash;
-use sekisho_types::residency::Rules;
+use sekisho_types::residency::{PlaceProof, Rules};
 use sekisho_types::revision::PlacementId;
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -298,6 +298,19 @@ fn resident(host: Host<'_>, bundle: &EndorserBundle, grant: &Grant) -> Result<()
     }
     // What is wrong with the tag comes first, as everywhere.
     host.standing.judge(&[], host.now)?;
+    let proof = own_proof(host, bundle, &grant.landmarks)?;
+    host.standing.judge_proven(&rules, Some(proof), host.now)
+}
+
+/// What proves this host now, by the landmarks of that name.
+///
+/// # Errors
+/// `TABLE_MISMATCH` if they are not known here, `RESIDENCY_TIER` if nothing is proven.
+pub(crate) fn own_proof(
+    host: Host<'_>,
+    bundle: &EndorserBundle,
+    landmarks: &Digest,
+) -> Result<PlaceProof, Reason> {
     let whose = Whose {
         cluster: &bundle.cluster,
         incarnation: bundle.incarnation,
@@ -305,14 +318,13 @@ fn resident(host: Host<'_>, bundle: &EndorserBundle, grant: &Grant) -> Result<()
         node_key: host.standing.node_key(),
         area: host.standing.tag().area.domestic(),
     };
-    let proof = host.location.proof(whose, &grant.landmarks, host.now).map_err(|unproven| {
+    host.location.proof(whose, landmarks, host.now).map_err(|unproven| {
         let code = match &unproven {
             Unproven::Table(_) => ErrorCode::TableMismatch,
             Unproven::NoFix | Unproven::Fix(_) => ErrorCode::ResidencyTier,
         };
         fail(code, &unproven)
-    })?;
-    host.standing.judge_proven(&rules, Some(proof), host.now)
+    })
 }
 
 /// What a member gave for an accepted grant, not yet believed.

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::{Federation, admin, agent, job, member};
 use sekisho_types::fitness::Unfit;
-use sekisho_types::id::NodeId;
+use sekisho_types::id::{JobId, NodeId};
+use sekisho_types::limit::EVICTIONS_MAX;
 use sekisho_types::principal::Principal;
 
 /// A step.
@@ -16,6 +17,8 @@ pub enum Life {
     Undrain(bool),
     /// Move what is left, due or not.
     Evict,
+    /// Move what the rules no longer allow there, due or not.
+    EvictDenied,
     /// Its own checks come out so: fit or not.
     Fitness(bool),
     /// Take it out of the federation.
@@ -27,6 +30,7 @@ pub(super) fn steps() -> impl Strategy<Value = Life> {
         2 => prop::option::of(0u8..20).prop_map(Life::Drain),
         1 => any::<bool>().prop_map(Life::Undrain),
         3 => Just(Life::Evict),
+        2 => Just(Life::EvictDenied),
         1 => any::<bool>().prop_map(Life::Fitness),
         1 => Just(Life::Decommission),
     ]
@@ -50,6 +54,12 @@ pub(super) fn command(
             let drain = federation.state.node(&node)?.drain.as_ref()?.revision;
             (member("hokuto"), Command::EvictDrained { node, drain })
         }
+        Life::EvictDenied => {
+            let held = federation.state.node(&node)?.placements.iter();
+            let held = held.filter_map(|id| federation.state.placement(id));
+            let jobs: Vec<JobId> = held.map(|row| row.grant.job.clone()).collect();
+            (member("kanto"), Command::EvictDenied { jobs })
+        }
         Life::Fitness(fit) => {
             let session = super::session(federation, &node)?;
             let check = job("clock", 1, 1, &[]).id.name;
@@ -59,4 +69,22 @@ pub(super) fn command(
         }
         Life::Decommission => (owner, Command::DecommissionNode { node }),
     })
+}
+
+/// Does what the leader's duty does until the rules hold for whatever goes on.
+pub fn catch_up(federation: &mut Federation) {
+    // Nothing is moved by a clock that is behind.
+    while federation.state.clock() < federation.now {
+        let Some(leader) = super::voter(federation) else { return };
+        if federation.run(leader, Command::Tick).outcome.is_err() {
+            return;
+        }
+    }
+    loop {
+        let jobs: Vec<JobId> = federation.state.denied().into_keys().take(EVICTIONS_MAX).collect();
+        let Some(leader) = super::voter(federation).filter(|_| !jobs.is_empty()) else { return };
+        if federation.run(leader, Command::EvictDenied { jobs }).outcome.is_err() {
+            return;
+        }
+    }
 }

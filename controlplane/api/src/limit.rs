@@ -86,6 +86,19 @@ pub const CARRY_DEADLINE: Duration = Duration::from_millis(2_500);
 /// Waits named in one answer: a screen.
 pub const WAITS_MAX: usize = 16;
 
+/// Rows of each kind in the plan of a policy: more than anybody reads, and far less than [`ANSWER_MAX`]; of the rest the
+/// number is told.
+pub const PLAN_ROWS_MAX: usize = 500;
+
+/// Queued jobs that the plan of a policy looks at.
+pub const PLAN_QUEUE_MAX: usize = 10_000;
+
+/// Kinds of queued jobs that it explains, twice each: an explanation takes up to 20 ms, and the call has seconds.
+pub const PLAN_KINDS_MAX: usize = 48;
+
+/// Nodes that one status of a policy names as not known to enforce it; it tells how many there are.
+pub const LAGGING_MAX: usize = 64;
+
 /// Time for an agent's first message on its stream.
 pub const ATTACH_DEADLINE: Duration = Duration::from_secs(5);
 

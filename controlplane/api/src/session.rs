@@ -27,7 +27,7 @@ use sekisho_transport::task::TaskKind;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
 use sekisho_types::limit::{BEATS_MISSED_UNREACHABLE, RENEW_EVERY};
-use sekisho_types::revision::Revision;
+use sekisho_types::revision::{Epoch, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -49,6 +49,8 @@ pub(crate) struct Attached {
     /// Waits for a checkpoint of this member.
     pub(crate) waits: AtomicBool,
     beat_ns: AtomicU64,
+    /// Epoch of the newest set that the agent says it enforces.
+    accepted: Mutex<Epoch>,
     next_read: AtomicU64,
     reads: Mutex<BTreeMap<u64, oneshot::Sender<LogChunk>>>,
 }
@@ -67,6 +69,12 @@ impl Attached {
 
     pub(crate) fn beat(&self, now_ns: u64) {
         self.beat_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    /// The agent enforces the set of this epoch, or a later one.
+    pub(crate) fn enforces(&self, epoch: Epoch) {
+        let mut accepted = self.accepted.lock();
+        *accepted = epoch.max(*accepted);
     }
 
     /// Hands a chunk to whoever asked for it.
@@ -108,6 +116,7 @@ impl Sessions {
             replaced: Notify::new(),
             waits: AtomicBool::new(false),
             beat_ns: AtomicU64::new(now_ns),
+            accepted: Mutex::default(),
             next_read: AtomicU64::new(1),
             reads: Mutex::default(),
         });
@@ -154,6 +163,11 @@ impl Sessions {
     #[must_use]
     pub fn count(&self) -> usize {
         self.attached.lock().len()
+    }
+
+    /// Epoch of the newest set that the agent of a node says it enforces; `None` if it is attached elsewhere.
+    pub(crate) fn accepted(&self, node: &NodeId) -> Option<Epoch> {
+        self.get(node).map(|stream| *stream.accepted.lock())
     }
 
     /// Whether three beats of an agent that is attached here were missed; `None` if it is attached elsewhere.

@@ -42,7 +42,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Dev(command) => Box::pin(crate::dev::run(app, command)).await,
         Command::Pki(command) => pki::run(app, command),
-        Command::Residency(command) => residency::run(app, command),
+        Command::Residency(command) => Box::pin(residency::run(app, command)).await,
         Command::Site(command) => Box::pin(site::run(app, command)).await,
         Command::Landmark(command) => Box::pin(landmark::run(app, command)).await,
         Command::Node(command) => Box::pin(node::run(app, command)).await,

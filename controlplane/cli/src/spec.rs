@@ -39,7 +39,7 @@ mod refuse;
 pub mod residency;
 
 use crate::duration;
-use crate::failure::Failure;
+use crate::failure::{Failure, of_file};
 use refuse::{at, refuse_read};
 use sekisho_evidence::canonical::encode;
 use sekisho_types::error_code::ErrorCode;
@@ -51,6 +51,8 @@ use sekisho_types::time::Date;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
 use std::str::FromStr;
 
 /// Largest spec file, bytes: a payload may have 64 KiB, and its YAML may quote every byte of it.
@@ -148,6 +150,22 @@ pub struct Override {
     pub tenant: Option<TenantId>,
     /// In place of the spec's name, to submit one file many times.
     pub name: Option<String>,
+}
+
+/// The text of a file, `-` = stdin; one byte more than any may have, at most.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` if it cannot be read.
+pub fn read_text(path: &Path) -> Result<String, Failure> {
+    let limit = u64::try_from(SPEC_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = String::new();
+    let result = if path == Path::new("-") {
+        std::io::stdin().take(limit).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text))
+    };
+    result.map_err(|error| of_file(path, &error))?;
+    Ok(text)
 }
 
 /// Reads a spec. `today` decides which area codes are valid.

@@ -8,6 +8,7 @@
 pub mod checkpoint;
 pub mod drain;
 pub mod driver;
+pub mod eviction;
 pub mod lease;
 pub mod level;
 pub mod limit;

@@ -12,6 +12,10 @@ pub const PLACEMENT_PERIOD: Duration = Duration::from_secs(1);
 /// Nodes plus queued jobs above which a plan is made on a blocking thread: below, it takes less than a millisecond.
 pub const PLAN_INLINE_MAX: usize = 256;
 
+/// From so many nodes on, what the rules no longer allow is looked for on a blocking thread: a placement takes a
+/// microsecond, and a node may hold hundreds.
+pub const EVICTION_INLINE_MAX: usize = 64;
+
 /// Pause between ticks while audit records are uncovered by a checkpoint.
 pub const TICK_UNCOVERED: Duration = Duration::from_secs(1);
 

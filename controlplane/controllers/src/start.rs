@@ -3,6 +3,7 @@
 use crate::checkpoint::{HeadStore, HeadStoreError, Signatures, Signer, SignerStatus};
 use crate::drain::DrainDuty;
 use crate::driver::{Duty, drive};
+use crate::eviction::EvictionDuty;
 use crate::lease::keyless::KeylessDuty;
 use crate::lease::{LeaseDuty, Leases};
 use crate::level::LevelDuty;
@@ -80,6 +81,7 @@ impl<R: Replica> Controllers<R> {
             spawn(&replica, KeylessDuty::new(leases.clone()), &clock, tasks),
             spawn(&replica, Placement::new(replica.clone(), stamp.clone()), &clock, tasks),
             spawn(&replica, DrainDuty::new(replica.clone(), stamp.clone()), &clock, tasks),
+            spawn(&replica, EvictionDuty::new(replica.clone(), stamp.clone()), &clock, tasks),
             spawn(&replica, LevelDuty::new(replica.clone(), stamp), &clock, tasks),
             spawn(&replica, MembershipDuty::new(replica.clone()), &clock, tasks),
         ];

@@ -10,6 +10,7 @@ mod batch;
 mod bundle;
 mod change;
 mod drain;
+mod eviction;
 mod fix;
 mod genesis;
 mod incarnation;
@@ -23,7 +24,7 @@ mod node;
 pub mod operator;
 mod payload;
 pub(crate) mod placement;
-mod policy;
+pub(crate) mod policy;
 mod quarantine;
 mod quota;
 mod reply;
@@ -295,6 +296,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::SubmitFix { node, session, fix: of, transcripts } => {
             fix::submit(change, node, *session, *of, transcripts)
         }
+        Command::EvictDenied { jobs } => eviction::evict(change, jobs),
     }
 }
 

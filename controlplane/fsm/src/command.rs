@@ -322,6 +322,12 @@ pub enum Command {
         /// [`FIX_LANDMARKS_MAX`](sekisho_evidence::location::verdict::FIX_LANDMARKS_MAX).
         transcripts: Vec<SignedTranscript>,
     },
+    /// Moves jobs that the rules in force no longer allow where they are: all of them, or, if one of them may stay by now,
+    /// none. Proposed by the leader, judged in apply.
+    EvictDenied {
+        /// At most [`EVICTIONS_MAX`](sekisho_types::limit::EVICTIONS_MAX); of one that does not go on there is no effect.
+        jobs: Vec<JobId>,
+    },
 }
 
 /// A command of a batch: what people and pipelines do by the hundred. Append-only, as [`Command`] is; a type of its own,

@@ -24,6 +24,18 @@ pub fn check(state: &State) -> Result<(), String> {
     nothing_dangles(state)
 }
 
+/// D1, once the leader has caught up: nothing goes on where the rules in force refuse it, but what their `keep` keeps and what
+/// no order reaches. Between a change of rules and the eviction it does not hold.
+///
+/// # Errors
+/// The first job that is to leave.
+pub fn nothing_goes_on_where_it_is_refused(state: &State) -> Result<(), String> {
+    match state.denied().into_iter().next() {
+        None => Ok(()),
+        Some((job, (node, why))) => Err(format!("D1: {job} goes on at {node}: {why}")),
+    }
+}
+
 /// D1: a node is proven by its kept fix, which rests on landmarks that are there.
 fn proofs_are_those_of_kept_fixes(state: &State) -> Result<(), String> {
     for (id, node) in state.nodes() {

@@ -18,6 +18,7 @@ pub mod apply;
 pub mod command;
 pub mod entry;
 pub mod event;
+pub mod eviction;
 pub mod image;
 pub mod invariant;
 pub mod location;

@@ -120,6 +120,8 @@ pub struct Node {
     pub quarantine: Option<Quarantine>,
     /// What its kept fix proves, until then.
     pub proof: Option<NodeProof>,
+    /// The last proof that ended before its time or gave way to one of a lower f, and when.
+    pub lapsed: Option<NodeProof>,
 }
 
 /// The key of a node that was decommissioned.
@@ -166,6 +168,8 @@ pub struct Policy {
     pub rules: Rules,
     /// Its version: the revision of its last change.
     pub revision: Revision,
+    /// When that was, on the state clock.
+    pub since: Timestamp,
 }
 
 /// A registered key.

@@ -52,6 +52,7 @@ impl PutPolicy {
             name: self.policy.name(),
             rules: Some((&self.rules).into()),
             etag: self.expected.map(|revision| revision.to_string()).unwrap_or_default(),
+            since_ms: 0,
         }
     }
 

@@ -101,6 +101,27 @@ pub const UNPROVEN_MAX: usize = 32 * 1024;
 /// its restart at once, and by this at the latest.
 pub const FIX_AGE_MAX: Duration = Duration::from_secs(3600);
 
+/// How often the leader looks for placements that the rules in force no longer allow where they are: nothing else notices
+/// that time has ended a proof.
+pub const RULES_LOOK: Duration = Duration::from_secs(1);
+
+/// From a change of rules to the moment at which what they no longer allow has stopped, while somebody leads and but for
+/// `run_to_completion` on a host that is out of contact: it is noticed, ordered, and obeyed within G, or the host is out
+/// of contact and its lease ends.
+pub const EVICTION_WITHIN: Duration =
+    Duration::from_secs(RULES_LOOK.as_secs() + LEASE.as_secs() + KILL_GRACE.as_secs());
+
+/// So long a proof may be over before a job whose rules say `drain` is moved: an agent that starts anew, or whose landmark
+/// was removed, has itself measured within two minutes, and once more if that fails.
+pub const STALE_PROOF_GRACE: Duration = Duration::from_secs(300);
+
+/// So long by its own measure an agent lets such a job go on: by then the control plane has moved it, if it did its part.
+pub const STALE_PROOF_LAST: Duration = Duration::from_secs(600);
+
+/// Jobs in one eviction: each is the work of an order to stop on all its nodes, and an entry must apply within
+/// milliseconds.
+pub const EVICTIONS_MAX: usize = 128;
+
 /// Findings of one host about itself: there are not so many checks.
 pub const FITNESS_FINDINGS_MAX: usize = 16;
 
@@ -112,6 +133,10 @@ pub const TEXT_MAX: usize = 512;
 
 const _: () =
     assert!(TEARDOWN_WITHIN.as_secs() > 2 * KILL_GRACE.as_secs(), "a kill takes its grace");
+const _: () = assert!(
+    STALE_PROOF_LAST.as_secs() > STALE_PROOF_GRACE.as_secs() + EVICTION_WITHIN.as_secs(),
+    "the agent is the last line, not the first"
+);
 const _: () = assert!(PAYLOAD_MAX < ENTRY_MAX, "a payload must fit its entry");
 const _: () =
     assert!(RENEW_EVERY.as_secs() * 4 < LEASE.as_secs(), "several renewals must fit one lease");

@@ -60,7 +60,7 @@ pub enum OnStaleProof {
     /// It runs on.
     #[default]
     Keep,
-    /// It is to be moved. Does not hold yet: no duty moves it, so it runs on as with `Keep`.
+    /// It is moved, once the proof has been over for [`STALE_PROOF_GRACE`](crate::limit::STALE_PROOF_GRACE).
     Drain,
 }
 

@@ -2,6 +2,7 @@
 
 mod locate;
 mod restart;
+mod stale;
 mod trust;
 mod world;
 

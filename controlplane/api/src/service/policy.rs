@@ -1,17 +1,27 @@
-//! Named residency policies.
+//! Named residency policies: what they say, what a change would do, who qualifies, and how far they are enforced.
+
+mod check;
+mod enforcement;
+mod plan;
 
 use crate::admission::Admitted;
-use crate::call::{Call, not_found};
+use crate::call::{Call, not_found, rejected};
 use crate::core::Core;
 use crate::page::Page;
+use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::Policy;
 use sekisho_proto::convert::intent::Intent;
 use sekisho_proto::convert::policy::PutPolicy;
+use sekisho_proto::field::FieldError;
 use sekisho_proto::name::Resource as _;
+use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::{self, policy_service_server::PolicyService};
-use sekisho_types::id::PolicyId;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{PolicyId, TenantId};
+use sekisho_types::residency::Rules;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
@@ -23,7 +33,28 @@ fn message(id: &PolicyId, policy: &Policy) -> v1::Policy {
         name: id.name(),
         rules: Some((&policy.rules).into()),
         etag: policy.revision.to_string(),
+        since_ms: policy.since.0,
     }
+}
+
+/// What is found by looking through a whole state, beside the runtime's threads.
+async fn beside<T: Send + 'static>(
+    look: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = tokio::task::spawn_blocking(look).await;
+    done.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))
+}
+
+/// Tenants whose jobs the caller may read.
+fn readable(call: &Call, state: &State) -> BTreeSet<TenantId> {
+    let may = |id: &&TenantId| call.can(state, Verb::ReadTenant, Target::Tenant(id));
+    state.tenants().map(|(id, _)| id).filter(may).cloned().collect()
+}
+
+/// The rules of a message, which must have some.
+fn given(field: &str, rules: Option<&v1::Rules>) -> Result<Rules, FieldError> {
+    let rules = rules.ok_or_else(|| FieldError::new(field, "must be given"))?;
+    Rules::try_from(rules).map_err(|error| error.within(field))
 }
 
 impl PolicyApi {
@@ -92,5 +123,74 @@ impl PolicyService for PolicyApi {
         let ask = request.into_inner();
         let put = PutPolicy::try_from(&ask)?;
         self.put(&call, ask.intent.as_ref(), put).await
+    }
+
+    async fn plan_policy(
+        &self,
+        request: Request<v1::PlanPolicyRequest>,
+    ) -> Result<Response<v1::PlanPolicyResponse>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let id = PolicyId::from_field("name", &ask.name)?;
+        let rules = given("rules", ask.rules.as_ref())?;
+        let now = self.0.read(&call, ask.read.as_ref()).await?;
+        let read = Verb::ReadFederation;
+        call.may_on(&now, read, read, Target::Federation, &ask.name)?;
+        now.policy(&id).ok_or_else(|| not_found(&ask.name))?;
+        let then = now.supposing(&id, &rules).map_err(|rejection| rejected(&rejection))?;
+        let readable = readable(&call, &now);
+        let planned = beside(move || {
+            plan::plan(&plan::Change { now: &now, then: &then, policy: &id, readable: &readable })
+        });
+        Ok(Response::new(planned.await?))
+    }
+
+    async fn list_policy_statuses(
+        &self,
+        request: Request<v1::ListPolicyStatusesRequest>,
+    ) -> Result<Response<v1::ListPolicyStatusesResponse>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let only = (!ask.name.is_empty()).then(|| PolicyId::from_field("name", &ask.name));
+        let only = only.transpose()?;
+        let query = format!("policy-statuses/{}", ask.name);
+        let page = Page::of(&query, ask.page_size, &ask.page_token)?;
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
+        call.may(&state, Verb::ReadFederation, Target::Federation)?;
+        if let Some(id) = &only {
+            state.policy(id).ok_or_else(|| not_found(&ask.name))?;
+        }
+        let wanted = |id: &PolicyId| only.as_ref().is_none_or(|only| only == id);
+        let rows = state.policies().filter(|(id, _)| wanted(id)).map(|(id, _)| (id, ()));
+        let (rows, next_page_token) = page.take(state.revision(), rows);
+        let policies: BTreeSet<PolicyId> = rows.into_iter().map(|(id, ())| id.clone()).collect();
+        let (core, readable) = (Arc::clone(&self.0), readable(&call, &state));
+        let revision = state.revision().0;
+        let statuses = beside(move || core.enforcement(&state, &policies, &readable)).await?;
+        Ok(Response::new(v1::ListPolicyStatusesResponse { statuses, next_page_token, revision }))
+    }
+
+    async fn check_policy(
+        &self,
+        request: Request<v1::CheckPolicyRequest>,
+    ) -> Result<Response<v1::CheckPolicyResponse>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let id = (!ask.name.is_empty()).then(|| PolicyId::from_field("name", &ask.name));
+        let id = id.transpose()?;
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
+        call.may(&state, Verb::ReadFederation, Target::Federation)?;
+        let rules = match (&id, &ask.rules) {
+            (Some(id), None) => state.policy(id).ok_or_else(|| not_found(&ask.name))?.rules.clone(),
+            (None, Some(_)) => given("rules", ask.rules.as_ref())?,
+            (Some(_), Some(_)) | (None, None) => {
+                let must = "must be given in place of `name`, or `name` in place of them";
+                return Err(FieldError::new("rules", must).into());
+            }
+        };
+        state.check_rules(&rules).map_err(|rejection| rejected(&rejection))?;
+        let token = (ask.page_size, ask.page_token);
+        let checked = beside(move || check::check(&state, &rules, (token.0, &token.1)));
+        Ok(Response::new(checked.await??))
     }
 }

@@ -8,6 +8,7 @@ mod join;
 mod landmark;
 mod member;
 mod node;
+mod policy;
 mod read;
 mod snapshot;
 mod write;

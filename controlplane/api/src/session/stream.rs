@@ -69,6 +69,7 @@ impl AgentStream {
         attach: &Attach,
     ) -> Self {
         let position = Position { head_size: attach.head_size, accepted: attach.accepted };
+        attached.enforces(attach.accepted);
         Self { core, node, attached, position, sent: None, stopped: None, trust: 0 }
     }
 
@@ -145,6 +146,7 @@ impl AgentStream {
         let Some(federation) = state.federation() else { return true };
         let epoch = Epoch { incarnation: federation.incarnation, revision: Revision(revision) };
         self.position.accepted = self.position.accepted.max(epoch);
+        self.attached.enforces(epoch);
         true
     }
 

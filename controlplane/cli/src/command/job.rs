@@ -8,14 +8,13 @@ mod view;
 use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::exit::Exit;
-use crate::failure::{Failure, of_file};
+use crate::failure::Failure;
 use crate::output::Listed;
-use crate::spec::{JobSpec, Override, SPEC_MAX, parse};
+use crate::spec::{JobSpec, Override, parse, read_text};
 use sekisho_proto::name::{ANY, Resource as _};
 use sekisho_proto::v1;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{JobId, TenantId};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use view::{JobView, is_final, word};
@@ -163,18 +162,6 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
 fn read_spec(app: &App<'_>, file: &Path, over: &OverArgs) -> Result<JobSpec, Failure> {
     let over = Override { tenant: over.tenant.clone(), name: over.name.clone() };
     parse(&read_text(file)?, &over, app.today())
-}
-
-fn read_text(path: &Path) -> Result<String, Failure> {
-    let limit = u64::try_from(SPEC_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    let mut text = String::new();
-    let result = if path == Path::new("-") {
-        std::io::stdin().take(limit).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text))
-    };
-    result.map_err(|error| of_file(path, &error))?;
-    Ok(text)
 }
 
 async fn get(app: &App<'_>, session: &Session, job: &JobId) -> Result<v1::Job, Failure> {

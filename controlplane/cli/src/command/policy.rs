@@ -1,6 +1,10 @@
 //! `sekisho policy`: named residency policies.
 
-use super::{etag, short, yes_no};
+mod plan;
+pub(super) use plan::NodeVerdictView;
+mod status;
+
+use super::{etag, instant, short, yes_no};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::duration::text;
@@ -8,7 +12,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::language::Text;
 use crate::output::{Column, Listed, Shown, column, wide};
-use crate::spec::residency::{Raw, placeless, unplaced};
+use crate::spec::read_text;
+use crate::spec::residency::{Raw, parse, placeless, unplaced};
 use sekisho_fsm::command::Command;
 use sekisho_proto::convert::policy::PutPolicy;
 use sekisho_proto::name::Resource as _;
@@ -19,6 +24,7 @@ use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::{PROOF_F_DEFAULT, Rules};
 use sekisho_types::time::Date;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Verbs of a policy.
 #[derive(Debug, clap::Subcommand)]
@@ -46,11 +52,41 @@ pub enum PolicyCommand {
         #[command(flatten)]
         rules: RuleArgs,
     },
+    /// What an update with these rules would do now: what would leave, wait for ever, be lost or gained. Changes nothing
+    Plan {
+        /// Its id
+        policy: PolicyId,
+        /// Its new rules, all of them
+        #[command(flatten)]
+        rules: RuleArgs,
+    },
+    /// How many nodes enforce a policy's version, and what has to leave yet
+    Status {
+        /// Its id; without it, of each
+        policy: Option<PolicyId>,
+    },
 }
+
+/// What a file of rules stands in place of.
+const OPTIONS: [&str; 10] = [
+    "areas",
+    "denied_areas",
+    "operators",
+    "denied_operators",
+    "country_tier",
+    "area_tier",
+    "forbid_run_to_completion",
+    "proof_f",
+    "max_proof_age",
+    "on_stale_proof",
+];
 
 /// Residency rules on the command line. What is left out does not restrict; Japan always binds.
 #[derive(Debug, clap::Args)]
 pub struct RuleArgs {
+    /// A file with all of them, YAML or JSON, in place of the options; `-` = stdin
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = OPTIONS)]
+    file: Option<PathBuf>,
     /// Area allowed: JP-01, Hokkaido, 北海道 or a six-digit code; repeatable
     #[arg(long = "area", value_name = "AREA")]
     areas: Vec<String>,
@@ -78,13 +114,29 @@ pub struct RuleArgs {
     /// How old a proof may be: 3m to 1h
     #[arg(long, value_name = "TIME")]
     max_proof_age: Option<String>,
-    /// What becomes of a running job when the proof is over: keep, or drain (nothing acts on that yet)
+    /// What becomes of a running job when the proof is over: keep, or drain, which moves it after five minutes
     #[arg(long, value_name = "MODE")]
     on_stale_proof: Option<String>,
 }
 
 impl RuleArgs {
-    fn rules(&self, today: Date) -> Result<Rules, Failure> {
+    /// Whether any is given.
+    pub(super) fn is_given(&self) -> bool {
+        let lists = [&self.areas, &self.denied_areas, &self.operators, &self.denied_operators];
+        let texts =
+            [&self.country_tier, &self.area_tier, &self.max_proof_age, &self.on_stale_proof];
+        self.file.is_some()
+            || self.forbid_run_to_completion
+            || self.proof_f.is_some()
+            || lists.iter().any(|list| !list.is_empty())
+            || texts.iter().any(|text| text.is_some())
+    }
+
+    /// Reads them.
+    pub(super) fn rules(&self, today: Date) -> Result<Rules, Failure> {
+        if let Some(file) = &self.file {
+            return parse(&read_text(file)?, today);
+        }
         let all = |texts: &[String]| texts.iter().map(|text| unplaced(text)).collect();
         let raw = Raw {
             areas: all(&self.areas),
@@ -116,6 +168,7 @@ struct PolicyView {
     max_proof_age_s: Option<u64>,
     on_stale_proof: String,
     etag: String,
+    since_ms: u64,
 }
 
 impl From<v1::Policy> for PolicyView {
@@ -134,6 +187,7 @@ impl From<v1::Policy> for PolicyView {
             max_proof_age_s: rules.max_proof_age_s,
             on_stale_proof: rules.on_stale_proof,
             etag: policy.etag,
+            since_ms: policy.since_ms,
         }
     }
 }
@@ -157,6 +211,7 @@ impl Shown for PolicyView {
         column("tiers", "証明段階"),
         wide("run to completion", "切断後の完走"),
         wide("proof", "証明の条件"),
+        wide("since", "適用開始"),
         wide("etag", "etag"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
@@ -171,6 +226,7 @@ impl Shown for PolicyView {
             format!("{}/{}", self.country_tier, self.area_tier),
             yes_no(language, self.allow_run_to_completion),
             self.proof(),
+            instant(self.since_ms),
             self.etag.clone(),
         ]
     }
@@ -206,6 +262,11 @@ pub(super) async fn run(app: &mut App<'_>, command: PolicyCommand) -> Result<Exi
             let put = PutPolicy { policy, rules, expected: Some(etag(&read.etag)?) };
             update(app, &session, put).await?;
         }
+        PolicyCommand::Plan { policy, rules } => {
+            let rules = rules.rules(app.today())?;
+            Box::pin(plan::run(app, &policy, &rules)).await?;
+        }
+        PolicyCommand::Status { policy } => Box::pin(status::run(app, policy.as_ref())).await?,
     }
     Ok(Exit::Ok)
 }

@@ -3,7 +3,8 @@
 //! Must hold: an area that is unknown, abroad or retired is refused here with a code of its own, before anything is
 //! sent; a retired code names its successors.
 
-use super::refuse::at;
+use super::SPEC_MAX;
+use super::refuse::{at, refuse_read};
 use crate::duration::seconds;
 use crate::failure::Failure;
 use sekisho_types::error_code::ErrorCode;
@@ -116,6 +117,19 @@ fn stale(field: &str, text: Option<&Spanned<String>>) -> Result<OnStaleProof, Fa
     OnStaleProof::parse(&text.value).ok_or_else(|| {
         at(&text.referenced, field, &format!("`{}` is neither keep nor drain", text.value))
     })
+}
+
+/// Reads a file of rules: the fields of [`Raw`]. `today` decides which area codes are valid.
+///
+/// # Errors
+/// `SPEC_SYNTAX`, `SPEC_UNKNOWN_FIELD`, or as [`Raw::read`].
+pub fn parse(text: &str, today: Date) -> Result<Rules, Failure> {
+    if text.len() > SPEC_MAX {
+        let why = format!("rules have at most {SPEC_MAX} bytes");
+        return Err(Failure::new(ErrorCode::TooLarge, why));
+    }
+    let raw: Raw = serde_saphyr::from_str(text).map_err(|error| refuse_read(&error))?;
+    raw.read("", today)
 }
 
 impl Raw {

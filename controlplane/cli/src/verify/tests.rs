@@ -74,6 +74,7 @@ fn eventful() -> Federation {
     assert_eq!(f.apply(entry).outcome.unwrap_err().code, ErrorCode::PayloadMismatch);
     batches(&mut f);
     life(&mut f);
+    evicted(&mut f);
     // Far ahead of the state clock, which moves one step only.
     f.now = f.now.plus_ms(60_000);
     let late = f.submit(job("late", 1, 1, &[]));
@@ -117,6 +118,25 @@ fn life(f: &mut Federation) {
     f.place(&moved, &["tokyo-1/n-01"]);
     let placement = f.placements(&moved)[0];
     report(f, "tokyo-1/n-01", vec![(placement, Phase::Ended(Ending::Exited(0)))]);
+}
+
+/// A policy is tightened, and what it no longer allows is moved; what it allows is not.
+fn evicted(f: &mut Federation) {
+    let mut facts = job("denied", 1, 1, &[]);
+    facts.policy = Some("hokkaido".parse().unwrap());
+    let denied = f.submit(facts);
+    f.place(&denied, &["ishikari-1/n-02"]);
+    let placement = f.placements(&denied)[0];
+    let evict = Command::EvictDenied { jobs: vec![denied.clone()] };
+    let early = f.run(member("kanto"), evict.clone()).outcome.unwrap_err();
+    assert_eq!(early.code, ErrorCode::WrongPhase);
+    let policy = "hokkaido".parse().unwrap();
+    let expected = f.state.policy(&policy).map(|row| row.revision);
+    let rules = job("x", 1, 1, &["JP-13"]).residency;
+    f.accept(admin("kanto"), Command::PutPolicy { policy, rules, expected });
+    f.accept(member("kanto"), evict);
+    report(f, "ishikari-1/n-02", vec![(placement, Phase::Ended(Ending::Stopped))]);
+    f.accept(user("kanto", "sapporo"), Command::CancelJob { job: denied });
 }
 
 /// Batches done and refused; among them what without its payload would be refused for another reason.

@@ -10,7 +10,7 @@ use crate::role::{Target, Verb};
 use crate::state::{Fate, Job, QueueKey};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
-use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect, OverLimit, PRIORITY_MAX};
+use sekisho_types::job::{JobFacts, JobPhase, OverLimit, PRIORITY_MAX};
 use sekisho_types::limit::{ATTEMPTS_MAX, OPEN_JOBS_PER_TENANT_MAX};
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::quota::Limit;
@@ -31,14 +31,7 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     facts.check().map_err(|error| Rejection::new(ErrorCode::InvalidArgument, error.to_string()))?;
     payload::check(change, facts)?;
     check_rules(change.state, &facts.residency, change.today())?;
-    let rules = residency::rules_for(change.state, facts)?;
-    let completes = facts.on_disconnect == OnDisconnect::RunToCompletion;
-    if completes && rules.iter().any(|bound| !bound.rules.allow_run_to_completion) {
-        return Err(Rejection::new(
-            ErrorCode::InvalidArgument,
-            "on_disconnect: a policy forbids run_to_completion",
-        ));
-    }
+    residency::rules_for(change.state, facts)?;
     if change.state.jobs.contains(&facts.id) {
         return Err(Rejection::new(ErrorCode::AlreadyExists, format!("job {} exists", facts.id)));
     }

@@ -13,7 +13,7 @@ use sekisho_types::revision::Revision;
 use sekisho_types::time::Date;
 
 /// Checks rules that are about to be stored: form, valid codes, known operators.
-pub(super) fn check_rules(state: &State, rules: &Rules, day: Date) -> Result<(), Rejection> {
+pub(crate) fn check_rules(state: &State, rules: &Rules, day: Date) -> Result<(), Rejection> {
     rules.check(day).map_err(|error| match &error {
         RulesError::Area(area) => area_rejection(area),
         RulesError::BelowBaseline(_)
@@ -45,7 +45,7 @@ pub(super) fn put(
     check_rules(change.state, rules, change.today())?;
     let found = change.state.policies.get(id).map(|policy| policy.revision);
     Change::unchanged(expected, found, &format!("policy {id}"))?;
-    let row = Policy { rules: rules.clone(), revision: change.revision };
+    let row = Policy { rules: rules.clone(), revision: change.revision, since: change.now() };
     change.state.policies.insert(id.clone(), row);
     change.effects.checkpoint = true;
     change.effects.events.insert(Event::Plannable);

@@ -1,7 +1,8 @@
 //! Tenants: who pays, and the policy that binds all their jobs.
 //!
 //! Must hold: A3 and D2. The policy exists, a change names the revision that it changes, and open jobs stay counted.
-//! It sets no quota (`quota`) and does not touch what is placed: grants keep the policy version that they were bound to.
+//! It sets no quota (`quota`) and stops nothing by itself: what a tighter bound no longer allows, the leader's duty evicts
+//! (`eviction`, ADR 14).
 
 use super::change::{Change, not_found};
 use crate::event::Event;

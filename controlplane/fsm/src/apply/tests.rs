@@ -5,6 +5,7 @@ mod ahead;
 mod batch;
 mod drain;
 mod event;
+mod eviction;
 mod fix;
 mod incarnation;
 mod job;

@@ -181,6 +181,7 @@ pub(super) fn enroll(
         findings: Vec::new(),
         quarantine: None,
         proof: None,
+        lapsed: None,
     };
     change.state.nodes.insert(candidate.node.clone(), node);
     change.state.tokens.update(token, |row| row.used = Some((*candidate.node_key, now)));

@@ -207,6 +207,8 @@ impl Model {
             Command::DrainNode { node, .. } => self.drain(node, Some(at.record.revision)),
             Command::UndrainNode { node, .. } => self.drain(node, None),
             Command::EvictDrained { node, drain } => self.evict(node, *drain),
+            // Accepted, all of them were to go; that they had to is a matter of the replay.
+            Command::EvictDenied { jobs } => jobs.iter().for_each(|job| self.stop_job(job)),
             Command::RaiseFeatureLevel { .. } => {}
             Command::RegisterKey { .. } | Command::RevokeKey { .. } => {}
             Command::CreateToken { token, approved, .. } => {

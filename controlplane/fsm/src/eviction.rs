@@ -1,0 +1,227 @@
+//! Whether what runs may stay where it is: the rules in force now, not those of its grant (D1, ADR 14).
+//!
+//! ```text
+//! allowed by the rules in force? ── yes ──> stays
+//!   │ no, whatever proof the node had; or its tag is over ──> leaves
+//!   │ no, for want of a proof
+//!   └── rules say keep, and the grant was checked for as good a proof ──> stays, stale
+//!       otherwise ──> leaves once it has been so for STALE_PROOF_GRACE
+//! ```
+//! Must hold: one function tells it for the leader's duty, for apply, for plans and for status. It reads a state and
+//! changes nothing; a plan asks it of a state with other rules ([`State::supposing`]).
+//! Does not say what is revoked, drained or in quarantine: that has ways of its own.
+
+use crate::apply::placement::is_desired;
+use crate::apply::policy::check_rules;
+use crate::apply::residency::{in_force, may_complete, named};
+use crate::outcome::Rejection;
+use crate::state::{Job, Node, Placement, Policy, State};
+use sekisho_evidence::location::fix::{FIX_AGE_MAX_MS, proven};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{JobId, NodeId, PolicyId};
+use sekisho_types::job::JobPhase;
+use sekisho_types::limit::STALE_PROOF_GRACE;
+use sekisho_types::residency::{OnStaleProof, PlaceProof, Rules, Tier, verdict};
+use sekisho_types::revision::{PlacementId, Revision};
+use sekisho_types::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// How a placement stands to the rules in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stay {
+    /// They allow it.
+    Allowed,
+    /// They do not, for want of a proof; it goes on until then on the state clock, or for as long as it takes.
+    Stale(Rejection, Option<Timestamp>),
+    /// They do not.
+    Leaves(Rejection),
+}
+
+/// A placement that is to go on, and how it stands.
+#[derive(Debug, Clone)]
+pub struct Residence<'s> {
+    /// Which.
+    pub id: PlacementId,
+    /// The placement.
+    pub row: &'s Placement,
+    /// Its node.
+    pub node: &'s Node,
+    /// Its job.
+    pub job: &'s Job,
+    /// How it stands.
+    pub stay: Stay,
+}
+
+impl Residence<'_> {
+    /// Whether an order reaches it. What runs to completion on a host whose lease is over is told when that is back.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        self.node.live_session().is_some()
+    }
+
+    /// Why it has to leave now.
+    #[must_use]
+    pub fn leaves(&self) -> Option<&Rejection> {
+        match &self.stay {
+            Stay::Leaves(why) => Some(why),
+            Stay::Allowed | Stay::Stale(..) => None,
+        }
+    }
+}
+
+/// What an eviction of a job finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Nothing of it goes on.
+    Gone,
+    /// All of it may stay.
+    Stays,
+    /// It has to leave this node.
+    Leaves(NodeId, Rejection),
+}
+
+/// The last instant at which a proof that is or was over at some time was enough for a rule set.
+fn proven_until(rules: &Rules, what: PlaceProof, over: Timestamp) -> Option<Timestamp> {
+    let aged = rules.max_proof_age_s.unwrap_or(FIX_AGE_MAX_MS.div_ceil(1000));
+    let until = over.min(what.oldest.plus_ms(aged.saturating_mul(1000)));
+    (what.f >= rules.proof_f).then_some(until)
+}
+
+/// The same of all that is known of the node's proofs.
+fn last_proven(rules: &Rules, node: &Node) -> Option<Timestamp> {
+    let known = node.proof.into_iter().chain(node.lapsed);
+    known.filter_map(|held| proven_until(rules, held.proof, held.expires)).max()
+}
+
+/// The least proof that the rules of a grant asked for, as young as a proof can be: age is not a matter of what was asked.
+fn asked(row: &Placement, now: Timestamp) -> Option<PlaceProof> {
+    let wanted = row.grant.rules.iter().map(|bound| &bound.rules);
+    let wanted = wanted.filter(|rules| rules.country_tier >= Tier::CountryProven);
+    wanted.map(|rules| rules.proof_f).max().map(|f| PlaceProof { f, oldest: now })
+}
+
+/// How a placement stands on its node.
+fn stay(state: &State, row: &Placement, node: &Node, job: &Job) -> Stay {
+    let facts = &job.facts;
+    // A policy that the state does not know, of a job that was adopted into it: what it was granted under binds.
+    let rules: Vec<&Rules> = match named(state, facts) {
+        Ok(named) => named.into_iter().map(|(_, rules)| rules).collect(),
+        Err(_unknown) => row.grant.rules.iter().map(|bound| &bound.rules).collect(),
+    };
+    let held = in_force(state, node).and_then(|()| may_complete(facts, rules.iter().copied()));
+    if let Err(why) = held {
+        return Stay::Leaves(why);
+    }
+    let now = state.clock;
+    let Err(denial) = verdict(&node.place(now), &rules, now) else { return Stay::Allowed };
+    // No proof is better than one that withstands everybody and is of this moment.
+    let best = PlaceProof { f: u32::MAX, oldest: now };
+    if let Err(denial) = verdict(&proven(node.tag.place(), Some(best)), &rules, now) {
+        return Stay::Leaves(Rejection::new(denial.code(), denial.to_string()));
+    }
+    let why = Rejection::new(denial.code(), denial.to_string());
+    stale(row, node, &rules, now, why)
+}
+
+/// Of a placement whose place is in order but for its proof.
+fn stale(row: &Placement, node: &Node, rules: &[&Rules], now: Timestamp, why: Rejection) -> Stay {
+    let (place, granted) = (node.place(now), proven(node.tag.place(), asked(row, now)));
+    let grace = u64::try_from(STALE_PROOF_GRACE.as_millis()).unwrap_or(u64::MAX);
+    let mut leaves: Option<Timestamp> = None;
+    for rule in rules {
+        if verdict(&place, &[*rule], now).is_ok() {
+            continue;
+        }
+        let kept =
+            rule.on_stale_proof == OnStaleProof::Keep && verdict(&granted, &[*rule], now).is_ok();
+        if !kept {
+            let due = last_proven(rule, node).map_or(Timestamp(0), |last| last.plus_ms(grace));
+            leaves = Some(leaves.map_or(due, |earlier| earlier.min(due)));
+        }
+    }
+    match leaves {
+        Some(due) if due <= now => Stay::Leaves(why),
+        until => Stay::Stale(why, until),
+    }
+}
+
+impl State {
+    /// How a placement stands to the rules in force; `None` if it is not known or its job or node is gone.
+    #[must_use]
+    pub fn residence(&self, id: &PlacementId) -> Option<Residence<'_>> {
+        let row = self.placements.get(id)?;
+        let (node, job) = (self.nodes.get(&row.grant.node)?, self.jobs.get(&row.grant.job)?);
+        Some(Residence { id: *id, row, node, job, stay: stay(self, row, node, job) })
+    }
+
+    /// How each placement stands that is to go on, node by node.
+    pub fn residences(&self) -> impl Iterator<Item = Residence<'_>> {
+        let held = self.nodes.iter().flat_map(|(_, node)| &node.placements);
+        let goes_on = |residence: &Residence<'_>| is_desired(&residence.row.phase);
+        held.filter_map(|id| self.residence(id)).filter(goes_on)
+    }
+
+    /// Jobs that have to leave where they are and can be told so, with a node that they have to leave and why.
+    #[must_use]
+    pub fn denied(&self) -> BTreeMap<JobId, (NodeId, Rejection)> {
+        let due = self.residences().filter(Residence::is_reachable);
+        let due = due.filter_map(|residence| {
+            let why = residence.leaves()?.clone();
+            Some((residence.row.grant.job.clone(), (residence.row.grant.node.clone(), why)))
+        });
+        due.collect()
+    }
+
+    /// The same of one job.
+    pub(crate) fn due(&self, id: &JobId) -> Due {
+        let Some(job) = self.jobs.get(id) else { return Due::Gone };
+        match job.phase {
+            JobPhase::Placed | JobPhase::Running => {}
+            JobPhase::Queued
+            | JobPhase::Stopping
+            | JobPhase::Succeeded
+            | JobPhase::Failed
+            | JobPhase::Cancelled => return Due::Gone,
+        }
+        let residences = job.placements.iter().filter_map(|id| self.residence(id));
+        let goes_on = |residence: &Residence<'_>| is_desired(&residence.row.phase);
+        let mut due = residences.filter(goes_on).filter(Residence::is_reachable);
+        let found = due.find_map(|residence| {
+            let why = residence.leaves()?.clone();
+            Some(Due::Leaves(residence.row.grant.node.clone(), why))
+        });
+        found.unwrap_or(Due::Stays)
+    }
+
+    /// Whether rules could be stored now.
+    ///
+    /// # Errors
+    /// As of the command that would store them.
+    pub fn check_rules(&self, rules: &Rules) -> Result<(), Rejection> {
+        check_rules(self, rules, self.clock.date_in_japan())
+    }
+
+    /// This state with other rules in a policy, to ask it what would become of it.
+    ///
+    /// # Errors
+    /// As of the command that would change it.
+    pub fn supposing(&self, id: &PolicyId, rules: &Rules) -> Result<Self, Rejection> {
+        if !self.policies.contains(id) {
+            return Err(Rejection::new(ErrorCode::NotFound, format!("policy {id} does not exist")));
+        }
+        self.check_rules(rules)?;
+        let mut supposed = self.clone();
+        let revision = Revision(self.revision.0.saturating_add(1));
+        let row = Policy { rules: rules.clone(), revision, since: self.clock };
+        supposed.policies.insert(id.clone(), row);
+        Ok(supposed)
+    }
+
+    /// Whether the policy is among what binds a job: it names it, or its tenant is bound to it.
+    #[must_use]
+    pub fn binds(&self, policy: &PolicyId, job: &Job) -> bool {
+        let tenant = self.tenants.get(&job.facts.id.tenant);
+        job.facts.policy.as_ref() == Some(policy)
+            || tenant.is_some_and(|tenant| tenant.policy.as_ref() == Some(policy))
+    }
+}
