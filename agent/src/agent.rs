@@ -146,6 +146,7 @@ impl Agent {
                 events: sender,
                 outputs: Arc::new(OutputFiles(root.clone())),
                 clocks,
+                attempts: Arc::default(),
             },
             members: enrolment.members.clone(),
             receipt_key: enrolment.receipt_key(),
@@ -197,7 +198,8 @@ impl Agent {
             clock: Arc::clone(&self.clock),
             via: self.via.clone(),
         };
-        Prover { host, landmarks: ends.clone(), fixes: ends, now: Arc::default() }
+        let attempts = Arc::clone(&self.driver.link.attempts);
+        Prover { host, landmarks: ends.clone(), fixes: ends, attempts }
     }
 
     /// Runs until `end` resolves and, where it says so, everything is stopped and told; or until it cannot go on. Jobs that

@@ -34,15 +34,15 @@ use sekisho_types::revision::Revision;
 pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
     if app.global.dry_run && !command.takes_dry_run() {
         let why = app.output.pick(
-            "--dry-run: this verb makes keys or files on this machine, and nothing else",
-            "--dry-run: このコマンドはこのマシン上に鍵やファイルを作るだけです",
+            "--dry-run: this verb makes keys or files on this machine, or measures, and changes nothing else",
+            "--dry-run: このコマンドはこのマシン上に鍵やファイルを作るか、測定するだけです",
         );
         return Err(Failure::invalid(why));
     }
     match command {
         Command::Dev(command) => Box::pin(crate::dev::run(app, command)).await,
         Command::Pki(command) => pki::run(app, command),
-        Command::Residency(command) => residency::run(app, command),
+        Command::Residency(command) => Box::pin(residency::run(app, command)).await,
         Command::Site(command) => Box::pin(site::run(app, command)).await,
         Command::Landmark(command) => Box::pin(landmark::run(app, command)).await,
         Command::Node(command) => Box::pin(node::run(app, command)).await,
