@@ -113,7 +113,7 @@ async fn a_fix_is_taken_from_the_nodes_agent_and_shown() {
     fake.replica.elsewhere(|federation| federation.landmarks());
     assert_eq!(shown(&fake).await.location, None);
     let person = internal::SubmitFixRequest::from(&SubmitFix {
-        session: sekisho_evidence::grant::SessionId([1; 16]),
+        session: SessionId([1; 16]),
         fix: fix_id(1),
         transcripts: vec![],
     });

@@ -44,7 +44,6 @@ pub struct ProveArgs {
 #[derive(Debug)]
 pub(super) struct Fetched {
     bytes: Vec<u8>,
-    pub(super) evidence: Evidence,
     pub(super) view: FixView,
 }
 
@@ -67,7 +66,7 @@ pub(super) async fn fetch(session: &Session, node: &NodeId) -> Result<Fetched, F
     }
     let judged = evidence.judge().map_err(bad)?;
     let view = FixView::new(&evidence, &judged)?;
-    Ok(Fetched { bytes: found.evidence.to_vec(), evidence, view })
+    Ok(Fetched { bytes: found.evidence.to_vec(), view })
 }
 
 fn save(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
