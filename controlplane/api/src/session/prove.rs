@@ -103,10 +103,10 @@ impl Core {
         let mut others: Vec<&GenesisMember> =
             others.filter(|member| member.member != self.identity.member).collect();
         others.sort_by_key(silent);
-        let why = format!("the agent of {node} is attached to no member");
+        let why = format!("the agent of {node} is attached to no member that answers");
         let none = ApiError::new(ErrorCode::NodeUnavailable, why);
         for member in others {
-            let mut client = self.links.client(member)?;
+            let Ok(mut client) = self.links.client(member) else { continue };
             let ask = internal::ProveNodeRequest { node: node.to_string() };
             let mut request = tonic::Request::new(ask);
             trace::inject(request.metadata_mut());

