@@ -77,7 +77,7 @@ impl Shown for DiscView {
     const COLUMNS: &'static [Column] = &[
         column("landmark", "ランドマーク"),
         column("near", "付近"),
-        column("rtt µs", "往復 µs"),
+        column("microseconds", "往復マイクロ秒"),
         column("radius km", "半径 km"),
         column("abroad km", "国外まで km"),
         column("alone", "単独"),

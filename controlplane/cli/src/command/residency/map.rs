@@ -110,8 +110,7 @@ pub(super) async fn run(app: &mut App<'_>, args: MapArgs) -> Result<Exit, Failur
         None => Vec::new(),
         Some(node) => {
             let discs = fetch(&session, node).await?.view.discs;
-            let disc = |view: &super::fix::DiscView| Disc::of(view);
-            discs.iter().filter_map(disc).collect()
+            discs.iter().filter_map(Disc::of).collect()
         }
     };
     let picture = Picture {
