@@ -146,11 +146,11 @@ impl Agent {
                 events: sender,
                 outputs: Arc::new(OutputFiles(root.clone())),
                 clocks,
+                attempts: Arc::default(),
             },
             members: enrolment.members.clone(),
             receipt_key: enrolment.receipt_key(),
             instance: Instance(rand::random()),
-            measure: Arc::default(),
             tasks: TaskGroup::new(),
             streams: None,
             ended: VecDeque::new(),
@@ -198,8 +198,8 @@ impl Agent {
             clock: Arc::clone(&self.clock),
             via: self.via.clone(),
         };
-        let now = Arc::clone(&self.driver.measure);
-        Prover { host, landmarks: ends.clone(), fixes: ends, now }
+        let attempts = Arc::clone(&self.driver.link.attempts);
+        Prover { host, landmarks: ends.clone(), fixes: ends, attempts }
     }
 
     /// Runs until `end` resolves and, where it says so, everything is stopped and told; or until it cannot go on. Jobs that

@@ -41,7 +41,7 @@ use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// The hands of the agent.
 #[derive(Debug)]
@@ -56,8 +56,6 @@ pub(crate) struct Driver {
     pub(crate) receipt_key: SigningKey,
     /// This start of the agent.
     pub(crate) instance: Instance,
-    /// Has this host measured anew.
-    pub(crate) measure: Arc<Notify>,
     pub(crate) tasks: TaskGroup,
     pub(crate) streams: Option<Streams>,
     pub(crate) ended: VecDeque<PlacementKey>,
@@ -142,7 +140,8 @@ impl Driver {
             Action::Kill(placement) => self.end(&placement, |runtime, key| runtime.kill(key)),
             Action::Report(session, phases) => self.report(session, phases),
             Action::FetchLandmarks(basis) => self.fetch_landmarks(basis),
-            Action::Measure => self.measure.notify_one(),
+            // The core asks again for what landmarks would refuse now.
+            Action::Measure => drop(self.link.attempts.ask(Instant::now())),
             Action::SubmitFix(session, fix) => self.submit_fix(session, *fix),
             Action::Refuse(refusal) => self.refuse(*refusal),
             Action::Note(reason) => {

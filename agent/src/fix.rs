@@ -6,6 +6,7 @@ use crate::agent::Event;
 use crate::calls::Calls;
 use crate::driver::{Driver, reason};
 use crate::enrolment::Enrolment;
+use crate::location::attempts::{Attempts, Wish};
 use crate::location::{Fixes, LandmarkAt, Landmarks, Table};
 use arc_swap::ArcSwap;
 use sekisho_agent_core::location::OwnFix;
@@ -13,10 +14,14 @@ use sekisho_agent_core::reconcile::Input;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::location::verdict::Verdict;
 use sekisho_proto::convert::landmark::{Reached, SubmitFix};
+use sekisho_proto::internal::v1::AgentMessage;
+use sekisho_proto::internal::v1::agent_message::{self, Proving};
+use sekisho_proto::internal::v1::controller_message::Prove;
 use sekisho_proto::status::ApiError;
 use sekisho_types::id::Digest;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// The prover's side.
 #[derive(Debug, Clone)]
@@ -67,6 +72,18 @@ impl Fixes for Ends {
     }
 }
 
+/// What a member hears that wants this host proven now.
+pub(crate) fn proving(attempts: &Attempts, ask: &Prove) -> AgentMessage {
+    let (running, wait_ms) = match attempts.ask(Instant::now()) {
+        Wish::Begins => (false, 0),
+        Wish::Runs => (true, 0),
+        // Never 0: that would be said of one that begins.
+        Wish::In(left) => (false, u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)),
+    };
+    let told = Proving { request: ask.request, running, wait_ms };
+    AgentMessage { message: Some(agent_message::Message::Proving(told)) }
+}
+
 /// One whose addresses cannot be read measures nobody.
 fn found_at(reached: Reached) -> Option<LandmarkAt> {
     let (address, datagrams) = (reached.address.parse(), reached.datagrams.parse());
@@ -111,5 +128,21 @@ impl Driver {
                 Err(error) => Input::FixRefused(reason(&error)),
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_hears_that_it_runs_before_the_first_attempt_is_over() {
+        let attempts = Attempts::default();
+        let AgentMessage { message: Some(agent_message::Message::Proving(told)) } =
+            proving(&attempts, &Prove { request: 7 })
+        else {
+            panic!("something else")
+        };
+        assert_eq!((told.request, told.running, told.wait_ms), (7, true, 0));
     }
 }

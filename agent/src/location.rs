@@ -7,6 +7,7 @@
 //! Does not know what a fix proves, or where the table of landmarks comes from: [`Landmarks`] and [`Fixes`] are the calls.
 
 mod answering;
+pub mod attempts;
 pub mod exchange;
 pub mod limit;
 pub mod prover;

@@ -7,10 +7,12 @@
 use crate::agent::Event;
 use crate::enrolment::Member;
 use crate::fitness::Clocks;
+use crate::fix::proving;
 use crate::limit::{
     ATTACH_WITHIN, COME_AGAIN_WITHIN, EVENTS_MAX, LOG_CHUNK_MAX, LOG_LOOK_EVERY, LOG_WAIT_MAX,
     LOG_WAITS_MAX, PUT_OFF_MAX, REDIAL_FIRST, REDIAL_MAX, STREAM_QUEUE, STREAMS_MAX,
 };
+use crate::location::attempts::Attempts;
 use parking_lot::Mutex;
 use rand::SeedableRng as _;
 use sekisho_agent_core::assembly::Delivered;
@@ -81,6 +83,7 @@ pub(crate) struct Link {
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) outputs: Arc<dyn Outputs>,
     pub(crate) clocks: Clocks,
+    pub(crate) attempts: Arc<Attempts>,
 }
 
 /// The streams of one session. Dropping it ends them.
@@ -304,6 +307,11 @@ impl Stream {
             }
             Some(Message::ReadLog(ask)) => {
                 self.read_log(ask, send.clone());
+                return;
+            }
+            Some(Message::Prove(ask)) => {
+                // A full queue is a member that does not read; it asks again.
+                drop(send.try_send(proving(&self.link.attempts, &ask)));
                 return;
             }
             Some(Message::Trust(told)) => {

@@ -3,6 +3,7 @@
 //! Must hold: a fix is made anew each time, under an id of its own, within the time that its transcripts may be apart;
 //! after a failure it is tried again, later each time and never together with everyone else.
 
+use super::attempts::Attempts;
 use super::exchange::Occasion;
 use super::limit::{EARLY_MAX, FIX_WITHIN, PARALLEL, RETRY_AFTER, RETRY_JITTER, RETRY_JITTER_MAX};
 use super::{Fixes, Host, LandmarkAt, Landmarks, Table};
@@ -19,7 +20,7 @@ use sekisho_types::cause::explain;
 use sekisho_types::limit::FIX_AGE_MAX;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_stream::StreamExt as _;
 
 /// Why there is no fix in force.
@@ -51,8 +52,8 @@ pub struct Prover<L, F> {
     pub landmarks: L,
     /// Takes the fixes.
     pub fixes: F,
-    /// Make one now: the one in force counts no more, e.g. after a landmark was removed.
-    pub now: Arc<Notify>,
+    /// Which one runs, and who wants one now.
+    pub attempts: Arc<Attempts>,
 }
 
 impl<L: Landmarks, F: Fixes> Prover<L, F> {
@@ -61,7 +62,10 @@ impl<L: Landmarks, F: Fixes> Prover<L, F> {
         let options = BackoffOptions { base: RETRY_JITTER, max: RETRY_JITTER_MAX };
         let (mut backoff, mut random) = (Backoff::new(options), StdRng::from_os_rng());
         loop {
-            let pause = match self.once().await {
+            self.attempts.begins();
+            let made = self.once().await;
+            self.attempts.ends(Instant::now());
+            let pause = match made {
                 Ok(landmarks) => {
                     metrics::counter!("sekisho_agent_fixes_total", "result" => "taken")
                         .increment(1);
@@ -85,8 +89,7 @@ impl<L: Landmarks, F: Fixes> Prover<L, F> {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                // Who was measured just now is not measured again at once.
-                () = self.now.notified() => tokio::time::sleep(RETRY_AFTER.min(pause)).await,
+                () = self.attempts.wanted() => {}
             }
         }
     }

@@ -26,7 +26,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::Notify;
 
 fn occasion() -> Occasion<'static> {
     Occasion { cluster: &CLUSTER, incarnation: LIFE, fix: FixId([9; 16]) }
@@ -115,8 +114,8 @@ async fn a_host_is_measured_by_two_landmarks_and_both_sign() {
     let taken = Taken::default();
     let fixes = Arc::clone(&taken.0);
     let table = Table { cluster: CLUSTER, incarnation: LIFE, landmarks: landmarks.clone() };
-    let now = Arc::new(Notify::new());
-    let prover = Prover { host: host.clone(), landmarks: Told(table), fixes: taken, now };
+    let attempts = Arc::default();
+    let prover = Prover { host: host.clone(), landmarks: Told(table), fixes: taken, attempts };
     assert_eq!(prover.once().await.unwrap(), 2);
     let fix = fixes.lock().pop().unwrap();
     for at in &landmarks {

@@ -140,6 +140,12 @@ pub const LOG_WAIT: Duration = Duration::from_secs(3);
 /// Longest wait for a node's answer to a read of output.
 pub const LOG_DEADLINE: Duration = Duration::from_secs(5);
 
+/// Longest wait for an agent's word on a wish for a proof: it says whether it begins, and measures after that.
+pub const PROVE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Wishes for a proof that wait for one agent's word; its first answer says no to the others.
+pub const PROVE_ASKS_PER_NODE: usize = 8;
+
 /// Bytes of one answer with output, and how many when the caller names no number.
 pub const LOG_BYTES_MAX: u32 = 1024 * 1024;
 /// See [`LOG_BYTES_MAX`].

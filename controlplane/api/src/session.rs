@@ -10,6 +10,7 @@
 pub(crate) mod carry;
 pub(crate) mod desired;
 pub(crate) mod proof;
+pub(crate) mod prove;
 pub(crate) mod stream;
 
 use crate::core::Core;
@@ -18,7 +19,7 @@ use parking_lot::Mutex;
 use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_fsm::State;
 use sekisho_fsm::state::Session;
-use sekisho_proto::internal::v1::agent_message::LogChunk;
+use sekisho_proto::internal::v1::agent_message::{LogChunk, Proving};
 use sekisho_proto::internal::v1::controller_message::{Message, ReadLog};
 use sekisho_proto::internal::v1::{ControllerMessage, ReadNodeLogRequest};
 use sekisho_proto::status::ApiError;
@@ -53,6 +54,7 @@ pub(crate) struct Attached {
     accepted: Mutex<Epoch>,
     next_read: AtomicU64,
     reads: Mutex<BTreeMap<u64, oneshot::Sender<LogChunk>>>,
+    proofs: Mutex<BTreeMap<u64, oneshot::Sender<Proving>>>,
 }
 
 impl Attached {
@@ -119,6 +121,7 @@ impl Sessions {
             accepted: Mutex::default(),
             next_read: AtomicU64::new(1),
             reads: Mutex::default(),
+            proofs: Mutex::default(),
         });
         let older = self.attached.lock().insert(node.clone(), Arc::clone(&attached));
         if let Some(older) = older {

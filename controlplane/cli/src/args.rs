@@ -17,6 +17,7 @@ Examples:
   sekisho job plan job.yaml          what would happen to this job now
   sekisho job submit job.yaml --wait running
   sekisho job explain sapporo/train  why a job waits
+  sekisho residency status           where each node is proven to be
   sekisho audit verify bundle.bin    check every placement again, offline
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 auth, 5 conflict, 6 quota or precondition,
@@ -160,8 +161,8 @@ impl Command {
             ),
             Self::Snapshot(command) => !matches!(command, SnapshotCommand::Save { .. }),
             Self::Audit(command) => !matches!(command, AuditCommand::Export { .. }),
-            Self::Residency(_)
-            | Self::Site(_)
+            Self::Residency(command) => command.takes_dry_run(),
+            Self::Site(_)
             | Self::Node(_)
             | Self::Landmark(_)
             | Self::Tenant(_)
@@ -198,6 +199,7 @@ mod tests {
             "sekisho pki show",
             "sekisho audit verify f",
             "sekisho job list",
+            "sekisho residency status",
         ] {
             assert!(takes(line), "{line}");
         }
@@ -207,6 +209,8 @@ mod tests {
             "sekisho member package f",
             "sekisho audit export f",
             "sekisho snapshot save f",
+            "sekisho residency prove a/n",
+            "sekisho residency map f.svg",
         ] {
             assert!(!takes(line), "{line}");
         }

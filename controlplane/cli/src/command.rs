@@ -34,8 +34,8 @@ use sekisho_types::revision::Revision;
 pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
     if app.global.dry_run && !command.takes_dry_run() {
         let why = app.output.pick(
-            "--dry-run: this verb makes keys or files on this machine, and nothing else",
-            "--dry-run: このコマンドはこのマシン上に鍵やファイルを作るだけです",
+            "--dry-run: this verb makes keys or files on this machine, or measures, and changes nothing else",
+            "--dry-run: このコマンドはこのマシン上に鍵やファイルを作るか、測定するだけです",
         );
         return Err(Failure::invalid(why));
     }

@@ -63,6 +63,10 @@ pub trait Shown: Serialize {
     const COLUMNS: &'static [Column];
     /// One cell for each column.
     fn cells(&self, language: Language) -> Vec<String>;
+    /// Whether somebody has to look: it is red where there is colour. The cells say so without it.
+    fn is_alarming(&self) -> bool {
+        false
+    }
 }
 
 /// What stands beside the items of a list.

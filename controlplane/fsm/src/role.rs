@@ -75,11 +75,15 @@ pub enum Verb {
     RegisterLandmark,
     /// Take a landmark out.
     RemoveLandmark,
+    /// Have a node measured by landmarks now.
+    ProveNode,
+    /// Read the transcripts of a node's fix.
+    ReadFix,
 }
 
 impl Verb {
     /// Every verb, for tests that walk the table.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::ReadStatus,
         Self::ReadFederation,
         Self::ReadTenant,
@@ -109,6 +113,8 @@ impl Verb {
         Self::ReleaseNode,
         Self::RegisterLandmark,
         Self::RemoveLandmark,
+        Self::ProveNode,
+        Self::ReadFix,
     ];
 }
 
@@ -135,6 +141,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => true,
             Verb::RegisterKey | Verb::RevokeKey => true,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => true,
+            Verb::ProveNode | Verb::ReadFix => true,
             // A partner's capacity and a tenant's work are not the federation's to touch.
             Verb::CreateToken | Verb::Cordon | Verb::Drain | Verb::Undrain => own_operator,
             Verb::ApproveNode | Verb::Decommission => own_operator,
@@ -147,6 +154,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::Drain | Verb::Undrain | Verb::ApproveNode | Verb::Decommission => own_operator,
             Verb::RegisterKey | Verb::RevokeKey | Verb::ReleaseNode => own_operator,
             Verb::RegisterLandmark | Verb::RemoveLandmark => own_operator,
+            Verb::ProveNode | Verb::ReadFix => own_operator,
             // Whoever services a machine must be able to take the leadership away from it.
             Verb::TransferLeader => own_operator,
             Verb::ChangeBundle | Verb::ChangeMembers => false,
@@ -167,6 +175,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::CreateToken | Verb::Cordon | Verb::RevokeNode | Verb::ReleaseNode => false,
             Verb::Drain | Verb::Undrain | Verb::ApproveNode | Verb::Decommission => false,
             Verb::RegisterLandmark | Verb::RemoveLandmark => false,
+            Verb::ProveNode | Verb::ReadFix => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => false,
             Verb::SaveSnapshot => false,
@@ -174,7 +183,11 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
         Role::Auditor => {
             matches!(
                 verb,
-                Verb::ReadStatus | Verb::ReadFederation | Verb::ReadTenant | Verb::ReadAudit
+                Verb::ReadStatus
+                    | Verb::ReadFederation
+                    | Verb::ReadTenant
+                    | Verb::ReadAudit
+                    | Verb::ReadFix
             )
         }
         Role::Monitor => matches!(verb, Verb::ReadStatus),
@@ -205,6 +218,7 @@ pub fn signing(verb: Verb) -> Signed {
         | Verb::ReadTenant
         | Verb::ReadAudit
         | Verb::ReadLogs
+        | Verb::ReadFix
         | Verb::SaveSnapshot => Signed::No,
         Verb::RevokeSite | Verb::RevokeKey | Verb::RevokeNode | Verb::CancelJob => Signed::No,
         // It widens nothing, and leaves no trace in the state.
@@ -213,6 +227,8 @@ pub fn signing(verb: Verb) -> Signed {
         Verb::Drain => Signed::No,
         // It ends proofs and makes none.
         Verb::RemoveLandmark => Signed::No,
+        // It asks for a measurement, and what that proves is judged without it.
+        Verb::ProveNode => Signed::No,
         Verb::Cordon
         | Verb::Undrain
         | Verb::ApproveNode

@@ -8,6 +8,7 @@
 //! Not here: sending and timing the exchanges, and who may be a landmark.
 
 pub mod coverage;
+pub mod evidence;
 pub mod exchange;
 pub mod fix;
 pub mod foreign;

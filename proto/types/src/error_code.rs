@@ -482,6 +482,11 @@ codes! {
         "封緘されたペイロードまたは鍵を開けません。改変されたか、別の対象のものです。",
         "Submit the job again; if it recurs, treat the sender as faulty.",
         "ジョブを再提出してください。繰り返す場合は送信元を障害とみなしてください。";
+    ProofTooSoon = 85, "PROOF_TOO_SOON", NotYet,
+        "The node was measured a moment ago, and no landmark measures a host twice a minute.",
+        "ノードは少し前に測定されたばかりです。ランドマークは同じホストを1分に2回は測定しません。",
+        "Wait for as long as the message says, then ask again.",
+        "メッセージに示された時間だけ待ってから、再度実行してください。";
 }
 
 #[cfg(test)]

@@ -2,21 +2,27 @@
 
 use crate::admission::Admitted;
 use crate::call::{Call, not_found};
-use crate::core::Core;
+use crate::core::{Core, federation};
 use crate::page::Page;
+use sekisho_evidence::canonical::CanonicalError;
+use sekisho_evidence::location::evidence::Evidence;
 use sekisho_evidence::location::fix::Fix;
+use sekisho_evidence::location::foreign;
 use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
 use sekisho_evidence::location::verdict::{Contradiction, Verdict};
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::location::{KeptFix, Reach};
 use sekisho_fsm::role::{Target, Verb};
+use sekisho_fsm::state::Node;
 use sekisho_proto::convert::intent::Intent;
 use sekisho_proto::convert::landmark::{Reached, operator_of};
 use sekisho_proto::internal::v1 as internal;
 use sekisho_proto::name::Resource as _;
+use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::{self, landmark_service_server::LandmarkService};
-use sekisho_types::id::OperatorId;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{NodeId, OperatorId};
 use sekisho_types::residency::{PROOF_F_DEFAULT, Tier};
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeSet;
@@ -85,6 +91,33 @@ fn with_verdict(shown: v1::Location, fix: &Fix) -> v1::Location {
     }
 }
 
+/// The last fix of a node, and all that is needed to judge it again. Landmarks that came since change nothing: a verdict
+/// asks for those that measured, and a fix is forgotten with any of them.
+pub(crate) fn fix_evidence(
+    state: &State,
+    id: &NodeId,
+    node: &Node,
+) -> Result<v1::GetFixResponse, ApiError> {
+    let none = || ApiError::new(ErrorCode::NotFound, format!("no fix of {id} is kept"));
+    let kept = state.fix(id).ok_or_else(none)?;
+    let federation = federation(state)?;
+    let evidence = Evidence {
+        cluster: federation.cluster,
+        incarnation: federation.incarnation,
+        node: id.clone(),
+        node_key: node.node_key,
+        receipt_key: node.receipt_key,
+        area: node.tag.area.domestic(),
+        landmarks: state.landmarks().table().clone(),
+        foreign: foreign::table_hash(),
+        fix: kept.fix.fix,
+        transcripts: kept.fix.transcripts.clone(),
+        verdict: kept.fix.verdict.clone(),
+    };
+    let bytes = evidence.bytes().map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?;
+    Ok(v1::GetFixResponse { evidence: bytes.into(), revision: kept.revision.0 })
+}
+
 /// Who contradicts each other, or the tag.
 pub(crate) fn contradicting(why: &Contradiction) -> Vec<&LandmarkId> {
     match why {
@@ -109,10 +142,13 @@ impl LandmarkService for LandmarkApi {
         let rows = state.landmarks().iter().filter(|(id, _)| wanted(id));
         let (rows, next_page_token) = page.take(state.revision(), rows);
         let rows = rows.into_iter();
+        let table = state.landmarks().table().hash();
+        let broken = |e: CanonicalError| ApiError::new(ErrorCode::Internal, e.to_string());
         Ok(Response::new(v1::ListLandmarksResponse {
             landmarks: rows.map(|(id, (of, reach))| message(&state, id, of, reach)).collect(),
             next_page_token,
             revision: state.revision().0,
+            table: table.map_err(broken)?.to_string(),
         }))
     }
 

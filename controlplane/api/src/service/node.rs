@@ -4,8 +4,9 @@ use crate::admission::Admitted;
 use crate::call::{Call, not_found};
 use crate::contact::Contact;
 use crate::core::{Core, federation};
+use crate::limit::READ_DEADLINE;
 use crate::page::Page;
-use crate::service::landmark::location;
+use crate::service::landmark::{fix_evidence, location};
 use sekisho_evidence::canonical::CanonicalError;
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Command, Item};
@@ -369,5 +370,36 @@ impl NodeService for NodeApi {
         let ask = request.into_inner();
         let command = |node| Command::ReleaseNode { node };
         self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::ReleaseNode, command)).await
+    }
+
+    async fn prove_node(
+        &self,
+        request: Request<v1::ProveNodeRequest>,
+    ) -> Result<Response<v1::ProveNodeResponse>, Status> {
+        let call = Call::of(&request)?;
+        let v1::ProveNodeRequest { name } = request.into_inner();
+        let id = NodeId::from_field("name", &name)?;
+        // Up to date: a fix that is kept already must not pass for the new one.
+        let state = self.0.read(&call, None).await?;
+        let node = state.node(&id).ok_or_else(|| not_found(&name))?;
+        let target = Target::Operator(&node.operator);
+        call.may_on(&state, Verb::ProveNode, Verb::ReadFederation, target, &name)?;
+        let revision = state.fix(&id).map_or(0, |kept| kept.revision.0);
+        let running = self.0.prove_node(&state, &id, call.deadline(READ_DEADLINE)).await?;
+        Ok(Response::new(v1::ProveNodeResponse { revision, running }))
+    }
+
+    async fn get_fix(
+        &self,
+        request: Request<v1::GetFixRequest>,
+    ) -> Result<Response<v1::GetFixResponse>, Status> {
+        let call = Call::of(&request)?;
+        let v1::GetFixRequest { name, read } = request.into_inner();
+        let id = NodeId::from_field("name", &name)?;
+        let state = self.0.read(&call, read.as_ref()).await?;
+        let node = state.node(&id).ok_or_else(|| not_found(&name))?;
+        let target = Target::Operator(&node.operator);
+        call.may_on(&state, Verb::ReadFix, Verb::ReadFederation, target, &name)?;
+        Ok(Response::new(fix_evidence(&state, &id, node)?))
     }
 }

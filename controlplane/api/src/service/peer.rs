@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::contact::news;
 use crate::core::{Core, federation};
-use crate::limit::{EXCHANGE_SIGNED_MAX, LOG_BYTES_MAX, LOG_DEADLINE, LOG_WAIT};
+use crate::limit::{EXCHANGE_SIGNED_MAX, LOG_BYTES_MAX, LOG_DEADLINE, LOG_WAIT, PROVE_DEADLINE};
 use crate::logs::may_pass;
 use sekisho_evidence::checkpoint::SignatureLine;
 use sekisho_proto::convert::finding::{Finding, OWN_MAX};
@@ -13,6 +13,7 @@ use sekisho_proto::internal::v1::peer_service_server::PeerService;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
 use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::NodeId;
 use sekisho_types::limit::TEXT_MAX;
 use sekisho_types::revision::{PlacementId, Revision};
 use std::sync::Arc;
@@ -61,6 +62,19 @@ impl PeerService for PeerApi {
         let call = Call::of(&request)?;
         call.member(&self.0.replica.state())?;
         Ok(Response::new(self.0.carried(&request.get_ref().renewal).await?))
+    }
+
+    async fn prove_node(
+        &self,
+        request: Request<internal::ProveNodeRequest>,
+    ) -> Result<Response<internal::ProveNodeResponse>, Status> {
+        let call = Call::of(&request)?;
+        call.member(&self.0.replica.state())?;
+        let bad = |error: &dyn std::fmt::Display| FieldError::new("node", error.to_string());
+        let node: NodeId = request.get_ref().node.parse().map_err(|error| bad(&error))?;
+        // Never on to another one: the caller asks them all.
+        let running = self.0.sessions.prove(&node, call.deadline(PROVE_DEADLINE)).await?;
+        Ok(Response::new(internal::ProveNodeResponse { running }))
     }
 
     async fn read_node_log(

@@ -10,9 +10,11 @@ use sekisho_evidence::key::SigningKey;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::{self, BEGIN, admin, receipt_key};
 use sekisho_proto::internal::v1::ControllerMessage;
+use sekisho_proto::internal::v1::agent_message::Proving;
 use sekisho_proto::internal::v1::controller_message::Message as Down;
 use sekisho_transport::bundle::TrustBundles;
 use sekisho_transport::credential::Identity;
+use sekisho_transport::deadline::Deadline;
 use sekisho_transport::dial::Dialer;
 use sekisho_transport::pki::{OperatorCa, Validity};
 use sekisho_types::error_code::ErrorCode;
@@ -137,6 +139,38 @@ async fn a_renewal_is_carried_to_the_leader_and_its_word_back() {
     assert!(carrier.tasks.shutdown(GRACE).await);
     let carried = site.fake.replica.carried.lock().clone();
     assert_eq!(carried, [(renewal, Revision(5)), (last, Revision(5))]);
+    assert!(site.fake.tasks.shutdown(GRACE).await);
+}
+
+#[tokio::test]
+async fn a_wish_for_a_proof_finds_the_member_that_has_the_agent() {
+    let (site, node) = (site().await, "tokyo-1/n-01".parse::<NodeId>().unwrap());
+    let asked = hokuto(&site)(1);
+    let address = site.address.to_string();
+    let moved = Command::SetMemberAddress { member: MemberId(2), address };
+    asked.replica.elsewhere(|federation| federation.accept(admin("kanto"), moved));
+    let state = site.fake.core.replica.state();
+    let session = state.node(&node).unwrap().session.clone().unwrap().id;
+    let run = (session, Instance([1; 16]));
+    let (stream, mut queue) = site.fake.core.sessions.attach(&node, run, 0).unwrap();
+    let state = asked.core.replica.state();
+    for wait_ms in [0, 1] {
+        let agent = async {
+            let Some(Ok(ControllerMessage { message: Some(Down::Prove(ask)) })) =
+                queue.recv().await
+            else {
+                panic!("no ask")
+            };
+            stream.proving(Proving { request: ask.request, running: true, wait_ms });
+        };
+        let answer = asked.core.prove_node(&state, &node, Deadline::after(GRACE));
+        let (answer, ()) = tokio::join!(answer, agent);
+        let answer = answer.map_err(|error| error.code);
+        let expected = if wait_ms == 0 { Ok(true) } else { Err(ErrorCode::ProofTooSoon) };
+        assert_eq!(answer, expected);
+    }
+    drop(stream);
+    assert!(asked.tasks.shutdown(GRACE).await);
     assert!(site.fake.tasks.shutdown(GRACE).await);
 }
 

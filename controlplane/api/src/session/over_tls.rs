@@ -289,6 +289,7 @@ async fn a_host_joins_attaches_and_is_told_what_to_run_and_stop() {
             | Down::Acknowledged(_)
             | Down::Expiring(_)
             | Down::ReadLog(_)
+            | Down::Prove(_)
             | Down::Trust(_) => panic!("not asked for"),
         }
     }

@@ -133,6 +133,10 @@ impl AgentStream {
                 self.attached.answered(chunk);
                 true
             }
+            Some(agent_message::Message::Proving(told)) => {
+                self.attached.proving(told);
+                true
+            }
             Some(agent_message::Message::Attach(_)) | None => {
                 let why = "only the first message attaches";
                 self.attached.end(ApiError::new(ErrorCode::InvalidArgument, why));

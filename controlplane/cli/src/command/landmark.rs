@@ -1,11 +1,11 @@
 //! `sekisho landmark`: hosts of known position that time how long nodes take to answer.
 
-use crate::app::{App, PAGE};
+use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::language::Text;
-use crate::output::{Column, Listed, Shown, column, wide};
+use crate::output::{Column, Listed, Output, Shown, column, wide};
 use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
 use sekisho_fsm::command::Command;
 use sekisho_proto::convert::landmark::Reached;
@@ -134,11 +134,23 @@ pub(super) async fn run(app: &mut App<'_>, command: LandmarkCommand) -> Result<E
     Ok(Exit::Ok)
 }
 
-async fn list(app: &mut App<'_>, operator: Option<&OperatorId>) -> Result<(), Failure> {
-    let session = app.session()?;
+/// Landmarks, and the hash of the table of all.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) landmarks: Vec<v1::Landmark>,
+    revision: u64,
+    table: String,
+}
+
+/// Every landmark of an operator, or of all.
+pub(super) async fn all(
+    app: &App<'_>,
+    session: &Session,
+    operator: Option<&OperatorId>,
+) -> Result<Known, Failure> {
     let parent = operator.map_or(ANY, OperatorId::as_str);
     let parent = format!("operators/{parent}");
-    let (mut items, mut page_token) = (Vec::new(), String::new());
+    let (mut landmarks, mut page_token) = (Vec::new(), String::new());
     loop {
         let (parent, read) = (parent.clone(), app.read());
         let request = v1::ListLandmarksRequest { parent, page_size: PAGE, page_token, read };
@@ -148,13 +160,41 @@ async fn list(app: &mut App<'_>, operator: Option<&OperatorId>) -> Result<(), Fa
             list_landmarks,
             request
         )?;
-        items.extend(page.landmarks.into_iter().map(LandmarkView::from));
+        landmarks.extend(page.landmarks);
         page_token = page.next_page_token;
         if page_token.is_empty() {
-            let beside = Listed { revision: page.revision, unreachable: Vec::new() };
-            return app.output.list(&items, &beside);
+            return Ok(Known { landmarks, revision: page.revision, table: page.table });
         }
     }
+}
+
+async fn list(app: &mut App<'_>, operator: Option<&OperatorId>) -> Result<(), Failure> {
+    let session = app.session()?;
+    let Known { landmarks, revision, table } = all(app, &session, operator).await?;
+    let items: Vec<LandmarkView> = landmarks.into_iter().map(LandmarkView::from).collect();
+    tell(&mut app.output, &items, revision, &table)
+}
+
+/// A list, and beside it the hash that `residency verify --landmarks` takes.
+fn tell(
+    output: &mut Output<'_>,
+    items: &[LandmarkView],
+    revision: u64,
+    table: &str,
+) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Whole<'l> {
+        items: &'l [LandmarkView],
+        revision: u64,
+        unreachable: [&'l str; 0],
+        table: &'l str,
+    }
+    if !output.format.is_for_people() {
+        return output.data(&Whole { items, revision, unreachable: [], table });
+    }
+    output.list(items, &Listed { revision, unreachable: Vec::new() })?;
+    let note = output.pick(format!("table of all: {table}"), format!("全体の表: {table}"));
+    output.note(&note)
 }
 
 pub(crate) async fn create(app: &mut App<'_>, new: Reached) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 mod approve;
 mod drain;
-mod location;
+pub(super) mod location;
 mod quarantine;
 mod view;
 

@@ -1,7 +1,7 @@
 //! `sekisho site`: places with nodes, controllers or both.
 
 use super::yes_no;
-use crate::app::{App, PAGE};
+use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -144,20 +144,29 @@ pub(super) async fn run(app: &mut App<'_>, command: SiteCommand) -> Result<Exit,
     Ok(Exit::Ok)
 }
 
-async fn list(app: &mut App<'_>) -> Result<(), Failure> {
-    let session = app.session()?;
-    let (mut items, mut page_token) = (Vec::new(), String::new());
+/// Every site.
+pub(super) async fn all(
+    app: &App<'_>,
+    session: &Session,
+) -> Result<(Vec<v1::Site>, Listed), Failure> {
+    let (mut sites, mut page_token) = (Vec::new(), String::new());
     loop {
         let request = v1::ListSitesRequest { page_size: PAGE, page_token, read: app.read() };
         let page =
             ask!(session.client, site_service_client::SiteServiceClient, list_sites, request)?;
-        items.extend(page.sites.into_iter().map(SiteView::from));
+        sites.extend(page.sites);
         page_token = page.next_page_token;
         if page_token.is_empty() {
-            let beside = Listed { revision: page.revision, unreachable: page.unreachable };
-            return app.output.list(&items, &beside);
+            return Ok((sites, Listed { revision: page.revision, unreachable: page.unreachable }));
         }
     }
+}
+
+async fn list(app: &mut App<'_>) -> Result<(), Failure> {
+    let session = app.session()?;
+    let (sites, beside) = all(app, &session).await?;
+    let items: Vec<SiteView> = sites.into_iter().map(SiteView::from).collect();
+    app.output.list(&items, &beside)
 }
 
 /// Registers a site.

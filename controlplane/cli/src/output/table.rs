@@ -1,7 +1,7 @@
 //! Tables: no borders, headings in capitals, aligned by display width so that Japanese stands in line.
 
 use super::{Column, Format, Shown};
-use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use sekisho_types::error_code::Language;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -41,7 +41,12 @@ pub(super) fn rows<T: Shown>(
     let head = keep(&shown, headings).map(|text| Cell::new(text).add_attribute(Attribute::Bold));
     table.set_header(head.collect::<Vec<_>>());
     for item in items {
-        table.add_row(keep(&shown, item.cells(language).into_iter()).collect::<Vec<_>>());
+        let red = |text: String| {
+            let cell = Cell::new(text);
+            if item.is_alarming() { cell.fg(Color::Red) } else { cell }
+        };
+        let cells = keep(&shown, item.cells(language).into_iter());
+        table.add_row(cells.map(red).collect::<Vec<_>>());
     }
     if !is_wide {
         give_way(&mut table, usize::from(look.width));
@@ -96,11 +101,16 @@ pub(super) fn card<T: Shown>(item: &T, language: Language, look: Look) -> String
             } else {
                 heading.to_owned()
             };
+            let part = if look.color && item.is_alarming() { red(&part) } else { part };
             lines.push(format!("{shown}{pad}{part}").trim_end().to_owned());
             heading = "";
         }
     }
     lines.join("\n")
+}
+
+fn red(text: &str) -> String {
+    format!("\u{1b}[31m{text}\u{1b}[0m")
 }
 
 /// Columns between heading and value.

@@ -29,7 +29,7 @@ impl Disc {
     }
 
     /// Whether that is so for every cell, and what is beyond the horizon.
-    fn excludes_all(&self) -> bool {
+    pub(crate) fn excludes_all(&self) -> bool {
         self.nearest_cm > self.radius_cm
     }
 

@@ -123,6 +123,37 @@ pub struct Measured {
     pub slack_m: i64,
 }
 
+/// One landmark's part in a verdict, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ranged {
+    /// Which.
+    pub landmark: LandmarkId,
+    /// The shortest round trip that counts, ns.
+    pub rtt_ns: u64,
+    /// The host is within this of its stated position, m, rounded up.
+    pub radius_m: u64,
+    /// No foreign land is nearer to that position, m, rounded down.
+    pub nearest_m: u64,
+    /// It excludes everything abroad without any other one.
+    pub excludes_all: bool,
+}
+
+/// What each landmark says, of the transcripts that [`prove`] counts.
+#[must_use]
+pub fn ranged(question: &Question<'_>, transcripts: &[Verified]) -> Vec<Ranged> {
+    let (shortest, _oldest) = shortest(question, transcripts);
+    let delays: Vec<u64> = shortest.values().map(|(_row, rtt_ns)| *rtt_ns).collect();
+    let discs = discs(shortest.into_values(), reach);
+    let one = |((row, disc), rtt_ns): ((&Row, Disc), u64)| Ranged {
+        landmark: row.landmark.id.clone(),
+        rtt_ns,
+        radius_m: disc.radius_cm.div_ceil(100),
+        nearest_m: disc.nearest_cm.div_euclid(100),
+        excludes_all: disc.excludes_all(),
+    };
+    discs.into_iter().zip(delays).map(one).collect()
+}
+
 /// Statements that cannot all be true.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Contradiction {

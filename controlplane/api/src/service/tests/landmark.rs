@@ -7,20 +7,25 @@ use crate::service::landmark::LandmarkApi;
 use crate::service::member::MemberApi;
 use crate::service::node::NodeApi;
 use sekisho_evidence::canonical::decode;
+use sekisho_evidence::grant::{Instance, SessionId};
+use sekisho_evidence::location::evidence::Evidence;
 use sekisho_evidence::location::transcript::SignedTranscript;
 use sekisho_evidence::location::verdict::Verdict;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::location::{IN_TOKYO, LANDMARKS, fix_id, landmark};
-use sekisho_fsm::testing::{admin, agent};
+use sekisho_fsm::testing::{BEGIN, admin, agent, user, user_key};
 use sekisho_proto::convert::landmark::{Reached, SubmitFix};
 use sekisho_proto::internal::v1 as internal;
+use sekisho_proto::internal::v1::agent_message::Proving;
 use sekisho_proto::internal::v1::agent_service_server::AgentService as _;
+use sekisho_proto::internal::v1::controller_message::Message;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_proto::v1::landmark_service_server::LandmarkService as _;
 use sekisho_proto::v1::member_service_server::MemberService as _;
 use sekisho_proto::v1::node_service_server::NodeService as _;
 use sekisho_types::id::NodeId;
+use sekisho_types::principal::{KeyRecord, Principal, Role};
 use std::sync::Arc;
 
 fn node() -> NodeId {
@@ -108,7 +113,7 @@ async fn a_fix_is_taken_from_the_nodes_agent_and_shown() {
     fake.replica.elsewhere(|federation| federation.landmarks());
     assert_eq!(shown(&fake).await.location, None);
     let person = internal::SubmitFixRequest::from(&SubmitFix {
-        session: sekisho_evidence::grant::SessionId([1; 16]),
+        session: SessionId([1; 16]),
         fix: fix_id(1),
         transcripts: vec![],
     });
@@ -144,4 +149,92 @@ async fn an_inconsistent_fix_is_told_as_bad() {
     let found: Vec<_> = found.filter(|f| f.code == "LOCATION_INCONSISTENT").collect();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].severity(), Bad);
+}
+
+/// People of every role, with keys in force.
+fn people(fake: &Fake) -> Vec<(&'static str, Principal)> {
+    let tenant = "sapporo".parse().unwrap();
+    let of = |name, operator, role| (name, user(operator, name), role);
+    let all = [
+        of("own", "kanto", Role::OperatorAdmin),
+        of("other", "naniwa", Role::OperatorAdmin),
+        of("auditor", "naniwa", Role::Auditor),
+        of("tenant", "kanto", Role::TenantUser(tenant)),
+        of("monitor", "kanto", Role::Monitor),
+    ];
+    let mut people = vec![("federation", admin("hokuto"))];
+    for (name, principal, role) in all {
+        let (public_key, expires) = (user_key(&principal).public(), BEGIN.plus_ms(1 << 40));
+        let record = KeyRecord { principal: principal.clone(), role, public_key, expires };
+        fake.replica.elsewhere(|federation| federation.register(record));
+        people.push((name, principal));
+    }
+    people
+}
+
+#[tokio::test]
+async fn the_operators_and_the_federations_administrators_have_a_node_proven() {
+    use ErrorCode::{NodeUnavailable, NotFound, PermissionDenied};
+    let fake = fake();
+    let api = NodeApi(Arc::clone(&fake.core));
+    let ask = |name: String| v1::ProveNodeRequest { name };
+    for (who, principal) in people(&fake) {
+        let refused = code(api.prove_node(request(&principal, ask(node().name()))).await);
+        let expected = match who {
+            // Nobody has contact to the agent, and that is all that is wrong.
+            "own" | "federation" => NodeUnavailable,
+            "monitor" => NotFound,
+            _ => PermissionDenied,
+        };
+        assert_eq!(refused, expected, "{who}");
+    }
+    let nobody = ask("sites/tokyo-1/nodes/n-77".to_owned());
+    assert_eq!(code(api.prove_node(request(&admin("kanto"), nobody)).await), NotFound);
+    fake.replica.elsewhere(|federation| federation.landmarks());
+    submit(&fake, 1, &IN_TOKYO).await.unwrap();
+    let kept = shown(&fake).await.location.unwrap().revision;
+    let run = (SessionId([1; 16]), Instance([1; 16]));
+    let (stream, mut queue) = fake.core.sessions.attach(&node(), run, 0).unwrap();
+    let agent = async {
+        let Some(Ok(down)) = queue.recv().await else { panic!("no message") };
+        let Some(Message::Prove(ask)) = down.message else { panic!("{down:?}") };
+        stream.proving(Proving { request: ask.request, running: false, wait_ms: 0 });
+    };
+    let asked = api.prove_node(request(&admin("kanto"), ask(node().name())));
+    let (answer, ()) = tokio::join!(asked, agent);
+    let answer = answer.unwrap().into_inner();
+    assert_eq!((answer.revision, answer.running), (kept, false));
+    assert!(kept > 0);
+}
+
+#[tokio::test]
+async fn a_fix_is_handed_out_whole_to_those_who_may_read_it() {
+    let fake = fake();
+    fake.replica.elsewhere(|federation| federation.landmarks());
+    let api = NodeApi(Arc::clone(&fake.core));
+    let ask = || v1::GetFixRequest { name: node().name(), read: None };
+    let none = code(api.get_fix(request(&admin("kanto"), ask())).await);
+    assert_eq!(none, ErrorCode::NotFound);
+    submit(&fake, 1, &IN_TOKYO).await.unwrap();
+    for (who, principal) in people(&fake) {
+        let answer = api.get_fix(request(&principal, ask())).await;
+        if matches!(who, "own" | "federation" | "auditor") {
+            let answer = answer.unwrap().into_inner();
+            let evidence = Evidence::parse(&answer.evidence).unwrap();
+            let judged = evidence.judge().unwrap();
+            let Verdict::Proven(proof) = judged.verdict else { panic!("{:?}", judged.verdict) };
+            let kept = shown(&fake).await.location.unwrap();
+            assert_eq!((proof.f, proof.expires.0), (kept.f, kept.expires_ms), "{who}");
+            assert_eq!((answer.revision, evidence.node), (kept.revision, node()));
+        } else {
+            let expected =
+                if who == "monitor" { ErrorCode::NotFound } else { ErrorCode::PermissionDenied };
+            assert_eq!(code(answer), expected, "{who}");
+        }
+    }
+    let list = v1::ListLandmarksRequest { parent: "operators/-".into(), ..Default::default() };
+    let landmarks = LandmarkApi(Arc::clone(&fake.core));
+    let told = landmarks.list_landmarks(request(&admin("kanto"), list)).await.unwrap();
+    let table = fake.core.replica.state().landmarks().table().hash().unwrap();
+    assert_eq!(told.into_inner().table, table.to_string());
 }

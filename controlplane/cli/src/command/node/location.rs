@@ -8,17 +8,18 @@ use sekisho_proto::v1;
 use sekisho_types::error_code::Language;
 use serde::Serialize;
 
-#[derive(Debug, Serialize)]
-pub(super) struct LocationView {
-    tier: String,
-    f: u32,
-    measured_ms: u64,
-    expires_ms: u64,
-    operators: Vec<String>,
-    missing_operators: u32,
-    inconsistent: Vec<String>,
-    landmarks: Vec<String>,
-    revision: u64,
+/// What the last fix of a node says.
+#[derive(Debug, Clone, Serialize)]
+pub(in crate::command) struct LocationView {
+    pub(in crate::command) tier: String,
+    pub(in crate::command) f: u32,
+    pub(in crate::command) measured_ms: u64,
+    pub(in crate::command) expires_ms: u64,
+    pub(in crate::command) operators: Vec<String>,
+    pub(in crate::command) missing_operators: u32,
+    pub(in crate::command) inconsistent: Vec<String>,
+    pub(in crate::command) landmarks: Vec<String>,
+    pub(in crate::command) revision: u64,
 }
 
 impl From<v1::Location> for LocationView {
@@ -48,7 +49,8 @@ impl From<v1::Location> for LocationView {
     }
 }
 
-fn ids(names: &[String]) -> String {
+/// Landmarks as commands take them.
+pub(in crate::command) fn ids(names: &[String]) -> String {
     let id = |name: &String| {
         LandmarkId::from_name(name).map_or_else(|| name.clone(), |id| id.to_string())
     };
@@ -56,14 +58,16 @@ fn ids(names: &[String]) -> String {
 }
 
 impl LocationView {
+    /// Who contradicts each other, or the tag.
+    pub(in crate::command) fn contradiction(&self, language: Language) -> String {
+        let who = ids(&self.inconsistent);
+        pick(language, format!("inconsistent: {who}"), format!("矛盾: {who}"))
+    }
+
     /// `T2 f=1 until …`, or what is missing.
-    pub(super) fn words(&self, language: Language) -> String {
+    pub(in crate::command) fn words(&self, language: Language) -> String {
         if !self.inconsistent.is_empty() {
-            let who = ids(&self.inconsistent);
-            return match language {
-                Language::En => format!("inconsistent: {who}"),
-                Language::Ja => format!("矛盾: {who}"),
-            };
+            return self.contradiction(language);
         }
         let missing = self.missing_operators;
         let lacks = match (missing, language) {
