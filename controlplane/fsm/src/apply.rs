@@ -31,6 +31,7 @@ mod report;
 pub(crate) mod residency;
 mod session;
 mod site;
+mod site_key;
 mod tenant;
 mod token;
 
@@ -295,6 +296,8 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::SubmitFix { node, session, fix: of, transcripts } => {
             fix::submit(change, node, *session, *of, transcripts)
         }
+        Command::PutSiteKey { key } => site_key::put(change, key),
+        Command::ResealJob { facts } => job::reseal(change, facts),
     }
 }
 

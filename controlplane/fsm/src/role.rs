@@ -354,6 +354,8 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::ApproveNode { .. } | Command::DecommissionNode { .. } => true,
         Command::ReportFitness { .. } | Command::SubmitFix { .. } => false,
         Command::RegisterLandmark { .. } | Command::RemoveLandmark { .. } => true,
+        Command::PutSiteKey { .. } => false,
+        Command::ResealJob { .. } => true,
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true
         }

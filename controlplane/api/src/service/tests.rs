@@ -9,6 +9,7 @@ mod landmark;
 mod member;
 mod node;
 mod read;
+mod sealed;
 mod snapshot;
 mod write;
 

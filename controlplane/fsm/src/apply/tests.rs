@@ -14,6 +14,7 @@ mod member;
 mod node;
 mod operator;
 mod quarantine;
+mod site_key;
 mod submission;
 mod trust;
 

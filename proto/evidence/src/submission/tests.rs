@@ -115,6 +115,7 @@ impl Draft {
             incarnation,
             submitted_at: NOW,
             key: self.key,
+            resealed: false,
         }
     }
 }
@@ -133,6 +134,7 @@ fn facts() -> JobFacts {
         time_limit_s: 3600,
         payload: Digest::of(b"payload"),
         payload_len: 7,
+        sealed_to: [].into(),
     }
 }
 
