@@ -174,3 +174,60 @@ impl SiteKeys {
         held.drain(..surplus);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enrolment::tests::joined;
+    use sekisho_evidence::key::SigningKey;
+    use sekisho_evidence::sealed::SiteKeyRecord;
+    use sekisho_types::jurisdiction::Area;
+
+    /// The key of `ishikari-1` in an epoch, as its operator would give it to the host of `to`.
+    fn given(to: &SiteKeys, epoch: u32, signed_by: u8) -> GivenKey {
+        let (tags, node) = (SigningKey::from_seed(&[3; 32]), &to.0.record.record);
+        let site = "ishikari-1".parse().unwrap();
+        let key = SiteSecretKey::derive(&tags, &node.cluster, site, KeyEpoch(epoch)).unwrap();
+        let record = SiteKeyRecord {
+            cluster: node.cluster,
+            operator: "hokuto".parse().unwrap(),
+            area: Area::resolve("012351").unwrap(),
+            key: key.public().clone(),
+        };
+        let signed = record.sign(&SigningKey::from_seed(&[signed_by; 32])).unwrap();
+        let sealed = SealedSiteKey::seal(&key, node, &[8; 32]).unwrap();
+        (signed.bytes().unwrap(), sealed.bytes().unwrap())
+    }
+
+    fn epochs(keys: &SiteKeys) -> Vec<u32> {
+        keys.0.held.lock().iter().map(|key| key.public().epoch.0).collect()
+    }
+
+    #[test]
+    fn a_key_counts_under_the_operators_signature_and_where_it_opens() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let host = joined();
+        let open = |dir: &Path, host: &Enrolment| {
+            SiteKeys::open(dir, host, &host.bundle, Digest([7; 32])).unwrap()
+        };
+        let keys = open(dir.path(), &host);
+        let mut other = host.clone();
+        other.secrets.receipt_seed = [5; 32];
+        let other = open(elsewhere.path(), &other);
+        let all = [given(&keys, 1, 3), given(&keys, 2, 2), given(&other, 3, 3)];
+        let counts = keys.judge(&all, &host.bundle);
+        assert_eq!(counts.iter().map(|key| key.public().epoch.0).collect::<Vec<_>>(), [1]);
+        keys.hold(counts);
+        keys.hold(keys.judge(&[given(&keys, 2, 3)], &host.bundle));
+        assert_eq!(epochs(&keys), [1, 2], "what was sealed before still opens");
+
+        // Over a restart, as far as it counts then; and on no other host.
+        let body = encode(&all.to_vec()).unwrap();
+        durable::write(&keys.0.path, MAGIC, &body).unwrap();
+        durable::write(&other.0.path, MAGIC, &body).unwrap();
+        assert_eq!(epochs(&open(dir.path(), &host)), [1]);
+        let mut moved = host;
+        moved.secrets.receipt_seed = [6; 32];
+        assert_eq!(epochs(&open(elsewhere.path(), &moved)), Vec::<u32>::new());
+    }
+}

@@ -39,9 +39,13 @@ impl Core {
     /// Gives each site of this operator the key that is due.
     pub(crate) async fn give_site_keys(&self) {
         let state = self.replica.state();
-        let own =
-            |(_, site): &(&SiteId, &Site)| site.operator == self.identity.operator && !site.revoked;
-        for (id, site) in state.sites().filter(own) {
+        let own = |site: &Site| site.operator == self.identity.operator && !site.revoked;
+        let own: Vec<(SiteId, Site)> = state
+            .sites()
+            .filter(|(_, site)| own(site))
+            .map(|(id, site)| (id.clone(), site.clone()))
+            .collect();
+        for (id, site) in &own {
             let due = match self.due(&state, id) {
                 Ok(due) => due,
                 Err(error) => {

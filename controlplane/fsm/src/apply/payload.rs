@@ -28,8 +28,10 @@ fn is_named(facts: &JobFacts, bytes: &[u8]) -> bool {
     if !same_length || Digest::of(bytes) != facts.payload {
         return false;
     }
-    let named = facts.sealed_to.iter().map(|(site, epoch)| (site, *epoch));
-    !facts.is_sealed() || SealedPayload::parse(bytes).is_ok_and(|sealed| sealed.sites().eq(named))
+    !facts.is_sealed()
+        || SealedPayload::parse(bytes).is_ok_and(|sealed| {
+            sealed.sites().eq(facts.sealed_to.iter().map(|(site, epoch)| (site, *epoch)))
+        })
 }
 
 /// The contents of a batch's jobs, in its order: each is what its facts name, and there is no more. The refusal is the same
