@@ -12,12 +12,13 @@ use crate::limit::{
 };
 use crate::service::landmark::contradicting;
 use crate::vitals::Vitals;
+use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::location::verdict::Verdict;
 use sekisho_proto::convert::finding::{Condition, Finding};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1::node::State as Phase;
 use sekisho_proto::v1::status::Severity;
-use sekisho_types::id::{LandmarkId, MemberId, NodeId, SiteId};
+use sekisho_types::id::{MemberId, NodeId, SiteId};
 use sekisho_types::limit::{CLOCK_AHEAD_MAX, CLOCK_BEHIND_MAX};
 use sekisho_types::time::Timestamp;
 use std::cmp::Reverse;
