@@ -367,7 +367,7 @@ fn bytes_are_bounded_and_of_one_form() {
 #[test]
 fn golden_bytes() {
     let digest = Draft::sound().sign().digest().unwrap().to_string();
-    assert_eq!(digest, "5a7e03918f9e493bd02e313cad46b76982b7570522c72847c6c14cbac56cad5a");
+    assert_eq!(digest, "ddb73bca28dff29192cb620d026d26049a9f7d638f337ff55426db4b36a91d82");
 }
 
 fn judged(bytes: &[u8], grant: &Grant) -> Result<Submission, SubmissionError> {
