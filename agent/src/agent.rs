@@ -20,6 +20,7 @@ use crate::limit::{EVENTS_MAX, LOOK_EVERY, SHUTDOWN_WITHIN, TASKS_WITHIN, TICK};
 use crate::location::prover::Prover;
 use crate::location::{self, Via};
 use crate::renew::Renewer;
+use crate::site_keys::SiteKeys;
 use crate::stream::Link;
 use arc_swap::ArcSwap;
 use begin::{Found, blocking, find};
@@ -135,6 +136,8 @@ impl Agent {
         let clocks = host.clocks.clone();
         let checker = Checker::begin(host, Arc::clone(&calls)).await?;
         let fitness = checker.fitness.clone();
+        let node_key = *standing.node_key();
+        let site_keys = SiteKeys::open(&config.data_dir, &enrolment, ledger.bundle(), node_key)?;
         let driver = Driver {
             runtime: Arc::new(runtime),
             inventory,
@@ -155,8 +158,8 @@ impl Agent {
             streams: None,
             ended: VecDeque::new(),
             fitness,
+            site_keys,
         };
-        let node_key = *standing.node_key();
         let location = Location::new(driver.instance, driver.receipt_key.public());
         tracing::info!(node = %enrolment.node, devices = devices.len(), "agent ready");
         Ok(Self {
@@ -215,6 +218,7 @@ impl Agent {
             self.driver.tasks.spawn(TaskKind::Ordinary, "fitness", checker.run());
         }
         self.driver.tasks.spawn(TaskKind::Ordinary, "prover", self.prover().run());
+        self.driver.fetch_site_keys(self.core.ledger());
         let result = self.serve(end).await;
         self.driver.streams = None;
         if !self.driver.tasks.shutdown(TASKS_WITHIN).await {

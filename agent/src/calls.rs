@@ -22,9 +22,9 @@ use sekisho_proto::convert::landmark::{Reached, SubmitFix};
 use sekisho_proto::field::FieldError;
 use sekisho_proto::internal::v1::agent_service_client::AgentServiceClient;
 use sekisho_proto::internal::v1::{
-    AdoptRequest, FetchPayloadRequest, FetchTrustRequest, JoinResponse, ListLandmarksRequest,
-    OpenSessionRequest, RefuseRequest, RenewRequest, ReportFitnessRequest, ReportRequest,
-    SubmitFixRequest,
+    AdoptRequest, FetchPayloadRequest, FetchSiteKeysRequest, FetchTrustRequest, JoinResponse,
+    ListLandmarksRequest, OpenSessionRequest, RefuseRequest, RenewRequest, ReportFitnessRequest,
+    ReportRequest, SubmitFixRequest,
 };
 use sekisho_proto::status::ApiError;
 use sekisho_transport::address::Address;
@@ -44,6 +44,9 @@ const MESSAGE_MAX: usize = PACKAGE_MAX + 1024;
 
 /// Bytes of an answer with every landmark: of each what its operator says, and two addresses.
 const LANDMARKS_BYTES_MAX: usize = 1024 * 1024;
+
+/// A key of a site under its operator's signature, and its secret half, sealed to this host: canonical bytes.
+pub type GivenKey = (Vec<u8>, Vec<u8>);
 
 /// A client over several members.
 #[derive(Debug)]
@@ -197,7 +200,11 @@ impl Calls {
                 async move { AgentServiceClient::new(channel).fetch_payload(request).await }
             };
             let given = call(&self.endpoints, CALL_WITHIN, ask).await?;
-            last = Fetched { payload: given.payload.into(), submission: given.submission.into() };
+            last = Fetched {
+                payload: given.payload.into(),
+                submission: given.submission.into(),
+                keys: Vec::new(),
+            };
             let granted = Digest::of(&last.payload) == *payload
                 && Digest::of(&last.submission) == *submission;
             if granted {
@@ -295,6 +302,30 @@ impl Calls {
         };
         let taken = call(&self.endpoints, CALL_WITHIN, ask).await?;
         Ok(decode(&taken.verdict).ok())
+    }
+
+    /// The keys of this host's site, sealed to it, as some member of its operator gives them; not yet believed.
+    ///
+    /// # Errors
+    /// As [`Calls::open_session`]: the last, if no member gives any.
+    pub async fn site_keys(&self, record: Vec<u8>) -> Result<Vec<GivenKey>, ApiError> {
+        let request = FetchSiteKeysRequest { record: record.into() };
+        let mut last = ApiError::new(ErrorCode::Internal, "no member to ask");
+        for _ in 0..self.members {
+            let ask = |channel| {
+                let request = request.clone();
+                async move { AgentServiceClient::new(channel).fetch_site_keys(request).await }
+            };
+            // A member of another operator refuses, and is left for the next.
+            match call(&self.endpoints, CALL_WITHIN, ask).await {
+                Ok(given) => {
+                    let keys = given.keys.into_iter();
+                    return Ok(keys.map(|key| (key.signed.into(), key.sealed.into())).collect());
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     /// Renews certificate and tag.

@@ -12,6 +12,7 @@ use crate::host::{Inventory, ending};
 use crate::kept::KeptFiles;
 use crate::ledger::LedgerFile;
 use crate::limit::{BUSY_PAUSE, ENDED_KEPT};
+use crate::site_keys::{Givers, SiteKeys};
 use crate::stream::{Link, Streams, come_again};
 use arc_swap::ArcSwap;
 use sekisho_agent_core::ledger::Ledger;
@@ -60,6 +61,7 @@ pub(crate) struct Driver {
     pub(crate) streams: Option<Streams>,
     pub(crate) ended: VecDeque<PlacementKey>,
     pub(crate) fitness: Fitness,
+    pub(crate) site_keys: SiteKeys,
 }
 
 /// Whether the main loop goes on.
@@ -127,7 +129,7 @@ impl Driver {
                 self.say(&Message::Accepted(Accepted { revision: revision.0 }));
             }
             Action::FetchPayload { placement, payload, submission } => {
-                self.fetch(placement, payload, submission);
+                self.fetch(ledger, placement, (payload, submission));
             }
             Action::Keep(kept) => self.keep(*kept, ledger).await,
             Action::Adopt(placement, running) => self.adopt(placement, running),
@@ -275,16 +277,35 @@ impl Driver {
         }
     }
 
-    fn fetch(&self, placement: PlacementId, payload: Digest, submission: Digest) {
-        let calls = self.calls.load_full();
+    fn fetch(&self, ledger: &Ledger, placement: PlacementId, granted: (Digest, Digest)) {
+        let (calls, bundle) = (self.calls.load_full(), ledger.bundle().clone());
+        let (keys, givers) = (self.site_keys.clone(), self.givers());
         self.beside("fetch-payload", async move {
-            match calls.payload(placement, &payload, &submission).await {
+            let (payload, submission) = granted;
+            let fetched = match calls.payload(placement, &payload, &submission).await {
+                Ok(fetched) => keys.complete(fetched, &givers, &bundle).await,
+                Err(error) => Err(error),
+            };
+            match fetched {
                 Ok(fetched) => Input::Payload(placement, fetched),
                 Err(error) => {
                     tracing::warn!(%placement, %error, "payload not received");
                     Input::PayloadMissing(placement)
                 }
             }
+        });
+    }
+
+    fn givers(&self) -> Givers {
+        Givers { dialer: self.link.dialer.clone(), members: self.members.clone() }
+    }
+
+    /// Gets the keys of the site, so that they are here when a job needs them.
+    pub(crate) fn fetch_site_keys(&self, ledger: &Ledger) {
+        let (keys, givers, bundle) =
+            (self.site_keys.clone(), self.givers(), ledger.bundle().clone());
+        self.tasks.spawn(TaskKind::Ordinary, "fetch-site-keys", async move {
+            keys.fetch(&givers, &bundle).await;
         });
     }
 

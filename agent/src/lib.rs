@@ -21,5 +21,6 @@ pub mod ledger;
 pub mod limit;
 pub mod location;
 mod renew;
+mod site_keys;
 pub mod stream;
 pub mod watch;

@@ -111,3 +111,9 @@ pub const LOG_WAITS_MAX: usize = 64;
 
 /// Bytes of output in one answer to a reader.
 pub const LOG_CHUNK_MAX: usize = 256 * 1024;
+
+/// Keys of its site that an agent keeps: all that the state keeps, and as many of before.
+pub const SITE_KEYS_MAX: usize = 32;
+
+/// Largest file of them, bytes: each with its record takes some four hundred.
+pub const SITE_KEYS_BYTES_MAX: u64 = 64 * 1024;

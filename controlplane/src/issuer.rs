@@ -2,11 +2,15 @@
 
 use sekisho_api::issuer::{IssueError, Issuer};
 use sekisho_evidence::key::SigningKey;
+use sekisho_evidence::sealed::{
+    NodeSealingRecord, SealedSiteKey, SignedSiteKey, SiteKeyRecord, SitePublicKey, SiteSecretKey,
+};
 use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_transport::pki::{self, Csr, Validity};
-use sekisho_types::id::{Digest, NodeId};
+use sekisho_types::id::{ClusterId, Digest, NodeId, PublicKey, SiteId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::limit::CERTIFICATE_LIFETIME;
+use sekisho_types::revision::KeyEpoch;
 use sekisho_types::time::Clock;
 use std::sync::Arc;
 
@@ -27,6 +31,19 @@ impl SiteIssuer {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self { issuer, tag_key, clock }
+    }
+}
+
+impl SiteIssuer {
+    fn secret_of(
+        &self,
+        cluster: &ClusterId,
+        site: &SiteId,
+        epoch: KeyEpoch,
+    ) -> Result<SiteSecretKey, IssueError> {
+        let key = self.tag_key.as_ref().ok_or_else(|| none("site-tag key"))?;
+        SiteSecretKey::derive(key, cluster, site.clone(), epoch)
+            .map_err(|error| IssueError::Issuer(error.to_string()))
     }
 }
 
@@ -58,5 +75,33 @@ impl Issuer for SiteIssuer {
     fn sign_tag(&self, tag: &SiteTag) -> Result<SignedTag, IssueError> {
         let key = self.tag_key.as_ref().ok_or_else(|| none("site-tag key"))?;
         tag.sign(key).map_err(|error| IssueError::Issuer(error.to_string()))
+    }
+
+    fn site_tag_key(&self) -> Option<PublicKey> {
+        self.tag_key.as_ref().map(SigningKey::public)
+    }
+
+    fn site_key(
+        &self,
+        cluster: &ClusterId,
+        site: &SiteId,
+        epoch: KeyEpoch,
+    ) -> Result<SitePublicKey, IssueError> {
+        self.secret_of(cluster, site, epoch).map(|secret| secret.public().clone())
+    }
+
+    fn sign_site_key(&self, record: SiteKeyRecord) -> Result<SignedSiteKey, IssueError> {
+        let key = self.tag_key.as_ref().ok_or_else(|| none("site-tag key"))?;
+        record.sign(key).map_err(|error| IssueError::Issuer(error.to_string()))
+    }
+
+    fn deliver_site_key(
+        &self,
+        epoch: KeyEpoch,
+        to: &NodeSealingRecord,
+    ) -> Result<SealedSiteKey, IssueError> {
+        let secret = self.secret_of(&to.cluster, &to.node.site, epoch)?;
+        SealedSiteKey::seal(&secret, to, &rand::random())
+            .map_err(|error| IssueError::Request(error.to_string()))
     }
 }

@@ -115,6 +115,7 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
     let core = api(config, ground, &consensus, &controllers, dialer, tasks)?;
     tasks.spawn(TaskKind::Ordinary, "keep-note", covered::keep(Arc::clone(&core), store));
     core.start_exchange();
+    core.start_site_keys();
     core.start_sessions();
     let services = Services::new(Arc::clone(&core));
     let routes = services.authenticated()?.add_service(consensus.service());

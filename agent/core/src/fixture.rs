@@ -3,6 +3,8 @@
 
 pub(crate) mod location;
 
+mod sealed;
+
 use crate::desired::{Consistency, Delivery, Proved, SignedSet};
 use crate::devices::Device;
 use crate::ledger::Ledger;
@@ -298,7 +300,7 @@ impl Federation {
     /// What a member gives for a grant.
     pub(crate) fn fetched(&self, grant: &Grant) -> Fetched {
         let submission = self.submission(grant).bytes().unwrap();
-        Fetched { payload: PAYLOAD.to_vec(), submission }
+        Fetched { payload: PAYLOAD.to_vec(), submission, keys: Vec::new() }
     }
 
     /// What alice signs for a job of which this could be a grant.
@@ -331,7 +333,18 @@ impl Federation {
         let intention = Intention { cluster: self.cluster, incarnation, request, command };
         let signature = intention.sign(key.principal.clone(), &alice);
         let issuer = self.key(13).sign(Purpose::KeyRecord, &encode(&key).unwrap());
-        Submission { facts, place, request, incarnation, submitted_at: NOW, signature, key, issuer }
+        let (submitted_at, resealed) = (NOW, false);
+        Submission {
+            facts,
+            place,
+            request,
+            incarnation,
+            submitted_at,
+            signature,
+            key,
+            issuer,
+            resealed,
+        }
     }
 
     pub(crate) fn history(&self) -> History {
@@ -369,6 +382,7 @@ fn facts(grant: &Grant) -> JobFacts {
         time_limit_s: grant.time_limit_s,
         payload: grant.payload,
         payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
+        sealed_to: [].into(),
     }
 }
 

@@ -19,9 +19,11 @@ use sekisho_evidence::checkpoint::{Checkpoint, CheckpointError, assemble, verify
 use sekisho_evidence::grant::{Grant, NodeDesired, set_hash};
 use sekisho_evidence::merkle::{Head, check_consistency, check_inclusion};
 use sekisho_evidence::record::{Body, Record};
+use sekisho_evidence::sealed::{Context, SealError, SealedPayload, SiteSecretKey};
 use sekisho_evidence::submission::Submission;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::Digest;
+use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::residency::{PlaceProof, Rules};
 use sekisho_types::revision::PlacementId;
@@ -334,10 +336,12 @@ pub struct Fetched {
     pub payload: Vec<u8>,
     /// Bytes of a [`Submission`].
     pub submission: Vec<u8>,
+    /// The keys that this host has of its site, to open a sealed payload with.
+    pub keys: Vec<SiteSecretKey>,
 }
 
 /// Judges an accepted grant again just before its start: its place by the tag of this moment, then what its submitter
-/// signed, then its payload.
+/// signed, then its payload, which is opened last. Returns what to run.
 ///
 /// # Errors
 /// The [`Reason`] for the receipt.
@@ -346,23 +350,45 @@ pub fn check_start(
     bundle: &EndorserBundle,
     grant: &Grant,
     fetched: &Fetched,
-) -> Result<(), Reason> {
+) -> Result<Vec<u8>, Reason> {
     known_table(grant)?;
     resident(host, bundle, grant)?;
-    submitted(bundle, grant, &fetched.submission)?;
+    let submission = submitted(bundle, grant, &fetched.submission)?;
     let digest = Digest::of(&fetched.payload);
     ensure(
         digest == grant.payload,
         ErrorCode::PayloadMismatch,
         &format_args!("granted {}, received {digest}", grant.payload),
-    )
+    )?;
+    if submission.facts.is_sealed() {
+        opened(grant, &submission.facts, fetched)
+    } else {
+        Ok(fetched.payload.clone())
+    }
 }
 
 /// k operators alone start nothing: the submitter has signed this job, as it is granted (A3).
-fn submitted(bundle: &EndorserBundle, grant: &Grant, bytes: &[u8]) -> Result<(), Reason> {
+fn submitted(bundle: &EndorserBundle, grant: &Grant, bytes: &[u8]) -> Result<Submission, Reason> {
     Submission::parse(bytes)
-        .and_then(|submission| submission.check(bundle, grant))
+        .and_then(|submission| submission.check(bundle, grant).map(|()| submission))
         .map_err(|error| fail(ErrorCode::GrantSubmission, &error))
+}
+
+/// A sealed payload, opened with the key of this site that its submitter sealed it to.
+fn opened(grant: &Grant, facts: &JobFacts, fetched: &Fetched) -> Result<Vec<u8>, Reason> {
+    let refused = |error: SealError| fail(error.code(), &error);
+    let site = &grant.node.site;
+    let none = || fail(ErrorCode::PayloadNotSealed, &format_args!("payload not sealed to {site}"));
+    let epoch = *facts.sealed_to.get(site).ok_or_else(none)?;
+    let sealed = SealedPayload::parse(&fetched.payload).map_err(refused)?;
+    let of = |key: &&SiteSecretKey| key.public().site == *site && key.public().epoch == epoch;
+    let key = fetched.keys.iter().find(of).ok_or_else(|| {
+        let why = format_args!("this host has no key {epoch} of {site}");
+        fail(ErrorCode::PayloadNotSealed, &why)
+    })?;
+    let context = Context::of_job(grant.cluster, &grant.job).map_err(refused)?;
+    let opened = sealed.open(key, &context).map_err(refused)?;
+    Ok(opened.payload().to_vec())
 }
 
 /// Placements of a rejected set that are nothing to this agent yet.

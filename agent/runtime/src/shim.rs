@@ -27,10 +27,10 @@ pub mod wire;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-/// Runs the placement whose order is in the file named next.
+/// Runs the placement of the directory named next; the order is on standard input.
 pub const MODE_RUN: &str = "run";
 /// Succeeds when namespaces of the kind named next can be made here.
 pub const MODE_PROBE: &str = "probe";
@@ -75,7 +75,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args: Vec<Option<String>> = args.map(|arg| arg.into_string().ok()).collect();
     let args: Vec<&str> = args.iter().map(|arg| arg.as_deref().unwrap_or_default()).collect();
     match args.as_slice() {
-        [MODE_RUN, order] => outer::main(Path::new(order)),
+        [MODE_RUN, _dir] => outer::main(),
         [MODE_PROBE, kind] => namespace::probe_main(kind),
         [MODE_CONFINE, kind] => namespace::confine_main(kind),
         [MODE_CUDA, ordinal] => crate::device::cuda::child_main(ordinal),

@@ -137,6 +137,7 @@ impl Agent {
             .map_err(|error| Failure::new(ErrorCode::Unauthenticated, error.to_string()))?;
         self.driver.turn_to(&renewed.members, self.core.ledger())?;
         self.put_in_use(renewed);
+        self.driver.fetch_site_keys(self.core.ledger());
         Ok(vec![Input::Standing(Box::new(standing))])
     }
 }

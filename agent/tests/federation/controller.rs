@@ -20,11 +20,11 @@ use sekisho_proto::internal::v1::controller_message::{Acknowledged, Attached, Me
 use sekisho_proto::internal::v1::join_service_server::{JoinService, JoinServiceServer};
 use sekisho_proto::internal::v1::{
     AdoptRequest, AdoptResponse, AgentMessage, ControllerMessage, FetchPayloadRequest,
-    FetchPayloadResponse, FetchTrustRequest, FetchTrustResponse, JoinRequest, JoinResponse,
-    ListLandmarksRequest, ListLandmarksResponse, MemberEndpoint, OpenSessionRequest,
-    OpenSessionResponse, OperatorRoot, RefuseRequest, RefuseResponse, RenewRequest,
-    ReportFitnessRequest, ReportFitnessResponse, ReportRequest, ReportResponse, SubmitFixRequest,
-    SubmitFixResponse, agent_message,
+    FetchPayloadResponse, FetchSiteKeysRequest, FetchSiteKeysResponse, FetchTrustRequest,
+    FetchTrustResponse, JoinRequest, JoinResponse, ListLandmarksRequest, ListLandmarksResponse,
+    MemberEndpoint, OpenSessionRequest, OpenSessionResponse, OperatorRoot, RefuseRequest,
+    RefuseResponse, RenewRequest, ReportFitnessRequest, ReportFitnessResponse, ReportRequest,
+    ReportResponse, SubmitFixRequest, SubmitFixResponse, agent_message,
 };
 use sekisho_proto::status::ApiError;
 use sekisho_transport::bundle::TrustBundles;

@@ -28,6 +28,7 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         time_limit_s: grant.time_limit_s,
         payload: grant.payload,
         payload_len: u32::try_from(payload_len).unwrap(),
+        sealed_to: [].into(),
     };
     let (alice, submitted_at) = (key(30), SystemClock.wall());
     let record = KeyRecord {
@@ -52,5 +53,6 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         signature,
         key: record,
         issuer,
+        resealed: false,
     }
 }

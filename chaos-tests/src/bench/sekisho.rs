@@ -163,6 +163,7 @@ impl Callers {
                 time_limit_s: 3600,
                 payload: Digest::of(&payload),
                 payload_len: u32::try_from(payload.len())?,
+                sealed_to: [].into(),
             })
         };
         let new = |facts| NewJob { facts, payload: payload.clone().into() };

@@ -13,10 +13,11 @@ use sekisho_proto::internal::v1::controller_message::{
 };
 use sekisho_proto::internal::v1::{
     AdoptRequest, AdoptResponse, AgentMessage, ControllerMessage, FetchPayloadRequest,
-    FetchPayloadResponse, FetchTrustRequest, FetchTrustResponse, JoinResponse,
-    ListLandmarksRequest, ListLandmarksResponse, OpenSessionRequest, OpenSessionResponse,
-    RefuseRequest, RefuseResponse, RenewRequest, ReportFitnessRequest, ReportFitnessResponse,
-    ReportRequest, ReportResponse, SubmitFixRequest, SubmitFixResponse,
+    FetchPayloadResponse, FetchSiteKeysRequest, FetchSiteKeysResponse, FetchTrustRequest,
+    FetchTrustResponse, JoinResponse, ListLandmarksRequest, ListLandmarksResponse,
+    OpenSessionRequest, OpenSessionResponse, RefuseRequest, RefuseResponse, RenewRequest,
+    ReportFitnessRequest, ReportFitnessResponse, ReportRequest, ReportResponse, SubmitFixRequest,
+    SubmitFixResponse,
 };
 use sekisho_types::id::{MemberId, OperatorId};
 use std::collections::VecDeque;
@@ -165,6 +166,13 @@ impl AgentService for Rogue {
         let submission = self.history.submission().map_err(internal)?;
         let submission = submission.bytes().map_err(internal)?.into();
         Ok(Response::new(FetchPayloadResponse { payload: PAYLOAD.into(), submission }))
+    }
+
+    async fn fetch_site_keys(
+        &self,
+        _request: Request<FetchSiteKeysRequest>,
+    ) -> Result<Response<FetchSiteKeysResponse>, Status> {
+        Err(Status::unimplemented("rogues have no keys of sites"))
     }
 
     async fn fetch_trust(

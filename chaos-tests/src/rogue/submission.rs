@@ -28,6 +28,7 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
         time_limit_s: grant.time_limit_s,
         payload: grant.payload,
         payload_len: u32::try_from(PAYLOAD.len())?,
+        sealed_to: [].into(),
     };
     let key = KeyRecord {
         principal: grant.submitter.clone(),
@@ -49,5 +50,6 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
         signature,
         key,
         issuer,
+        resealed: false,
     })
 }

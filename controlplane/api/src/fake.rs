@@ -16,6 +16,9 @@ use sekisho_evidence::acknowledgement::{Acknowledgement, Counted, Renewal as Ask
 use sekisho_evidence::checkpoint::Checkpoint;
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::merkle::Head;
+use sekisho_evidence::sealed::{
+    NodeSealingRecord, SealedSiteKey, SignedSiteKey, SiteKeyRecord, SitePublicKey, SiteSecretKey,
+};
 use sekisho_evidence::snapshot_file::LastLog;
 use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_fsm::State;
@@ -29,10 +32,10 @@ use sekisho_transport::deadline::Deadline;
 use sekisho_transport::dial::Dialer;
 use sekisho_transport::identity::{Peer, PeerIdentity};
 use sekisho_transport::task::TaskGroup;
-use sekisho_types::id::{Digest, MemberId, NodeId};
+use sekisho_types::id::{ClusterId, Digest, MemberId, NodeId, PublicKey, SiteId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::{MemberIdentity, Principal, TrustDomain, Workload};
-use sekisho_types::revision::{Incarnation, Revision};
+use sekisho_types::revision::{Incarnation, KeyEpoch, Revision};
 use sekisho_types::time::{Clock, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -354,6 +357,31 @@ impl Issuer for FakeIssuer {
     fn sign_tag(&self, tag: &SiteTag) -> Result<SignedTag, IssueError> {
         let seed = Digest::of(format!("site-tag/{}", tag.operator).as_bytes()).0;
         Ok(tag.sign(&SigningKey::from_seed(&seed)).unwrap())
+    }
+    fn site_tag_key(&self) -> Option<PublicKey> {
+        Some(testing::key("site-tag", "kanto").public())
+    }
+    fn site_key(
+        &self,
+        cluster: &ClusterId,
+        site: &SiteId,
+        epoch: KeyEpoch,
+    ) -> Result<SitePublicKey, IssueError> {
+        let key = testing::key("site-tag", "kanto");
+        Ok(SiteSecretKey::derive(&key, cluster, site.clone(), epoch).unwrap().public().clone())
+    }
+    fn sign_site_key(&self, record: SiteKeyRecord) -> Result<SignedSiteKey, IssueError> {
+        Ok(record.sign(&testing::key("site-tag", "kanto")).unwrap())
+    }
+    fn deliver_site_key(
+        &self,
+        epoch: KeyEpoch,
+        to: &NodeSealingRecord,
+    ) -> Result<SealedSiteKey, IssueError> {
+        let (key, site) = (testing::key("site-tag", "kanto"), to.node.site.clone());
+        let secret = SiteSecretKey::derive(&key, &to.cluster, site, epoch).unwrap();
+        SealedSiteKey::seal(&secret, to, &[8; 32])
+            .map_err(|error| IssueError::Request(error.to_string()))
     }
 }
 

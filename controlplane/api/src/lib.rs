@@ -32,6 +32,7 @@ pub mod replica;
 pub mod server;
 pub mod service;
 pub mod session;
+pub(crate) mod site_key;
 pub mod status;
 pub mod vitals;
 pub(crate) mod watch;

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// How often a member looks whether a site of its operator is due for a key: a revoked host's key is out of use for what is
+/// submitted a second later.
+pub const SITE_KEYS_EVERY: Duration = Duration::from_secs(1);
+
 /// Largest request of the public API, bytes: a payload of 64 KiB with its spec and sixteen signatures, or a batch of 128
 /// jobs with 1.5 KiB of payload each; no entry is larger.
 pub const REQUEST_MAX: usize = 256 * 1024;

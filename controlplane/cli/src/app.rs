@@ -9,6 +9,7 @@ use crate::language::Text;
 use crate::output::{Change, Output};
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
+use sekisho_evidence::sealed;
 use sekisho_fsm::command::Command;
 use sekisho_proto::v1;
 use sekisho_transport::clock::SystemClock;
@@ -40,6 +41,22 @@ pub struct Session {
     /// The context.
     pub context: Context,
     signers: Vec<Signer>,
+}
+
+impl Session {
+    /// The seed to seal a payload of this request with: the same when the request is repeated, so that its bytes are, too.
+    ///
+    /// # Errors
+    /// `SIGNATURES_MISSING` for a context that only reads.
+    pub fn seal_seed(
+        &self,
+        request: &RequestId,
+        of: &sealed::Context,
+    ) -> Result<[u8; 32], Failure> {
+        let seed = self.signers.first().and_then(|signer| signer.seal_seed(request, of));
+        let why = "the context has no signing key";
+        seed.ok_or_else(|| Failure::new(ErrorCode::SignaturesMissing, why))
+    }
 }
 
 /// A command that is ready to be sent.

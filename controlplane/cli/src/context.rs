@@ -8,7 +8,7 @@ use crate::language::pick;
 use sekisho_transport::address::Address;
 use sekisho_transport::part;
 use sekisho_types::error_code::{ErrorCode, Language};
-use sekisho_types::id::{ClusterId, OperatorId, SiteId};
+use sekisho_types::id::{ClusterId, Digest, OperatorId, SiteId};
 use sekisho_types::principal::TrustDomain;
 use sekisho_types::revision::Incarnation;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,9 @@ pub struct Context {
     /// Version of the endorser bundle that the roots are of; 0 if nobody has said.
     #[serde(default)]
     pub bundle_version: u64,
+    /// SHA-256 of that endorser bundle: by it the keys of sites are believed. Without it nothing can be sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Digest>,
     /// The operator whose authority vouches for the identity.
     pub operator: OperatorId,
     /// PEM file: certificate chain, leaf first.

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::failure::{Failure, of_file};
 use sekisho_evidence::command::Intention;
 use sekisho_evidence::key::SigningKey;
+use sekisho_evidence::sealed::{self, seed_of};
 use sekisho_fsm::command::Command;
 use sekisho_proto::convert::intent::Intent;
 use sekisho_proto::v1;
@@ -36,6 +37,11 @@ impl Signer {
         let read =
             |path: &std::path::PathBuf| signing::read(path).map_err(|error| of_file(path, &error));
         Ok(Self { principal, key: context.signing_key.as_ref().map(read).transpose()? })
+    }
+
+    /// The seed to seal a payload of this request with; `None` for a context that only reads.
+    pub(crate) fn seal_seed(&self, request: &RequestId, of: &sealed::Context) -> Option<[u8; 32]> {
+        seed_of(self.key.as_ref()?, request, of).ok()
     }
 
     /// The signer of a context.
@@ -111,6 +117,7 @@ mod tests {
             cluster: ClusterId([1; 16]),
             incarnation: Incarnation(1),
             bundle_version: 1,
+            bundle: None,
             operator,
             identity: user.join(CHAIN_FILE),
             identity_key: user.join(KEY_FILE),

@@ -32,6 +32,7 @@ mod report;
 pub(crate) mod residency;
 mod session;
 mod site;
+mod site_key;
 mod tenant;
 mod token;
 
@@ -297,6 +298,8 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
             fix::submit(change, node, *session, *of, transcripts)
         }
         Command::EvictDenied { jobs } => eviction::evict(change, jobs),
+        Command::PutSiteKey { key } => site_key::put(change, key),
+        Command::ResealJob { facts } => job::reseal(change, facts),
     }
 }
 

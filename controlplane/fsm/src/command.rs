@@ -10,6 +10,7 @@ use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
 use sekisho_evidence::location::transcript::{FixId, SignedTranscript};
 use sekisho_evidence::receipt::Receipt;
+use sekisho_evidence::sealed::SignedSiteKey;
 use sekisho_evidence::tag::SignedTag;
 use sekisho_evidence::terms::Agreement;
 use sekisho_types::device::Bucket;
@@ -327,6 +328,17 @@ pub enum Command {
     EvictDenied {
         /// At most [`EVICTIONS_MAX`](sekisho_types::limit::EVICTIONS_MAX); of one that does not go on there is no effect.
         jobs: Vec<JobId>,
+    },
+    /// Gives a site the key that payloads are sealed to from now on. Proposed by a member of the site's operator.
+    PutSiteKey {
+        /// Of the next epoch, signed by the operator's site-tag key.
+        key: Box<SignedSiteKey>,
+    },
+    /// Replaces the payload of a queued job by one that is sealed to other sites or keys; nothing else about it. The payload is
+    /// in the entry.
+    ResealJob {
+        /// The job's facts, as they are from now on.
+        facts: Box<JobFacts>,
     },
 }
 

@@ -121,6 +121,7 @@ impl State {
             retired,
             landmarks,
             fixes,
+            site_keys,
         } = self;
         let other = replayed;
         let tables = [
@@ -142,6 +143,7 @@ impl State {
             ("retired", retired.lanes() == other.retired.lanes()),
             ("landmarks", *landmarks == other.landmarks),
             ("fixes", fixes.lanes() == other.fixes.lanes()),
+            ("site_keys", site_keys.lanes() == other.site_keys.lanes()),
         ];
         tables.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
     }

@@ -5,7 +5,7 @@ use crate::location::{KeptFix, Landmarks};
 use crate::outcome::Rejection;
 use crate::state::{
     Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, ReplyKey, Retired, Site,
-    State, Tenant, Token,
+    SiteKeys, State, Tenant, Token,
 };
 use sekisho_evidence::canonical::{CanonicalError, encode};
 use sekisho_evidence::grant::BoundRules;
@@ -210,7 +210,18 @@ impl State {
     pub fn refers_to_payload(&self, digest: &Digest) -> bool {
         self.payloads.contains(digest)
     }
+    /// The keys that payloads for a site are sealed to.
+    #[must_use]
+    pub fn site_keys(&self, site: &SiteId) -> Option<&SiteKeys> {
+        self.site_keys.get(site)
+    }
 
+    /// Whether agents at `site` can read what the job runs.
+    #[must_use]
+    pub fn can_open(&self, facts: &JobFacts, site: &SiteId) -> bool {
+        let opens = |epoch| self.site_keys.get(site).is_some_and(|keys| keys.opens(epoch));
+        !facts.is_sealed() || facts.sealed_to.get(site).copied().is_some_and(opens)
+    }
     /// Every rule set that binds a job now: its own, the policy that it names, its tenant's.
     ///
     /// # Errors

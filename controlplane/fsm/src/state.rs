@@ -15,6 +15,7 @@ use sekisho_evidence::location::fix::proven;
 use sekisho_evidence::merkle::Frontier;
 use sekisho_evidence::operator::BundleRoot;
 use sekisho_evidence::package::{TrustPackage, begun, opening};
+use sekisho_evidence::sealed::{SignedSiteKey, SitePublicKey};
 use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_evidence::terms::Agreement;
 use sekisho_types::device::Bucket;
@@ -29,7 +30,7 @@ use sekisho_types::placement::Phase;
 use sekisho_types::principal::{Principal, Role};
 use sekisho_types::quota::Limit;
 use sekisho_types::residency::{Place, Rules};
-use sekisho_types::revision::{Incarnation, PlacementId, Revision};
+use sekisho_types::revision::{Incarnation, KeyEpoch, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,33 @@ pub struct Site {
     pub revoked: bool,
     /// Last change.
     pub revision: Revision,
+}
+
+/// The keys that payloads for a site are sealed to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteKeys {
+    /// The one in use, as its operator signed it.
+    pub current: SignedSiteKey,
+    /// Those before it, oldest first, at most [`EARLIER_KEYS_MAX`]: what was sealed to them still opens.
+    pub earlier: Vec<SitePublicKey>,
+    /// Who held the current one was taken out: a member of the operator makes the next.
+    pub outdated: bool,
+}
+
+/// Earlier keys of a site that still open: a queued job outlives so many revocations there before it has to be sealed anew.
+pub const EARLIER_KEYS_MAX: usize = 16;
+
+impl SiteKeys {
+    /// Whether the site's agents open what is sealed to this key.
+    #[must_use]
+    pub fn opens(&self, epoch: KeyEpoch) -> bool {
+        self.keys().any(|key| key.epoch == epoch)
+    }
+
+    /// Every key that still opens, oldest first.
+    pub fn keys(&self) -> impl Iterator<Item = &SitePublicKey> {
+        self.earlier.iter().chain([&self.current.record.key])
+    }
 }
 
 /// A session of an agent.
@@ -316,6 +344,8 @@ pub struct State {
     pub(crate) landmarks: Arc<Landmarks>,
     /// The last fix of each node that has one.
     pub(crate) fixes: Table<NodeId, KeptFix>,
+    /// Of each site that has any.
+    pub(crate) site_keys: Table<SiteId, SiteKeys>,
 }
 
 /// What a member shall be in the Raft group. The leader's membership duty makes the group follow.

@@ -8,6 +8,7 @@
 
 pub mod location;
 mod membership;
+pub mod sealed;
 
 pub use membership::{administrator, agreement, company, endorser, newcomer, signed_bundle};
 
@@ -483,5 +484,6 @@ pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
         time_limit_s: 3600,
         payload: Digest::of(PAYLOAD),
         payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
+        sealed_to: [].into(),
     }
 }

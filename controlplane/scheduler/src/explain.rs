@@ -12,7 +12,7 @@ use sekisho_fsm::State;
 use sekisho_fsm::outcome::Rejection;
 use sekisho_fsm::state::Job;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::OperatorId;
+use sekisho_types::id::{OperatorId, SiteId};
 use sekisho_types::job::{JobFacts, JobPhase, PRIORITY_MAX};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::{Tier, describe};
@@ -94,6 +94,7 @@ pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
         resources: facts.resources.clone(),
         group: facts.group,
         avoid: known.map(|job| &job.avoid),
+        unsealed: unsealed(state, facts),
     };
     let survey = Survey::of(state);
     let funnel = survey.funnel(&ask);
@@ -121,6 +122,12 @@ pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
         position,
         estimate: outlook.all,
     }
+}
+
+/// Sites with nodes that the payload is not sealed to.
+fn unsealed<'s>(state: &'s State, facts: &JobFacts) -> BTreeSet<&'s SiteId> {
+    let closed = |site: &&SiteId| !state.can_open(facts, site);
+    state.nodes().map(|(id, _)| &id.site).filter(closed).collect()
 }
 
 pub(crate) fn verdict(funnel: &Funnel<'_, '_>) -> Verdict {
@@ -167,13 +174,13 @@ fn steps(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>) -> Vec<Step> {
         Step {
             token: code.as_str(),
             nodes_left: funnel.left(filter),
-            condition: condition(state, ask, filter),
+            condition: condition(state, ask, funnel, filter),
         }
     };
     Filter::ALL.into_iter().map(step).collect()
 }
 
-fn condition(state: &State, ask: &Ask<'_>, filter: Filter) -> String {
+fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filter) -> String {
     let (wanted, rules) = (&ask.resources, &ask.rules);
     match filter {
         Filter::Country => "inside Japan".to_owned(),
@@ -185,6 +192,7 @@ fn condition(state: &State, ask: &Ask<'_>, filter: Filter) -> String {
         Filter::Operator => all(rules.iter().map(operators).collect(), "of any operator"),
         Filter::Device => format!("has {} in one bucket", devices(ask)),
         Filter::Enrolled => "not revoked".to_owned(),
+        Filter::Sealed => sealed(funnel),
         Filter::Willing => "has not refused this job".to_owned(),
         Filter::Approved => "approved by its operator".to_owned(),
         Filter::Fit => "passes its own checks".to_owned(),
@@ -200,6 +208,15 @@ fn condition(state: &State, ask: &Ask<'_>, filter: Filter) -> String {
             format!("quota of {tenant} for {class}: {limit}, in use {used}, needed {need}")
         }
     }
+}
+
+/// Names the sites that the payload would have to be sealed to, besides.
+fn sealed(funnel: &Funnel<'_, '_>) -> String {
+    let sites: Vec<&str> = funnel.closed.iter().map(|site| site.as_str()).collect();
+    if sites.is_empty() {
+        return "can read the payload".to_owned();
+    }
+    format!("payload not sealed to {}", sites.join(", "))
 }
 
 fn devices(ask: &Ask<'_>) -> String {

@@ -20,6 +20,8 @@ pub enum Filter {
     Device,
     /// Neither it nor its site is revoked (P5).
     Enrolled,
+    /// Its agents can read what the job runs.
+    Sealed,
     /// Has not refused this job.
     Willing,
     /// Approved by its operator.
@@ -42,13 +44,14 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Country,
         Self::Tier,
         Self::Area,
         Self::Operator,
         Self::Device,
         Self::Enrolled,
+        Self::Sealed,
         Self::Willing,
         Self::Approved,
         Self::Fit,
@@ -69,6 +72,7 @@ impl Filter {
             Self::Tier => ErrorCode::ResidencyTier,
             Self::Area => ErrorCode::ResidencyArea,
             Self::Operator => ErrorCode::ResidencyOperator,
+            Self::Sealed => ErrorCode::PayloadNotSealed,
             Self::Willing | Self::Usable => ErrorCode::NodeUnavailable,
             Self::Approved => ErrorCode::NodePending,
             Self::Fit => ErrorCode::NodeUnfit,

@@ -11,9 +11,9 @@ use crate::room::Room;
 use sekisho_fsm::State;
 use sekisho_fsm::command::Group;
 use sekisho_fsm::state::{Job, QueueKey};
-use sekisho_types::id::{DeviceClass, TenantId};
+use sekisho_types::id::{DeviceClass, SiteId, TenantId};
 use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
-use sekisho_types::revision::Revision;
+use sekisho_types::revision::{KeyEpoch, Revision};
 use std::collections::BTreeMap;
 
 /// What to commit, and where to go on.
@@ -57,6 +57,7 @@ struct Shape<'s> {
     gpus: u32,
     memory_mib: u64,
     group: u32,
+    sealed_to: &'s BTreeMap<SiteId, KeyEpoch>,
 }
 
 #[derive(Debug)]
@@ -149,6 +150,7 @@ impl<'s> Round<'s> {
             gpus: facts.resources.gpus,
             memory_mib: facts.resources.memory_mib,
             group: facts.group,
+            sealed_to: &facts.sealed_to,
         };
         if let Some(hold) = self.held.get(&shape) {
             return Err(*hold);
@@ -175,6 +177,7 @@ impl<'s> Round<'s> {
             .room
             .take(&job.facts.resources, shape.group, |cell, places| {
                 !job.avoid.contains(cell.node)
+                    && state.can_open(&job.facts, &cell.node.site)
                     && verdicts.allows(state, shape.rules, cell.place, places)
             })
             .ok_or(Hold::Room)?;

@@ -8,7 +8,7 @@ use sekisho_evidence::grant::BoundRules;
 use sekisho_fsm::State;
 use sekisho_fsm::state::Node;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{NodeId, TenantId};
+use sekisho_types::id::{NodeId, SiteId, TenantId};
 use sekisho_types::job::Resources;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +25,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) group: u32,
     /// Nodes that refused the job.
     pub(crate) avoid: Option<&'a BTreeSet<NodeId>>,
+    /// Sites whose agents cannot read what it runs.
+    pub(crate) unsealed: BTreeSet<&'a SiteId>,
 }
 
 impl Ask<'_> {
@@ -60,6 +62,8 @@ pub(crate) struct Funnel<'v, 's> {
     pub(crate) total: u32,
     /// Nodes that pass everything before [`Filter::Capacity`].
     pub(crate) eligible: Vec<&'v Host<'s>>,
+    /// Sites whose nodes were dropped because their agents cannot read what the job runs.
+    pub(crate) closed: BTreeSet<&'s SiteId>,
     /// How the need stands to the tenant's quota.
     pub(crate) quota: Fit,
     need: u32,
@@ -92,6 +96,7 @@ impl<'s> Survey<'s> {
             dropped: BTreeMap::new(),
             total: u32::try_from(self.hosts.len()).unwrap_or(u32::MAX),
             eligible: Vec::new(),
+            closed: BTreeSet::new(),
             quota: fit(limit, used, ask.gpus()),
             need: ask.group,
         };
@@ -99,6 +104,9 @@ impl<'s> Survey<'s> {
             let reside = verdicts.get(host.place).copied().unwrap_or(Err(Filter::Country));
             if let Err(filter) = reside.and_then(|()| eligible(host, ask)) {
                 funnel.drop(filter);
+                if filter == Filter::Sealed {
+                    funnel.closed.insert(&host.id.site);
+                }
                 continue;
             }
             funnel.eligible.push(host);
@@ -116,6 +124,9 @@ fn eligible(host: &Host<'_>, ask: &Ask<'_>) -> Result<(), Filter> {
     }
     if host.usable == Err(Filter::Enrolled) {
         return Err(Filter::Enrolled);
+    }
+    if ask.unsealed.contains(&host.id.site) {
+        return Err(Filter::Sealed);
     }
     if ask.avoid.is_some_and(|avoid| avoid.contains(host.id)) {
         return Err(Filter::Willing);

@@ -32,7 +32,7 @@ pub enum Purpose {
     RangingLandmark,
     /// The word of whoever answered it.
     RangingSubject,
-    /// An issuer's statement that payloads for a site are sealed to a key.
+    /// An operator's statement that payloads for a site are sealed to a key; by its site-tag key.
     SiteKey,
     /// A node's statement that a site's key may be sealed to a key.
     NodeSealing,

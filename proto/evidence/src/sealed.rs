@@ -18,22 +18,22 @@ mod key;
 mod suite;
 
 pub use delivery::{
-    NodeSealingKey, NodeSealingRecord, SEALED_SITE_KEY_MAX, SealedSiteKey, SignedNodeSealing,
+    NodeSealingKey, NodeSealingRecord, SEALED_SITE_KEY_MAX, SIGNED_NODE_SEALING_MAX, SealedSiteKey,
+    SignedNodeSealing,
 };
-pub use key::{KeyEpoch, SignedSiteKey, SiteKeyRecord, SitePublicKey, SiteSecretKey};
+pub use key::{SIGNED_SITE_KEY_MAX, SignedSiteKey, SiteKeyRecord, SitePublicKey, SiteSecretKey};
 
 use crate::canonical::{CanonicalError, decode, encode};
+use crate::key::SigningKey;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{ClusterId, Digest, JobId, NodeId, SiteId};
+use sekisho_types::id::{ClusterId, Digest, JobId, NodeId, RequestId, SiteId};
 use sekisho_types::limit::PAYLOAD_MAX;
+pub use sekisho_types::limit::RECIPIENTS_MAX;
+pub use sekisho_types::revision::KeyEpoch;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use suite::{Secret, TAG, Wrapped, decrypt, encrypt, unwrap, wrap};
 use zeroize::Zeroizing;
-
-/// Most sites that one payload is sealed to. Entries of 64 sites take at most 10 KiB and leave the rest to the payload;
-/// who wants more sites than that narrows the policy.
-pub const RECIPIENTS_MAX: usize = 64;
 
 /// Version of the bytes.
 const FORMAT: u8 = 1;
@@ -86,9 +86,9 @@ pub enum SealError {
     /// A record of another federation.
     #[error("the key record is of another cluster")]
     OtherCluster,
-    /// The operator's issuer has not signed the site's key.
-    #[error("the issuer of its operator has not signed the key of site {0}")]
-    Issuer(SiteId),
+    /// The operator has not signed the site's key.
+    #[error("the site-tag key of its operator has not signed the key of site {0}")]
+    Operator(SiteId),
     /// The node has not signed its sealing key.
     #[error("node {0} has not signed its sealing key")]
     NodeSignature(NodeId),
@@ -110,7 +110,7 @@ impl SealError {
             Self::NotSealed(_) | Self::Epoch { .. } => ErrorCode::PayloadNotSealed,
             Self::Unopenable => ErrorCode::PayloadUnopenable,
             Self::OtherCluster => ErrorCode::WrongCluster,
-            Self::Issuer(_) | Self::NodeSignature(_) => ErrorCode::SignatureInvalid,
+            Self::Operator(_) | Self::NodeSignature(_) => ErrorCode::SignatureInvalid,
             Self::OtherSite(_) => ErrorCode::PermissionDenied,
         }
     }
@@ -223,6 +223,20 @@ pub enum Opener<'k> {
 fn derived(label: &[u8], seed: &[u8; 32], with: &Digest) -> Secret {
     let bytes = Zeroizing::new([DERIVED, seed, &with.0, label].concat());
     Secret::new(Digest::of(&bytes).0)
+}
+
+/// The seed with which a submitter seals the payload of one job in one request: fresh for every request, and the same when
+/// that one is repeated, so that a repeated command is the same command.
+///
+/// # Errors
+/// Never for these types; see [`encode`].
+pub fn seed_of(
+    submitter: &SigningKey,
+    request: &RequestId,
+    context: &Context,
+) -> Result<[u8; 32], SealError> {
+    let with = Digest::of(&encode(&(request, context.cluster, context.scope))?);
+    Ok(*derived(b"submitter", &Zeroizing::new(submitter.seed()), &with))
 }
 
 /// Seals `payload` to `recipients`, in any order. `seed`: 32 fresh random bytes.

@@ -23,7 +23,10 @@ use serde::{Deserialize, Serialize};
 /// them holds the two together.
 pub const SUBMIT_JOB: u32 = 18;
 
-/// Number of the same among the items of a batch; held in place in the same way.
+/// Number of the state machine's command `ResealJob`; held in place in the same way.
+pub const RESEAL_JOB: u32 = 40;
+
+/// Number of the former among the items of a batch; held in place in the same way.
 pub const SUBMIT_ITEM: u32 = 0;
 
 /// Bytes of a submission at most: rules of full length take less than half, and it travels beside a payload.
@@ -48,6 +51,8 @@ pub struct Submission {
     pub key: KeyRecord,
     /// The signature under that record, by the issuer of the submitter's operator.
     pub issuer: Signature,
+    /// The payload was sealed anew while the job was queued: the signature is under [`RESEAL_JOB`], and in no batch.
+    pub resealed: bool,
 }
 
 /// Why a submission does not stand behind a grant: the first check that failed.
@@ -138,6 +143,14 @@ pub fn submit_command(facts: &JobFacts) -> Result<Vec<u8>, CanonicalError> {
     encode(&(SUBMIT_JOB, facts))
 }
 
+/// As [`submit_command`], for the command that seals anew.
+///
+/// # Errors
+/// Never for this type; see [`encode`].
+pub fn reseal_command(facts: &JobFacts) -> Result<Vec<u8>, CanonicalError> {
+    encode(&(RESEAL_JOB, facts))
+}
+
 /// As [`submit_command`], for one command of a batch.
 ///
 /// # Errors
@@ -205,7 +218,8 @@ impl Submission {
     /// Digest of the command that was signed: this one, or the batch that has it.
     fn command(&self) -> Result<Digest, SubmissionError> {
         let Some(place) = &self.place else {
-            let command = submit_command(&self.facts).map_err(SubmissionError::Malformed)?;
+            let of = if self.resealed { reseal_command } else { submit_command };
+            let command = of(&self.facts).map_err(SubmissionError::Malformed)?;
             return Ok(Digest::of(&command));
         };
         let item = submit_item(&self.facts).map_err(SubmissionError::Malformed)?;

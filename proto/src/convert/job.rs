@@ -6,10 +6,12 @@ use crate::name::Resource as _;
 use crate::v1::{self, job_spec};
 use bytes::Bytes;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, JobId, TenantId};
+use sekisho_types::id::{Digest, JobId, SiteId, TenantId};
 use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect, OverLimit, Resources};
-use sekisho_types::limit::PAYLOAD_MAX;
+use sekisho_types::limit::{PAYLOAD_MAX, RECIPIENTS_MAX};
 use sekisho_types::residency::Rules;
+use sekisho_types::revision::KeyEpoch;
+use std::collections::BTreeMap;
 
 /// A job to queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,7 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
         time_limit_s: spec.time_limit_s,
         payload: parsed("payload_sha256", &spec.payload_sha256)?,
         payload_len: spec.payload_len,
+        sealed_to: sealed_to(&spec.sealed_to)?,
     };
     facts.check().map_err(|error| FieldError::new(wire_field(&error.field), error.must))?;
     Ok(facts)
@@ -113,27 +116,56 @@ impl From<&JobFacts> for v1::JobSpec {
             time_limit_s: facts.time_limit_s,
             payload_sha256: facts.payload.to_string(),
             payload_len: facts.payload_len,
+            sealed_to: facts.sealed_to.iter().map(recipient).collect(),
         }
     }
+}
+
+fn recipient((site, epoch): (&SiteId, &KeyEpoch)) -> v1::SealedTo {
+    v1::SealedTo { site: site.name(), epoch: epoch.0 }
+}
+
+/// Each site once, in any order.
+fn sealed_to(entries: &[v1::SealedTo]) -> FieldResult<BTreeMap<SiteId, KeyEpoch>> {
+    if entries.len() > RECIPIENTS_MAX {
+        let must = format!("must have at most {RECIPIENTS_MAX} entries");
+        return Err(FieldError::new("sealed_to", must));
+    }
+    let mut sites = BTreeMap::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let field = format!("sealed_to[{index}].site");
+        let site = SiteId::from_field(&field, &entry.site)?;
+        if sites.insert(site, KeyEpoch(entry.epoch)).is_some() {
+            return Err(FieldError::new(field, "must not stand there twice"));
+        }
+    }
+    Ok(sites)
 }
 
 impl TryFrom<v1::CreateJobRequest> for NewJob {
     type Error = FieldError;
     fn try_from(message: v1::CreateJobRequest) -> FieldResult<Self> {
-        let payload = message.payload;
-        if payload.len() > PAYLOAD_MAX {
-            let must = format!("must be at most {PAYLOAD_MAX} bytes");
-            return Err(FieldError::new("payload", must).with_code(ErrorCode::TooLarge));
-        }
+        fits(&message.payload)?;
         let id = job_id(&message.parent, &message.job_id)?;
-        let facts = facts(id, required("spec", message.spec.as_ref())?)?;
-        let len = usize::try_from(facts.payload_len).unwrap_or(usize::MAX);
-        if len != payload.len() || facts.payload != Digest::of(&payload) {
-            let must = "must have the length and SHA-256 that the spec names";
-            return Err(FieldError::new("payload", must));
-        }
-        Ok(Self { facts, payload })
+        Self::of(id, message.spec.as_ref(), message.payload)
     }
+}
+
+impl TryFrom<v1::ResealJobRequest> for NewJob {
+    type Error = FieldError;
+    fn try_from(message: v1::ResealJobRequest) -> FieldResult<Self> {
+        fits(&message.payload)?;
+        let id = JobId::from_field("name", &message.name)?;
+        Self::of(id, message.spec.as_ref(), message.payload)
+    }
+}
+
+fn fits(payload: &Bytes) -> FieldResult<()> {
+    if payload.len() <= PAYLOAD_MAX {
+        return Ok(());
+    }
+    let must = format!("must be at most {PAYLOAD_MAX} bytes");
+    Err(FieldError::new("payload", must).with_code(ErrorCode::TooLarge))
 }
 
 /// The jobs of a batch, all of one tenant.
@@ -176,6 +208,27 @@ pub fn batch_request(
 }
 
 impl NewJob {
+    fn of(id: JobId, spec: Option<&v1::JobSpec>, payload: Bytes) -> FieldResult<Self> {
+        let facts = facts(id, required("spec", spec)?)?;
+        let len = usize::try_from(facts.payload_len).unwrap_or(usize::MAX);
+        if len != payload.len() || facts.payload != Digest::of(&payload) {
+            let must = "must have the length and SHA-256 that the spec names";
+            return Err(FieldError::new("payload", must));
+        }
+        Ok(Self { facts, payload })
+    }
+
+    /// The request that has it sealed anew.
+    #[must_use]
+    pub fn reseal_request(&self, intent: v1::Intent) -> v1::ResealJobRequest {
+        v1::ResealJobRequest {
+            name: self.facts.id.name(),
+            spec: Some((&self.facts).into()),
+            payload: self.payload.clone(),
+            intent: Some(intent),
+        }
+    }
+
     /// The request that stands for it.
     #[must_use]
     pub fn request(&self, intent: v1::Intent) -> v1::CreateJobRequest {
@@ -240,6 +293,9 @@ mod tests {
             time_limit_s: 3600,
             payload: Digest::of(&payload),
             payload_len: 7,
+            sealed_to: [("tokyo-1", 1), ("ishikari-1", 3)]
+                .map(|(site, epoch)| (site.parse().unwrap(), KeyEpoch(epoch)))
+                .into(),
         };
         NewJob { facts, payload }
     }
@@ -263,9 +319,12 @@ mod tests {
             job.facts.residency = Rules::default();
             job.facts.on_disconnect = OnDisconnect::Stop;
             job.facts.over_limit = OverLimit::Queue;
+            job.facts.sealed_to.clear();
             job
         };
         for job in [job(), plain] {
+            let anew = job.reseal_request(v1::Intent::default());
+            assert_eq!(NewJob::try_from(anew), Ok(job.clone()));
             assert_eq!(NewJob::try_from(job.request(v1::Intent::default())), Ok(job));
         }
     }
@@ -337,6 +396,20 @@ mod tests {
         }
         assert_eq!(refused(|_, s| s.payload_sha256.clear()), invalid("spec.payload_sha256"));
         assert_eq!(refused(|_, s| s.payload_len = 65_537), invalid("spec.payload_len"));
+        let twice = v1::SealedTo { site: "sites/tokyo-1".into(), epoch: 2 };
+        assert_eq!(
+            refused(|_, s| s.sealed_to.push(twice.clone())),
+            invalid("spec.sealed_to[2].site")
+        );
+        let nameless = v1::SealedTo { site: "tokyo-1".into(), epoch: 2 };
+        assert_eq!(
+            refused(|_, s| s.sealed_to = vec![nameless.clone()]),
+            invalid("spec.sealed_to[0].site")
+        );
+        assert_eq!(
+            refused(|_, s| s.sealed_to = vec![nameless.clone(); RECIPIENTS_MAX + 1]),
+            invalid("spec.sealed_to")
+        );
         assert_eq!(refused(|_, s| s.payload_len = 6), invalid("payload"));
         assert_eq!(refused(|m, _| m.payload = Bytes::from_static(b"paylord")), invalid("payload"));
         let large = (String::from("payload"), ErrorCode::TooLarge);

@@ -138,10 +138,10 @@ codes! {
         "Make it smaller; move data into the image or storage.",
         "小さくしてください。データはイメージやストレージに置いてください。";
     SecretRefused = 16, "SECRET_REFUSED", Invalid,
-        "The payload looks as if it held a secret, and payloads are not sealed yet.",
-        "ペイロードに秘密情報が含まれているようです。まだ封緘されません。",
-        "Fetch secrets inside the job from a store of your own.",
-        "秘密情報はジョブ内で自分の保管庫から取得してください。";
+        "The payload looks as if it held a secret, and it is not sealed: every member could read it.",
+        "ペイロードに秘密情報が含まれているようですが、封緘されていません。全メンバーが読めてしまいます。",
+        "Write `payload: sealed`, or fetch secrets inside the job from a store of your own.",
+        "`payload: sealed` を指定するか、秘密情報はジョブ内で自分の保管庫から取得してください。";
     NotFound = 17, "NOT_FOUND", NotFound,
         "There is no such resource, or you may not see it.",
         "対象が存在しないか、閲覧権限がありません。",
@@ -473,8 +473,8 @@ codes! {
         "Use one of the codes that the message lists, or the name with its prefecture and suffix.",
         "メッセージに示されたコード、または都道府県名と「市」「県」などを付けた名前を使ってください。";
     PayloadNotSealed = 83, "PAYLOAD_NOT_SEALED", Precondition,
-        "The payload is not sealed to the present key of this site.",
-        "ペイロードがこの拠点の現在の鍵で封緘されていません。",
+        "The payload is not sealed to a key in use of this site.",
+        "ペイロードがこの拠点の有効な鍵で封緘されていません。",
         "Have its owner seal it anew: `sekisho job reseal`.",
         "所有者が `sekisho job reseal` で封緘し直してください。";
     PayloadUnopenable = 84, "PAYLOAD_UNOPENABLE", Never,

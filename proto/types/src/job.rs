@@ -1,10 +1,12 @@
 //! What a job asks for. [`JobFacts`] is all that the log and the state know; what it runs travels as an opaque
 //! payload next to them.
 
-use crate::id::{DeviceClass, Digest, JobId, PolicyId};
-use crate::limit::{GPUS_PER_TASK_MAX, GROUP_MAX, PAYLOAD_MAX, TIME_LIMIT_MAX};
+use crate::id::{DeviceClass, Digest, JobId, PolicyId, SiteId};
+use crate::limit::{GPUS_PER_TASK_MAX, GROUP_MAX, PAYLOAD_MAX, RECIPIENTS_MAX, TIME_LIMIT_MAX};
 use crate::residency::Rules;
+use crate::revision::KeyEpoch;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What happens to a running placement whose node is cut off (P4).
@@ -61,6 +63,9 @@ pub struct JobFacts {
     pub payload: Digest,
     /// Length of the payload in bytes, at most [`PAYLOAD_MAX`].
     pub payload_len: u32,
+    /// Sites whose agents can read the payload, each with the key that it is sealed to; none = it is not sealed, and every
+    /// member can read it.
+    pub sealed_to: BTreeMap<SiteId, KeyEpoch>,
 }
 
 /// Highest priority.
@@ -99,7 +104,16 @@ impl JobFacts {
         if usize::try_from(self.payload_len).map_or(true, |len| len > PAYLOAD_MAX) {
             return fail("run", format!("must be at most {PAYLOAD_MAX} bytes"));
         }
+        if self.sealed_to.len() > RECIPIENTS_MAX {
+            return fail("sealed_to", format!("must be at most {RECIPIENTS_MAX} sites"));
+        }
         Ok(())
+    }
+
+    /// Whether only some sites can read the payload.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        !self.sealed_to.is_empty()
     }
 
     /// GPUs that the whole group charges.

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Opaque payload of a job (command, environment), bytes: one log entry must stay far below a gRPC message.
 pub const PAYLOAD_MAX: usize = 64 * 1024;
 
+/// Most sites that one payload is sealed to. Entries of 64 sites take at most 10 KiB and leave the rest to the payload;
+/// who wants more sites than that narrows the policy.
+pub const RECIPIENTS_MAX: usize = 64;
+
 /// One proposed entry, bytes, payload included: four fit a replication batch of 1 MiB.
 pub const ENTRY_MAX: usize = 256 * 1024;
 

@@ -23,6 +23,17 @@ counter! {
     Incarnation,
 }
 
+/// Which of a site's sealing keys, in turn: 1 for the first. A revoked node takes its site's epoch out of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyEpoch(pub u32);
+
+impl fmt::Display for KeyEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
 /// Numbers of members that one incarnation may give away. Which of them a lost tail of the log has used nobody knows, so
 /// the next incarnation begins behind them all; a federation has at most sixteen members at a time.
 const MEMBERS_OF_EACH: u64 = 1000;

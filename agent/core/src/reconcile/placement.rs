@@ -186,10 +186,14 @@ impl Reconciler {
         if choice == Choice::Wait {
             return;
         }
-        if let Err(reason) = check_start(self.host(now), self.ledger.bundle(), &grant, &fetched) {
-            self.refuse(&grant, reason);
-            return;
-        }
+        let checked = check_start(self.host(now), self.ledger.bundle(), &grant, &fetched);
+        let payload = match checked {
+            Ok(payload) => payload,
+            Err(reason) => {
+                self.refuse(&grant, reason);
+                return;
+            }
+        };
         match choice {
             Choice::Wait => {}
             Choice::Broken { healthy } => {
@@ -202,7 +206,6 @@ impl Reconciler {
                     self.keep(placement, &fetched);
                     self.local.insert(placement, Local::begun());
                     self.outbox.push(placement, Phase::Starting);
-                    let payload = fetched.payload;
                     self.out.push(Action::Start(Box::new(StartOrder { grant, devices, payload })));
                 }
             }

@@ -1,9 +1,13 @@
 //! Each single mutation of a sound set is refused under its own code.
 #![expect(clippy::arithmetic_side_effects, reason = "test values are small")]
 
+mod sealed;
+
 use super::*;
 use crate::desired::Proved;
-use crate::fixture::{Federation, History, NOW, devices, epoch, grant_bytes_abroad, located};
+use crate::fixture::{
+    Federation, History, NOW, PAYLOAD, devices, epoch, grant_bytes_abroad, located,
+};
 use proptest::prelude::*;
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::grant::SessionId;
@@ -369,7 +373,7 @@ fn before_its_start_a_grant_is_judged_again_with_its_payload() {
     let location = &located();
     let host = Host { standing: &standing, location, devices: &devices, now: NOW };
     let (bundle, mut fetched) = (federation.bundle(), federation.fetched(&grant));
-    assert_eq!(check_start(host, &bundle, &grant, &fetched), Ok(()));
+    assert_eq!(check_start(host, &bundle, &grant, &fetched), Ok(PAYLOAD.to_vec()));
     // Each fault is added to the ones before it, and comes before them in the list.
     fetched.payload = b"other".to_vec();
     let code = |host, grant: &Grant, fetched: &Fetched| {
@@ -435,7 +439,7 @@ fn a_job_of_a_batch_starts_by_its_place_and_another_by_none() {
     let alone = federation.grant(10, 0);
     for (index, size) in [(0, 1), (0, 2), (1, 3), (127, 128)] {
         let signed = federation.of_batch(&alone, index, size);
-        assert_eq!(check(&signed), Ok(()), "{index} of {size}");
+        assert_eq!(check(&signed), Ok(PAYLOAD.to_vec()), "{index} of {size}");
         // What was signed is for another job of the batch, for none of it, or for this job outside of any batch.
         let mut swapped = signed.clone();
         swapped.place = federation.of_batch(&alone, index + 1, size + 1).place;

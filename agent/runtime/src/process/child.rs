@@ -281,10 +281,9 @@ pub(super) fn spawn(
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.shim_log())?;
     let mut command = shim.command(MODE_RUN);
     command.envs(environment::of_shim(&order.placement.key, root)).current_dir("/");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-    let path = dir.path().join(wire::ORDER_NAME);
-    wire::write_order(&path, order)?;
-    command.arg(&path);
+    command.stdin(wire::order_file(order)?).stdout(Stdio::piped()).stderr(log);
+    // For people who look at the processes of a host.
+    command.arg(dir.path());
     let mut child = command.spawn()?;
     let (pid, news) = (i32::try_from(child.id()).map_err(io::Error::other)?, child.stdout.take());
     // Our child, not reaped yet: the number is its own even if it has ended already.

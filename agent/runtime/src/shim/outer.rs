@@ -3,7 +3,7 @@
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use nix::errno::Errno;
@@ -23,8 +23,8 @@ use crate::shim::wire::{self, Ended, Order};
 use crate::shim::{FAILED, complain, init, namespace};
 
 /// Runs one placement from order to record.
-pub(super) fn main(order: &Path) -> ExitCode {
-    let order = match receive(order) {
+pub(super) fn main() -> ExitCode {
+    let order = match receive() {
         Ok(order) => order,
         Err(error) => {
             complain(&format_args!("no order: {error}"));
@@ -85,13 +85,13 @@ fn close_inherited() -> io::Result<()> {
     Ok(())
 }
 
-fn receive(order: &Path) -> io::Result<Order> {
+fn receive() -> io::Result<Order> {
     close_inherited()?;
     // A terminal's or service manager's signal to the whole group must reach init only, which stops in order.
     let blocked =
         [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGCHLD];
     blocked.into_iter().collect::<SigSet>().thread_block()?;
-    let order = wire::take_order(order)?;
+    let order = wire::take_order()?;
     if getppid() != Pid::from_raw(order.parent) {
         return Err(io::Error::other("the runtime is gone"));
     }

@@ -3,11 +3,12 @@
 //! Both ends are the same program, so nothing here has versions. All else is said by the records in the
 //! placement's directory, which a later agent can read too; the byte only spares its first reader to look again and again.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::PathBuf;
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::ftruncate;
 use serde::{Deserialize, Serialize};
 
 use crate::directory::ExitStatus;
@@ -16,8 +17,6 @@ use crate::placement::PlacementSpec;
 use crate::sandbox::Sandbox;
 use crate::shim::namespace::Namespaces;
 
-/// Name of the order in the placement's directory.
-pub const ORDER_NAME: &str = "order";
 /// The byte that says: the job runs.
 pub const RUNNING: u8 = b'R';
 
@@ -66,28 +65,31 @@ impl From<ExitStatus> for Ended {
     }
 }
 
-/// Writes the order that a shim will read. A file and not a pipe, because a shim that never reads must not hold up
-/// the runtime; only the agent may read it, since it has the job's environment.
+/// The order as a file that lies in memory alone, for the shim's standard input: it has the job's environment, which may have
+/// been sealed, and no disk may keep it. A file and not a pipe, because a shim that never reads must not hold up the runtime.
 ///
 /// # Errors
-/// When it does not encode, is longer than [`limit::SPEC_BYTES_MAX`], or cannot be written.
-pub fn write_order(path: &Path, order: &Order) -> io::Result<()> {
+/// When it does not encode, is longer than [`limit::SPEC_BYTES_MAX`], or the kernel gives no such file.
+pub fn order_file(order: &Order) -> io::Result<File> {
     let bytes = postcard::to_allocvec(order).map_err(io::Error::other)?;
     if bytes.len() > limit::SPEC_BYTES_MAX {
         return Err(io::Error::other("order is over its bound"));
     }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(&bytes)
+    let mut file = File::from(memfd_create(c"order", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(&bytes)?;
+    file.rewind()?;
+    Ok(file)
 }
 
-/// Reads an order, once: the file is removed.
+/// Reads the order on standard input, once: the file is empty afterwards.
 ///
 /// # Errors
-/// When there is none, or the bytes are no order.
-pub fn take_order(path: &Path) -> io::Result<Order> {
+/// When it is no such file, or the bytes are no order.
+pub fn take_order() -> io::Result<Order> {
     let bound = u64::try_from(limit::SPEC_BYTES_MAX).map_err(io::Error::other)?;
     let mut bytes = Vec::new();
-    File::open(path)?.take(bound).read_to_end(&mut bytes)?;
-    fs::remove_file(path)?;
+    io::stdin().lock().take(bound).read_to_end(&mut bytes)?;
+    ftruncate(io::stdin(), 0)?;
     let order: Order = postcard::from_bytes(&bytes).map_err(io::Error::other)?;
     order.placement.check().map_err(io::Error::other)?;
     Ok(order)

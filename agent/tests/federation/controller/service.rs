@@ -110,6 +110,13 @@ impl AgentService for Member {
         Err(Status::unimplemented("this federation has no landmarks"))
     }
 
+    async fn fetch_site_keys(
+        &self,
+        _request: Request<FetchSiteKeysRequest>,
+    ) -> Result<Response<FetchSiteKeysResponse>, Status> {
+        Err(Status::unimplemented("its sites have no keys"))
+    }
+
     async fn fetch_trust(
         &self,
         _request: Request<FetchTrustRequest>,

@@ -244,6 +244,18 @@ impl AgentService for AgentApi {
         }))
     }
 
+    async fn fetch_site_keys(
+        &self,
+        request: Request<internal::FetchSiteKeysRequest>,
+    ) -> Result<Response<internal::FetchSiteKeysResponse>, Status> {
+        let call = Call::of(&request)?;
+        let state = self.0.replica.state();
+        let (id, node) = call.agent(&state)?;
+        check_alone(&id, node)?;
+        let answer = self.0.keys_for(&state, (&id, node), &request.get_ref().record)?;
+        Ok(Response::new(answer))
+    }
+
     async fn renew(
         &self,
         request: Request<internal::RenewRequest>,

@@ -7,6 +7,7 @@ use crate::core::Core;
 use crate::limit::READ_DEADLINE;
 use crate::page::Page;
 use sekisho_evidence::payload;
+use sekisho_evidence::sealed::SealedPayload;
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::role::{Target, Verb};
@@ -112,13 +113,25 @@ fn summary(explanation: &Explanation) -> String {
     text
 }
 
-/// What a job runs must be readable by the agent, and may hold no secret while payloads are not sealed.
-fn check_payload(bytes: &[u8]) -> Result<(), FieldError> {
+/// What a job runs must be readable by the agent, and may hold no secret if every member can read it. Of what is sealed, only
+/// to whom can be told.
+fn check_payload(job: &NewJob) -> Result<(), FieldError> {
+    let bytes = &job.payload;
+    if job.facts.is_sealed() {
+        let sealed = SealedPayload::parse(bytes).map_err(|error| {
+            FieldError::new("payload", error.to_string()).with_code(error.code())
+        })?;
+        let told = job.facts.sealed_to.iter().map(|(site, epoch)| (site, *epoch));
+        if sealed.sites().eq(told) {
+            return Ok(());
+        }
+        return Err(FieldError::new("spec.sealed_to", "must be the sites that the payload names"));
+    }
     let payload = payload::read(bytes).map_err(|error| FieldError::new(error.field, error.must))?;
     match payload.suspicious_secret() {
         None => Ok(()),
         Some(name) => {
-            let must = "must not hold a secret: every voter can read it";
+            let must = "must not hold a secret unless it is sealed: every voter can read it";
             let field = format!("run.env.{name}");
             Err(FieldError::new(field, must).with_code(ErrorCode::SecretRefused))
         }
@@ -195,8 +208,9 @@ impl JobService for JobApi {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
         let intent = Intent::of(ask.intent.as_ref())?;
-        let NewJob { facts, payload } = NewJob::try_from(ask)?;
-        check_payload(&payload)?;
+        let new = NewJob::try_from(ask)?;
+        check_payload(&new)?;
+        let NewJob { facts, payload } = new;
         let tenant = &facts.id.tenant;
         let (target, name) = (Target::Tenant(tenant), tenant.name());
         let state = self.0.replica.state();
@@ -215,8 +229,7 @@ impl JobService for JobApi {
         let intent = Intent::of(ask.intent.as_ref())?;
         let (tenant, jobs) = convert::batch(ask)?;
         for (index, job) in jobs.iter().enumerate() {
-            check_payload(&job.payload)
-                .map_err(|error| error.within(&format!("requests[{index}]")))?;
+            check_payload(job).map_err(|error| error.within(&format!("requests[{index}]")))?;
         }
         let (target, name) = (Target::Tenant(&tenant), tenant.name());
         let state = self.0.replica.state();
@@ -258,6 +271,25 @@ impl JobService for JobApi {
         let local = v1::Read { local: true };
         let (_, job) = self.existing(&call, &ask.name, Verb::CancelJob, Some(&local)).await?;
         let admitted = Admitted::new(intent, Command::CancelJob { job });
+        Ok(Response::new(self.0.write(&call, admitted).await?))
+    }
+
+    async fn reseal_job(
+        &self,
+        request: Request<v1::ResealJobRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let new = NewJob::try_from(ask)?;
+        check_payload(&new)?;
+        let NewJob { facts, payload } = new;
+        let name = facts.id.name();
+        let target = Target::Tenant(&facts.id.tenant);
+        let state = self.0.replica.state();
+        call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
+        let command = Command::ResealJob { facts: Box::new(facts) };
+        let admitted = Admitted { intent, command, payload: payload.to_vec() };
         Ok(Response::new(self.0.write(&call, admitted).await?))
     }
 

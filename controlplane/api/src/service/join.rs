@@ -110,7 +110,7 @@ impl Core {
     }
 
     /// Only a member of the site's own operator has the keys that its nodes need.
-    fn own_operator(&self, state: &State, site: &Site) -> Result<(), ApiError> {
+    pub(crate) fn own_operator(&self, state: &State, site: &Site) -> Result<(), ApiError> {
         if site.operator == self.identity.operator {
             return Ok(());
         }

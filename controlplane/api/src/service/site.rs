@@ -21,7 +21,8 @@ use tonic::{Request, Response, Status};
 #[derive(Debug)]
 pub(crate) struct SiteApi(pub(crate) Arc<Core>);
 
-fn message(id: &SiteId, site: &Site, nodes: u32) -> v1::Site {
+fn message(state: &State, id: &SiteId, site: &Site, nodes: u32) -> v1::Site {
+    let key = state.site_keys(id).and_then(|keys| keys.current.bytes().ok());
     v1::Site {
         name: id.name(),
         operator: site.operator.to_string(),
@@ -31,6 +32,7 @@ fn message(id: &SiteId, site: &Site, nodes: u32) -> v1::Site {
         etag: site.revision.to_string(),
         nodes,
         area_label: site.area.label(),
+        sealing_key: key.unwrap_or_default().into(),
     }
 }
 
@@ -56,7 +58,7 @@ impl SiteService for SiteApi {
         }
         let (rows, next_page_token) = page.take(state.revision(), state.sites());
         let message = |(id, site): (&SiteId, &Site)| {
-            message(id, site, nodes.get(id).copied().unwrap_or_default())
+            message(&state, id, site, nodes.get(id).copied().unwrap_or_default())
         };
         Ok(Response::new(v1::ListSitesResponse {
             sites: rows.into_iter().map(message).collect(),
@@ -77,7 +79,7 @@ impl SiteService for SiteApi {
         let read = Verb::ReadFederation;
         call.may_on(&state, read, read, Target::Federation, &ask.name)?;
         let site = state.site(&id).ok_or_else(|| not_found(&ask.name))?;
-        Ok(Response::new(message(&id, site, nodes_at(&state, &id))))
+        Ok(Response::new(message(&state, &id, site, nodes_at(&state, &id))))
     }
 
     async fn create_site(

@@ -10,6 +10,7 @@ mod member;
 mod node;
 mod policy;
 mod read;
+mod sealed;
 mod snapshot;
 mod write;
 

@@ -9,6 +9,9 @@ use sekisho_evidence::checkpoint::{VerifiedCheckpoint, assemble, verify_note};
 use sekisho_evidence::grant::{Instance, SessionId, set_hash};
 use sekisho_evidence::merkle::{check_consistency, check_inclusion};
 use sekisho_evidence::record::{Body, Record};
+use sekisho_evidence::sealed::{
+    NodeSealingRecord, SealedSiteKey, SignedSiteKey, SiteKeyRecord, SitePublicKey,
+};
 use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_fsm::command::Command;
 use sekisho_fsm::quarantine::Twin;
@@ -33,10 +36,10 @@ use sekisho_transport::pki::{self, Key, OperatorCa, Validity, root_hash};
 use sekisho_transport::verify::Expect;
 use sekisho_types::device::Bucket;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, JobId, NodeId};
+use sekisho_types::id::{ClusterId, Digest, JobId, NodeId, PublicKey, SiteId};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::principal::TrustDomain;
-use sekisho_types::revision::{Epoch, Incarnation, Revision};
+use sekisho_types::revision::{Epoch, Incarnation, KeyEpoch, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +73,27 @@ impl Issuer for RealIssuer {
     }
     fn sign_tag(&self, tag: &SiteTag) -> Result<SignedTag, IssueError> {
         FakeIssuer.sign_tag(tag)
+    }
+    fn site_tag_key(&self) -> Option<PublicKey> {
+        FakeIssuer.site_tag_key()
+    }
+    fn site_key(
+        &self,
+        cluster: &ClusterId,
+        site: &SiteId,
+        epoch: KeyEpoch,
+    ) -> Result<SitePublicKey, IssueError> {
+        FakeIssuer.site_key(cluster, site, epoch)
+    }
+    fn sign_site_key(&self, record: SiteKeyRecord) -> Result<SignedSiteKey, IssueError> {
+        FakeIssuer.sign_site_key(record)
+    }
+    fn deliver_site_key(
+        &self,
+        epoch: KeyEpoch,
+        to: &NodeSealingRecord,
+    ) -> Result<SealedSiteKey, IssueError> {
+        FakeIssuer.deliver_site_key(epoch, to)
     }
 }
 

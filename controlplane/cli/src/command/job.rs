@@ -1,8 +1,9 @@
-//! `sekisho job`: submit, plan, list, status, explain, cancel, logs.
+//! `sekisho job`: submit, plan, list, status, explain, reseal, cancel, logs.
 
 mod batch;
 mod explain;
 mod logs;
+mod seal;
 mod view;
 
 use crate::app::{App, PAGE, Session};
@@ -39,6 +40,9 @@ pub enum JobCommand {
         /// Longest wait, for all of them
         #[arg(long, value_name = "TIME", default_value = "10m", value_parser = crate::duration::seconds)]
         wait_timeout: u64,
+        /// Let every member read what it runs
+        #[arg(long)]
+        plain: bool,
     },
     /// What would happen to a job now; changes nothing. Exit 0 placed now, 10 would wait, 11 never
     Plan {
@@ -61,6 +65,12 @@ pub enum JobCommand {
     Explain {
         /// TENANT/JOB
         job: JobId,
+    },
+    /// Seal what a queued job runs anew, to the sites that may run it now
+    Reseal {
+        /// What was submitted
+        #[command(flatten)]
+        file: SpecArgs,
     },
     /// End a job, or several of one tenant: all of them or none. What runs is stopped
     Cancel {
@@ -124,7 +134,7 @@ pub enum Wait {
 
 pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, Failure> {
     match command {
-        JobCommand::Submit { files, over, wait, wait_timeout } => {
+        JobCommand::Submit { files, over, wait, wait_timeout, plain } => {
             if files.len() > 1 && over.name.is_some() {
                 let why = "--name gives one name, and there are several jobs";
                 return Err(
@@ -133,7 +143,8 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
             }
             let specs: Vec<JobSpec> =
                 files.iter().map(|file| read_spec(app, file, &over)).collect::<Result<_, _>>()?;
-            Box::pin(batch::submit(app, specs, wait, Duration::from_secs(wait_timeout))).await
+            let longest = Duration::from_secs(wait_timeout);
+            Box::pin(batch::submit(app, (specs, plain), wait, longest)).await
         }
         JobCommand::Plan { file } => {
             let spec = read_spec(app, &file.file, &file.over)?;
@@ -147,6 +158,10 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
             Ok(Exit::Ok)
         }
         JobCommand::Explain { job } => explain::explain(app, &job).await,
+        JobCommand::Reseal { file } => {
+            let spec = read_spec(app, &file.file, &file.over)?;
+            batch::reseal(app, spec).await.map(|()| Exit::Ok)
+        }
         JobCommand::Cancel { jobs } => batch::cancel(app, &jobs).await.map(|()| Exit::Ok),
         JobCommand::Logs { job, rank, stderr, both, follow, tail } => {
             let streams = match (stderr, both) {

@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::language::Text;
 use crate::output::{Column, Listed, Shown, column, wide};
+use sekisho_evidence::sealed::SignedSiteKey;
 use sekisho_fsm::command::Command;
 use sekisho_proto::convert::site::NewSite;
 use sekisho_proto::name::Resource as _;
@@ -59,14 +60,18 @@ struct SiteView {
     display_name: String,
     nodes: u32,
     revoked: bool,
+    /// Which of its keys payloads are sealed to.
+    key_epoch: Option<u32>,
     etag: String,
 }
 
 impl From<v1::Site> for SiteView {
     fn from(site: v1::Site) -> Self {
-        let v1::Site { name, operator, area, display_name, revoked, etag, nodes, area_label } =
-            site;
-        Self { name, operator, area, area_label, display_name, nodes, revoked, etag }
+        let v1::Site { name, operator, area, display_name, revoked, etag, .. } = site;
+        let (nodes, area_label) = (site.nodes, site.area_label);
+        let key = SignedSiteKey::parse(&site.sealing_key).ok();
+        let key_epoch = key.map(|key| key.record.key.epoch.0);
+        Self { key_epoch, name, operator, area, area_label, display_name, nodes, revoked, etag }
     }
 }
 
@@ -78,6 +83,7 @@ impl Shown for SiteView {
         column("name", "名称"),
         column("nodes", "ノード数"),
         column("revoked", "失効"),
+        wide("key", "鍵"),
         wide("etag", "etag"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
@@ -88,6 +94,7 @@ impl Shown for SiteView {
             self.display_name.clone(),
             self.nodes.to_string(),
             yes_no(language, self.revoked),
+            self.key_epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string()),
             self.etag.clone(),
         ]
     }

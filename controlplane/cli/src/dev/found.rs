@@ -135,6 +135,7 @@ fn context(plan: &Plan, signed: &SignedGenesis, operator: &OperatorId, user: &Na
         cluster: bundle.cluster,
         incarnation: bundle.incarnation,
         bundle_version: bundle.version,
+        bundle: bundle.hash().ok(),
         operator: operator.clone(),
         identity: person.join(CHAIN_FILE),
         identity_key: person.join(KEY_FILE),

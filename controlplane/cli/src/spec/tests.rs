@@ -37,7 +37,7 @@ fn refused(from: &str, to: &str) -> Failure {
 
 #[test]
 fn a_spec_becomes_facts_and_a_payload_that_they_name() {
-    let JobSpec { facts, payload } = read(SPEC).unwrap();
+    let JobSpec { facts, payload, .. } = read(SPEC).unwrap();
     assert_eq!(facts.id.to_string(), "sapporo/train-01");
     assert_eq!((facts.group, facts.resources.gpus, facts.resources.memory_mib), (2, 2, 81_920));
     assert_eq!((facts.priority, facts.time_limit_s), (PRIORITY, 5400));
@@ -158,9 +158,24 @@ fn size_and_secrets_are_bounded_before_anything_is_sent() {
     assert_eq!(large.code, ErrorCode::TooLarge);
     assert!(large.detail.starts_with("line 13, column 3: run: has "), "{}", large.detail);
     assert_eq!(read(&" ".repeat(SPEC_MAX + 1)).unwrap_err().code, ErrorCode::TooLarge);
-    let secret = refused("{EPOCHS: \"3\"}", "{API_TOKEN: abc}");
-    assert_eq!(secret.code, ErrorCode::SecretRefused);
-    assert!(secret.detail.contains("API_TOKEN") && !secret.detail.contains("abc"));
+    // A secret waits for what it is sealed to, unless nobody seals it.
+    let held = SPEC.replace("{EPOCHS: \"3\"}", "{API_TOKEN: abc}");
+    let secret = read(&held).unwrap().secret.unwrap();
+    assert!(secret.contains("API_TOKEN") && !secret.contains("abc"));
+    let plain = read(&held.replace("run:", "payload: plain\nrun:")).unwrap_err();
+    assert_eq!(plain.code, ErrorCode::SecretRefused);
+    assert!(plain.detail.contains("API_TOKEN") && !plain.detail.contains("abc"));
+}
+
+#[test]
+fn who_may_read_is_said_in_a_word_that_holds() {
+    let with = |word: &str| read(&SPEC.replace("run:", &format!("payload: {word}\nrun:")));
+    assert_eq!(read(SPEC).unwrap().sealing, Sealing::Auto);
+    assert_eq!(with("sealed").unwrap().sealing, Sealing::Sealed);
+    assert_eq!(with("plain").unwrap().sealing, Sealing::Plain);
+    let refused = with("area-only").unwrap_err();
+    assert!(refused.detail.contains("does not hold yet"), "{}", refused.detail);
+    assert_eq!(with("secret").unwrap_err().code, ErrorCode::InvalidArgument);
 }
 
 #[test]

@@ -89,7 +89,10 @@ impl<'c> Change<'c> {
         }
         let with_payload = matches!(
             self.entry.command,
-            Command::SubmitJob { .. } | Command::Adopt { .. } | Command::Batch(_)
+            Command::SubmitJob { .. }
+                | Command::ResealJob { .. }
+                | Command::Adopt { .. }
+                | Command::Batch(_)
         );
         if !with_payload && !self.entry.payload.is_empty() {
             return Err(Rejection::new(ErrorCode::InvalidArgument, "only a job has a payload"));

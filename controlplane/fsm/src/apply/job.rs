@@ -3,7 +3,7 @@
 use super::change::{Change, not_found};
 use super::placement::order_stop;
 use super::policy::check_rules;
-use super::{payload, residency};
+use super::{payload, residency, site_key};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -30,6 +30,7 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     change.authorize(Verb::SubmitJob, Target::Tenant(tenant_id))?;
     facts.check().map_err(|error| Rejection::new(ErrorCode::InvalidArgument, error.to_string()))?;
     payload::check(change, facts)?;
+    site_key::check_in_use(change, facts)?;
     check_rules(change.state, &facts.residency, change.today())?;
     residency::rules_for(change.state, facts)?;
     if change.state.jobs.contains(&facts.id) {
@@ -68,6 +69,54 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         .tenants
         .update(tenant_id, |tenant| tenant.open_jobs = tenant.open_jobs.saturating_add(1));
     change.effects.events.insert(Event::Job(facts.id.clone()));
+    change.effects.events.insert(Event::Plannable);
+    Ok(Reply::Done)
+}
+
+/// Replaces what a queued job runs by the same, sealed to other sites or keys. That it is the same, its submitter says, who
+/// signs it as the first time.
+pub(super) fn reseal(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
+    let id = &facts.id;
+    change.authorize(Verb::SubmitJob, Target::Tenant(&id.tenant))?;
+    facts.check().map_err(|error| Rejection::new(ErrorCode::InvalidArgument, error.to_string()))?;
+    let job = change.state.jobs.get(id).ok_or_else(|| not_found(format!("job {id}")))?;
+    if job.submitter != change.entry.actor {
+        let why = format!("job {id} is sealed anew by {}, who submitted it", job.submitter);
+        return Err(Rejection::new(ErrorCode::PermissionDenied, why));
+    }
+    if job.phase != JobPhase::Queued {
+        let why = format!("job {id} is {}: only what is queued is sealed anew", job.phase);
+        return Err(Rejection::new(ErrorCode::WrongPhase, why));
+    }
+    let anew = JobFacts {
+        payload: facts.payload,
+        payload_len: facts.payload_len,
+        sealed_to: facts.sealed_to.clone(),
+        ..job.facts.clone()
+    };
+    if anew != *facts || !facts.is_sealed() {
+        let why = "what is sealed anew is sealed, and the same job in all but its payload";
+        return Err(Rejection::new(ErrorCode::InvalidArgument, why));
+    }
+    let before = [job.facts.payload, job.submission];
+    payload::check(change, facts)?;
+    site_key::check_in_use(change, facts)?;
+    let submission = payload::submission(change, facts)?;
+    let (digest, revision) = (Digest::of(&submission), change.revision);
+    let len = u32::try_from(submission.len()).unwrap_or(u32::MAX);
+    payload::keep(change, digest, len, &submission);
+    let content = change.payload;
+    payload::keep(change, facts.payload, facts.payload_len, content);
+    for digest in &before {
+        payload::release(change, digest);
+    }
+    change.state.jobs.update(id, |job| {
+        job.facts = anew;
+        job.submission = digest;
+        job.message = "waits for a place, sealed anew".to_owned();
+        job.revision = revision;
+    });
+    change.effects.events.insert(Event::Job(id.clone()));
     change.effects.events.insert(Event::Plannable);
     Ok(Reply::Done)
 }

@@ -5,7 +5,7 @@
 
 use super::change::{Change, not_found};
 use super::token::check_tag;
-use super::{fix, placement};
+use super::{fix, placement, site_key};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -94,6 +94,7 @@ pub(super) fn take_out(change: &mut Change<'_>, id: &NodeId) {
         node.revision = revision;
     });
     fix::forget(change, id);
+    site_key::outdated(change, &id.site);
     let why = "its node was revoked";
     placement::stop_all_on(change, id, &Fate::Requeue(why.to_owned()), why);
     change.effects.events.insert(Event::Node(id.clone()));
@@ -133,9 +134,13 @@ pub(super) fn decommission(change: &mut Change<'_>, id: &NodeId) -> Outcome {
         let why = format!("{left} placements on {id} are not confirmed dead");
         return Err(Rejection::new(ErrorCode::WrongPhase, why));
     }
-    let (node_key, at) = (node.node_key, change.now());
+    let (node_key, revoked, at) = (node.node_key, node.revoked, change.now());
     fix::forget(change, id);
     change.state.nodes.remove(id);
+    // One that was revoked before has made it so already, and its site may have the next key since.
+    if !revoked {
+        site_key::outdated(change, &id.site);
+    }
     change.state.retired.insert(node_key, Retired { node: id.clone(), at });
     change.effects.checkpoint = true;
     change.effects.events.insert(Event::Node(id.clone()));

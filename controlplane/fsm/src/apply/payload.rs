@@ -5,9 +5,10 @@
 
 use super::change::Change;
 use super::{Source, bytes_of};
-use crate::command::Item;
+use crate::command::{Command, Item};
 use crate::outcome::{PayloadEffect, Rejection};
 use crate::state::PayloadUse;
+use sekisho_evidence::sealed::SealedPayload;
 use sekisho_evidence::submission::Submission;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::Digest;
@@ -17,6 +18,20 @@ use sekisho_types::principal::KeyRecord;
 /// Whether the entry comes from an audit record, which leaves the payload out.
 fn left_out(change: &Change<'_>) -> bool {
     change.source == Source::Record && change.entry.payload.is_empty()
+}
+
+/// Whether the facts name these bytes, and the sites that can read them. To whom bytes are sealed, they say themselves; that
+/// the facts say it too is for those who have no payload, or may not look into it.
+fn is_named(facts: &JobFacts, bytes: &[u8]) -> bool {
+    let same_length =
+        u64::try_from(bytes.len()).is_ok_and(|len| len == u64::from(facts.payload_len));
+    if !same_length || Digest::of(bytes) != facts.payload {
+        return false;
+    }
+    !facts.is_sealed()
+        || SealedPayload::parse(bytes).is_ok_and(|sealed| {
+            sealed.sites().eq(facts.sealed_to.iter().map(|(site, epoch)| (site, *epoch)))
+        })
 }
 
 /// The contents of a batch's jobs, in its order: each is what its facts name, and there is no more. The refusal is the same
@@ -38,7 +53,7 @@ pub(super) fn split<'c>(change: &Change<'c>, items: &[Item]) -> Result<Vec<&'c [
         }
         let len = usize::try_from(facts.payload_len).unwrap_or(usize::MAX);
         let (own, behind) = left.split_at_checked(len).ok_or_else(bad)?;
-        if Digest::of(own) != facts.payload {
+        if !is_named(facts, own) {
             return Err(bad());
         }
         split.push(own);
@@ -53,9 +68,7 @@ pub(super) fn check(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejecti
     if left_out(change) {
         return Ok(());
     }
-    let same_length =
-        u64::try_from(payload.len()).is_ok_and(|len| len == u64::from(facts.payload_len));
-    if !same_length || Digest::of(payload) != facts.payload {
+    if !is_named(facts, payload) {
         return Err(Rejection::new(
             ErrorCode::PayloadMismatch,
             "the payload is not the one that the facts name",
@@ -90,6 +103,7 @@ pub(super) fn submission(change: &Change<'_>, facts: &JobFacts) -> Result<Vec<u8
             expires: key.expires,
         },
         issuer,
+        resealed: matches!(entry.command, Command::ResealJob { .. }),
     }))
 }
 

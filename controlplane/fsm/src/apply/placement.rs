@@ -99,6 +99,9 @@ fn check_slot(
         return Err(ErrorCode::NodeUnavailable);
     }
     change.state.may_reside(rules, node).map_err(|rejection| rejection.code)?;
+    if !change.state.can_open(&job.facts, &slot.node.site) {
+        return Err(ErrorCode::PayloadNotSealed);
+    }
     let wanted = &job.facts.resources;
     let bucket = node.buckets.get(usize::from(slot.bucket)).ok_or(ErrorCode::NoDevice)?;
     if bucket.class != wanted.class

@@ -3,7 +3,7 @@
 //! Must hold: it is sealed to one node's sealing key and opens at a node of that site only. A node's certificate has an
 //! ECDSA key, which cannot be sealed to, and its receipt key signs; so a node makes an X25519 key besides and signs its
 //! public half with the receipt key that the federation knows it by. Whoever delivers cannot choose the key: what opens
-//! must be the secret of the public key that the operator's issuer signed.
+//! must be the secret of the public key that the operator's site-tag key signed.
 
 use super::key::{SitePublicKey, SiteSecretKey};
 use super::suite::{Secret, Wrapped, key_pair, unwrap, wrap};
@@ -13,9 +13,12 @@ use crate::key::{Purpose, SigningKey, verify};
 use sekisho_types::id::{ClusterId, Digest, NodeId, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// Longest delivery that is read, bytes: names of full length fit twice.
 pub const SEALED_SITE_KEY_MAX: usize = 1024;
+
+const DERIVED: &[u8] = b"sekisho/node-sealing-key/derived/v1\0";
 
 /// What a delivery is bound to, besides the keys.
 const INFO: &str = "sekisho/site-key-delivery/v1";
@@ -43,7 +46,29 @@ pub struct SignedNodeSealing {
     pub signature: Signature,
 }
 
+/// Longest signed record that is read, bytes.
+pub const SIGNED_NODE_SEALING_MAX: usize = 1024;
+
 impl SignedNodeSealing {
+    /// Canonical bytes.
+    ///
+    /// # Errors
+    /// Never for this type; see [`encode`].
+    pub fn bytes(&self) -> Result<Vec<u8>, SealError> {
+        Ok(encode(self)?)
+    }
+
+    /// Reads a record in its one form. Nothing of it is verified yet.
+    ///
+    /// # Errors
+    /// [`SealError::TooLarge`] or [`SealError::Malformed`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, SealError> {
+        if bytes.len() > SIGNED_NODE_SEALING_MAX {
+            return Err(SealError::TooLarge(bytes.len()));
+        }
+        Ok(decode(bytes)?)
+    }
+
     /// Whether the node known by `receipt_key` signed it for this cluster.
     ///
     /// # Errors
@@ -85,7 +110,15 @@ impl NodeSealingKey {
         Self { secret, public }
     }
 
-    /// The signed record that a node joins with.
+    /// The key of a node with this receipt key: nothing more to keep, and another host has another.
+    #[must_use]
+    pub fn derive(receipt_key: &SigningKey) -> Self {
+        let key = Zeroizing::new(receipt_key.seed());
+        let bytes = Zeroizing::new([DERIVED, key.as_slice()].concat());
+        Self::from_seed(&Digest::of(&bytes).0)
+    }
+
+    /// The signed record that a node asks with.
     ///
     /// # Errors
     /// Never for these types; see [`encode`].
@@ -144,7 +177,7 @@ impl SealedSiteKey {
     }
 
     /// Opens it at the node of `node`, which is the opener's own record. `expected` is the site's key under the signature
-    /// of its operator's issuer ([`super::SignedSiteKey::verify`]).
+    /// of its operator ([`super::SignedSiteKey::verify`]).
     ///
     /// # Errors
     /// [`SealError::OtherSite`] or [`SealError::Unopenable`].

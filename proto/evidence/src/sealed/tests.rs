@@ -5,6 +5,7 @@ use crate::key::SigningKey;
 use crate::operator::{BackupKey, Keys, OperatorKeys};
 use proptest::prelude::*;
 use sekisho_types::id::PublicKey;
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::TrustDomain;
 
 const TEXT: &[u8] = b"python train.py with DB_PASSWORD=himitsu";
@@ -254,7 +255,7 @@ fn nothing_secret_is_shown() {
     assert!(shown.contains("tokyo-1") && !shown.contains(hidden.trim_matches(['[', ']'])));
 }
 
-fn issuer() -> SigningKey {
+fn site_tags() -> SigningKey {
     SigningKey::from_seed(&[4; 32])
 }
 
@@ -262,8 +263,8 @@ fn operator() -> OperatorKeys {
     OperatorKeys {
         operator: "kanto".parse().unwrap(),
         trust_domain: TrustDomain::parse("kanto.example").unwrap(),
-        issuers: Keys::one(issuer().public()),
-        site_tags: Keys::one(PublicKey([0; 32])),
+        issuers: Keys::one(PublicKey([0; 32])),
+        site_tags: Keys::one(site_tags().public()),
         roots: Keys::one(Digest([0; 32])),
         backups: Keys::one(BackupKey([0; 32])),
     }
@@ -272,23 +273,54 @@ fn operator() -> OperatorKeys {
 #[test]
 fn a_site_key_counts_with_its_operators_signature_only() {
     let cluster = context().cluster;
-    let record = SiteKeyRecord { cluster, operator: operator().operator, key: public("tokyo-1") };
-    let signed = record.clone().sign(&issuer()).unwrap();
+    let record = SiteKeyRecord {
+        cluster,
+        operator: operator().operator,
+        area: Area::resolve("131016").unwrap(),
+        key: public("tokyo-1"),
+    };
+    let signed = record.clone().sign(&site_tags()).unwrap();
     assert_eq!(signed.verify(&cluster, &operator()), Ok(&public("tokyo-1")));
-    let refused = Err(SealError::Issuer("tokyo-1".parse().unwrap()));
+    let refused = Err(SealError::Operator("tokyo-1".parse().unwrap()));
     let by_another = record.clone().sign(&SigningKey::from_seed(&[5; 32])).unwrap();
     assert_eq!(by_another.verify(&cluster, &operator()), refused);
     let mut altered = signed.clone();
     altered.record.key.epoch = KeyEpoch(2);
     assert_eq!(altered.verify(&cluster, &operator()), refused);
+    let mut moved = signed.clone();
+    moved.record.area = Area::resolve("271403").unwrap();
+    assert_eq!(moved.verify(&cluster, &operator()), refused);
+    let replacing = Keys { current: PublicKey([0; 32]), other: Some(site_tags().public()) };
+    let under_way = OperatorKeys { site_tags: replacing, ..operator() };
+    assert_eq!(signed.verify(&cluster, &under_way), Ok(&public("tokyo-1")));
+    assert_eq!(SignedSiteKey::parse(&signed.bytes().unwrap()), Ok(signed.clone()));
     let other = OperatorKeys { operator: "hokuto".parse().unwrap(), ..operator() };
     assert_eq!(signed.verify(&cluster, &other), refused);
     assert_eq!(signed.verify(&ClusterId([0; 16]), &operator()), Err(SealError::OtherCluster));
     let tagged = SignedSiteKey {
-        signature: issuer().sign(crate::key::Purpose::KeyRecord, &encode(&record).unwrap()),
+        signature: site_tags().sign(crate::key::Purpose::KeyRecord, &encode(&record).unwrap()),
         record,
     };
     assert_eq!(tagged.verify(&cluster, &operator()), refused);
+}
+
+#[test]
+fn each_member_of_an_operator_derives_the_same_key_and_no_other_does() {
+    let of = |key: &SigningKey, cluster: u8, site: &str, epoch: u32| {
+        let (cluster, site) = (ClusterId([cluster; 16]), site.parse().unwrap());
+        SiteSecretKey::derive(key, &cluster, site, KeyEpoch(epoch)).unwrap().public().clone()
+    };
+    let own = of(&site_tags(), 1, "tokyo-1", 1);
+    assert_eq!(of(&site_tags(), 1, "tokyo-1", 1), own);
+    let other = SigningKey::from_seed(&[5; 32]);
+    for another in [
+        of(&other, 1, "tokyo-1", 1),
+        of(&site_tags(), 2, "tokyo-1", 1),
+        of(&site_tags(), 1, "tokyo-2", 1),
+        of(&site_tags(), 1, "tokyo-1", 2),
+    ] {
+        assert_ne!(another.key, own.key);
+    }
 }
 
 fn node_key() -> NodeSealingKey {
@@ -335,7 +367,7 @@ fn a_site_key_opens_nowhere_else() {
     assert_eq!(refused(&node_key(), &away, &here), SealError::OtherSite(away.node.clone()));
     let sealing = SealedSiteKey::seal(&secret("tokyo-1", 1), &away, &[8; 32]);
     assert_eq!(sealing, Err(SealError::OtherSite(away.node)));
-    // Not the key that the issuer signed: another epoch, or another key under its name.
+    // Not the key that the operator signed: another epoch, or another key under its name.
     let next = secret("tokyo-1", 2).public().clone();
     assert_eq!(refused(&node_key(), &own, &next), SealError::Unopenable);
     let seed = Digest::of(b"somebody's").0;

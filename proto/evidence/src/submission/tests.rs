@@ -115,6 +115,7 @@ impl Draft {
             incarnation,
             submitted_at: NOW,
             key: self.key,
+            resealed: false,
         }
     }
 }
@@ -133,6 +134,7 @@ fn facts() -> JobFacts {
         time_limit_s: 3600,
         payload: Digest::of(b"payload"),
         payload_len: 7,
+        sealed_to: [].into(),
     }
 }
 
@@ -365,7 +367,7 @@ fn bytes_are_bounded_and_of_one_form() {
 #[test]
 fn golden_bytes() {
     let digest = Draft::sound().sign().digest().unwrap().to_string();
-    assert_eq!(digest, "5a7e03918f9e493bd02e313cad46b76982b7570522c72847c6c14cbac56cad5a");
+    assert_eq!(digest, "ddb73bca28dff29192cb620d026d26049a9f7d638f337ff55426db4b36a91d82");
 }
 
 fn judged(bytes: &[u8], grant: &Grant) -> Result<Submission, SubmissionError> {

@@ -2,13 +2,14 @@
 //!
 //! Must hold: of several, all or none; what one job does alone goes by the call for one, whose answers name it.
 
+use super::seal::seal_all;
 use super::{Wait, wait_for};
 use crate::app::App;
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::language::Text;
-use crate::spec::JobSpec;
+use crate::spec::{JobSpec, Sealing};
 use sekisho_fsm::command::{Command, Item};
 use sekisho_proto::convert::job::{NewJob, batch_request};
 use sekisho_proto::name::Resource as _;
@@ -32,15 +33,14 @@ fn tenant_of(jobs: &[JobId]) -> Result<TenantId, Failure> {
 
 pub(super) async fn submit(
     app: &mut App<'_>,
-    specs: Vec<JobSpec>,
+    (specs, plain): (Vec<JobSpec>, bool),
     wait: Option<Wait>,
     longest: Duration,
 ) -> Result<Exit, Failure> {
     let jobs: Vec<JobId> = specs.iter().map(|spec| spec.facts.id.clone()).collect();
     let tenant = tenant_of(&jobs)?;
     let session = app.signing_session().await?;
-    let new = |spec: JobSpec| NewJob { facts: spec.facts, payload: spec.payload.into() };
-    let new: Vec<NewJob> = specs.into_iter().map(new).collect();
+    let new = Box::pin(seal_all(app, &session, specs, plain)).await?;
     let queued = Text::new("queued", "を受け付けました");
     if let [new] = new.as_slice() {
         let command = Command::SubmitJob { facts: Box::new(new.facts.clone()) };
@@ -75,6 +75,23 @@ pub(super) async fn submit(
         }
     }
     outcome
+}
+
+/// Seals the payload of a queued job anew, to the sites that may run it now.
+pub(super) async fn reseal(app: &mut App<'_>, spec: JobSpec) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let spec = JobSpec { sealing: Sealing::Sealed, ..spec };
+    let mut new = Box::pin(seal_all(app, &session, vec![spec], false)).await?;
+    let Some(new) = new.pop() else { return Err(Failure::invalid("there is no job")) };
+    let prepared =
+        app.prepare(&session, &Command::ResealJob { facts: Box::new(new.facts.clone()) })?;
+    let request = new.reseal_request(prepared.intent);
+    let written = ask!(session.client, job_service_client::JobServiceClient, reseal_job, request)
+        .map_err(|failure| failure.of_request(prepared.request))?;
+    let job = &new.facts.id;
+    let sealed = Text::new("sealed anew", "を封緘し直しました");
+    let next = Some(format!("sekisho job explain {job}"));
+    app.changed(&job.name(), prepared.request, written.revision, sealed, next)
 }
 
 pub(super) async fn cancel(app: &mut App<'_>, jobs: &[JobId]) -> Result<(), Failure> {

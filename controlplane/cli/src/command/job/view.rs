@@ -112,6 +112,7 @@ pub(super) struct JobView {
     areas: Vec<String>,
     time_limit_s: u64,
     payload_sha256: String,
+    sealed_to: Vec<String>,
     placements: Vec<PlacementView>,
     waits: Vec<WaitView>,
     etag: String,
@@ -138,6 +139,7 @@ impl From<v1::Job> for JobView {
             areas: spec.residency.map(|rules| rules.areas).unwrap_or_default(),
             time_limit_s: spec.time_limit_s,
             payload_sha256: spec.payload_sha256,
+            sealed_to: spec.sealed_to.into_iter().map(|to| short(&to.site).to_owned()).collect(),
             placements: job.placements.into_iter().map(PlacementView::from).collect(),
             waits: job.waits.into_iter().map(WaitView::from).collect(),
             etag: job.etag,
@@ -159,6 +161,7 @@ impl Shown for JobView {
         wide("attempts", "試行"),
         wide("submitter", "投入者"),
         wide("submitted", "投入"),
+        wide("sealed to", "封緘先"),
     ];
     fn cells(&self, _language: Language) -> Vec<String> {
         let id =
@@ -180,6 +183,7 @@ impl Shown for JobView {
             self.attempts.to_string(),
             self.submitter.clone(),
             instant(self.submitted_ms),
+            if self.sealed_to.is_empty() { "-".to_owned() } else { self.sealed_to.join(", ") },
         ]
     }
 }

@@ -148,6 +148,7 @@ fn write(app: &mut App<'_>, trust: &Trust) -> Result<(), Failure> {
     context.roots = roots;
     context.incarnation = trust.bundle.incarnation;
     context.bundle_version = trust.bundle.version;
+    context.bundle = Some(fingerprint(&trust.bundle)?);
     let mut near: Vec<_> = trust.members.iter().collect();
     near.sort_by_key(|member| member.operator != own);
     let endpoint = |m: &&sekisho_evidence::genesis::GenesisMember| Endpoint {
@@ -177,6 +178,7 @@ mod tests {
             cluster: bundle.cluster,
             incarnation: Incarnation(1),
             bundle_version: bundle.version,
+            bundle: None,
             operator: "kanto".parse().unwrap(),
             identity: "identity.pem".into(),
             identity_key: "identity.key".into(),

@@ -108,6 +108,9 @@ impl Model {
             ));
         }
         let facts = &job.facts;
+        if facts.is_sealed() && !facts.sealed_to.contains_key(&grant.node.site) {
+            return Err("the payload was not sealed to its site".to_owned());
+        }
         let same = grant.payload == facts.payload
             && grant.submitter == job.submitter
             && grant.gpus == facts.resources.gpus

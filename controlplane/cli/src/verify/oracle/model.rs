@@ -269,6 +269,13 @@ impl Model {
                 self.limits.insert((tenant.clone(), class.clone()), *limit);
             }
             Command::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
+            // It has no more to do with a grant than whether its site can read.
+            Command::PutSiteKey { .. } => {}
+            Command::ResealJob { facts } => {
+                if let Some(job) = self.jobs.get_mut(&facts.id) {
+                    job.facts = facts.as_ref().clone();
+                }
+            }
             Command::CancelJob { job } => self.stop_job(job),
             Command::Batch(items) => items.iter().for_each(|item| match item {
                 Item::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),

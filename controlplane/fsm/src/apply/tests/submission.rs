@@ -8,7 +8,7 @@ use crate::role::{Target, Verb, allows};
 use crate::state::State;
 use crate::testing::PAYLOAD;
 use sekisho_evidence::canonical::encode;
-use sekisho_evidence::submission::{Submission, may_submit, submit_command};
+use sekisho_evidence::submission::{Submission, may_submit, reseal_command, submit_command};
 use sekisho_types::principal::Role;
 
 fn put(applied: &Applied) -> Vec<(Digest, Vec<u8>)> {
@@ -24,6 +24,8 @@ fn the_bytes_that_agents_verify_are_those_of_the_command() {
     let facts = job("named", 2, 3, &["JP-01"]);
     let command = Command::SubmitJob { facts: Box::new(facts.clone()) };
     assert_eq!(submit_command(&facts), encode(&command));
+    let anew = Command::ResealJob { facts: Box::new(facts.clone()) };
+    assert_eq!(reseal_command(&facts), encode(&anew));
 }
 
 #[test]

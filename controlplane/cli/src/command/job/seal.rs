@@ -1,0 +1,229 @@
+//! Sealing what a job runs to the sites that may run it.
+//!
+//! Must hold: a key counts only under the site-tag key that the pinned endorser bundle leads to, and the site's operator and
+//! place are those under that signature: no member can have a payload sealed to a key of its own, or to a site that the spec
+//! itself excludes. With `payload: sealed`, or a secret in it, a payload is sealed or not sent.
+//!
+//! Does not hold: what a *named* policy says is the word of the member that is asked, as it is in a grant; a site that has
+//! several areas is a recipient if one of them is allowed. Who leaves `payload:` out lets members that hide a key have the
+//! payload sent as it is.
+
+use crate::app::{App, PAGE, Session};
+use crate::ask;
+use crate::command::agreement::package;
+use crate::failure::Failure;
+use crate::spec::{JobSpec, Sealing};
+use sekisho_evidence::bundle::EndorserBundle;
+use sekisho_evidence::package::TrustPackage;
+use sekisho_evidence::sealed::{Context, SignedSiteKey, SiteKeyRecord, seal};
+use sekisho_proto::convert::job::NewJob;
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::v1;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{Digest, OperatorId, PolicyId, RequestId, SiteId};
+use sekisho_types::job::JobFacts;
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::residency::Rules;
+
+/// A site as its members tell of it, and as its operator does.
+#[derive(Debug)]
+struct Told {
+    id: SiteId,
+    operator: OperatorId,
+    area: Area,
+    /// Under the operator's signature; `None` = there is none that counts.
+    key: Option<SiteKeyRecord>,
+}
+
+/// What is known of the sites, asked for once.
+#[derive(Debug)]
+struct Sites(Vec<Told>);
+
+/// The jobs as they are sent.
+pub(super) async fn seal_all(
+    app: &mut App<'_>,
+    session: &Session,
+    specs: Vec<JobSpec>,
+    plain: bool,
+) -> Result<Vec<NewJob>, Failure> {
+    let request = app.request()?;
+    let (mut sites, mut jobs) = (None, Vec::with_capacity(specs.len()));
+    for mut spec in specs {
+        if plain {
+            spec.sealing = Sealing::Plain;
+        }
+        if spec.sealing == Sealing::Plain {
+            jobs.push(as_it_is(spec)?);
+            continue;
+        }
+        if sites.is_none() {
+            sites = Some(Sites::ask(app, session).await?);
+        }
+        let Some(known) = &sites else { continue };
+        let rules = rules_of(app, session, &spec.facts).await?;
+        let (sealed_to, missing) = known.allowed(&rules);
+        let must = spec.sealing == Sealing::Sealed || spec.secret.is_some();
+        if !must && (sealed_to.is_empty() || !missing.is_empty()) {
+            jobs.push(as_it_is(spec)?);
+            continue;
+        }
+        if sealed_to.is_empty() {
+            return Err(no_key(session, spec.secret.as_deref(), &missing));
+        }
+        if !missing.is_empty() {
+            let sites = missing.join(", ");
+            let note = app.output.pick(
+                format!("payload not sealed to {sites}: no key yet; `sekisho job reseal` adds them"),
+                format!("鍵がまだないため {sites} には封緘していません。`sekisho job reseal` で追加できます"),
+            );
+            app.output.note(&note)?;
+        }
+        jobs.push(sealed(session, &request, spec, &sealed_to)?);
+    }
+    Ok(jobs)
+}
+
+/// Not sealed, which nothing that looks like a secret may be.
+fn as_it_is(spec: JobSpec) -> Result<NewJob, Failure> {
+    match spec.secret {
+        Some(what) => Err(Failure::new(ErrorCode::SecretRefused, what)),
+        None => Ok(NewJob { facts: spec.facts, payload: spec.payload.into() }),
+    }
+}
+
+fn no_key(session: &Session, secret: Option<&str>, missing: &[String]) -> Failure {
+    let code = secret.map_or(ErrorCode::PayloadNotSealed, |_| ErrorCode::SecretRefused);
+    let what = secret.map(|what| format!("{what}; ")).unwrap_or_default();
+    if session.context.bundle.is_none() {
+        let why = format!("{what}the context names no endorser bundle to believe keys of sites by");
+        return Failure::new(code, why)
+            .remedy("Renew it: `sekisho operator trust --genesis FILE --write`.");
+    }
+    let sites = if missing.is_empty() { "none".to_owned() } else { missing.join(", ") };
+    let why = format!("{what}no site that may run it has a key; without one: {sites}");
+    Failure::new(code, why)
+        .remedy("A site has one when a controller of its operator with the site-tag key runs.")
+}
+
+fn sealed(
+    session: &Session,
+    request: &RequestId,
+    spec: JobSpec,
+    sites: &[&SiteKeyRecord],
+) -> Result<NewJob, Failure> {
+    let refused = |error: sekisho_evidence::sealed::SealError| {
+        Failure::new(error.code(), error.to_string()).remedy(
+            "Narrow the policy, or write `payload: plain` if it may be read by every member.",
+        )
+    };
+    let mut facts = spec.facts;
+    let context = Context::of_job(session.context.cluster, &facts.id).map_err(refused)?;
+    let seed = session.seal_seed(request, &context)?;
+    let keys: Vec<_> = sites.iter().map(|site| site.key.clone()).collect();
+    let (payload, _key) = seal(&spec.payload, &keys, &context, &seed).map_err(refused)?;
+    facts.sealed_to = payload.sites().map(|(site, epoch)| (site.clone(), epoch)).collect();
+    let payload = payload.bytes().map_err(refused)?;
+    facts.payload = Digest::of(&payload);
+    facts.payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    Ok(NewJob { facts, payload: payload.into() })
+}
+
+impl Sites {
+    async fn ask(app: &App<'_>, session: &Session) -> Result<Self, Failure> {
+        let bundle = match session.context.bundle {
+            Some(pinned) => Some(walked(&package(app, session).await?, &pinned)?),
+            None => None,
+        };
+        let (mut sites, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = v1::ListSitesRequest { page_size: PAGE, page_token, read: app.read() };
+            let page =
+                ask!(session.client, site_service_client::SiteServiceClient, list_sites, request)?;
+            let standing = page.sites.iter().filter(|site| !site.revoked);
+            sites.extend(standing.filter_map(|site| told(site, bundle.as_ref())));
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(Self(sites));
+            }
+        }
+    }
+
+    /// Sites that all of these rules allow: those with a key, and the names of those without one.
+    fn allowed(&self, rules: &[Rules]) -> (Vec<&SiteKeyRecord>, Vec<String>) {
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        for site in &self.0 {
+            match &site.key {
+                Some(key) if may_run(rules, &key.operator, key.area) => with.push(key),
+                Some(_) => {}
+                None if may_run(rules, &site.operator, site.area) => {
+                    without.push(site.id.to_string());
+                }
+                None => {}
+            }
+        }
+        (with, without)
+    }
+}
+
+/// Whether a node at a site of this operator, somewhere in `area`, can be what the rules allow, at its best.
+fn may_run(rules: &[Rules], operator: &OperatorId, area: Area) -> bool {
+    let meets = |allowed: &Area| allowed.contains(area) || area.contains(*allowed);
+    rules.iter().all(|rules| {
+        (rules.areas.is_empty() || rules.areas.iter().any(meets))
+            && !rules.denied_areas.iter().any(|denied| denied.contains(area))
+            && (rules.operators.is_empty() || rules.operators.contains(operator))
+            && !rules.denied_operators.contains(operator)
+    })
+}
+
+/// The endorser bundle in force, walked from the one that the context pins.
+fn walked(package: &TrustPackage, pinned: &Digest) -> Result<EndorserBundle, Failure> {
+    let mismatch = |why: String| Failure::new(ErrorCode::BundleMismatch, why);
+    let first = [&package.genesis.genesis.bundle].into_iter();
+    let mut known = first.chain(package.steps.iter().map(|step| &step.signed.bundle));
+    let held = known.find(|bundle| bundle.hash().is_ok_and(|hash| hash == *pinned));
+    let none = || mismatch("the controller's package does not lead through it".to_owned());
+    let trust = package.walk(held.ok_or_else(none)?);
+    trust.map(|trust| trust.bundle).map_err(|error| mismatch(error.to_string()))
+}
+
+/// A site of a list, with its key if that counts; `None` for one that cannot be read.
+fn told(site: &v1::Site, bundle: Option<&EndorserBundle>) -> Option<Told> {
+    let id = SiteId::from_name(&site.name)?;
+    let verified = |bundle: &EndorserBundle| {
+        let signed = SignedSiteKey::parse(&site.sealing_key).ok()?;
+        let keys = bundle.keys(&signed.record.operator)?;
+        let key = signed.verify(&bundle.cluster, keys).ok()?;
+        (key.site == id).then(|| signed.record.clone())
+    };
+    Some(Told {
+        operator: site.operator.parse().ok()?,
+        area: Area::resolve(&site.area).ok()?,
+        key: bundle.and_then(verified),
+        id,
+    })
+}
+
+/// Every rule set that binds the job.
+async fn rules_of(
+    app: &App<'_>,
+    session: &Session,
+    facts: &JobFacts,
+) -> Result<Vec<Rules>, Failure> {
+    let request = v1::GetTenantRequest { name: facts.id.tenant.name(), read: app.read() };
+    let tenant =
+        ask!(session.client, tenant_service_client::TenantServiceClient, get_tenant, request)?;
+    let named = facts.policy.as_ref().map(PolicyId::name);
+    let mut rules = vec![facts.residency.clone()];
+    for name in named.into_iter().chain(Some(tenant.policy).filter(|name| !name.is_empty())) {
+        let request = v1::GetPolicyRequest { name: name.clone(), read: app.read() };
+        let policy =
+            ask!(session.client, policy_service_client::PolicyServiceClient, get_policy, request)?;
+        let told = Rules::try_from(&policy.rules.unwrap_or_default());
+        rules.push(told.map_err(|error| Failure::invalid(format!("{name}: {error}")))?);
+    }
+    Ok(rules)
+}
+
+#[cfg(test)]
+mod tests;
