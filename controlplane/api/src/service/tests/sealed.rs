@@ -88,8 +88,9 @@ async fn the_sealed_payload_opens_at_allowed_sites_only() {
 
     let placement = fake.core.replica.state().job(&facts.id).unwrap().placements[0];
     let fetch = internal::FetchPayloadRequest { placement: placement.to_string() };
-    let fetched = AgentApi(Arc::clone(&fake.core)).fetch_payload(request(&agent(&mine), fetch));
-    let payload = SealedPayload::parse(&fetched.await.unwrap().into_inner().payload).unwrap();
+    let hosts = AgentApi(Arc::clone(&fake.core));
+    let fetched = hosts.fetch_payload(request(&agent(&mine), fetch)).await.unwrap().into_inner();
+    let payload = SealedPayload::parse(&fetched.payload).unwrap();
     let context = Context::of_job(testing::cluster(), &facts.id).unwrap();
     let keys = keys_of(&fake, &mine).await.unwrap();
     let opened = payload.open(&keys[0], &context).unwrap();
