@@ -9,6 +9,7 @@ use crate::config::Config;
 use futures::future::{BoxFuture, FutureExt as _};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::{GenesisError, SignedGenesis};
+use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::operator::BundleRoot;
 use sekisho_evidence::package::{PackageError, Trust, TrustPackage};
 use sekisho_fsm::state::{Federation, Standing};
@@ -89,9 +90,16 @@ impl Ground {
     /// # Errors
     /// [`TrustError`]: a member that does not know whom to trust may not start.
     pub fn read(config: &Config) -> Result<Self, TrustError> {
-        let path = &config.genesis;
+        Self::of(&config.genesis, config.package.as_deref())
+    }
+
+    /// Reads genesis and package of these names.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn of(path: &Path, package: Option<&Path>) -> Result<Self, TrustError> {
         let genesis = SignedGenesis::open(&read(path)?)
-            .map_err(|source| TrustError::Genesis { path: path.clone(), source })?;
+            .map_err(|source| TrustError::Genesis { path: path.to_owned(), source })?;
         let genesis = Arc::new(genesis);
         let first = TrustPackage {
             genesis: Arc::clone(&genesis),
@@ -102,10 +110,11 @@ impl Ground {
             let walked = package.walk(&genesis.genesis.bundle);
             walked.map_err(|source| TrustError::Package { path: path.to_owned(), source })
         };
-        let (package, trust) = match &config.package {
+        let joins = package.is_some();
+        let (package, trust) = match package {
             Some(path) => {
                 let package = TrustPackage::open(&read(path)?)
-                    .map_err(|source| TrustError::Package { path: path.clone(), source })?;
+                    .map_err(|source| TrustError::Package { path: path.to_owned(), source })?;
                 let trust = walk(path, &package)?;
                 (package, trust)
             }
@@ -114,7 +123,7 @@ impl Ground {
                 (first, trust)
             }
         };
-        Ok(Self { genesis, package, trust, joins: config.package.is_some() })
+        Ok(Self { genesis, package, trust, joins })
     }
 
     /// Which life of which federation.
@@ -169,7 +178,7 @@ impl Ground {
     pub fn install(&self, bundles: &TrustBundles) -> Result<(), TrustError> {
         let by_domain = domains(&self.trust.bundle, &self.trust.roots);
         bundles.replace(&by_domain).map_err(TrustError::Roots)?;
-        bundles.connections().judge_by(enrolled(&self.known().members));
+        bundles.connections().judge_by(enrolled(&self.known().members, []));
         Ok(())
     }
 
@@ -189,7 +198,10 @@ pub fn keep(store: &Store, package: &[u8]) -> Result<(), StoreError> {
 }
 
 /// The roots of each trust domain.
-fn domains(bundle: &EndorserBundle, roots: &[BundleRoot]) -> BTreeMap<TrustDomain, Bundle> {
+pub(crate) fn domains(
+    bundle: &EndorserBundle,
+    roots: &[BundleRoot],
+) -> BTreeMap<TrustDomain, Bundle> {
     let mut domains = BTreeMap::<TrustDomain, Bundle>::new();
     for root in roots {
         let Some(keys) = bundle.keys(&root.operator) else { continue };
@@ -217,12 +229,25 @@ fn is_out(view: &View, peer: &Peer) -> bool {
             federation.standing(id) == Some(Standing::Removed) && !view.group.contains_key(&id)
         }),
         Workload::User { .. } => false,
+        // One that is registered comes back; one that was taken out has nothing to ask.
+        Workload::Landmark { name } => {
+            let (operator, name) = (identity.principal.operator.clone(), name.clone());
+            state.landmarks().get(&LandmarkId { operator, name }).is_none()
+        }
     }
 }
 
-/// Whom a member may send federation state to (D3).
-fn enrolled(members: &BTreeMap<MemberId, PeerNode>) -> BTreeSet<Principal> {
-    members.iter().map(|(id, node)| node.principal(*id)).collect()
+/// Whom a member may send to (D3): members, and registered landmarks, which measure its own.
+pub(crate) fn enrolled<'l>(
+    members: &BTreeMap<MemberId, PeerNode>,
+    landmarks: impl IntoIterator<Item = &'l LandmarkId>,
+) -> BTreeSet<Principal> {
+    let landmark = |id: &LandmarkId| Principal {
+        operator: id.operator.clone(),
+        workload: Workload::Landmark { name: id.name.clone() },
+    };
+    let members = members.iter().map(|(id, node)| node.principal(*id));
+    members.chain(landmarks.into_iter().map(landmark)).collect()
 }
 
 /// Time for a member to hand over its package, and between two that led nowhere.
@@ -288,8 +313,10 @@ impl Follower {
                     }
                 }
             }
-            self.bundles.connections().judge_by(enrolled(&self.consensus.peers()));
             let view = self.consensus.view();
+            let landmarks = view.state.landmarks().iter().map(|(id, _)| id);
+            let enrolled = enrolled(&self.consensus.peers(), landmarks);
+            self.bundles.connections().judge_by(enrolled);
             let cut = self.bundles.connections().cut(|peer| is_out(&view, peer));
             if cut > 0 {
                 tracing::info!(cut, "connections of revoked nodes and removed members were cut");

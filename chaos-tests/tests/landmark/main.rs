@@ -1,6 +1,7 @@
 //! Agents and landmarks over real sockets and mutual TLS (ADR 13): who is measured, how near, and who is not.
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a broken set-up should fail loudly")]
 
+mod apart;
 mod liar;
 mod world;
 

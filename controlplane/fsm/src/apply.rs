@@ -26,6 +26,7 @@ pub(crate) mod placement;
 mod policy;
 mod quarantine;
 mod quota;
+mod range;
 mod reply;
 mod report;
 pub(crate) mod residency;
@@ -295,6 +296,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::SubmitFix { node, session, fix: of, transcripts } => {
             fix::submit(change, node, *session, *of, transcripts)
         }
+        Command::SubmitRange { transcripts } => range::submit(change, transcripts),
     }
 }
 

@@ -322,6 +322,11 @@ pub enum Command {
         /// [`FIX_LANDMARKS_MAX`](sekisho_evidence::location::verdict::FIX_LANDMARKS_MAX).
         transcripts: Vec<SignedTranscript>,
     },
+    /// What landmarks measured of one another.
+    SubmitRange {
+        /// Signed by both landmarks, at most [`RANGES_MAX`](sekisho_evidence::location::range::RANGES_MAX).
+        transcripts: Vec<SignedTranscript>,
+    },
 }
 
 /// A command of a batch: what people and pipelines do by the hundred. Append-only, as [`Command`] is; a type of its own,

@@ -121,6 +121,8 @@ impl State {
             retired,
             landmarks,
             fixes,
+            ranges,
+            convicted,
         } = self;
         let other = replayed;
         let tables = [
@@ -142,6 +144,8 @@ impl State {
             ("retired", retired.lanes() == other.retired.lanes()),
             ("landmarks", *landmarks == other.landmarks),
             ("fixes", fixes.lanes() == other.fixes.lanes()),
+            ("ranges", ranges.lanes() == other.ranges.lanes()),
+            ("convicted", convicted.lanes() == other.convicted.lanes()),
         ];
         tables.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
     }

@@ -353,6 +353,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::DrainNode { .. } | Command::UndrainNode { .. } => true,
         Command::ApproveNode { .. } | Command::DecommissionNode { .. } => true,
         Command::ReportFitness { .. } | Command::SubmitFix { .. } => false,
+        Command::SubmitRange { .. } => false,
         Command::RegisterLandmark { .. } | Command::RemoveLandmark { .. } => true,
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true

@@ -45,6 +45,7 @@ impl PeerIdentity {
             Workload::Member { .. } => PeerClass::Member,
             Workload::Agent { .. } => PeerClass::Agent,
             Workload::User { .. } => PeerClass::User,
+            Workload::Landmark { .. } => PeerClass::Landmark,
         }
     }
 }
@@ -77,13 +78,16 @@ pub enum PeerClass {
     Agent,
     /// A person or pipeline.
     User,
+    /// A landmark apart from a controller.
+    Landmark,
     /// No certificate.
     Anonymous,
 }
 
 impl PeerClass {
     /// Every class.
-    pub const ALL: [Self; 4] = [Self::Member, Self::Agent, Self::User, Self::Anonymous];
+    pub const ALL: [Self; 5] =
+        [Self::Member, Self::Agent, Self::User, Self::Landmark, Self::Anonymous];
 
     /// Label value.
     #[must_use]
@@ -92,6 +96,7 @@ impl PeerClass {
             Self::Member => "member",
             Self::Agent => "agent",
             Self::User => "user",
+            Self::Landmark => "landmark",
             Self::Anonymous => "anonymous",
         }
     }

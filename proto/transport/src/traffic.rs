@@ -20,6 +20,7 @@ pub(crate) struct Traffic {
     member: Arc<Totals>,
     agent: Arc<Totals>,
     user: Arc<Totals>,
+    landmark: Arc<Totals>,
     anonymous: Arc<Totals>,
     proof: Arc<Proof>,
 }
@@ -65,6 +66,7 @@ impl Traffic {
             PeerClass::Member => &self.member,
             PeerClass::Agent => &self.agent,
             PeerClass::User => &self.user,
+            PeerClass::Landmark => &self.landmark,
             PeerClass::Anonymous => &self.anonymous,
         }
     }

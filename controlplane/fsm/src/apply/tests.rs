@@ -14,6 +14,7 @@ mod member;
 mod node;
 mod operator;
 mod quarantine;
+mod range;
 mod submission;
 mod trust;
 
