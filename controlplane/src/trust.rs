@@ -238,6 +238,7 @@ fn is_out(view: &View, peer: &Peer) -> bool {
 }
 
 /// Whom a member may send to (D3): members, and registered landmarks, which measure its own.
+#[expect(single_use_lifetimes, reason = "an anonymous one is not stable there")]
 pub(crate) fn enrolled<'l>(
     members: &BTreeMap<MemberId, PeerNode>,
     landmarks: impl IntoIterator<Item = &'l LandmarkId>,
