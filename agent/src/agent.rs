@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::driver::{After, Driver};
 use crate::enrolment::Enrolment;
 use crate::failure::Failure;
-use crate::fitness::{Checker, Host};
+use crate::fitness::{Checker, Clocks, Host};
 use crate::fix::{Ends, FixPort};
 use crate::host::{Inventory, OutputFiles, inherited_ns, lock};
 use crate::kept::KeptFiles;
@@ -101,6 +101,12 @@ pub enum End {
     StopAll,
 }
 
+/// What streams need; no attempt to be measured was made yet.
+fn link(dialer: Dialer, events: mpsc::Sender<Event>, root: PathBuf, clocks: Clocks) -> Link {
+    let outputs = Arc::new(OutputFiles(root));
+    Link { dialer, events, outputs, clocks, attempts: Arc::default() }
+}
+
 impl Agent {
     /// Reads the ledger, sweeps the host by it, and joins if it has to. Nothing is told to anyone before all of it worked.
     ///
@@ -144,13 +150,7 @@ impl Agent {
             file: LedgerFile::of(&config.data_dir),
             kept: KeptFiles::of(&config.data_dir),
             calls,
-            link: Link {
-                dialer,
-                events: sender,
-                outputs: Arc::new(OutputFiles(root.clone())),
-                clocks,
-                attempts: Arc::default(),
-            },
+            link: link(dialer, sender, root.clone(), clocks),
             members: enrolment.members.clone(),
             receipt_key: enrolment.receipt_key(),
             instance: Instance(rand::random()),

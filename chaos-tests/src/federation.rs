@@ -337,9 +337,9 @@ impl Federation {
     pub fn proven(&self, count: usize) -> Result<()> {
         self.until(&format!("{count} hosts to be proven"), || {
             let all = rows(&self.read("kanto", &["node", "list"])?, "items");
-            let tiers: Vec<&str> =
-                all.iter().filter_map(|node| node["location"]["tier"].as_str()).collect();
-            ensure!(tiers.iter().filter(|tier| **tier == "T2").count() == count, "{tiers:?}");
+            let tier = |node: &Value| node.pointer("/location/tier")?.as_str().map(str::to_owned);
+            let tiers: Vec<String> = all.iter().filter_map(tier).collect();
+            ensure!(tiers.iter().filter(|tier| *tier == "T2").count() == count, "{tiers:?}");
             Ok(())
         })
     }

@@ -59,7 +59,8 @@ fn ends_uncharged(operations: &[Operation]) -> Result<(), TestCaseError> {
 #[test]
 fn nothing_stays_charged_when_the_member_that_led_is_gone() {
     let (submit, twin) = (Operation::Submit(0, 0, 1, 1, 0, false), Operation::Twin(0, 0));
-    ends_uncharged(&[submit, Operation::Plan, twin, Operation::Members(5, 2, 0)]).expect("nothing stays charged");
+    ends_uncharged(&[submit, Operation::Plan, twin, Operation::Members(5, 2, 0)])
+        .expect("nothing stays charged");
 }
 
 proptest! {

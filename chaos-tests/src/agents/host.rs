@@ -165,7 +165,7 @@ impl Host {
                         say(Up::Accepted(Accepted { revision: set.revision }));
                     }
                     Some(Down::Attached(_) | Down::Expiring(_) | Down::Stop(_)) => {}
-                    Some(Down::ReadLog(_) | Down::Trust(_)) => {}
+                    Some(Down::ReadLog(_) | Down::Trust(_) | Down::Prove(_)) => {}
                     None => return Ok(()),
                 },
             }

@@ -188,7 +188,7 @@ mod tests {
         fs::write(dir.path().join("b.toml"), "a = \"198.51.100.1:1\"").unwrap();
         assert!(Rule::of(dir.path()).unwrap_err().to_string().contains("198.51.100.1:1"));
         let empty = tempfile::tempdir().unwrap();
-        assert!(Rule::of(empty.path()).is_err());
+        Rule::of(empty.path()).unwrap_err();
     }
 
     #[test]

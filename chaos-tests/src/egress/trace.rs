@@ -51,7 +51,8 @@ pub enum Call {
 /// # Errors
 /// The line is none of `strace -f -o FILE`.
 pub fn parse(line: &str) -> Result<Vec<Call>> {
-    let (pid, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
+    let (pid, rest) =
+        line.trim().split_once(char::is_whitespace).unwrap_or_else(|| (line.trim(), ""));
     ensure!(!pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()), "no process: {line}");
     let rest = rest.trim_start();
     if ["<...", "---", "+++"].iter().any(|mark| rest.starts_with(mark)) {

@@ -75,14 +75,16 @@ pub(super) fn command(
 pub fn catch_up(federation: &mut Federation) {
     // Nothing is moved by a clock that is behind.
     while federation.state.clock() < federation.now {
-        let Some(leader) = super::voter(federation) else { return };
+        let Some(leader) = super::twin::voter(federation) else { return };
         if federation.run(leader, Command::Tick).outcome.is_err() {
             return;
         }
     }
     loop {
         let jobs: Vec<JobId> = federation.state.denied().into_keys().take(EVICTIONS_MAX).collect();
-        let Some(leader) = super::voter(federation).filter(|_| !jobs.is_empty()) else { return };
+        let Some(leader) = super::twin::voter(federation).filter(|_| !jobs.is_empty()) else {
+            return;
+        };
         if federation.run(leader, Command::EvictDenied { jobs }).outcome.is_err() {
             return;
         }

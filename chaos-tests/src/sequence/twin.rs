@@ -33,7 +33,7 @@ pub(super) fn command(federation: &mut Federation, n: u8, what: u8) -> Option<En
 }
 
 /// Somebody who may lead: a sequence may have removed any of the fixture's members.
-fn voter(federation: &Federation) -> Option<Principal> {
+pub(super) fn voter(federation: &Federation) -> Option<Principal> {
     let held = federation.state.federation()?;
     let votes = |id: &MemberId| held.standings.get(id) == Some(&Standing::Voter);
     let (id, row) = held.members.iter().find(|(id, _)| votes(id))?;

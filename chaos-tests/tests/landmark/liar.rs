@@ -80,12 +80,15 @@ async fn liar(world: &World, spoil: fn(&mut Transcript)) -> (Result<(), Exchange
     (exchanged.map(drop), signed)
 }
 
+/// What it says otherwise, and of what.
+type Lie = (fn(&mut Transcript), &'static str);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_landmark_that_lies_gets_no_signature() {
     let world = World::new();
     let (broken_off, signed) = liar(&world, |_honest| {}).await;
     assert!(signed, "this one breaks off only after the signature: {broken_off:?}");
-    let lies: [(fn(&mut Transcript), &str); 4] = [
+    let lies: [Lie; 4] = [
         (|t| t.position = "34.696,135.493".parse().unwrap(), "position"),
         (|t| t.nonces = Digest([0; 32]), "nonces"),
         (|t| t.subject = Subject::Node("tokyo-1/n-02".parse().unwrap()), "subject"),

@@ -1,5 +1,10 @@
 //! Agents and landmarks over real sockets and mutual TLS (ADR 13): who is measured, how near, and who is not.
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a broken set-up should fail loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a broken set-up should fail loudly"
+)]
 
 mod liar;
 
@@ -32,10 +37,9 @@ fn occasion() -> Occasion<'static> {
 }
 
 fn refusal(result: Result<SignedTranscript, ExchangeError>) -> Refusal {
-    match result.unwrap_err() {
-        ExchangeError::Refused(refusal) => refusal,
-        other => panic!("{other:?}"),
-    }
+    let error = result.unwrap_err();
+    let ExchangeError::Refused(refusal) = error else { panic!("{error:?}") };
+    refusal
 }
 
 fn verify(host: &Host, at: &LandmarkAt, signed: &SignedTranscript) {

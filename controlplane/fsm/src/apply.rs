@@ -127,7 +127,7 @@ impl State {
         }
         let mut change = Change::new(self, revision, entry, ahead, source);
         let admitted = change.admit().and_then(|()| change.state.request_id_taken(entry, &key));
-        let outcome = admitted.and_then(|()| dispatch(&mut change));
+        let outcome = admitted.and_then(|()| dispatch(&mut change, &entry.command));
         let (effects, grants) = change.finish();
         self.keep_reply(entry, key, command, &outcome);
         let mut leaves = Vec::new();
@@ -227,9 +227,8 @@ impl State {
     }
 }
 
-fn dispatch(change: &mut Change<'_>) -> Outcome {
-    let entry = change.entry;
-    match &entry.command {
+fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
+    match command {
         Command::Bootstrap(genesis) => genesis::bootstrap(change, genesis),
         Command::Tick => tick(change),
         Command::RegisterKey { record, issuer } => key::register(change, record, issuer),
@@ -279,9 +278,7 @@ fn dispatch(change: &mut Change<'_>) -> Outcome {
         Command::DrainNode { node, within_s, message } => {
             drain::begin(change, node, *within_s, message)
         }
-        Command::UndrainNode { node, keep_cordoned } => {
-            drain::call_off(change, node, *keep_cordoned)
-        }
+        Command::UndrainNode { node, keep_cordoned: keep } => drain::call_off(change, node, *keep),
         Command::EvictDrained { node, drain } => drain::evict(change, node, *drain),
         Command::ApproveNode { node, node_key } => node::approve(change, node, node_key),
         Command::DecommissionNode { node } => node::decommission(change, node),

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub const SUBMIT_JOB: u32 = 18;
 
 /// Number of the state machine's command `ResealJob`; held in place in the same way.
-pub const RESEAL_JOB: u32 = 40;
+pub const RESEAL_JOB: u32 = 41;
 
 /// Number of the former among the items of a batch; held in place in the same way.
 pub const SUBMIT_ITEM: u32 = 0;

@@ -118,7 +118,7 @@ impl Core {
                 // It has the agent, and the agent said no.
                 Err(error) if error.code == ErrorCode::ProofTooSoon => return Err(error),
                 Err(error) => {
-                    tracing::debug!(member = %member.member, %error, "no proof asked for")
+                    tracing::debug!(member = %member.member, %error, "no proof asked for");
                 }
             }
         }

@@ -160,7 +160,7 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
         JobCommand::Explain { job } => explain::explain(app, &job).await,
         JobCommand::Reseal { file } => {
             let spec = read_spec(app, &file.file, &file.over)?;
-            batch::reseal(app, spec).await.map(|()| Exit::Ok)
+            Box::pin(batch::reseal(app, spec)).await.map(|()| Exit::Ok)
         }
         JobCommand::Cancel { jobs } => batch::cancel(app, &jobs).await.map(|()| Exit::Ok),
         JobCommand::Logs { job, rank, stderr, both, follow, tail } => {

@@ -263,7 +263,7 @@ mod tests {
                 ["left", "voters", "entries", "count", "seconds", "records", "k", "operators"];
             numbers
                 .into_iter()
-                .chain(["free", "percent", "load"])
+                .chain(["free", "percent", "load", "bytes"])
                 .fold(found, |found, name| found.with(name, 42))
         });
         found.map(|found| Finding::from(&found)).collect()

@@ -292,7 +292,7 @@ fn an_honest_log_passes_every_check() {
     assert!(report.steps.iter().all(|result| result.checked > 0));
     assert_eq!(report.subject.signed_by, ["hokuto", "kanto", "naniwa"]);
     let grants = report.steps.iter().find(|r| r.step == Step::Residency).unwrap().checked;
-    assert_eq!(grants, 9);
+    assert_eq!(grants, 10);
     for site in SITES {
         assert!(federation.state.nodes().any(|(id, _)| id.site.as_str() == site));
     }

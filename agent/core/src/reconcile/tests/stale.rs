@@ -37,9 +37,9 @@ const STEP_MS: u64 = 3 * PROOF_LOOK_MS;
 
 /// Lets so much time pass, renewing.
 fn pass(world: &mut World, ms: u64) -> Vec<Action> {
-    let (until, mut all) = (world.ns + ms * NS_PER_MS, Vec::new());
+    let (until, mut all) = (world.ns.saturating_add(ms.saturating_mul(NS_PER_MS)), Vec::new());
     while world.ns < until {
-        all.extend(world.at(until.min(world.ns + STEP_MS * NS_PER_MS)));
+        all.extend(world.at(until.min(world.ns.saturating_add(STEP_MS.saturating_mul(NS_PER_MS)))));
         world.beat();
     }
     all

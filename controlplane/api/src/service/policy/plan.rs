@@ -149,7 +149,7 @@ impl Change<'_> {
             && explain(self.now, &job.facts).verdict != Verdict::Never;
         let code = then.binding.filter(|_| new)?;
         let step = then.steps.iter().find(|step| step.token == code.as_str());
-        let detail = step.map_or(then.detail.clone(), |step| step.condition.clone());
+        let detail = step.map_or_else(|| then.detail.clone(), |step| step.condition.clone());
         Some((code.to_string(), detail))
     }
 

@@ -321,7 +321,6 @@ mod tests {
         (output.format, output.language) = (format, language);
 
         show(&mut output, &PlanView::from(answer())).unwrap();
-        drop(output);
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 

@@ -220,7 +220,6 @@ mod tests {
         (output.format, output.language) = (format, language);
 
         show(&mut output, &[status().into()], &Listed::default(), one).unwrap();
-        drop(output);
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 

@@ -139,7 +139,6 @@ mod tests {
         (output.format, output.language) = (format, language);
 
         show(&mut output, &view()).unwrap();
-        drop(output);
         String::from_utf8(out).unwrap()
     }
 

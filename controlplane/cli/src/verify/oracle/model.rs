@@ -230,11 +230,7 @@ impl Model {
             Command::CreateSite { site, operator, area, .. } => {
                 self.sites.insert(site.clone(), (operator.clone(), *area));
             }
-            Command::RevokeSite { site } => {
-                let of_site = |id: &&NodeId| id.site == *site;
-                let nodes: Vec<NodeId> = self.nodes.keys().filter(of_site).cloned().collect();
-                nodes.iter().for_each(|node| self.revoke(node));
-            }
+            Command::RevokeSite { site } => self.revoke_site(site),
             Command::RevokeNode { node } => self.revoke(node),
             Command::QuarantineNode { node, why } => self.quarantine(node, why.session()),
             Command::ReleaseNode { node } => self.release(at, node, report),
@@ -271,20 +267,34 @@ impl Model {
             Command::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
             // It has no more to do with a grant than whether its site can read.
             Command::PutSiteKey { .. } => {}
-            Command::ResealJob { facts } => {
-                if let Some(job) = self.jobs.get_mut(&facts.id) {
-                    job.facts = facts.as_ref().clone();
-                }
-            }
+            Command::ResealJob { facts } => self.resealed(facts),
             Command::CancelJob { job } => self.stop_job(job),
-            Command::Batch(items) => items.iter().for_each(|item| match item {
-                Item::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
-                Item::CancelJob { job } => self.stop_job(job),
-                Item::SetSchedulable { .. } => {}
-                Item::DrainNode { node, .. } => self.drain(node, Some(at.record.revision)),
-                Item::UndrainNode { node, .. } => self.drain(node, None),
-            }),
+            Command::Batch(items) => {
+                items.iter().for_each(|item| self.item(at, &entry.actor, item));
+            }
         }
+    }
+
+    fn item(&mut self, at: At<'_>, actor: &Principal, item: &Item) {
+        match item {
+            Item::SubmitJob { facts } => self.submitted(at, actor, facts),
+            Item::CancelJob { job } => self.stop_job(job),
+            Item::SetSchedulable { .. } => {}
+            Item::DrainNode { node, .. } => self.drain(node, Some(at.record.revision)),
+            Item::UndrainNode { node, .. } => self.drain(node, None),
+        }
+    }
+
+    fn resealed(&mut self, facts: &JobFacts) {
+        if let Some(job) = self.jobs.get_mut(&facts.id) {
+            job.facts = facts.clone();
+        }
+    }
+
+    fn revoke_site(&mut self, site: &SiteId) {
+        let of_site = |id: &&NodeId| id.site == *site;
+        let nodes: Vec<NodeId> = self.nodes.keys().filter(of_site).cloned().collect();
+        nodes.iter().for_each(|node| self.revoke(node));
     }
 
     fn submitted(&mut self, at: At<'_>, submitter: &Principal, facts: &JobFacts) {

@@ -107,7 +107,7 @@ fn a_tighter_policy_moves_what_it_no_longer_allows_and_quota_comes_back_with_the
     assert_eq!(due(&f), []);
     refused(&mut f, member("kanto"), evict(&[&goes]), ErrorCode::WrongPhase);
     put(&mut f, within(&["JP-01"]));
-    assert_eq!(due(&f), [goes.clone()]);
+    assert_eq!(due(&f), std::slice::from_ref(&goes));
     refused(&mut f, admin("kanto"), evict(&[&goes]), ErrorCode::PermissionDenied);
     refused(&mut f, member("kanto"), evict(&[]), ErrorCode::InvalidArgument);
     // All or none: one that may stay keeps the entry from moving anything.
@@ -148,7 +148,7 @@ fn a_gang_goes_as_a_whole_and_a_tenants_bound_is_a_rule_as_any() {
     put(&mut f, within(&["JP-01"]));
     let gang = put_on(&mut f, job("gang", 2, 1, &[]), &[NODE, NORTH]);
     bind(&mut f, Some("gov"));
-    assert_eq!(due(&f), [gang.clone()]);
+    assert_eq!(due(&f), std::slice::from_ref(&gang));
     f.accept(member("kanto"), evict(&[&gang]));
     for placement in f.placements(&gang) {
         assert_eq!(f.state.placement(&placement).unwrap().phase, Phase::Stopping);
@@ -165,7 +165,7 @@ fn who_may_not_run_to_completion_any_more_goes_and_is_not_placed_again() {
         (Some("gov".parse().unwrap()), OnDisconnect::RunToCompletion);
     let id = put_on(&mut f, facts, &[NODE]);
     put(&mut f, Rules { allow_run_to_completion: false, ..Rules::default() });
-    assert_eq!(due(&f), [id.clone()]);
+    assert_eq!(due(&f), std::slice::from_ref(&id));
     f.accept(member("kanto"), evict(&[&id]));
     ended(&mut f, &id);
     let again = f.place(&id, &[OTHER]).outcome;

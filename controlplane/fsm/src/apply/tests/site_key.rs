@@ -70,7 +70,7 @@ fn what_is_sealed_is_placed_only_where_it_can_be_read() {
     }
     let placed = f.place(&facts.id, &["tokyo-1/n-01"]);
     let Ok(Reply::Placed { granted, .. }) = &placed.outcome else { panic!("{placed:?}") };
-    assert_eq!(granted[..], [facts.id.clone()]);
+    assert_eq!(granted[..], *std::slice::from_ref(&facts.id));
     invariant::check(&f.state).unwrap();
 }
 

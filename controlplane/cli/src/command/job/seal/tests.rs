@@ -1,3 +1,5 @@
+//! To whom a payload is sealed, and who is not believed.
+
 use super::*;
 use sekisho_evidence::package::TrustPackage;
 use sekisho_fsm::testing::sealed::{site_key, site_key_record};
