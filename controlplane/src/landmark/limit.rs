@@ -16,8 +16,9 @@ pub const HANDSHAKES: usize = 16;
 /// Between two exchanges of one subject: a fix is made every half an hour, and by everyone at once only after a power cut.
 pub const SUBJECT_EVERY: Duration = Duration::from_secs(60);
 
-/// Subjects that are remembered for that: more than one landmark can measure in a minute.
-pub const SUBJECTS_MAX: usize = 4_096;
+/// Subjects that are remembered for that: more than one landmark can measure in a minute, at five milliseconds each where the
+/// way is nothing. Two megabytes.
+pub const SUBJECTS_MAX: usize = 16_384;
 
 /// From the connection to its first frame: it is under way when the handshake is over.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(5);
