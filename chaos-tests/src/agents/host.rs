@@ -7,6 +7,7 @@
 
 use anyhow::{Context as _, Result};
 use parking_lot::Mutex;
+use sekisho_agent::limit::{ATTACH_WITHIN, CALL_WITHIN};
 use sekisho_agent_core::lease::Lease;
 use sekisho_evidence::acknowledgement::Acknowledgement;
 use sekisho_evidence::grant::{Instance, SessionId};
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
@@ -55,6 +57,11 @@ pub(super) struct Host {
 
 fn now_ns() -> u64 {
     SystemClock.boottime_ns()
+}
+
+/// As an agent ends a call that was not answered in time.
+fn late() -> tonic::Status {
+    tonic::Status::deadline_exceeded("no answer in time")
 }
 
 /// When to come again: not all together.
@@ -93,7 +100,8 @@ impl Host {
         let request = OpenSessionRequest::from(&open);
         for door in self.doors.iter().cycle() {
             let mut client = AgentServiceClient::new(door.channel.clone());
-            let Err(status) = client.open_session(request.clone()).await else { break };
+            let asked = timeout(CALL_WITHIN, client.open_session(request.clone())).await;
+            let Err(status) = asked.unwrap_or_else(|_elapsed| Err(late())) else { break };
             self.wait_after(&ApiError::from_status(&status)).await;
         }
     }
@@ -145,7 +153,9 @@ impl Host {
         };
         say(Up::Attach((&attach).into()));
         let mut client = AgentServiceClient::new(door.channel.clone());
-        let mut down = client.attach(ReceiverStream::new(queue)).await.map_err(of)?.into_inner();
+        let asked = timeout(ATTACH_WITHIN, client.attach(ReceiverStream::new(queue))).await;
+        let answer = asked.unwrap_or_else(|_elapsed| Err(late()));
+        let mut down = answer.map_err(of)?.into_inner();
         beats.mark_unchanged();
         loop {
             tokio::select! {
