@@ -103,6 +103,13 @@ pub const PLAN_KINDS_MAX: usize = 48;
 /// Nodes that one status of a policy names as not known to enforce it; it tells how many there are.
 pub const LAGGING_MAX: usize = 64;
 
+/// What a look at all attached agents may take without a pause after it: below it are a few hundred.
+pub const LOOK_FREE: Duration = Duration::from_millis(1);
+
+/// The pause after a longer one, in its own length: a look at ten thousand takes some ten milliseconds, and while they all
+/// come back something changes all the time.
+pub const LOOK_SPREAD: u32 = 4;
+
 /// Time for an agent's first message on its stream.
 pub const ATTACH_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -14,7 +14,9 @@ pub(crate) mod prove;
 pub(crate) mod stream;
 
 use crate::core::Core;
-use crate::limit::{LOG_DEADLINE, LOG_READS_PER_NODE, RESEND_STOP, STREAM_QUEUE};
+use crate::limit::{
+    LOG_DEADLINE, LOG_READS_PER_NODE, LOOK_FREE, LOOK_SPREAD, RESEND_STOP, STREAM_QUEUE,
+};
 use parking_lot::Mutex;
 use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_fsm::State;
@@ -33,6 +35,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 use tonic::Status;
 
 /// What goes down a stream.
@@ -268,7 +271,7 @@ impl Core {
                 changed = heads.changed() => if changed.is_err() { return } else { true },
                 () = tokio::time::sleep(RESEND_STOP) => true,
             };
-            let (state, all) = (self.replica.state(), self.sessions.all());
+            let (begun, state, all) = (Instant::now(), self.replica.state(), self.sessions.all());
             let mut seen = BTreeMap::new();
             for (id, stream) in all {
                 let face = Face::of(&state, &id);
@@ -281,6 +284,11 @@ impl Core {
             faces = seen;
             metrics::gauge!("sekisho_api_agents")
                 .set(u32::try_from(faces.len()).unwrap_or(u32::MAX));
+            let spent = begun.elapsed();
+            if spent > LOOK_FREE {
+                // waits: so that looking takes a fifth of a core and no more; what changes meanwhile is one look
+                tokio::time::sleep(spent.saturating_mul(LOOK_SPREAD)).await;
+            }
         }
     }
 }
