@@ -6,6 +6,7 @@
 
 use crate::client::{Client, of_status};
 use crate::failure::Failure;
+use crate::output::Output;
 use sekisho_proto::v1::event_service_client::EventServiceClient;
 use sekisho_proto::v1::watch_response::Item;
 use sekisho_proto::v1::{WatchRequest, WatchResponse};
@@ -27,6 +28,19 @@ pub(crate) enum Told {
     Row(Box<Item>),
     /// The stream broke off; it is being resumed. Said once for each break.
     Lost(Failure),
+}
+
+/// Tells on stderr that a watch broke off and goes on.
+///
+/// # Errors
+/// Stderr is gone.
+pub(crate) fn note_lost(output: &mut Output<'_>, failure: &Failure) -> Result<(), Failure> {
+    let why = &failure.detail;
+    let note = output.pick(
+        format!("connection lost, going on at another member: {why}"),
+        format!("接続が切れました。別のメンバーで続けます: {why}"),
+    );
+    output.note(&note)
 }
 
 /// What is watched, and up to where it was told.

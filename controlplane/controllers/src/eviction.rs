@@ -12,7 +12,7 @@ use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_raft::view::{View, Wake};
 use sekisho_types::id::JobId;
-use sekisho_types::limit::{CLOCK_BEHIND_MAX, EVICTIONS_MAX, PROPOSE_DEADLINE, RULES_LOOK};
+use sekisho_types::limit::{EVICTIONS_MAX, PROPOSE_DEADLINE, RULES_LOOK};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +28,6 @@ impl<R: Replica> EvictionDuty<R> {
     #[must_use]
     pub fn new(replica: R, stamp: Stamp) -> Self {
         Self { replica, stamp }
-    }
-
-    fn clock_behind(&self, state: &State) -> bool {
-        let behind = self.stamp.clock().wall().since_ms(state.clock());
-        Duration::from_millis(behind) > CLOCK_BEHIND_MAX
     }
 
     async fn evict(&self, state: &State, jobs: Vec<JobId>) -> Result<(), DutyError> {
@@ -65,7 +60,7 @@ impl<R: Replica> Duty for EvictionDuty<R> {
 
     async fn run(&mut self) -> Result<Duration, DutyError> {
         let view = self.replica.view();
-        if self.clock_behind(&view.state) {
+        if self.stamp.is_behind(&view.state) {
             return Ok(RULES_LOOK);
         }
         let jobs = denied(&view).await?;
@@ -90,7 +85,7 @@ mod tests {
     use sekisho_types::id::MemberId;
     use sekisho_types::job::JobPhase;
     use sekisho_types::jurisdiction::Area;
-    use sekisho_types::limit::CLOCK_STEP_MAX;
+    use sekisho_types::limit::{CLOCK_BEHIND_MAX, CLOCK_STEP_MAX};
     use sekisho_types::principal::MemberIdentity;
     use sekisho_types::residency::Rules;
 

@@ -15,7 +15,7 @@ use sekisho_fsm::state::QueueKey;
 use sekisho_raft::view::{View, Wake};
 use sekisho_scheduler::{Plan, plan_from};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::limit::{CLOCK_BEHIND_MAX, PROPOSE_DEADLINE};
+use sekisho_types::limit::PROPOSE_DEADLINE;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -35,12 +35,6 @@ impl<R: Replica> Placement<R> {
     #[must_use]
     pub fn new(replica: R, stamp: Stamp) -> Self {
         Self { replica, stamp, committed: None, deeper: None }
-    }
-
-    /// Apply grants nothing while the state clock catches up; planning would only fill the log with rejections.
-    fn clock_behind(&self, state: &State) -> bool {
-        let behind = self.stamp.clock().wall().since_ms(state.clock());
-        Duration::from_millis(behind) > CLOCK_BEHIND_MAX
     }
 
     /// The next plan that has groups; an empty one if neither the head nor the next stretch behind it has any.
@@ -136,7 +130,7 @@ impl<R: Replica> Duty for Placement<R> {
         if view.state.queue_len() == 0 {
             record_waiting([0.0; 3]);
         }
-        if view.state.queue_len() == 0 || self.clock_behind(&view.state) {
+        if view.state.queue_len() == 0 || self.stamp.is_behind(&view.state) {
             return Ok(PLACEMENT_PERIOD);
         }
         let began = Instant::now();
@@ -163,7 +157,7 @@ mod tests {
     use sekisho_fsm::testing::{Federation, job};
     use sekisho_raft::error::ProposeError;
     use sekisho_types::id::MemberId;
-    use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
+    use sekisho_types::limit::{CLOCK_BEHIND_MAX, GROUPS_PER_PLAN_MAX};
     use sekisho_types::principal::MemberIdentity;
     use sekisho_types::quota::Limit;
 

@@ -4,9 +4,11 @@ use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::{Entry, FEATURE_LEVEL};
 use sekisho_types::id::{Digest, RequestId};
+use sekisho_types::limit::CLOCK_BEHIND_MAX;
 use sekisho_types::principal::{MemberIdentity, Principal};
 use sekisho_types::time::Clock;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The federation has not begun: there is no cluster to stamp an entry for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +33,13 @@ impl Stamp {
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Whether the state clock has fallen behind this member's, as after an outage: until ticks have caught up apply grants
+    /// and moves nothing, and what a duty proposed would only be rejected.
+    #[must_use]
+    pub fn is_behind(&self, state: &State) -> bool {
+        Duration::from_millis(self.clock.wall().since_ms(state.clock())) > CLOCK_BEHIND_MAX
     }
 
     /// A command as an entry of the federation that `state` is of.

@@ -10,7 +10,7 @@ use crate::ask;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::language::Text;
-use crate::watch::{Told, Watch};
+use crate::watch::{Told, Watch, note_lost};
 use progress::Progress;
 use sekisho_fsm::command::{Command, Item};
 use sekisho_proto::name::{ANY, Resource as _};
@@ -168,12 +168,7 @@ async fn monitor(app: &mut App<'_>, session: &Session, nodes: &[NodeId]) -> Resu
         let events = match watch.next().await? {
             Told::Row(item) => progress.take(*item),
             Told::Lost(failure) => {
-                let why = failure.detail;
-                let note = app.output.pick(
-                    format!("connection lost, going on at another member: {why}"),
-                    format!("接続が切れました。別のメンバーで続けます: {why}"),
-                );
-                app.output.note(&note)?;
+                note_lost(&mut app.output, &failure)?;
                 continue;
             }
         };

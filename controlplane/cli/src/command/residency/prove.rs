@@ -10,7 +10,7 @@ use crate::command::agreement::not_there;
 use crate::duration;
 use crate::exit::Exit;
 use crate::failure::{Failure, of_file};
-use crate::watch::{Told, Watch};
+use crate::watch::{Told, Watch, note_lost};
 use sekisho_evidence::location::evidence::Evidence;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
@@ -127,14 +127,7 @@ async fn measured(
         match heard {
             Told::Row(item) if answers(&item, &name, before)? => return Ok(()),
             Told::Row(_) => {}
-            Told::Lost(failure) => {
-                let why = failure.detail;
-                let note = app.output.pick(
-                    format!("connection lost, going on at another member: {why}"),
-                    format!("接続が切れました。別のメンバーで続けます: {why}"),
-                );
-                app.output.note(&note)?;
-            }
+            Told::Lost(failure) => note_lost(&mut app.output, &failure)?,
         }
     }
 }
