@@ -22,8 +22,10 @@ pub const JOIN_WITHIN: Duration = Duration::from_secs(60);
 /// A unary call, retries included: as long as a proposal may take, and some.
 pub const CALL_WITHIN: Duration = Duration::from_secs(12);
 
-/// From dialling to the first answer of a stream.
-pub const ATTACH_WITHIN: Duration = Duration::from_secs(5);
+/// From dialling to the first answer of a stream: as long as a connection and a handshake may take, and a member lets an
+/// agent wait at its gate. Whoever gives up before throws away what has been done for it, again and again, and that just
+/// when a member has to do it for thousands. A member that does not answer at all is found by the bounds of those parts.
+pub const ATTACH_WITHIN: Duration = Duration::from_secs(12);
 
 /// First bound of the pause before a stream is dialled again.
 pub const REDIAL_FIRST: Duration = Duration::from_millis(100);

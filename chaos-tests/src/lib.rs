@@ -14,4 +14,5 @@ pub mod partition;
 pub mod rogue;
 pub mod sequence;
 pub mod sim;
+pub mod start;
 pub mod work;

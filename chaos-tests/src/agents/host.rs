@@ -1,9 +1,10 @@
 //! One simulated agent: its certificate, a session, and a stream to each member over its own mutual TLS.
 //!
-//! Must hold: it speaks as the real one does (one session per start, renewals on every stream, redial after a spread
-//! pause, what a member tells about coming again is obeyed) and keeps the lease by the same arithmetic: from the send time
-//! of a renewal that the leader signed and another operator acknowledged. Does not do: starts, ledgers, checks of grants;
-//! the leader's signature is checked by the real agent's tests.
+//! Must hold: it speaks as the real one does (renewals on every stream, redial after a spread pause, what a member tells
+//! about coming again is obeyed, another session when the one that it has is over) and keeps the lease by the same
+//! arithmetic: from the send time of a renewal that the leader signed and another operator acknowledged. A session that
+//! ended after a lease was held is counted. Does not do: starts, ledgers, checks of grants; the leader's signature is
+//! checked by the real agent's tests.
 
 use anyhow::{Context as _, Result};
 use parking_lot::Mutex;
@@ -14,11 +15,12 @@ use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_proto::convert::agent::{Attach, OpenSession};
 use sekisho_proto::internal::v1::agent_message::{Accepted, Message as Up, Renewal};
 use sekisho_proto::internal::v1::agent_service_client::AgentServiceClient;
-use sekisho_proto::internal::v1::controller_message::Message as Down;
+use sekisho_proto::internal::v1::controller_message::{Acknowledged, Message as Down};
 use sekisho_proto::internal::v1::{AgentMessage, OpenSessionRequest};
 use sekisho_proto::status::ApiError;
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::device::Bucket;
+use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{MemberId, NodeId, OperatorId};
 use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::limit::{LEASE, RENEW_EVERY};
@@ -43,16 +45,21 @@ pub(super) struct Door {
 /// What an agent knows of its lease.
 #[derive(Debug)]
 pub(super) struct Host {
-    session: SessionId,
+    k: u32,
+    session: watch::Sender<SessionId>,
     instance: Instance,
     doors: Vec<Door>,
     lease: Mutex<Lease>,
+    /// The session of which a member said last that it is over.
+    over: watch::Sender<Option<SessionId>>,
     accepted: Mutex<Epoch>,
     /// The deadline of the lease, boottime; moves with every renewal that counts.
     pub(super) held: watch::Sender<Option<u64>>,
     /// Renewals that counted.
     pub(super) counted: Mutex<u64>,
     pub(super) put_off: Mutex<u64>,
+    /// Sessions that ended though a renewal had been counted in them.
+    pub(super) dropped: Mutex<u64>,
 }
 
 fn now_ns() -> u64 {
@@ -73,24 +80,27 @@ impl Host {
     pub(super) fn new(k: u32, doors: Vec<Door>) -> Arc<Self> {
         let accepted = Epoch { incarnation: Incarnation(1), revision: Revision(0) };
         Arc::new(Self {
-            session: SessionId(rand::random()),
+            k,
+            session: watch::Sender::new(SessionId(rand::random())),
             instance: Instance(rand::random()),
             doors,
             lease: Mutex::new(Lease::new(k, now_ns())),
+            over: watch::Sender::default(),
             accepted: Mutex::new(accepted),
             held: watch::Sender::default(),
             counted: Mutex::default(),
             put_off: Mutex::default(),
+            dropped: Mutex::default(),
         })
     }
 
     /// Opens the session, whatever it takes.
-    async fn open(&self) {
+    async fn open(&self, previous: Option<SessionId>) {
         let Ok(class) = "sim-h100".parse() else { return };
         let bucket = Bucket { class, memory_mib: 81_920, island: 0, count: 1 };
         let open = OpenSession {
-            session: self.session,
-            previous: None,
+            session: *self.session.borrow(),
+            previous,
             buckets: vec![bucket],
             live: Vec::new(),
             table: table_hash(),
@@ -117,7 +127,7 @@ impl Host {
 
     /// Lives until it is dropped.
     pub(super) async fn live(self: Arc<Self>) {
-        self.open().await;
+        self.open(None).await;
         let beats = watch::Sender::new(0u64);
         let streams = self.doors.iter().map(|door| self.keep(door, beats.subscribe()));
         let streams = futures::future::join_all(streams);
@@ -130,22 +140,46 @@ impl Host {
                 tokio::time::sleep(RENEW_EVERY).await;
             }
         };
-        tokio::join!(streams, beat);
+        tokio::join!(streams, beat, self.reopen());
+    }
+
+    /// Another session whenever the one that there is has ended.
+    async fn reopen(&self) {
+        let mut over = self.over.subscribe();
+        while over.wait_for(|over| *over == Some(*self.session.borrow())).await.is_ok() {
+            if self.held.borrow().is_some() {
+                let mut dropped = self.dropped.lock();
+                *dropped = dropped.saturating_add(1);
+            }
+            self.held.send_replace(None);
+            let previous = self.session.send_replace(SessionId(rand::random()));
+            *self.lease.lock() = Lease::new(self.k, now_ns());
+            self.open(Some(previous)).await;
+        }
     }
 
     async fn keep(&self, door: &Door, beats: watch::Receiver<u64>) {
         loop {
-            let ended = self.stream(door, beats.clone()).await;
+            let session = *self.session.borrow();
+            let ended = self.stream(door, session, beats.clone()).await;
             let error =
                 ended.err().unwrap_or_else(|| ApiError::from_status(&tonic::Status::ok("")));
+            if error.code == ErrorCode::SessionStale {
+                self.over.send_replace(Some(session));
+            }
             self.wait_after(&error).await;
         }
     }
 
-    async fn stream(&self, door: &Door, mut beats: watch::Receiver<u64>) -> Result<(), ApiError> {
+    async fn stream(
+        &self,
+        door: &Door,
+        session: SessionId,
+        mut beats: watch::Receiver<u64>,
+    ) -> Result<(), ApiError> {
         let of = |status: tonic::Status| ApiError::from_status(&status);
         let (up, queue) = mpsc::channel(8);
-        let (session, accepted) = (self.session, *self.accepted.lock());
+        let accepted = *self.accepted.lock();
         let attach = Attach { session, head_size: 0, accepted, instance: self.instance };
         let say = |message| {
             // A member that does not read is left.
@@ -168,13 +202,16 @@ impl Host {
                 }
                 message = down.message() => match message.map_err(of)?.and_then(|m| m.message) {
                     Some(Down::Acknowledged(told)) => {
-                        self.acknowledged(door, told.sequence, &told.signed);
+                        self.acknowledged(door, session, &told);
                     }
                     Some(Down::Desired(set)) => {
                         self.accept(set.revision);
                         say(Up::Accepted(Accepted { revision: set.revision }));
                     }
-                    Some(Down::Attached(_) | Down::Expiring(_) | Down::Stop(_)) => {}
+                    Some(Down::Expiring(_)) => {
+                        self.over.send_replace(Some(session));
+                    }
+                    Some(Down::Attached(_) | Down::Stop(_)) => {}
                     Some(Down::ReadLog(_) | Down::Trust(_) | Down::Prove(_)) => {}
                     None => return Ok(()),
                 },
@@ -187,10 +224,13 @@ impl Host {
         accepted.revision = accepted.revision.max(Revision(revision));
     }
 
-    fn acknowledged(&self, door: &Door, sequence: u64, signed: &[u8]) {
+    fn acknowledged(&self, door: &Door, session: SessionId, told: &Acknowledged) {
+        let Acknowledged { sequence, ref signed, .. } = *told;
         let leads = Acknowledgement::parse(signed).is_ok_and(|w| w.counted().member == door.member);
         let mut lease = self.lease.lock();
-        if lease.acknowledged(sequence, &door.operator, leads) {
+        // An answer that was under way when the session ended is none to what was sent since.
+        let present = *self.session.borrow() == session;
+        if present && lease.acknowledged(sequence, &door.operator, leads) {
             let mut counted = self.counted.lock();
             *counted = counted.saturating_add(1);
             self.held.send_replace(lease.deadline_ns());
@@ -219,6 +259,7 @@ pub(super) struct Tally {
     pub(super) counted: u64,
     pub(super) put_off: u64,
     pub(super) lost: u64,
+    pub(super) dropped: u64,
 }
 
 impl Tally {
@@ -229,6 +270,7 @@ impl Tally {
             sum.counted = sum.counted.saturating_add(*host.counted.lock());
             sum.put_off = sum.put_off.saturating_add(*host.put_off.lock());
             sum.lost = sum.lost.saturating_add(u64::from(host.is_lost()));
+            sum.dropped = sum.dropped.saturating_add(*host.dropped.lock());
         }
         sum
     }

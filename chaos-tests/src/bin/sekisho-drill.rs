@@ -9,6 +9,7 @@ use sekisho_chaos::demo::{self, PORT_BASE};
 use sekisho_chaos::host;
 use sekisho_chaos::landmark;
 use sekisho_chaos::sim;
+use sekisho_chaos::start;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ enum Drill {
     Acknowledge,
     /// What it costs a landmark to measure many hosts
     Challenge(landmark::Options),
+    /// How long it takes from a grant to the process
+    Start(start::Options),
     /// A part of the agents of that drill
     #[command(hide = true)]
     AgentsWorker(agents::WorkerOptions),
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
             Drill::Agents(options) => agents::tell(options, scratch.path()),
             Drill::Acknowledge => agents::acknowledge::measure(),
             Drill::Challenge(options) => landmark::measure(options),
+            Drill::Start(options) => start::measure(options, scratch.path()),
             Drill::AgentsWorker(options) => agents::work(options),
         }
     };

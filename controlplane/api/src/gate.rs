@@ -2,10 +2,10 @@
 //!
 //! Must hold: L4. After a failover or a cut of a site ten thousand agents come within a second. What their sessions and
 //! streams cost at the beginning (an entry of the log, proofs, desired sets) is spread; renewals and raft never wait here.
-//! Whoever finds no place is told when to come again, and costs nothing until then. Nobody waits for ever: of those that
-//! wait, one without anything that runs goes after so many that have ([`GATE_FIRST_IN_A_ROW`]).
+//! Whoever finds no place is told when to come again, and costs nothing until then. Nobody waits for ever: after so many
+//! others ([`GATE_PASSED_MAX`]) one goes that has less to lose.
 
-use crate::limit::{GATE_FIRST_IN_A_ROW, GATE_QUEUE, GATE_RETRY, GATE_ROOMS, GATE_WAIT};
+use crate::limit::{GATE_PASSED_MAX, GATE_QUEUE, GATE_RETRY, GATE_ROOMS, GATE_WAIT};
 use parking_lot::Mutex;
 use sekisho_fsm::state::Node;
 use sekisho_proto::status::ApiError;
@@ -18,26 +18,47 @@ use tokio::sync::oneshot;
 /// Who goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// Its lease is live and it runs something.
-    First,
-    /// The others.
-    Then,
+    /// Its session is open and it runs something.
+    Runs,
+    /// Its session is open: the time of its lease runs, and in vain while it waits here.
+    Leased,
+    /// The others: with a session that is begun later nothing is lost.
+    New,
 }
 
 impl Lane {
+    /// How many there are.
+    const COUNT: usize = 3;
+
     pub(crate) fn of(node: &Node) -> Self {
-        let loses = node.live_session().is_some() && !node.placements.is_empty();
-        if loses { Self::First } else { Self::Then }
+        match node.live_session() {
+            Some(_) if node.placements.is_empty() => Self::Leased,
+            Some(_) => Self::Runs,
+            None => Self::New,
+        }
     }
+
+    fn index(self) -> usize {
+        match self {
+            Self::Runs => 0,
+            Self::Leased => 1,
+            Self::New => 2,
+        }
+    }
+}
+
+/// Those of a lane, in the order of coming.
+#[derive(Debug, Default)]
+struct Line {
+    turns: VecDeque<oneshot::Sender<Ticket>>,
+    /// How often one of another lane went while somebody waited here.
+    passed: usize,
 }
 
 #[derive(Debug)]
 struct Inner {
     rooms: usize,
-    first: VecDeque<oneshot::Sender<Ticket>>,
-    then: VecDeque<oneshot::Sender<Ticket>>,
-    /// How many of the first went since one of the others did.
-    in_a_row: usize,
+    lines: [Line; Lane::COUNT],
 }
 
 /// The door of one member.
@@ -60,18 +81,27 @@ impl Drop for Ticket {
 }
 
 impl Inner {
+    /// The first of the lane that was passed over too often, or of the first one where somebody waits.
     fn next(&mut self) -> Option<oneshot::Sender<Ticket>> {
-        let others = !self.then.is_empty();
-        if self.first.is_empty() || others && self.in_a_row >= GATE_FIRST_IN_A_ROW {
-            self.in_a_row = 0;
-            return self.then.pop_front();
+        let waits = |line: &Line| !line.turns.is_empty();
+        let neglected = |line: &Line| waits(line) && line.passed >= GATE_PASSED_MAX;
+        let lines = &mut self.lines;
+        let goes = lines.iter().position(neglected).or_else(|| lines.iter().position(waits))?;
+        for (at, line) in lines.iter_mut().enumerate() {
+            line.passed =
+                if at == goes || !waits(line) { 0 } else { line.passed.saturating_add(1) };
         }
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        self.first.pop_front()
+        lines.get_mut(goes)?.turns.pop_front()
     }
 
     fn waiting(&self) -> usize {
-        self.first.len().saturating_add(self.then.len())
+        self.lines.iter().map(|line| line.turns.len()).sum()
+    }
+
+    /// Puts off the last that came of those that have less to lose; `false` if there is none.
+    fn make_room(&mut self, lane: Lane) -> bool {
+        let less = self.lines.iter_mut().skip(lane.index().saturating_add(1));
+        less.rev().any(|line| line.turns.pop_back().is_some())
     }
 }
 
@@ -83,8 +113,7 @@ impl Default for Gate {
 
 impl Gate {
     fn new(rooms: usize, queue: usize) -> Self {
-        let (first, then) = (VecDeque::new(), VecDeque::new());
-        Self { inner: Mutex::new(Inner { rooms, first, then, in_a_row: 0 }), queue }
+        Self { inner: Mutex::new(Inner { rooms, lines: Default::default() }), queue }
     }
 
     /// Waits for a place.
@@ -107,19 +136,14 @@ impl Gate {
         }
         if inner.waiting() >= self.queue {
             // Those that gave up are no reason to turn others away.
-            inner.first.retain(|turn| !turn.is_closed());
-            inner.then.retain(|turn| !turn.is_closed());
+            inner.lines.iter_mut().for_each(|line| line.turns.retain(|turn| !turn.is_closed()));
         }
-        if inner.waiting() >= self.queue {
-            let put_off = if lane == Lane::First { inner.then.pop_back() } else { None };
-            if put_off.is_none() {
-                return Err(full());
-            }
+        if inner.waiting() >= self.queue && !inner.make_room(lane) {
+            return Err(full());
         }
         let (turn, waits) = oneshot::channel();
-        match lane {
-            Lane::First => inner.first.push_back(turn),
-            Lane::Then => inner.then.push_back(turn),
+        if let Some(line) = inner.lines.get_mut(lane.index()) {
+            line.turns.push_back(turn);
         }
         Ok(Some(waits))
     }
@@ -159,7 +183,7 @@ mod tests {
     }
 
     async fn in_order(gate: &Arc<Gate>, lanes: &[Lane]) -> Vec<usize> {
-        let inside = gate.enter(Lane::Then).await.unwrap();
+        let inside = gate.enter(Lane::New).await.unwrap();
         let (gone, order) = (AtomicUsize::new(0), Mutex::new(vec![0; lanes.len()]));
         let waits = lanes.iter().enumerate().map(|(n, lane)| {
             let (gate, gone, order) = (Arc::clone(gate), &gone, &order);
@@ -175,24 +199,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn those_that_have_something_to_lose_go_first_and_the_others_in_between() {
-        let mut lanes = vec![Lane::Then; 2];
-        lanes.extend(vec![Lane::First; 20]);
+        let mut lanes = vec![Lane::New; 2];
+        lanes.extend(vec![Lane::Leased; 2]);
+        lanes.extend(vec![Lane::Runs; 20]);
         let order = in_order(&gate(1, 100), &lanes).await;
-        assert_eq!(order[..2], [GATE_FIRST_IN_A_ROW, 2 * GATE_FIRST_IN_A_ROW + 1]);
-        assert!(order[2..].is_sorted(), "each lane in the order of coming");
+        let [new, leased] = [&order[..2], &order[2..4]];
+        assert_eq!(leased, [GATE_PASSED_MAX, 2 * GATE_PASSED_MAX + 1]);
+        assert_eq!(new, [GATE_PASSED_MAX + 1, 2 * GATE_PASSED_MAX + 2]);
+        assert!(order[4..].is_sorted(), "each lane in the order of coming");
+        let two = [Lane::New, Lane::New, Lane::Leased, Lane::Leased];
+        assert_eq!(in_order(&gate(1, 100), &two).await, [2, 3, 0, 1]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_queue_is_bounded_and_whoever_is_put_off_is_told_when_to_come_again() {
         let gate = gate(1, 2);
-        let inside = gate.enter(Lane::Then).await.unwrap();
-        let (mut one, mut two) =
-            (Box::pin(gate.enter(Lane::Then)), Box::pin(gate.enter(Lane::Then)));
+        let inside = gate.enter(Lane::New).await.unwrap();
+        let (mut one, mut two) = (Box::pin(gate.enter(Lane::New)), Box::pin(gate.enter(Lane::New)));
         assert!(one.as_mut().now_or_never().is_none() && two.as_mut().now_or_never().is_none());
-        let full = gate.enter(Lane::Then).await.unwrap_err();
+        let full = gate.enter(Lane::New).await.unwrap_err();
         assert_eq!((full.code, full.retry_after), (ErrorCode::Overloaded, Some(GATE_RETRY)));
         // Somebody with more to lose takes the place of the last one.
-        let mut first = Box::pin(gate.enter(Lane::First));
+        let mut first = Box::pin(gate.enter(Lane::Runs));
         assert!(first.as_mut().now_or_never().is_none());
         assert_eq!(two.await.unwrap_err().code, ErrorCode::Overloaded);
         drop(inside);
@@ -206,13 +234,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_its_own_patience() {
         let gate = gate(1, 2);
-        let _inside = gate.enter(Lane::Then).await.unwrap();
+        let _inside = gate.enter(Lane::New).await.unwrap();
         let begun = tokio::time::Instant::now();
-        assert_eq!(gate.enter(Lane::First).await.unwrap_err().code, ErrorCode::Overloaded);
+        assert_eq!(gate.enter(Lane::Runs).await.unwrap_err().code, ErrorCode::Overloaded);
         assert_eq!(begun.elapsed(), GATE_WAIT);
         // Those that gave up take no place of others.
-        let mut two = Box::pin(gate.enter(Lane::Then));
-        let mut three = Box::pin(gate.enter(Lane::Then));
+        let mut two = Box::pin(gate.enter(Lane::New));
+        let mut three = Box::pin(gate.enter(Lane::New));
         assert!(two.as_mut().now_or_never().is_none() && three.as_mut().now_or_never().is_none());
     }
 
@@ -235,7 +263,7 @@ mod tests {
             let (gate, mut dice) = (gate(3, 5), Dice(seed));
             let (mut inside, mut waiting) = (Vec::new(), Vec::new());
             for _ in 0..200 {
-                let lane = if dice.below(2) == 0 { Lane::First } else { Lane::Then };
+                let lane = [Lane::Runs, Lane::Leased, Lane::New][dice.below(3) as usize];
                 match dice.below(4) {
                     0 | 1 => {
                         let held = Arc::clone(&gate);

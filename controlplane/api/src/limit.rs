@@ -103,13 +103,6 @@ pub const PLAN_KINDS_MAX: usize = 48;
 /// Nodes that one status of a policy names as not known to enforce it; it tells how many there are.
 pub const LAGGING_MAX: usize = 64;
 
-/// What a look at all attached agents may take without a pause after it: below it are a few hundred.
-pub const LOOK_FREE: Duration = Duration::from_millis(1);
-
-/// The pause after a longer one, in its own length: a look at ten thousand takes some ten milliseconds, and while they all
-/// come back something changes all the time.
-pub const LOOK_SPREAD: u32 = 4;
-
 /// Time for an agent's first message on its stream.
 pub const ATTACH_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -129,8 +122,8 @@ pub const GATE_WAIT: Duration = Duration::from_secs(4);
 /// When whoever is put off shall come again, at the earliest; agents spread themselves over L/3 after that.
 pub const GATE_RETRY: Duration = Duration::from_secs(1);
 
-/// So many with something to lose go before one without, if both wait.
-pub const GATE_FIRST_IN_A_ROW: usize = 8;
+/// Whoever has less to lose goes after so many others.
+pub const GATE_PASSED_MAX: usize = 8;
 
 /// Messages to an agent that wait to be sent; a stream that is fuller is ended, and the agent dials again.
 pub const STREAM_QUEUE: usize = 64;

@@ -1,7 +1,7 @@
 //! Agents' streams: who is attached, and the ways to reach one of them.
 //!
 //! ```text
-//! watch: state and signatures change ──> nudge the streams that it concerns ──> stream: choose, prove, send
+//! watch: nodes that changed, signatures that were waited for ──> nudge those streams ──> stream: choose, prove, send
 //! ```
 //! Must hold: one stream per node here, the newest, and of one start of the agent in each session: a second one is
 //! evidence of a second host (P1); a stream that is slower than its queue is ended, never waited for
@@ -14,9 +14,7 @@ pub(crate) mod prove;
 pub(crate) mod stream;
 
 use crate::core::Core;
-use crate::limit::{
-    LOG_DEADLINE, LOG_READS_PER_NODE, LOOK_FREE, LOOK_SPREAD, RESEND_STOP, STREAM_QUEUE,
-};
+use crate::limit::{LOG_DEADLINE, LOG_READS_PER_NODE, RESEND_STOP, STREAM_QUEUE};
 use parking_lot::Mutex;
 use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_fsm::State;
@@ -28,14 +26,13 @@ use sekisho_proto::status::ApiError;
 use sekisho_transport::deadline::{Deadline, within};
 use sekisho_transport::task::TaskKind;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::NodeId;
+use sekisho_types::id::{NodeId, SiteId};
 use sekisho_types::limit::{BEATS_MISSED_UNREACHABLE, RENEW_EVERY};
 use sekisho_types::revision::{Epoch, Revision};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::Instant;
 use tonic::Status;
 
 /// What goes down a stream.
@@ -50,8 +47,6 @@ pub(crate) struct Attached {
     pub(crate) nudge: Notify,
     /// A newer stream of the node took over.
     pub(crate) replaced: Notify,
-    /// Waits for a checkpoint of this member.
-    pub(crate) waits: AtomicBool,
     beat_ns: AtomicU64,
     /// Epoch of the newest set that the agent says it enforces.
     accepted: Mutex<Epoch>,
@@ -99,6 +94,8 @@ pub struct Sessions {
     /// Which start of its agent attached first in the newest session of each node; of enrolled nodes only, and so not
     /// more than the state has.
     runs: Mutex<BTreeMap<NodeId, (SessionId, Instance)>>,
+    /// Those that wait for a checkpoint of this member: few of many, and each new checkpoint looks at all of them.
+    waiting: Mutex<BTreeMap<NodeId, Arc<Attached>>>,
 }
 
 impl Sessions {
@@ -119,14 +116,18 @@ impl Sessions {
             out,
             nudge: Notify::new(),
             replaced: Notify::new(),
-            waits: AtomicBool::new(false),
             beat_ns: AtomicU64::new(now_ns),
             accepted: Mutex::default(),
             next_read: AtomicU64::new(1),
             reads: Mutex::default(),
             proofs: Mutex::default(),
         });
-        let older = self.attached.lock().insert(node.clone(), Arc::clone(&attached));
+        let older = {
+            let mut all = self.attached.lock();
+            let older = all.insert(node.clone(), Arc::clone(&attached));
+            count(all.len());
+            older
+        };
         if let Some(older) = older {
             older.replaced.notify_one();
         }
@@ -151,18 +152,45 @@ impl Sessions {
 
     /// Takes a stream out, unless a newer one stands there.
     pub(crate) fn detach(&self, node: &NodeId, stream: &Arc<Attached>) {
+        self.settled(node, stream);
         let mut all = self.attached.lock();
         if all.get(node).is_some_and(|known| Arc::ptr_eq(known, stream)) {
             all.remove(node);
+            count(all.len());
+        }
+    }
+
+    /// Has the next checkpoint of this member nudge the stream. To be said before the newest one is looked at, or one that
+    /// comes in between would be missed.
+    pub(crate) fn waits(&self, node: &NodeId, stream: &Arc<Attached>) {
+        self.waiting.lock().insert(node.clone(), Arc::clone(stream));
+    }
+
+    /// The stream has what it waited for.
+    pub(crate) fn settled(&self, node: &NodeId, stream: &Arc<Attached>) {
+        let mut waiting = self.waiting.lock();
+        if waiting.get(node).is_some_and(|known| Arc::ptr_eq(known, stream)) {
+            waiting.remove(node);
+        }
+    }
+
+    fn nudge_waiting(&self) {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        waiting.values().for_each(|stream| stream.nudge.notify_one());
+    }
+
+    fn nudge_all(&self) {
+        self.attached.lock().values().for_each(|stream| stream.nudge.notify_one());
+    }
+
+    fn nudge(&self, node: &NodeId) {
+        if let Some(stream) = self.get(node) {
+            stream.nudge.notify_one();
         }
     }
 
     pub(crate) fn get(&self, node: &NodeId) -> Option<Arc<Attached>> {
         self.attached.lock().get(node).cloned()
-    }
-
-    fn all(&self) -> Vec<(NodeId, Arc<Attached>)> {
-        self.attached.lock().iter().map(|(id, stream)| (id.clone(), Arc::clone(stream))).collect()
     }
 
     /// Agents attached here.
@@ -230,30 +258,51 @@ impl Sessions {
     }
 }
 
-/// What of a node concerns its stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Face {
-    desired: Option<(u64, Revision)>,
-    session: Option<Session>,
-    revoked: bool,
-    quarantined: bool,
-    /// Version of the endorser bundle in force.
-    trust: u64,
+fn count(attached: usize) {
+    metrics::gauge!("sekisho_api_agents").set(u32::try_from(attached).unwrap_or(u32::MAX));
 }
 
-impl Face {
-    fn of(state: &State, id: &NodeId) -> Option<Self> {
+/// What of a node concerns its stream.
+#[derive(Debug, PartialEq, Eq)]
+struct Face<'s> {
+    desired: Option<(u64, Revision)>,
+    session: Option<&'s Session>,
+    revoked: bool,
+    quarantined: bool,
+}
+
+impl<'s> Face<'s> {
+    fn of(state: &'s State, id: &NodeId) -> Option<Self> {
         let node = state.node(id)?;
-        let revoked = node.revoked || state.site(&id.site).is_none_or(|site| site.revoked);
-        let trust = state.federation().map_or(0, |federation| federation.bundle.version);
         let quarantined = node.quarantine.is_some();
-        let session = node.session.clone();
-        Some(Self { desired: node.desired, session, revoked, quarantined, trust })
+        let (desired, session, revoked) = (node.desired, node.session.as_ref(), node.revoked);
+        Some(Self { desired, session, revoked, quarantined })
+    }
+}
+
+/// What concerns the streams of all nodes of a state: the version of the endorser bundle in force.
+fn trust(state: &State) -> u64 {
+    state.federation().map_or(0, |federation| federation.bundle.version)
+}
+
+impl Sessions {
+    /// Nudges the streams that the way from one state to a later one concerns.
+    fn tell(&self, before: &State, now: &State) {
+        let sites: BTreeSet<&SiteId> = now.changed_sites(before).collect();
+        if trust(now) != trust(before) || !sites.is_empty() {
+            // Rare, and what it does to each of them is for the stream to find out.
+            return self.nudge_all();
+        }
+        for id in now.changed_nodes(before) {
+            if Face::of(now, id) != Face::of(before, id) {
+                self.nudge(id);
+            }
+        }
     }
 }
 
 impl Core {
-    /// Starts the task that nudges streams. One task looks at all nodes: were every stream woken by every entry, ten
+    /// Starts the task that nudges streams. One task looks at what changed: were every stream woken by every entry, ten
     /// thousand agents would cost more than the entries.
     pub fn start_sessions(self: &Arc<Self>) {
         let core = Arc::clone(self);
@@ -263,7 +312,8 @@ impl Core {
     async fn watch_nodes(&self) {
         let mut heads = self.heads.changes();
         let (mut nodes, mut sets) = (self.replica.node_changes(), self.replica.desired_changes());
-        let mut faces: BTreeMap<NodeId, Option<Face>> = BTreeMap::new();
+        // A stream that attached already has looked at what there was before; nobody knows when.
+        let mut before = State::default();
         loop {
             let signed = tokio::select! {
                 changed = nodes.changed() => if changed.is_err() { return } else { false },
@@ -271,24 +321,12 @@ impl Core {
                 changed = heads.changed() => if changed.is_err() { return } else { true },
                 () = tokio::time::sleep(RESEND_STOP) => true,
             };
-            let (begun, state, all) = (Instant::now(), self.replica.state(), self.sessions.all());
-            let mut seen = BTreeMap::new();
-            for (id, stream) in all {
-                let face = Face::of(&state, &id);
-                let changed = faces.get(&id) != Some(&face);
-                if changed || (signed && stream.waits.load(Ordering::Relaxed)) {
-                    stream.nudge.notify_one();
-                }
-                seen.insert(id, face);
+            let now = self.replica.state();
+            self.sessions.tell(&before, &now);
+            if signed {
+                self.sessions.nudge_waiting();
             }
-            faces = seen;
-            metrics::gauge!("sekisho_api_agents")
-                .set(u32::try_from(faces.len()).unwrap_or(u32::MAX));
-            let spent = begun.elapsed();
-            if spent > LOOK_FREE {
-                // waits: so that looking takes a fifth of a core and no more; what changes meanwhile is one look
-                tokio::time::sleep(spent.saturating_mul(LOOK_SPREAD)).await;
-            }
+            before = now;
         }
     }
 }
@@ -301,6 +339,9 @@ mod over_tls;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt as _;
+    use sekisho_fsm::command::Command;
+    use sekisho_fsm::testing::{Federation, admin, job};
     use std::time::Duration;
 
     fn node() -> NodeId {
@@ -361,6 +402,39 @@ mod tests {
         drop(attach(session, first).unwrap());
         // Each start has a session of its own.
         drop(attach(SessionId([4; 16]), second).unwrap());
+    }
+
+    #[test]
+    fn a_stream_is_nudged_by_what_concerns_it_and_by_nothing_else() {
+        let mut federation = Federation::furnished();
+        let [first, second] =
+            ["tokyo-1/n-01", "tokyo-1/n-02"].map(|id| federation.ready_node(id, 1));
+        let sessions = Sessions::default();
+        let streams = [&first, &second].map(|id| sessions.attach(id, RUN, 0).unwrap().0);
+        let nudged = || streams.each_ref().map(|s| s.nudge.notified().now_or_never().is_some());
+        let mut before = federation.state.clone();
+        let mut told = |federation: &Federation| {
+            sessions.tell(&std::mem::replace(&mut before, federation.state.clone()), &before);
+            nudged()
+        };
+        assert_eq!(told(&federation), [false, false], "nothing happened");
+        let live = federation.state.node(&second).unwrap().live_session().map(|session| session.id);
+        federation.open(&second, 1, live);
+        assert_eq!(told(&federation), [false, true]);
+        federation.submit(job("train", 1, 1, &["JP-13"]));
+        assert_eq!(told(&federation), [false, false], "a job in the queue is no node's concern");
+        federation.accept(admin("kanto"), Command::RevokeNode { node: first.clone() });
+        assert_eq!(told(&federation), [true, false]);
+        federation.accept(admin("kanto"), Command::RevokeSite { site: first.site.clone() });
+        assert_eq!(told(&federation), [true, true], "it stands for all of them");
+
+        sessions.waits(&first, &streams[0]);
+        sessions.waits(&second, &streams[1]);
+        sessions.settled(&second, &streams[1]);
+        sessions.nudge_waiting();
+        assert_eq!(nudged(), [true, false]);
+        sessions.nudge_waiting();
+        assert_eq!(nudged(), [false, false], "it has to say again that it waits");
     }
 
     #[tokio::test]

@@ -85,6 +85,14 @@ impl State {
     pub fn nodes(&self) -> impl DoubleEndedIterator<Item = (&NodeId, &Node)> {
         self.nodes.iter()
     }
+    /// Nodes that are not what they were in an earlier state, by id; it costs what changed, not what there is.
+    pub fn changed_nodes<'s>(&'s self, before: &'s Self) -> impl Iterator<Item = &'s NodeId> {
+        self.nodes.changed(&before.nodes)
+    }
+    /// As [`State::changed_nodes`], of sites.
+    pub fn changed_sites<'s>(&'s self, before: &'s Self) -> impl Iterator<Item = &'s SiteId> {
+        self.sites.changed(&before.sites)
+    }
     /// The node that had a key until it was decommissioned.
     #[must_use]
     pub fn retired(&self, node_key: &Digest) -> Option<&Retired> {

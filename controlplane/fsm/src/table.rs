@@ -5,6 +5,7 @@
 //! against an adversary, the Merkle log is.
 
 use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
 use sekisho_evidence::canonical::encode;
 use sekisho_types::id::Digest;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, SeqAccess, Visitor};
@@ -97,6 +98,18 @@ impl<K: Ord + Clone + Serialize, V: Serialize + Clone> Table<K, V> {
     /// Rows within a range of keys, in order.
     pub fn range<R: RangeBounds<K>>(&self, range: R) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.rows.range(range).map(|(key, value)| (key, value.as_ref()))
+    }
+
+    /// Keys whose rows are not what they were in `before`, in order: those that came, changed or went. What both share
+    /// is passed over in whole branches, so that it costs what changed and not what there is.
+    pub fn changed<'t>(&'t self, before: &'t Self) -> impl Iterator<Item = &'t K>
+    where
+        V: Eq,
+    {
+        before.rows.diff(&self.rows).map(|item| match item {
+            DiffItem::Add(key, _) | DiffItem::Remove(key, _) => key,
+            DiffItem::Update { new: (key, _), .. } => key,
+        })
     }
 
     /// Number of rows.
@@ -196,6 +209,28 @@ mod tests {
             let back: Table<u8, u32> = decode(&bytes).unwrap();
             prop_assert_eq!(back.lanes(), table.lanes());
             prop_assert!(back.iter().eq(model.iter()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_changed_is_told_and_nothing_else(
+            first in prop::collection::btree_map(0u16..400, 0u32..3, 0..300),
+            ops in prop::collection::vec((0u16..400, prop::option::of(0u32..3)), 0..40),
+        ) {
+            let mut before = Table::default();
+            for (key, value) in &first { before.insert(*key, *value); }
+            let mut after = before.clone();
+            for (key, value) in ops {
+                match value {
+                    Some(value) => after.insert(key, value),
+                    None => drop(after.remove(&key)),
+                }
+            }
+            let differs = |key: &u16| before.get(key) != after.get(key);
+            let expected: Vec<u16> = (0..400).filter(differs).collect();
+            let told: Vec<u16> = after.changed(&before).copied().collect();
+            prop_assert_eq!(told, expected);
         }
     }
 

@@ -9,6 +9,12 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Handshakes in progress at once on one listener: 256 of them are half a second of one core.
 pub const HANDSHAKES_MAX: usize = 256;
 
+/// Connections that the kernel holds until their handshake may begin; the next dialler's packets are dropped, and it tries
+/// again a second later. Few: those in front of them take half a second each, and whoever has waited for longer than
+/// [`HANDSHAKE_TIMEOUT`] is gone when its turn comes. With a long queue a member that many come to at once would do
+/// nothing but handshakes with those that have left.
+pub const BACKLOG: u32 = 128;
+
 /// Authenticated connections of one listener: 10,000 agents, their re-dials, members and users.
 pub const CONNECTIONS_MAX: usize = 16_384;
 

@@ -9,7 +9,7 @@ use crate::conn::{Conn, TlsStream};
 use crate::credential::Identity;
 use crate::explain::explain;
 use crate::limit::{
-    ACCEPT_PAUSE, ACCEPT_QUEUE, ANONYMOUS_LIFETIME, ANONYMOUS_MAX, CONNECTIONS_MAX,
+    ACCEPT_PAUSE, ACCEPT_QUEUE, ANONYMOUS_LIFETIME, ANONYMOUS_MAX, BACKLOG, CONNECTIONS_MAX,
     HANDSHAKE_TIMEOUT, HANDSHAKES_MAX,
 };
 use crate::settle::{SettleError, Terms, settle, tune};
@@ -148,9 +148,7 @@ impl Listener {
     ) -> Result<Self, ListenError> {
         let config = server_config(identity, bundles, limits.protocol);
         let acceptor = TlsAcceptor::from(config.map_err(ListenError::Tls)?);
-        #[expect(clippy::disallowed_types, reason = "this is where sockets are accepted (D3)")]
-        let bound = tokio::net::TcpListener::bind(addr).await;
-        let socket = bound.map_err(|e| ListenError::Bind(addr, e))?;
+        let socket = bind(addr).map_err(|e| ListenError::Bind(addr, e))?;
         let addr = socket.local_addr().map_err(|e| ListenError::Bind(addr, e))?;
         let (authenticated, proven) = Gate::new(limits.connections);
         let (anonymous, unproven) = Gate::new(limits.anonymous);
@@ -165,6 +163,18 @@ impl Listener {
         tasks.spawn(TaskKind::Critical, "accept", accept(socket, acceptor, shared, handshakes));
         Ok(Self { addr, authenticated: proven, anonymous: unproven })
     }
+}
+
+#[expect(clippy::disallowed_types, reason = "this is where sockets are accepted (D3)")]
+fn bind(addr: SocketAddr) -> io::Result<tokio::net::TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+    };
+    // A restarted program does not wait for the last connections of the one before it to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 #[expect(clippy::disallowed_types, reason = "this is where sockets are accepted (D3)")]

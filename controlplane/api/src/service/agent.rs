@@ -53,7 +53,7 @@ impl AgentApi {
 
     /// Waits until this member has time for another agent.
     async fn enter(&self, id: &NodeId) -> Result<Ticket, ApiError> {
-        let lane = self.0.replica.state().node(id).map_or(Lane::Then, Lane::of);
+        let lane = self.0.replica.state().node(id).map_or(Lane::New, Lane::of);
         self.0.gate.enter(lane).await
     }
 
@@ -97,7 +97,9 @@ impl AgentApi {
             let Err(missing) = session_in_force(&state, node, &attach.session) else {
                 return Ok(());
             };
-            if missing.code != ErrorCode::SessionStale {
+            let known = state.node(node).and_then(|node| node.session.as_ref());
+            let over = known.is_some_and(|session| session.id == attach.session);
+            if over || missing.code != ErrorCode::SessionStale {
                 return Err(missing);
             }
             match within(deadline, changes.changed()).await {
@@ -153,8 +155,11 @@ impl AgentService for AgentApi {
         let from = request.extensions().get::<Peer>().map(|peer| peer.addr);
         let mut inbound = request.into_inner();
         let attach = first(&mut inbound).await?;
-        let place = self.enter(&node).await?;
+        // First: who waits for its session, perhaps in vain, holds no place of somebody who has one.
         self.session_shows(&node, &attach).await?;
+        let place = self.enter(&node).await?;
+        // It may have ended meanwhile.
+        session_in_force(&self.0.replica.state(), &node, &attach.session)?;
         let now = self.0.clock.boottime_ns();
         let run = (attach.session, attach.instance);
         let (attached, queue) = match self.0.sessions.attach(&node, run, now) {

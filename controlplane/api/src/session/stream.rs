@@ -27,7 +27,6 @@ use sekisho_types::id::NodeId;
 use sekisho_types::placement::Phase;
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 use tonic::Streaming;
 
@@ -42,6 +41,8 @@ pub(crate) struct AgentStream {
     stopped: Option<(Vec<PlacementId>, Instant)>,
     /// Version of the endorser bundle that the agent was told of.
     trust: u64,
+    /// For a checkpoint of this member.
+    waits: bool,
 }
 
 /// Whether a node with this session may go on.
@@ -70,7 +71,7 @@ impl AgentStream {
     ) -> Self {
         let position = Position { head_size: attach.head_size, accepted: attach.accepted };
         attached.enforces(attach.accepted);
-        Self { core, node, attached, position, sent: None, stopped: None, trust: 0 }
+        Self { core, node, attached, position, sent: None, stopped: None, trust: 0, waits: false }
     }
 
     /// Serves the stream until either side ends it; gives its place at the gate up once it has delivered.
@@ -115,8 +116,7 @@ impl AgentStream {
     /// How long the stream may sleep: for ever, unless something has to be repeated.
     fn pause(&self) -> std::time::Duration {
         const IDLE: std::time::Duration = std::time::Duration::from_secs(3600);
-        let waits = self.attached.waits.load(Ordering::Relaxed);
-        let pause = if waits { RESEND_DESIRED } else { IDLE };
+        let pause = if self.waits { RESEND_DESIRED } else { IDLE };
         if self.stopped.is_some() { pause.min(RESEND_STOP) } else { pause }
     }
 
@@ -213,8 +213,12 @@ impl AgentStream {
         let incarnation = federation(&state)?.incarnation;
         let desired =
             node.desired.map(|(index, revision)| (index, Epoch { incarnation, revision }));
+        self.core.sessions.waits(&self.node, &self.attached);
         let next = next(desired, self.position, self.sent(), self.core.heads.as_ref());
-        self.attached.waits.store(next != Next::Settled, Ordering::Relaxed);
+        self.waits = next != Next::Settled;
+        if !self.waits {
+            self.core.sessions.settled(&self.node, &self.attached);
+        }
         let (Next::Send(head), Some(record)) = (next, node.desired) else { return Ok(()) };
         let grants = state.desired(node).map(|(_, placement)| placement.record).collect();
         let ask = Ask { desired: record, grants, from_size: self.position.head_size };
