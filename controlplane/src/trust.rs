@@ -190,7 +190,8 @@ impl Ground {
     /// [`TrustError::Roots`].
     pub fn install_roots(&self, bundles: &TrustBundles) -> Result<(), TrustError> {
         let by_domain = domains(&self.trust.bundle, &self.trust.roots);
-        bundles.replace(&by_domain).map_err(TrustError::Roots)
+        bundles.replace(&by_domain).map_err(TrustError::Roots)?;
+        Ok(())
     }
 
     /// The members that may be talked to before a state is applied that has them.

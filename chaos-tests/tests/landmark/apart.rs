@@ -84,7 +84,7 @@ impl Others for Around {
         let mut federation = self.0.lock();
         let applied = federation.submit_range(transcripts);
         invariant::check(&federation.state).unwrap();
-        applied.outcome.map(drop).map_err(|no| ApiError::new(no.code, no.message))
+        applied.outcome.map(drop).map_err(|no| ApiError::new(no.code, no.detail))
     }
 }
 
@@ -101,8 +101,9 @@ impl Clock for At {
     }
 }
 
-/// A landmark that is served here and registered where it says that it stands; it has itself measured by the others.
-async fn ranging(world: &World, around: &Arc<Around>, says: &Landmark) -> Ranging {
+/// A landmark that is served here and registered where it says that it stands, how it has itself measured by the others, and
+/// where it is found.
+async fn ranging(world: &World, around: &Arc<Around>, says: &Landmark) -> (Ranging, LandmarkAt) {
     let id = says.id.clone();
     let (identity, (_, key)) = (world.landmark_identity(&id.to_string()), named(&id.to_string()));
     let clock: Arc<dyn Clock> = Arc::new(At(around.state().clock()));
@@ -111,10 +112,10 @@ async fn ranging(world: &World, around: &Arc<Around>, says: &Landmark) -> Rangin
     let register = Command::RegisterLandmark {
         landmark: Box::new(says.clone()),
         address: at.address.to_string(),
-        datagrams: at.datagrams.unwrap().to_string(),
+        datagrams: at.datagrams.as_ref().unwrap().to_string(),
     };
     around.0.lock().accept(admin(id.operator.as_str()), register);
-    Ranging {
+    let ranging = Ranging {
         id,
         key,
         dialer: Dialer::new(Some(identity.clone()), world.trust()),
@@ -122,7 +123,8 @@ async fn ranging(world: &World, around: &Arc<Around>, says: &Landmark) -> Rangin
         others: Arc::clone(around) as Arc<dyn Others>,
         clock,
         via: BTreeMap::new(),
-    }
+    };
+    (ranging, LandmarkAt { landmark: says.clone(), ..at })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,8 +132,8 @@ async fn landmarks_measure_each_other_and_one_that_lies_about_its_place_is_taken
     let world = World::new();
     let around = Arc::new(Around(Mutex::new(Federation::new())));
     let instance = Instance([4; 16]);
-    let kanto = ranging(&world, &around, &named("kanto/otemachi").0).await;
-    let naniwa = ranging(&world, &around, &named("naniwa/otemachi").0).await;
+    let (kanto, _) = ranging(&world, &around, &named("kanto/otemachi").0).await;
+    let (naniwa, _) = ranging(&world, &around, &named("naniwa/otemachi").0).await;
     assert_eq!(kanto.once(instance).await.unwrap(), 1);
     let state = around.state();
     let (pair, range) = state.ranges().next().unwrap();
@@ -141,7 +143,7 @@ async fn landmarks_measure_each_other_and_one_that_lies_about_its_place_is_taken
     // A third one says that it stands in Okinawa, and answers from here.
     let naha = "26.212,127.679".parse().unwrap();
     let says = Landmark { position: naha, ..named("hokuto/naha").0 };
-    let liar = ranging(&world, &around, &says).await;
+    let (liar, found) = ranging(&world, &around, &says).await;
     // One word against another takes nobody out.
     assert_eq!(naniwa.once(instance).await.unwrap(), 2);
     assert_eq!(around.contradictions(), ["hokuto/naha naniwa/otemachi"]);
@@ -160,16 +162,8 @@ async fn landmarks_measure_each_other_and_one_that_lies_about_its_place_is_taken
     assert_eq!(over.code, ErrorCode::NotFound);
     let (cluster, incarnation) = (&testing::cluster(), LIFE);
     let occasion = Occasion { cluster, incarnation, fix: FixId([9; 16]) };
-    let reached = around.0.lock().log.iter().rev().find_map(|(_, entry)| match &entry.command {
-        Command::RegisterLandmark { landmark, address, datagrams } => Some(LandmarkAt {
-            landmark: Landmark::clone(landmark),
-            address: address.parse().unwrap(),
-            datagrams: Some(datagrams.parse().unwrap()),
-        }),
-        _ => None,
-    });
     let host = world.host("n-01", true);
-    let asked = host.exchange(occasion, &reached.unwrap()).await;
+    let asked = host.exchange(occasion, &found).await;
     assert_eq!(refusal(asked), Refusal::NotRegistered);
 }
 
@@ -178,7 +172,7 @@ async fn a_landmark_is_measured_under_its_own_certificate_alone() {
     let world = World::new();
     let around = Arc::new(Around(Mutex::new(Federation::new())));
     ranging(&world, &around, &named("naniwa/otemachi").0).await;
-    let own = ranging(&world, &around, &named("kanto/otemachi").0).await;
+    let (own, _) = ranging(&world, &around, &named("kanto/otemachi").0).await;
     let identity = world.landmark_identity("kanto/inzai");
     let dialer = Dialer::new(Some(identity.clone()), world.trust());
     let other = Ranging { identity, dialer, ..own };

@@ -52,7 +52,7 @@ pub const RANGES_JITTER: Duration = Duration::from_secs(120);
 pub const RANGES_FIRST: Duration = Duration::from_secs(30);
 
 /// For a round: less than its first range may be old, so that all of it counts.
-pub const RANGES_WITHIN: Duration = Duration::from_secs(300);
+pub const RANGES_WITHIN: Duration = Duration::from_secs(240);
 
 /// For a controller to say whether somebody may be measured: the one that asks to be waits for it.
 pub const JUDGE_WITHIN: Duration = Duration::from_secs(3);

@@ -183,6 +183,7 @@ pub fn contradicted<'p>(
 
 /// Those that are taken out: more than [`LIARS`] other operators' landmarks stand against them.
 #[must_use]
+#[expect(single_use_lifetimes, reason = "an anonymous one is not stable there")]
 pub fn convicted<'p>(contradictions: impl IntoIterator<Item = &'p Pair>) -> BTreeSet<LandmarkId> {
     let with = contradicted(contradictions).into_iter();
     with.filter(|(_, operators)| operators.len() > LIARS).map(|(id, _)| id.clone()).collect()

@@ -247,7 +247,7 @@ async fn a_fix_is_handed_out_whole_to_those_who_may_read_it() {
 async fn a_landmark_apart_hears_who_may_be_measured_and_hands_in_ranges() {
     let fake = fake();
     let api = LandmarkHostApi(Arc::clone(&fake.core));
-    let alone: sekisho_types::principal::Principal = "kanto/landmark/otemachi".parse().unwrap();
+    let alone: Principal = "kanto/landmark/otemachi".parse().unwrap();
     let judge = |of: &NodeId| {
         let (principal, key, subject) = (agent(of), node_key(of), Subject::Node(of.clone()));
         internal::JudgeRequest::from(&Judge { principal, key, subject })
