@@ -280,6 +280,7 @@ impl State {
             self.reply_order.lanes(),
             self.retired.lanes(),
             self.fixes.lanes(),
+            self.site_keys.lanes(),
             self.ranges.lanes(),
             self.convicted.lanes(),
         ];
