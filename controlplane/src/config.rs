@@ -1,10 +1,16 @@
 //! Settings of a controller: one TOML file, unknown keys refused, checked once.
 
+use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_raft::config::Timing;
+use sekisho_transport::address::Address;
+use sekisho_transport::ranging::exchange::Via;
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
 use sekisho_types::name::Name;
 use sekisho_types::principal::MemberIdentity;
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -64,6 +70,53 @@ pub struct LandmarkConfig {
     pub datagrams: SocketAddr,
     /// The key that it signs transcripts with.
     pub key: PathBuf,
+    /// Where something forwards datagrams to another landmark: its `operator/name` and the address in place of the
+    /// registered one.
+    #[serde(default, deserialize_with = "via")]
+    pub via: Via,
+}
+
+fn via<'de, D: Deserializer<'de>>(from: D) -> Result<Via, D::Error> {
+    let bad = |text: &str, error: &dyn Display| D::Error::custom(format!("{text}: {error}"));
+    let texts = BTreeMap::<String, String>::deserialize(from)?;
+    let read = |(landmark, address): (&String, &String)| {
+        let to = address.parse::<Address>().map_err(|error| bad(address, &error))?;
+        let landmark = landmark.parse::<LandmarkId>().map_err(|error| bad(landmark, &error))?;
+        Ok((landmark, to))
+    };
+    texts.iter().map(read).collect()
+}
+
+fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Address>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    let read = |text: &String| {
+        let parsed = text.parse::<Address>();
+        parsed.map_err(|error| D::Error::custom(format!("{text}: {error}")))
+    };
+    texts.iter().map(read).collect()
+}
+
+/// The file of a landmark that runs apart from a controller.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LandmarkAlone {
+    /// Whose landmark.
+    pub operator: OperatorId,
+    /// Controllers of its operator, `host:port`: they say who is enrolled, and take what it measured.
+    #[serde(deserialize_with = "addresses")]
+    pub members: Vec<Address>,
+    /// The signed genesis.
+    pub genesis: PathBuf,
+    /// The trust package that it begins with, where roots changed since the genesis: `sekisho member package`.
+    #[serde(default)]
+    pub package: Option<PathBuf>,
+    /// Holds `identity.pem` and `identity.key`.
+    pub identity_dir: PathBuf,
+    /// Filter of the log, as `RUST_LOG`.
+    #[serde(default = "log_default")]
+    pub log: String,
+    /// The landmark.
+    pub landmark: LandmarkConfig,
 }
 
 /// Named heartbeat and election times: single numbers would be set differently on two members one day.
@@ -124,16 +177,36 @@ pub enum ConfigError {
     },
 }
 
+fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    toml::from_str(&text)
+        .map_err(|source| ConfigError::Form { path: path.to_owned(), source: Box::new(source) })
+}
+
+impl LandmarkAlone {
+    /// Reads a file, as [`Config::load`].
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        load(path)
+    }
+
+    /// Which landmark.
+    #[must_use]
+    pub fn id(&self) -> LandmarkId {
+        LandmarkId { operator: self.operator.clone(), name: self.landmark.name.clone() }
+    }
+}
+
 impl Config {
     /// Reads a file. Relative paths in it are relative to the working directory.
     ///
     /// # Errors
     /// [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| ConfigError::Form { path: path.to_owned(), source: Box::new(source) })
+        load(path)
     }
 
     /// The Raft id.
@@ -169,6 +242,33 @@ mod tests {
         let path = dir.path().join("controller.toml");
         std::fs::write(&path, text).unwrap();
         Config::load(&path)
+    }
+
+    #[test]
+    fn a_landmark_alone_names_its_controllers_and_nothing_of_a_member() {
+        let good = "operator = 'kanto'\nmembers = ['c1.kanto.example:7101']\ngenesis = 'g'\n\
+                    identity_dir = 'i'\n[landmark]\nname = 'otemachi'\n\
+                    listen = '127.0.0.1:7120'\ndatagrams = '127.0.0.1:7120'\nkey = 'k'\n\
+                    via = { 'naniwa/dojima' = '127.0.0.1:9' }";
+        let load = |text: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("landmark.toml");
+            std::fs::write(&path, text).unwrap();
+            LandmarkAlone::load(&path)
+        };
+        let alone = load(good).unwrap();
+        assert_eq!((alone.id().to_string(), alone.members.len()), ("kanto/otemachi".into(), 1));
+        let via = &alone.landmark.via[&"naniwa/dojima".parse().unwrap()];
+        assert_eq!(via.to_string(), "127.0.0.1:9");
+        for (bad, names) in [
+            (format!("data_dir = 'd'\n{good}"), "data_dir"),
+            (good.replace("7101", ""), "members"),
+            (good.replace("naniwa/dojima", "dojima"), "dojima"),
+            (good.replace("'127.0.0.1:9'", "'nowhere'"), "nowhere"),
+        ] {
+            let error = load(&bad).unwrap_err().to_string();
+            assert!(error.contains(names), "{error}");
+        }
     }
 
     #[test]

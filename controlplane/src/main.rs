@@ -6,7 +6,8 @@
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use sekisho_controlplane::config::Config;
+use sekisho_controlplane::config::{Config, LandmarkAlone};
+use sekisho_controlplane::landmark::alone;
 use sekisho_controlplane::{doctor, found, offline, startup};
 use sekisho_doctor::args::{AFTER_HELP, DoctorArgs};
 use sekisho_transport::clock::SystemClock;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -65,6 +67,12 @@ enum Offline {
     /// Say what is wrong with this member and its machine, and what to do about it; it may run
     #[command(after_help = AFTER_HELP)]
     Doctor(DoctorArgs),
+    /// Run a landmark and nothing else of a controller: it asks those of its operator who may be measured
+    Landmark {
+        /// Configuration file (TOML) of the landmark
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// Have this stopped member never start again, because its incarnation is over
     Retire {
         /// Its configuration file
@@ -82,14 +90,15 @@ impl Offline {
             Self::Save { config, .. }
             | Self::Found { config, .. }
             | Self::Retire { config, .. }
+            | Self::Landmark { config }
             | Self::Doctor(DoctorArgs { config, .. }) => config,
         }
     }
 
     fn run(&self, config: &Config) -> Result<()> {
         match self {
-            // Answered before the settings are read: it tells what is wrong with them, too.
-            Self::Doctor(_) => {}
+            // Answered before the settings are read: the one tells what is wrong with them, the other has its own.
+            Self::Doctor(_) | Self::Landmark { .. } => {}
             Self::Save { out, .. } => {
                 let saved = offline::save(config, out)?;
                 let (last, records) = (saved.last, saved.records);
@@ -113,30 +122,68 @@ fn main() -> ExitCode {
     if let Some(Offline::Doctor(doctor)) = &args.command {
         return diagnose(doctor).unwrap_or_else(|error| fail(&error));
     }
+    if let Some(Offline::Landmark { config }) = &args.command {
+        return match landmark(config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        };
+    }
     let path = args.command.as_ref().map(Offline::config).or(args.config.as_deref());
     let Some(path) = path else { return fail(&anyhow::anyhow!("--config is missing")) };
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => return fail(&error.into()),
     };
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new(&config.log));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+    log(&config.log);
     if let Some(command) = args.command {
         return match command.run(&config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         };
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.context("the async runtime").and_then(|runtime| runtime.block_on(run(&config))) {
+    match threads().and_then(|runtime| runtime.block_on(run(&config))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+fn log(filter: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new(filter));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}
+
+fn threads() -> Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("the async runtime")
+}
+
+/// A landmark apart from a controller, until it is told to end.
+fn landmark(path: &Path) -> Result<()> {
+    let config = LandmarkAlone::load(path)?;
+    log(&config.log);
+    threads()?.block_on(async {
+        let tasks = TaskGroup::new();
+        alone::start(&config, &tasks).await?;
+        let failed = told_to_end(&tasks).await?;
+        tracing::info!(failure = ?failed, "stopping");
+        tasks.shutdown(GRACE).await;
+        failed.map_or(Ok(()), |why| Err(anyhow::anyhow!(why)))
+    })
+}
+
+/// Until a signal comes, or a task without which nothing goes on has ended.
+async fn told_to_end(tasks: &TaskGroup) -> Result<Option<String>> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = term.recv() => None,
+        _ = interrupt.recv() => None,
+        () = tasks.cancelled() => tasks.failed().map(|task| format!("task {task} ended")),
+    })
 }
 
 /// One thread: it waits for others, and each look has one of its own, which is left behind if it hangs.
@@ -155,13 +202,9 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 async fn run(config: &Config) -> Result<()> {
     let tasks = TaskGroup::new();
     let controller = startup::start(config, &tasks).await?;
-    let mut term = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let failed = tokio::select! {
-        _ = term.recv() => None,
-        _ = interrupt.recv() => None,
+        told = told_to_end(&tasks) => told?,
         failure = controller.consensus.failed() => Some(failure.to_string()),
-        () = tasks.cancelled() => tasks.failed().map(|task| format!("task {task} ended")),
     };
     tracing::info!(failure = ?failed, "stopping");
     controller.consensus.shutdown().await;
@@ -190,7 +233,15 @@ mod tests {
         let founds =
             ["found", "--config", "c.toml", "--snapshot", "b.age", "--identity", "backup.key"];
         assert!(matches!(parse(&founds).unwrap().command, Some(Offline::Found { .. })));
-        for bad in [&[][..], &["save", "--config", "c.toml"], &["save", "--out", "x"], &["found"]] {
+        let apart = parse(&["landmark", "--config", "l.toml"]).unwrap();
+        assert!(matches!(apart.command, Some(Offline::Landmark { .. })));
+        for bad in [
+            &[][..],
+            &["save", "--config", "c.toml"],
+            &["save", "--out", "x"],
+            &["found"],
+            &["landmark"],
+        ] {
             parse(bad).unwrap_err();
         }
     }

@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::covered;
 use crate::heads::Heads;
 use crate::issuer::SiteIssuer;
-use crate::landmark::applied::Applied;
-use crate::landmark::server;
+use crate::landmark::ranging::Ranging;
+use crate::landmark::{Applied, Directory, Others, server};
 use crate::metrics::serve::limits;
 use crate::metrics::{self, Metrics};
 use crate::ports::{HeadsPort, LeasePort};
@@ -24,8 +24,7 @@ use sekisho_api::core::{Core, Ports};
 use sekisho_api::server::{Services, serve};
 use sekisho_controllers::start::{Controllers, Options};
 use sekisho_evidence::key::SigningKey;
-use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
-use sekisho_fsm::State;
+use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_raft::config::RaftConfig;
 use sekisho_raft::consensus::{Consensus, MemberOptions};
 use sekisho_raft::found::is_founded;
@@ -121,8 +120,8 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
     let routes = services.authenticated()?.add_service(consensus.service());
     serve(routes, listener.authenticated, tasks);
     serve(services.anonymous(), listener.anonymous, tasks);
-    let place = (&identity, &bundles);
-    landmarks(config, &consensus, place, tasks).await?;
+    let applied = Applied { consensus: consensus.clone(), core: Arc::clone(&core) };
+    landmarks(config, applied, (&identity, &bundles), tasks).await?;
     if let Some((listen, handle)) = metrics {
         let listener = Listener::bind(listen, &identity, &bundles, tasks, limits())
             .await
@@ -136,31 +135,37 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
 /// Starts the landmarks that this program serves.
 async fn landmarks(
     config: &Config,
-    consensus: &Consensus,
+    applied: Applied,
     (identity, bundles): (&Identity, &Arc<TrustBundles>),
     tasks: &TaskGroup,
 ) -> Result<()> {
+    let applied = Arc::new(applied);
     for wanted in &config.landmark {
         let id = LandmarkId { operator: config.operator.clone(), name: wanted.name.clone() };
         let key = signing::read(&wanted.key)
             .with_context(|| format!("key of landmark {id}: {}", wanted.key.display()))?;
         let options = server::Options {
-            key,
+            key: key.clone(),
             listen: wanted.listen,
             datagrams: wanted.datagrams,
-            directory: Arc::new(Applied { consensus: consensus.clone(), registered }),
+            directory: Arc::clone(&applied) as Arc<dyn Directory>,
             clock: Arc::new(SystemClock),
             id: id.clone(),
         };
         let started = server::start(options, identity, bundles, tasks).await;
         started.with_context(|| format!("starting landmark {id}"))?;
+        let ranging = Ranging {
+            id,
+            key,
+            identity: identity.clone(),
+            dialer: Dialer::new(Some(identity.clone()), Arc::clone(bundles)),
+            others: Arc::clone(&applied) as Arc<dyn Others>,
+            clock: Arc::new(SystemClock),
+            via: wanted.via.clone(),
+        };
+        tasks.spawn(TaskKind::Ordinary, "ranging", ranging.run());
     }
     Ok(())
-}
-
-/// The landmark as applied state has it.
-fn registered(state: &State, id: &LandmarkId) -> Option<Landmark> {
-    state.landmarks().get(id).map(|(landmark, _reach)| landmark.clone())
 }
 
 fn ground(config: &Config) -> Result<Ground> {

@@ -7,8 +7,10 @@
 
 use crate::config::Config;
 use futures::future::{BoxFuture, FutureExt as _};
+use sekisho_api::landmark::is_told;
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::{GenesisError, SignedGenesis};
+use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::operator::BundleRoot;
 use sekisho_evidence::package::{PackageError, Trust, TrustPackage};
 use sekisho_fsm::State;
@@ -91,9 +93,16 @@ impl Ground {
     /// # Errors
     /// [`TrustError`]: a member that does not know whom to trust may not start.
     pub fn read(config: &Config) -> Result<Self, TrustError> {
-        let path = &config.genesis;
+        Self::of(&config.genesis, config.package.as_deref())
+    }
+
+    /// Reads genesis and package of these names.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn of(path: &Path, package: Option<&Path>) -> Result<Self, TrustError> {
         let genesis = SignedGenesis::open(&read(path)?)
-            .map_err(|source| TrustError::Genesis { path: path.clone(), source })?;
+            .map_err(|source| TrustError::Genesis { path: path.to_owned(), source })?;
         let genesis = Arc::new(genesis);
         let first = TrustPackage {
             genesis: Arc::clone(&genesis),
@@ -104,10 +113,11 @@ impl Ground {
             let walked = package.walk(&genesis.genesis.bundle);
             walked.map_err(|source| TrustError::Package { path: path.to_owned(), source })
         };
-        let (package, trust) = match &config.package {
+        let joins = package.is_some();
+        let (package, trust) = match package {
             Some(path) => {
                 let package = TrustPackage::open(&read(path)?)
-                    .map_err(|source| TrustError::Package { path: path.clone(), source })?;
+                    .map_err(|source| TrustError::Package { path: path.to_owned(), source })?;
                 let trust = walk(path, &package)?;
                 (package, trust)
             }
@@ -116,7 +126,7 @@ impl Ground {
                 (first, trust)
             }
         };
-        Ok(Self { genesis, package, trust, joins: config.package.is_some() })
+        Ok(Self { genesis, package, trust, joins })
     }
 
     /// Which life of which federation.
@@ -169,9 +179,18 @@ impl Ground {
     /// # Errors
     /// [`TrustError::Roots`].
     pub fn install(&self, bundles: &TrustBundles) -> Result<(), TrustError> {
+        self.install_roots(bundles)?;
+        bundles.connections().judge_by(enrolled(&self.known().members, None));
+        Ok(())
+    }
+
+    /// Puts roots in force, for a program that sends no federation state.
+    ///
+    /// # Errors
+    /// [`TrustError::Roots`].
+    pub fn install_roots(&self, bundles: &TrustBundles) -> Result<(), TrustError> {
         let by_domain = domains(&self.trust.bundle, &self.trust.roots);
         bundles.replace(&by_domain).map_err(TrustError::Roots)?;
-        bundles.connections().judge_by(enrolled(&self.known().members, None));
         Ok(())
     }
 
@@ -188,6 +207,20 @@ impl Ground {
 /// As the store.
 pub fn keep(store: &Store, package: &[u8]) -> Result<(), StoreError> {
     store.notes().put(NOTE, package)
+}
+
+/// The roots of each trust domain as trust has them. One that cannot be used leaves out its own domain, never the others.
+pub(crate) fn roots(trust: &Trust) -> BTreeMap<TrustDomain, Bundle> {
+    let usable = |root: &&BundleRoot| match Bundle::check_root(&root.der) {
+        Ok(()) => true,
+        Err(error) => {
+            let operator = &root.operator;
+            tracing::error!(%operator, %error, "a root of the endorser bundle cannot be used");
+            false
+        }
+    };
+    let all: Vec<_> = trust.roots.iter().filter(usable).cloned().collect();
+    domains(&trust.bundle, &all)
 }
 
 /// The roots of each trust domain.
@@ -219,21 +252,35 @@ fn is_out(view: &View, peer: &Peer) -> bool {
             federation.standing(id) == Some(Standing::Removed) && !view.group.contains_key(&id)
         }),
         Workload::User { .. } => false,
+        // One that was taken out has nothing to ask until it is registered anew.
+        Workload::Landmark { name } => {
+            let (operator, name) = (identity.principal.operator.clone(), name.clone());
+            !is_told(state, &LandmarkId { operator, name })
+        }
     }
 }
 
-/// Whom a member may send federation state to (D3): of the members that it may talk to those whose site, as applied state
-/// has it, is one of their own operator's and lies in Japan. A site that the state does not have yet is one of the genesis,
-/// or of a package of which every step was judged by a state that had it (`fsm::apply::member`).
+/// Whom a member may send to (D3). Federation state goes to those of the members that it may talk to whose site, as applied
+/// state has it, is one of their own operator's and lies in Japan. A site that the state does not have yet is one of the genesis,
+/// or of a package of which every step was judged by a state that had it (`fsm::apply::member`). Landmarks that run apart from a
+/// controller get frames of timed exchanges alone; they are in Japan, or were not registered.
 fn enrolled(members: &BTreeMap<MemberId, PeerNode>, state: Option<&State>) -> BTreeSet<Principal> {
-    let all = members.iter().map(|(id, node)| node.principal(*id));
-    all.filter(|principal| {
+    let at_home = |principal: &Principal| {
         let site = principal.site().and_then(|site| state?.site(site));
         site.is_none_or(|site| {
             site.operator == principal.operator && Area::Japan.contains(site.area)
         })
-    })
-    .collect()
+    };
+    let apart = |id: &LandmarkId| Principal {
+        operator: id.operator.clone(),
+        workload: Workload::Landmark { name: id.name.clone() },
+    };
+    let members = members.iter().map(|(id, node)| node.principal(*id)).filter(at_home);
+    let landmarks = state.into_iter().flat_map(|state| {
+        let told = state.landmarks().iter().map(|(id, _)| id);
+        told.filter(|id| is_told(state, id)).map(apart)
+    });
+    members.chain(landmarks).collect()
 }
 
 /// Time for a member to hand over its package, and between two that led nowhere.
@@ -348,22 +395,9 @@ impl Follower {
         self.put();
     }
 
-    /// A root that cannot be used leaves out its own domain, never the others.
     fn put(&self) {
-        let usable = |root: &&BundleRoot| match Bundle::check_root(&root.der) {
-            Ok(()) => true,
-            Err(error) => {
-                let operator = &root.operator;
-                tracing::error!(%operator, %error, "a root of the endorser bundle cannot be used");
-                false
-            }
-        };
-        let of = |trust: &Trust| {
-            let roots: Vec<_> = trust.roots.iter().filter(usable).cloned().collect();
-            domains(&trust.bundle, &roots)
-        };
-        let mut all = of(&self.held);
-        for (domain, more) in self.beyond.iter().flat_map(|beyond| of(&beyond.trust)) {
+        let mut all = roots(&self.held);
+        for (domain, more) in self.beyond.iter().flat_map(|beyond| roots(&beyond.trust)) {
             let known = all.entry(domain).or_insert_with(|| more.clone());
             let new = more.roots.into_iter().filter(|root| !known.roots.contains(root));
             let new: Vec<_> = new.collect();

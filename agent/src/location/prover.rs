@@ -101,61 +101,59 @@ impl<L: Landmarks, F: Fixes> Prover<L, F> {
     pub async fn once(&self) -> Result<usize, FixError> {
         let table = self.landmarks.landmarks().await?;
         let asked = table.landmarks.len();
-        let fix = self.host.fix(table).await.ok_or(FixError::Unmeasured(asked))?;
+        let fix = fix(&self.host, table).await.ok_or(FixError::Unmeasured(asked))?;
         let landmarks = fix.transcripts.len();
         self.fixes.submit(fix).await?;
         Ok(landmarks)
     }
 }
 
-impl Host {
-    /// A fix with as many of the landmarks as answer in time; `None` if none did.
-    pub async fn fix(&self, table: Table) -> Option<OwnFix> {
-        let fix = FixId(rand::random());
-        let Table { cluster, incarnation, mut landmarks } = table;
-        // With more than count, chance tells which: an attacker must not choose them by their names.
-        landmarks.shuffle(&mut StdRng::from_os_rng());
-        landmarks.truncate(FIX_LANDMARKS_MAX);
-        let occasion = Occasion { cluster: &cluster, incarnation, fix };
-        let mut transcripts = Vec::new();
-        let measured = self.measured(occasion, &landmarks, &mut transcripts);
-        if within(Deadline::after(FIX_WITHIN), measured).await.is_err() {
-            tracing::warn!(have = transcripts.len(), "a fix ends before every landmark was asked");
-        }
-        (!transcripts.is_empty()).then_some(OwnFix { fix, transcripts })
+/// A fix with as many of the landmarks as answer in time; `None` if none did.
+async fn fix(host: &Host, table: Table) -> Option<OwnFix> {
+    let fix = FixId(rand::random());
+    let Table { cluster, incarnation, mut landmarks } = table;
+    // With more than count, chance tells which: an attacker must not choose them by their names.
+    landmarks.shuffle(&mut StdRng::from_os_rng());
+    landmarks.truncate(FIX_LANDMARKS_MAX);
+    let occasion = Occasion { cluster: &cluster, incarnation, fix };
+    let mut transcripts = Vec::new();
+    let measured = measured(host, occasion, &landmarks, &mut transcripts);
+    if within(Deadline::after(FIX_WITHIN), measured).await.is_err() {
+        tracing::warn!(have = transcripts.len(), "a fix ends before every landmark was asked");
     }
+    (!transcripts.is_empty()).then_some(OwnFix { fix, transcripts })
+}
 
-    /// Exchanges with all, some at a time.
-    async fn measured(
-        &self,
-        occasion: Occasion<'_>,
-        landmarks: &[LandmarkAt],
-        transcripts: &mut Vec<SignedTranscript>,
-    ) {
-        let mut waiting = landmarks.iter();
-        let mut under_way = futures::stream::FuturesUnordered::new();
-        under_way.extend(waiting.by_ref().take(PARALLEL).map(|at| self.one(occasion, at)));
-        while let Some(transcript) = under_way.next().await {
-            transcripts.extend(transcript);
-            under_way.extend(waiting.next().map(|at| self.one(occasion, at)));
-        }
+/// Exchanges with all, some at a time.
+async fn measured(
+    host: &Host,
+    occasion: Occasion<'_>,
+    landmarks: &[LandmarkAt],
+    transcripts: &mut Vec<SignedTranscript>,
+) {
+    let mut waiting = landmarks.iter();
+    let mut under_way = futures::stream::FuturesUnordered::new();
+    under_way.extend(waiting.by_ref().take(PARALLEL).map(|at| one(host, occasion, at)));
+    while let Some(transcript) = under_way.next().await {
+        transcripts.extend(transcript);
+        under_way.extend(waiting.next().map(|at| one(host, occasion, at)));
     }
+}
 
-    async fn one(&self, occasion: Occasion<'_>, at: &LandmarkAt) -> Option<SignedTranscript> {
-        let landmark = &at.landmark.id;
-        let exchanged = Box::pin(self.exchange(occasion, at)).await;
-        let result = exchanged.as_ref().map_or_else(|error| error.label(), |_done| "done");
-        metrics::counter!("sekisho_agent_exchanges_total", "result" => result).increment(1);
-        match exchanged {
-            Ok(signed) => {
-                let rtt_min_ns = signed.transcript.rtt_min_ns;
-                tracing::info!(%landmark, rtt_min_ns, "measured by a landmark");
-                Some(signed)
-            }
-            Err(error) => {
-                tracing::warn!(%landmark, error = explain(&error), "not measured by a landmark");
-                None
-            }
+async fn one(host: &Host, occasion: Occasion<'_>, at: &LandmarkAt) -> Option<SignedTranscript> {
+    let landmark = &at.landmark.id;
+    let exchanged = Box::pin(host.exchange(occasion, at)).await;
+    let result = exchanged.as_ref().map_or_else(|error| error.label(), |_done| "done");
+    metrics::counter!("sekisho_agent_exchanges_total", "result" => result).increment(1);
+    match exchanged {
+        Ok(signed) => {
+            let rtt_min_ns = signed.transcript.rtt_min_ns;
+            tracing::info!(%landmark, rtt_min_ns, "measured by a landmark");
+            Some(signed)
+        }
+        Err(error) => {
+            tracing::warn!(%landmark, error = explain(&error), "not measured by a landmark");
+            None
         }
     }
 }

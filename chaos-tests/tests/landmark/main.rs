@@ -6,7 +6,9 @@
     reason = "helpers of tests: a broken set-up should fail loudly"
 )]
 
+mod apart;
 mod liar;
+mod process;
 
 use parking_lot::Mutex;
 use sekisho_agent::location::exchange::{ExchangeError, Occasion};

@@ -6,6 +6,7 @@
 
 use crate::core::federation;
 use sekisho_evidence::genesis::GenesisMember;
+use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_fsm::State;
 use sekisho_fsm::outcome::Rejection;
 use sekisho_fsm::role::{Target, Verb};
@@ -89,6 +90,22 @@ impl Call {
             .get(&MemberId(*member))
             .filter(|m| m.operator == self.principal().operator && m.site == *site)
             .ok_or_else(|| denied("not a member of this federation"))
+    }
+
+    /// The caller as a landmark that runs apart from a controller, of an operator of this federation. Whether it is
+    /// registered is another question: one that is not may hear so.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` for anyone else.
+    pub fn landmark(&self, state: &State) -> Result<LandmarkId, ApiError> {
+        let Workload::Landmark { name } = &self.principal().workload else {
+            return Err(denied("only landmarks may call this"));
+        };
+        let operator = &self.principal().operator;
+        if federation(state)?.bundle.keys(operator).is_none() {
+            return Err(denied("not a landmark of this federation"));
+        }
+        Ok(LandmarkId { operator: operator.clone(), name: name.clone() })
     }
 
     /// Allows a read of the federation as a whole, or of what is visible to all of its readers.

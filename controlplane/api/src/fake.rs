@@ -50,7 +50,9 @@ pub(crate) fn peer(principal: &Principal) -> Peer {
         Workload::Agent { site, node } => {
             testing::node_key(&NodeId { site: site.clone(), name: node.clone() })
         }
-        Workload::Member { .. } | Workload::User { .. } => Digest([0; 32]),
+        Workload::Member { .. } | Workload::User { .. } | Workload::Landmark { .. } => {
+            Digest([0; 32])
+        }
     };
     let identity = PeerIdentity {
         principal: principal.clone(),

@@ -22,6 +22,7 @@ pub mod duty;
 pub mod exchange;
 pub(crate) mod gate;
 pub mod issuer;
+pub mod landmark;
 pub mod layer;
 pub mod limit;
 pub mod logs;

@@ -12,6 +12,7 @@ use crate::service::job::JobApi;
 use crate::service::join::JoinApi;
 use crate::service::key::KeyApi;
 use crate::service::landmark::LandmarkApi;
+use crate::service::landmark_host::LandmarkHostApi;
 use crate::service::member::MemberApi;
 use crate::service::node::NodeApi;
 use crate::service::peer::PeerApi;
@@ -24,6 +25,7 @@ use crate::service::trust::TrustApi;
 use sekisho_proto::DESCRIPTORS;
 use sekisho_proto::internal::v1::agent_service_server::AgentServiceServer;
 use sekisho_proto::internal::v1::join_service_server::JoinServiceServer;
+use sekisho_proto::internal::v1::landmark_host_service_server::LandmarkHostServiceServer;
 use sekisho_proto::internal::v1::peer_service_server::PeerServiceServer;
 use sekisho_proto::v1::audit_service_server::AuditServiceServer;
 use sekisho_proto::v1::event_service_server::EventServiceServer;
@@ -113,6 +115,7 @@ impl Services {
             .add_service(bounded!(SnapshotServiceServer, SnapshotApi::new(core()), REQUEST_MAX))
             .add_service(bounded!(EventServiceServer, EventApi::new(core()), REQUEST_MAX))
             .add_service(bounded!(AgentServiceServer, AgentApi(core()), AGENT_REQUEST_MAX))
+            .add_service(bounded!(LandmarkHostServiceServer, LandmarkHostApi(core()), REQUEST_MAX))
             .add_service(bounded!(PeerServiceServer, PeerApi(core()), REQUEST_MAX)))
     }
 

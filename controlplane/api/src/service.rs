@@ -7,6 +7,7 @@ pub(crate) mod job;
 pub(crate) mod join;
 pub(crate) mod key;
 pub(crate) mod landmark;
+pub(crate) mod landmark_host;
 pub(crate) mod member;
 pub(crate) mod node;
 pub(crate) mod peer;

@@ -11,6 +11,7 @@
 //! OP/next/ OP/old/TIME/                          keys that will be, and keys that were
 //! OP/sites/SITE/issuer.pem issuer.key            issuer for members and agents of that site only
 //! OP/members/N/identity.pem identity.key checkpoint.key
+//! OP/landmarks/L/identity.pem identity.key landmark.key  one that runs apart from a controller
 //! OP/users/NAME/identity.pem identity.key sign.key
 //! ```
 //!
@@ -54,6 +55,8 @@ pub const CARD_FILE: &str = "card.json";
 pub const ISSUER_SIGN_FILE: &str = "issuer-ed25519.key";
 /// Key that signs site tags.
 pub const SITE_TAG_FILE: &str = "site-tag.key";
+/// What a landmark apart from a controller signs with.
+const LANDMARK_KEY_FILE: &str = "landmark.key";
 /// A member's checkpoint key.
 pub const CHECKPOINT_FILE: &str = "checkpoint.key";
 /// The federation's signed genesis.
@@ -281,6 +284,25 @@ impl OperatorDir {
         let validity = Validity { now, lifetime: USER_LIFETIME_MAX };
         let (issued, key) = issuer.issue_user(name, validity).map_err(|error| pki(&error))?;
         save_identity(&self.user(name), &issued, &key)
+    }
+
+    /// A fresh certificate and key for a landmark that runs apart from a controller, and the key that it signs with if it
+    /// has none.
+    ///
+    /// # Errors
+    /// What the issuer says.
+    pub fn renew_landmark(&self, name: &Name, now: Timestamp) -> Result<PathBuf, Failure> {
+        let dir = self.0.join("landmarks").join(name.as_str());
+        private_dir(&dir)?;
+        let issuer = Issuer::load(&self.0).map_err(|error| pki(&error))?;
+        let validity = Validity { now, lifetime: LEAF_LIFETIME_MAX };
+        let (issued, key) =
+            issuer.issue_landmark(name, &[], validity).map_err(|error| pki(&error))?;
+        save_identity(&dir, &issued, &key)?;
+        if !dir.join(LANDMARK_KEY_FILE).exists() {
+            new_key(&dir.join(LANDMARK_KEY_FILE))?;
+        }
+        Ok(dir)
     }
 
     /// A person with certificate and signing key; the record still has to be registered, or stand in the genesis.

@@ -27,6 +27,7 @@ pub(crate) mod placement;
 pub(crate) mod policy;
 mod quarantine;
 mod quota;
+mod range;
 mod reply;
 mod report;
 pub(crate) mod residency;
@@ -297,6 +298,7 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         Command::EvictDenied { jobs } => eviction::evict(change, jobs),
         Command::PutSiteKey { key } => site_key::put(change, key),
         Command::ResealJob { facts } => job::reseal(change, facts),
+        Command::SubmitRange { transcripts } => range::submit(change, transcripts),
     }
 }
 

@@ -340,6 +340,11 @@ pub enum Command {
         /// The job's facts, as they are from now on.
         facts: Box<JobFacts>,
     },
+    /// What landmarks measured of one another.
+    SubmitRange {
+        /// Signed by both landmarks, at most [`RANGES_MAX`](sekisho_evidence::location::range::RANGES_MAX).
+        transcripts: Vec<SignedTranscript>,
+    },
 }
 
 /// A command of a batch: what people and pipelines do by the hundred. Append-only, as [`Command`] is; a type of its own,

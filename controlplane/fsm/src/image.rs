@@ -122,6 +122,8 @@ impl State {
             landmarks,
             fixes,
             site_keys,
+            ranges,
+            convicted,
         } = self;
         let other = replayed;
         let tables = [
@@ -144,6 +146,8 @@ impl State {
             ("landmarks", *landmarks == other.landmarks),
             ("fixes", fixes.lanes() == other.fixes.lanes()),
             ("site_keys", site_keys.lanes() == other.site_keys.lanes()),
+            ("ranges", ranges.lanes() == other.ranges.lanes()),
+            ("convicted", convicted.lanes() == other.convicted.lanes()),
         ];
         tables.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
     }

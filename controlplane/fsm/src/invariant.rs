@@ -4,6 +4,8 @@
 use crate::location::NodeProof;
 use crate::state::{Standing, State};
 use sekisho_evidence::genesis::{GenesisMember, quorum_holder};
+use sekisho_evidence::location::landmark::LandmarkId;
+use sekisho_evidence::location::range::convicted;
 use sekisho_types::id::{DeviceClass, Digest, NodeId, TenantId};
 use sekisho_types::job::JobPhase;
 use sekisho_types::jurisdiction::Area;
@@ -21,6 +23,7 @@ pub fn check(state: &State) -> Result<(), String> {
     payloads_are_those_of_open_jobs(state)?;
     members_can_decide_and_sign(state)?;
     proofs_are_those_of_kept_fixes(state)?;
+    ranges_are_of_landmarks(state)?;
     nothing_dangles(state)
 }
 
@@ -54,6 +57,20 @@ fn proofs_are_those_of_kept_fixes(state: &State) -> Result<(), String> {
         return Err("D1: a fix of no node".to_owned());
     }
     Ok(())
+}
+
+/// D1: what was measured of landmarks is of such that stand or were taken out, and nobody stands whom too many contradict.
+fn ranges_are_of_landmarks(state: &State) -> Result<(), String> {
+    let stands = |id: &LandmarkId| state.landmarks().table().get(id).is_some();
+    let known = |id: &LandmarkId| stands(id) || state.convicted(id).is_some();
+    if let Some((pair, _)) = state.ranges().find(|((a, b), _)| !known(a) || !known(b)) {
+        return Err(format!("D1: a range of {pair:?}, who are no landmarks"));
+    }
+    if let Some((id, _)) = state.convictions().find(|(id, _)| stands(id)) {
+        return Err(format!("D1: {id} stands and was taken out"));
+    }
+    let left = convicted(state.contradictions());
+    if left.is_empty() { Ok(()) } else { Err(format!("D1: {left:?} are contradicted and stand")) }
 }
 
 /// Q1/Q2: usage equals the sum of the GPUs of placements that are not ended.

@@ -88,6 +88,19 @@ impl Landmarks {
     }
 }
 
+/// A landmark that was taken out: landmarks of more operators stand against it than may lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Convicted {
+    /// As it was registered.
+    pub landmark: Landmark,
+    /// How it was reached.
+    pub reach: Reach,
+    /// When, on the state clock.
+    pub at: Timestamp,
+    /// The entry that did it.
+    pub revision: Revision,
+}
+
 /// The last fix of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptFix {

@@ -1,7 +1,7 @@
 //! Read-only questions to the state. What a reader may not ask here, it does not need to know.
 
 use crate::apply::residency;
-use crate::location::{KeptFix, Landmarks};
+use crate::location::{Convicted, KeptFix, Landmarks};
 use crate::outcome::Rejection;
 use crate::state::{
     Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, ReplyKey, Retired, Site,
@@ -9,6 +9,8 @@ use crate::state::{
 };
 use sekisho_evidence::canonical::{CanonicalError, encode};
 use sekisho_evidence::grant::BoundRules;
+use sekisho_evidence::location::landmark::LandmarkId;
+use sekisho_evidence::location::range::{Pair, Range};
 use sekisho_evidence::merkle::{Head, MerkleError};
 use sekisho_types::id::{
     DeviceClass, Digest, JobId, NodeId, OperatorId, PolicyId, PublicKey, RequestId, SiteId,
@@ -111,6 +113,25 @@ impl State {
     /// The last fix of each node that has one.
     pub fn fixes(&self) -> impl DoubleEndedIterator<Item = (&NodeId, &KeptFix)> {
         self.fixes.iter()
+    }
+    /// What landmarks measured of one another last: who measured, who was measured.
+    pub fn ranges(&self) -> impl DoubleEndedIterator<Item = (&Pair, &Range)> {
+        self.ranges.iter()
+    }
+    /// A landmark that was taken out because it contradicts others.
+    #[must_use]
+    pub fn convicted(&self, id: &LandmarkId) -> Option<&Convicted> {
+        self.convicted.get(id)
+    }
+    /// All of those, by id.
+    pub fn convictions(&self) -> impl DoubleEndedIterator<Item = (&LandmarkId, &Convicted)> {
+        self.convicted.iter()
+    }
+    /// Pairs of landmarks that count of which one measured what cannot be, by who measured.
+    pub fn contradictions(&self) -> impl Iterator<Item = &Pair> {
+        let stands = |id: &LandmarkId| self.landmarks.table().get(id).is_some();
+        let wrong = self.ranges.iter().filter(|(_, range)| range.conviction.is_some());
+        wrong.map(|(pair, _)| pair).filter(move |(a, b)| stands(a) && stands(b))
     }
     /// One join token, by the hash of its secret.
     #[must_use]
@@ -267,6 +288,9 @@ impl State {
             self.reply_order.lanes(),
             self.retired.lanes(),
             self.fixes.lanes(),
+            self.site_keys.lanes(),
+            self.ranges.lanes(),
+            self.convicted.lanes(),
         ];
         let scalars = (
             &self.federation,

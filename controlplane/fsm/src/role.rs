@@ -370,6 +370,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::ApproveNode { .. } | Command::DecommissionNode { .. } => true,
         Command::ReportFitness { .. } | Command::SubmitFix { .. } => false,
         Command::EvictDenied { .. } => false,
+        Command::SubmitRange { .. } => false,
         Command::RegisterLandmark { .. } | Command::RemoveLandmark { .. } => true,
         Command::PutSiteKey { .. } => false,
         Command::ResealJob { .. } => true,

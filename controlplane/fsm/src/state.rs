@@ -3,7 +3,7 @@
 //! Must hold: fields are changed only by `apply`; readers hold a version and see one moment. Everything here is in
 //! the snapshot, in canonical order, so equal states have equal bytes (R4).
 
-use crate::location::{KeptFix, Landmarks, NodeProof};
+use crate::location::{Convicted, KeptFix, Landmarks, NodeProof};
 use crate::outcome::Outcome;
 use crate::quarantine::Quarantine;
 use crate::table::Table;
@@ -12,6 +12,8 @@ use sekisho_evidence::canonical::encode;
 use sekisho_evidence::genesis::{GenesisMember, SignedGenesis};
 use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::location::fix::proven;
+use sekisho_evidence::location::landmark::LandmarkId;
+use sekisho_evidence::location::range::{Pair, Range};
 use sekisho_evidence::merkle::Frontier;
 use sekisho_evidence::operator::BundleRoot;
 use sekisho_evidence::package::{TrustPackage, begun, opening};
@@ -346,6 +348,10 @@ pub struct State {
     pub(crate) fixes: Table<NodeId, KeptFix>,
     /// Of each site that has any.
     pub(crate) site_keys: Table<SiteId, SiteKeys>,
+    /// The last that each landmark measured of each other one, or that it measured what cannot be.
+    pub(crate) ranges: Table<Pair, Range>,
+    /// Landmarks that were taken out for that, until their operators register or remove them.
+    pub(crate) convicted: Table<LandmarkId, Convicted>,
 }
 
 /// What a member shall be in the Raft group. The leader's membership duty makes the group follow.

@@ -90,7 +90,10 @@ pub async fn start(
     };
     let listener = Listener::bind(listen, identity, bundles, tasks, limits).await?;
     let running = Running { listen: listener.addr, datagrams: socket.addr() };
-    tracing::info!(landmark = %id, listen = %running.listen, datagrams = %running.datagrams, "landmark ready");
+    tracing::info!(
+        landmark = %id, key = %key.public(), listen = %running.listen, datagrams = %running.datagrams,
+        "landmark ready"
+    );
     let server = Arc::new(Server {
         id,
         key,
@@ -187,7 +190,7 @@ impl Server {
         if hello.subject_key != identity.spki_sha256 {
             return Err(Refusal::NotEnrolled);
         }
-        let standing = self.directory.judge(&self.id, &identity, &hello.subject)?;
+        let standing = self.directory.judge(&self.id, &identity, &hello.subject).await?;
         if standing.landmark.id != self.id || standing.landmark.key != self.key.public() {
             return Err(Refusal::NotRegistered);
         }

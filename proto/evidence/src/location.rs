@@ -15,6 +15,7 @@ pub mod foreign;
 pub mod geometry;
 mod intersection;
 pub mod landmark;
+pub mod range;
 pub mod subject;
 pub mod transcript;
 pub mod verdict;

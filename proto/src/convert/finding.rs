@@ -98,6 +98,12 @@ conditions! {
     LocationsInconsistent = "LOCATIONS_INCONSISTENT", "sekisho node list --site {site}",
         "what landmarks measured of {count} nodes of site {site} cannot be true",
         "拠点 {site} のノード {count} 台の測定結果が矛盾しています";
+    LandmarkConvicted = "LANDMARK_CONVICTED", "sekisho landmark get {landmark}",
+        "landmark {landmark} was taken out: it contradicts {landmarks}; {operator} has to find out why",
+        "ランドマーク {landmark} は {landmarks} と矛盾するため除外されました。{operator} が原因を調べてください";
+    LandmarksContradict = "LANDMARKS_CONTRADICT", "sekisho landmark get {landmark}",
+        "{landmark} and {other} are nearer to each other than both can be where they are registered",
+        "{landmark} と {other} の距離は、登録された位置では不可能な近さです";
     TagEnds = "TAG_ENDS", "sekisho node get {node}",
         "the site tag of {node} ends at {at}",
         "{node} の拠点タグは {at} に切れます";

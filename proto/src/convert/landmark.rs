@@ -8,10 +8,13 @@ use crate::name::Resource as _;
 use crate::v1;
 use sekisho_evidence::canonical::{decode, encode};
 use sekisho_evidence::grant::SessionId;
-use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
-use sekisho_evidence::location::transcript::{FixId, SignedTranscript};
+use sekisho_evidence::location::landmark::{LANDMARKS_MAX, Landmark, LandmarkId};
+use sekisho_evidence::location::range::RANGES_MAX;
+use sekisho_evidence::location::transcript::{FixId, SignedTranscript, Subject};
 use sekisho_evidence::location::verdict::FIX_LANDMARKS_MAX;
-use sekisho_types::id::OperatorId;
+use sekisho_types::id::{ClusterId, Digest, OperatorId};
+use sekisho_types::principal::Principal;
+use sekisho_types::revision::Incarnation;
 
 /// A landmark, and how it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +107,19 @@ impl From<&Reached> for internal::LandmarkAddress {
     }
 }
 
+fn transcripts(all: &[bytes::Bytes], max: usize) -> FieldResult<Vec<SignedTranscript>> {
+    if all.len() > max {
+        return Err(FieldError::new("transcripts", format!("must have at most {max} entries")));
+    }
+    let read = |bytes: &bytes::Bytes| {
+        let parsed = SignedTranscript::parse(bytes);
+        parsed.map_err(|error| {
+            FieldError::new("transcripts", error.to_string()).with_code(error.code())
+        })
+    };
+    all.iter().map(read).collect()
+}
+
 /// What landmarks measured of a node in one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubmitFix {
@@ -118,20 +134,10 @@ pub struct SubmitFix {
 impl TryFrom<&internal::SubmitFixRequest> for SubmitFix {
     type Error = FieldError;
     fn try_from(message: &internal::SubmitFixRequest) -> FieldResult<Self> {
-        if message.transcripts.len() > FIX_LANDMARKS_MAX {
-            let must = format!("must have at most {FIX_LANDMARKS_MAX} entries");
-            return Err(FieldError::new("transcripts", must));
-        }
-        let read = |bytes: &bytes::Bytes| {
-            let parsed = SignedTranscript::parse(bytes);
-            parsed.map_err(|error| {
-                FieldError::new("transcripts", error.to_string()).with_code(error.code())
-            })
-        };
         Ok(Self {
             session: session("session", &message.session)?,
             fix: FixId(array("fix", &message.fix)?),
-            transcripts: message.transcripts.iter().map(read).collect::<FieldResult<_>>()?,
+            transcripts: transcripts(&message.transcripts, FIX_LANDMARKS_MAX)?,
         })
     }
 }
@@ -144,6 +150,88 @@ impl From<&SubmitFix> for internal::SubmitFixRequest {
             fix: submit.fix.0.to_vec().into(),
             transcripts: submit.transcripts.iter().map(bytes).collect(),
         }
+    }
+}
+
+/// Who wants to be measured by a landmark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judge {
+    /// By its certificate.
+    pub principal: Principal,
+    /// SHA-256 of the SPKI of that certificate.
+    pub key: Digest,
+    /// As whom.
+    pub subject: Subject,
+}
+
+impl TryFrom<&internal::JudgeRequest> for Judge {
+    type Error = FieldError;
+    fn try_from(message: &internal::JudgeRequest) -> FieldResult<Self> {
+        let subject = decode(&message.subject);
+        Ok(Self {
+            principal: parsed("principal", &message.principal)?,
+            key: Digest(array("key", &message.key)?),
+            subject: subject.map_err(|error| FieldError::new("subject", error.to_string()))?,
+        })
+    }
+}
+
+impl From<&Judge> for internal::JudgeRequest {
+    fn from(judge: &Judge) -> Self {
+        Self {
+            principal: judge.principal.to_string(),
+            key: judge.key.0.to_vec().into(),
+            // Subjects always encode; no bytes would be refused by the receiver.
+            subject: encode(&judge.subject).unwrap_or_default().into(),
+        }
+    }
+}
+
+/// The landmarks of a federation, and how they are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// Which federation.
+    pub cluster: ClusterId,
+    /// Its present life.
+    pub incarnation: Incarnation,
+    /// All of them.
+    pub landmarks: Vec<Reached>,
+}
+
+impl TryFrom<&internal::ListAddressesResponse> for Addresses {
+    type Error = FieldError;
+    fn try_from(message: &internal::ListAddressesResponse) -> FieldResult<Self> {
+        if message.landmarks.len() > LANDMARKS_MAX {
+            let must = format!("must have at most {LANDMARKS_MAX} entries");
+            return Err(FieldError::new("landmarks", must));
+        }
+        let landmarks = message.landmarks.iter().map(Reached::try_from);
+        Ok(Self {
+            cluster: ClusterId(array("cluster", &message.cluster)?),
+            incarnation: Incarnation(message.incarnation),
+            landmarks: landmarks.collect::<FieldResult<_>>()?,
+        })
+    }
+}
+
+/// What landmarks measured of one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubmitRange {
+    /// Signed by both landmarks.
+    pub transcripts: Vec<SignedTranscript>,
+}
+
+impl TryFrom<&internal::SubmitRangeRequest> for SubmitRange {
+    type Error = FieldError;
+    fn try_from(message: &internal::SubmitRangeRequest) -> FieldResult<Self> {
+        Ok(Self { transcripts: transcripts(&message.transcripts, RANGES_MAX)? })
+    }
+}
+
+impl From<&SubmitRange> for internal::SubmitRangeRequest {
+    fn from(submit: &SubmitRange) -> Self {
+        let bytes = |signed: &SignedTranscript| signed.bytes().unwrap_or_default().into();
+        Self { transcripts: submit.transcripts.iter().map(bytes).collect() }
     }
 }
 
@@ -185,6 +273,35 @@ mod tests {
         assert_eq!(refused(&|_, l| l.key = "00".into()), "landmark.key");
         let broken = internal::LandmarkAddress { landmark: vec![1].into(), ..inside };
         assert_eq!(Reached::try_from(&broken).unwrap_err().field, "landmarks.landmark");
+    }
+
+    #[test]
+    fn what_a_landmark_asks_and_hears_round_trips_and_bad_fields_are_named() {
+        let judge = Judge {
+            principal: "kanto/site/tokyo-1/node/n-01".parse().unwrap(),
+            key: Digest([3; 32]),
+            subject: Subject::Node("tokyo-1/n-01".parse().unwrap()),
+        };
+        let message = internal::JudgeRequest::from(&judge);
+        assert_eq!(Judge::try_from(&message), Ok(judge));
+        let bad = |spoil: fn(&mut internal::JudgeRequest)| {
+            let mut message = message.clone();
+            spoil(&mut message);
+            Judge::try_from(&message).unwrap_err().field
+        };
+        assert_eq!(bad(|m| m.principal = "kanto".into()), "principal");
+        assert_eq!(bad(|m| m.key = vec![1].into()), "key");
+        assert_eq!(bad(|m| m.subject = vec![9, 9].into()), "subject");
+        let told = internal::ListAddressesResponse {
+            cluster: vec![7; 16].into(),
+            incarnation: 2,
+            landmarks: vec![internal::LandmarkAddress::from(&reached())],
+        };
+        let addresses = Addresses::try_from(&told).unwrap();
+        assert_eq!((addresses.incarnation, addresses.landmarks), (Incarnation(2), vec![reached()]));
+        let many =
+            internal::SubmitRangeRequest { transcripts: vec![Vec::new().into(); RANGES_MAX + 1] };
+        assert_eq!(SubmitRange::try_from(&many).unwrap_err().field, "transcripts");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sekisho_types::id::Digest;
 use sekisho_types::principal::{TrustDomain, Workload};
 use sekisho_types::time::Timestamp;
 use std::path::Path;
@@ -93,6 +94,12 @@ impl Identity {
     #[must_use]
     pub fn workload(&self) -> Workload {
         self.0.load().leaf.workload.clone()
+    }
+
+    /// SHA-256 of the SPKI of the certificate in use.
+    #[must_use]
+    pub fn key(&self) -> Digest {
+        self.0.load().leaf.spki_sha256
     }
 
     /// Its trust domain.

@@ -45,6 +45,7 @@ impl PeerIdentity {
             Workload::Member { .. } => PeerClass::Member,
             Workload::Agent { .. } => PeerClass::Agent,
             Workload::User { .. } => PeerClass::User,
+            Workload::Landmark { .. } => PeerClass::Landmark,
         }
     }
 }
@@ -71,7 +72,8 @@ pub enum PeerClass {
     User,
     /// Whoever reads metrics; what may be read there, the state says.
     Monitor,
-    /// The other end of a timed exchange: of a landmark, or of whoever shows where it is.
+    /// The other end of a timed exchange: of a landmark, or of whoever shows where it is. Also a landmark apart from a
+    /// controller that asks one.
     Landmark,
     /// No certificate.
     Anonymous,

@@ -1,7 +1,12 @@
-//! Frames of a timed exchange on a connection: read and written whole, within a time.
+//! Timed exchanges (ADR 13): frames on a connection, read and written whole, and the side of whoever is measured, a node or
+//! another landmark.
 //!
 //! Must hold: a frame's length is judged before room is made for it (L4), and whoever waits for a frame waits so long and
 //! no longer (L3).
+
+mod answering;
+pub mod exchange;
+pub mod limit;
 
 use crate::conn::Conn;
 use crate::deadline::{Deadline, DeadlinePassed, within};

@@ -28,6 +28,9 @@ const TAG_UTF8: u8 = 0x0c;
 /// The DNS label that stands for the site in a user's name; users belong to no site.
 const USER_LABEL: &str = "user";
 
+/// And in a landmark's.
+const LANDMARK_LABEL: &str = "landmark";
+
 /// Why a leaf certificate is refused whoever signed it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LeafError {
@@ -87,22 +90,23 @@ pub(crate) struct Leaf {
     pub(crate) not_after: Timestamp,
 }
 
-/// `HOST.SITE.TRUSTDOMAIN`: the DNS name of a workload. Members are `member-N`, users `NAME.user`.
+/// `HOST.SITE.TRUSTDOMAIN`: the DNS name of a workload. Members are `member-N`, users `NAME.user`, landmarks `NAME.landmark`.
 #[must_use]
 pub fn dns_name(workload: &Workload, domain: &TrustDomain) -> String {
     let parent = parent_domain(workload, domain);
     match workload {
         Workload::Member { member, .. } => format!("member-{member}.{parent}"),
         Workload::Agent { node, .. } => format!("{node}.{parent}"),
-        Workload::User { name } => format!("{name}.{parent}"),
+        Workload::User { name } | Workload::Landmark { name } => format!("{name}.{parent}"),
     }
 }
 
-/// `SITE.TRUSTDOMAIN`, or `user.TRUSTDOMAIN`: what every DNS SAN of the workload lies directly under.
+/// `SITE.TRUSTDOMAIN`, `user.TRUSTDOMAIN` or `landmark.TRUSTDOMAIN`: what every DNS SAN of the workload lies directly under.
 fn parent_domain(workload: &Workload, domain: &TrustDomain) -> String {
     match workload {
         Workload::Member { site, .. } | Workload::Agent { site, .. } => format!("{site}.{domain}"),
         Workload::User { .. } => format!("{USER_LABEL}.{domain}"),
+        Workload::Landmark { .. } => format!("{LANDMARK_LABEL}.{domain}"),
     }
 }
 
@@ -223,7 +227,7 @@ fn residency_of(
     let claim = parse_residency(extension.value)?;
     let site = match workload {
         Workload::Member { site, .. } | Workload::Agent { site, .. } => Some(site),
-        Workload::User { .. } => None,
+        Workload::User { .. } | Workload::Landmark { .. } => None,
     };
     if site == Some(&claim.site) {
         return Ok(Some(claim));

@@ -34,6 +34,8 @@ pub enum Expect {
     AnyMember,
     /// A member of one of these operators; of none if empty.
     MemberOf(BTreeSet<OperatorId>),
+    /// A landmark of one of these operators, or a member, in which landmarks are, too.
+    LandmarkOf(BTreeSet<OperatorId>),
     /// A member under the root whose DER has this SHA-256, and which stands in the presented chain: for an agent
     /// that joins and has no bundle yet, with the hash from its join token. The operator's id is read from the
     /// root's organization, which the hash covers.
@@ -138,7 +140,9 @@ fn name(
             operator_of(root).ok_or(VerifyError::RootNamesNoOperator)?
         }
         Role::Client
-        | Role::Server(Expect::Principal(_) | Expect::AnyMember | Expect::MemberOf(_)) => {
+        | Role::Server(
+            Expect::Principal(_) | Expect::AnyMember | Expect::MemberOf(_) | Expect::LandmarkOf(_),
+        ) => {
             let known = set.get(&leaf.trust_domain);
             known
                 .ok_or_else(|| VerifyError::UnknownDomain(leaf.trust_domain.clone()))?
@@ -166,6 +170,10 @@ fn expected(role: Role<'_>, identity: PeerIdentity) -> Result<PeerIdentity, Veri
         Role::Server(Expect::MemberOf(operators)) => {
             member && operators.contains(&identity.principal.operator)
         }
+        Role::Server(Expect::LandmarkOf(operators)) => {
+            let landmark = matches!(identity.principal.workload, Workload::Landmark { .. });
+            (member || landmark) && operators.contains(&identity.principal.operator)
+        }
     };
     if good { Ok(identity) } else { Err(VerifyError::NotExpected { found: identity.principal }) }
 }
@@ -190,9 +198,9 @@ fn validate(
             pinned_roots = store;
             &pinned_roots
         }
-        Role::Server(Expect::Principal(_) | Expect::AnyMember | Expect::MemberOf(_)) => {
-            &*set.get(domain).ok_or_else(unknown)?.roots
-        }
+        Role::Server(
+            Expect::Principal(_) | Expect::AnyMember | Expect::MemberOf(_) | Expect::LandmarkOf(_),
+        ) => &*set.get(domain).ok_or_else(unknown)?.roots,
     };
     let leaf = ParsedCertificate::try_from(leaf)?;
     verify_server_cert_signed_by_trust_anchor(&leaf, roots, rest, now, algorithms().all)

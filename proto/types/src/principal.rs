@@ -32,6 +32,11 @@ pub enum Workload {
         /// Login name.
         name: Name,
     },
+    /// A landmark that runs apart from a controller: `/landmark/NAME`.
+    Landmark {
+        /// Its name within the operator.
+        name: Name,
+    },
 }
 
 /// An authenticated identity: the operator whose trust domain issued it, and the workload that it names.
@@ -51,6 +56,7 @@ impl Principal {
             Workload::Member { site, member } => format!("/site/{site}/member/{member}"),
             Workload::Agent { site, node } => format!("/site/{site}/node/{node}"),
             Workload::User { name } => format!("/user/{name}"),
+            Workload::Landmark { name } => format!("/landmark/{name}"),
         }
     }
 
@@ -59,7 +65,7 @@ impl Principal {
     pub fn site(&self) -> Option<&SiteId> {
         match &self.workload {
             Workload::Member { site, .. } | Workload::Agent { site, .. } => Some(site),
-            Workload::User { .. } => None,
+            Workload::User { .. } | Workload::Landmark { .. } => None,
         }
     }
 }
@@ -100,8 +106,8 @@ impl fmt::Debug for Principal {
 /// Why a text does not name a principal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PrincipalError {
-    /// Not one of the three known paths.
-    #[error("`{0}` is not /site/SITE/member/N, /site/SITE/node/NODE or /user/NAME")]
+    /// Not one of the known paths.
+    #[error("`{0}` is not /site/SITE/member/N, /site/SITE/node/NODE, /user/NAME or /landmark/NAME")]
     Path(String),
     /// A part is not a valid name.
     #[error(transparent)]
@@ -112,7 +118,7 @@ impl Workload {
     /// Parses the path of a SPIFFE id.
     ///
     /// # Errors
-    /// [`PrincipalError`] for any path but the three known forms.
+    /// [`PrincipalError`] for any path but the known forms.
     pub fn parse(path: &str) -> Result<Self, PrincipalError> {
         let bad = || PrincipalError::Path(path.to_owned());
         let parts: Vec<&str> = path.strip_prefix('/').ok_or_else(bad)?.split('/').collect();
@@ -129,6 +135,7 @@ impl Workload {
                 Ok(Self::Agent { site: site.parse()?, node: node.parse()? })
             }
             ["user", name] => Ok(Self::User { name: name.parse()? }),
+            ["landmark", name] => Ok(Self::Landmark { name: name.parse()? }),
             _ => Err(bad()),
         }
     }
@@ -262,9 +269,12 @@ mod tests {
 
     #[test]
     fn principals_round_trip_and_odd_paths_are_refused() {
-        for text in
-            ["kanto/site/tokyo-1/member/3", "hokuto/site/ishikari-1/node/n-01", "naniwa/user/alice"]
-        {
+        for text in [
+            "kanto/site/tokyo-1/member/3",
+            "hokuto/site/ishikari-1/node/n-01",
+            "naniwa/user/alice",
+            "kanto/landmark/otemachi",
+        ] {
             assert_eq!(text.parse::<Principal>().map(|p| p.to_string()).as_deref(), Ok(text));
         }
         for bad in [

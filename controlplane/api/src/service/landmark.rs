@@ -25,7 +25,7 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{NodeId, OperatorId};
 use sekisho_types::residency::{PROOF_F_DEFAULT, Tier};
 use sekisho_types::time::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
@@ -37,12 +37,41 @@ fn reached(landmark: &Landmark, reach: &Reach) -> Reached {
     Reached { landmark: landmark.clone(), address, datagrams }
 }
 
-fn message(state: &State, id: &LandmarkId, landmark: &Landmark, reach: &Reach) -> v1::Landmark {
+/// Which others each landmark contradicts, those that were taken out among them.
+pub(crate) fn contradictions(state: &State) -> BTreeMap<&LandmarkId, BTreeSet<&LandmarkId>> {
+    let mut found: BTreeMap<&LandmarkId, BTreeSet<&LandmarkId>> = BTreeMap::new();
+    for ((by, of), _) in state.ranges().filter(|(_, range)| range.conviction.is_some()) {
+        found.entry(by).or_default().insert(of);
+        found.entry(of).or_default().insert(by);
+    }
+    found
+}
+
+fn message(
+    state: &State,
+    wrong: &BTreeMap<&LandmarkId, BTreeSet<&LandmarkId>>,
+    (id, (landmark, reach)): (&LandmarkId, (&Landmark, &Reach)),
+) -> v1::Landmark {
+    let contradicts = wrong.get(id).into_iter().flatten().map(|other| other.name());
     v1::Landmark {
         etag: reach.revision.to_string(),
         reach_m: state.landmarks().table().nearest_foreign_m(id).unwrap_or_default(),
+        contradicts: contradicts.collect(),
+        convicted: state.convicted(id).is_some(),
         ..v1::Landmark::from(&reached(landmark, reach))
     }
+}
+
+/// A landmark that counts, or that was taken out.
+fn known<'s>(state: &'s State, id: &LandmarkId) -> Option<(&'s Landmark, &'s Reach)> {
+    let out = || state.convicted(id).map(|row| (&row.landmark, &row.reach));
+    state.landmarks().get(id).or_else(out)
+}
+
+/// All that [`known`] knows, by id.
+fn all(state: &State) -> BTreeMap<&LandmarkId, (&Landmark, &Reach)> {
+    let out = state.convictions().map(|(id, row)| (id, (&row.landmark, &row.reach)));
+    state.landmarks().iter().chain(out).collect()
 }
 
 /// All of them, for agents.
@@ -139,13 +168,13 @@ impl LandmarkService for LandmarkApi {
         let state = self.0.read(&call, ask.read.as_ref()).await?;
         call.may(&state, Verb::ReadFederation, Target::Federation)?;
         let wanted = |id: &LandmarkId| operator.as_ref().is_none_or(|own| id.operator == *own);
-        let rows = state.landmarks().iter().filter(|(id, _)| wanted(id));
+        let rows = all(&state).into_iter().filter(|(id, _)| wanted(id));
         let (rows, next_page_token) = page.take(state.revision(), rows);
-        let rows = rows.into_iter();
+        let wrong = contradictions(&state);
         let table = state.landmarks().table().hash();
         let broken = |e: CanonicalError| ApiError::new(ErrorCode::Internal, e.to_string());
         Ok(Response::new(v1::ListLandmarksResponse {
-            landmarks: rows.map(|(id, (of, reach))| message(&state, id, of, reach)).collect(),
+            landmarks: rows.into_iter().map(|row| message(&state, &wrong, row)).collect(),
             next_page_token,
             revision: state.revision().0,
             table: table.map_err(broken)?.to_string(),
@@ -162,8 +191,8 @@ impl LandmarkService for LandmarkApi {
         let state = self.0.read(&call, ask.read.as_ref()).await?;
         let read = Verb::ReadFederation;
         call.may_on(&state, read, read, Target::Federation, &ask.name)?;
-        let (landmark, reach) = state.landmarks().get(&id).ok_or_else(|| not_found(&ask.name))?;
-        Ok(Response::new(message(&state, &id, landmark, reach)))
+        let found = known(&state, &id).ok_or_else(|| not_found(&ask.name))?;
+        Ok(Response::new(message(&state, &contradictions(&state), (&id, found))))
     }
 
     async fn create_landmark(
@@ -192,7 +221,7 @@ impl LandmarkService for LandmarkApi {
         let state = self.0.replica.state();
         let target = Target::Operator(&id.operator);
         call.may_on(&state, Verb::RemoveLandmark, Verb::ReadFederation, target, &ask.name)?;
-        state.landmarks().get(&id).ok_or_else(|| not_found(&ask.name))?;
+        known(&state, &id).ok_or_else(|| not_found(&ask.name))?;
         let admitted = Admitted::new(intent, Command::RemoveLandmark { id });
         Ok(Response::new(self.0.write(&call, admitted).await?))
     }

@@ -165,6 +165,9 @@ impl MemberService for MemberApi {
             Workload::User { .. } => state.roles(principal).map(ToString::to_string).collect(),
             Workload::Agent { .. } => call.agent(&state).map(|_| vec!["agent".to_owned()])?,
             Workload::Member { .. } => call.member(&state).map(|_| vec!["member".to_owned()])?,
+            Workload::Landmark { .. } => {
+                call.landmark(&state).map(|_| vec!["landmark".to_owned()])?
+            }
         };
         let federation = federation(&state)?;
         Ok(Response::new(v1::HelloResponse {

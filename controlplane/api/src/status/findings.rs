@@ -10,7 +10,7 @@ use crate::limit::{
     CERTIFICATE_ENDS_NOW, CERTIFICATE_ENDS_SOON, CHECKPOINT_LATE, DISK_ENOUGH, DISK_LOW,
     DRAIN_LATE, FINDINGS_MAX, LOAD_HIGH, MEMBER_LAGS, NAMED_PER_SITE, SIGNER_LATE, TAG_ENDS_SOON,
 };
-use crate::service::landmark::contradicting;
+use crate::service::landmark::{contradicting, contradictions};
 use crate::vitals::Vitals;
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::location::verdict::Verdict;
@@ -22,7 +22,7 @@ use sekisho_types::id::{MemberId, NodeId, SiteId};
 use sekisho_types::limit::{CLOCK_AHEAD_MAX, CLOCK_BEHIND_MAX};
 use sekisho_types::time::Timestamp;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Nodes with one kind of trouble, by site, with what there is to say of each.
 type Troubled = BTreeMap<SiteId, Vec<(NodeId, Trouble)>>;
@@ -97,6 +97,7 @@ impl Health<'_> {
         self.clocks(&mut all);
         self.checkpoints(&mut all);
         self.signers(&mut all);
+        self.landmarks(&mut all);
         self.vitals(&mut all);
         all.sort_by_key(|finding| Reverse(finding.severity));
         all.truncate(FINDINGS_MAX);
@@ -238,6 +239,26 @@ impl Health<'_> {
             let severity = found.first().map_or(Severity::Warn, |found| found.severity);
             all.push(Finding::new(severity, many).with("site", site).with("count", count));
         }
+    }
+
+    /// Landmarks that cannot all be right.
+    fn landmarks(&self, all: &mut Vec<Finding>) {
+        let wrong = contradictions(self.state);
+        for (id, _) in self.state.convictions() {
+            let others = wrong.get(id).into_iter().flatten().map(ToString::to_string);
+            let found = Finding::new(Severity::Bad, Condition::LandmarkConvicted);
+            let found = found.with("landmark", id).with("operator", &id.operator);
+            all.push(found.with("landmarks", others.collect::<Vec<_>>().join(", ")));
+        }
+        for (id, other) in self.pairs() {
+            let found = Finding::new(Severity::Bad, Condition::LandmarksContradict);
+            all.push(found.with("landmark", id).with("other", other));
+        }
+    }
+
+    /// Pairs of landmarks that count and contradict each other, each pair once.
+    pub(super) fn pairs(&self) -> BTreeSet<(&LandmarkId, &LandmarkId)> {
+        self.state.contradictions().map(|(a, b)| (a.min(b), a.max(b))).collect()
     }
 
     /// What people ordered is no trouble; a drain that does not end is.

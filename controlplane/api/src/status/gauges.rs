@@ -40,6 +40,7 @@ impl Core {
         health.record_members();
         health.record_checkpoints();
         metrics::gauge!("sekisho_jobs_running").set(health.jobs_running());
+        health.record_landmarks();
         record_fleet(&health.fleet());
     }
 
@@ -69,6 +70,13 @@ impl Health<'_> {
             let reachable = self.core.hears(*id, self.now_ns);
             metrics::gauge!("sekisho_member_reachable", "peer" => peer).set(yes(reachable));
         }
+    }
+
+    fn record_landmarks(&self) {
+        let pairs = number(count(self.pairs().len()));
+        metrics::gauge!("sekisho_landmark_contradictions").set(pairs);
+        let out = number(count(self.state.convictions().count()));
+        metrics::gauge!("sekisho_landmarks_convicted").set(out);
     }
 
     fn record_checkpoints(&self) {

@@ -74,13 +74,52 @@ struct LandmarkView {
     datagrams: String,
     key: String,
     etag: String,
+    contradicts: Vec<String>,
+    convicted: bool,
 }
 
 impl From<v1::Landmark> for LandmarkView {
     fn from(landmark: v1::Landmark) -> Self {
-        let v1::Landmark { name, position, survey_m, key, address, datagrams, etag, reach_m } =
-            landmark;
-        Self { name, position, survey_m, reach_m, address, datagrams, key, etag }
+        let v1::Landmark {
+            name,
+            position,
+            survey_m,
+            key,
+            address,
+            datagrams,
+            etag,
+            reach_m,
+            contradicts,
+            convicted,
+        } = landmark;
+        Self {
+            name,
+            position,
+            survey_m,
+            reach_m,
+            address,
+            datagrams,
+            key,
+            etag,
+            contradicts,
+            convicted,
+        }
+    }
+}
+
+/// `OPERATOR/LANDMARK` of a resource name.
+fn short(name: &str) -> String {
+    LandmarkId::from_name(name).map_or_else(|| name.to_owned(), |id| id.to_string())
+}
+
+impl LandmarkView {
+    /// Whether it counts.
+    fn standing(&self) -> Text {
+        match (self.convicted, self.contradicts.is_empty()) {
+            (true, _) => Text::new("taken out", "除外"),
+            (false, true) => Text::new("counts", "有効"),
+            (false, false) => Text::new("contradicted", "矛盾あり"),
+        }
     }
 }
 
@@ -91,21 +130,24 @@ impl Shown for LandmarkView {
         column("reach", "到達距離"),
         column("address", "アドレス"),
         column("datagrams", "データグラム"),
+        column("standing", "状態"),
         wide("survey", "測量誤差"),
         wide("key", "鍵"),
         wide("etag", "etag"),
+        wide("contradicts", "矛盾相手"),
     ];
-    fn cells(&self, _language: Language) -> Vec<String> {
+    fn cells(&self, language: Language) -> Vec<String> {
         vec![
-            LandmarkId::from_name(&self.name)
-                .map_or_else(|| self.name.clone(), |id| id.to_string()),
+            short(&self.name),
             self.position.clone(),
             format!("{} km", self.reach_m / 1000),
             self.address.clone(),
             self.datagrams.clone(),
+            self.standing().of(language).to_owned(),
             format!("{} m", self.survey_m),
             self.key.clone(),
             self.etag.clone(),
+            self.contradicts.iter().map(|name| short(name)).collect::<Vec<_>>().join(", "),
         ]
     }
 }

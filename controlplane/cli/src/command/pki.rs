@@ -23,7 +23,7 @@ use std::path::PathBuf;
 pub enum PkiCommand {
     /// Make root, issuers, member and administrator keys of a new operator
     Init(Box<InitArgs>),
-    /// Make a fresh certificate from this operator's own issuers: a controller's for seven days, a person's for twelve hours
+    /// Make a fresh certificate from this operator's own issuers: a controller's or landmark's for seven days, a person's for twelve hours
     Renew(RenewArgs),
     /// Show the public part of an operator's directory, or with no directory the context's identity
     Show {
@@ -72,6 +72,9 @@ pub struct RenewArgs {
     /// A controller, NUMBER=HOST:PORT
     #[arg(long, value_name = "N=ADDRESS", value_parser = member, group = "who", requires = "site")]
     member: Option<(MemberId, String)>,
+    /// A landmark that runs apart from a controller; repeatable. A new one gets a key to sign with, too
+    #[arg(long, value_name = "NAME", group = "who")]
+    landmark: Vec<Name>,
     /// The site where the controller stands
     #[arg(long, requires = "member")]
     site: Option<SiteId>,
@@ -234,13 +237,16 @@ fn renew(app: &mut App<'_>, args: &RenewArgs) -> Result<(), Failure> {
         dir.renew_member(&site, *number, &ips(address), now)?;
         renewed.push(path);
     }
+    for name in &args.landmark {
+        renewed.push(dir.renew_landmark(name, now)?);
+    }
     for path in renewed {
         let path = path.display();
         let line = app.output.pick(
             format!(
-                "{path}: fresh key and certificate; a controller takes them when it is restarted"
+                "{path}: fresh key and certificate; a controller or landmark takes them when it is restarted"
             ),
-            format!("{path}: 鍵と証明書を更新しました。コントローラーは再起動で反映されます"),
+            format!("{path}: 鍵と証明書を更新しました。コントローラーやランドマークは再起動で反映されます"),
         );
         app.output.line(&line)?;
     }

@@ -39,6 +39,8 @@ struct Landmark<'p> {
     listen: SocketAddr,
     datagrams: SocketAddr,
     key: PathBuf,
+    /// What stands between it and landmarks at other places.
+    via: BTreeMap<String, SocketAddr>,
 }
 
 #[derive(Debug, Serialize)]
@@ -133,6 +135,10 @@ pub(super) fn write_controller(
                 listen: landmark.address,
                 datagrams: landmark.address,
                 key: layout.landmark_key(&landmark.id),
+                via: plan
+                    .ways_from(&landmark.stands)
+                    .map(|plan| (plan.landmark.to_string(), plan.way.listen))
+                    .collect(),
             })
             .collect(),
     };
@@ -237,6 +243,10 @@ mod tests {
         let names: Vec<_> = landmarks.iter().map(|one| one["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["tokyo-1", "sakai-1"]);
         assert!(landmarks[0]["key"].as_str().unwrap().contains("operators/naniwa"));
+        // A landmark measured without its way would seem to stand where all of them do.
+        let via = |at: usize| landmarks[at]["via"].as_table().unwrap();
+        assert_eq!((via(0).len(), via(1).len()), (6, 6));
+        assert_ne!(via(0)["kanto/tokyo-1"], via(1)["kanto/tokyo-1"]);
         // An operator's controller is given nothing from another operator's directory but the root.
         let foreign = table["identity_dir"].as_str().unwrap().contains("operators/kanto");
         assert!(!foreign);

@@ -61,6 +61,8 @@ const LANDMARK_HOST: u8 = 16;
 pub(super) struct LandmarkPlan {
     pub(super) id: LandmarkId,
     pub(super) area: Area,
+    /// Where it stands in the imitation.
+    pub(super) stands: Place,
     /// Where it is dialled, and hears datagrams.
     pub(super) address: SocketAddr,
 }
@@ -185,7 +187,8 @@ fn landmarks(operators: &[Operator], port: u16) -> Result<Vec<LandmarkPlan>, Fai
         let area = at.ok_or_else(|| Failure::invalid(format!("no site {site}")))?.area;
         let id = LandmarkId { operator: read(operator)?, name: read(site)? };
         let address = SocketAddr::from(([127, 0, 0, host], port));
-        landmarks.push(LandmarkPlan { id, area, address });
+        let stands = Place::Site(read(site)?);
+        landmarks.push(LandmarkPlan { id, area, stands, address });
     }
     Ok(landmarks)
 }

@@ -1,7 +1,7 @@
 //! Landmarks: their registration and removal by their own operators (ADR 13).
 //!
 //! Must hold: a proof ends when a landmark that it rests on goes. That a landmark stands where it says is its operator's
-//! word.
+//! word, until others contradict it (`range.rs`): then it is none until that operator registers it anew.
 
 use super::change::{Change, not_found};
 use super::{fix, member};
@@ -9,7 +9,8 @@ use crate::event::Event;
 use crate::location::{Landmarks, Reach, RegisterError};
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
-use sekisho_evidence::location::landmark::{Landmark, LandmarkError, LandmarkId};
+use sekisho_evidence::location::landmark::{LANDMARKS_MAX, Landmark, LandmarkError, LandmarkId};
+use sekisho_evidence::location::range::Pair;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
 use std::sync::Arc;
@@ -46,14 +47,33 @@ pub(super) fn register(
         datagrams: datagrams.to_owned(),
         revision: change.revision,
     };
+    check_convicted(change, landmark)?;
     let with = change.state.landmarks.with(landmark.clone(), reach);
-    set(change, with.map_err(|error| refusal(&error))?);
+    let with = with.map_err(|error| refusal(&error))?;
+    // Its operator has looked: what was found of it before is of another place, or of a fault that was mended.
+    forget(change, |id| *id == landmark.id);
+    set(change, with);
     Ok(Reply::Done)
+}
+
+/// Those that were taken out keep their places and their keys: another name gives no way around it.
+fn check_convicted(change: &Change<'_>, landmark: &Landmark) -> Result<(), Rejection> {
+    let mut others = change.state.convicted.iter().filter(|(id, _)| **id != landmark.id);
+    if others.any(|(_, row)| row.landmark.key == landmark.key) {
+        let error = LandmarkError::SharedKey(landmark.id.clone());
+        return Err(refusal(&error.into()));
+    }
+    let out = change.state.convicted.iter().filter(|(id, _)| **id != landmark.id).count();
+    let count = change.state.landmarks.table().iter().count().saturating_add(out);
+    if count >= LANDMARKS_MAX {
+        return Err(refusal(&LandmarkError::TooMany(count.saturating_add(1)).into()));
+    }
+    Ok(())
 }
 
 /// Takes a landmark out. Another one may come in its name, with another key or elsewhere.
 pub(super) fn remove(change: &mut Change<'_>, id: &LandmarkId) -> Outcome {
-    let known = change.state.landmarks.get(id).is_some();
+    let known = change.state.landmarks.get(id).is_some() || change.state.convicted.contains(id);
     change.authorize(Verb::RemoveLandmark, Target::Operator(&id.operator))?;
     if !known {
         return Err(not_found(format!("landmark {id}")));
@@ -62,8 +82,24 @@ pub(super) fn remove(change: &mut Change<'_>, id: &LandmarkId) -> Outcome {
     Ok(Reply::Done)
 }
 
-/// Takes out what `gone` names, with every fix that rests on it.
+/// Takes out what `gone` names, with every fix that rests on it and all that was measured of it.
 pub(super) fn take_out(change: &mut Change<'_>, gone: impl Fn(&LandmarkId) -> bool) {
+    forget(change, &gone);
+    silence(change, gone);
+}
+
+/// Forgets what was measured of landmarks and by them, and that they were taken out for it.
+fn forget(change: &mut Change<'_>, gone: impl Fn(&LandmarkId) -> bool) {
+    let pairs = change.state.ranges.iter().map(|(pair, _)| pair.clone());
+    let pairs: Vec<Pair> = pairs.filter(|(a, b)| gone(a) || gone(b)).collect();
+    pairs.iter().for_each(|pair| drop(change.state.ranges.remove(pair)));
+    let rows = change.state.convicted.iter().map(|(id, _)| id.clone());
+    let rows: Vec<LandmarkId> = rows.filter(|id| gone(id)).collect();
+    rows.iter().for_each(|id| drop(change.state.convicted.remove(id)));
+}
+
+/// Has landmarks count no more, nor any fix that rests on them.
+pub(super) fn silence(change: &mut Change<'_>, gone: impl Fn(&LandmarkId) -> bool) {
     let ids: Vec<LandmarkId> =
         change.state.landmarks.iter().map(|(id, _)| id.clone()).filter(&gone).collect();
     if ids.is_empty() {

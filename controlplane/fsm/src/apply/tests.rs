@@ -15,6 +15,7 @@ mod member;
 mod node;
 mod operator;
 mod quarantine;
+mod range;
 mod site_key;
 mod submission;
 mod trust;

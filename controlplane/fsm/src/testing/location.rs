@@ -1,10 +1,11 @@
 //! Landmarks with keys from their names, and what they would sign of a node.
 
-use super::{Federation, admin, agent, cluster, key, node_key, receipt_key};
+use super::{Federation, admin, agent, cluster, key, member, node_key, receipt_key};
 use crate::command::Command;
 use crate::outcome::Applied;
 use sekisho_evidence::grant::Instance;
 use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
+use sekisho_evidence::location::range::occasion;
 use sekisho_evidence::location::transcript::{FixId, SignedTranscript, Subject, Transcript};
 use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::revision::Incarnation;
@@ -54,7 +55,33 @@ pub fn signed(node: &NodeId, transcript: Transcript) -> SignedTranscript {
     }
 }
 
+/// Signs as both landmarks.
+#[must_use]
+pub fn signed_by_both(measured: &str, transcript: Transcript) -> SignedTranscript {
+    let by_landmark = key("landmark", &transcript.landmark.to_string());
+    SignedTranscript {
+        by_subject: transcript.sign_as_subject(&key("landmark", measured)).unwrap(),
+        by_landmark: transcript.sign_as_landmark(&by_landmark).unwrap(),
+        transcript,
+    }
+}
+
 impl Federation {
+    /// What one landmark says a moment ago of the delay to another one, signed by both.
+    #[must_use]
+    pub fn range(&self, measuring: &str, measured: &str, rtt_min_ns: u64) -> SignedTranscript {
+        let node = "tokyo-1/n-01".parse().unwrap();
+        let fix = occasion(&landmark(measured)).unwrap();
+        let subject = Subject::Landmark(measured.parse().unwrap());
+        let said = self.transcript(measuring, &node, fix).transcript;
+        signed_by_both(measured, Transcript { subject, rtt_min_ns, ..said })
+    }
+
+    /// Hands in ranges as a member.
+    pub fn submit_range(&mut self, transcripts: Vec<SignedTranscript>) -> Applied {
+        self.run(member("hokuto"), Command::SubmitRange { transcripts })
+    }
+
     /// Registers all of [`LANDMARKS`].
     pub fn landmarks(&mut self) {
         for (id, _) in LANDMARKS {

@@ -198,6 +198,21 @@ impl Issuer {
         self.issue_with_key(&Subject { workload, ips: Vec::new(), area: None }, validity)
     }
 
+    /// The certificate of a landmark that runs apart from a controller, with a fresh key. Needs an issuer for the whole trust
+    /// domain.
+    ///
+    /// # Errors
+    /// [`PkiError`].
+    pub fn issue_landmark(
+        &self,
+        name: &Name,
+        ips: &[IpAddr],
+        validity: Validity,
+    ) -> Result<(Issued, SecretPem), PkiError> {
+        let workload = Workload::Landmark { name: name.clone() };
+        self.issue_with_key(&Subject { workload, ips: ips.to_vec(), area: None }, validity)
+    }
+
     /// A leaf for the key of a verified signing request.
     ///
     /// # Errors
@@ -243,7 +258,9 @@ impl Issuer {
 
     fn end_of(&self, workload: &Workload, validity: Validity) -> Result<Timestamp, PkiError> {
         let max = match workload {
-            Workload::Member { .. } | Workload::Agent { .. } => LEAF_LIFETIME_MAX,
+            Workload::Member { .. } | Workload::Agent { .. } | Workload::Landmark { .. } => {
+                LEAF_LIFETIME_MAX
+            }
             Workload::User { .. } => USER_LIFETIME_MAX,
         };
         let given = validity.lifetime;
@@ -280,7 +297,7 @@ impl Issuer {
         params.subject_alt_names.extend(subject.ips.iter().copied().map(SanType::IpAddress));
         let site = match &subject.workload {
             Workload::Member { site, .. } | Workload::Agent { site, .. } => Some(site),
-            Workload::User { .. } => None,
+            Workload::User { .. } | Workload::Landmark { .. } => None,
         };
         if let (Some(site), Some(area)) = (site, subject.area) {
             let claim = ResidencyClaim { site: site.clone(), area };
@@ -291,10 +308,10 @@ impl Issuer {
     }
 }
 
-/// Members answer and dial; agents and users only dial, so that none of them can pose as a server.
+/// Members and landmarks answer and dial; agents and users only dial, so that none of them can pose as a server.
 fn purposes(workload: &Workload) -> Vec<ExtendedKeyUsagePurpose> {
     match workload {
-        Workload::Member { .. } => {
+        Workload::Member { .. } | Workload::Landmark { .. } => {
             vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth]
         }
         Workload::Agent { .. } | Workload::User { .. } => {

@@ -235,6 +235,14 @@ fn a_server_must_be_whom_the_dialler_expects() {
     };
     assert!(judge(HOME, &of(&["kanto", "hokuto"])));
     assert!(!judge(HOME, &of(&["kanto"])) && !judge(HOME, &of(&[])));
+    // A landmark measures, and is no member.
+    let landmark = |operator: &str| Expect::LandmarkOf([operator.parse().unwrap()].into());
+    for path in [HOME, "/landmark/otemachi"] {
+        assert!(judge(path, &landmark("hokuto")) && !judge(path, &landmark("kanto")));
+    }
+    assert!(!judge("/site/ishikari-1/node/n-01", &landmark("hokuto")));
+    assert!(!judge("/landmark/otemachi", &of(&["hokuto"])));
+    assert!(!judge("/landmark/otemachi", &Expect::AnyMember));
 }
 
 #[test]

@@ -2,23 +2,27 @@
 
 use super::write::intent;
 use super::*;
+use crate::landmark::Standing;
 use crate::service::agent::AgentApi;
 use crate::service::landmark::LandmarkApi;
+use crate::service::landmark_host::LandmarkHostApi;
 use crate::service::member::MemberApi;
 use crate::service::node::NodeApi;
 use sekisho_evidence::canonical::decode;
 use sekisho_evidence::grant::{Instance, SessionId};
 use sekisho_evidence::location::evidence::Evidence;
-use sekisho_evidence::location::transcript::SignedTranscript;
+use sekisho_evidence::location::transcript::{SignedTranscript, Subject};
 use sekisho_evidence::location::verdict::Verdict;
+use sekisho_evidence::location::wire::Refusal;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::location::{IN_TOKYO, LANDMARKS, fix_id, landmark};
-use sekisho_fsm::testing::{BEGIN, admin, agent, user, user_key};
-use sekisho_proto::convert::landmark::{Reached, SubmitFix};
+use sekisho_fsm::testing::{BEGIN, admin, agent, node_key, receipt_key, user, user_key};
+use sekisho_proto::convert::landmark::{Addresses, Judge, Reached, SubmitFix, SubmitRange};
 use sekisho_proto::internal::v1 as internal;
 use sekisho_proto::internal::v1::agent_message::Proving;
 use sekisho_proto::internal::v1::agent_service_server::AgentService as _;
 use sekisho_proto::internal::v1::controller_message::Message;
+use sekisho_proto::internal::v1::landmark_host_service_server::LandmarkHostService as _;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_proto::v1::landmark_service_server::LandmarkService as _;
@@ -237,4 +241,61 @@ async fn a_fix_is_handed_out_whole_to_those_who_may_read_it() {
     let told = landmarks.list_landmarks(request(&admin("kanto"), list)).await.unwrap();
     let table = fake.core.replica.state().landmarks().table().hash().unwrap();
     assert_eq!(told.into_inner().table, table.to_string());
+}
+
+#[tokio::test]
+async fn a_landmark_apart_hears_who_may_be_measured_and_hands_in_ranges() {
+    let fake = fake();
+    let api = LandmarkHostApi(Arc::clone(&fake.core));
+    let alone: Principal = "kanto/landmark/otemachi".parse().unwrap();
+    let judge = |of: &NodeId| {
+        let (principal, key, subject) = (agent(of), node_key(of), Subject::Node(of.clone()));
+        internal::JudgeRequest::from(&Judge { principal, key, subject })
+    };
+    let heard = |answer: internal::JudgeResponse| -> Result<Standing, Refusal> {
+        decode(&answer.verdict).unwrap()
+    };
+    let ask = || request(&alone, judge(&node()));
+    let early = heard(api.judge(ask()).await.unwrap().into_inner());
+    assert_eq!(early, Err(Refusal::NotRegistered));
+    let addresses = || request(&alone, internal::ListAddressesRequest {});
+    assert_eq!(code(api.list_addresses(addresses()).await), ErrorCode::PermissionDenied);
+    let mut ranges = Vec::new();
+    fake.replica.elsewhere(|federation| {
+        federation.landmarks();
+        ranges = ["hokuto/fukuoka", "naniwa/shinagawa"]
+            .map(|by| federation.range(by, "kanto/otemachi", 1))
+            .to_vec();
+    });
+    let standing = heard(api.judge(ask()).await.unwrap().into_inner()).unwrap();
+    assert_eq!(standing.landmark, landmark("kanto/otemachi"));
+    assert_eq!(standing.signing_key, receipt_key(&node()).public());
+    let stranger = request(&alone, judge(&"tokyo-1/n-77".parse().unwrap()));
+    let refused = heard(api.judge(stranger).await.unwrap().into_inner());
+    assert_eq!(refused, Err(Refusal::NotEnrolled));
+    let told = api.list_addresses(addresses()).await.unwrap().into_inner();
+    assert_eq!(Addresses::try_from(&told).unwrap().landmarks.len(), LANDMARKS.len());
+    api.fetch_package(request(&alone, internal::FetchPackageRequest {})).await.unwrap();
+    for who in [admin("kanto"), agent(&node()), "nobody/landmark/otemachi".parse().unwrap()] {
+        let refused = code(api.judge(request(&who, judge(&node()))).await);
+        assert_eq!(refused, ErrorCode::PermissionDenied, "{who}");
+    }
+    let submit =
+        || internal::SubmitRangeRequest::from(&SubmitRange { transcripts: ranges.clone() });
+    api.submit_range(request(&alone, submit())).await.unwrap();
+    // Two operators' landmarks stand against it now: it is shown, and is none.
+    assert_eq!(
+        code(api.submit_range(request(&alone, submit())).await),
+        ErrorCode::PermissionDenied
+    );
+    let out = LandmarkApi(Arc::clone(&fake.core));
+    let get =
+        v1::GetLandmarkRequest { name: "operators/kanto/landmarks/otemachi".into(), read: None };
+    let found = out.get_landmark(request(&admin("naniwa"), get)).await.unwrap().into_inner();
+    assert!(found.convicted);
+    assert_eq!(found.contradicts.len(), 2);
+    let members = MemberApi(Arc::clone(&fake.core));
+    let status = members.get_status(request(&admin("kanto"), v1::GetStatusRequest::default()));
+    let findings = status.await.unwrap().into_inner().findings;
+    assert!(findings.iter().any(|finding| finding.code == "LANDMARK_CONVICTED"));
 }

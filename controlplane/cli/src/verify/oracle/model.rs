@@ -8,6 +8,7 @@ use sekisho_evidence::genesis::GenesisSite;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::location::fix::Fix;
 use sekisho_evidence::location::landmark::LandmarkTable;
+use sekisho_evidence::location::range::Pair;
 use sekisho_evidence::package::opening;
 use sekisho_evidence::tag::SiteTag;
 use sekisho_evidence::terms::{Agreement, Terms};
@@ -23,6 +24,7 @@ use sekisho_types::principal::Principal;
 use sekisho_types::quota::Limit;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
+use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A node as enrolled.
@@ -118,6 +120,10 @@ pub(super) struct Model {
     pub(super) landmarks_known: bool,
     /// The last fix of each node in its session.
     pub(super) fixes: BTreeMap<NodeId, Fix>,
+    /// When each landmark measured each other one last.
+    pub(super) ranged: BTreeMap<Pair, Timestamp>,
+    /// Pairs of which one measured what cannot be, by who measured.
+    pub(super) contradictions: BTreeSet<Pair>,
 }
 
 impl Model {
@@ -147,6 +153,8 @@ impl Model {
             landmarks: LandmarkTable::default(),
             landmarks_known: false,
             fixes: BTreeMap::new(),
+            ranged: BTreeMap::new(),
+            contradictions: BTreeSet::new(),
         }
     }
 
@@ -239,6 +247,7 @@ impl Model {
             Command::SubmitFix { node, fix, transcripts, .. } => {
                 self.fixed(at, node, *fix, transcripts, report);
             }
+            Command::SubmitRange { transcripts } => self.ranges(at, transcripts, report),
             Command::EnrollNode { token, node, node_key, receipt_key, tag } => {
                 // A repeated enrolment by the same key is the same answer once more; its tag is not taken.
                 if !self.nodes.contains_key(node) {

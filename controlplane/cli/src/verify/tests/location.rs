@@ -22,7 +22,11 @@ fn proven() -> Federation {
 
 /// The records with each entry changed, or left out.
 fn changed(change: impl Fn(&mut Entry) -> bool) -> Report {
-    let records = records(&proven());
+    of(&proven(), change)
+}
+
+fn of(f: &Federation, change: impl Fn(&mut Entry) -> bool) -> Report {
+    let records = records(f);
     let keep = |bytes: &Vec<u8>| {
         let mut record = Record::parse(bytes).unwrap();
         if let Body::Entry { entry, .. } = &mut record.body {
@@ -72,4 +76,30 @@ fn a_transcript_that_was_changed_or_whose_landmark_went_bears_nothing() {
     });
     let found = findings(&unknown, Step::Residency);
     assert!(found.contains("judged by another table of landmarks"), "{found}");
+}
+
+#[test]
+fn whom_two_operators_landmarks_contradict_bears_nothing_from_then_on() {
+    let mut f = Federation::furnished();
+    f.landmarks();
+    let out = [IN_TOKYO[0], IN_TOKYO[1]].map(|by| f.range(by, "hokuto/fukuoka", 1)).to_vec();
+    f.submit_range(out).outcome.unwrap();
+    f.prove("tokyo-1/n-01", 1);
+    let id = f.submit(job("later", 1, 1, &[]));
+    f.place(&id, &["tokyo-1/n-01"]);
+    assert_eq!(f.placements(&id).len(), 1);
+    tick(&mut f, 2);
+    let honest = of(&f, |_| true);
+    assert!(honest.is_good(), "{:#?}", honest.steps);
+    // Grants name the table without it.
+    let kept = of(&f, |entry| !matches!(entry.command, Command::SubmitRange { .. }));
+    let found = findings(&kept, Step::Residency);
+    assert!(found.contains("judged by another table of landmarks"), "{found}");
+    let forged = of(&f, |entry| {
+        if let Command::SubmitRange { transcripts } = &mut entry.command {
+            transcripts.iter_mut().for_each(|signed| signed.transcript.rtt_min_ns += 1);
+        }
+        true
+    });
+    assert!(findings(&forged, Step::Residency).contains("none of its ranges counts"));
 }

@@ -1,10 +1,10 @@
 //! The thread that answers nonces.
 
 use super::limit::{COOKIE_EVERY, DRAWN_WITHIN, LOOK_EVERY};
+use crate::datagram::{Datagrams, Stamp};
 use sekisho_evidence::location::exchange::RangingKey;
 use sekisho_evidence::location::subject::Answers;
 use sekisho_evidence::location::wire::{Cookie, DATAGRAM_SIZE, Datagram};
-use sekisho_transport::datagram::{Datagrams, Stamp};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

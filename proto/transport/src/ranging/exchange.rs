@@ -1,34 +1,75 @@
 //! One exchange, as its subject.
+//!
+//! Must hold: nothing is signed but a transcript of an exchange that was had here, of this host, this start of its program
+//! and a landmark as the table has it (`sekisho_evidence::location::subject`); nonces are answered on a thread that does
+//! nothing else, because whatever the executor adds to a delay makes the host seem farther away; every exchange ends (L3).
 
 use super::answering::Answering;
 use super::limit::{DRAWN_WITHIN, EXCHANGE_WITHIN, FRAME_WITHIN, READY_WITHIN};
-use super::{Host, LandmarkAt};
+use super::{RangingError, read, write};
+use crate::address::Address;
+use crate::conn::Conn;
+use crate::datagram::Datagrams;
+use crate::deadline::{Deadline, DeadlinePassed, within};
+use crate::dial::{DialError, Dialer};
+use crate::identity::PeerClass;
+use crate::listen::Protocol;
+use crate::verify::Expect;
 use sekisho_evidence::canonical::CanonicalError;
+use sekisho_evidence::grant::Instance;
+use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::location::exchange::{EXPORTER_LABEL, RangingKey, exporter_context};
+use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
 use sekisho_evidence::location::subject::Due;
 use sekisho_evidence::location::transcript::{
-    Expected, FixId, SignedTranscript, Transcript, TranscriptError,
+    Expected, FixId, SignedTranscript, Subject, Transcript, TranscriptError,
 };
 use sekisho_evidence::location::wire::{Frame, Hello, Ready, Refusal};
-use sekisho_transport::address::Address;
-use sekisho_transport::conn::Conn;
-use sekisho_transport::datagram::Datagrams;
-use sekisho_transport::deadline::{Deadline, DeadlinePassed, within};
-use sekisho_transport::dial::DialError;
-use sekisho_transport::identity::PeerClass;
-use sekisho_transport::listen::Protocol;
-use sekisho_transport::ranging::{self, RangingError};
-use sekisho_transport::verify::Expect;
-use sekisho_types::id::ClusterId;
+use sekisho_types::id::{ClusterId, Digest};
 use sekisho_types::revision::Incarnation;
-use std::collections::BTreeSet;
+use sekisho_types::time::Clock;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Addresses of landmarks for datagrams that count in place of the registered ones: forwarders stand there.
+pub type Via = BTreeMap<LandmarkId, Address>;
+
+/// A landmark and where it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LandmarkAt {
+    /// As it stands in the table.
+    pub landmark: Landmark,
+    /// For the connection.
+    pub address: Address,
+    /// For datagrams; without it the port that the landmark tells, where it was dialled.
+    pub datagrams: Option<Address>,
+}
+
+/// Who is measured, and what it has for it.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Its name.
+    pub subject: Subject,
+    /// SHA-256 of the SPKI of its certificate.
+    pub subject_key: Digest,
+    /// This start of the program.
+    pub instance: Instance,
+    /// What it signs transcripts with: a node's receipt key, or a landmark's own.
+    pub receipt_key: SigningKey,
+    /// Dials with its certificate.
+    pub dialer: Dialer,
+    /// The wall clock, to compare with the landmark's.
+    pub clock: Arc<dyn Clock>,
+    /// Where something forwards.
+    pub via: Via,
+}
 
 /// Why there is no transcript.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    /// The landmark is not reached, or who is there is no member of its operator.
+    /// The landmark is not reached, or who is there is neither a landmark nor a member of its operator.
     #[error("the landmark is not reached")]
     Dial(#[from] DialError),
     /// It broke off.
@@ -100,7 +141,7 @@ impl Host {
     ) -> Result<SignedTranscript, ExchangeError> {
         // Who has the landmark's key shows by its signature; before that, that it is its operator.
         let operator = BTreeSet::from([at.landmark.id.operator.clone()]);
-        let expect = Expect::MemberOf(operator);
+        let expect = Expect::LandmarkOf(operator);
         let mut conn = self.dialer.connect_for(Protocol::Ranging, &at.address, &expect).await?;
         let hello = Frame::Hello(Hello {
             landmark: at.landmark.id.clone(),
@@ -109,13 +150,13 @@ impl Host {
             subject_key: self.subject_key,
             instance: self.instance,
         });
-        ranging::write(&mut conn, &hello, Deadline::after(FRAME_WITHIN)).await?;
-        let frame = ranging::read(&mut conn, Deadline::after(READY_WITHIN)).await?;
+        write(&mut conn, &hello, Deadline::after(FRAME_WITHIN)).await?;
+        let frame = read(&mut conn, Deadline::after(READY_WITHIN)).await?;
         let Frame::Ready(ready) = &frame else { return Err(no(&frame)) };
         let key = key_of(&conn, occasion, at)?;
         let socket = self.socket(&conn, at, ready).await?;
         let answering = Answering::begin(socket, ready.cookie, key);
-        let drawn = ranging::read(&mut conn, Deadline::after(DRAWN_WITHIN)).await;
+        let drawn = read(&mut conn, Deadline::after(DRAWN_WITHIN)).await;
         let answers = answering.end().await?;
         let drawn = drawn?;
         let Frame::Drawn(transcript) = &drawn else { return Err(no(&drawn)) };
@@ -132,8 +173,8 @@ impl Host {
         answers.check(transcript, due, self.clock.wall())?;
         let by_subject = transcript.sign_as_subject(&self.receipt_key)?;
         let deadline = Deadline::after(FRAME_WITHIN);
-        ranging::write(&mut conn, &Frame::Agreed(by_subject), deadline).await?;
-        let frame = ranging::read(&mut conn, deadline).await?;
+        write(&mut conn, &Frame::Agreed(by_subject), deadline).await?;
+        let frame = read(&mut conn, deadline).await?;
         let Frame::Sealed(by_landmark) = frame else { return Err(no(&frame)) };
         let transcript = Transcript::clone(transcript);
         let signed = SignedTranscript { transcript, by_subject, by_landmark };
