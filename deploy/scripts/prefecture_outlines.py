@@ -97,4 +97,5 @@ def main():
     print(f"{count} prefectures, {len(lines)} rings, {sum(map(len, lines))} bytes")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -145,6 +145,6 @@ impl Location {
             let code = fix.verdict.code();
             Unproven::Fix(code.map_or("it is over", |code| code.as_str()).to_owned())
         })?;
-        Ok(PlaceProof { f: proof.f, oldest: proof.oldest })
+        Ok(PlaceProof::from(proof))
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn may_pass(state: &State, job: &Job, member: &GenesisMember) -> bool
         area: Some(site.area),
         country_tier: Tier::Attested,
         area_tier: Tier::Attested,
-        proof: Some(PlaceProof { f: u32::MAX, oldest: state.clock() }),
+        proof: Some(PlaceProof { f: u32::MAX, oldest: state.clock(), prefecture: None }),
     };
     let rules: Vec<&Rules> = bound.iter().map(|bound| &bound.rules).collect();
     verdict(&place, &rules, state.clock()).is_ok()

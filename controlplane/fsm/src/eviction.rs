@@ -14,12 +14,15 @@
 use crate::apply::placement::is_desired;
 use crate::apply::policy::check_rules;
 use crate::apply::residency::{in_force, may_complete, named};
+use crate::location::NodeProof;
 use crate::outcome::Rejection;
 use crate::state::{Job, Node, Placement, Policy, State};
 use sekisho_evidence::location::fix::{FIX_AGE_MAX_MS, proven};
+use sekisho_evidence::tag::SiteTag;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{JobId, NodeId, PolicyId};
 use sekisho_types::job::JobPhase;
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::limit::STALE_PROOF_GRACE;
 use sekisho_types::residency::{OnStaleProof, PlaceProof, Rules, Tier, verdict};
 use sekisho_types::revision::{PlacementId, Revision};
@@ -81,23 +84,36 @@ pub(crate) enum Due {
 }
 
 /// The last instant at which a proof that is or was over at some time was enough for a rule set.
-fn proven_until(rules: &Rules, what: PlaceProof, over: Timestamp) -> Option<Timestamp> {
+fn proven_until(rules: &Rules, tag: &SiteTag, held: NodeProof) -> Option<Timestamp> {
+    let NodeProof { proof, expires } = held;
     let aged = rules.max_proof_age_s.unwrap_or(FIX_AGE_MAX_MS.div_ceil(1000));
-    let until = over.min(what.oldest.plus_ms(aged.saturating_mul(1000)));
-    (what.f >= rules.proof_f).then_some(until)
+    let until = expires.min(proof.oldest.plus_ms(aged.saturating_mul(1000)));
+    let is_site = proven(tag.place(), Some(proof)).area_tier >= Tier::SiteProven;
+    let is_enough = rules.enough_f(proof.f) && (is_site || !rules.wants_site());
+    is_enough.then_some(until)
 }
 
 /// The same of all that is known of the node's proofs.
 fn last_proven(rules: &Rules, node: &Node) -> Option<Timestamp> {
     let known = node.proof.into_iter().chain(node.lapsed);
-    known.filter_map(|held| proven_until(rules, held.proof, held.expires)).max()
+    known.filter_map(|held| proven_until(rules, &node.tag, held)).max()
+}
+
+/// The prefecture of the tag, as a proof of the site names it.
+fn home(tag: &SiteTag) -> Option<Area> {
+    tag.area.domestic().and_then(Area::prefecture)
 }
 
 /// The least proof that the rules of a grant asked for, as young as a proof can be: age is not a matter of what was asked.
-fn asked(row: &Placement, now: Timestamp) -> Option<PlaceProof> {
-    let wanted = row.grant.rules.iter().map(|bound| &bound.rules);
-    let wanted = wanted.filter(|rules| rules.country_tier >= Tier::CountryProven);
-    wanted.map(|rules| rules.proof_f).max().map(|f| PlaceProof { f, oldest: now })
+fn asked(row: &Placement, node: &Node, now: Timestamp) -> Option<PlaceProof> {
+    let all = || row.grant.rules.iter().map(|bound| &bound.rules);
+    if !all().any(Rules::wants_proof) {
+        return None;
+    }
+    let of_country = all().filter(|rules| rules.country_tier >= Tier::CountryProven);
+    let f = of_country.map(|rules| rules.proof_f).max().unwrap_or_default();
+    let prefecture = home(&node.tag).filter(|_| all().any(Rules::wants_site));
+    Some(PlaceProof { f, oldest: now, prefecture })
 }
 
 /// How a placement stands on its node.
@@ -114,8 +130,8 @@ fn stay(state: &State, row: &Placement, node: &Node, job: &Job) -> Stay {
     }
     let now = state.clock;
     let Err(denial) = verdict(&node.place(now), &rules, now) else { return Stay::Allowed };
-    // No proof is better than one that withstands everybody and is of this moment.
-    let best = PlaceProof { f: u32::MAX, oldest: now };
+    // No proof is better than one that withstands everybody, is of the site and of this moment.
+    let best = PlaceProof { f: u32::MAX, oldest: now, prefecture: home(&node.tag) };
     if let Err(denial) = verdict(&proven(node.tag.place(), Some(best)), &rules, now) {
         return Stay::Leaves(Rejection::new(denial.code(), denial.to_string()));
     }
@@ -125,7 +141,7 @@ fn stay(state: &State, row: &Placement, node: &Node, job: &Job) -> Stay {
 
 /// Of a placement whose place is in order but for its proof.
 fn stale(row: &Placement, node: &Node, rules: &[&Rules], now: Timestamp, why: Rejection) -> Stay {
-    let (place, granted) = (node.place(now), proven(node.tag.place(), asked(row, now)));
+    let (place, granted) = (node.place(now), proven(node.tag.place(), asked(row, node, now)));
     let grace = u64::try_from(STALE_PROOF_GRACE.as_millis()).unwrap_or(u64::MAX);
     let mut leaves: Option<Timestamp> = None;
     for rule in rules {

@@ -127,9 +127,16 @@ pub struct NodeProof {
     pub expires: Timestamp,
 }
 
+impl NodeProof {
+    /// Whether it bears all that `other` does, of whatever age both are.
+    pub(crate) fn is_as_good_as(&self, other: &Self) -> bool {
+        let (own, its) = (&self.proof, &other.proof);
+        own.f >= its.f && (its.prefecture.is_none() || own.prefecture == its.prefecture)
+    }
+}
+
 impl From<&Proof> for NodeProof {
     fn from(proof: &Proof) -> Self {
-        let &Proof { f, oldest, expires, .. } = proof;
-        Self { proof: PlaceProof { f, oldest }, expires }
+        Self { proof: PlaceProof::from(proof), expires: proof.expires }
     }
 }

@@ -110,7 +110,7 @@ pub struct Rules {
     pub allow_run_to_completion: bool,
     /// Least f at which a proof of the country counts; asked only where `country_tier` is T2 or more.
     pub proof_f: u32,
-    /// How old a proof may be, seconds; `None` = as long as it counts at all. As `proof_f`.
+    /// How old a proof may be, seconds; `None` = as long as it counts at all. Asked where any tier is T2 or more.
     pub max_proof_age_s: Option<u64>,
     /// What becomes of a running job when the proof is over.
     pub on_stale_proof: OnStaleProof,
@@ -160,7 +160,7 @@ pub enum RulesError {
     #[error("max_proof_age_s is {} to {} seconds", PROOF_AGE_S.start(), PROOF_AGE_S.end())]
     ProofAge(u64),
     /// A rule about proofs, where none is asked for.
-    #[error("max_proof_age_s and on_stale_proof: drain need country_tier T2 or more")]
+    #[error("max_proof_age_s and on_stale_proof: drain need country_tier or area_tier T2 or more")]
     ProofUnasked,
 }
 
@@ -211,7 +211,23 @@ impl Rules {
     /// Whether a place has to be proven, not only tagged.
     #[must_use]
     pub fn wants_proof(&self) -> bool {
-        self.country_tier.max(self.area_tier) >= Tier::CountryProven
+        self.strictest() >= Tier::CountryProven
+    }
+
+    /// Whether a beacon has to confirm the site. A proof of the area above T1 is one of the site: there is no other.
+    #[must_use]
+    pub fn wants_site(&self) -> bool {
+        self.country_tier >= Tier::SiteProven || self.area_tier >= Tier::CountryProven
+    }
+
+    /// Whether a proof that withstands `f` liars is enough for the country.
+    #[must_use]
+    pub fn enough_f(&self, f: u32) -> bool {
+        self.country_tier < Tier::CountryProven || f >= self.proof_f
+    }
+
+    fn strictest(&self) -> Tier {
+        self.country_tier.max(self.area_tier)
     }
 }
 
@@ -226,7 +242,7 @@ pub struct Place {
     pub country_tier: Tier,
     /// Tier at which the area is established.
     pub area_tier: Tier,
-    /// What proves the country, where its tier is T2 or more.
+    /// What proves it, where a tier is T2 or more.
     pub proof: Option<PlaceProof>,
 }
 
@@ -237,6 +253,8 @@ pub struct PlaceProof {
     pub f: u32,
     /// When the oldest measurement that it rests on began.
     pub oldest: Timestamp,
+    /// The prefecture in which a beacon of its site proves it to stand.
+    pub prefecture: Option<Area>,
 }
 
 /// Why a place does not satisfy the rules. Every variant is a *never* for this place, these rules and this proof.
@@ -350,13 +368,18 @@ fn tiers(place: &Place, country: Tier, area: Tier) -> Result<(), Denial> {
 
 /// What a rule asks of a proof; nothing where none is asked for. A tier without a proof proves nothing.
 fn proof(place: &Place, rule: &Rules, now: Timestamp) -> Result<(), Denial> {
-    if rule.country_tier < Tier::CountryProven {
+    if !rule.wants_proof() {
         return Ok(());
     }
     let Some(proof) = place.proof else {
-        return Err(Denial::CountryTier { have: Tier::BASELINE, want: rule.country_tier });
+        let (have, want) = (Tier::BASELINE, rule.strictest());
+        return Err(if rule.country_tier == want {
+            Denial::CountryTier { have, want }
+        } else {
+            Denial::AreaTier { have, want }
+        });
     };
-    if proof.f < rule.proof_f {
+    if !rule.enough_f(proof.f) {
         return Err(Denial::ProofF { have: proof.f, want: rule.proof_f });
     }
     let Some(want_s) = rule.max_proof_age_s else { return Ok(()) };

@@ -5,11 +5,12 @@ use crate::call::{Call, not_found};
 use crate::core::{Core, federation};
 use crate::page::Page;
 use sekisho_evidence::canonical::CanonicalError;
+use sekisho_evidence::location::beacon::Beacon;
 use sekisho_evidence::location::evidence::Evidence;
-use sekisho_evidence::location::fix::Fix;
-use sekisho_evidence::location::foreign;
+use sekisho_evidence::location::fix::{Fix, proven};
 use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
 use sekisho_evidence::location::verdict::{Contradiction, Verdict};
+use sekisho_evidence::location::{foreign, prefecture};
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::location::{KeptFix, Reach};
@@ -23,7 +24,7 @@ use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::{self, landmark_service_server::LandmarkService};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{NodeId, OperatorId};
-use sekisho_types::residency::{PROOF_F_DEFAULT, Tier};
+use sekisho_types::residency::{PROOF_F_DEFAULT, PlaceProof};
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -83,10 +84,9 @@ pub(crate) fn addresses(state: &State) -> internal::ListLandmarksResponse {
 }
 
 /// What the last fix of a node says at `now`.
-pub(crate) fn location(kept: &KeptFix, now: Timestamp) -> v1::Location {
+pub(crate) fn location(kept: &KeptFix, node: &Node, now: Timestamp) -> v1::Location {
     let fix = &kept.fix;
-    let proven = fix.proof(now).is_some();
-    let tier = if proven { Tier::CountryProven } else { Tier::Tagged };
+    let tier = proven(node.tag.place(), fix.proof(now).map(PlaceProof::from)).country_tier;
     let heard: BTreeSet<String> =
         fix.transcripts.iter().map(|signed| signed.transcript.landmark.name()).collect();
     let shown = v1::Location {
@@ -99,6 +99,14 @@ pub(crate) fn location(kept: &KeptFix, now: Timestamp) -> v1::Location {
     with_verdict(shown, fix)
 }
 
+fn beacon(measured: &Beacon) -> v1::location::Beacon {
+    v1::location::Beacon {
+        landmark: measured.landmark.name(),
+        rtt_ns: measured.rtt_ns,
+        enough_ns: measured.enough_ns,
+    }
+}
+
 fn with_verdict(shown: v1::Location, fix: &Fix) -> v1::Location {
     match &fix.verdict {
         Verdict::Proven(proof) => v1::Location {
@@ -106,6 +114,8 @@ fn with_verdict(shown: v1::Location, fix: &Fix) -> v1::Location {
             expires_ms: proof.expires.0,
             operators: proof.operators.iter().map(OperatorId::to_string).collect(),
             missing_operators: PROOF_F_DEFAULT.saturating_sub(proof.f),
+            beacon: proof.beacon.as_ref().map(beacon),
+            prefecture: proof.prefecture.map(|area| area.to_string()).unwrap_or_default(),
             ..shown
         },
         // It was judged with f = 0.
@@ -139,6 +149,7 @@ pub(crate) fn fix_evidence(
         area: node.tag.area.domestic(),
         landmarks: state.landmarks().table().clone(),
         foreign: foreign::table_hash(),
+        prefectures: prefecture::table_hash(),
         fix: kept.fix.fix,
         transcripts: kept.fix.transcripts.clone(),
         verdict: kept.fix.verdict.clone(),

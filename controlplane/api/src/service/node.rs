@@ -117,7 +117,7 @@ impl Core {
             findings: node.findings.iter().map(v1::Unfit::from).collect(),
             quarantine: node.quarantine.as_ref().map(quarantine),
             contact: node.live_session().map(|_| self.contact(id).into()),
-            location: state.fix(id).map(|kept| location(kept, state.clock())),
+            location: state.fix(id).map(|kept| location(kept, node, state.clock())),
         }
     }
 

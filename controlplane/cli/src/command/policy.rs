@@ -108,7 +108,7 @@ pub struct RuleArgs {
     /// Jobs may not outlive the contact to their node
     #[arg(long)]
     forbid_run_to_completion: bool,
-    /// Least f at which T2 counts: so many operators may lie; without it 1
+    /// Least f at which country_tier T2 or T3 counts: so many operators may lie; without it 1
     #[arg(long, value_name = "F")]
     proof_f: Option<u32>,
     /// How old a proof may be: 3m to 1h
@@ -235,11 +235,14 @@ impl Shown for PolicyView {
 impl PolicyView {
     /// What is asked of proofs; nothing where none is asked for.
     fn proof(&self) -> String {
-        if self.country_tier.as_str() < "T2" {
+        let is_proof = |tier: &str| tier >= "T2";
+        if !is_proof(&self.country_tier) && !is_proof(&self.area_tier) {
             return String::new();
         }
-        let age = self.max_proof_age_s.map(|age_s| format!(", {}", text(age_s)));
-        format!("f={}{}, {}", self.proof_f, age.unwrap_or_default(), self.on_stale_proof)
+        let f = is_proof(&self.country_tier).then(|| format!("f={}", self.proof_f));
+        let age = self.max_proof_age_s.map(text);
+        let parts = [f, age, Some(self.on_stale_proof.to_string())];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 

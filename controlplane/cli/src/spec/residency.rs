@@ -38,7 +38,7 @@ pub struct Raw {
     pub area_tier: Option<Spanned<String>>,
     /// Whether jobs may outlive the contact to their node; policies only.
     pub allow_run_to_completion: Option<bool>,
-    /// Least f at which T2 counts; without it 1.
+    /// Least f at which `country_tier` T2 or T3 counts; without it 1.
     pub proof_f: Option<Spanned<u32>>,
     /// How old a proof may be: `10m`, at most an hour.
     pub max_proof_age: Option<Spanned<String>>,

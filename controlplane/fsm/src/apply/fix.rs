@@ -78,11 +78,11 @@ pub(super) fn forget(change: &mut Change<'_>, id: &NodeId) {
 
 /// The planner cares only for how good a proof is; each is a little newer than the one before.
 fn set_proof(change: &mut Change<'_>, id: &NodeId, proof: Option<NodeProof>) {
-    let f = |proof: Option<NodeProof>| proof.map(|proof| proof.proof.f);
+    let good = |proof: Option<NodeProof>| proof.map(|held| (held.proof.f, held.proof.prefecture));
     let now = change.now();
     let Some(node) = change.state.nodes.get(id) else { return };
-    let worse = node.proof.filter(|old| f(proof) < Some(old.proof.f));
-    if f(node.proof) != f(proof) {
+    let worse = node.proof.filter(|old| proof.is_none_or(|new| !new.is_as_good_as(old)));
+    if good(node.proof) != good(proof) {
         change.set_node(id, |node| {
             node.proof = proof;
             if let Some(old) = worse {

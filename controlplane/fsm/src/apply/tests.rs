@@ -3,6 +3,7 @@
 mod adopt;
 mod ahead;
 mod batch;
+mod beacon;
 mod drain;
 mod event;
 mod eviction;

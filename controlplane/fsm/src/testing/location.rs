@@ -17,6 +17,9 @@ pub const LANDMARKS: [(&str, &str); 3] = [
     ("naniwa/shinagawa", "35.628,139.738"),
 ];
 
+/// One at the site of `ishikari-1`, of its operator.
+pub const BEACON: (&str, &str) = ("hokuto/ishikari-1", "43.171,141.315");
+
 /// Those in Tokyo.
 pub const IN_TOKYO: [&str; 2] = ["kanto/otemachi", "naniwa/shinagawa"];
 
@@ -26,10 +29,11 @@ pub const NEAR_NS: u64 = 1_000_000;
 /// The start of its program that every agent of the fixture is in.
 pub const INSTANCE: Instance = Instance([6; 16]);
 
-/// One of [`LANDMARKS`].
+/// One of [`LANDMARKS`], or [`BEACON`].
 #[must_use]
 pub fn landmark(id: &str) -> Landmark {
-    let (_, position) = LANDMARKS.iter().find(|(name, _)| *name == id).unwrap();
+    let mut all = LANDMARKS.iter().chain([&BEACON]);
+    let (_, position) = all.find(|(name, _)| *name == id).unwrap();
     Landmark {
         id: id.parse().unwrap(),
         position: position.parse().unwrap(),
@@ -85,19 +89,40 @@ impl Federation {
     /// Registers all of [`LANDMARKS`].
     pub fn landmarks(&mut self) {
         for (id, _) in LANDMARKS {
-            let register = Command::RegisterLandmark {
-                landmark: Box::new(landmark(id)),
-                address: "127.0.0.1:7100".to_owned(),
-                datagrams: "127.0.0.1:7101".to_owned(),
-            };
-            let id: LandmarkId = id.parse().unwrap();
-            self.accept(admin(id.operator.as_str()), register);
+            self.register_landmark(id);
         }
+    }
+
+    /// Registers [`BEACON`].
+    pub fn beacon(&mut self) {
+        self.register_landmark(BEACON.0);
+    }
+
+    fn register_landmark(&mut self, id: &str) {
+        let register = Command::RegisterLandmark {
+            landmark: Box::new(landmark(id)),
+            address: "127.0.0.1:7100".to_owned(),
+            datagrams: "127.0.0.1:7101".to_owned(),
+        };
+        let id: LandmarkId = id.parse().unwrap();
+        self.accept(admin(id.operator.as_str()), register);
     }
 
     /// What this landmark measured of a node a moment ago, signed by both.
     #[must_use]
     pub fn transcript(&self, landmark_id: &str, node: &NodeId, fix: FixId) -> SignedTranscript {
+        self.transcript_of(landmark_id, node, fix, NEAR_NS)
+    }
+
+    /// The same with this delay.
+    #[must_use]
+    pub fn transcript_of(
+        &self,
+        landmark_id: &str,
+        node: &NodeId,
+        fix: FixId,
+        rtt_min_ns: u64,
+    ) -> SignedTranscript {
         let landmark = landmark(landmark_id);
         let ended = self.state.clock();
         let said = Transcript {
@@ -112,7 +137,7 @@ impl Federation {
             binding: Digest([8; 32]),
             asked: 32,
             answered: 32,
-            rtt_min_ns: NEAR_NS,
+            rtt_min_ns,
             nonces: Digest([9; 32]),
             started: ended,
             ended,
@@ -139,6 +164,16 @@ impl Federation {
         let fix = fix_id(number);
         let transcripts = IN_TOKYO.map(|id| self.transcript(id, &node, fix)).to_vec();
         let applied = self.submit_fix(&node, fix, transcripts);
+        assert!(applied.outcome.is_ok(), "{:?}", applied.outcome);
+        node
+    }
+
+    /// Has [`BEACON`] measure a node of its site, by the fix of this number and with this delay.
+    pub fn prove_site(&mut self, node: &str, number: u8, rtt_ns: u64) -> NodeId {
+        let node: NodeId = node.parse().unwrap();
+        let fix = fix_id(number);
+        let transcript = self.transcript_of(BEACON.0, &node, fix, rtt_ns);
+        let applied = self.submit_fix(&node, fix, vec![transcript]);
         assert!(applied.outcome.is_ok(), "{:?}", applied.outcome);
         node
     }

@@ -7,12 +7,13 @@
 //! no if it reaches another one. One changed bit is noticed. The trailer only finds damage: whoever writes a file of his
 //! own writes its trailer too.
 //! Does not show: that the landmarks' keys and places are the federation's, that the receipt key and the certificate's key
-//! are the node's, that the area is its tag's, or what the federation's table of foreign land is. The reader compares
+//! are the node's, that the area is its tag's, or what the federation's tables of land are. The reader compares
 //! [`LandmarkTable::hash`] and the cluster with what it knows.
 
 use super::fix::{FIX_AGE_MAX_MS, FixError, Host, judge};
 use super::foreign;
 use super::landmark::{LandmarkId, LandmarkTable};
+use super::prefecture;
 use super::transcript::{Expected, FixId, SignedTranscript, Subject, TranscriptError, verify_all};
 use super::verdict::{FIX_LANDMARKS_MAX, Question, Ranged, Verdict, ranged};
 use crate::canonical::{CanonicalError, decode, encode};
@@ -25,7 +26,7 @@ use sekisho_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// First bytes of the file: what it is, and its version.
-pub const MAGIC: &[u8; 14] = b"sekisho-fix-1\n";
+pub const MAGIC: &[u8; 14] = b"sekisho-fix-2\n";
 
 /// Largest file, bytes: 256 landmarks and 64 signed transcripts are less than half of it.
 pub const EVIDENCE_MAX: usize = 256 * 1024;
@@ -52,6 +53,8 @@ pub struct Evidence {
     pub landmarks: LandmarkTable,
     /// SHA-256 of the table of foreign land that it was judged by.
     pub foreign: Digest,
+    /// The same of the prefectures' land.
+    pub prefectures: Digest,
     /// Which attempt.
     pub fix: FixId,
     /// Those that count, in the order of their landmarks.
@@ -80,7 +83,7 @@ pub enum EvidenceError {
     #[error("{0} bytes are too many, at most {EVIDENCE_MAX} are read")]
     TooLarge(usize),
     /// Another kind of file, or another version.
-    #[error("not a fix of version 1")]
+    #[error("not a fix of version 2")]
     Magic,
     /// A byte of it was changed or is missing.
     #[error("damaged: the hash at its end is of other bytes")]
@@ -91,6 +94,9 @@ pub enum EvidenceError {
     /// Judged by another table of foreign land than this program has.
     #[error("judged by the table of foreign land {0}, this program has {1}")]
     Foreign(Digest, Digest),
+    /// The same of the prefectures' land.
+    #[error("judged by the table of the prefectures' land {0}, this program has {1}")]
+    Prefectures(Digest, Digest),
     /// No transcript, or more than a fix has.
     #[error("{0} transcripts, 1 to {FIX_LANDMARKS_MAX} make a fix")]
     Count(usize),
@@ -123,6 +129,7 @@ impl EvidenceError {
             | Self::Damaged
             | Self::Form(_)
             | Self::Foreign(..)
+            | Self::Prefectures(..)
             | Self::Count(_)
             | Self::Stranger(_)
             | Self::Mixed(..)
@@ -172,6 +179,10 @@ impl Evidence {
         if self.foreign != own {
             return Err(EvidenceError::Foreign(self.foreign, own));
         }
+        let own = prefecture::table_hash();
+        if self.prefectures != own {
+            return Err(EvidenceError::Prefectures(self.prefectures, own));
+        }
         let all = &self.transcripts;
         let first = all.first().filter(|_| all.len() <= FIX_LANDMARKS_MAX);
         let first = first.ok_or(EvidenceError::Count(all.len()))?;
@@ -198,6 +209,7 @@ impl Evidence {
             max_age_ms: FIX_AGE_MAX_MS,
             threshold: 0,
             claimed: None,
+            home: None,
         };
         let ranged = ranged(&question, &verified);
         Ok(Judged { verdict: fix.verdict, ranged, instance, measured: fix.measured })

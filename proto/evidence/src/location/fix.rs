@@ -4,6 +4,7 @@
 //! program; the verdict is [`prove`]'s with f = 0, so that it says which f it withstands, and the rules ask for theirs.
 //! A proof is over at [`Proof::expires`], or when a landmark that was heard is no more: there is no renewal.
 
+use super::beacon::Home;
 use super::landmark::LandmarkTable;
 use super::transcript::{Expected, FixId, SignedTranscript, Subject, TranscriptError, Verified};
 use super::verdict::{AHEAD_MS, Claim, FIX_LANDMARKS_MAX, Proof, Question, Verdict, prove};
@@ -40,7 +41,7 @@ pub struct Host<'h> {
     pub node_key: &'h Digest,
     /// What it signs transcripts with.
     pub receipt_key: &'h PublicKey,
-    /// Area on its site tag.
+    /// Area on its site tag; the tag's site is that of `node`.
     pub area: Option<Area>,
 }
 
@@ -75,6 +76,14 @@ impl FixError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         ErrorCode::LocationInvalid
+    }
+}
+
+impl<'h> Host<'h> {
+    /// The site and the prefecture of its tag.
+    fn home(&self) -> Option<Home<'h>> {
+        let prefecture = self.area.and_then(Area::prefecture)?;
+        Some(Home { site: &self.node.site, prefecture })
     }
 }
 
@@ -135,6 +144,7 @@ pub fn judge(
         max_age_ms: FIX_AGE_MAX_MS,
         threshold: 0,
         claimed: host.area.and_then(Claim::of),
+        home: host.home(),
     };
     let verdict = prove(&question, &verified);
     Ok(Fix { fix, instance, transcripts, verdict, measured: measured.unwrap_or_default() })
@@ -183,15 +193,18 @@ impl Fix {
     }
 }
 
-/// A place by its tag, raised to T2 by a proof that counts.
+/// A place by its tag, raised to T2 by a proof that counts, and to T3 by one of the prefecture in which the tag's area lies:
+/// the tag may have been renewed for another area since.
 #[must_use]
 pub fn proven(place: Place, proof: Option<PlaceProof>) -> Place {
-    let country_tier = if proof.is_some() {
-        place.country_tier.max(Tier::CountryProven)
-    } else {
-        place.country_tier
-    };
-    Place { country_tier, proof, ..place }
+    let Some(held) = proof else { return Place { proof, ..place } };
+    let lies_in = |area: Area| held.prefecture.is_some_and(|within| within.contains(area));
+    if place.area.is_some_and(lies_in) {
+        let site = Tier::SiteProven;
+        let (country_tier, area_tier) = (place.country_tier.max(site), place.area_tier.max(site));
+        return Place { country_tier, area_tier, proof, ..place };
+    }
+    Place { country_tier: place.country_tier.max(Tier::CountryProven), proof, ..place }
 }
 
 #[cfg(test)]

@@ -37,8 +37,8 @@ pub(crate) struct ForeignLand {
 
 /// Why bytes are no table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("malformed table of foreign land")]
-struct Malformed;
+#[error("malformed table of land")]
+pub(super) struct Malformed;
 
 impl ForeignLand {
     fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
@@ -93,9 +93,15 @@ impl Cell {
         let away = self.centre.chord(from).saturating_sub(ROUNDED_CM);
         away.saturating_sub(self.pad_cm.into())
     }
+
+    /// Whether that is certainly more than so many centimetres; with no root to take.
+    pub(super) fn is_farther(&self, from: Vector, cm: u64) -> bool {
+        let within = cm.saturating_add(self.pad_cm.into()).saturating_add(2 * ROUNDED_CM);
+        from.is_beyond(self.centre, within)
+    }
 }
 
-fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Malformed> {
+pub(super) fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Malformed> {
     let (taken, left) = rest.split_first_chunk().ok_or(Malformed)?;
     *rest = left;
     Ok(*taken)

@@ -45,6 +45,13 @@ pub fn reach(rtt_ns: u64) -> u32 {
     capped(scaled.div_ceil(10_000_000_000_000))
 }
 
+/// The longest round trip whose [`reach`] is at most so many centimetres, ns.
+#[must_use]
+pub fn longest_ns(cm: u64) -> u64 {
+    let scaled = u128::from(cm).saturating_mul(10_000_000_000_000);
+    u64::try_from(scaled.div_euclid(HALF_LIGHT_M_S * 1001 * 1006)).unwrap_or(u64::MAX)
+}
+
 /// A length of the real Earth in metres, as centimetres of our sphere, rounded up.
 #[must_use]
 pub fn on_sphere(metres: u32) -> u32 {
@@ -173,6 +180,7 @@ mod tests {
         assert_eq!(reach(1_000_000), 15_094_641);
         assert_eq!(reach(1), 16);
         assert_eq!(reach(u64::MAX), EVERYWHERE_CM);
+        assert_eq!([longest_ns(15), longest_ns(16)], [0, 1]);
         assert_eq!(on_sphere(1000), 100_600);
         assert_eq!(on_sphere(u32::MAX), EVERYWHERE_CM);
         let (north, south) = (Vector::of(at(90_000_000, 0)), Vector::of(at(-90_000_000, 0)));
@@ -246,6 +254,12 @@ mod tests {
             let limit = centimetres(real * 1.006);
             let (a, b) = (Vector::of(a), Vector::of(b));
             prop_assert!(!a.is_beyond(b, limit), "{real} m");
+        }
+
+        #[test]
+        fn the_longest_delay_of_a_length_is_the_last_within_it(cm in 0_u64..1_200_000_000) {
+            let ns = longest_ns(cm);
+            prop_assert!(u64::from(reach(ns)) <= cm && u64::from(reach(ns + 1)) > cm);
         }
 
         #[test]

@@ -6,6 +6,7 @@
 
 use super::foreign;
 use super::geometry::{Vector, on_sphere};
+use super::prefecture;
 use crate::canonical::{CanonicalError, encode};
 use sekisho_types::id::{Digest, OperatorId, PublicKey};
 use sekisho_types::name::{Name, NameError};
@@ -194,14 +195,14 @@ impl LandmarkTable {
         self.row(id).map(|row| row.nearest_cm.saturating_sub(row.survey_cm).div_euclid(100))
     }
 
-    /// What a proof rests on: SHA-256 that commits to this table and to the foreign land of this program. It is in every
-    /// grant.
+    /// What a proof rests on: SHA-256 that commits to this table, and to the foreign and the prefectures' land of this
+    /// program. It is in every grant.
     ///
     /// # Errors
     /// Never for this type; see [`encode`].
     pub fn basis(&self) -> Result<Digest, CanonicalError> {
-        let land = foreign::table_hash();
-        Ok(Digest::of(&encode(&("sekisho/location-basis/v1", land, self.hash()?))?))
+        let land = (foreign::table_hash(), prefecture::table_hash());
+        Ok(Digest::of(&encode(&("sekisho/location-basis/v2", land, self.hash()?))?))
     }
 
     /// SHA-256 of the canonical bytes.

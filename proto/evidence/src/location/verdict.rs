@@ -9,6 +9,7 @@
 //! those who measured is wrong, and somebody has to look. A liar can cause one, and so keep a host from being proven; it
 //! can also take it back. Neither makes a host abroad *proven*, because that never rests on there being no contradiction.
 
+use super::beacon::{self, Beacon, Home};
 use super::geometry::{Vector, on_sphere, reach};
 use super::intersection::{Disc, Intersection};
 use super::landmark::{Landmark, LandmarkId, LandmarkTable, Row};
@@ -16,8 +17,10 @@ use super::transcript::{FixId, Subject, Transcript, Verified};
 use crate::grant::Instance;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, OperatorId};
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::limit::{CLOCK_AHEAD_MAX, CLOCK_BEHIND_MAX};
 use sekisho_types::position::Position;
+use sekisho_types::residency::PlaceProof;
 use sekisho_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +67,8 @@ pub struct Question<'q> {
     pub threshold: u32,
     /// Where the host is said to be, if that is to be compared.
     pub claimed: Option<Claim>,
+    /// The site that it is to be proven at, if its tag names one in a prefecture.
+    pub home: Option<Home<'q>>,
 }
 
 /// The answer.
@@ -88,6 +93,17 @@ pub struct Proof {
     pub oldest: Timestamp,
     /// When it is too old, exclusive.
     pub expires: Timestamp,
+    /// The prefecture of its tag, if a beacon of its site proves it to stand there: tier T3.
+    pub prefecture: Option<Area>,
+    /// What the site's beacon measured, whether or not that is enough; `None` if none did.
+    pub beacon: Option<Beacon>,
+}
+
+impl From<&Proof> for PlaceProof {
+    fn from(proof: &Proof) -> Self {
+        let &Proof { f, oldest, prefecture, .. } = proof;
+        Self { f, oldest, prefecture }
+    }
 }
 
 /// What would prove it.
@@ -180,6 +196,7 @@ impl Verdict {
 #[must_use]
 pub fn prove(question: &Question<'_>, transcripts: &[Verified]) -> Verdict {
     let (shortest, oldest) = shortest(question, transcripts);
+    let delays: Vec<u64> = shortest.values().map(|(_row, rtt_ns)| *rtt_ns).collect();
     let measured: Vec<(&Row, Disc)> = discs(shortest.into_values(), reach);
     if let Some(wrong) = contradiction(&measured, question.claimed) {
         return Verdict::Inconsistent(wrong);
@@ -193,11 +210,15 @@ pub fn prove(question: &Question<'_>, transcripts: &[Verified]) -> Verdict {
     }
     let excluding = intersection.excluding();
     let operators = measured.iter().filter(|(_, disc)| disc.operator & excluding != 0);
+    let beacon = question.home.and_then(|home| beacon::best(home, &measured, &delays));
+    let confirmed = question.home.filter(|_| beacon.as_ref().is_some_and(Beacon::confirms));
     Verdict::Proven(Proof {
         f: fewest.saturating_sub(1),
         operators: operators.map(|(row, _)| row.landmark.id.operator.clone()).collect(),
         oldest,
         expires: oldest.plus_ms(question.max_age_ms),
+        prefecture: confirmed.map(|home| home.prefecture),
+        beacon,
     })
 }
 

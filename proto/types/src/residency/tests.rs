@@ -66,7 +66,7 @@ fn proven(f: u32, age_s: u64) -> Place {
     let oldest = Timestamp(now().0 - age_s * 1000);
     Place {
         country_tier: Tier::CountryProven,
-        proof: Some(PlaceProof { f, oldest }),
+        proof: Some(PlaceProof { f, oldest, prefecture: None }),
         ..place("012351")
     }
 }
@@ -90,6 +90,37 @@ fn a_proof_counts_at_its_f_and_age_and_only_where_one_is_asked_for() {
     // T1 asks for no proof, whatever else its rules say.
     let tagged = Rules { country_tier: Tier::Tagged, ..t2(9, Some(180)) };
     assert_eq!(judge(&place("012351"), tagged), Ok(()));
+}
+
+#[test]
+fn a_rule_of_the_area_asks_for_a_proof_of_the_site_and_its_age_and_not_for_f() {
+    let judge = |place: &Place, rules: Rules| verdict(place, &[&rules], now());
+    let of_area =
+        |area_tier, max_proof_age_s| Rules { area_tier, max_proof_age_s, ..Rules::default() };
+    let site = |f, age_s| Place {
+        country_tier: Tier::SiteProven,
+        area_tier: Tier::SiteProven,
+        ..proven(f, age_s)
+    };
+    for tier in [Tier::CountryProven, Tier::SiteProven] {
+        let want = of_area(tier, Some(600));
+        assert_eq!(want.check(day()), Ok(()));
+        assert!(want.wants_site() && want.wants_proof() && want.enough_f(0));
+        assert_eq!(judge(&site(0, 600), want.clone()), Ok(()));
+        let old = Err(Denial::ProofAge { have_s: 601, want_s: 600 });
+        assert_eq!(judge(&site(0, 601), want.clone()), old);
+        let country = Err(Denial::AreaTier { have: Tier::Tagged, want: tier });
+        assert_eq!(judge(&proven(1, 0), want.clone()), country);
+        // A tier without a proof proves nothing.
+        let bare = Place { proof: None, ..site(1, 0) };
+        let none = Err(Denial::AreaTier { have: Tier::BASELINE, want: tier });
+        assert_eq!(judge(&bare, want), none);
+    }
+    let both = Rules { country_tier: Tier::SiteProven, ..Rules::default() };
+    assert!(both.wants_site() && !both.enough_f(0) && both.enough_f(1));
+    assert_eq!(judge(&site(0, 0), both.clone()), Err(Denial::ProofF { have: 0, want: 1 }));
+    assert_eq!(judge(&site(1, 0), both), Ok(()));
+    assert!(!t2(0, None).wants_site());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Grants that want a proof: what the agent holds itself decides, whatever the leader says.
 
 use super::*;
-use crate::fixture::location::{fix, fix_of, known, landmarks};
+use crate::fixture::INSTANCE;
+use crate::fixture::location::{fix, fix_of, known, landmarks, measured_by, with_beacon};
 
 use crate::location::{KnownTable, OwnFix};
 use sekisho_evidence::grant::Instance;
@@ -145,4 +146,30 @@ fn before_its_start_a_proof_is_asked_for_again() {
     world.step(measured(torn));
     let actions = world.fetched(&grant);
     assert_eq!((starts(&actions).len(), refusals(&actions)), (0, vec![ErrorCode::ResidencyTier]));
+}
+
+#[test]
+fn a_grant_that_wants_the_site_is_taken_by_a_beacon_of_its_own_site_alone() {
+    let (near, far) = (1_000_000, 1_500_000);
+    let beacons = with_beacon();
+    let cases = [(beacons.clone(), near, true), (beacons, far, false), (landmarks(), near, false)];
+    for (table, rtt_ns, is_taken) in cases {
+        for (country_tier, area_tier) in
+            [(Tier::SiteProven, Tier::Tagged), (Tier::Tagged, Tier::SiteProven)]
+        {
+            let mut world = World::new();
+            world.step(measured(measured_by(&table, 1, INSTANCE, rtt_ns)));
+            let known = KnownTable::new(table.clone()).unwrap();
+            let rules = Rules { country_tier, area_tier, ..Rules::default() };
+            let grant = world.grant_of(10, |grant| {
+                grant.rules[0].rules = rules.clone();
+                grant.landmarks = *known.basis();
+            });
+            world.desire(10, std::slice::from_ref(&grant));
+            let actions = world.step(gave(known));
+            let due = if is_taken { vec![] } else { vec![ErrorCode::ResidencyTier] };
+            assert_eq!(refusals(&actions), due, "{rtt_ns} ns, {country_tier}/{area_tier}");
+            assert_eq!(actions.contains(&fetch(&grant)), is_taken);
+        }
+    }
 }

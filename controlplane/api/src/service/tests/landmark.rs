@@ -15,8 +15,10 @@ use sekisho_evidence::location::transcript::{SignedTranscript, Subject};
 use sekisho_evidence::location::verdict::Verdict;
 use sekisho_evidence::location::wire::Refusal;
 use sekisho_fsm::command::Command;
-use sekisho_fsm::testing::location::{IN_TOKYO, LANDMARKS, fix_id, landmark};
-use sekisho_fsm::testing::{BEGIN, admin, agent, node_key, receipt_key, user, user_key};
+use sekisho_fsm::testing::location::{IN_TOKYO, LANDMARKS, NEAR_NS, fix_id, landmark};
+use sekisho_fsm::testing::{
+    BEGIN, Federation, admin, agent, member, node_key, receipt_key, user, user_key,
+};
 use sekisho_proto::convert::landmark::{Addresses, Judge, Reached, SubmitFix, SubmitRange};
 use sekisho_proto::internal::v1 as internal;
 use sekisho_proto::internal::v1::agent_message::Proving;
@@ -135,6 +137,33 @@ async fn a_fix_is_taken_from_the_nodes_agent_and_shown() {
         (vec!["kanto".into(), "naniwa".into()], 0)
     );
     assert_eq!(location.landmarks.len(), 2);
+}
+
+#[tokio::test]
+async fn a_beacon_and_the_prefecture_that_it_proves_are_shown() {
+    let fake = fake();
+    fake.replica.elsewhere(Federation::beacon);
+    let ask = || v1::GetNodeRequest { name: "sites/ishikari-1/nodes/n-01".to_owned(), read: None };
+    let api = NodeApi(Arc::clone(&fake.core));
+    for (number, rtt_ns, tier, prefecture) in
+        [(1, 1_500_000, "T2", ""), (2, NEAR_NS, "T3", "010006")]
+    {
+        fake.replica.elsewhere(|federation| {
+            federation.now = federation.now.plus_ms(10_000);
+            federation.accept(member("kanto"), Command::Tick);
+            federation.prove_site("ishikari-1/n-01", number, rtt_ns);
+        });
+        let told = api.get_node(request(&admin("hokuto"), ask())).await.unwrap().into_inner();
+        let location = told.location.unwrap();
+        let area_tier = if tier == "T3" { "T3" } else { "T1" };
+        assert_eq!((told.country_tier.as_str(), told.area_tier.as_str()), (tier, area_tier));
+        assert_eq!((location.tier.as_str(), location.f), (tier, 0));
+        assert_eq!((location.prefecture.as_str(), location.missing_operators), (prefecture, 1));
+        let beacon = location.beacon.unwrap();
+        assert_eq!(beacon.landmark, "operators/hokuto/landmarks/ishikari-1");
+        assert_eq!(beacon.rtt_ns, rtt_ns);
+        assert_eq!(beacon.rtt_ns <= beacon.enough_ns, tier == "T3");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! Must hold: the verdict shown is the one that this program reached from the signatures, never one that it was told.
 
 use crate::command::instant;
+use crate::command::node::location::{BeaconView, lacking};
 use crate::failure::Failure;
 use crate::language::pick;
 use crate::output::{Column, Listed, Output, Shown, column, wide};
@@ -123,11 +124,20 @@ pub(super) struct FixView {
     missing_operators: [u32; 2],
     nearest: Option<NearestView>,
     inconsistent: Vec<String>,
+    /// That a landmark at the node's site proves.
+    prefecture: Option<Area>,
+    /// What that landmark measured, whether or not it is enough.
+    beacon: Option<BeaconView>,
     landmarks_sha256: String,
     foreign_sha256: String,
+    prefectures_sha256: String,
     pub(super) discs: Vec<DiscView>,
     #[serde(skip)]
     code: Option<ErrorCode>,
+    #[serde(skip)]
+    site: String,
+    #[serde(skip)]
+    area: Option<Area>,
 }
 
 impl FixView {
@@ -152,10 +162,15 @@ impl FixView {
             missing_operators: [0, 0],
             nearest: None,
             inconsistent: Vec::new(),
+            prefecture: None,
+            beacon: None,
             landmarks_sha256: table.to_string(),
             foreign_sha256: evidence.foreign.to_string(),
+            prefectures_sha256: evidence.prefectures.to_string(),
             discs: judged.ranged.iter().map(disc).collect(),
             code: judged.verdict.code(),
+            site: evidence.node.site.to_string(),
+            area: evidence.area,
         };
         Ok(view.with(&judged.verdict))
     }
@@ -168,6 +183,12 @@ impl FixView {
                 operators: proof.operators.iter().map(OperatorId::to_string).collect(),
                 expires_ms: Some(proof.expires.0),
                 missing_operators: [0, PROOF_F_DEFAULT.saturating_sub(proof.f)],
+                prefecture: proof.prefecture,
+                beacon: proof.beacon.as_ref().map(|measured| BeaconView {
+                    landmark: measured.landmark.to_string(),
+                    rtt_ns: measured.rtt_ns,
+                    enough_ns: measured.enough_ns,
+                }),
                 ..self
             },
             // It was judged with f = 0.
@@ -199,6 +220,7 @@ impl FixView {
     /// What it comes to, for people.
     pub(super) fn lines(&self, language: Language) -> Vec<String> {
         let mut lines = vec![self.verdict_line(language)];
+        lines.extend(self.site_line(language));
         if let Some(nearest) = &self.nearest {
             let NearestView { distance_m, from, excluded_by } = nearest;
             let km = km_down(*distance_m);
@@ -222,6 +244,23 @@ impl FixView {
             lines.push(pick(language, format!("missing: {missing}"), format!("不足: {missing}")));
         }
         lines
+    }
+
+    /// Of a proof: the prefecture, or what is missing for it.
+    fn site_line(&self, language: Language) -> Option<String> {
+        self.f?;
+        let (Some(prefecture), Some(beacon)) = (self.prefecture, &self.beacon) else {
+            let lacks = lacking(&self.site, self.area, self.beacon.as_ref(), language);
+            let line =
+                pick(language, format!("missing for T3: {lacks}"), format!("T3 に不足: {lacks}"));
+            return Some(line);
+        };
+        let (name, by) = (prefecture.label(), &beacon.landmark);
+        Some(pick(
+            language,
+            format!("proven in {name} by {by} at its site (T3)"),
+            format!("拠点の {by} により {name} にあることを証明済み(T3)"),
+        ))
     }
 
     fn verdict_line(&self, language: Language) -> String {
@@ -273,7 +312,7 @@ impl FixView {
 #[cfg(test)]
 pub(super) mod fixture {
     use super::*;
-    use sekisho_evidence::location::foreign;
+    use sekisho_evidence::location::{foreign, prefecture};
     use sekisho_fsm::testing::location::{IN_TOKYO, LANDMARKS, fix_id};
     use sekisho_fsm::testing::{Federation, node_key, receipt_key};
     use sekisho_types::id::NodeId;
@@ -298,6 +337,7 @@ pub(super) mod fixture {
             area: state.node(&node).unwrap().tag.area.domestic(),
             landmarks: state.landmarks().table().clone(),
             foreign: foreign::table_hash(),
+            prefectures: prefecture::table_hash(),
             fix,
             transcripts: kept.fix.transcripts.clone(),
             verdict: kept.fix.verdict.clone(),
@@ -345,6 +385,23 @@ mod tests {
             ("0.1".into(), "0.1".into(), "0.1".into(), "0.0".into())
         );
         assert_eq!(view.code(), None);
+    }
+
+    #[test]
+    fn the_prefecture_is_told_or_what_is_missing_for_it() {
+        let view = fixture::view(false);
+        assert!(told(&view, Language::En).contains("missing for T3: a landmark at tokyo-1\n"));
+        assert!(told(&view, Language::Ja).contains("T3 に不足: tokyo-1 のランドマーク\n"));
+        let beacon =
+            BeaconView { landmark: "kanto/tokyo-1".into(), rtt_ns: 9_000, enough_ns: 38_000 };
+        let prefecture = Area::resolve("JP-13").ok();
+        let view = FixView { beacon: Some(beacon), prefecture, ..view };
+        let text = told(&view, Language::En);
+        assert!(
+            text.contains("proven in 東京都 (130001) by kanto/tokyo-1 at its site (T3)"),
+            "{text}"
+        );
+        assert!(told(&view, Language::Ja).contains("東京都 (130001) にあることを証明済み(T3)"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod panel;
 mod svg;
 
 use super::prove::fetch;
-use super::standing::Standing;
+use super::standing::{Extent, Standing};
 use super::status::is_in;
 use crate::app::App;
 use crate::command::node::location::LocationView;
@@ -74,20 +74,23 @@ fn place(area: &str) -> Option<Position> {
 
 /// Sites with the worst of their nodes, and the names of those that stand nowhere.
 fn spots(sites: &[v1::Site], nodes: &[v1::Node]) -> (Vec<Spot>, Vec<String>) {
-    let mut worst: BTreeMap<SiteId, Standing> = BTreeMap::new();
+    let mut worst: BTreeMap<SiteId, (Standing, bool)> = BTreeMap::new();
     for node in nodes.iter().filter(|node| is_in(node)) {
         let Some(id) = NodeId::from_name(&node.name) else { continue };
         let seen = node.location.clone().map(LocationView::from);
         let standing = Standing::of(&node.country_tier, seen.as_ref());
-        let known = worst.entry(id.site).or_insert(standing);
-        *known = standing.min(*known);
+        let is_proven = standing.extent() == Some(Extent::Site);
+        let (known, all_proven) = worst.entry(id.site).or_insert((standing, is_proven));
+        (*known, *all_proven) = (standing.min(*known), is_proven && *all_proven);
     }
     let (mut drawn, mut left_out) = (Vec::new(), Vec::new());
     for site in sites.iter().filter(|site| !site.revoked) {
         let Some(id) = SiteId::from_name(&site.name) else { continue };
-        let mark = Mark::of(worst.get(&id).copied());
+        let known = worst.get(&id).copied();
+        let mark = Mark::of(known.map(|(worst, _)| worst));
+        let is_proven = known.is_some_and(|(_, all_proven)| all_proven);
         match place(&site.area) {
-            Some(at) => drawn.push(Spot { name: id.to_string(), at, mark }),
+            Some(at) => drawn.push(Spot { name: id.to_string(), at, mark, is_proven }),
             None => left_out.push(id.to_string()),
         }
     }
@@ -170,14 +173,31 @@ mod tests {
         let sites = [
             site("tokyo-1", "131016", false),
             site("sapporo-1", "JP-01", false),
+            site("ishikari-1", "012351", false),
+            site("sakai-1", "271403", false),
             site("nowhere", "JP", false),
             site("gone", "131016", true),
         ];
-        let nodes =
-            [node("sites/tokyo-1/nodes/a", "T2", 1), node("sites/tokyo-1/nodes/b", "T2", 0)];
+        let nodes = [
+            node("sites/tokyo-1/nodes/a", "T2", 1),
+            node("sites/tokyo-1/nodes/b", "T2", 0),
+            node("sites/ishikari-1/nodes/a", "T3", 1),
+            // The worse of both is at T3, and not all are.
+            node("sites/sakai-1/nodes/a", "T3", 0),
+            node("sites/sakai-1/nodes/b", "T2", 1),
+        ];
         let (drawn, left_out) = spots(&sites, &nodes);
-        let marks: Vec<_> = drawn.iter().map(|spot| (spot.name.as_str(), spot.mark)).collect();
-        assert_eq!(marks, [("tokyo-1", Mark::Alone), ("sapporo-1", Mark::Empty)]);
+        let marks: Vec<_> =
+            drawn.iter().map(|spot| (spot.name.as_str(), spot.mark, spot.is_proven)).collect();
+        assert_eq!(
+            marks,
+            [
+                ("tokyo-1", Mark::Alone, false),
+                ("sapporo-1", Mark::Empty, false),
+                ("ishikari-1", Mark::Proven, true),
+                ("sakai-1", Mark::Alone, false),
+            ]
+        );
         assert!(drawn[1].at.latitude() > 43_000_000, "{:?}", drawn[1]);
         assert_eq!(left_out, ["nowhere"]);
     }

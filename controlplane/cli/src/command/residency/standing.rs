@@ -1,8 +1,26 @@
-//! How well the country of a node is established, as an order: what somebody has to look at comes first.
+//! How well the place of a node is established, as an order: what somebody has to look at comes first.
 
 use crate::command::node::location::LocationView;
 use crate::language::pick;
 use sekisho_types::error_code::Language;
+
+/// What is proven, less first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Extent {
+    /// T2: that the node is not abroad.
+    Country,
+    /// T3: its prefecture, by a landmark at its site.
+    Site,
+}
+
+impl Extent {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Country => "T2",
+            Self::Site => "T3",
+        }
+    }
+}
 
 /// Worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,9 +36,9 @@ pub(super) enum Standing {
     /// No landmark measured it since its session opened.
     Unmeasured,
     /// Proven if no operator of a landmark lies.
-    Alone,
-    /// Proven though so many lie.
-    Proven(u32),
+    Alone(Extent),
+    /// Proven not abroad though so many lie.
+    Proven(u32, Extent),
 }
 
 impl Standing {
@@ -32,10 +50,22 @@ impl Standing {
         match location {
             _ if country_tier == "T0" => Self::Claimed,
             None => Self::Unmeasured,
-            Some(seen) if seen.tier == "T2" && seen.f == 0 => Self::Alone,
-            Some(seen) if seen.tier == "T2" => Self::Proven(seen.f),
+            Some(seen) if seen.is_proven() => {
+                let extent = if seen.is_of_site() { Extent::Site } else { Extent::Country };
+                if seen.f == 0 { Self::Alone(extent) } else { Self::Proven(seen.f, extent) }
+            }
             Some(seen) if seen.expires_ms > 0 => Self::Over,
             Some(_) => Self::Unproven,
+        }
+    }
+
+    /// What is proven.
+    pub(super) fn extent(self) -> Option<Extent> {
+        match self {
+            Self::Alone(extent) | Self::Proven(_, extent) => Some(extent),
+            Self::Inconsistent | Self::Claimed | Self::Over | Self::Unproven | Self::Unmeasured => {
+                None
+            }
         }
     }
 
@@ -47,7 +77,7 @@ impl Standing {
             Self::Over => "over",
             Self::Unproven => "unproven",
             Self::Unmeasured => "unmeasured",
-            Self::Alone | Self::Proven(_) => "proven",
+            Self::Alone(_) | Self::Proven(..) => "proven",
         }
     }
 
@@ -59,8 +89,8 @@ impl Standing {
             Self::Over => pick(language, "T1 (over)", "T1(証明切れ)").to_owned(),
             Self::Unproven => "T1".to_owned(),
             Self::Unmeasured => pick(language, "T1 (not measured)", "T1(未測定)").to_owned(),
-            Self::Alone => "T2 f=0".to_owned(),
-            Self::Proven(f) => format!("T2 f={f}"),
+            Self::Alone(extent) => format!("{} f=0", extent.word()),
+            Self::Proven(f, extent) => format!("{} f={f}", extent.word()),
         }
     }
 }
@@ -88,7 +118,9 @@ mod tests {
             Standing::of("T1", Some(&seen("T1", 0, 0))),
             Standing::of("T1", None),
             Standing::of("T2", Some(&seen("T2", 0, 1))),
+            Standing::of("T3", Some(&seen("T3", 0, 1))),
             Standing::of("T2", Some(&seen("T2", 1, 1))),
+            Standing::of("T3", Some(&seen("T3", 1, 1))),
             Standing::of("T2", Some(&seen("T2", 2, 1))),
         ];
         assert!(in_order.is_sorted());
@@ -99,6 +131,6 @@ mod tests {
         );
         let tiers = in_order.map(|standing| standing.tier(Language::Ja));
         assert_eq!(tiers[..3], ["矛盾", "T0(タグ切れ)", "T1(証明切れ)"]);
-        assert_eq!(tiers[5..], ["T2 f=0", "T2 f=1", "T2 f=2"]);
+        assert_eq!(tiers[5..], ["T2 f=0", "T3 f=0", "T2 f=1", "T3 f=1", "T2 f=2"]);
     }
 }

@@ -1,11 +1,11 @@
-//! `sekisho residency status`: how well the country of each node is proven, worst first.
+//! `sekisho residency status`: how well the place of each node is proven, worst first.
 
-use super::standing::Standing;
+use super::standing::{Extent, Standing};
 use crate::app::App;
 use crate::ask;
 use crate::command::instant;
 use crate::command::node::all;
-use crate::command::node::location::{LocationView, ids};
+use crate::command::node::location::{LocationView, ids, lacking};
 use crate::duration;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -15,6 +15,7 @@ use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_types::error_code::Language;
 use sekisho_types::id::{NodeId, SiteId};
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::PROOF_F_DEFAULT;
 use sekisho_types::time::Timestamp;
 use serde::Serialize;
@@ -53,7 +54,7 @@ impl StatusView {
         let order = Standing::of(&node.country_tier, location.as_ref());
         let age = |seen: &LocationView| now.since_ms(Timestamp(seen.measured_ms)) / 1000;
         let left = |seen: &LocationView| Timestamp(seen.expires_ms).since_ms(now) / 1000;
-        let counts = matches!(order, Standing::Alone | Standing::Proven(_));
+        let counts = order.extent().is_some();
         Self {
             node: id.map_or_else(|| node.name.clone(), |id| id.to_string()),
             operator: node.operator,
@@ -87,10 +88,25 @@ impl StatusView {
             Standing::Unproven => {
                 return operators(missing.saturating_sub(PROOF_F_DEFAULT).max(1), 0);
             }
-            Standing::Alone => return operators(missing.max(1), PROOF_F_DEFAULT),
-            Standing::Proven(_) => "-",
+            Standing::Alone(Extent::Site) => return operators(missing.max(1), PROOF_F_DEFAULT),
+            Standing::Alone(Extent::Country) => {
+                let (f, site) =
+                    (operators(missing.max(1), PROOF_F_DEFAULT), self.lacking(language));
+                return pick(language, format!("{f}; {site}"), format!("{f}、{site}"));
+            }
+            Standing::Proven(_, Extent::Country) => return self.lacking(language),
+            Standing::Proven(_, Extent::Site) => "-",
         };
         text.to_owned()
+    }
+}
+
+impl StatusView {
+    /// What is missing for T3.
+    fn lacking(&self, language: Language) -> String {
+        let site = self.node.split_once('/').map_or(self.node.as_str(), |(site, _)| site);
+        let beacon = self.location.as_ref().and_then(|seen| seen.beacon.as_ref());
+        lacking(site, Area::resolve(&self.area).ok(), beacon, language)
     }
 }
 
@@ -149,6 +165,10 @@ struct Summary {
     f0: usize,
     /// Proven though one lies, or more.
     f1: usize,
+    /// Of `f0`, with their prefecture.
+    site_f0: usize,
+    /// The same of `f1`.
+    site_f1: usize,
 }
 
 impl Summary {
@@ -161,8 +181,10 @@ impl Summary {
             over: count(&|order| order == Standing::Over),
             unproven: count(&|order| order == Standing::Unproven),
             unmeasured: count(&|order| order == Standing::Unmeasured),
-            f0: count(&|order| order == Standing::Alone),
-            f1: count(&|order| matches!(order, Standing::Proven(_))),
+            f0: count(&|order| matches!(order, Standing::Alone(_))),
+            f1: count(&|order| matches!(order, Standing::Proven(..))),
+            site_f0: count(&|order| order == Standing::Alone(Extent::Site)),
+            site_f1: count(&|order| matches!(order, Standing::Proven(_, Extent::Site))),
         }
     }
 
@@ -173,8 +195,10 @@ impl Summary {
             (self.over, "T1 with a proof that is over", "T1(証明切れ)"),
             (self.unproven, "T1", "T1"),
             (self.unmeasured, "T1 and not measured", "T1(未測定)"),
-            (self.f0, "T2 f=0", "T2 f=0"),
-            (self.f1, "T2 f≥1", "T2 f≥1"),
+            (self.f0.saturating_sub(self.site_f0), "T2 f=0", "T2 f=0"),
+            (self.site_f0, "T3 f=0", "T3 f=0"),
+            (self.f1.saturating_sub(self.site_f1), "T2 f≥1", "T2 f≥1"),
+            (self.site_f1, "T3 f≥1", "T3 f≥1"),
         ];
         let told = parts.into_iter().filter(|(count, ..)| *count > 0);
         let told = told.map(|(count, en, ja)| match language {

@@ -216,7 +216,7 @@ mod tests {
         for (bytes, trusted, why) in [
             (&bad[..], &none, "damaged"),
             (&bytes[..50], &none, "damaged"),
-            (b"hello", &none, "not a fix of version 1"),
+            (b"hello", &none, "not a fix of version 2"),
             (&bytes, &other, "it is of the federation"),
             (&bytes, &table, "its table of landmarks is"),
         ] {

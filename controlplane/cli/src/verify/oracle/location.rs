@@ -109,8 +109,7 @@ impl Model {
 
     /// What proves the node at this moment.
     pub(super) fn proof(&self, id: &NodeId, now: Timestamp) -> Option<PlaceProof> {
-        let proof = self.fixes.get(id)?.proof(now)?;
-        Some(PlaceProof { f: proof.f, oldest: proof.oldest })
+        Some(PlaceProof::from(self.fixes.get(id)?.proof(now)?))
     }
 
     /// What grants have to say that proofs were judged by.

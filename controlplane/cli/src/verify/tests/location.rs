@@ -1,7 +1,8 @@
 //! D1 of places that have to be proven: the auditor verifies every transcript again.
 
 use super::*;
-use sekisho_fsm::testing::location::IN_TOKYO;
+use sekisho_evidence::location::transcript::Transcript;
+use sekisho_fsm::testing::location::{IN_TOKYO, NEAR_NS};
 use sekisho_types::residency::{Rules, Tier};
 
 /// A job under a policy of T2 on a node that a fix of two operators proves.
@@ -15,6 +16,23 @@ fn proven() -> Federation {
     facts.policy = Some(policy);
     let id = f.submit(facts);
     f.place(&id, &["tokyo-1/n-01"]);
+    assert_eq!(f.placements(&id).len(), 1);
+    tick(&mut f, 2);
+    f
+}
+
+/// A job under a policy of T3 on a node that the beacon of its site proves.
+fn site_proven() -> Federation {
+    let mut f = Federation::furnished();
+    f.beacon();
+    let site = Tier::SiteProven;
+    let rules = Rules { country_tier: site, area_tier: site, proof_f: 0, ..Rules::default() };
+    let policy = f.policy("site", rules);
+    f.prove_site("ishikari-1/n-01", 1, NEAR_NS);
+    let mut facts = job("at-its-site", 1, 1, &[]);
+    facts.policy = Some(policy);
+    let id = f.submit(facts);
+    f.place(&id, &["ishikari-1/n-01"]);
     assert_eq!(f.placements(&id).len(), 1);
     tick(&mut f, 2);
     f
@@ -102,4 +120,29 @@ fn whom_two_operators_landmarks_contradict_bears_nothing_from_then_on() {
         true
     });
     assert!(findings(&forged, Step::Residency).contains("none of its ranges counts"));
+}
+
+/// The auditor asks the same of a beacon as apply: its own name, place and delay.
+#[test]
+fn a_placement_that_a_beacon_bears_passes_and_one_of_a_longer_way_is_found() {
+    let federation = site_proven();
+    let honest = of(&federation, |_| true);
+    assert!(honest.is_good(), "{:#?}", honest.steps);
+    let longer = |ns: u64| {
+        of(&federation, |entry| {
+            if let Command::SubmitFix { node, transcripts, .. } = &mut entry.command {
+                for one in transcripts.iter_mut() {
+                    let said = one.transcript.clone();
+                    let said = Transcript { rtt_min_ns: ns, ..said };
+                    *one = sekisho_fsm::testing::location::signed(node, said);
+                }
+            }
+            true
+        })
+    };
+    let found = findings(&longer(1_500_000), Step::Residency);
+    assert!(found.contains("the country is established at T2, the policy wants T3"), "{found}");
+    // Another delay that proves it too is found by the record's hash alone.
+    let found = findings(&longer(NEAR_NS + 1), Step::Residency);
+    assert!(!found.contains("established at"), "{found}");
 }

@@ -51,6 +51,7 @@ fn evidence() -> Evidence {
         area: Area::resolve("131016").ok(),
         landmarks,
         foreign: foreign::table_hash(),
+        prefectures: prefecture::table_hash(),
         fix: FIX,
         transcripts,
         verdict: Verdict::Inconsistent(crate::location::verdict::Contradiction::Claim(

@@ -130,6 +130,58 @@ fn a_fix_that_contradicts_itself_or_the_tag_is_never_a_proof() {
     assert_eq!(inconsistent(&[fukuoka()]), Contradiction::Claim(id("kanto/fukuoka")));
 }
 
+/// The beacon's site and the prefecture come from the tag, and the proof is of that prefecture alone.
+#[test]
+fn a_beacon_of_the_site_of_the_tag_raises_both_tiers_while_the_tag_lies_in_its_prefecture() {
+    let ishikari = landmark("hokuto/ishikari-1", "43.171,141.315");
+    let table = LandmarkTable::new(vec![ishikari]).unwrap();
+    let receipt_key = key("node").public();
+    let area = |text: &str| Area::resolve(text).ok();
+    let judged = |node: &str, tag: &str, rtt_ns| {
+        let node: NodeId = node.parse().unwrap();
+        let host = Host {
+            cluster: &CLUSTER,
+            incarnation: Incarnation(1),
+            landmarks: &table,
+            node: &node,
+            node_key: &KEY,
+            receipt_key: &receipt_key,
+            area: area(tag),
+        };
+        let mut one = signed(&table, "hokuto/ishikari-1", rtt_ns);
+        one.transcript.subject = Subject::Node(node.clone());
+        let fix = judge(host, FIX, &[resigned(&one)], NOW).unwrap();
+        PlaceProof::from(fix.proof(NOW).unwrap())
+    };
+    let here = judged("ishikari-1/n-01", "012351", NEAR_NS);
+    assert_eq!((here.f, here.prefecture), (0, area("JP-01")));
+    for other in [
+        judged("tokyo-1/n-01", "012351", NEAR_NS),
+        judged("ishikari-1/n-01", "022012", NEAR_NS),
+        judged("ishikari-1/n-01", "JP", NEAR_NS),
+        judged("ishikari-1/n-01", "012351", 3 * NEAR_NS / 2),
+    ] {
+        assert_eq!(other.prefecture, None);
+    }
+    let place = |tag: &str| {
+        let tagged = Place {
+            operator: "hokuto".parse().unwrap(),
+            area: area(tag),
+            country_tier: Tier::Tagged,
+            area_tier: Tier::Tagged,
+            proof: None,
+        };
+        let place = proven(tagged, Some(here));
+        assert_eq!(place.proof, Some(here));
+        [place.country_tier, place.area_tier]
+    };
+    assert_eq!(place("012351"), [Tier::SiteProven; 2]);
+    assert_eq!(place("JP-01"), [Tier::SiteProven; 2]);
+    for elsewhere in ["022012", "JP", "KR-26"] {
+        assert_eq!(place(elsewhere), [Tier::CountryProven, Tier::Tagged], "{elsewhere}");
+    }
+}
+
 #[test]
 fn only_an_area_of_bounded_width_is_a_claim() {
     let claim = |area: &str| Claim::of(Area::resolve(area).unwrap());

@@ -16,7 +16,7 @@ use crate::location::landmark::{Landmark, LandmarkTable};
 use crate::location::transcript::{FixId, Subject, Transcript, Verified};
 use crate::location::verdict::Question;
 use sekisho_types::id::{ClusterId, Digest, PublicKey};
-use sekisho_types::jurisdiction::Area;
+use sekisho_types::jurisdiction::{Area, Level, areas};
 use sekisho_types::position::Position;
 use sekisho_types::revision::Incarnation;
 use sekisho_types::time::Timestamp;
@@ -41,6 +41,31 @@ pub(crate) fn probes() -> &'static [Position] {
         include_str!("../../../data/foreign_probes.csv").lines().map(read).collect()
     });
     &PROBES
+}
+
+/// Points inside the outlines of each prefecture, drawn without the table's cells.
+pub(crate) fn in_prefectures() -> &'static [(Area, Position)] {
+    static PROBES: LazyLock<Vec<(Area, Position)>> = LazyLock::new(|| {
+        let prefectures = prefectures();
+        let read = |line: &str| {
+            let mut parts = line.split(',');
+            let mut next = || parts.next().unwrap();
+            let number: u8 = next().parse().unwrap();
+            let (latitude, longitude) = (next().parse().unwrap(), next().parse().unwrap());
+            let prefecture = prefectures[usize::from(number) - 1];
+            (prefecture, Position::new(latitude, longitude).unwrap())
+        };
+        include_str!("../../../data/prefecture_probes.csv").lines().map(read).collect()
+    });
+    &PROBES
+}
+
+/// All of them, by number.
+fn prefectures() -> Vec<Area> {
+    let all = areas().filter(|row| row.level == Level::Prefecture).map(|row| row.area);
+    let all: Vec<Area> = all.collect();
+    assert!(all.len() == 47 && all.is_sorted());
+    all
 }
 
 /// Landmarks of `operators` operators in turn, `op-000/l-000`, at these places.
@@ -106,6 +131,7 @@ pub(crate) fn question(landmarks: &LandmarkTable, threshold: u32) -> Question<'_
         max_age_ms: MAX_AGE_MS,
         threshold,
         claimed: None,
+        home: None,
     }
 }
 

@@ -54,8 +54,8 @@ impl Mark {
             Some(
                 Standing::Claimed | Standing::Over | Standing::Unproven | Standing::Unmeasured,
             ) => Self::Tagged,
-            Some(Standing::Alone) => Self::Alone,
-            Some(Standing::Proven(_)) => Self::Proven,
+            Some(Standing::Alone(_)) => Self::Alone,
+            Some(Standing::Proven(..)) => Self::Proven,
         }
     }
 
@@ -103,6 +103,16 @@ impl Mark {
     }
 }
 
+/// Around the mark of a site of which every node is proven to stand in its prefecture.
+fn ring((x, y): (f64, f64)) -> String {
+    let (x, y) = (number(x), number(y));
+    format!(
+        "<circle cx=\"{x}\" cy=\"{y}\" r=\"10\" fill=\"none\" stroke=\"#222\" stroke-width=\"1.8\"/>"
+    )
+}
+
+const RING: Text = Text::new("ring: T3, the prefecture is proven", "輪: T3 都道府県を証明");
+
 fn diamond((x, y): (f64, f64)) -> String {
     let at = |dx: f64, dy: f64| format!("{} {}", number(x + dx), number(y + dy));
     let (a, b, c, d) = (at(0.0, -5.0), at(5.0, 0.0), at(0.0, 5.0), at(-5.0, 0.0));
@@ -115,6 +125,8 @@ pub(super) struct Spot {
     pub(super) name: String,
     pub(super) at: Position,
     pub(super) mark: Mark,
+    /// Every node is proven to stand in its prefecture.
+    pub(super) is_proven: bool,
 }
 
 /// What one landmark measured of the node.
@@ -242,7 +254,8 @@ fn draw_marks(out: &mut Svg, picture: &Picture) {
             taken.push(at);
             let (shape, name) = (spot.mark.shape(at), escaped(&spot.name));
             let what = escaped(spot.mark.text().of(picture.language));
-            out.raw(&format!("<g><title>{name}: {what}</title>{shape}</g>"));
+            let ring = if spot.is_proven { ring(at) } else { String::new() };
+            out.raw(&format!("<g><title>{name}: {what}</title>{shape}{ring}</g>"));
             let place = labels.beside(at, &spot.name, right);
             out.text(place, " class=\"halo\"", &spot.name);
         }
@@ -253,7 +266,7 @@ fn draw_marks(out: &mut Svg, picture: &Picture) {
 fn draw_legend(out: &mut Svg, picture: &Picture) {
     let (left, mut y) = (752.0, 600.0);
     let language = picture.language;
-    let paper = "<rect x=\"742\" y=\"580\" width=\"250\" height=\"205\" rx=\"4\" fill=\"#fff\" fill-opacity=\"0.85\"/>";
+    let paper = "<rect x=\"742\" y=\"580\" width=\"250\" height=\"230\" rx=\"4\" fill=\"#fff\" fill-opacity=\"0.85\"/>";
     out.raw(paper);
     let head = pick(language, "Sites, by their worst node", "拠点(最も低いノード)");
     out.text((left, y), " font-weight=\"bold\"", head);
@@ -265,15 +278,16 @@ fn draw_legend(out: &mut Svg, picture: &Picture) {
     for mark in Mark::ALL {
         row(out, &|at| mark.shape(at), mark.text().of(language));
     }
+    row(out, &ring, RING.of(language));
     row(out, &diamond, pick(language, "landmark", "ランドマーク"));
     if picture.node.is_some() {
-        let ring = |(x, y): (f64, f64)| {
+        let disc = |(x, y): (f64, f64)| {
             let (x, y) = (number(x), number(y));
             format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"7\"{DISC}/>")
         };
         row(
             out,
-            &ring,
+            &disc,
             pick(language, "the node is within, by a landmark", "測定: ノードはこの円内"),
         );
     }
@@ -288,6 +302,7 @@ mod tests {
             name: name.to_owned(),
             at: at.parse().unwrap(),
             mark,
+            is_proven: mark == Mark::Proven,
         };
         let disc = |at: &str, radius_m| Disc { at: at.parse().unwrap(), radius_m };
         Picture {
@@ -328,6 +343,9 @@ mod tests {
             for mark in Mark::ALL {
                 assert!(text.contains(&escaped(mark.text().of(language))), "{mark:?}");
             }
+            // One site, and the legend.
+            assert_eq!(count("r=\"10\""), 2);
+            assert!(text.contains(RING.of(language)));
         }
     }
 

@@ -11,6 +11,7 @@ fn node(name: &str, location: Option<v1::Location>) -> v1::Node {
     v1::Node {
         name: format!("sites/tokyo-1/nodes/{name}"),
         operator: "kanto".into(),
+        area: "131016".into(),
         area_label: "千代田区 (131016)".into(),
         country_tier,
         location,
@@ -32,6 +33,11 @@ fn seen(tier: &str, f: u32, left_s: u64, missing_operators: u32) -> v1::Location
     }
 }
 
+fn beacon(enough_ns: u64) -> Option<v1::location::Beacon> {
+    let landmark = "operators/kanto/landmarks/tokyo-1".to_owned();
+    Some(v1::location::Beacon { landmark, rtt_ns: 30_000, enough_ns })
+}
+
 fn fleet() -> Vec<StatusView> {
     let inconsistent =
         ["operators/kanto/landmarks/otemachi", "operators/naniwa/landmarks/shinagawa"];
@@ -43,6 +49,8 @@ fn fleet() -> Vec<StatusView> {
     let over = v1::Location { expires_ms: NOW.0 - 1, ..seen("T1", 1, 0, 0) };
     let all = vec![
         node("n-good", Some(seen("T2", 1, 3000, 0))),
+        node("n-best", Some(v1::Location { beacon: beacon(38_000), ..seen("T3", 1, 3000, 0) })),
+        node("n-far-off", Some(v1::Location { beacon: beacon(9_900), ..seen("T2", 1, 3000, 0) })),
         node("n-soon", Some(seen("T2", 1, 60, 0))),
         node("n-alone", Some(seen("T2", 0, 3000, 1))),
         node("n-new", None),
@@ -64,7 +72,7 @@ fn shown(format: Format, language: Language, color: bool) -> String {
 #[test]
 fn worst_comes_first_and_a_summary_last_in_both_languages_and_80_columns() {
     let nodes: Vec<String> = fleet().into_iter().map(|view| view.node).collect();
-    let order = ["torn", "over", "far", "new", "alone", "soon", "good"];
+    let order = ["torn", "over", "far", "new", "alone", "soon", "far-off", "good", "best"];
     assert_eq!(nodes, order.map(|name| format!("tokyo-1/n-{name}")));
     for (language, words) in [
         (
@@ -72,8 +80,9 @@ fn worst_comes_first_and_a_summary_last_in_both_languages_and_80_columns() {
             [
                 "T1 (over)",
                 "1 operator for f=0",
-                "1 operator for f=1",
-                "7 nodes: 1 inconsistent, 1 T1 with a proof that is over, 1 T1, 1 T1 and not measured, 1 T2 f=0, 2 T2 f≥1",
+                "1 operator for f=1; a landmark at tokyo-1",
+                "a shorter way to kanto/tokyo-1: 30.0 µs, at most 9.9 µs would do",
+                "9 nodes: 1 inconsistent, 1 T1 with a proof that is over, 1 T1, 1 T1 and not measured, 1 T2 f=0, 3 T2 f≥1, 1 T3 f≥1",
             ],
         ),
         (
@@ -81,8 +90,9 @@ fn worst_comes_first_and_a_summary_last_in_both_languages_and_80_columns() {
             [
                 "T1(証明切れ)",
                 "f=0 に 1 事業者",
-                "f=1 に 1 事業者",
-                "ノード 7: 矛盾 1、T1(証明切れ) 1、T1 1、T1(未測定) 1、T2 f=0 1、T2 f≥1 2",
+                "f=1 に 1 事業者、tokyo-1 のランドマーク",
+                "kanto/tokyo-1 への短い経路: 30.0 µs、9.9 µs 以下なら可",
+                "ノード 9: 矛盾 1、T1(証明切れ) 1、T1 1、T1(未測定) 1、T2 f=0 1、T2 f≥1 3、T3 f≥1 1",
             ],
         ),
     ] {
@@ -120,7 +130,9 @@ fn programs_get_words_that_never_change() {
         (&60.into(), &600.into())
     );
     assert_eq!(data["items"][5]["location"]["f"], 1);
-    assert_eq!((&data["summary"]["f1"], &data["revision"]), (&2.into(), &7.into()));
+    assert_eq!((&data["summary"]["f1"], &data["revision"]), (&4.into(), &7.into()));
+    assert_eq!(data["summary"]["site_f1"], 1);
+    assert_eq!(data["items"][8]["location"]["beacon"]["enough_ns"], 38_000);
     assert!(shown(Format::Yaml, Language::En, false).contains("unmeasured: 1"));
 }
 
