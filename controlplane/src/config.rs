@@ -1,6 +1,7 @@
 //! Settings of a controller: one TOML file, unknown keys refused, checked once.
 
 use sekisho_raft::config::Timing;
+use sekisho_transport::names::{Names, ResolversError};
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
 use sekisho_types::name::Name;
 use sekisho_types::principal::MemberIdentity;
@@ -38,6 +39,9 @@ pub struct Config {
     /// This member's checkpoint key. If the file is missing the member signs nothing, and says so.
     #[serde(default)]
     pub checkpoint_key: Option<PathBuf>,
+    /// Who is asked for the addresses of members that the state names by name; without, such names are refused.
+    #[serde(default)]
+    pub resolvers: Vec<SocketAddr>,
     /// Heartbeat and election times; the same on every member.
     #[serde(default)]
     pub timing: TimingProfile,
@@ -122,6 +126,15 @@ pub enum ConfigError {
         #[source]
         source: Box<toml::de::Error>,
     },
+    /// Resolvers that cannot be asked.
+    #[error("{path}: {source}")]
+    Resolvers {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ResolversError,
+    },
 }
 
 impl Config {
@@ -132,8 +145,21 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| ConfigError::Form { path: path.to_owned(), source: Box::new(source) })
+        let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Form {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        let unfit = |source| ConfigError::Resolvers { path: path.to_owned(), source };
+        config.names().map_err(unfit)?;
+        Ok(config)
+    }
+
+    /// Who is asked for the addresses of names.
+    ///
+    /// # Errors
+    /// [`ResolversError`]; not of settings that were loaded.
+    pub fn names(&self) -> Result<Names, ResolversError> {
+        Names::configured(&self.resolvers)
     }
 
     /// The Raft id.
@@ -184,10 +210,17 @@ mod tests {
                       datagrams = \"127.0.0.1:7121\"\nkey = \"landmark.key\"";
         let two = load(&format!("{GOOD}\n{beacon}\n{}", beacon.replace("otemachi", "inzai")));
         assert_eq!(two.unwrap().landmark[1].name.as_str(), "inzai");
+        assert!(config.names().unwrap().is_nobody());
+        let asks = load(&format!("resolvers = [\"10.0.0.53:53\"]\n{GOOD}")).unwrap();
+        assert!(!asks.names().unwrap().is_nobody());
         let campus = load(&format!("timing = \"lan\"\n{GOOD}")).unwrap();
         assert_eq!(campus.timing.timing(), Timing::LAN);
         for (bad, names) in [
             (format!("timing = \"fast\"\n{GOOD}"), "fast"),
+            (format!("resolvers = [\"dns.kanto.example:53\"]\n{GOOD}"), "socket address"),
+            (format!("resolvers = [\"10.0.0.53\"]\n{GOOD}"), "socket address"),
+            (format!("resolvers = [\"0.0.0.0:53\"]\n{GOOD}"), "0.0.0.0:53"),
+            (format!("resolvers = [{}]\n{GOOD}", "\"10.0.0.53:53\",".repeat(4)), "at most 3"),
             (GOOD.replace("site =", "sight ="), "sight"),
             (GOOD.replace("\"tokyo-1\"", "\"Tokyo\""), "Tokyo"),
             (format!("{GOOD}\n[metrics]\nlisten = \"127.0.0.1:1\"\nplaintext = true"), "plaintext"),

@@ -82,7 +82,8 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
         Listener::bind(config.listen, &ground.identity, &ground.bundles, tasks, Limits::default())
             .await
             .with_context(|| format!("listening on {}", config.listen))?;
-    let dialer = Dialer::new(Some(ground.identity.clone()), Arc::clone(&ground.bundles));
+    let dialer = Dialer::new(Some(ground.identity.clone()), Arc::clone(&ground.bundles))
+        .asking(config.names()?);
     let consensus = consensus(config, &ground, dialer.clone(), tasks).await?;
     let me = config.identity();
     if !ground.trust.joins {

@@ -214,7 +214,7 @@ pub const CONTROLLER: &[Metric] = &[
     // Members, connections, clocks.
     gauge("sekisho_member_reachable", "1 for a member that this one hears from, by peer."),
     counter_bytes("sekisho_transport_unproven_peer_bytes_total", "Bytes sent on dialled connections to peers that applied state does not list; must read 0 (D3)."),
-    counter_bytes("sekisho_transport_bytes_total", "Application data above TLS and datagrams of landmarks, by direction and class of peer."),
+    counter_bytes("sekisho_transport_bytes_total", "Application data above TLS, datagrams of landmarks and questions to resolvers, by direction and class of peer."),
     gauge("sekisho_transport_connections", "Live connections by class of peer."),
     counter("sekisho_transport_refused_total", "Accepted sockets that became no connection, by reason."),
     counter("sekisho_transport_dial_errors_total", "Dials that failed at every address."),
