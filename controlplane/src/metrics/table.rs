@@ -196,6 +196,7 @@ pub const CONTROLLER: &[Metric] = &[
     histogram_seconds("sekisho_placement_plan_seconds", "Time of one plan."),
     counter("sekisho_drain_evictions_total", "Nodes on which what was left at the end of a drain's deadline was ordered to stop."),
     counter("sekisho_eviction_jobs_total", "Jobs that were ordered to leave a node which the rules in force no longer allow."),
+    gauge("sekisho_eviction_overdue_placements", "Placements that the rules in force refuse and that should have stopped; must read 0 (D1)."),
     counter("sekisho_duty_failures_total", "Failed runs of a leader's duty, by duty."),
 
     // API.

@@ -2,13 +2,16 @@
 //! caller may see.
 
 use super::*;
+use crate::service::member::MemberApi;
 use crate::service::policy::PolicyApi;
 use sekisho_evidence::grant::Instance;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::{Federation, admin, job, member, user};
 use sekisho_proto::v1;
 use sekisho_proto::v1::lagging::Cause;
+use sekisho_proto::v1::member_service_server::MemberService as _;
 use sekisho_proto::v1::policy_service_server::PolicyService as _;
+use sekisho_proto::v1::status::Severity;
 use sekisho_types::id::{JobId, NodeId};
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::jurisdiction::Area;
@@ -138,6 +141,30 @@ async fn a_plan_is_refused_as_the_change_would_be() {
     let ask = v1::PlanPolicyRequest { name: "policies/gov".into(), rules: rules(), read: None };
     let stranger = api.plan_policy(request(&user("kanto", "stranger"), ask)).await;
     assert_eq!(code(stranger), ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn what_does_not_leave_in_time_is_shown_with_its_node() {
+    let fake = furnished();
+    let overdue = async || {
+        let api = MemberApi(Arc::clone(&fake.core));
+        let status = api.get_status(request(&admin("kanto"), v1::GetStatusRequest {})).await;
+        let found = status.unwrap().into_inner().findings.into_iter();
+        found.filter(|found| found.code.starts_with("EVICTION")).collect::<Vec<_>>()
+    };
+    fake.replica.elsewhere(|federation| put(federation, within(&["JP-01"])));
+    assert_eq!(overdue().await, []);
+    fake.replica.elsewhere(|federation| {
+        for _ in 0..3 {
+            federation.now = federation.now.plus_ms(10_000);
+            federation.accept(member("kanto"), Command::Tick);
+        }
+    });
+    let found = overdue().await;
+    let [found] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((found.code.as_str(), found.severity()), ("EVICTION_OVERDUE", Severity::Bad));
+    let args = ["node", "count", "seconds"].map(|name| found.args[name].as_str());
+    assert_eq!(args, [HERE, "3", "9"]);
 }
 
 async fn status(fake: &Fake) -> v1::PolicyStatus {
