@@ -15,10 +15,10 @@ use crate::apply::placement::is_desired;
 use crate::apply::policy::check_rules;
 use crate::apply::residency::{in_force, may_complete, named};
 use crate::outcome::Rejection;
-use crate::state::{Job, Node, Placement, Policy, State};
+use crate::state::{Job, Node, Placement, Policy, State, Tenant};
 use sekisho_evidence::location::fix::{FIX_AGE_MAX_MS, proven};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{JobId, NodeId, PolicyId};
+use sekisho_types::id::{JobId, NodeId, PolicyId, TenantId};
 use sekisho_types::job::{JobPhase, OnDisconnect};
 use sekisho_types::limit::{EVICTION_WITHIN, STALE_PROOF_GRACE};
 use sekisho_types::placement::Phase;
@@ -259,6 +259,28 @@ impl State {
         let revision = Revision(self.revision.0.saturating_add(1));
         let row = Policy { rules: rules.clone(), revision, since: self.clock };
         supposed.policies.insert(id.clone(), row);
+        Ok(supposed)
+    }
+
+    /// This state with another policy that bounds a tenant, or none, to ask it the same.
+    ///
+    /// # Errors
+    /// As of the command that would change it.
+    pub fn supposing_bound(
+        &self,
+        id: &TenantId,
+        policy: Option<&PolicyId>,
+    ) -> Result<Self, Rejection> {
+        let missing = |what: String| Rejection::new(ErrorCode::NotFound, what);
+        let row = self.tenants.get(id);
+        let row = row.ok_or_else(|| missing(format!("tenant {id} does not exist")))?;
+        if let Some(policy) = policy.filter(|policy| !self.policies.contains(policy)) {
+            return Err(missing(format!("policy {policy} does not exist")));
+        }
+        let mut supposed = self.clone();
+        let revision = Revision(self.revision.0.saturating_add(1));
+        let row = Tenant { policy: policy.cloned(), revision, ..row.clone() };
+        supposed.tenants.insert(id.clone(), row);
         Ok(supposed)
     }
 
