@@ -124,7 +124,8 @@ impl Agent {
         let root = config.runtime_dir();
         let identity = enrolment.identity()?;
         let trust = enrolment.trust(&clock)?;
-        let dialer = Dialer::new(Some(identity.clone()), Arc::clone(&trust));
+        let dialer =
+            Dialer::new(Some(identity.clone()), Arc::clone(&trust)).asking(config.names()?);
         let calls = Calls::new(dialer.clone(), &enrolment.members)?;
         let calls = Arc::new(ArcSwap::from_pointee(calls));
         let (sender, events) = mpsc::channel(EVENTS_MAX);

@@ -12,6 +12,7 @@ use sekisho_agent_runtime::sandbox::SandboxSettings;
 use sekisho_agent_runtime::shim::wire::RunAs;
 use sekisho_agent_runtime::users::{JobUsers, UserRange};
 use sekisho_evidence::tag::TagArea;
+use sekisho_transport::names::Names;
 use sekisho_types::cause::explain;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -63,6 +65,9 @@ pub struct Config {
     /// About how much of each output stream of a job to keep, MiB: the newest.
     #[serde(default = "job_log_mib")]
     pub job_log_mib: u64,
+    /// Who is asked for the addresses of members and landmarks that are named by name; without, such names are refused.
+    #[serde(default)]
+    pub resolvers: Vec<SocketAddr>,
     /// Where something forwards datagrams to landmarks, by landmark (`operator/name`), in place of the addresses that
     /// their operators registered.
     #[serde(default, deserialize_with = "via")]
@@ -196,7 +201,23 @@ impl Config {
         if !(least..=most).contains(&config.job_log_mib) {
             return Err(invalid(format!("job_log_mib must be {least} to {most}")));
         }
+        let nobody = config.names()?.is_nobody();
+        let named = config.landmark_via.values().find(|address| address.is_name());
+        if let Some(address) = named.filter(|_via| nobody) {
+            return Err(invalid(format!(
+                "landmark_via: `{address}` is a name and `resolvers` is empty: write an address, or set `resolvers`"
+            )));
+        }
         Ok(config)
+    }
+
+    /// Who is asked for the addresses of names.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`; not of settings that were parsed.
+    pub fn names(&self) -> Result<Names, Failure> {
+        Names::configured(&self.resolvers)
+            .map_err(|error| Failure::new(ErrorCode::InvalidArgument, explain(&error)))
     }
 
     /// How jobs are kept apart.
@@ -310,8 +331,16 @@ mod tests {
         let config = Config::parse(via).unwrap();
         let landmark = "kanto/otemachi".parse().unwrap();
         assert_eq!(config.landmark_via[&landmark].to_string(), "127.0.0.1:9");
+        let named = via.replace("127.0.0.1:9", "relay.kanto.example:9");
+        let asks = format!("resolvers = ['10.0.0.53:53', '[2001:db8::53]:53']\n{named}");
+        assert!(!Config::parse(&asks).unwrap().names().unwrap().is_nobody());
         for bad in [
             "",
+            &named,
+            &asks.replace("10.0.0.53:53", "10.0.0.53"),
+            &asks.replace("10.0.0.53:53", "dns.kanto.example:53"),
+            &asks.replace("10.0.0.53:53", "0.0.0.0:53"),
+            &asks.replace("'10.0.0.53:53'", "'10.0.0.53:53', '10.0.1.53:53', '10.0.2.53:53'"),
             &via.replace("kanto/", ""),
             &via.replace("127.0.0.1:9", "nowhere"),
             "area = 'JP'",

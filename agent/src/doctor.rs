@@ -18,7 +18,7 @@ use sekisho_doctor::args::DoctorArgs;
 use sekisho_doctor::catalogue::any::ANY_OTHER_USER;
 use sekisho_doctor::catalogue::host::*;
 use sekisho_doctor::catalogue::network::{
-    MEMBER, MEMBER_OFFLINE, MEMBER_UNEQUIPPED, MEMBER_UNJOINED,
+    MEMBER, MEMBER_OFFLINE, MEMBER_UNEQUIPPED, MEMBER_UNJOINED, RESOLVER,
 };
 use sekisho_doctor::catalogue::node::*;
 use sekisho_doctor::check::Finding;
@@ -106,7 +106,8 @@ async fn everything(round: &mut Round, config: &Arc<Config>, with: &Examined, of
     round.look(&OUTPUT_SPACE, move || vec![room_for_output(&settings, count)]).await;
     let root = config.runtime_dir();
     round.look(&WATCHDOG, move || vec![watches(&root, pid)]).await;
-    members(round, with, held.as_ref(), offline).await;
+    round.ask(&RESOLVER, MEMBERS_WITHIN, network::resolvers(&config.resolvers, offline)).await;
+    members(round, config, with, held.as_ref(), offline).await;
 }
 
 /// What jobs are confined by. What another user than the agent's could do says nothing of it.
@@ -208,7 +209,13 @@ fn watches(root: &Path, agent: Option<u32>) -> Finding {
     Finding::new(outcome).with("pid", pid)
 }
 
-async fn members(round: &mut Round, with: &Examined, held: Option<&Held>, offline: bool) {
+async fn members(
+    round: &mut Round,
+    config: &Config,
+    with: &Examined,
+    held: Option<&Held>,
+    offline: bool,
+) {
     let Some(held) = held else {
         return round.note([Finding::new(&MEMBER_UNJOINED)]);
     };
@@ -219,6 +226,7 @@ async fn members(round: &mut Round, with: &Examined, held: Option<&Held>, offlin
         return round.note([Finding::new(&MEMBER_OFFLINE)]);
     }
     let dialer = Dialer::new(Some(identity.clone()), Arc::clone(trust));
+    let dialer = dialer.asking(config.names().unwrap_or_default());
     let clock = Arc::clone(&with.clock);
     let targets: Vec<Target> = held.targets();
     let k = held.bundle.k;

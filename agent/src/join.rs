@@ -165,7 +165,7 @@ async fn ask(
         csr: key.csr().map_err(|error| unusable(&error))?.into(),
         receipt_key: SigningKey::from_seed(&secrets.receipt_seed).public().0.to_vec().into(),
     };
-    let dialer = Dialer::new(None, TrustBundles::new(Arc::clone(clock)));
+    let dialer = Dialer::new(None, TrustBundles::new(Arc::clone(clock))).asking(config.names()?);
     let expect = Expect::CaHash(token.root_hash);
     refuse_impostors(&dialer, &expect, &token.endpoints).await?;
     let endpoints = endpoints(dialer, &token.endpoints, expect)?;

@@ -3,6 +3,7 @@
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_raft::config::Timing;
 use sekisho_transport::address::Address;
+use sekisho_transport::names::{Names, ResolversError};
 use sekisho_transport::ranging::exchange::Via;
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
 use sekisho_types::name::Name;
@@ -44,6 +45,9 @@ pub struct Config {
     /// This member's checkpoint key. If the file is missing the member signs nothing, and says so.
     #[serde(default)]
     pub checkpoint_key: Option<PathBuf>,
+    /// Who is asked for the addresses of members that the state names by name; without, such names are refused.
+    #[serde(default)]
+    pub resolvers: Vec<SocketAddr>,
     /// Heartbeat and election times; the same on every member.
     #[serde(default)]
     pub timing: TimingProfile,
@@ -112,6 +116,9 @@ pub struct LandmarkAlone {
     pub package: Option<PathBuf>,
     /// Holds `identity.pem` and `identity.key`.
     pub identity_dir: PathBuf,
+    /// Who is asked for the addresses of members and landmarks that are named by name; without, such names are refused.
+    #[serde(default)]
+    pub resolvers: Vec<SocketAddr>,
     /// Filter of the log, as `RUST_LOG`.
     #[serde(default = "log_default")]
     pub log: String,
@@ -175,6 +182,25 @@ pub enum ConfigError {
         #[source]
         source: Box<toml::de::Error>,
     },
+    /// A name, and nobody to ask for its address.
+    #[error(
+        "{path}: `{address}` is a name and `resolvers` is empty: write an address, or set `resolvers`"
+    )]
+    Name {
+        /// Which file.
+        path: PathBuf,
+        /// The name.
+        address: Address,
+    },
+    /// Resolvers that cannot be asked.
+    #[error("{path}: {source}")]
+    Resolvers {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ResolversError,
+    },
 }
 
 fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
@@ -184,13 +210,38 @@ fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
         .map_err(|source| ConfigError::Form { path: path.to_owned(), source: Box::new(source) })
 }
 
+/// Refuses names that nobody could be asked for.
+fn check_names<'a>(
+    path: &Path,
+    resolvers: &[SocketAddr],
+    mut addresses: impl Iterator<Item = &'a Address>,
+) -> Result<(), ConfigError> {
+    let names = Names::configured(resolvers)
+        .map_err(|source| ConfigError::Resolvers { path: path.to_owned(), source })?;
+    match addresses.find(|address| address.is_name()).filter(|_name| names.is_nobody()) {
+        Some(address) => Err(ConfigError::Name { path: path.to_owned(), address: address.clone() }),
+        None => Ok(()),
+    }
+}
+
 impl LandmarkAlone {
     /// Reads a file, as [`Config::load`].
     ///
     /// # Errors
     /// [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        load(path)
+        let config: Self = load(path)?;
+        let addresses = config.members.iter().chain(config.landmark.via.values());
+        check_names(path, &config.resolvers, addresses)?;
+        Ok(config)
+    }
+
+    /// Who is asked for the addresses of names.
+    ///
+    /// # Errors
+    /// [`ResolversError`]; not of settings that were loaded.
+    pub fn names(&self) -> Result<Names, ResolversError> {
+        Names::configured(&self.resolvers)
     }
 
     /// Which landmark.
@@ -206,7 +257,18 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        load(path)
+        let config: Self = load(path)?;
+        let ways = config.landmark.iter().flat_map(|landmark| landmark.via.values());
+        check_names(path, &config.resolvers, ways)?;
+        Ok(config)
+    }
+
+    /// Who is asked for the addresses of names.
+    ///
+    /// # Errors
+    /// [`ResolversError`]; not of settings that were loaded.
+    pub fn names(&self) -> Result<Names, ResolversError> {
+        Names::configured(&self.resolvers)
     }
 
     /// The Raft id.
@@ -284,10 +346,17 @@ mod tests {
                       datagrams = \"127.0.0.1:7121\"\nkey = \"landmark.key\"";
         let two = load(&format!("{GOOD}\n{beacon}\n{}", beacon.replace("otemachi", "inzai")));
         assert_eq!(two.unwrap().landmark[1].name.as_str(), "inzai");
+        assert!(config.names().unwrap().is_nobody());
+        let asks = load(&format!("resolvers = [\"10.0.0.53:53\"]\n{GOOD}")).unwrap();
+        assert!(!asks.names().unwrap().is_nobody());
         let campus = load(&format!("timing = \"lan\"\n{GOOD}")).unwrap();
         assert_eq!(campus.timing.timing(), Timing::LAN);
         for (bad, names) in [
             (format!("timing = \"fast\"\n{GOOD}"), "fast"),
+            (format!("resolvers = [\"dns.kanto.example:53\"]\n{GOOD}"), "socket address"),
+            (format!("resolvers = [\"10.0.0.53\"]\n{GOOD}"), "socket address"),
+            (format!("resolvers = [\"0.0.0.0:53\"]\n{GOOD}"), "0.0.0.0:53"),
+            (format!("resolvers = [{}]\n{GOOD}", "\"10.0.0.53:53\",".repeat(4)), "at most 3"),
             (GOOD.replace("site =", "sight ="), "sight"),
             (GOOD.replace("\"tokyo-1\"", "\"Tokyo\""), "Tokyo"),
             (format!("{GOOD}\n[metrics]\nlisten = \"127.0.0.1:1\"\nplaintext = true"), "plaintext"),

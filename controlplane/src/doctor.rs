@@ -12,7 +12,9 @@ use sekisho_doctor::args::DoctorArgs;
 use sekisho_doctor::catalogue::host::*;
 use sekisho_doctor::catalogue::identity::CERTIFICATE;
 use sekisho_doctor::catalogue::member::*;
-use sekisho_doctor::catalogue::network::{LISTEN, MEMBER, MEMBER_OFFLINE, MEMBER_UNEQUIPPED};
+use sekisho_doctor::catalogue::network::{
+    LISTEN, MEMBER, MEMBER_OFFLINE, MEMBER_UNEQUIPPED, RESOLVER,
+};
 use sekisho_doctor::check::Finding;
 use sekisho_doctor::host::clock as clocks;
 use sekisho_doctor::host::machine::{Needs, machine};
@@ -108,6 +110,7 @@ async fn everything(
         addresses.into_iter().flatten().map(|address| network::listen(address, pid)).collect()
     };
     round.look(&LISTEN, listen).await;
+    round.ask(&RESOLVER, MEMBERS_WITHIN, network::resolvers(&config.resolvers, offline)).await;
     members(round, config, clock, held.as_ref(), offline).await;
 }
 
@@ -189,6 +192,7 @@ async fn members(
         return round.note([Finding::new(&MEMBER_OFFLINE)]);
     }
     let dialer = Dialer::new(Some(identity.clone()), Arc::clone(bundles));
+    let dialer = dialer.asking(config.names().unwrap_or_default());
     let others = ground.known().members.into_iter().filter(|(id, _)| *id != config.member());
     let targets = others.map(|(id, node)| Target {
         name: format!("members/{}", id.0),

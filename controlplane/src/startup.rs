@@ -81,7 +81,8 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
         Listener::bind(config.listen, &ground.identity, &ground.bundles, tasks, Limits::default())
             .await
             .with_context(|| format!("listening on {}", config.listen))?;
-    let dialer = Dialer::new(Some(ground.identity.clone()), Arc::clone(&ground.bundles));
+    let dialer = Dialer::new(Some(ground.identity.clone()), Arc::clone(&ground.bundles))
+        .asking(config.names()?);
     let consensus = consensus(config, &ground, dialer.clone(), tasks).await?;
     let me = config.identity();
     if !ground.trust.joins {
@@ -158,7 +159,8 @@ async fn landmarks(
             id,
             key,
             identity: identity.clone(),
-            dialer: Dialer::new(Some(identity.clone()), Arc::clone(bundles)),
+            dialer: Dialer::new(Some(identity.clone()), Arc::clone(bundles))
+                .asking(config.names()?),
             others: Arc::clone(&applied) as Arc<dyn Others>,
             clock: Arc::new(SystemClock),
             via: wanted.via.clone(),

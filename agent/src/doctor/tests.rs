@@ -136,6 +136,7 @@ fn a_joined_host_is_told_whole_and_nothing_on_it_changes() {
         "TRACES_NONE",
         "OUTPUT_ENOUGH",
         "WATCHDOG_IDLE",
+        "RESOLVER_NONE",
         "MEMBER_OFFLINE",
     ] {
         assert!(

@@ -68,7 +68,7 @@ impl Client {
             .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
         let addresses = context.addresses()?;
         let endpoints = Endpoints::new(
-            Dialer::new(Some(identity.clone()), bundles),
+            Dialer::new(Some(identity.clone()), bundles).asking(context.names()?),
             &addresses,
             Expect::AnyMember,
             CallOptions::default(),

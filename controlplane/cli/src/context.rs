@@ -6,6 +6,7 @@
 use crate::failure::{Failure, of_file};
 use crate::language::pick;
 use sekisho_transport::address::Address;
+use sekisho_transport::names::Names;
 use sekisho_transport::part;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{ClusterId, Digest, OperatorId, SiteId};
@@ -14,6 +15,7 @@ use sekisho_types::revision::Incarnation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Names the contexts file, before any other place.
@@ -61,6 +63,9 @@ pub struct Context {
     /// Made by `sekisho dev`.
     #[serde(default)]
     pub dev: bool,
+    /// Who is asked for the addresses of members that are named by name; without, whom this machine is set up with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolvers: Vec<SocketAddr>,
     /// Members to ask, nearest first.
     pub endpoints: Vec<Endpoint>,
     /// Whom to believe.
@@ -183,6 +188,18 @@ impl Context {
         }
     }
 
+    /// Who is asked for the addresses of names. This is a person's machine, which sends no state: it may ask as it does for
+    /// everything else.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for resolvers that cannot be asked.
+    pub fn names(&self) -> Result<Names, Failure> {
+        if self.resolvers.is_empty() {
+            return Ok(Names::of_host());
+        }
+        Names::configured(&self.resolvers).map_err(|error| Failure::invalid(error.to_string()))
+    }
+
     /// The members' addresses.
     ///
     /// # Errors
@@ -246,6 +263,15 @@ file = "operators/kanto/root.pem"
         assert_eq!(context.identity, dir.path().join("operators/kanto/users/admin/identity.pem"));
         assert_eq!(context.signing_key.as_deref(), Some(Path::new("/keys/sign.key")));
         assert_eq!(context.addresses().unwrap()[0].to_string(), "127.0.0.1:7443");
+        contexts.save(&path).unwrap();
+        assert_eq!(Contexts::load(&path).unwrap(), contexts);
+        let asks = FILE.replace("dev = true", "dev = true\nresolvers = [\"10.0.0.53:53\"]");
+        let (_dir, path) = written(&asks);
+        let contexts = Contexts::load(&path).unwrap();
+        let who = |context: &Context| format!("{:?}", context.names().unwrap());
+        assert!(who(&contexts.context["kanto"]).contains("configured"));
+        let without = Context { resolvers: Vec::new(), ..contexts.context["kanto"].clone() };
+        assert!(who(&without).contains("host"));
         contexts.save(&path).unwrap();
         assert_eq!(Contexts::load(&path).unwrap(), contexts);
     }

@@ -123,6 +123,7 @@ mod tests {
             identity_key: user.join(KEY_FILE),
             signing_key: signs.then(|| user.join(SIGN_FILE)),
             dev: true,
+            resolvers: Vec::new(),
             endpoints: Vec::new(),
             roots: Vec::new(),
         }

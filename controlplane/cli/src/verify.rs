@@ -6,6 +6,7 @@
 //! Does not know: whether the genesis in the file is the federation's. Whoever verifies compares its fingerprint, or
 //! passes the genesis that it trusts.
 
+pub mod fixes;
 pub mod log;
 pub mod lost;
 pub mod oracle;

@@ -16,18 +16,20 @@ use crate::apply::policy::check_rules;
 use crate::apply::residency::{in_force, may_complete, named};
 use crate::location::NodeProof;
 use crate::outcome::Rejection;
-use crate::state::{Job, Node, Placement, Policy, State};
+use crate::state::{Job, Node, Placement, Policy, State, Tenant};
 use sekisho_evidence::location::fix::{FIX_AGE_MAX_MS, proven};
 use sekisho_evidence::tag::SiteTag;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{JobId, NodeId, PolicyId};
-use sekisho_types::job::JobPhase;
+use sekisho_types::id::{JobId, NodeId, PolicyId, TenantId};
+use sekisho_types::job::{JobPhase, OnDisconnect};
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::limit::STALE_PROOF_GRACE;
+use sekisho_types::limit::{EVICTION_WITHIN, STALE_PROOF_GRACE};
+use sekisho_types::placement::Phase;
 use sekisho_types::residency::{OnStaleProof, PlaceProof, Rules, Tier, verdict};
 use sekisho_types::revision::{PlacementId, Revision};
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How a placement stands to the rules in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +118,10 @@ fn asked(row: &Placement, node: &Node, now: Timestamp) -> Option<PlaceProof> {
     Some(PlaceProof { f, oldest: now, prefecture })
 }
 
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// How a placement stands on its node.
 fn stay(state: &State, row: &Placement, node: &Node, job: &Job) -> Stay {
     let facts = &job.facts;
@@ -142,7 +148,6 @@ fn stay(state: &State, row: &Placement, node: &Node, job: &Job) -> Stay {
 /// Of a placement whose place is in order but for its proof.
 fn stale(row: &Placement, node: &Node, rules: &[&Rules], now: Timestamp, why: Rejection) -> Stay {
     let (place, granted) = (node.place(now), proven(node.tag.place(), asked(row, node, now)));
-    let grace = u64::try_from(STALE_PROOF_GRACE.as_millis()).unwrap_or(u64::MAX);
     let mut leaves: Option<Timestamp> = None;
     for rule in rules {
         if verdict(&place, &[*rule], now).is_ok() {
@@ -151,7 +156,8 @@ fn stale(row: &Placement, node: &Node, rules: &[&Rules], now: Timestamp, why: Re
         let kept =
             rule.on_stale_proof == OnStaleProof::Keep && verdict(&granted, &[*rule], now).is_ok();
         if !kept {
-            let due = last_proven(rule, node).map_or(Timestamp(0), |last| last.plus_ms(grace));
+            let due = last_proven(rule, node)
+                .map_or(Timestamp(0), |at| at.plus_ms(ms(STALE_PROOF_GRACE)));
             leaves = Some(leaves.map_or(due, |earlier| earlier.min(due)));
         }
     }
@@ -175,6 +181,45 @@ impl State {
         let held = self.nodes.iter().flat_map(|(_, node)| &node.placements);
         let goes_on = |residence: &Residence<'_>| is_desired(&residence.row.phase);
         held.filter_map(|id| self.residence(id)).filter(goes_on)
+    }
+
+    /// Placements that the rules in force refuse and that should have stopped, each with the instant by which: nobody
+    /// ordered it, or nobody obeyed. Without those that are to run to completion on a host that is out of contact, which
+    /// is told when it is back.
+    pub fn overdue(&self) -> impl Iterator<Item = (Residence<'_>, Timestamp)> {
+        let held = self.nodes.iter().flat_map(|(_, node)| &node.placements);
+        held.filter_map(|id| self.residence(id)).filter_map(|residence| {
+            residence.leaves()?;
+            let waits = residence.row.grant.on_disconnect == OnDisconnect::RunToCompletion
+                && !residence.is_reachable();
+            let ended = matches!(residence.row.phase, Phase::Ended(_));
+            let by = self.refused_since(&residence).plus_ms(ms(EVICTION_WITHIN));
+            (!waits && !ended && by < self.clock).then_some((residence, by))
+        })
+    }
+
+    /// Since when what has to leave is refused, at the latest: the last that happened of all that can make it so.
+    fn refused_since(&self, residence: &Residence<'_>) -> Timestamp {
+        let (facts, node) = (&residence.job.facts, residence.node);
+        let bound = self.tenants.get(&facts.id.tenant).filter(|tenant| tenant.policy.is_some());
+        let named = facts.policy.iter().chain(bound.and_then(|tenant| tenant.policy.as_ref()));
+        let policies: Vec<&Policy> = named.filter_map(|id| self.policies.get(id)).collect();
+        let rules = policies.iter().map(|policy| &policy.rules).chain([&facts.residency]);
+        let proofs = rules
+            .filter(|rules| rules.country_tier >= Tier::CountryProven)
+            .filter_map(|rules| last_proven(rules, node))
+            .map(|last| last.plus_ms(ms(STALE_PROOF_GRACE)));
+        let put = policies.iter().map(|policy| policy.since);
+        let bound = bound.and_then(|tenant| self.written(tenant.revision));
+        let tag = [node.tag.issued, node.tag.expires];
+        let all = put.chain(proofs).chain(bound).chain(tag);
+        all.filter(|at| *at <= self.clock).max().unwrap_or_default()
+    }
+
+    /// When a signed command was applied, if that is not so long ago that its answer is forgotten.
+    fn written(&self, revision: Revision) -> Option<Timestamp> {
+        let found = self.replies.iter().find(|(_, kept)| kept.revision == revision);
+        found.map(|(_, kept)| kept.at)
     }
 
     /// Jobs that have to leave where they are and can be told so, with a node that they have to leave and why.
@@ -230,6 +275,28 @@ impl State {
         let revision = Revision(self.revision.0.saturating_add(1));
         let row = Policy { rules: rules.clone(), revision, since: self.clock };
         supposed.policies.insert(id.clone(), row);
+        Ok(supposed)
+    }
+
+    /// This state with another policy that bounds a tenant, or none, to ask it the same.
+    ///
+    /// # Errors
+    /// As of the command that would change it.
+    pub fn supposing_bound(
+        &self,
+        id: &TenantId,
+        policy: Option<&PolicyId>,
+    ) -> Result<Self, Rejection> {
+        let missing = |what: String| Rejection::new(ErrorCode::NotFound, what);
+        let row = self.tenants.get(id);
+        let row = row.ok_or_else(|| missing(format!("tenant {id} does not exist")))?;
+        if let Some(policy) = policy.filter(|policy| !self.policies.contains(policy)) {
+            return Err(missing(format!("policy {policy} does not exist")));
+        }
+        let mut supposed = self.clone();
+        let revision = Revision(self.revision.0.saturating_add(1));
+        let row = Tenant { policy: policy.cloned(), revision, ..row.clone() };
+        supposed.tenants.insert(id.clone(), row);
         Ok(supposed)
     }
 

@@ -151,6 +151,7 @@ fn a_member_is_told_whole_before_and_after_its_first_start_and_while_it_runs() {
         "WALL_SOUND",
         "BOOT_RUNS",
         "LISTEN_FREE",
+        "RESOLVER_NONE",
         "MAJORITY_SEEN",
         "MEMBERS_UNHEARD",
     ] {

@@ -173,7 +173,7 @@ pub async fn start(config: &LandmarkAlone, tasks: &TaskGroup) -> Result<server::
         .with_context(|| format!("key of landmark {id}: {}", config.landmark.key.display()))?;
     let bundles = TrustBundles::new(Arc::clone(&clock));
     ground.install_roots(&bundles)?;
-    let dialer = Dialer::new(Some(identity.clone()), Arc::clone(&bundles));
+    let dialer = Dialer::new(Some(identity.clone()), Arc::clone(&bundles)).asking(config.names()?);
     let members = Arc::new(Members::new(&config.operator, &config.members, dialer.clone())?);
     let options = server::Options {
         id: id.clone(),

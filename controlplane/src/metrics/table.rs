@@ -196,6 +196,7 @@ pub const CONTROLLER: &[Metric] = &[
     histogram_seconds("sekisho_placement_plan_seconds", "Time of one plan."),
     counter("sekisho_drain_evictions_total", "Nodes on which what was left at the end of a drain's deadline was ordered to stop."),
     counter("sekisho_eviction_jobs_total", "Jobs that were ordered to leave a node which the rules in force no longer allow."),
+    gauge("sekisho_eviction_overdue_placements", "Placements that the rules in force refuse and that should have stopped; must read 0 (D1)."),
     counter("sekisho_duty_failures_total", "Failed runs of a leader's duty, by duty."),
 
     // API.
@@ -214,7 +215,7 @@ pub const CONTROLLER: &[Metric] = &[
     // Members, connections, clocks.
     gauge("sekisho_member_reachable", "1 for a member that this one hears from, by peer."),
     counter_bytes("sekisho_transport_unproven_peer_bytes_total", "Bytes sent on dialled connections to peers that applied state does not list; must read 0 (D3)."),
-    counter_bytes("sekisho_transport_bytes_total", "Application data above TLS and datagrams of landmarks, by direction and class of peer."),
+    counter_bytes("sekisho_transport_bytes_total", "Application data above TLS, datagrams of landmarks and questions to resolvers, by direction and class of peer."),
     gauge("sekisho_transport_connections", "Live connections by class of peer."),
     counter("sekisho_transport_refused_total", "Accepted sockets that became no connection, by reason."),
     counter("sekisho_transport_dial_errors_total", "Dials that failed at every address."),

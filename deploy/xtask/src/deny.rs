@@ -54,7 +54,10 @@ const BANS: [(&str, &str); 22] = [
     ("isahc", DIALS),
     ("attohttpc", DIALS),
     ("minreq", DIALS),
-    ("hickory-resolver", "names are resolved in proto/transport, by the host's resolvers (D3)"),
+    (
+        "resolv-conf",
+        "it reads which resolvers a host is set up with; those of the settings are asked (D3)",
+    ),
     ("opentelemetry", EXPORTS),
     ("opentelemetry-otlp", EXPORTS),
     ("tracing-opentelemetry", EXPORTS),

@@ -16,13 +16,36 @@ use crate::unit::{brief, long};
 use futures::future::join_all;
 use sekisho_transport::address::Address;
 use sekisho_transport::dial::Dialer;
+use sekisho_transport::names::probe;
 use sekisho_transport::probe::{Answer, Port, Trouble, port};
 use sekisho_transport::verify::Expect;
+use sekisho_types::cause::explain;
 use sekisho_types::principal::Principal;
 use sekisho_types::time::{Clock, Timestamp};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use tokio::time::timeout;
+
+/// The check `resolver`: each of the settings is asked at once, unless nobody is to be asked.
+pub async fn resolvers(addrs: &[SocketAddr], offline: bool) -> Vec<Finding> {
+    if addrs.is_empty() {
+        return vec![Finding::new(&RESOLVER_NONE)];
+    }
+    if offline {
+        return vec![Finding::new(&RESOLVER_OFFLINE)];
+    }
+    let one = |addr: SocketAddr| async move {
+        let about = |outcome| Finding::new(outcome).with("address", addr);
+        match probe(addr).await {
+            Ok(rtt) => about(&RESOLVER_ANSWERS).with("rtt", brief(rtt)),
+            Err(error) => about(&RESOLVER_SILENT)
+                .with("cause", explain(&error))
+                .with("host", addr.ip())
+                .with("port", addr.port()),
+        }
+    };
+    join_all(addrs.iter().copied().map(one)).await
+}
 
 /// A member to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]

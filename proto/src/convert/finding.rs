@@ -59,6 +59,12 @@ conditions! {
     UnprovenBytes = "UNPROVEN_BYTES", "sekisho member list",
         "{member} has sent {bytes} bytes to peers that are no members in its state (D3): stop it and find out to whom",
         "{member} は状態上メンバーではない相手に {bytes} バイトを送信しました (D3)。停止して送信先を調べてください";
+    EvictionOverdue = "EVICTION_OVERDUE", "sekisho policy status",
+        "{node} has {count} placements that the rules in force refuse; they should have stopped {seconds} s ago (D1)",
+        "{node} に現行の規則が認めない配置が {count} 件あります。{seconds} 秒前に停止しているはずでした (D1)";
+    EvictionsOverdue = "EVICTIONS_OVERDUE", "sekisho policy status",
+        "{count} nodes of site {site} have placements that the rules in force refuse and that should have stopped (D1)",
+        "拠点 {site} のノード {count} 台に、停止しているはずの、現行の規則が認めない配置があります (D1)";
     MemberSilent = "MEMBER_SILENT", "sekisho member list",
         "{member} does not answer; {left} of {voters} voters do",
         "{member} が応答しません。応答している投票者は {voters} のうち {left} です";

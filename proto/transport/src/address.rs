@@ -1,11 +1,8 @@
-//! Where to dial: `host:port`. The only place that asks a resolver (D3).
+//! Where to dial: `host:port`.
 
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
-
-use crate::limit::ADDRESSES_MAX;
 
 /// Longest host name in bytes (RFC 1035, section 2.3.4).
 const HOST_MAX: usize = 253;
@@ -29,22 +26,18 @@ enum Host {
 pub struct AddressError(String);
 
 impl Address {
-    /// Addresses to try, in the resolver's order, at most [`ADDRESSES_MAX`].
-    ///
-    /// # Errors
-    /// The resolver's error, or `NotFound` when it knows no address.
-    pub(crate) async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        let name = match &self.host {
-            Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, self.port)]),
-            Host::Name(name) => name.as_str(),
-        };
-        #[expect(clippy::disallowed_methods, reason = "this is the place that resolves names (D3)")]
-        let found = tokio::net::lookup_host((name, self.port)).await?;
-        let found: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
-        if found.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    /// Whether it is a name, whose address somebody has to be asked for.
+    #[must_use]
+    pub const fn is_name(&self) -> bool {
+        matches!(self.host, Host::Name(_))
+    }
+
+    /// The address, or the name and the port.
+    pub(crate) fn parts(&self) -> Result<SocketAddr, (&str, u16)> {
+        match &self.host {
+            Host::Ip(ip) => Ok(SocketAddr::new(*ip, self.port)),
+            Host::Name(name) => Err((name, self.port)),
         }
-        Ok(found)
     }
 }
 
@@ -105,11 +98,10 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn an_ip_address_asks_no_resolver() {
-        let addr: SocketAddr = "192.0.2.1:1".parse().unwrap();
-        assert_eq!(Address::from(addr).resolve().await.unwrap(), [addr]);
-        let local: Address = "localhost:9".parse().unwrap();
-        assert!(local.resolve().await.unwrap().iter().all(|a| a.ip().is_loopback()));
+    #[test]
+    fn an_address_is_no_name() {
+        for (text, name) in [("192.0.2.1:1", false), ("[::1]:1", false), ("localhost:9", true)] {
+            assert_eq!(text.parse::<Address>().unwrap().is_name(), name, "{text}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Dialling: raw connections, and gRPC channels that reconnect by themselves.
 //!
 //! Must hold: every dial says whom it expects, and no byte of application data leaves before the peer is that (D3);
-//! an attempt ends within [`CONNECT_TIMEOUT`] per address plus [`HANDSHAKE_TIMEOUT`] (L3).
+//! an attempt ends within [`CONNECT_TIMEOUT`] and [`HANDSHAKE_TIMEOUT`] per address, and the time for its name (L3).
 //! A TLS 1.3 client is done before the server has judged its certificate: a refusal shows at the first call, so
 //! that the first call on a connection should be one that explains (`Hello`).
 
@@ -16,6 +16,7 @@ use crate::limit::{
     CONNECT_TIMEOUT, CONNECTION_WINDOW, HANDSHAKE_TIMEOUT, PING_INTERVAL, PING_TIMEOUT,
     STREAM_WINDOW,
 };
+use crate::names::{Names, ResolveError};
 use crate::settle::{SettleError, Terms, settle, tune};
 use crate::socket::Socket;
 use crate::tls::{Protocol, client_config};
@@ -36,9 +37,9 @@ use tonic::transport::{Channel, Endpoint};
 /// Why a dial failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// The name has no address.
+    /// No address is known for the name, or nobody may be asked.
     #[error("cannot resolve {0}")]
-    Resolve(Address, #[source] io::Error),
+    Resolve(Address, #[source] ResolveError),
     /// The TLS library refused the configuration.
     #[error("TLS configuration refused")]
     Config(#[source] rustls::Error),
@@ -97,6 +98,7 @@ impl Default for ChannelOptions {
 pub struct Dialer {
     identity: Option<Identity>,
     bundles: Arc<TrustBundles>,
+    names: Names,
 }
 
 /// A lazy, reconnecting gRPC channel to one address and one expected peer. Clones share the connection.
@@ -109,6 +111,7 @@ pub struct Route {
 #[derive(Debug)]
 struct RouteState {
     bundles: Arc<TrustBundles>,
+    names: Names,
     established: ArcSwapOption<(u64, Peer)>,
     last_error: ArcSwapOption<String>,
     refused: Arc<ArcSwapOption<String>>,
@@ -145,10 +148,16 @@ impl Route {
 }
 
 impl Dialer {
-    /// `None` dials without a certificate: only the join service answers that.
+    /// `None` dials without a certificate: only the join service answers that. Names are refused.
     #[must_use]
     pub fn new(identity: Option<Identity>, bundles: Arc<TrustBundles>) -> Self {
-        Self { identity, bundles }
+        Self { identity, bundles, names: Names::default() }
+    }
+
+    /// The same, with somebody to ask for the addresses of names.
+    #[must_use]
+    pub fn asking(self, names: Names) -> Self {
+        Self { names, ..self }
     }
 
     /// One connection, used as a byte stream.
@@ -170,7 +179,7 @@ impl Dialer {
         expect: &Expect,
     ) -> Result<Conn, DialError> {
         let config = self.config(expect, protocol)?;
-        dial(&self.bundles, (config, protocol), address, expect).await
+        dial((&self.bundles, &self.names), (config, protocol), address, expect).await
     }
 
     /// A socket for datagrams to and from one address: the first that the name has. Nothing is sent.
@@ -182,12 +191,9 @@ impl Dialer {
         address: &Address,
         class: PeerClass,
     ) -> Result<Datagrams, DialError> {
-        let resolved = timeout(CONNECT_TIMEOUT, address.resolve())
-            .await
-            .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|e| DialError::Resolve(address.clone(), e))?;
-        let none = || DialError::Resolve(address.clone(), io::ErrorKind::NotFound.into());
-        let addr = resolved.first().copied().ok_or_else(none)?;
+        let unknown = |why| DialError::Resolve(address.clone(), why);
+        let resolved = self.names.resolve(address).await.map_err(unknown)?;
+        let addr = resolved.first().copied().ok_or_else(|| unknown(ResolveError::NoAddress))?;
         if !self.bundles.connections().policy().allow_dial(addr) {
             return Err(DialError::Forbidden(addr));
         }
@@ -212,6 +218,7 @@ impl Dialer {
         let config = self.config(expect, Protocol::Http2)?;
         let state = Arc::new(RouteState {
             bundles: Arc::clone(&self.bundles),
+            names: self.names.clone(),
             established: ArcSwapOption::empty(),
             last_error: ArcSwapOption::empty(),
             refused: Arc::default(),
@@ -249,7 +256,8 @@ impl RouteState {
         address: &Address,
         expect: &Expect,
     ) -> Result<Conn, DialError> {
-        let result = dial(&self.bundles, (config, Protocol::Http2), address, expect).await;
+        let with = (&*self.bundles, &self.names);
+        let result = dial(with, (config, Protocol::Http2), address, expect).await;
         match &result {
             Ok(conn) => {
                 self.established.store(Some(Arc::new((conn.id(), conn.peer().clone()))));
@@ -269,17 +277,14 @@ impl RouteState {
 type Config = (Arc<ClientConfig>, Protocol);
 
 async fn dial(
-    bundles: &TrustBundles,
+    (bundles, names): (&TrustBundles, &Names),
     config: Config,
     address: &Address,
     expect: &Expect,
 ) -> Result<Conn, DialError> {
-    let resolved = timeout(CONNECT_TIMEOUT, address.resolve())
-        .await
-        .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
-        .map_err(|e| DialError::Resolve(address.clone(), e))?;
-    let none = io::Error::from(io::ErrorKind::NotFound);
-    let mut last = DialError::Resolve(address.clone(), none);
+    let unknown = |why| DialError::Resolve(address.clone(), why);
+    let resolved = names.resolve(address).await.map_err(unknown)?;
+    let mut last = unknown(ResolveError::NoAddress);
     for addr in resolved {
         match dial_one(bundles, config.clone(), addr, expect).await {
             Ok(conn) => return Ok(conn),

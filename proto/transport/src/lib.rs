@@ -26,6 +26,7 @@ pub mod identity;
 pub mod leader;
 pub mod limit;
 pub mod listen;
+pub mod names;
 pub mod part;
 pub mod pki;
 pub mod probe;

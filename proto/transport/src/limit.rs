@@ -36,6 +36,27 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Addresses tried for one host name.
 pub const ADDRESSES_MAX: usize = 8;
 
+/// Resolvers that may be set, which are asked at once: two of one's own, and one for when both are down.
+pub const RESOLVERS_MAX: usize = 3;
+
+/// One question to a resolver: it stands at the site or near it, and asks on where it does not know.
+pub const RESOLVER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Repetitions of a question that got no answer.
+pub const RESOLVER_RETRIES: usize = 1;
+
+/// One name as a whole, over TCP as well where the answer fits no datagram. As long as one connect.
+pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Answers of one resolver that are kept: both families of each member and landmark, with room for what they are called.
+pub const NAMES_KEPT: u64 = 512;
+
+/// Longest time that an answer is kept, if its own is longer: a member that moves is found again by then.
+pub const NAME_KEPT_MAX: Duration = Duration::from_secs(300);
+
+/// Longest time that "no such name" is kept: dials come back every few seconds, and a corrected name is to be seen soon.
+pub const NAME_MISSED_MAX: Duration = Duration::from_secs(5);
+
 /// Silence after which TCP probes the peer. Below the lease, so that a dead path is found within it.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 

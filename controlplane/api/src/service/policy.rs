@@ -51,6 +51,30 @@ fn readable(call: &Call, state: &State) -> BTreeSet<TenantId> {
     state.tenants().map(|(id, _)| id).filter(may).cloned().collect()
 }
 
+/// What another policy of a tenant would do now, for whoever may read the federation and the tenant.
+pub(super) async fn plan_bound(
+    core: &Core,
+    call: &Call,
+    ask: v1::PlanTenantRequest,
+) -> Result<v1::PlanPolicyResponse, Status> {
+    let id = TenantId::from_field("name", &ask.name)?;
+    let policy = (!ask.policy.is_empty()).then(|| PolicyId::from_field("policy", &ask.policy));
+    let policy = policy.transpose()?;
+    let now = core.read(call, ask.read.as_ref()).await?;
+    let read = Verb::ReadFederation;
+    call.may_on(&now, read, read, Target::Federation, &ask.name)?;
+    let read = Verb::ReadTenant;
+    call.may_on(&now, read, read, Target::Tenant(&id), &ask.name)?;
+    let then = now.supposing_bound(&id, policy.as_ref());
+    let then = then.map_err(|rejection| rejected(&rejection))?;
+    let readable = readable(call, &now);
+    let planned = beside(move || {
+        let of = plan::Changed::Tenant(&id);
+        plan::plan(&plan::Change { now: &now, then: &then, of, readable: &readable })
+    });
+    Ok(planned.await?)
+}
+
 /// The rules of a message, which must have some.
 fn given(field: &str, rules: Option<&v1::Rules>) -> Result<Rules, FieldError> {
     let rules = rules.ok_or_else(|| FieldError::new(field, "must be given"))?;
@@ -140,7 +164,8 @@ impl PolicyService for PolicyApi {
         let then = now.supposing(&id, &rules).map_err(|rejection| rejected(&rejection))?;
         let readable = readable(&call, &now);
         let planned = beside(move || {
-            plan::plan(&plan::Change { now: &now, then: &then, policy: &id, readable: &readable })
+            let of = plan::Changed::Policy(&id);
+            plan::plan(&plan::Change { now: &now, then: &then, of, readable: &readable })
         });
         Ok(Response::new(planned.await?))
     }

@@ -4,6 +4,7 @@ use crate::admission::Admitted;
 use crate::call::{Call, not_found};
 use crate::core::Core;
 use crate::page::Page;
+use crate::service::policy::plan_bound;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::Tenant;
@@ -67,6 +68,14 @@ impl TenantService for TenantApi {
         call.may_on(&state, read, read, Target::Tenant(&id), &ask.name)?;
         let tenant = state.tenant(&id).ok_or_else(|| not_found(&ask.name))?;
         Ok(Response::new(message(&id, tenant)))
+    }
+
+    async fn plan_tenant(
+        &self,
+        request: Request<v1::PlanTenantRequest>,
+    ) -> Result<Response<v1::PlanPolicyResponse>, Status> {
+        let call = Call::of(&request)?;
+        Ok(Response::new(plan_bound(&self.0, &call, request.into_inner()).await?))
     }
 
     async fn create_tenant(

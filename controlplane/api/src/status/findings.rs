@@ -93,6 +93,7 @@ impl Health<'_> {
         self.sites(&mut all);
         self.nodes(&mut all);
         self.standing(&mut all);
+        self.evictions(&mut all);
         self.drains(&mut all);
         self.clocks(&mut all);
         self.checkpoints(&mut all);
@@ -259,6 +260,29 @@ impl Health<'_> {
     /// Pairs of landmarks that count and contradict each other, each pair once.
     pub(super) fn pairs(&self) -> BTreeSet<(&LandmarkId, &LandmarkId)> {
         self.state.contradictions().map(|(a, b)| (a.min(b), a.max(b))).collect()
+    }
+
+    /// What the rules in force refuse and what should have stopped by now.
+    fn evictions(&self, all: &mut Vec<Finding>) {
+        let now = self.state.clock();
+        let mut late: BTreeMap<&SiteId, BTreeMap<&NodeId, (usize, u64)>> = BTreeMap::new();
+        for (residence, by) in self.state.overdue() {
+            let node = &residence.row.grant.node;
+            let (count, seconds) = late.entry(&node.site).or_default().entry(node).or_default();
+            *count = count.saturating_add(1);
+            *seconds = (*seconds).max(now.since_ms(by) / 1000);
+        }
+        for (site, nodes) in late {
+            if nodes.len() > NAMED_PER_SITE {
+                let many = Finding::new(Severity::Bad, Condition::EvictionsOverdue);
+                all.push(many.with("site", site).with("count", nodes.len()));
+                continue;
+            }
+            all.extend(nodes.into_iter().map(|(node, (count, seconds))| {
+                let found = Finding::new(Severity::Bad, Condition::EvictionOverdue);
+                found.with("node", node).with("count", count).with("seconds", seconds)
+            }));
+        }
     }
 
     /// What people ordered is no trouble; a drain that does not end is.

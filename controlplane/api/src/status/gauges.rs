@@ -35,6 +35,8 @@ impl Core {
         let wall = self.clock.wall();
         let (ahead, behind) = (state.clock().since_ms(wall), wall.since_ms(state.clock()));
         metrics::gauge!("sekisho_clock_offset_seconds").set(seconds(ahead) - seconds(behind));
+        let overdue = number(count(state.overdue().count()));
+        metrics::gauge!("sekisho_eviction_overdue_placements").set(overdue);
         // Before the first entry there is no federation whose health could be told.
         let Ok(health) = Health::of(self, &state) else { return };
         health.record_members();

@@ -177,7 +177,8 @@ async fn export(app: &mut App<'_>, path: &Path) -> Result<(), Failure> {
     app.output.written(path, size, &next)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+/// The bytes of a bundle.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let size = std::fs::metadata(path).map_err(|error| of_file(path, &error))?.len();
     if size > BUNDLE_MAX {
         return Err(Failure::new(

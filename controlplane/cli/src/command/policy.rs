@@ -1,7 +1,7 @@
 //! `sekisho policy`: named residency policies.
 
 mod plan;
-pub(super) use plan::NodeVerdictView;
+pub(super) use plan::{NodeVerdictView, bound as plan_bound};
 mod status;
 
 use super::{etag, instant, short, yes_no};

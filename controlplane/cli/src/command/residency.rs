@@ -1,5 +1,6 @@
 //! `sekisho residency`: where nodes are proven to be, how, and what could be proven.
 
+mod bundle;
 mod check;
 mod coverage;
 mod fix;
@@ -26,7 +27,7 @@ pub enum ResidencyCommand {
     Status(StatusArgs),
     /// Have a node measured by landmarks now, and show what that proves. Exit 0 proven, 6 not
     Prove(ProveArgs),
-    /// Judge a saved proof again, offline. Exit 0 it holds, 1 not
+    /// Judge a saved proof again, or every fix of an audit bundle, offline. Exit 0 all holds, 1 not
     Verify(VerifyArgs),
     /// Draw sites, landmarks and what they measured of a node
     Map(MapArgs),

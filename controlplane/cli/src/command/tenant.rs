@@ -1,5 +1,6 @@
 //! `sekisho tenant`: customers.
 
+use super::policy::plan_bound;
 use super::{etag, short};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
@@ -45,6 +46,17 @@ pub enum TenantCommand {
         display_name: Option<String>,
         /// New policy
         #[arg(long, conflicts_with = "no_policy")]
+        policy: Option<PolicyId>,
+        /// Take the policy away
+        #[arg(long)]
+        no_policy: bool,
+    },
+    /// What an update with this policy would do now: what would leave, wait for ever, be lost or gained. Changes nothing
+    Plan {
+        /// Its id
+        tenant: TenantId,
+        /// New policy
+        #[arg(long, conflicts_with = "no_policy", required_unless_present = "no_policy")]
         policy: Option<PolicyId>,
         /// Take the policy away
         #[arg(long)]
@@ -110,6 +122,10 @@ pub(super) async fn run(app: &mut App<'_>, command: TenantCommand) -> Result<Exi
                 expected: Some(etag(&read.etag)?),
             };
             update(app, &session, put).await?;
+        }
+        // `no_policy` is that none is named: one of the two is.
+        TenantCommand::Plan { tenant, policy, no_policy: _ } => {
+            plan_bound(app, &tenant, policy.as_ref()).await?;
         }
     }
     Ok(Exit::Ok)

@@ -141,6 +141,8 @@ fn context(plan: &Plan, signed: &SignedGenesis, operator: &OperatorId, user: &Na
         identity_key: person.join(KEY_FILE),
         signing_key: Some(person.join(SIGN_FILE)),
         dev: signed.genesis.dev,
+        // Addresses only: nobody is asked for anything.
+        resolvers: Vec::new(),
         endpoints: near.iter().map(endpoint).collect(),
         roots: plan.operators.iter().map(root).collect(),
     }

@@ -1,5 +1,6 @@
 //! What verification found, for people in two languages and for programs as data.
 
+use super::fixes::JudgedFix;
 use super::lost::{Begun, Lost};
 use crate::language::{Text, pick};
 use sekisho_evidence::audit_bundle::AuditBundleHead;
@@ -157,6 +158,9 @@ pub struct Report {
     pub steps: Vec<Result>,
     /// Accepted commands of an earlier bundle that a new incarnation lost.
     pub lost: Vec<Lost>,
+    /// Every fix that the log took, for who asks about places: `residency verify --bundle`.
+    #[serde(skip)]
+    pub fixes: Vec<JudgedFix>,
 }
 
 impl Default for Report {
@@ -178,7 +182,7 @@ impl Report {
             violations: 0,
         };
         let steps = steps.iter().copied().map(step).collect();
-        Self { subject: Subject::default(), steps, lost: Vec::new() }
+        Self { subject: Subject::default(), steps, lost: Vec::new(), fixes: Vec::new() }
     }
 
     /// One more step.

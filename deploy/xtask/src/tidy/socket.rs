@@ -11,7 +11,7 @@ const SOCKET: &str = "socket";
 const LIST: &str = "deploy/xtask/src/tidy/socket.rs";
 
 /// What makes or takes a connection, sends a datagram or resolves a name. The halves of a path stand together.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 27] = [
     "HttpConnector",
     "TcpIncoming",
     "TcpListener",
@@ -27,6 +27,7 @@ const NAMES: [&str; 26] = [
     "connect_with_connector",
     "connect_with_connector_lazy",
     "getaddrinfo",
+    "hickory_resolver",
     "lookup_host",
     "socket2",
     "to_socket_addrs",
@@ -109,6 +110,7 @@ mod tests {
             "use tonic::transport::Endpoint;",
             "let c = Endpoint::from_static(\"http://a\").connect().await;",
             "use std::net::{SocketAddr, UdpSocket as U};",
+            "use hickory_resolver::TokioResolver;",
         ] {
             assert_eq!(with("controlplane/src/a.rs", line).len(), 1, "{line}");
         }

@@ -1,6 +1,25 @@
 //! Checks of what can be reached, and of what reaches us.
 
 checks! {
+    RESOLVER = "resolver",
+        "Each resolver of the settings answers: it alone is asked for the addresses of names.",
+        "設定した各リゾルバーが応答すること。名前の解決はこれらだけに問い合わせます。" => {
+        RESOLVER_ANSWERS = Ok,
+            "{address} answers in {rtt}",
+            "{address} の応答 {rtt}";
+        RESOLVER_SILENT = Warning,
+            "{address}: {cause}",
+            "{address}: {cause}"
+            => "See whether it runs and lets this host ask. While another one answers, names are found.",
+            "動いているか、このホストの問い合わせを許すか確認してください。他が応答する間は解決できます。",
+            "dig @{host} -p {port} . NS";
+        RESOLVER_NONE = Ok,
+            "none is set: members and landmarks have addresses, names are refused",
+            "未設定。メンバーとランドマークはアドレスで指定し、名前は拒否されます";
+        RESOLVER_OFFLINE = Skipped,
+            "none is asked, as was wanted",
+            "指定により尋ねていません";
+    }
     MEMBER = "member",
         "Each member's address resolves, answers a TLS handshake with our certificate, and is who it should be.",
         "各メンバーの名前が解決でき、自分の証明書での TLS ハンドシェイクに応じ、本人であること。" => {

@@ -122,6 +122,17 @@ async fn who_is_not_there_is_unreachable_and_a_bad_address_is_told() {
     assert!(members(&asked, NOW)[1].values()["cause"].contains("HOST:PORT"));
 }
 
+#[tokio::test]
+async fn resolvers_are_asked_unless_none_is_set_or_nobody_is_to_be_asked() {
+    // Nobody has this port, and the kernel says so.
+    let addr: SocketAddr = "127.0.0.1:1".parse().unwrap();
+    assert_eq!(codes(&resolvers(&[], false).await), ["RESOLVER_NONE"]);
+    assert_eq!(codes(&resolvers(&[addr], true).await), ["RESOLVER_OFFLINE"]);
+    let found = resolvers(&[addr], false).await;
+    assert_eq!(codes(&found), ["RESOLVER_SILENT"]);
+    assert_eq!(found[0].values()["address"], addr.to_string());
+}
+
 /// A port that this process listens on for as long as the runtime lives.
 fn listener() -> (tokio::runtime::Runtime, SocketAddr) {
     let now = SystemClock.wall();

@@ -1,5 +1,5 @@
-//! What other rules of a policy would do now: asked of two states, the one that stands and the one with the other rules, by
-//! the functions that would do it.
+//! What other rules of a policy, or another policy of a tenant, would do now: asked of two states, the one that stands and the
+//! one with the change, by the functions that would do it.
 //!
 //! Must hold: it changes nothing; what the caller may not read is neither named nor counted.
 
@@ -17,17 +17,56 @@ use sekisho_scheduler::{Verdict, explain};
 use sekisho_types::id::{JobId, NodeId, PolicyId, SiteId, TenantId};
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::limit::EVICTION_WITHIN;
+use sekisho_types::residency::Rules;
+use sekisho_types::revision::Revision;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The change.
 #[derive(Debug)]
 pub(super) struct Change<'c> {
     pub(super) now: &'c State,
-    /// The same with the other rules.
+    /// The same with the change.
     pub(super) then: &'c State,
-    pub(super) policy: &'c PolicyId,
+    pub(super) of: Changed<'c>,
     /// Tenants whose jobs the caller may read.
     pub(super) readable: &'c BTreeSet<TenantId>,
+}
+
+/// What would be changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Changed<'c> {
+    /// The rules of a policy.
+    Policy(&'c PolicyId),
+    /// The policy that bounds a tenant.
+    Tenant(&'c TenantId),
+}
+
+impl Changed<'_> {
+    fn revision(self, state: &State) -> Option<Revision> {
+        match self {
+            Self::Policy(id) => state.policy(id).map(|policy| policy.revision),
+            Self::Tenant(id) => state.tenant(id).map(|tenant| tenant.revision),
+        }
+    }
+
+    /// Whether the change is one of what binds this job.
+    fn binds(self, state: &State, job: &Job) -> bool {
+        match self {
+            Self::Policy(id) => state.binds(id, job),
+            Self::Tenant(id) => job.facts.id.tenant == *id,
+        }
+    }
+
+    /// The rules that it is about; of a tenant that no policy bounds, such as allow all of Japan.
+    fn rules(self, state: &State) -> Option<Rules> {
+        let of = |id: &PolicyId| state.policy(id).map(|policy| policy.rules.clone());
+        match self {
+            Self::Policy(id) => of(id),
+            Self::Tenant(id) => {
+                state.tenant(id)?.policy.as_ref().map_or_else(|| Some(Rules::default()), of)
+            }
+        }
+    }
 }
 
 /// What it would do.
@@ -38,10 +77,9 @@ pub(super) fn plan(change: &Change<'_>) -> v1::PlanPolicyResponse {
     let jobs: BTreeSet<&str> = departures.iter().map(|row| row.job.as_str()).collect();
     let (stranded, queue_cut) = change.stranded();
     let nodes = change.nodes();
-    let policy = now.policy(change.policy);
     v1::PlanPolicyResponse {
         revision: now.revision().0,
-        etag: policy.map(|policy| policy.revision.to_string()).unwrap_or_default(),
+        etag: change.of.revision(now).map(|of| of.to_string()).unwrap_or_default(),
         departure_count: count(departures.len()),
         completing_count: count(completing),
         job_count: count(jobs.len()),
@@ -65,7 +103,7 @@ fn first<T>(mut rows: Vec<T>) -> Vec<T> {
     rows
 }
 
-/// Nodes and sites that the policy's own rules would no longer allow, or allow for the first time.
+/// Nodes and sites that the rules in question would no longer allow, or allow for the first time.
 #[derive(Debug, Default)]
 struct Nodes {
     lost: Vec<v1::NodeVerdict>,
@@ -79,7 +117,7 @@ impl Change<'_> {
         self.readable.contains(&job.tenant)
     }
 
-    /// What has to leave with these rules and has not without them, each with its whole group.
+    /// What has to leave with the change and has not without it, each with its whole group.
     fn departures(&self) -> Vec<v1::Departure> {
         let mut out: BTreeMap<&JobId, (&NodeId, &Rejection)> = BTreeMap::new();
         let residences: Vec<Residence<'_>> = self.then.residences().collect();
@@ -119,14 +157,14 @@ impl Change<'_> {
         rows
     }
 
-    /// Queued jobs under the policy that could be placed nowhere any more; and whether there is more of the queue than was
+    /// Queued jobs that the change binds and that could be placed nowhere any more; and whether there is more of the queue than was
     /// looked at. Jobs that differ in nothing that matters are explained once.
     fn stranded(&self) -> (Vec<v1::Stranded>, bool) {
         let mut kinds: BTreeMap<Vec<u8>, Option<(String, String)>> = BTreeMap::new();
         let mut rows = Vec::new();
         let mut queue = self.now.queue().filter_map(|(_, id)| Some((id, self.now.job(id)?)));
         for (id, job) in queue.by_ref().take(PLAN_QUEUE_MAX) {
-            if !self.is_readable(id) || !self.now.binds(self.policy, job) {
+            if !self.is_readable(id) || !self.of.binds(self.now, job) {
                 continue;
             }
             let kind = kind(job);
@@ -155,7 +193,7 @@ impl Change<'_> {
 
     fn nodes(&self) -> Nodes {
         let mut found = Nodes::default();
-        let rules = |state: &State| state.policy(self.policy).map(|policy| alone(&policy.rules));
+        let rules = |state: &State| self.of.rules(state).map(|rules| alone(&rules));
         let (Some(old), Some(new)) = (rules(self.now), rules(self.then)) else { return found };
         let mut sites: BTreeMap<&SiteId, (bool, bool)> = BTreeMap::new();
         for (id, node) in self.now.nodes() {

@@ -2,13 +2,18 @@
 //! caller may see.
 
 use super::*;
+use crate::service::member::MemberApi;
 use crate::service::policy::PolicyApi;
+use crate::service::tenant::TenantApi;
 use sekisho_evidence::grant::Instance;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::{Federation, admin, job, member, user};
 use sekisho_proto::v1;
 use sekisho_proto::v1::lagging::Cause;
+use sekisho_proto::v1::member_service_server::MemberService as _;
 use sekisho_proto::v1::policy_service_server::PolicyService as _;
+use sekisho_proto::v1::status::Severity;
+use sekisho_proto::v1::tenant_service_server::TenantService as _;
 use sekisho_types::id::{JobId, NodeId};
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::jurisdiction::Area;
@@ -138,6 +143,82 @@ async fn a_plan_is_refused_as_the_change_would_be() {
     let ask = v1::PlanPolicyRequest { name: "policies/gov".into(), rules: rules(), read: None };
     let stranger = api.plan_policy(request(&user("kanto", "stranger"), ask)).await;
     assert_eq!(code(stranger), ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn a_tenants_bound_is_planned_as_a_policy_is() {
+    let fake = fake();
+    fake.replica.elsewhere(|federation| {
+        federation.tenant("otaru", Limit::Unlimited);
+        put(federation, within(&["JP-01"]));
+        for tenant in ["sapporo", "otaru"] {
+            let mut facts = job("batch", 1, 1, &[]);
+            facts.id.tenant = tenant.parse().unwrap();
+            let id = federation.submit(facts);
+            federation.place(&id, &[HERE]);
+        }
+        federation.submit(job("waits", 1, 1, &["JP-13"]));
+    });
+    let api = TenantApi(Arc::clone(&fake.core));
+    let plan = |who: &str, tenant: &str, policy: &str| {
+        let (name, policy) = (format!("tenants/{tenant}"), policy.to_owned());
+        let who = if who == "stranger" { user("kanto", who) } else { admin(who) };
+        api.plan_tenant(request(&who, v1::PlanTenantRequest { name, policy, read: None }))
+    };
+    let before = fake.core.replica.applied();
+    let planned = plan("naniwa", "sapporo", "policies/gov").await.unwrap().into_inner();
+    let leaves: Vec<&str> = planned.departures.iter().map(|row| row.job.as_str()).collect();
+    assert_eq!(leaves, ["tenants/sapporo/jobs/batch"]);
+    let stranded: Vec<&str> = planned.stranded.iter().map(|row| row.job.as_str()).collect();
+    assert_eq!(stranded, ["tenants/sapporo/jobs/waits"]);
+    assert_eq!((planned.lost_count, planned.lost_sites.len(), planned.gained_count), (4, 2, 0));
+    assert_eq!(fake.core.replica.applied(), before);
+    fake.replica.elsewhere(|federation| {
+        let tenant = "sapporo".parse().unwrap();
+        let row = federation.state.tenant(&tenant).unwrap();
+        assert_eq!(planned.etag, row.revision.to_string());
+        let (display_name, expected) = (row.display_name.clone(), Some(row.revision));
+        let policy = Some("gov".parse().unwrap());
+        let put = Command::PutTenant { tenant, display_name, policy, expected };
+        federation.accept(admin("kanto"), put);
+    });
+    let moved: Vec<String> =
+        fake.core.replica.state().denied().into_keys().map(|id| id.to_string()).collect();
+    assert_eq!(moved, ["sapporo/batch"], "what was planned");
+    let freed = plan("kanto", "sapporo", "").await.unwrap().into_inner();
+    assert_eq!((freed.departure_count, freed.gained_count), (0, 4));
+    for (who, tenant, policy) in [
+        ("kanto", "sapporo", "policies/nowhere"),
+        ("kanto", "nobody", "policies/gov"),
+        ("stranger", "sapporo", "policies/gov"),
+    ] {
+        assert_eq!(code(plan(who, tenant, policy).await), ErrorCode::NotFound, "{who} {tenant}");
+    }
+    assert_eq!(code(plan("kanto", "sapporo", "gov").await), ErrorCode::InvalidArgument);
+}
+
+#[tokio::test]
+async fn what_does_not_leave_in_time_is_shown_with_its_node() {
+    let fake = furnished();
+    let overdue = async || {
+        let api = MemberApi(Arc::clone(&fake.core));
+        let status = api.get_status(request(&admin("kanto"), v1::GetStatusRequest {})).await;
+        let found = status.unwrap().into_inner().findings.into_iter();
+        found.filter(|found| found.code.starts_with("EVICTION")).collect::<Vec<_>>()
+    };
+    fake.replica.elsewhere(|federation| put(federation, within(&["JP-01"])));
+    assert_eq!(overdue().await, []);
+    fake.replica.elsewhere(|federation| {
+        for _ in 0..3 {
+            federation.now = federation.now.plus_ms(10_000);
+            federation.accept(member("kanto"), Command::Tick);
+        }
+    });
+    let found = overdue().await;
+    let [found] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((found.code.as_str(), found.severity()), ("EVICTION_OVERDUE", Severity::Bad));
+    let args = ["node", "count", "seconds"].map(|name| found.args[name].as_str());
+    assert_eq!(args, [HERE, "3", "9"]);
 }
 
 async fn status(fake: &Fake) -> v1::PolicyStatus {

@@ -184,6 +184,7 @@ mod tests {
             identity_key: "identity.key".into(),
             signing_key: None,
             dev: false,
+            resolvers: Vec::new(),
             endpoints: Vec::new(),
             roots: Vec::new(),
         };

@@ -1,4 +1,4 @@
-//! `sekisho policy plan`: what other rules would do now.
+//! `sekisho policy plan` and `sekisho tenant plan`: what other rules, or another policy of a tenant, would do now.
 
 use crate::app::App;
 use crate::ask;
@@ -8,7 +8,7 @@ use crate::output::{Column, Listed, Output, Shown, column, wide};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_types::error_code::Language;
-use sekisho_types::id::{JobId, NodeId, PolicyId};
+use sekisho_types::id::{JobId, NodeId, PolicyId, TenantId};
 use sekisho_types::residency::Rules;
 use serde::Serialize;
 
@@ -194,6 +194,20 @@ pub(super) async fn run(
         v1::PlanPolicyRequest { name: policy.name(), rules: Some(rules.into()), read: app.read() };
     let answer =
         ask!(session.client, policy_service_client::PolicyServiceClient, plan_policy, request)?;
+    show(&mut app.output, &PlanView::from(answer))
+}
+
+/// The same of a tenant's bound.
+pub(in crate::command) async fn bound(
+    app: &mut App<'_>,
+    tenant: &TenantId,
+    policy: Option<&PolicyId>,
+) -> Result<(), Failure> {
+    let session = app.session()?;
+    let policy = policy.map(|policy| policy.name()).unwrap_or_default();
+    let request = v1::PlanTenantRequest { name: tenant.name(), policy, read: app.read() };
+    let answer =
+        ask!(session.client, tenant_service_client::TenantServiceClient, plan_tenant, request)?;
     show(&mut app.output, &PlanView::from(answer))
 }
 

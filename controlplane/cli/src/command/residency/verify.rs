@@ -1,8 +1,9 @@
-//! `sekisho residency verify`: a saved proof, judged again with no cluster at hand.
+//! `sekisho residency verify`: a saved proof, judged again with no cluster at hand. Audit bundles: [`super::bundle`].
 //!
 //! Must hold: exit 0 only if every signature and every rule holds and the verdict is the one that the file says. What the
 //! file alone cannot show is said each time that nothing was given to compare it with.
 
+use super::bundle;
 use super::fix::FixView;
 use crate::app::App;
 use crate::exit::Exit;
@@ -12,7 +13,7 @@ use crate::output::Output;
 use crate::verify::trusted_genesis;
 use sekisho_evidence::location::evidence::{EVIDENCE_MAX, Evidence};
 use sekisho_types::error_code::Language;
-use sekisho_types::id::{ClusterId, Digest};
+use sekisho_types::id::{ClusterId, Digest, NodeId};
 use serde::Serialize;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
     /// A file that `residency prove --save` wrote
-    file: PathBuf,
+    #[arg(required_unless_present = "bundle")]
+    file: Option<PathBuf>,
+    /// A file that `audit export` wrote, in place of a saved proof: every fix in it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "landmarks"])]
+    bundle: Option<PathBuf>,
+    /// Of the bundle, the fixes of this node only
+    #[arg(long, requires = "bundle")]
+    node: Option<NodeId>,
     /// Genesis file that you trust: the proof must be of its federation
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
@@ -159,8 +167,14 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 pub(super) fn run(app: &mut App<'_>, args: &VerifyArgs) -> Result<Exit, Failure> {
-    let bytes = read(&args.file)?;
     let genesis = args.genesis.as_deref().map(trusted_genesis).transpose()?;
+    if let Some(bundle) = &args.bundle {
+        return bundle::run(app, bundle, args.node.as_ref(), genesis.as_ref());
+    }
+    let Some(file) = &args.file else {
+        return Err(Failure::invalid("name a file, or --bundle FILE"));
+    };
+    let bytes = read(file)?;
     let cluster = genesis.map(|signed| signed.genesis.bundle.cluster);
     let trusted = Trusted { cluster, landmarks: args.landmarks };
     Report::of(&bytes, &trusted).tell(&mut app.output)

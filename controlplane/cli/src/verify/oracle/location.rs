@@ -2,6 +2,7 @@
 
 use super::At;
 use super::model::Model;
+use crate::verify::fixes::JudgedFix;
 use crate::verify::report::{Report, Step};
 use sekisho_evidence::location::fix::{Fix, Host, judge};
 use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
@@ -99,7 +100,10 @@ impl Model {
             receipt_key: &node.receipt_key,
             area: node.tag.as_ref().and_then(|tag| tag.area.domestic()),
         };
-        match judge(host, fix, transcripts, at.record.time) {
+        let judged = judge(host, fix, transcripts, at.record.time);
+        let place = (at.index, at.record.time);
+        report.fixes.push(JudgedFix::new(place, id, transcripts.len(), &judged));
+        match judged {
             Ok(fix) => drop(self.fixes.insert(id.clone(), fix)),
             Err(error) => {
                 report.failed(Step::Residency, format!("{at}: the fix of {id}: {error}"));

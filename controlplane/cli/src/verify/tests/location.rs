@@ -1,6 +1,7 @@
 //! D1 of places that have to be proven: the auditor verifies every transcript again.
 
 use super::*;
+use crate::verify::fixes::Reached;
 use sekisho_evidence::location::transcript::Transcript;
 use sekisho_fsm::testing::location::{IN_TOKYO, NEAR_NS};
 use sekisho_types::residency::{Rules, Tier};
@@ -64,6 +65,11 @@ fn of(f: &Federation, change: impl Fn(&mut Entry) -> bool) -> Report {
 fn a_placement_that_a_fix_bears_passes_and_one_without_it_is_found() {
     let honest = changed(|_| true);
     assert!(honest.is_good(), "{:#?}", honest.steps);
+    let [fix] = honest.fixes.as_slice() else { panic!("{:?}", honest.fixes) };
+    assert_eq!((fix.node.to_string().as_str(), fix.landmarks), ("tokyo-1/n-01", 2));
+    assert!(
+        matches!(&fix.outcome, Ok(Reached::Proven { f: 1, excluding }) if excluding.len() == 2)
+    );
     let none = changed(|entry| !matches!(entry.command, Command::SubmitFix { .. }));
     let found = findings(&none, Step::Residency);
     assert!(found.contains("the country is established at T1, the policy wants T2"), "{found}");
@@ -88,6 +94,8 @@ fn a_transcript_that_was_changed_or_whose_landmark_went_bears_nothing() {
     });
     let found = findings(&shorter, Step::Residency);
     assert!(found.contains("no transcript counts"), "{found}");
+    let [fix] = shorter.fixes.as_slice() else { panic!("{:?}", shorter.fixes) };
+    assert!(fix.outcome.as_ref().unwrap_err().contains("no transcript counts"));
     let unknown = changed(|entry| {
         let Command::RegisterLandmark { landmark, .. } = &entry.command else { return true };
         landmark.id.to_string() != IN_TOKYO[0]

@@ -7,9 +7,10 @@ use sekisho_evidence::location::fix::FIX_AGE_MAX_MS;
 use sekisho_types::id::JobId;
 use sekisho_types::job::{JobFacts, OnDisconnect};
 use sekisho_types::jurisdiction::table_hash;
-use sekisho_types::limit::STALE_PROOF_GRACE;
+use sekisho_types::limit::{EVICTION_WITHIN, STALE_PROOF_GRACE};
 use sekisho_types::residency::OnStaleProof;
 use sekisho_types::revision::PlacementId;
+use std::collections::BTreeSet;
 
 const NODE: &str = "tokyo-1/n-01";
 const OTHER: &str = "tokyo-1/n-02";
@@ -140,6 +141,69 @@ fn a_plan_that_was_overtaken_moves_nothing() {
     put(&mut f, within(&["JP-13", "JP-01"]));
     refused(&mut f, member("kanto"), planned, ErrorCode::WrongPhase);
     assert_eq!(phase(&f, &id), JobPhase::Placed);
+}
+
+/// Jobs with something that should have stopped.
+fn overdue(f: &Federation) -> Vec<JobId> {
+    let jobs: BTreeSet<JobId> =
+        f.state.overdue().map(|(residence, _)| residence.row.grant.job.clone()).collect();
+    jobs.into_iter().collect()
+}
+
+#[test]
+fn what_is_still_there_after_the_bound_is_overdue_whether_it_was_ordered_or_not() {
+    let within_ms = u64::try_from(EVICTION_WITHIN.as_millis()).unwrap();
+    for ordered in [false, true] {
+        let mut f = Federation::furnished();
+        put(&mut f, within(&["JP-13"]));
+        let goes = placed(&mut f, "goes", &[NODE]);
+        wait(&mut f, within_ms * 2);
+        put(&mut f, within(&["JP-01"]));
+        if ordered {
+            f.accept(member("kanto"), evict(&[&goes]));
+        }
+        wait(&mut f, within_ms);
+        assert_eq!(overdue(&f), [], "its time is not over");
+        wait(&mut f, 1);
+        assert_eq!(overdue(&f), std::slice::from_ref(&goes));
+        if !ordered {
+            f.accept(member("kanto"), evict(&[&goes]));
+            assert_eq!(overdue(&f), std::slice::from_ref(&goes), "an order is no end");
+        }
+        ended(&mut f, &goes);
+        assert_eq!(overdue(&f), []);
+    }
+}
+
+#[test]
+fn a_tenants_bound_counts_from_its_own_change() {
+    let within_ms = u64::try_from(EVICTION_WITHIN.as_millis()).unwrap();
+    let mut f = Federation::furnished();
+    put(&mut f, within(&["JP-01"]));
+    let goes = put_on(&mut f, job("goes", 1, 1, &[]), &[NODE]);
+    wait(&mut f, within_ms * 2);
+    bind(&mut f, Some("gov"));
+    assert_eq!((due(&f).len(), overdue(&f)), (1, vec![]), "the policy is old, the bound is not");
+    wait(&mut f, within_ms + 1);
+    assert_eq!(overdue(&f), [goes]);
+}
+
+#[test]
+fn what_completes_on_a_host_out_of_contact_is_late_only_once_that_is_back() {
+    let within_ms = u64::try_from(EVICTION_WITHIN.as_millis()).unwrap();
+    let mut f = Federation::furnished();
+    put(&mut f, within(&["JP-13"]));
+    let mut facts = job("completes", 1, 1, &[]);
+    facts.policy = Some("gov".parse().unwrap());
+    facts.on_disconnect = OnDisconnect::RunToCompletion;
+    let id = put_on(&mut f, facts, &[NODE]);
+    let session = f.state.node(&NODE.parse().unwrap()).unwrap().session.as_ref().unwrap().id;
+    let gone = Command::ExpireLease { node: NODE.parse().unwrap(), session };
+    f.accept(member("kanto"), gone);
+    put(&mut f, within(&["JP-01"]));
+    wait(&mut f, within_ms * 2);
+    assert!(f.state.residence(&f.placements(&id)[0]).unwrap().leaves().is_some());
+    assert_eq!(overdue(&f), []);
 }
 
 #[test]
