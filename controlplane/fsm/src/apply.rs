@@ -297,6 +297,7 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         Command::EvictDenied { jobs } => eviction::evict(change, jobs),
         Command::PutSiteKey { key } => site_key::put(change, key),
         Command::ResealJob { facts } => job::reseal(change, facts),
+        Command::FoundPayload { payload } => payload::found(change, payload),
     }
 }
 

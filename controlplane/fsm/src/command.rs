@@ -340,6 +340,11 @@ pub enum Command {
         /// The job's facts, as they are from now on.
         facts: Box<JobFacts>,
     },
+    /// A member inside a job's area keeps what that job runs, which a host had found nowhere.
+    FoundPayload {
+        /// SHA-256 of it.
+        payload: Digest,
+    },
 }
 
 /// A command of a batch: what people and pipelines do by the hundred. Append-only, as [`Command`] is; a type of its own,

@@ -259,6 +259,7 @@ impl State {
             self.reply_order.lanes(),
             self.retired.lanes(),
             self.fixes.lanes(),
+            self.area_only.lanes(),
         ];
         let scalars = (
             &self.federation,

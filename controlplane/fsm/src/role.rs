@@ -371,7 +371,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::ReportFitness { .. } | Command::SubmitFix { .. } => false,
         Command::EvictDenied { .. } => false,
         Command::RegisterLandmark { .. } | Command::RemoveLandmark { .. } => true,
-        Command::PutSiteKey { .. } => false,
+        Command::PutSiteKey { .. } | Command::FoundPayload { .. } => false,
         Command::ResealJob { .. } => true,
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true

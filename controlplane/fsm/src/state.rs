@@ -314,6 +314,15 @@ pub struct PayloadUse {
     pub jobs: u32,
 }
 
+/// A payload that lies with members inside its job's area alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AreaOnly {
+    /// The one open job that it is of: no two have the same.
+    pub job: JobId,
+    /// A host asked every member, and none had it. Nothing is placed until one says that it has, or it is sealed anew.
+    pub missing: bool,
+}
+
 /// The whole replicated state.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct State {
@@ -346,6 +355,8 @@ pub struct State {
     pub(crate) fixes: Table<NodeId, KeptFix>,
     /// Of each site that has any.
     pub(crate) site_keys: Table<SiteId, SiteKeys>,
+    /// Those of [`Self::payloads`] whose bytes are in no entry, snapshot or backup.
+    pub(crate) area_only: Table<Digest, AreaOnly>,
 }
 
 /// What a member shall be in the Raft group. The leader's membership duty makes the group follow.
