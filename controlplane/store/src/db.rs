@@ -74,7 +74,8 @@ pub(crate) fn open_data(dir: &Path, creation: Creation) -> StoreResult<Db> {
 fn lacks_only_added(options: &Options, dir: &Path, families: &[&str]) -> bool {
     let Ok(there) = Db::list_cf(options, dir) else { return false };
     let lacking = families.iter().filter(|family| !there.iter().any(|known| known == *family));
-    lacking.clone().count() > 0 && lacking.into_iter().all(|family| ADDED.contains(family))
+    let mut lacking = lacking.peekable();
+    lacking.peek().is_some() && lacking.all(|family| ADDED.contains(family))
 }
 
 fn open(

@@ -113,9 +113,7 @@ async fn a_member_outside_takes_and_gives_nothing_and_names_one_inside() {
     // Through it, no job comes in that nobody inside keeps.
     assert_eq!(error(submit(&outside, &new).await).code, ErrorCode::PayloadNotHere);
     let facts = Box::new(new.facts.clone());
-    let submitter = user("kanto", "sapporo");
     outside.replica.elsewhere(|f| f.run_with(Command::SubmitJob { facts }, Vec::new()));
-    drop(submitter);
     let refused = fetch(&outside, &new, "ishikari-1/n-01").await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::PayloadNotHere);
     assert!(refused.metadata.contains_key("endpoint"), "{refused}");
