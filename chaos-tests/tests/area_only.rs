@@ -10,7 +10,7 @@ use sekisho_chaos::work::{nodes, spec};
 use sekisho_cli::ask;
 use sekisho_cli::client::Client;
 use sekisho_cli::context::Contexts;
-use sekisho_evidence::genesis::GenesisMember;
+use sekisho_evidence::package::TrustPackage;
 use sekisho_evidence::sealed::{Context, SignedSiteKey, seal};
 use sekisho_fsm::testing::job;
 use sekisho_proto::convert::job::NewJob;
@@ -138,17 +138,10 @@ async fn upload(federation: &Federation, to: u64) -> Result<(), ErrorCode> {
     facts.sealed_to = sealed.sites().map(|(site, epoch)| (site.clone(), epoch)).collect();
     facts.payload = Digest::of(&payload);
     facts.payload_len = payload.len().try_into().unwrap();
-    let ask = v1::ListMembersRequest::default();
-    let members =
-        ask!(client, member_service_client::MemberServiceClient, list_members, ask).unwrap();
-    let name = format!("members/{to}");
-    let member = members.members.iter().find(|member| member.name == name).unwrap();
-    let member = GenesisMember {
-        member: MemberId(to),
-        operator: member.operator.parse().unwrap(),
-        site: member.site.trim_start_matches("sites/").parse().unwrap(),
-        address: member.address.clone(),
-    };
+    let ask = v1::GetTrustPackageRequest { read: None };
+    let told = ask!(client, trust_service_client::TrustServiceClient, get_trust_package, ask);
+    let members = TrustPackage::open(&told.unwrap().package).unwrap().members;
+    let member = members.into_iter().find(|member| member.member == MemberId(to)).unwrap();
     let one = client.of_member(&member, Duration::from_secs(5)).unwrap();
     let request = NewJob { facts, payload: payload.into() }.upload_request();
     let taken: Result<v1::UploadPayloadResponse, _> =
