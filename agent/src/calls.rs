@@ -181,10 +181,11 @@ impl Calls {
     }
 
     /// Fetches payload and submission of a placement. A member that gives other bytes than those granted is left for
-    /// the next; if all do, the last answer is returned, and the check list refuses it.
+    /// the next; if all do, the last answer is returned, and the check list refuses it. So is one that does not keep what
+    /// stays in its area.
     ///
     /// # Errors
-    /// As [`Calls::open_session`].
+    /// As [`Calls::open_session`]; `PAYLOAD_NOT_HERE` if that is all that members say.
     pub async fn payload(
         &self,
         placement: PlacementId,
@@ -192,28 +193,40 @@ impl Calls {
         submission: &Digest,
     ) -> Result<Fetched, ApiError> {
         let request = FetchPayloadRequest::from(&FetchPayload { placement });
-        let mut last = Fetched::default();
+        let (mut last, mut nowhere) = (None, None);
         for _ in 0..self.members {
             let (address, _) = self.endpoints.current();
             let ask = |channel| {
                 let request = request.clone();
                 async move { AgentServiceClient::new(channel).fetch_payload(request).await }
             };
-            let given = call(&self.endpoints, CALL_WITHIN, ask).await?;
-            last = Fetched {
+            let given = match call(&self.endpoints, CALL_WITHIN, ask).await {
+                Ok(given) => given,
+                Err(error) if error.code == ErrorCode::PayloadNotHere => {
+                    // The call has moved on to the next.
+                    nowhere = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let fetched = Fetched {
                 payload: given.payload.into(),
                 submission: given.submission.into(),
                 keys: Vec::new(),
             };
-            let granted = Digest::of(&last.payload) == *payload
-                && Digest::of(&last.submission) == *submission;
+            let granted = Digest::of(&fetched.payload) == *payload
+                && Digest::of(&fetched.submission) == *submission;
             if granted {
-                break;
+                return Ok(fetched);
             }
+            last = Some(fetched);
             tracing::warn!(%address, %placement, "a member gave other bytes than were granted");
             self.endpoints.move_on(&address);
         }
-        Ok(last)
+        match (last, nowhere) {
+            (None, Some(error)) => Err(error),
+            (last, _) => Ok(last.unwrap_or_default()),
+        }
     }
 
     /// The way from `held` to a later bundle. A member that gives none is left for the next.

@@ -206,6 +206,8 @@ impl Driver {
                 let why = format!("nothing was kept of {placement}: it cannot be brought over");
                 return Input::AdoptRefused(placement, Reason::new(ErrorCode::NotFound, &why));
             };
+            // What stays in its area goes into no entry; it runs here already.
+            let payload = if adoption.is_area_only() { Vec::new() } else { payload };
             match calls.adopt(&adoption, payload, running).await {
                 Ok(()) => {
                     tracing::info!(%placement, "brought over");
@@ -290,6 +292,9 @@ impl Driver {
                 Ok(fetched) => Input::Payload(placement, fetched),
                 Err(error) => {
                     tracing::warn!(%placement, %error, "payload not received");
+                    if error.code == ErrorCode::PayloadNotHere {
+                        return Input::PayloadNowhere(placement);
+                    }
                     Input::PayloadMissing(placement)
                 }
             }

@@ -116,6 +116,7 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
     tasks.spawn(TaskKind::Ordinary, "keep-note", covered::keep(Arc::clone(&core), store));
     core.start_exchange();
     core.start_site_keys();
+    core.start_holding();
     core.start_sessions();
     let services = Services::new(Arc::clone(&core));
     let routes = services.authenticated()?.add_service(consensus.service());
@@ -256,6 +257,7 @@ fn api(
         vitals,
         replica: Arc::new(consensus.clone()),
         archive: Arc::new(consensus.clone()),
+        holding: Arc::new(consensus.clone()),
         leases: Arc::new(LeasePort(controllers.leases.clone())),
         heads: Arc::new(heads),
         issuer: Arc::new(issuer),

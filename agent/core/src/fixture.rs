@@ -383,6 +383,7 @@ fn facts(grant: &Grant) -> JobFacts {
         payload: grant.payload,
         payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
         sealed_to: [].into(),
+        area_only: false,
     }
 }
 

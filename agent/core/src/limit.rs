@@ -32,6 +32,10 @@ pub const REPORT_MAX: usize = 128;
 /// First and longest pause before a failed report, receipt, payload or session is tried again, ms.
 pub const RETRY_MS: (u64, u64) = (200, 5_000);
 
+/// How often in all every member may say that it does not keep what is to run, before the grant is refused: by the pauses
+/// between, some twenty seconds, in which a member that was started anew has fetched it or answers itself.
+pub const NOWHERE_MAX: u32 = 8;
+
 /// Nothing is started with less of the lease left, ms: it would be stopped while it loads.
 pub const START_MARGIN_MS: u64 = 1_000;
 

@@ -90,6 +90,8 @@ pub enum Input {
     Payload(PlacementId, Fetched),
     /// No member gave it.
     PayloadMissing(PlacementId),
+    /// Every member says that it does not keep what the placement runs, which stays in the job's area.
+    PayloadNowhere(PlacementId),
     /// The job's program runs, since then: boottime in nanoseconds.
     Started(PlacementId, u64),
     /// It does not, and nothing of it does.
@@ -363,6 +365,7 @@ impl Reconciler {
             }
             Input::Payload(placement, fetched) => self.payload(placement, fetched),
             Input::PayloadMissing(placement) => self.payload_missing(placement, now),
+            Input::PayloadNowhere(placement) => self.payload_nowhere(placement, now),
             Input::Started(placement, since_ns) => self.started(placement, since_ns),
             Input::StartFailed(placement, why) => {
                 let ending = Ending::StartFailed(Reason::new(ErrorCode::StartFailed, &why).detail);

@@ -29,6 +29,7 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         payload: grant.payload,
         payload_len: u32::try_from(payload_len).unwrap(),
         sealed_to: [].into(),
+        area_only: false,
     };
     let (alice, submitted_at) = (key(30), SystemClock.wall());
     let record = KeyRecord {

@@ -164,6 +164,7 @@ impl Callers {
                 payload: Digest::of(&payload),
                 payload_len: u32::try_from(payload.len())?,
                 sealed_to: [].into(),
+                area_only: false,
             })
         };
         let new = |facts| NewJob { facts, payload: payload.clone().into() };

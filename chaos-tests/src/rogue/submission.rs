@@ -29,6 +29,7 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
         payload: grant.payload,
         payload_len: u32::try_from(PAYLOAD.len())?,
         sealed_to: [].into(),
+        area_only: false,
     };
     let key = KeyRecord {
         principal: grant.submitter.clone(),

@@ -1,8 +1,9 @@
-//! [`Replica`] and [`Archive`] by the member's own Raft group and store.
+//! [`Replica`], [`Archive`] and [`Holding`] by the member's own Raft group and store.
 //!
 //! Must hold: a proposal is answered only when it is applied *here*, so that whoever got the answer reads its own write
 //! from this member (R2, R8).
 
+use crate::holding::Holding;
 use crate::replica::{
     Archive, ArchiveError, HandedOver, Membership, Moment, Proposed, Replica, ReplicaError,
 };
@@ -17,7 +18,7 @@ use sekisho_raft::error::{ProposeError, ReadError};
 use sekisho_raft::member::MemberRole;
 use sekisho_raft::membership::plan;
 use sekisho_raft::view::Wake;
-use sekisho_store::StoreError;
+use sekisho_store::{HeldRow, StoreError};
 use sekisho_transport::deadline::Deadline;
 use sekisho_types::id::{Digest, MemberId};
 use sekisho_types::revision::Revision;
@@ -191,6 +192,34 @@ impl Archive for Consensus {
 
     fn payload(&self, digest: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, ArchiveError>> {
         async move { self.payloads().get(digest).await.map_err(|error| stored(&error)) }.boxed()
+    }
+}
+
+impl Holding for Consensus {
+    fn keep(
+        &self,
+        digest: Digest,
+        at_ms: u64,
+        owner: String,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'_, Result<(), ArchiveError>> {
+        async move {
+            let kept = self.held().put(digest, at_ms, owner, bytes).await;
+            kept.map_err(|error| stored(&error))
+        }
+        .boxed()
+    }
+
+    fn kept(&self, digest: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, ArchiveError>> {
+        async move { self.held().get(digest).await.map_err(|error| stored(&error)) }.boxed()
+    }
+
+    fn forget(&self, digests: Vec<Digest>) -> BoxFuture<'_, Result<(), ArchiveError>> {
+        async move { self.held().delete(digests).await.map_err(|error| stored(&error)) }.boxed()
+    }
+
+    fn rows(&self) -> BoxFuture<'_, Result<Vec<(Digest, HeldRow)>, ArchiveError>> {
+        async move { self.held().rows().await.map_err(|error| stored(&error)) }.boxed()
     }
 }
 

@@ -5,6 +5,7 @@ use crate::contact::Told;
 use crate::duty::{LeaseRenewals, SignedHeads};
 use crate::exchange::Links;
 use crate::gate::Gate;
+use crate::holding::{Holding, Index};
 use crate::issuer::Issuer;
 use crate::limit::CARRIED_IN_FLIGHT;
 use crate::notes::Notes;
@@ -31,6 +32,8 @@ pub struct Ports {
     pub replica: Arc<dyn Replica>,
     /// Audit records and payloads.
     pub archive: Arc<dyn Archive>,
+    /// Payloads that stay in their job's area.
+    pub holding: Arc<dyn Holding>,
     /// Leases.
     pub leases: Arc<dyn LeaseRenewals>,
     /// Signed checkpoints.
@@ -53,6 +56,9 @@ pub struct Core {
     pub(crate) identity: MemberIdentity,
     pub(crate) replica: Arc<dyn Replica>,
     pub(crate) archive: Arc<dyn Archive>,
+    pub(crate) holding: Arc<dyn Holding>,
+    /// What is kept of them. Held over a write, so that no two count the same room.
+    pub(crate) held: tokio::sync::Mutex<Index>,
     pub(crate) leases: Arc<dyn LeaseRenewals>,
     pub(crate) heads: Arc<dyn SignedHeads>,
     pub(crate) issuer: Arc<dyn Issuer>,
@@ -84,6 +90,8 @@ impl Core {
             identity,
             replica: ports.replica,
             archive: ports.archive,
+            holding: ports.holding,
+            held: tokio::sync::Mutex::default(),
             leases: ports.leases,
             heads: ports.heads,
             issuer: ports.issuer,

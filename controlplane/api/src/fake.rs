@@ -1,5 +1,7 @@
 //! Test-only: consensus, storage, leases, signer and issuer in memory, over the fixture federation of `fsm`.
 
+mod holding;
+
 use crate::call::Call;
 use crate::clock::FederationClock;
 use crate::core::{Core, Ports};
@@ -162,6 +164,8 @@ pub(crate) struct FakeReplica {
     records: Mutex<Vec<Vec<u8>>>,
     hashes: Mutex<BTreeMap<u64, Digest>>,
     payloads: Mutex<BTreeMap<Digest, Vec<u8>>>,
+    /// Payloads that stay in their area.
+    pub(crate) held: Mutex<BTreeMap<Digest, (u64, String, Vec<u8>)>>,
 }
 
 impl FakeReplica {
@@ -460,6 +464,7 @@ pub(crate) fn fake_as(
         records: Mutex::default(),
         hashes: Mutex::default(),
         payloads: Mutex::default(),
+        held: Mutex::default(),
     });
     federation.applied.iter().for_each(|applied| replica.keep(applied));
     // As after a start from a snapshot.
@@ -470,6 +475,7 @@ pub(crate) fn fake_as(
     let ports = Ports {
         replica: replica.clone(),
         archive: replica.clone(),
+        holding: replica.clone(),
         leases: replica.clone(),
         heads,
         issuer,

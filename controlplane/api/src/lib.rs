@@ -9,7 +9,7 @@
 //! admission asks the same table of roles as apply; what a caller may not know looks as if it did not exist; every
 //! call has a bounded answer time (L3) and every queue here a bound (L4).
 //! Does not know: openraft, storage, leases' arithmetic, certificates' making. It names what it needs of them as traits:
-//! [`replica`] (with its one real implementation in [`consensus`]), and [`duty`], [`issuer`] and [`vitals`], which the
+//! [`replica`] and [`holding`] (with their one real implementation in [`consensus`]), and [`duty`], [`issuer`] and [`vitals`], which the
 //! composition root provides.
 
 pub mod admission;
@@ -21,6 +21,7 @@ pub mod core;
 pub mod duty;
 pub mod exchange;
 pub(crate) mod gate;
+pub mod holding;
 pub mod issuer;
 pub mod landmark;
 pub mod layer;

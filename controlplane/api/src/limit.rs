@@ -6,6 +6,31 @@ use std::time::Duration;
 /// submitted a second later.
 pub const SITE_KEYS_EVERY: Duration = Duration::from_secs(1);
 
+/// How often a member looks after the payloads that stay in its area: one that a member lacks comes to it a second later.
+pub const HOLDING_EVERY: Duration = Duration::from_secs(1);
+
+/// Bytes of such payloads that a member keeps, for all tenants: 16,384 of full length.
+pub const HELD_BYTES: usize = 1 << 30;
+
+/// Bytes of them for one tenant, who takes no member's all: sixteen full batches.
+pub const HELD_BYTES_OF_TENANT: usize = 128 << 20;
+
+/// What a payload counts at least, bytes: a row costs more than it holds.
+pub const HELD_LEAST: usize = 4096;
+
+/// Payloads in one question about them: the jobs of a batch.
+pub const HELD_MAX: usize = sekisho_evidence::batch::ITEMS_MAX;
+
+/// Payloads that one look fetches from other members: a member that comes back fetches a thousand within a minute, and no
+/// more than 1 MiB a second.
+pub const HELD_PULLS: usize = 16;
+
+/// Longest wait for a member's word on which payloads it keeps: whoever submits waits for it.
+pub const ASK_PAYLOADS: Duration = Duration::from_secs(1);
+
+/// Longest wait for a payload from another member.
+pub const FETCH_HELD: Duration = Duration::from_secs(2);
+
 /// Largest request of the public API, bytes: a payload of 64 KiB with its spec and sixteen signatures, or a batch of 128
 /// jobs with 1.5 KiB of payload each; no entry is larger.
 pub const REQUEST_MAX: usize = 256 * 1024;

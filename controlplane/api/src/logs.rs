@@ -15,23 +15,11 @@ use sekisho_proto::v1;
 use sekisho_transport::deadline::{Deadline, within};
 use sekisho_transport::trace;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::residency::{Place, PlaceProof, Rules, Tier, verdict};
 use sekisho_types::revision::PlacementId;
 
-/// Whether output of the job may pass through this member. Tiers are about where work runs; a member is T1 by the
-/// rules of membership, so they are taken as met.
+/// Whether output of the job may pass through this member.
 pub(crate) fn may_pass(state: &State, job: &Job, member: &GenesisMember) -> bool {
-    let Ok(bound) = state.rules_for(&job.facts) else { return false };
-    let Some(site) = state.site(&member.site).filter(|site| !site.revoked) else { return false };
-    let place = Place {
-        operator: member.operator.clone(),
-        area: Some(site.area),
-        country_tier: Tier::Attested,
-        area_tier: Tier::Attested,
-        proof: Some(PlaceProof { f: u32::MAX, oldest: state.clock(), prefecture: None }),
-    };
-    let rules: Vec<&Rules> = bound.iter().map(|bound| &bound.rules).collect();
-    verdict(&place, &rules, state.clock()).is_ok()
+    state.is_inside(&job.facts, member)
 }
 
 fn ask_of(placement: PlacementId, ask: &v1::ReadJobLogsRequest) -> internal::ReadNodeLogRequest {
@@ -138,6 +126,7 @@ impl Core {
 mod tests {
     use super::*;
     use sekisho_fsm::testing;
+    use sekisho_types::residency::Tier;
 
     #[test]
     fn what_a_caller_asks_of_a_node_is_bounded() {

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::failure::{Failure, of_file};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use sekisho_evidence::genesis::GenesisMember;
 use sekisho_proto::status::ApiError;
 use sekisho_proto::v1;
 use sekisho_transport::address::Address;
@@ -18,6 +19,7 @@ use sekisho_transport::leader::{CallError, CallOptions, Endpoints, Verdict};
 use sekisho_transport::pki::file;
 use sekisho_transport::verify::Expect;
 use sekisho_types::error_code::ErrorCode;
+use sekisho_types::principal::{Principal, Workload};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,6 +38,7 @@ pub struct Client {
     endpoints: Endpoints,
     members: usize,
     timeout: Duration,
+    dialer: Dialer,
 }
 
 /// Calls `client`: `ask!(client, site_service_client::SiteServiceClient, list_sites, request)`.
@@ -64,18 +67,36 @@ impl Client {
         bundles
             .replace(&roots(context)?)
             .map_err(|error| Failure::invalid(format!("roots: {error}")))?;
+        let dialer = Dialer::new(Some(identity.clone()), bundles).asking(context.names()?);
+        let client = Self::to(dialer, &context.addresses()?, Expect::AnyMember, timeout)?;
+        Ok((client, identity))
+    }
+
+    fn to(
+        dialer: Dialer,
+        addresses: &[Address],
+        expect: Expect,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
         let random = StdRng::try_from_os_rng()
             .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
-        let addresses = context.addresses()?;
-        let endpoints = Endpoints::new(
-            Dialer::new(Some(identity.clone()), bundles).asking(context.names()?),
-            &addresses,
-            Expect::AnyMember,
-            CallOptions::default(),
-            Box::new(random),
-        )
-        .map_err(|error| Failure::invalid(format!("endpoints: {error}")))?;
-        Ok((Self { endpoints, members: addresses.len(), timeout }, identity))
+        let options = CallOptions::default();
+        let endpoints =
+            Endpoints::new(dialer.clone(), addresses, expect, options, Box::new(random))
+                .map_err(|error| Failure::invalid(format!("endpoints: {error}")))?;
+        Ok(Self { endpoints, members: addresses.len(), timeout, dialer })
+    }
+
+    /// A client of one member, who has to prove that it is this very one before it is told anything.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for an unusable address.
+    pub fn of_member(&self, member: &GenesisMember, timeout: Duration) -> Result<Self, Failure> {
+        let address = member.address.parse::<Address>();
+        let address = address.map_err(|error| Failure::invalid(error.to_string()))?;
+        let workload = Workload::Member { site: member.site.clone(), member: member.member.0 };
+        let expect = Expect::Principal(Principal { operator: member.operator.clone(), workload });
+        Self::to(self.dialer.clone(), &[address], expect, timeout.min(self.timeout))
     }
 
     /// How long a call may take as a whole.

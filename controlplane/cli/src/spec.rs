@@ -20,8 +20,9 @@
 //! on_disconnect: stop       # or run_to_completion
 //! over_limit: queue         # or reject
 //! time_limit: 2h            # required; 1s to 30d
-//! payload: sealed           # sealed: only the sites that may run it can read `run`; plain: every member can; default: sealed,
-//!                           # once each of those sites has a key
+//! payload: sealed           # sealed: only the sites that may run it can read `run`; area-only: so, and it lies with members
+//!                           # inside `residency` alone; plain: every member can; default: sealed, once each of those sites
+//!                           # has a key
 //! run:
 //!   command: [python, train.py]
 //!   env: {EPOCHS: "3"}
@@ -91,6 +92,8 @@ pub enum Sealing {
     Auto,
     /// Only the sites that may run it and have a key.
     Sealed,
+    /// The same, and the ciphertext lies with members at those of them that stand wholly inside the job's area.
+    AreaOnly,
     /// Every member.
     Plain,
 }
@@ -209,7 +212,7 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
     }
     let raw: Raw = serde_saphyr::from_str(text).map_err(|error| refuse_read(&error))?;
     let places = Places::of(&raw);
-    let sealing = sealing(raw.payload.as_ref())?;
+    let sealing = sealing(raw.payload.as_ref());
     let (payload, secret) = payload(&raw.run, sealing)?;
     let residency = raw.residency.map_or_else(
         || Ok(sekisho_types::residency::Rules::default()),
@@ -245,6 +248,7 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
         payload: Digest::of(&payload),
         payload_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
         sealed_to: BTreeMap::new(),
+        area_only: sealing == Sealing::AreaOnly,
     };
     facts.check().map_err(|error| places.at(&error.field, &error.must))?;
     Ok(JobSpec { facts, payload, sealing, secret })
@@ -334,15 +338,12 @@ fn restart(raw: Option<&RawRestart>) -> Result<Restart, Failure> {
     })
 }
 
-fn sealing(raw: Option<&Spanned<RawSealing>>) -> Result<Sealing, Failure> {
-    let Some(raw) = raw else { return Ok(Sealing::Auto) };
-    match raw.value {
-        RawSealing::Sealed => Ok(Sealing::Sealed),
-        RawSealing::Plain => Ok(Sealing::Plain),
-        RawSealing::AreaOnly => {
-            let why = "`area-only` does not hold yet: every member keeps the ciphertext of what is sealed";
-            Err(at(&raw.referenced, "payload", &why).remedy("write `payload: sealed`"))
-        }
+fn sealing(raw: Option<&Spanned<RawSealing>>) -> Sealing {
+    match raw.map(|raw| raw.value) {
+        None => Sealing::Auto,
+        Some(RawSealing::Sealed) => Sealing::Sealed,
+        Some(RawSealing::Plain) => Sealing::Plain,
+        Some(RawSealing::AreaOnly) => Sealing::AreaOnly,
     }
 }
 

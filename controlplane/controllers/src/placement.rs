@@ -13,7 +13,7 @@ use sekisho_fsm::command::Command;
 use sekisho_fsm::outcome::{Rejection, Reply};
 use sekisho_fsm::state::QueueKey;
 use sekisho_raft::view::{View, Wake};
-use sekisho_scheduler::{Plan, plan_from};
+use sekisho_scheduler::{Plan, Waiting, plan_from};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::limit::PROPOSE_DEADLINE;
 use std::sync::Arc;
@@ -40,7 +40,8 @@ impl<R: Replica> Placement<R> {
     /// The next plan that has groups; an empty one if neither the head nor the next stretch behind it has any.
     async fn next_plan(&mut self, view: &Arc<View>) -> Result<Plan, DutyError> {
         let head = self.plan(view, None).await?;
-        record_waiting([head.waiting.rules, head.waiting.quota, head.waiting.room].map(f64::from));
+        let Waiting { rules, quota, room, payload } = head.waiting;
+        record_waiting([rules, quota, room, payload].map(f64::from));
         if !head.groups.is_empty() {
             return Ok(head);
         }
@@ -80,13 +81,14 @@ impl<R: Replica> Placement<R> {
 }
 
 /// Jobs at the head of the queue by what they wait for; NaN from a member that does not plan.
-fn record_waiting([rules, quota, room]: [f64; 3]) {
+fn record_waiting([rules, quota, room, payload]: [f64; 4]) {
     let gauge = |reason: &'static str, jobs: f64| {
         metrics::gauge!("sekisho_placement_waiting", "for" => reason).set(jobs);
     };
     gauge("rules", rules);
     gauge("quota", quota);
     gauge("room", room);
+    gauge("payload", payload);
 }
 
 /// Takes note of what became of a plan.
@@ -128,7 +130,7 @@ impl<R: Replica> Duty for Placement<R> {
     async fn run(&mut self) -> Result<Duration, DutyError> {
         let view = self.replica.view();
         if view.state.queue_len() == 0 {
-            record_waiting([0.0; 3]);
+            record_waiting([0.0; 4]);
         }
         if view.state.queue_len() == 0 || self.stamp.is_behind(&view.state) {
             return Ok(PLACEMENT_PERIOD);
@@ -146,7 +148,7 @@ impl<R: Replica> Duty for Placement<R> {
     }
 
     fn end(&mut self) {
-        record_waiting([f64::NAN; 3]);
+        record_waiting([f64::NAN; 4]);
     }
 }
 

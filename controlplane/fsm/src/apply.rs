@@ -269,9 +269,7 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         Command::SetVoter { member, voter, accept_quorum_in_one_hand } => {
             member::set_voter(change, *member, *voter, *accept_quorum_in_one_hand)
         }
-        Command::SetMemberAddress { member, address } => {
-            member::set_address(change, *member, address)
-        }
+        Command::SetMemberAddress { member: m, address: at } => member::set_address(change, *m, at),
         Command::RaiseFeatureLevel { level } => level::raise(change, *level),
         Command::OpenIncarnation { base, agreement } => incarnation::open(change, base, agreement),
         Command::Batch(items) => batch::apply(change, items),
@@ -299,6 +297,7 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         Command::PutSiteKey { key } => site_key::put(change, key),
         Command::ResealJob { facts } => job::reseal(change, facts),
         Command::SubmitRange { transcripts } => range::submit(change, transcripts),
+        Command::FoundPayload { payload } => payload::found(change, payload),
     }
 }
 

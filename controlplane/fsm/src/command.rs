@@ -345,6 +345,11 @@ pub enum Command {
         /// Signed by both landmarks, at most [`RANGES_MAX`](sekisho_evidence::location::range::RANGES_MAX).
         transcripts: Vec<SignedTranscript>,
     },
+    /// A member inside a job's area keeps what that job runs, which a host had found nowhere.
+    FoundPayload {
+        /// SHA-256 of it.
+        payload: Digest,
+    },
 }
 
 /// A command of a batch: what people and pipelines do by the hundred. Append-only, as [`Command`] is; a type of its own,

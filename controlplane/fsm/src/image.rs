@@ -1,6 +1,7 @@
 //! What a snapshot holds: the state and the payloads that it refers to, as bytes.
 //!
-//! Must hold: equal images have equal bytes; a payload that the state does not refer to is damage.
+//! Must hold: equal images have equal bytes; a payload that the state does not refer to, or that stays in its job's area, is
+//! damage.
 //! Does not know: whose it is, where in the log it ends, and how the bytes are kept.
 
 use crate::snapshot::SnapshotError;
@@ -76,7 +77,7 @@ impl Image {
         let mut payloads = Vec::with_capacity(body.payloads.len());
         for bytes in body.payloads {
             let digest = Digest::of(bytes);
-            if !state.refers_to_payload(&digest) {
+            if !state.refers_to_payload(&digest) || state.area_only.contains(&digest) {
                 return Err(ImageError::Payload(digest));
             }
             payloads.push((digest, bytes.to_vec()));
@@ -84,10 +85,13 @@ impl Image {
         Ok(Self { state, payloads })
     }
 
-    /// The first payload that the state refers to and the image lacks.
+    /// The first payload that the state refers to and the image lacks, of those that it has to have.
     #[must_use]
     pub fn lacks(&self) -> Option<Digest> {
-        let held = |digest: &Digest| self.payloads.iter().any(|(own, _)| own == digest);
+        let held = |digest: &Digest| {
+            self.payloads.iter().any(|(own, _)| own == digest)
+                || self.state.area_only.contains(digest)
+        };
         self.state.payloads.iter().map(|(digest, _)| *digest).find(|digest| !held(digest))
     }
 }
@@ -124,6 +128,7 @@ impl State {
             site_keys,
             ranges,
             convicted,
+            area_only,
         } = self;
         let other = replayed;
         let tables = [
@@ -148,6 +153,7 @@ impl State {
             ("site_keys", site_keys.lanes() == other.site_keys.lanes()),
             ("ranges", ranges.lanes() == other.ranges.lanes()),
             ("convicted", convicted.lanes() == other.convicted.lanes()),
+            ("area_only", area_only.lanes() == other.area_only.lanes()),
         ];
         tables.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
     }

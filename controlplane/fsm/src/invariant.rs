@@ -118,7 +118,8 @@ fn queue_is_the_queued_jobs(state: &State) -> Result<(), String> {
     Err(format!("queue {queue:?}, queued jobs {queued:?}"))
 }
 
-/// L4: a payload or submission is kept for open jobs and no longer, and each open job has both.
+/// L4: a payload or submission is kept for open jobs and no longer, and each open job has both; what stays in an area is of
+/// one job, and told apart.
 fn payloads_are_those_of_open_jobs(state: &State) -> Result<(), String> {
     let mut uses: BTreeMap<Digest, u32> = BTreeMap::new();
     for (_, job) in state.jobs().filter(|(_, job)| !job.phase.is_final()) {
@@ -128,7 +129,17 @@ fn payloads_are_those_of_open_jobs(state: &State) -> Result<(), String> {
         }
     }
     let kept: BTreeMap<_, _> = state.payloads.iter().map(|(d, row)| (*d, row.jobs)).collect();
-    if kept == uses { Ok(()) } else { Err(format!("L4: kept {kept:?}, used {uses:?}")) }
+    if kept != uses {
+        return Err(format!("L4: kept {kept:?}, used {uses:?}"));
+    }
+    let open = state.jobs().filter(|(_, job)| !job.phase.is_final() && job.facts.area_only);
+    let apart: BTreeMap<Digest, _> = open.map(|(id, job)| (job.facts.payload, id)).collect();
+    let told: BTreeMap<Digest, _> = state.area_only.iter().map(|(d, row)| (*d, &row.job)).collect();
+    let alone = |digest: &Digest| uses.get(digest) == Some(&1);
+    if apart == told && told.keys().all(alone) {
+        return Ok(());
+    }
+    Err(format!("L4: payloads {told:?} stay in an area, those of {apart:?} have to"))
 }
 
 /// R5 and what checkpoints need: members, standings and endorsers agree, somebody votes, no foreign site has a member,

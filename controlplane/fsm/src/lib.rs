@@ -20,6 +20,7 @@ pub mod entry;
 pub mod event;
 pub mod eviction;
 pub mod image;
+pub mod inside;
 pub mod invariant;
 pub mod location;
 pub mod outcome;

@@ -291,6 +291,7 @@ impl State {
             self.site_keys.lanes(),
             self.ranges.lanes(),
             self.convicted.lanes(),
+            self.area_only.lanes(),
         ];
         let scalars = (
             &self.federation,

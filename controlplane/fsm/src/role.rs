@@ -372,7 +372,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::EvictDenied { .. } => false,
         Command::SubmitRange { .. } => false,
         Command::RegisterLandmark { .. } | Command::RemoveLandmark { .. } => true,
-        Command::PutSiteKey { .. } => false,
+        Command::PutSiteKey { .. } | Command::FoundPayload { .. } => false,
         Command::ResealJob { .. } => true,
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true

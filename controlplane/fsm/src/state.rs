@@ -316,6 +316,15 @@ pub struct PayloadUse {
     pub jobs: u32,
 }
 
+/// A payload that lies with members inside its job's area alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AreaOnly {
+    /// The one open job that it is of: no two have the same.
+    pub job: JobId,
+    /// A host asked every member, and none had it. Nothing is placed until one says that it has, or it is sealed anew.
+    pub missing: bool,
+}
+
 /// The whole replicated state.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct State {
@@ -352,6 +361,8 @@ pub struct State {
     pub(crate) ranges: Table<Pair, Range>,
     /// Landmarks that were taken out for that, until their operators register or remove them.
     pub(crate) convicted: Table<LandmarkId, Convicted>,
+    /// Those of [`Self::payloads`] whose bytes are in no entry, snapshot or backup.
+    pub(crate) area_only: Table<Digest, AreaOnly>,
 }
 
 /// What a member shall be in the Raft group. The leader's membership duty makes the group follow.

@@ -485,5 +485,6 @@ pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
         payload: Digest::of(PAYLOAD),
         payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
         sealed_to: [].into(),
+        area_only: false,
     }
 }

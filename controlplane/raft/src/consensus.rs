@@ -28,6 +28,7 @@ use crate::audit::{AuditLog, Payloads};
 use crate::changes::Changes;
 use crate::checkpoint::Checkpoints;
 use crate::error::{MemberFailure, ProposeError, ReadError, StartError};
+use crate::held::Held;
 use crate::limit::{IN_FLIGHT, IN_FLIGHT_PRIORITY, RETRY_PAUSE_MAX};
 use crate::member::{AppliedMembers, Known, MemberStatus, statuses};
 use crate::network::client::Outbound;
@@ -244,6 +245,12 @@ impl Consensus {
     #[must_use]
     pub fn audit(&self) -> AuditLog {
         AuditLog::new(Arc::clone(&self.0.store))
+    }
+
+    /// Payloads that stay in their job's area, as far as this member keeps them.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        Held::new(Arc::clone(&self.0.store))
     }
 
     /// Payloads of open jobs.

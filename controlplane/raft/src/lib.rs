@@ -26,6 +26,7 @@ pub mod consensus;
 pub mod disk;
 pub mod error;
 pub mod found;
+pub mod held;
 pub mod limit;
 mod log_store;
 pub mod member;

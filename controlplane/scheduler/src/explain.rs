@@ -95,6 +95,7 @@ pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
         group: facts.group,
         avoid: known.map(|job| &job.avoid),
         unsealed: unsealed(state, facts),
+        missing: state.is_missing(&facts.payload),
     };
     let survey = Survey::of(state);
     let funnel = survey.funnel(&ask);
@@ -193,6 +194,8 @@ fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filt
         Filter::Device => format!("has {} in one bucket", devices(ask)),
         Filter::Enrolled => "not revoked".to_owned(),
         Filter::Sealed => sealed(funnel),
+        Filter::Kept if ask.missing => "no member inside the area keeps the payload".to_owned(),
+        Filter::Kept => "some member keeps the payload".to_owned(),
         Filter::Willing => "has not refused this job".to_owned(),
         Filter::Approved => "approved by its operator".to_owned(),
         Filter::Fit => "passes its own checks".to_owned(),

@@ -22,6 +22,8 @@ pub enum Filter {
     Enrolled,
     /// Its agents can read what the job runs.
     Sealed,
+    /// Somebody keeps what the job runs.
+    Kept,
     /// Has not refused this job.
     Willing,
     /// Approved by its operator.
@@ -44,7 +46,7 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Country,
         Self::Tier,
         Self::Area,
@@ -52,6 +54,7 @@ impl Filter {
         Self::Device,
         Self::Enrolled,
         Self::Sealed,
+        Self::Kept,
         Self::Willing,
         Self::Approved,
         Self::Fit,
@@ -73,6 +76,7 @@ impl Filter {
             Self::Area => ErrorCode::ResidencyArea,
             Self::Operator => ErrorCode::ResidencyOperator,
             Self::Sealed => ErrorCode::PayloadNotSealed,
+            Self::Kept => ErrorCode::PayloadNotHere,
             Self::Willing | Self::Usable => ErrorCode::NodeUnavailable,
             Self::Approved => ErrorCode::NodePending,
             Self::Fit => ErrorCode::NodeUnfit,

@@ -38,6 +38,8 @@ pub struct Waiting {
     pub quota: u32,
     /// Not enough suitable nodes have room.
     pub room: u32,
+    /// No member keeps what they run.
+    pub payload: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,7 @@ enum Hold {
     Rules,
     Quota,
     Room,
+    Payload,
 }
 
 /// What the planner can tell jobs apart by. A shape that was held stays held for the rest of the round, because room
@@ -124,6 +127,7 @@ impl Waiting {
             Hold::Rules => &mut self.rules,
             Hold::Quota => &mut self.quota,
             Hold::Room => &mut self.room,
+            Hold::Payload => &mut self.payload,
         };
         *counter = counter.saturating_add(1);
     }
@@ -143,6 +147,10 @@ impl<'s> Round<'s> {
     fn place(&mut self, job: &'s Job) -> Result<Group, Hold> {
         let facts = &job.facts;
         let rules = self.verdicts.number(self.state, facts).ok_or(Hold::Rules)?;
+        // Says nothing about its equals, which run something else.
+        if self.state.is_missing(&facts.payload) {
+            return Err(Hold::Payload);
+        }
         let shape = Shape {
             rules,
             tenant: &facts.id.tenant,

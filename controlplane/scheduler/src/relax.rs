@@ -27,6 +27,11 @@ pub(crate) fn relaxations(
         let anew = Ask { unsealed: BTreeSet::new(), ..ask.clone() };
         found.extend(try_each(survey, vec![("seal the payload anew for them".to_owned(), anew)]));
     }
+    if binding == Filter::Kept {
+        let anew = Ask { missing: false, ..ask.clone() };
+        let change = "seal the payload anew, which uploads it to members inside the area";
+        found.extend(try_each(survey, vec![(change.to_owned(), anew)]));
+    }
     if Filter::of_residency(binding.code()).is_some() {
         found.extend(try_each(survey, residency(ask)));
     } else {

@@ -27,6 +27,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) avoid: Option<&'a BTreeSet<NodeId>>,
     /// Sites whose agents cannot read what it runs.
     pub(crate) unsealed: BTreeSet<&'a SiteId>,
+    /// No member keeps what it runs.
+    pub(crate) missing: bool,
 }
 
 impl Ask<'_> {
@@ -127,6 +129,9 @@ fn eligible(host: &Host<'_>, ask: &Ask<'_>) -> Result<(), Filter> {
     }
     if ask.unsealed.contains(&host.id.site) {
         return Err(Filter::Sealed);
+    }
+    if ask.missing {
+        return Err(Filter::Kept);
     }
     if ask.avoid.is_some_and(|avoid| avoid.contains(host.id)) {
         return Err(Filter::Willing);

@@ -28,6 +28,10 @@ pub(crate) const AUDIT_HASHES: &str = "audit_hashes";
 pub(crate) const PAYLOADS: &str = "payloads";
 pub(crate) const SNAPSHOTS: &str = "snapshots";
 pub(crate) const NOTES: &str = "notes";
+pub(crate) const HELD: &str = "held";
+
+/// Column families that a directory of an earlier program lacks: made when they are, and they alone.
+const ADDED: [&str; 1] = [HELD];
 
 /// Whether the database may be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +60,22 @@ pub(crate) fn open_log(dir: &Path, creation: Creation) -> StoreResult<Db> {
 pub(crate) fn open_data(dir: &Path, creation: Creation) -> StoreResult<Db> {
     let mut options = common(creation);
     options.set_max_total_wal_size(limit::DATA_WAL_BYTES);
-    let families = ["default", AUDIT_RECORDS, AUDIT_HASHES, PAYLOADS, SNAPSHOTS, NOTES];
+    let families = ["default", AUDIT_RECORDS, AUDIT_HASHES, PAYLOADS, SNAPSHOTS, NOTES, HELD];
+    if creation == Creation::Refused && lacks_only_added(&options, dir, &families) {
+        options.create_missing_column_families(true);
+    }
     let families =
         families.map(|name| ColumnFamilyDescriptor::new(name, family(limit::DATA_WRITE_BUFFER)));
     open(dir, creation, &options, families.into())
+}
+
+/// Whether the database in `dir` is whole but for what programs of today added. One that cannot be listed is not: opening it
+/// says why.
+fn lacks_only_added(options: &Options, dir: &Path, families: &[&str]) -> bool {
+    let Ok(there) = Db::list_cf(options, dir) else { return false };
+    let lacking = families.iter().filter(|family| !there.iter().any(|known| known == *family));
+    let mut lacking = lacking.peekable();
+    lacking.peek().is_some() && lacking.all(|family| ADDED.contains(family))
 }
 
 fn open(

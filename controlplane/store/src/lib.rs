@@ -10,10 +10,10 @@
 //!   log.mark     high-water mark of log/: the database must not end before it                            R1 R7
 //!   data.mark    the same for the synced part of data/
 //!   log/         RocksDB: raft log, vote, committed mark, purge mark; every write synced                 R1
-//!   data/        RocksDB: audit_records, audit_hashes, payloads, snapshots, notes                        A1
+//!   data/        RocksDB: audit_records, audit_hashes, payloads, snapshots, notes, held                  A1
 //! ```
 //! Stored: the raft log; snapshots of the replicated state; audit records and their tree hashes; what jobs run, by
-//! digest; small signed notes. Not stored here: the replicated state itself (it lives in memory, snapshot plus log give
+//! digest, apart from the others if it stays in its area (no snapshot has it); small signed notes. Not stored here: the replicated state itself (it lives in memory, snapshot plus log give
 //! it again), private keys, certificates, configuration, leases, metrics, the journal of denials.
 //!
 //! What must hold: an acknowledged write survives a power cut (R1); a directory that is not this member's, or that came
@@ -27,6 +27,7 @@ mod db;
 mod envelope;
 mod error;
 mod file;
+mod held;
 pub mod limit;
 mod log;
 mod look;
@@ -41,6 +42,7 @@ mod tests;
 
 pub use audit::{AuditTable, Hash, hashes_of};
 pub use error::{Cause, StoreError, StoreResult};
+pub use held::{HeldRow, HeldTable};
 pub use log::{Done, LogStore};
 pub use look::{Look, look};
 pub use marker::{Marker, MarkerError, Member};

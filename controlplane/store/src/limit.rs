@@ -54,5 +54,8 @@ pub const NOTE_BYTES: usize = 4 << 20;
 /// Longest name of a note in bytes.
 pub const NOTE_NAME_BYTES: usize = 64;
 
+/// Longest name of whose a payload is that stays in its area: a tenant's.
+pub const HELD_OWNER_BYTES: usize = 128;
+
 /// Largest payload accepted: design bound 64 KiB for what a job runs, with room for its sealing.
 pub const PAYLOAD_BYTES: usize = 128 << 10;

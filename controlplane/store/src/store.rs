@@ -8,6 +8,7 @@ use crate::data::Data;
 use crate::db::{self, Creation, Db, wal};
 use crate::error::{Failure, StoreError, StoreResult};
 use crate::file;
+use crate::held::HeldTable;
 use crate::limit::CACHE_BYTES;
 use crate::log::{LoadedLog, LogStore};
 use crate::mark::HighWater;
@@ -63,6 +64,7 @@ pub struct Store {
     payloads: PayloadTable,
     snapshots: SnapshotTable,
     notes: NoteTable,
+    held: HeldTable,
     /// Last field: released after the databases.
     _lock: File,
 }
@@ -100,12 +102,24 @@ impl Store {
         let audit = AuditTable::open(&data)?;
         let snapshots = SnapshotTable::open(&data)?;
         let (payloads, notes) = (PayloadTable::open(&data), NoteTable::open(&data));
+        let held = HeldTable::open(&data);
 
         let boot_seq = boots.saturating_add(1);
         marker::set_boot_seq(dir, boot_seq)?;
         let log = loaded.start(log_mark, Arc::clone(&request.clock), cache_bytes)?;
         tracing::info!(dir = %dir.display(), boot_seq, last = ?log.last_index(), "data directory opened");
-        Ok(Self { marker, boot_seq, failure, log, audit, payloads, snapshots, notes, _lock: lock })
+        Ok(Self {
+            marker,
+            boot_seq,
+            failure,
+            log,
+            audit,
+            payloads,
+            snapshots,
+            notes,
+            held,
+            _lock: lock,
+        })
     }
 
     /// Whose directory this is.
@@ -184,6 +198,12 @@ impl Store {
     #[must_use]
     pub fn notes(&self) -> &NoteTable {
         &self.notes
+    }
+
+    /// The table of payloads that stay in an area.
+    #[must_use]
+    pub fn held(&self) -> &HeldTable {
+        &self.held
     }
 }
 

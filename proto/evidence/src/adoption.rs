@@ -83,6 +83,12 @@ impl Adoption {
         Ok(decode(bytes)?)
     }
 
+    /// Whether what the job runs stays in its area, so that it is not shown along with this.
+    #[must_use]
+    pub fn is_area_only(&self) -> bool {
+        Submission::parse(&self.submission).is_ok_and(|submission| submission.facts.area_only)
+    }
+
     /// The grant, under a bundle of the incarnation that granted it; and what its submitter signed, vouched for by a
     /// bundle that counts today.
     ///

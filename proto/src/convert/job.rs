@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 pub struct NewJob {
     /// Its facts.
     pub facts: JobFacts,
-    /// Canonical bytes of what it runs; digest and length are those in the facts.
+    /// Canonical bytes of what it runs; digest and length are those in the facts. Empty where it stays in the job's area and
+    /// was uploaded before.
     pub payload: Bytes,
 }
 
@@ -60,6 +61,7 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
         payload: parsed("payload_sha256", &spec.payload_sha256)?,
         payload_len: spec.payload_len,
         sealed_to: sealed_to(&spec.sealed_to)?,
+        area_only: spec.area_only,
     };
     facts.check().map_err(|error| FieldError::new(wire_field(&error.field), error.must))?;
     Ok(facts)
@@ -117,6 +119,7 @@ impl From<&JobFacts> for v1::JobSpec {
             payload_sha256: facts.payload.to_string(),
             payload_len: facts.payload_len,
             sealed_to: facts.sealed_to.iter().map(recipient).collect(),
+            area_only: facts.area_only,
         }
     }
 }
@@ -157,6 +160,24 @@ impl TryFrom<v1::ResealJobRequest> for NewJob {
         fits(&message.payload)?;
         let id = JobId::from_field("name", &message.name)?;
         Self::of(id, message.spec.as_ref(), message.payload)
+    }
+}
+
+/// A payload that comes ahead of its job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload(pub NewJob);
+
+impl TryFrom<v1::UploadPayloadRequest> for Upload {
+    type Error = FieldError;
+    fn try_from(message: v1::UploadPayloadRequest) -> FieldResult<Self> {
+        fits(&message.payload)?;
+        let id = JobId::from_field("name", &message.name)?;
+        let facts = facts(id, required("spec", message.spec.as_ref())?)?;
+        if !facts.area_only {
+            let must = "must be set: every other payload comes with its job";
+            return Err(FieldError::new("spec.area_only", must));
+        }
+        NewJob::matching(facts, message.payload).map(Self)
     }
 }
 
@@ -210,6 +231,16 @@ pub fn batch_request(
 impl NewJob {
     fn of(id: JobId, spec: Option<&v1::JobSpec>, payload: Bytes) -> FieldResult<Self> {
         let facts = facts(id, required("spec", spec)?)?;
+        if facts.area_only {
+            let must =
+                "must be empty: it stays in the job's area, and is uploaded to the members there";
+            let empty = payload.is_empty().then_some(Self { facts, payload });
+            return empty.ok_or_else(|| FieldError::new("payload", must));
+        }
+        Self::matching(facts, payload)
+    }
+
+    fn matching(facts: JobFacts, payload: Bytes) -> FieldResult<Self> {
         let len = usize::try_from(facts.payload_len).unwrap_or(usize::MAX);
         if len != payload.len() || facts.payload != Digest::of(&payload) {
             let must = "must have the length and SHA-256 that the spec names";
@@ -218,13 +249,28 @@ impl NewJob {
         Ok(Self { facts, payload })
     }
 
+    /// What goes with its submission.
+    fn sent(&self) -> Bytes {
+        if self.facts.area_only { Bytes::new() } else { self.payload.clone() }
+    }
+
+    /// The request that uploads it to a member.
+    #[must_use]
+    pub fn upload_request(&self) -> v1::UploadPayloadRequest {
+        v1::UploadPayloadRequest {
+            name: self.facts.id.name(),
+            spec: Some((&self.facts).into()),
+            payload: self.payload.clone(),
+        }
+    }
+
     /// The request that has it sealed anew.
     #[must_use]
     pub fn reseal_request(&self, intent: v1::Intent) -> v1::ResealJobRequest {
         v1::ResealJobRequest {
             name: self.facts.id.name(),
             spec: Some((&self.facts).into()),
-            payload: self.payload.clone(),
+            payload: self.sent(),
             intent: Some(intent),
         }
     }
@@ -236,7 +282,7 @@ impl NewJob {
             parent: self.facts.id.tenant.name(),
             job_id: self.facts.id.name.to_string(),
             spec: Some((&self.facts).into()),
-            payload: self.payload.clone(),
+            payload: self.sent(),
             intent: Some(intent),
         }
     }
@@ -296,6 +342,7 @@ mod tests {
             sealed_to: [("tokyo-1", 1), ("ishikari-1", 3)]
                 .map(|(site, epoch)| (site.parse().unwrap(), KeyEpoch(epoch)))
                 .into(),
+            area_only: false,
         };
         NewJob { facts, payload }
     }
@@ -327,6 +374,26 @@ mod tests {
             assert_eq!(NewJob::try_from(anew), Ok(job.clone()));
             assert_eq!(NewJob::try_from(job.request(v1::Intent::default())), Ok(job));
         }
+    }
+
+    #[test]
+    fn what_stays_in_an_area_is_uploaded_and_not_submitted() {
+        let mut job = job();
+        job.facts.area_only = true;
+        let submitted = job.request(v1::Intent::default());
+        assert!(submitted.payload.is_empty());
+        let without = NewJob { payload: Bytes::new(), ..job.clone() };
+        assert_eq!(NewJob::try_from(submitted.clone()), Ok(without.clone()));
+        assert_eq!(NewJob::try_from(job.reseal_request(v1::Intent::default())), Ok(without));
+        let with = v1::CreateJobRequest { payload: job.payload.clone(), ..submitted };
+        assert_eq!(NewJob::try_from(with).unwrap_err().field, "payload");
+        let upload = job.upload_request();
+        assert_eq!(Upload::try_from(upload.clone()), Ok(Upload(job.clone())));
+        let other = v1::UploadPayloadRequest { payload: b"paylord"[..].into(), ..upload.clone() };
+        assert_eq!(Upload::try_from(other).unwrap_err().field, "payload");
+        job.facts.area_only = false;
+        let plain = v1::UploadPayloadRequest { spec: Some((&job.facts).into()), ..upload };
+        assert_eq!(Upload::try_from(plain).unwrap_err().field, "spec.area_only");
     }
 
     #[test]

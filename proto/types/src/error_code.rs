@@ -5,56 +5,13 @@
 
 mod kind;
 mod language;
+#[macro_use]
+mod table;
 
 pub use kind::Kind;
 pub use language::{Language, Text};
 
 use serde::{Deserialize, Serialize};
-
-macro_rules! codes {
-    ($($variant:ident = $number:literal, $code:literal, $kind:ident,
-        $en:literal, $ja:literal, $fix_en:literal, $fix_ja:literal;)+) => {
-        /// A stable error code.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[repr(u16)]
-        pub enum ErrorCode {
-            $(#[doc = $en] $variant = $number,)+
-        }
-
-        impl ErrorCode {
-            /// Every code, in the order of its number.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The code as it stands in answers, logs and the documentation.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $code,)+ }
-            }
-
-            /// What a caller can do.
-            #[must_use]
-            pub fn kind(self) -> Kind {
-                match self { $(Self::$variant => Kind::$kind,)+ }
-            }
-
-            /// What is wrong, one sentence.
-            #[must_use]
-            pub fn text(self, language: Language) -> &'static str {
-                match (self, language) {
-                    $((Self::$variant, Language::En) => $en, (Self::$variant, Language::Ja) => $ja,)+
-                }
-            }
-
-            /// What to do about it, one sentence.
-            #[must_use]
-            pub fn remedy(self, language: Language) -> &'static str {
-                match (self, language) {
-                    $((Self::$variant, Language::En) => $fix_en, (Self::$variant, Language::Ja) => $fix_ja,)+
-                }
-            }
-        }
-    };
-}
 
 codes! {
     ResidencyOutsideJp = 0, "RESIDENCY_OUTSIDE_JP", Never,
@@ -487,6 +444,16 @@ codes! {
         "ノードは少し前に測定されたばかりです。ランドマークは同じホストを1分に2回は測定しません。",
         "Wait for as long as the message says, then ask again.",
         "メッセージに示された時間だけ待ってから、再度実行してください。";
+    PayloadNotHere = 86, "PAYLOAD_NOT_HERE", NotYet,
+        "No member inside the job's area that answers keeps what it runs, or this member is not one that may.",
+        "ジョブの地域内で応答するメンバーのいずれもペイロードを保持していないか、このメンバーは保持を許可されていません。",
+        "Bring a member that keeps it back, or have the owner upload it anew: `sekisho job reseal`, or submit the job again.",
+        "保持しているメンバーを復旧するか、所有者が `sekisho job reseal` またはジョブの再提出で送り直してください。";
+    PayloadOutside = 87, "PAYLOAD_OUTSIDE", Precondition,
+        "The payload may not leave the job's area, and no member asked stands inside it at a site that it is sealed to.",
+        "ペイロードはジョブの地域外に出せませんが、封緘先の拠点で地域内にあるメンバーがありません。",
+        "Allow an area with a controller, add a controller there, or write `payload: sealed`.",
+        "コントローラーのある地域を許可するか、地域内にコントローラーを追加するか、`payload: sealed` を指定してください。";
 }
 
 #[cfg(test)]

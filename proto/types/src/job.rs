@@ -66,6 +66,9 @@ pub struct JobFacts {
     /// Sites whose agents can read the payload, each with the key that it is sealed to; none = it is not sealed, and every
     /// member can read it.
     pub sealed_to: BTreeMap<SiteId, KeyEpoch>,
+    /// The payload, which is sealed then, lies with members inside the job's area and nowhere else: it is in no entry, snapshot
+    /// or backup.
+    pub area_only: bool,
 }
 
 /// Highest priority.

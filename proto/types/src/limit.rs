@@ -9,6 +9,10 @@ pub const PAYLOAD_MAX: usize = 64 * 1024;
 /// who wants more sites than that narrows the policy.
 pub const RECIPIENTS_MAX: usize = 64;
 
+/// Longest life of a payload of `area-only` that no accepted job names, on the state clock: who uploads it submits the job in
+/// the same run.
+pub const UPLOAD_KEPT: Duration = Duration::from_secs(600);
+
 /// One proposed entry, bytes, payload included: four fit a replication batch of 1 MiB.
 pub const ENTRY_MAX: usize = 256 * 1024;
 

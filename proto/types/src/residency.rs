@@ -356,6 +356,21 @@ pub fn verdict(place: &Place, rules: &[&Rules], now: Timestamp) -> Result<(), De
     Ok(())
 }
 
+/// Whether what belongs to a job that `rules` bind may lie with, or pass through, a member at a site of this operator that
+/// stands in `area`: wholly inside. Tiers are about where work runs; a member is T1 by the rules of membership, so they are
+/// taken as met.
+#[must_use]
+pub fn may_pass(operator: &OperatorId, area: Area, rules: &[&Rules], now: Timestamp) -> bool {
+    let place = Place {
+        operator: operator.clone(),
+        area: Some(area),
+        country_tier: Tier::Attested,
+        area_tier: Tier::Attested,
+        proof: Some(PlaceProof { f: u32::MAX, oldest: now }),
+    };
+    verdict(&place, rules, now).is_ok()
+}
+
 fn tiers(place: &Place, country: Tier, area: Tier) -> Result<(), Denial> {
     if place.country_tier < country {
         return Err(Denial::CountryTier { have: place.country_tier, want: country });

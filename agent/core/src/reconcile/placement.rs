@@ -5,12 +5,15 @@ use super::{Action, Kept, Moment, Reconciler, Stage, StartOrder};
 use crate::desired::SignedSet;
 use crate::devices::{Choice, choose};
 use crate::ledger::{Entry, EntryPhase, Refused};
-use crate::limit::{KILL_AGAIN_MS, KILL_GRACE_MS, KILL_MARGIN_MS, NS_PER_MS, STRANGERS_MAX};
+use crate::limit::{
+    KILL_AGAIN_MS, KILL_GRACE_MS, KILL_MARGIN_MS, NOWHERE_MAX, NS_PER_MS, STRANGERS_MAX,
+};
 use crate::reason::Reason;
 use crate::retry::Retry;
 use crate::verify::{Fetched, check_start};
 use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::grant::Grant;
+use sekisho_types::error_code::ErrorCode;
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::PlacementId;
@@ -22,6 +25,8 @@ pub(super) struct Local {
     /// Of one that runs to completion, until it starts.
     proof: Option<Box<Adoption>>,
     fetch_retry: Retry,
+    /// How often every member has said that it does not keep the payload.
+    nowhere: u32,
     /// When the time limit has passed and the shim must have ended it.
     limit_ns: Option<u64>,
     kill_ns: Option<u64>,
@@ -255,6 +260,23 @@ impl Reconciler {
         {
             local.fetch_retry.failed(now.boot_ns);
             local.payload = Payload::Wanted;
+        }
+    }
+
+    /// Members of the area may be about to fetch it from each other, or one of them about to come back; but a place is not
+    /// taken for ever by what cannot start.
+    pub(super) fn payload_nowhere(&mut self, placement: PlacementId, now: Moment) {
+        self.payload_missing(placement, now);
+        let Some(local) = self.local.get_mut(&placement) else { return };
+        local.nowhere = local.nowhere.saturating_add(1);
+        if local.nowhere < NOWHERE_MAX {
+            return;
+        }
+        let Some(entry) = self.ledger.entries().get(&placement) else { return };
+        if entry.phase == EntryPhase::Pending {
+            let grant = entry.grant.clone();
+            let why = "no member inside the job's area keeps the payload";
+            self.refuse(&grant, Reason::new(ErrorCode::PayloadNotHere, &why));
         }
     }
 

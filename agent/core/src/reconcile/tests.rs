@@ -9,7 +9,7 @@ mod world;
 use super::*;
 use crate::desired::Consistency;
 use crate::fixture::{Federation, History, NOW, SESSION, Set, devices, epoch, located};
-use crate::limit::{KILL_GRACE_MS, NS_PER_MS};
+use crate::limit::{KILL_GRACE_MS, NOWHERE_MAX, NS_PER_MS};
 use sekisho_evidence::acknowledgement::{Counted, Renewal, acknowledge};
 use sekisho_types::job::OnDisconnect;
 use world::{S, World, fetch, id, reports, starts};
@@ -393,6 +393,27 @@ fn a_broken_bucket_fails_the_start_and_a_missing_payload_is_asked_for_again() {
     world.fetched(&grant);
     let why = "3 working devices for 4 granted".to_owned();
     assert_eq!(world.phase(&placement), EntryPhase::Ended(Ending::StartFailed(why)));
+}
+
+#[test]
+fn what_no_member_keeps_is_refused_after_a_while_and_not_at_once() {
+    let mut world = World::new();
+    let grant = world.grant_of(10, |grant| grant.gpus = 4);
+    let placement = grant.placement;
+    world.desire(10, std::slice::from_ref(&grant));
+    for round in 1..NOWHERE_MAX {
+        assert_eq!(world.step(Input::PayloadNowhere(placement)), [], "{round}");
+        let asked = world.at(world.ns + 6 * S);
+        assert!(asked.contains(&fetch(&grant)), "{round}: {asked:?}");
+        world.beat();
+    }
+    let said = world.step(Input::PayloadNowhere(placement));
+    let code = said.iter().find_map(|action| match action {
+        Action::Note(reason) => Some(reason.code),
+        _ => None,
+    });
+    assert_eq!(code, Some(ErrorCode::PayloadNotHere), "{said:?}");
+    assert!(world.agent.ledger().refused().contains_key(&placement));
 }
 
 #[test]

@@ -205,6 +205,10 @@ impl AgentService for AgentApi {
         let ask = request.into_inner();
         let adoption = Adoption::parse(&ask.adoption)
             .map_err(|error| FieldError::new("adoption", error.to_string()))?;
+        if adoption.is_area_only() && !ask.payload.is_empty() {
+            let must = "must be empty: it stays in the job's area";
+            return Err(FieldError::new("payload", must).into());
+        }
         let command = Command::Adopt {
             node: node.clone(),
             adoption: Box::new(adoption),
@@ -230,7 +234,7 @@ impl AgentService for AgentApi {
         &self,
         request: Request<internal::FetchPayloadRequest>,
     ) -> Result<Response<internal::FetchPayloadResponse>, Status> {
-        let (payload, submission) = {
+        let (state, payload, submission) = {
             let call = Call::of(&request)?;
             let state = self.0.replica.state();
             let (_, node) = call.agent(&state)?;
@@ -241,10 +245,15 @@ impl AgentService for AgentApi {
                 let why = format!("no placement {placement} stands on this node");
                 ApiError::new(ErrorCode::NotFound, why)
             })?;
-            (row.grant.payload, row.grant.submission)
+            let (payload, submission) = (row.grant.payload, row.grant.submission);
+            (state.clone(), payload, submission)
+        };
+        let payload = match state.area_only(&payload) {
+            Some(facts) => self.0.give_payload(&state, facts).await?,
+            None => self.kept(payload).await?,
         };
         Ok(Response::new(internal::FetchPayloadResponse {
-            payload: self.kept(payload).await?.into(),
+            payload: payload.into(),
             submission: self.kept(submission).await?.into(),
         }))
     }

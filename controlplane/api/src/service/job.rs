@@ -1,4 +1,4 @@
-//! Jobs: submit, cancel, read, plan, explain, output.
+//! Jobs: upload what stays in its area, submit, cancel, read, plan, explain, output.
 
 use super::count;
 use crate::admission::Admitted;
@@ -13,13 +13,14 @@ use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::Job;
 use sekisho_proto::convert::intent::Intent;
-use sekisho_proto::convert::job::{self as convert, NewJob};
+use sekisho_proto::convert::job::{self as convert, NewJob, Upload};
 use sekisho_proto::field::{FieldError, names};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1::{self, job_service_server::JobService};
 use sekisho_scheduler::{Explanation, Verdict, explain};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, TenantId};
+use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::revision::PlacementId;
 use std::sync::Arc;
@@ -59,6 +60,7 @@ pub(crate) fn message(state: &State, id: &JobId, job: &Job) -> v1::Job {
         placements: job.placements.iter().filter_map(|id| placement(state, id)).collect(),
         etag: job.revision.to_string(),
         waits: Vec::new(),
+        kept_by: Vec::new(),
     }
 }
 
@@ -114,10 +116,20 @@ fn summary(explanation: &Explanation) -> String {
 }
 
 /// What a job runs must be readable by the agent, and may hold no secret if every member can read it. Of what is sealed, only
-/// to whom can be told.
+/// to whom can be told, and of what stays in its area not even that: who took it has looked.
 fn check_payload(job: &NewJob) -> Result<(), FieldError> {
+    if job.facts.area_only {
+        let must = "must not be empty: what stays in the job's area is sealed";
+        let sealed = job.facts.is_sealed().then_some(());
+        return sealed.ok_or_else(|| FieldError::new("spec.sealed_to", must));
+    }
+    check_content(job)
+}
+
+/// As [`check_payload`], of what is at hand.
+fn check_content(job: &NewJob) -> Result<(), FieldError> {
     let bytes = &job.payload;
-    if job.facts.is_sealed() {
+    if job.facts.is_sealed() || job.facts.area_only {
         let sealed = SealedPayload::parse(bytes).map_err(|error| {
             FieldError::new("payload", error.to_string()).with_code(error.code())
         })?;
@@ -139,6 +151,20 @@ fn check_payload(job: &NewJob) -> Result<(), FieldError> {
 }
 
 impl JobApi {
+    /// What stays in its area is kept there before it is submitted; a dry run submits nothing.
+    async fn check_kept(
+        &self,
+        state: &State,
+        intent: &Intent,
+        jobs: impl Iterator<Item = &JobFacts>,
+    ) -> Result<(), Status> {
+        if intent.validate_only {
+            return Ok(());
+        }
+        let jobs: Vec<&JobFacts> = jobs.collect();
+        Ok(self.0.check_kept(state, &jobs).await?)
+    }
+
     /// A job with what keeps its places taken.
     fn job(&self, state: &State, id: &JobId, job: &Job) -> v1::Job {
         v1::Job { waits: self.0.waits_of(state, job), ..message(state, id, job) }
@@ -198,7 +224,22 @@ impl JobService for JobApi {
         let (state, id) =
             self.existing(&call, &ask.name, Verb::ReadTenant, ask.read.as_ref()).await?;
         let job = state.job(&id).ok_or_else(|| not_found(&ask.name))?;
-        Ok(Response::new(self.job(&state, &id, job)))
+        let kept_by = self.0.kept_by(&state, job).await;
+        Ok(Response::new(v1::Job { kept_by, ..self.job(&state, &id, job) }))
+    }
+
+    async fn upload_payload(
+        &self,
+        request: Request<v1::UploadPayloadRequest>,
+    ) -> Result<Response<v1::UploadPayloadResponse>, Status> {
+        let call = Call::of(&request)?;
+        let Upload(new) = Upload::try_from(request.into_inner())?;
+        check_content(&new)?;
+        let state = self.0.replica.state();
+        let (target, name) = (Target::Tenant(&new.facts.id.tenant), new.facts.id.name());
+        call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
+        self.0.take_payload(&state, new).await?;
+        Ok(Response::new(v1::UploadPayloadResponse {}))
     }
 
     async fn create_job(
@@ -215,6 +256,7 @@ impl JobService for JobApi {
         let (target, name) = (Target::Tenant(tenant), tenant.name());
         let state = self.0.replica.state();
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
+        self.check_kept(&state, &intent, [&facts].into_iter()).await?;
         let command = Command::SubmitJob { facts: Box::new(facts) };
         let admitted = Admitted { intent, command, payload: payload.to_vec() };
         Ok(Response::new(self.0.write(&call, admitted).await?))
@@ -234,6 +276,7 @@ impl JobService for JobApi {
         let (target, name) = (Target::Tenant(&tenant), tenant.name());
         let state = self.0.replica.state();
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
+        self.check_kept(&state, &intent, jobs.iter().map(|job| &job.facts)).await?;
         let (mut items, mut payload) = (Vec::with_capacity(jobs.len()), Vec::new());
         for job in jobs {
             payload.extend_from_slice(&job.payload);
@@ -288,6 +331,7 @@ impl JobService for JobApi {
         let target = Target::Tenant(&facts.id.tenant);
         let state = self.0.replica.state();
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
+        self.check_kept(&state, &intent, [&facts].into_iter()).await?;
         let command = Command::ResealJob { facts: Box::new(facts) };
         let admitted = Admitted { intent, command, payload: payload.to_vec() };
         Ok(Response::new(self.0.write(&call, admitted).await?))

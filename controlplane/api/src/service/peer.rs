@@ -3,6 +3,7 @@
 use crate::call::Call;
 use crate::contact::news;
 use crate::core::{Core, federation};
+use crate::holding::digests;
 use crate::limit::{EXCHANGE_SIGNED_MAX, LOG_BYTES_MAX, LOG_DEADLINE, LOG_WAIT, PROVE_DEADLINE};
 use crate::logs::may_pass;
 use sekisho_evidence::checkpoint::SignatureLine;
@@ -13,7 +14,7 @@ use sekisho_proto::internal::v1::peer_service_server::PeerService;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::NodeId;
+use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::limit::TEXT_MAX;
 use sekisho_types::revision::{PlacementId, Revision};
 use std::sync::Arc;
@@ -75,6 +76,29 @@ impl PeerService for PeerApi {
         // Never on to another one: the caller asks them all.
         let running = self.0.sessions.prove(&node, call.deadline(PROVE_DEADLINE)).await?;
         Ok(Response::new(internal::ProveNodeResponse { running }))
+    }
+
+    async fn ask_payloads(
+        &self,
+        request: Request<internal::AskPayloadsRequest>,
+    ) -> Result<Response<internal::AskPayloadsResponse>, Status> {
+        let call = Call::of(&request)?;
+        call.member(&self.0.replica.state())?;
+        let held = self.0.holds(&digests(&request.get_ref().digests)?).await?;
+        Ok(Response::new(internal::AskPayloadsResponse { held }))
+    }
+
+    async fn fetch_held(
+        &self,
+        request: Request<internal::FetchHeldRequest>,
+    ) -> Result<Response<internal::FetchHeldResponse>, Status> {
+        let call = Call::of(&request)?;
+        let state = self.0.replica.state();
+        let caller = call.member(&state)?;
+        let digest = <[u8; 32]>::try_from(request.get_ref().digest.as_ref()).map(Digest);
+        let digest = digest.map_err(|_length| FieldError::new("digest", "must have 32 bytes"))?;
+        let payload = self.0.give_to_member(&state, caller, digest).await?.into();
+        Ok(Response::new(internal::FetchHeldResponse { payload }))
     }
 
     async fn read_node_log(

@@ -4,6 +4,7 @@ mod batch;
 mod explain;
 mod logs;
 mod seal;
+mod upload;
 mod view;
 
 use crate::app::{App, PAGE, Session};

@@ -20,7 +20,7 @@ use sekisho_evidence::package::opening;
 use sekisho_evidence::submission::Submission;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
-use sekisho_types::job::{JobPhase, OnDisconnect};
+use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect};
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::BTreeSet;
@@ -61,6 +61,7 @@ pub(super) fn adopt(
     }
     its_own(change, id, &grant)?;
     payload::check(change, &submission.facts)?;
+    apart(change, &submission.facts)?;
     let bucket = room(change, id, &grant)?;
     may_go_on(change, &grant, opened)?;
 
@@ -103,6 +104,19 @@ fn proven(
         }
     }
     refuse(ErrorCode::SignatureInvalid, last.to_string())
+}
+
+/// Unless its job is open already, what it runs is no other job's, of which one stays in its area and the other does not.
+fn apart(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
+    let known = change.state.area_only.get(&facts.payload);
+    let mixed = match known {
+        Some(row) => row.job != facts.id,
+        None => facts.area_only && change.state.payloads.contains(&facts.payload),
+    };
+    if mixed {
+        return refuse(ErrorCode::AlreadyExists, "what it runs is another job's as well");
+    }
+    Ok(())
 }
 
 fn its_own(change: &Change<'_>, id: &NodeId, grant: &Grant) -> Result<(), Rejection> {
@@ -236,7 +250,7 @@ fn join_job(
         let len = u32::try_from(adoption.submission.len()).unwrap_or(u32::MAX);
         payload::keep(change, grant.submission, len, &adoption.submission);
         let entry = change.entry;
-        payload::keep(change, grant.payload, submission.facts.payload_len, &entry.payload);
+        payload::keep_content(change, &submission.facts, &entry.payload);
     }
     change.effects.events.insert(Event::Job(id.clone()));
     change.effects.events.insert(Event::Plannable);

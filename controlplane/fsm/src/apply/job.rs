@@ -33,6 +33,7 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     site_key::check_in_use(change, facts)?;
     check_rules(change.state, &facts.residency, change.today())?;
     residency::rules_for(change.state, facts)?;
+    payload::check_area(change, facts)?;
     if change.state.jobs.contains(&facts.id) {
         return Err(Rejection::new(ErrorCode::AlreadyExists, format!("job {} exists", facts.id)));
     }
@@ -61,7 +62,7 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     let len = u32::try_from(submission.len()).unwrap_or(u32::MAX);
     payload::keep(change, job.submission, len, &submission);
     let content = change.payload;
-    payload::keep(change, facts.payload, facts.payload_len, content);
+    payload::keep_content(change, facts, content);
     change.state.queue.insert(queue_key(&job), facts.id.clone());
     change.state.jobs.insert(facts.id.clone(), job);
     change
@@ -101,12 +102,13 @@ pub(super) fn reseal(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     let before = [job.facts.payload, job.submission];
     payload::check(change, facts)?;
     site_key::check_in_use(change, facts)?;
+    payload::check_area(change, facts)?;
     let submission = payload::submission(change, facts)?;
     let (digest, revision) = (Digest::of(&submission), change.revision);
     let len = u32::try_from(submission.len()).unwrap_or(u32::MAX);
     payload::keep(change, digest, len, &submission);
     let content = change.payload;
-    payload::keep(change, facts.payload, facts.payload_len, content);
+    payload::keep_content(change, facts, content);
     for digest in &before {
         payload::release(change, digest);
     }
@@ -203,7 +205,9 @@ pub(super) fn follow(change: &mut Change<'_>, id: &JobId, placement: &PlacementI
     change.effects.events.insert(Event::Job(id.clone()));
     if let Some(ending) = ending {
         if let Some(fate) = fate_of(&ending, attempts, node) {
-            if matches!(ending, Ending::Refused(_)) {
+            // That nobody keeps what it runs says nothing about the host.
+            let by_host = |code: &ErrorCode| *code != ErrorCode::PayloadNotHere;
+            if matches!(&ending, Ending::Refused(code) if by_host(code)) {
                 avoid(change, id, node);
             }
             tear_down(change, id, fate, &format!("{ending} on {node}"));

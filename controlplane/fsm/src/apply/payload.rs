@@ -1,19 +1,21 @@
 //! What agents fetch for a job: its payload, and the submission that its submitter signed.
 //!
 //! Must hold: the bytes are kept in a table beside the state exactly while an open job refers to them; the state
-//! itself holds digest, length and count (a queue of many jobs has to fit in memory).
+//! itself holds digest, length and count (a queue of many jobs has to fit in memory). Bytes that stay in their job's area
+//! are in no entry and no table: an entry that carries them is refused, by members and auditors alike.
 
 use super::change::Change;
 use super::{Source, bytes_of};
 use crate::command::{Command, Item};
-use crate::outcome::{PayloadEffect, Rejection};
-use crate::state::PayloadUse;
+use crate::event::Event;
+use crate::outcome::{Outcome, PayloadEffect, Rejection, Reply};
+use crate::state::{AreaOnly, PayloadUse};
 use sekisho_evidence::sealed::SealedPayload;
 use sekisho_evidence::submission::Submission;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::Digest;
+use sekisho_types::id::{Digest, MemberId};
 use sekisho_types::job::JobFacts;
-use sekisho_types::principal::KeyRecord;
+use sekisho_types::principal::{KeyRecord, Workload};
 
 /// Whether the entry comes from an audit record, which leaves the payload out.
 fn left_out(change: &Change<'_>) -> bool {
@@ -47,6 +49,10 @@ pub(super) fn split<'c>(change: &Change<'c>, items: &[Item]) -> Result<Vec<&'c [
             split.push(&[][..]);
             continue;
         };
+        if facts.area_only {
+            split.push(&[][..]);
+            continue;
+        }
         if left_out(change) {
             split.push(left);
             continue;
@@ -65,6 +71,11 @@ pub(super) fn split<'c>(change: &Change<'c>, items: &[Item]) -> Result<Vec<&'c [
 /// The payload at hand is the one that the facts name, unless the entry comes from a record that leaves it out.
 pub(super) fn check(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
     let payload = change.payload;
+    if facts.area_only {
+        let why = "the payload stays in the job's area: no entry carries it";
+        let absent = payload.is_empty().then_some(());
+        return absent.ok_or_else(|| Rejection::new(ErrorCode::PayloadMismatch, why));
+    }
     if left_out(change) {
         return Ok(());
     }
@@ -75,6 +86,59 @@ pub(super) fn check(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejecti
         ));
     }
     Ok(())
+}
+
+/// What stays in its area is sealed, some member may keep it there, and it is of this job alone: whose rules would hold
+/// otherwise, and where would its bytes come from.
+pub(super) fn check_area(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
+    let refuse = |code, why: &str| Err(Rejection::new(code, why));
+    let known = change.state.payloads.contains(&facts.payload);
+    if !facts.area_only {
+        if change.state.area_only.contains(&facts.payload) {
+            return refuse(
+                ErrorCode::AlreadyExists,
+                "the payload is another job's, and stays apart",
+            );
+        }
+        return Ok(());
+    }
+    if !facts.is_sealed() || facts.payload_len == 0 {
+        return refuse(ErrorCode::InvalidArgument, "what stays in the job's area is sealed");
+    }
+    if known {
+        return refuse(ErrorCode::AlreadyExists, "another open job has the same payload");
+    }
+    if change.state.keepers(facts).is_empty() {
+        let why = "no member stands inside the job's area at a site that the payload is sealed to";
+        return refuse(ErrorCode::PayloadOutside, why);
+    }
+    Ok(())
+}
+
+/// A member inside says that it keeps what a host had found nowhere.
+pub(super) fn found(change: &mut Change<'_>, payload: &Digest) -> Outcome {
+    change.member()?;
+    if !change.state.is_missing(payload) {
+        return Ok(Reply::Done);
+    }
+    let inside = |facts: &JobFacts| {
+        let Workload::Member { member, .. } = &change.entry.actor.workload else { return false };
+        let members = change.state.federation().map(|federation| &federation.members);
+        let own = members.and_then(|members| members.get(&MemberId(*member)));
+        own.is_some_and(|own| change.state.may_keep(facts, own))
+    };
+    if !change.state.area_only(payload).is_some_and(inside) {
+        let why = "only a member that may keep the payload says that it does";
+        return Err(Rejection::new(ErrorCode::PermissionDenied, why));
+    }
+    change.state.area_only.update(payload, |row| row.missing = false);
+    change.effects.events.insert(Event::Plannable);
+    Ok(Reply::Done)
+}
+
+/// A host found no member that keeps what it was to run.
+pub(super) fn missing(change: &mut Change<'_>, payload: &Digest) {
+    change.state.area_only.update(payload, |row| row.missing = true);
 }
 
 /// Bytes of the submission that this entry makes; the entry is authorized already. A key that came with the genesis
@@ -107,6 +171,17 @@ pub(super) fn submission(change: &Change<'_>, facts: &JobFacts) -> Result<Vec<u8
     }))
 }
 
+/// An open job refers to what it runs, which its entry carries unless it stays in the job's area.
+pub(super) fn keep_content(change: &mut Change<'_>, facts: &JobFacts, bytes: &[u8]) {
+    if !facts.area_only {
+        return keep(change, facts.payload, facts.payload_len, bytes);
+    }
+    let row = PayloadUse { len: facts.payload_len, jobs: 1 };
+    change.state.payloads.insert(facts.payload, row);
+    let apart = AreaOnly { job: facts.id.clone(), missing: false };
+    change.state.area_only.insert(facts.payload, apart);
+}
+
 /// One more open job refers to these bytes.
 pub(super) fn keep(change: &mut Change<'_>, digest: Digest, len: u32, bytes: &[u8]) {
     let known = change.state.payloads.get(&digest).map_or(0, |used| used.jobs);
@@ -125,6 +200,9 @@ pub(super) fn release(change: &mut Change<'_>, digest: &Digest) {
     });
     if left == Some(0) {
         change.state.payloads.remove(digest);
+        if change.state.area_only.remove(digest).is_some() {
+            return;
+        }
         change.effects.payloads.push(PayloadEffect::Drop(*digest));
     }
 }

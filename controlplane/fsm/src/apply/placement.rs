@@ -66,6 +66,9 @@ fn check_group(change: &Change<'_>, group: &Group) -> Result<Vec<BoundRules>, Er
         return Err(ErrorCode::InvalidArgument);
     }
     let rules = change.state.rules_for(&job.facts).map_err(|rejection| rejection.code)?;
+    if change.state.is_missing(&job.facts.payload) {
+        return Err(ErrorCode::PayloadNotHere);
+    }
     for slot in &group.places {
         check_slot(change, job, &rules, slot)?;
     }

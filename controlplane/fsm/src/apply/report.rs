@@ -2,8 +2,8 @@
 
 use super::change::Change;
 use super::placement::{end, moved};
-use super::quarantine;
 use super::session::check_findings;
+use super::{payload, quarantine};
 use crate::outcome::{Outcome, Rejection, Reply};
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Receipt;
@@ -108,6 +108,11 @@ pub(super) fn refuse(change: &mut Change<'_>, id: &NodeId, receipt: &Receipt) ->
             && matches!(row.phase, Phase::Granted | Phase::Stopping)
     });
     if open {
+        if refusal.code == ErrorCode::PayloadNotHere {
+            let row = change.state.placements.get(&refusal.placement);
+            let digest = row.map(|row| row.grant.payload);
+            digest.iter().for_each(|digest| payload::missing(change, digest));
+        }
         end(change, &refusal.placement, &Ending::Refused(refusal.code));
     }
     Ok(Reply::Done)

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod ahead;
+mod area_only;
 mod batch;
 mod beacon;
 mod drain;

@@ -1,15 +1,17 @@
 //! Sites' keys and sealed payloads of the fixture.
 
-use super::{Federation, OPERATORS, cluster, key, member, user};
+use super::{Federation, OPERATORS, agent, cluster, key, member, receipt_key, user};
 use crate::command::Command;
 use crate::outcome::Applied;
+use sekisho_evidence::receipt::Refusal;
 use sekisho_evidence::sealed::{
     Context, SealedPayload, SignedSiteKey, SiteKeyRecord, SiteSecretKey, seal,
 };
+use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, SiteId};
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::revision::KeyEpoch;
+use sekisho_types::revision::{KeyEpoch, PlacementId};
 
 fn of(site: &str) -> (&'static str, &'static str) {
     let (operator, _, area) = OPERATORS.iter().find(|(_, own, _)| *own == site).unwrap();
@@ -61,6 +63,12 @@ fn naming(facts: JobFacts, payload: &SealedPayload, bytes: &[u8]) -> JobFacts {
     }
 }
 
+/// As [`sealed`], of a job whose payload stays in its area.
+#[must_use]
+pub fn area_only(facts: JobFacts, text: &[u8], to: &[(&str, u32)]) -> (JobFacts, Vec<u8>) {
+    sealed(JobFacts { area_only: true, ..facts }, text, to)
+}
+
 impl Federation {
     /// Gives a site its key of an epoch, by its operator's member.
     pub fn give_site_key(&mut self, site: &str, epoch: u32) {
@@ -73,6 +81,19 @@ impl Federation {
     pub fn key_epoch(&self, site: &str) -> u32 {
         let site: SiteId = site.parse().unwrap();
         self.state.site_keys(&site).unwrap().current.record.key.epoch.0
+    }
+
+    /// The host of a placement refuses it, with a receipt.
+    pub fn refuse(&mut self, placement: PlacementId, code: ErrorCode) {
+        let row = self.state.placement(&placement).unwrap();
+        let (node, session, grant) = (row.grant.node.clone(), row.grant.session, row.digest);
+        let (cluster, time) = (cluster(), self.now);
+        let detail = code.to_string();
+        let refused = node.clone();
+        let refusal =
+            Refusal { cluster, node, session, placement, grant, code, detail, log_size: 1, time };
+        let receipt = refusal.sign(&receipt_key(&refused)).unwrap();
+        self.accept(agent(&refused), Command::Refuse { node: refused, receipt });
     }
 
     /// Runs a command with a payload of its own, as the tenant's user.

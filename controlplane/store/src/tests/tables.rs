@@ -3,8 +3,8 @@
 //! Must hold: A1 (no gap, no second text for a row) and L4. Damage on disk and sudden death have files of their own.
 
 use super::{is_damaged, open};
-use crate::StoreError;
-use crate::limit::{NOTE_BYTES, PAYLOAD_BYTES};
+use crate::limit::{HELD_OWNER_BYTES, NOTE_BYTES, PAYLOAD_BYTES};
+use crate::{HeldRow, StoreError};
 
 fn rows(range: std::ops::Range<u8>) -> Vec<Vec<u8>> {
     range.map(|i| vec![i; 10]).collect()
@@ -118,4 +118,49 @@ fn notes_are_bounded_and_apart_from_the_stores_own_rows() {
     let store = open(dir.path()).unwrap();
     assert_eq!(store.audit().size(), 0);
     assert_eq!(store.notes().get("a").unwrap().unwrap(), b"2");
+}
+
+#[test]
+fn what_stays_in_an_area_is_kept_with_whose_it_is_and_apart_from_payloads() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let held = store.held();
+    held.put(&[2; 32], 5, "sapporo", b"two").unwrap();
+    held.put(&[0xff; 32], 6, "", b"").unwrap();
+    held.put(&[2; 32], 7, "sapporo", b"two").unwrap();
+    let large = held.put(&[3; 32], 1, "x", &vec![0; PAYLOAD_BYTES + 1]);
+    assert!(matches!(large, Err(StoreError::TooLarge { .. })));
+    let long = held.put(&[3; 32], 1, &"x".repeat(HELD_OWNER_BYTES + 1), b"x");
+    assert!(matches!(long, Err(StoreError::TooLarge { .. })));
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    let row = |at_ms, owner: &str, len| HeldRow { at_ms, owner: owner.to_owned(), len };
+    let rows = [([2; 32], row(7, "sapporo", 3)), ([0xff; 32], row(6, "", 0))];
+    assert_eq!(store.held().rows().unwrap(), rows);
+    assert_eq!(store.held().get(&[2; 32]).unwrap().unwrap(), b"two");
+    assert!(store.payloads().keys().unwrap().is_empty());
+    store.held().delete(&[[2; 32], [9; 32]]).unwrap();
+    assert_eq!(store.held().get(&[2; 32]).unwrap(), None);
+}
+
+/// A directory of a program that did not know the table yet.
+#[test]
+fn a_directory_of_before_gets_the_table_and_one_that_lost_another_is_refused() {
+    let lose = |family: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path()).unwrap());
+        let data = dir.path().join("data");
+        let options = rocksdb::Options::default();
+        let there = rocksdb::DB::list_cf(&options, &data).unwrap();
+        let database = rocksdb::DB::open_cf(&options, &data, there).unwrap();
+        database.drop_cf(family).unwrap();
+        drop(database);
+        dir
+    };
+    let before = lose("held");
+    let store = open(before.path()).unwrap();
+    store.held().put(&[1; 32], 1, "x", b"one").unwrap();
+    drop(store);
+    assert_eq!(open(before.path()).unwrap().held().get(&[1; 32]).unwrap().unwrap(), b"one");
+    open(lose("notes").path()).unwrap_err();
 }

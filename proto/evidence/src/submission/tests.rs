@@ -135,6 +135,7 @@ fn facts() -> JobFacts {
         payload: Digest::of(b"payload"),
         payload_len: 7,
         sealed_to: [].into(),
+        area_only: false,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Must hold: of several, all or none; what one job does alone goes by the call for one, whose answers name it.
 
 use super::seal::seal_all;
+use super::upload::upload;
 use super::{Wait, wait_for};
 use crate::app::App;
 use crate::ask;
@@ -41,6 +42,7 @@ pub(super) async fn submit(
     let tenant = tenant_of(&jobs)?;
     let session = app.signing_session().await?;
     let new = Box::pin(seal_all(app, &session, specs, plain)).await?;
+    let new = Box::pin(upload(app, &session, new)).await?;
     let queued = Text::new("queued", "を受け付けました");
     if let [new] = new.as_slice() {
         let command = Command::SubmitJob { facts: Box::new(new.facts.clone()) };
@@ -80,8 +82,13 @@ pub(super) async fn submit(
 /// Seals the payload of a queued job anew, to the sites that may run it now.
 pub(super) async fn reseal(app: &mut App<'_>, spec: JobSpec) -> Result<(), Failure> {
     let session = app.signing_session().await?;
-    let spec = JobSpec { sealing: Sealing::Sealed, ..spec };
-    let mut new = Box::pin(seal_all(app, &session, vec![spec], false)).await?;
+    let sealing = match spec.sealing {
+        Sealing::AreaOnly => Sealing::AreaOnly,
+        Sealing::Auto | Sealing::Sealed | Sealing::Plain => Sealing::Sealed,
+    };
+    let new = seal_all(app, &session, vec![JobSpec { sealing, ..spec }], false);
+    let new = Box::pin(new).await?;
+    let mut new = Box::pin(upload(app, &session, new)).await?;
     let Some(new) = new.pop() else { return Err(Failure::invalid("there is no job")) };
     let prepared =
         app.prepare(&session, &Command::ResealJob { facts: Box::new(new.facts.clone()) })?;

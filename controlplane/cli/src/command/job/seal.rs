@@ -2,7 +2,8 @@
 //!
 //! Must hold: a key counts only under the site-tag key that the pinned endorser bundle leads to, and the site's operator and
 //! place are those under that signature: no member can have a payload sealed to a key of its own, or to a site that the spec
-//! itself excludes. With `payload: sealed`, or a secret in it, a payload is sealed or not sent.
+//! itself excludes. With `payload: sealed`, or a secret in it, a payload is sealed or not sent. With `payload: area-only` it is
+//! sealed too, and what is sealed is sent to nobody from here ([`super::upload`] does).
 //!
 //! Does not hold: what a *named* policy says is the word of the member that is asked, as it is in a grant; a site that has
 //! several areas is a recipient if one of them is allowed. Who leaves `payload:` out lets members that hide a key have the
@@ -14,7 +15,8 @@ use crate::command::agreement::package;
 use crate::failure::Failure;
 use crate::spec::{JobSpec, Sealing};
 use sekisho_evidence::bundle::EndorserBundle;
-use sekisho_evidence::package::TrustPackage;
+use sekisho_evidence::genesis::GenesisMember;
+use sekisho_evidence::package::{Trust, TrustPackage};
 use sekisho_evidence::sealed::{Context, SignedSiteKey, SiteKeyRecord, seal};
 use sekisho_proto::convert::job::NewJob;
 use sekisho_proto::name::Resource as _;
@@ -23,7 +25,23 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, OperatorId, PolicyId, RequestId, SiteId};
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::residency::Rules;
+use sekisho_types::residency::{Rules, may_pass};
+use sekisho_types::time::Timestamp;
+
+/// A job as it is sent, and where what it runs may lie if that stays in its area.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sealed {
+    /// The job. What it runs is in it, also if it is not sent along.
+    pub(super) job: NewJob,
+    /// Members that may keep it, by signed word alone; none unless it stays in its area.
+    pub(super) keepers: Vec<GenesisMember>,
+}
+
+impl From<NewJob> for Sealed {
+    fn from(job: NewJob) -> Self {
+        Self { job, keepers: Vec::new() }
+    }
+}
 
 /// A site as its members tell of it, and as its operator does.
 #[derive(Debug)]
@@ -35,9 +53,13 @@ struct Told {
     key: Option<SiteKeyRecord>,
 }
 
-/// What is known of the sites, asked for once.
+/// What is known of the sites and members, asked for once.
 #[derive(Debug)]
-struct Sites(Vec<Told>);
+struct Sites {
+    told: Vec<Told>,
+    /// At which site each stands is signed, as the endorser bundle is.
+    members: Vec<GenesisMember>,
+}
 
 /// The jobs as they are sent.
 pub(super) async fn seal_all(
@@ -45,15 +67,19 @@ pub(super) async fn seal_all(
     session: &Session,
     specs: Vec<JobSpec>,
     plain: bool,
-) -> Result<Vec<NewJob>, Failure> {
+) -> Result<Vec<Sealed>, Failure> {
     let request = app.request()?;
     let (mut sites, mut jobs) = (None, Vec::with_capacity(specs.len()));
     for mut spec in specs {
+        if plain && spec.sealing == Sealing::AreaOnly {
+            let why = format!("{}: --plain contradicts `payload: area-only`", spec.facts.id);
+            return Err(Failure::invalid(why).remedy("leave one of the two out"));
+        }
         if plain {
             spec.sealing = Sealing::Plain;
         }
         if spec.sealing == Sealing::Plain {
-            jobs.push(as_it_is(spec)?);
+            jobs.push(as_it_is(spec)?.into());
             continue;
         }
         if sites.is_none() {
@@ -62,9 +88,10 @@ pub(super) async fn seal_all(
         let Some(known) = &sites else { continue };
         let rules = rules_of(app, session, &spec.facts).await?;
         let (sealed_to, missing) = known.allowed(&rules);
-        let must = spec.sealing == Sealing::Sealed || spec.secret.is_some();
+        let apart = spec.sealing == Sealing::AreaOnly;
+        let must = apart || spec.sealing == Sealing::Sealed || spec.secret.is_some();
         if !must && (sealed_to.is_empty() || !missing.is_empty()) {
-            jobs.push(as_it_is(spec)?);
+            jobs.push(as_it_is(spec)?.into());
             continue;
         }
         if sealed_to.is_empty() {
@@ -78,9 +105,19 @@ pub(super) async fn seal_all(
             );
             app.output.note(&note)?;
         }
-        jobs.push(sealed(session, &request, spec, &sealed_to)?);
+        let keepers = if apart { known.keepers(&sealed_to, &rules, app.now()) } else { Vec::new() };
+        if apart && keepers.is_empty() {
+            return Err(no_keeper(&spec.facts));
+        }
+        jobs.push(Sealed { job: sealed(session, &request, spec, &sealed_to)?, keepers });
     }
     Ok(jobs)
+}
+
+fn no_keeper(facts: &JobFacts) -> Failure {
+    let why =
+        format!("{}: no controller stands wholly inside the areas that it may run in", facts.id);
+    Failure::new(ErrorCode::PayloadOutside, why)
 }
 
 /// Not sealed, which nothing that looks like a secret may be.
@@ -130,10 +167,12 @@ fn sealed(
 
 impl Sites {
     async fn ask(app: &App<'_>, session: &Session) -> Result<Self, Failure> {
-        let bundle = match session.context.bundle {
+        let trust = match session.context.bundle {
             Some(pinned) => Some(walked(&package(app, session).await?, &pinned)?),
             None => None,
         };
+        let (bundle, members) = trust.map(|trust| (trust.bundle, trust.members)).unzip();
+        let members = members.unwrap_or_default();
         let (mut sites, mut page_token) = (Vec::new(), String::new());
         loop {
             let request = v1::ListSitesRequest { page_size: PAGE, page_token, read: app.read() };
@@ -143,7 +182,7 @@ impl Sites {
             sites.extend(standing.filter_map(|site| told(site, bundle.as_ref())));
             page_token = page.next_page_token;
             if page_token.is_empty() {
-                return Ok(Self(sites));
+                return Ok(Self { told: sites, members });
             }
         }
     }
@@ -151,7 +190,7 @@ impl Sites {
     /// Sites that all of these rules allow: those with a key, and the names of those without one.
     fn allowed(&self, rules: &[Rules]) -> (Vec<&SiteKeyRecord>, Vec<String>) {
         let (mut with, mut without) = (Vec::new(), Vec::new());
-        for site in &self.0 {
+        for site in &self.told {
             match &site.key {
                 Some(key) if may_run(rules, &key.operator, key.area) => with.push(key),
                 Some(_) => {}
@@ -162,6 +201,23 @@ impl Sites {
             }
         }
         (with, without)
+    }
+
+    /// Members at these sites that stand wholly inside what all of these rules allow.
+    fn keepers(
+        &self,
+        sites: &[&SiteKeyRecord],
+        rules: &[Rules],
+        now: Timestamp,
+    ) -> Vec<GenesisMember> {
+        let rules: Vec<&Rules> = rules.iter().collect();
+        let keeps = |member: &&GenesisMember| {
+            let site = sites.iter().find(|site| site.key.site == member.site);
+            site.is_some_and(|site| {
+                site.operator == member.operator && may_pass(&site.operator, site.area, &rules, now)
+            })
+        };
+        self.members.iter().filter(keeps).cloned().collect()
     }
 }
 
@@ -176,15 +232,14 @@ fn may_run(rules: &[Rules], operator: &OperatorId, area: Area) -> bool {
     })
 }
 
-/// The endorser bundle in force, walked from the one that the context pins.
-fn walked(package: &TrustPackage, pinned: &Digest) -> Result<EndorserBundle, Failure> {
+/// The endorser bundle in force and its members, walked from the one that the context pins.
+fn walked(package: &TrustPackage, pinned: &Digest) -> Result<Trust, Failure> {
     let mismatch = |why: String| Failure::new(ErrorCode::BundleMismatch, why);
     let first = [&package.genesis.genesis.bundle].into_iter();
     let mut known = first.chain(package.steps.iter().map(|step| &step.signed.bundle));
     let held = known.find(|bundle| bundle.hash().is_ok_and(|hash| hash == *pinned));
     let none = || mismatch("the controller's package does not lead through it".to_owned());
-    let trust = package.walk(held.ok_or_else(none)?);
-    trust.map(|trust| trust.bundle).map_err(|error| mismatch(error.to_string()))
+    package.walk(held.ok_or_else(none)?).map_err(|error| mismatch(error.to_string()))
 }
 
 /// A site of a list, with its key if that counts; `None` for one that cannot be read.

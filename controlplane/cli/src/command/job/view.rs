@@ -9,7 +9,7 @@ use crate::output::{Column, Listed, Shown, column, wide};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_proto::v1::job::Phase;
-use sekisho_types::error_code::Language;
+use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{JobId, NodeId};
 use sekisho_types::jurisdiction::Area;
 use serde::Serialize;
@@ -31,6 +31,33 @@ pub(super) fn word(phase: Phase) -> &'static str {
 /// Whether nothing more happens to a job in this phase.
 pub(super) fn is_final(phase: Phase) -> bool {
     matches!(phase, Phase::Succeeded | Phase::Failed | Phase::Cancelled)
+}
+
+/// Who can read what a job runs, in the word of its spec; stable.
+fn payload_word(spec: &v1::JobSpec) -> &'static str {
+    match (spec.area_only, spec.sealed_to.is_empty()) {
+        (true, _) => "area-only",
+        (false, false) => "sealed",
+        (false, true) => "plain",
+    }
+}
+
+/// Where a payload lies that stays in its area; that it lies nowhere is said with its code and what to do.
+fn tell_kept(app: &mut App<'_>, view: &JobView, is_over: bool) -> Result<(), Failure> {
+    if view.payload != "area-only" || is_over {
+        return Ok(());
+    }
+    let line = if view.kept_by.is_empty() {
+        let code = ErrorCode::PayloadNotHere;
+        format!("{code}: {} {}", code.text(app.output.language), code.remedy(app.output.language))
+    } else {
+        let members = view.kept_by.join(", ");
+        app.output.pick(
+            format!("payload kept inside the area by members {members}"),
+            format!("ペイロードは地域内のメンバー {members} が保持しています"),
+        )
+    };
+    app.output.line(&line)
 }
 
 #[derive(Debug, Serialize)]
@@ -112,7 +139,10 @@ pub(super) struct JobView {
     areas: Vec<String>,
     time_limit_s: u64,
     payload_sha256: String,
+    payload_len: u32,
     sealed_to: Vec<String>,
+    payload: &'static str,
+    kept_by: Vec<String>,
     placements: Vec<PlacementView>,
     waits: Vec<WaitView>,
     etag: String,
@@ -122,6 +152,7 @@ impl From<v1::Job> for JobView {
     fn from(job: v1::Job) -> Self {
         let phase = word(job.phase());
         let spec = job.spec.unwrap_or_default();
+        let payload = payload_word(&spec);
         Self {
             name: job.name,
             phase,
@@ -139,7 +170,10 @@ impl From<v1::Job> for JobView {
             areas: spec.residency.map(|rules| rules.areas).unwrap_or_default(),
             time_limit_s: spec.time_limit_s,
             payload_sha256: spec.payload_sha256,
+            payload_len: spec.payload_len,
             sealed_to: spec.sealed_to.into_iter().map(|to| short(&to.site).to_owned()).collect(),
+            payload,
+            kept_by: job.kept_by.iter().map(|member| short(member).to_owned()).collect(),
             placements: job.placements.into_iter().map(PlacementView::from).collect(),
             waits: job.waits.into_iter().map(WaitView::from).collect(),
             etag: job.etag,
@@ -162,6 +196,7 @@ impl Shown for JobView {
         wide("submitter", "投入者"),
         wide("submitted", "投入"),
         wide("sealed to", "封緘先"),
+        wide("payload", "ペイロード"),
     ];
     fn cells(&self, _language: Language) -> Vec<String> {
         let id =
@@ -184,14 +219,19 @@ impl Shown for JobView {
             self.submitter.clone(),
             instant(self.submitted_ms),
             if self.sealed_to.is_empty() { "-".to_owned() } else { self.sealed_to.join(", ") },
+            self.payload.to_owned(),
         ]
     }
 }
 
 /// One job; for people with a table of its placements.
 pub(super) fn show(app: &mut App<'_>, job: v1::Job) -> Result<(), Failure> {
+    let is_over = is_final(job.phase());
     let view = JobView::from(job);
     app.output.one(&view)?;
+    if app.output.format.is_for_people() {
+        tell_kept(app, &view, is_over)?;
+    }
     if app.output.format.is_for_people() && !view.placements.is_empty() {
         app.output.line("")?;
         app.output.list(&view.placements, &Listed::default())?;

@@ -274,8 +274,8 @@ impl Model {
                 self.limits.insert((tenant.clone(), class.clone()), *limit);
             }
             Command::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
-            // It has no more to do with a grant than whether its site can read.
-            Command::PutSiteKey { .. } => {}
+            // It has no more to do with a grant than whether its site can read, or whether there is anything to run.
+            Command::PutSiteKey { .. } | Command::FoundPayload { .. } => {}
             Command::ResealJob { facts } => self.resealed(facts),
             Command::CancelJob { job } => self.stop_job(job),
             Command::Batch(items) => {

@@ -24,7 +24,8 @@ fn rules(areas: &[&str]) -> Rules {
 
 fn sites(shown: &[v1::Site]) -> Sites {
     let bundle = genesis().genesis.bundle;
-    Sites(shown.iter().map(|site| told(site, Some(&bundle)).unwrap()).collect())
+    let told = shown.iter().map(|site| told(site, Some(&bundle)).unwrap()).collect();
+    Sites { told, members: genesis().genesis.members }
 }
 
 /// Names of the sites that rules allow: with a key, and without one.
@@ -83,13 +84,42 @@ fn a_member_cannot_move_a_site_into_an_allowed_area() {
     assert_eq!(allowed(&sites(&[lie]), &[rules(&["JP-01"])]), (vec![], vec![]));
 }
 
+/// Who keeps what stays in its area stands wholly inside it, at a site that can read it, and is who the site's operator says.
+#[test]
+fn keepers_stand_wholly_inside_by_signed_word() {
+    let all = ["ishikari-1", "tokyo-1", "sakai-1"];
+    let known = sites(&all.map(|site| shown(site, Some(&site_key(site, 1)))));
+    let keepers = |known: &Sites, rules: &[Rules]| {
+        let (with, _) = known.allowed(rules);
+        let keepers = known.keepers(&with, rules, sekisho_fsm::testing::BEGIN);
+        keepers.iter().map(|member| member.member.0).collect::<Vec<_>>()
+    };
+    assert_eq!(keepers(&known, &[Rules::default()]), [1, 2, 3]);
+    assert_eq!(keepers(&known, &[rules(&["JP-01"])]), [1]);
+    assert_eq!(keepers(&known, &[rules(&["JP-01", "JP-27"]), rules(&["JP-27"])]), [3]);
+    assert_eq!(keepers(&known, &[rules(&["JP-47"])]), [0; 0]);
+    // A site of which only a part is allowed can run it, and keeps nothing of it.
+    let mut broad = sites(&[shown("ishikari-1", Some(&site_key("ishikari-1", 1)))]);
+    let key = broad.told[0].key.as_mut().unwrap();
+    key.area = Area::resolve("JP-01").unwrap();
+    assert_eq!(broad.allowed(&[rules(&["012351"])]).0.len(), 1);
+    assert_eq!(keepers(&broad, &[rules(&["012351"])]), [0; 0]);
+    // A member of another operator at a site's name is none of that site.
+    let mut other = known;
+    other.members[0].operator = "naniwa".parse().unwrap();
+    assert_eq!(keepers(&other, &[rules(&["JP-01"])]), [0; 0]);
+    // Who has no key that counts is no recipient, so keeps nothing.
+    let unsigned = sites(&[shown("ishikari-1", None)]);
+    assert_eq!(keepers(&unsigned, &[rules(&["JP-01"])]), [0; 0]);
+}
+
 #[test]
 fn the_bundle_is_walked_from_the_pinned_one() {
     let federation = Federation::new();
     let package: TrustPackage = federation.state.federation().unwrap().package();
     let bundle = genesis().genesis.bundle;
     let pinned = bundle.hash().unwrap();
-    assert_eq!(walked(&package, &pinned), Ok(bundle));
+    assert_eq!(walked(&package, &pinned).unwrap().bundle, bundle);
     let refused = walked(&package, &Digest([7; 32])).unwrap_err();
     assert_eq!(refused.code, ErrorCode::BundleMismatch);
 }
