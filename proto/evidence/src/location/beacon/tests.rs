@@ -46,7 +46,7 @@ fn asked(landmarks: &LandmarkTable, prefecture: Area) -> Question<'_> {
 fn proof(question: &Question<'_>, fix: &[Verified]) -> Proof {
     match prove(question, fix) {
         Verdict::Proven(proof) => proof,
-        other => panic!("{other:?}"),
+        other @ (Verdict::Unknown(_) | Verdict::Inconsistent(_)) => panic!("{other:?}"),
     }
 }
 
@@ -215,7 +215,7 @@ proptest! {
         };
         let prefecture = |ns| match verdict(ns) {
             Verdict::Proven(proof) => proof.prefecture,
-            _ => None,
+            Verdict::Unknown(_) | Verdict::Inconsistent(_) => None,
         };
         let (before, after) = (prefecture(ns), prefecture(ns.saturating_add(added)));
         prop_assert!(after.is_none() || after == before);

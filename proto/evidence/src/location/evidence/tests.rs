@@ -133,6 +133,7 @@ fn what_is_no_fix_of_this_node_says_what_is_wrong() {
     let first: LandmarkId = "kanto/otemachi".parse().unwrap();
     let second: LandmarkId = "naniwa/shinagawa".parse().unwrap();
     assert!(matches!(refused(&|bad| bad.foreign = KEY), EvidenceError::Foreign(..)));
+    assert!(matches!(refused(&|bad| bad.prefectures = KEY), EvidenceError::Prefectures(..)));
     assert_eq!(refused(&|bad| bad.transcripts.clear()), EvidenceError::Count(0));
     let many = |bad: &mut Evidence| bad.transcripts = vec![bad.transcripts[0].clone(); 65];
     assert_eq!(refused(&many), EvidenceError::Count(65));
