@@ -211,15 +211,17 @@ fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
 }
 
 /// Refuses names that nobody could be asked for.
-fn check_names<'a>(
+fn check_names(
     path: &Path,
     resolvers: &[SocketAddr],
-    mut addresses: impl Iterator<Item = &'a Address>,
+    addresses: &[&Address],
 ) -> Result<(), ConfigError> {
     let names = Names::configured(resolvers)
         .map_err(|source| ConfigError::Resolvers { path: path.to_owned(), source })?;
-    match addresses.find(|address| address.is_name()).filter(|_name| names.is_nobody()) {
-        Some(address) => Err(ConfigError::Name { path: path.to_owned(), address: address.clone() }),
+    match addresses.iter().find(|address| address.is_name()).filter(|_name| names.is_nobody()) {
+        Some(address) => {
+            Err(ConfigError::Name { path: path.to_owned(), address: (*address).clone() })
+        }
         None => Ok(()),
     }
 }
@@ -231,8 +233,8 @@ impl LandmarkAlone {
     /// [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let config: Self = load(path)?;
-        let addresses = config.members.iter().chain(config.landmark.via.values());
-        check_names(path, &config.resolvers, addresses)?;
+        let addresses: Vec<_> = config.members.iter().chain(config.landmark.via.values()).collect();
+        check_names(path, &config.resolvers, &addresses)?;
         Ok(config)
     }
 
@@ -258,8 +260,8 @@ impl Config {
     /// [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let config: Self = load(path)?;
-        let ways = config.landmark.iter().flat_map(|landmark| landmark.via.values());
-        check_names(path, &config.resolvers, ways)?;
+        let ways: Vec<_> = config.landmark.iter().flat_map(|mark| mark.via.values()).collect();
+        check_names(path, &config.resolvers, &ways)?;
         Ok(config)
     }
 

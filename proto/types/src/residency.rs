@@ -366,7 +366,7 @@ pub fn may_pass(operator: &OperatorId, area: Area, rules: &[&Rules], now: Timest
         area: Some(area),
         country_tier: Tier::Attested,
         area_tier: Tier::Attested,
-        proof: Some(PlaceProof { f: u32::MAX, oldest: now }),
+        proof: Some(PlaceProof { f: u32::MAX, oldest: now, prefecture: None }),
     };
     verdict(&place, rules, now).is_ok()
 }
