@@ -97,11 +97,12 @@ fn answer(question: &[u8], manner: Manner) -> Option<Message> {
     }
     let name = query.name().clone();
     answer.add_query(query.clone());
-    let data = |last: u8| match query.query_type() {
-        RecordType::AAAA => {
+    let data = |last: u8| {
+        if query.query_type() == RecordType::AAAA {
             RData::AAAA(AAAA(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last.into())))
+        } else {
+            RData::A(A(Ipv4Addr::new(192, 0, 2, last)))
         }
-        _ => RData::A(A(Ipv4Addr::new(192, 0, 2, last))),
     };
     let (count, ttl) = match manner {
         Manner::Silent => return None,
