@@ -156,13 +156,12 @@ impl JobApi {
         &self,
         state: &State,
         intent: &Intent,
-        jobs: impl Iterator<Item = &JobFacts>,
+        jobs: &[&JobFacts],
     ) -> Result<(), Status> {
         if intent.validate_only {
             return Ok(());
         }
-        let jobs: Vec<&JobFacts> = jobs.collect();
-        Ok(self.0.check_kept(state, &jobs).await?)
+        Ok(self.0.check_kept(state, jobs).await?)
     }
 
     /// A job with what keeps its places taken.
@@ -256,7 +255,7 @@ impl JobService for JobApi {
         let (target, name) = (Target::Tenant(tenant), tenant.name());
         let state = self.0.replica.state();
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
-        self.check_kept(&state, &intent, [&facts].into_iter()).await?;
+        self.check_kept(&state, &intent, &[&facts]).await?;
         let command = Command::SubmitJob { facts: Box::new(facts) };
         let admitted = Admitted { intent, command, payload: payload.to_vec() };
         Ok(Response::new(self.0.write(&call, admitted).await?))
@@ -276,7 +275,8 @@ impl JobService for JobApi {
         let (target, name) = (Target::Tenant(&tenant), tenant.name());
         let state = self.0.replica.state();
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
-        self.check_kept(&state, &intent, jobs.iter().map(|job| &job.facts)).await?;
+        let facts: Vec<&JobFacts> = jobs.iter().map(|job| &job.facts).collect();
+        self.check_kept(&state, &intent, &facts).await?;
         let (mut items, mut payload) = (Vec::with_capacity(jobs.len()), Vec::new());
         for job in jobs {
             payload.extend_from_slice(&job.payload);
@@ -331,7 +331,7 @@ impl JobService for JobApi {
         let target = Target::Tenant(&facts.id.tenant);
         let state = self.0.replica.state();
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
-        self.check_kept(&state, &intent, [&facts].into_iter()).await?;
+        self.check_kept(&state, &intent, &[&facts]).await?;
         let command = Command::ResealJob { facts: Box::new(facts) };
         let admitted = Admitted { intent, command, payload: payload.to_vec() };
         Ok(Response::new(self.0.write(&call, admitted).await?))
