@@ -13,11 +13,13 @@ use std::process::{Command, Output};
 const AGENT: &str = "sekisho-agent";
 const WATCHDOG: &str = "sekisho-watchdog";
 const CONTROLLER: &str = "sekisho-controller";
-const ALL: [&str; 3] = [AGENT, WATCHDOG, CONTROLLER];
+const LANDMARK: &str = "sekisho-landmark";
+const ALL: [&str; 4] = [AGENT, WATCHDOG, CONTROLLER, LANDMARK];
 
 /// Most exposure that each may have, in tenths, by `systemd-analyze security`. The agent's jobs live in its unit: what it
 /// cannot shut out is namespaces, devices and root, which it makes them with.
-const EXPOSURE: [(&str, &str); 3] = [(AGENT, "55"), (WATCHDOG, "15"), (CONTROLLER, "15")];
+const EXPOSURE: [(&str, &str); 4] =
+    [(AGENT, "55"), (WATCHDOG, "15"), (CONTROLLER, "15"), (LANDMARK, "15")];
 
 fn systemd() -> PathBuf {
     // A test runs in the folder of its package.
@@ -138,6 +140,10 @@ fn every_unit_comes_back_writes_no_cores_and_waits_for_no_doctor() {
         lacks(&unit, &["ExecStartPre", "ExecCondition", "EnvironmentFile"]);
         let user = unit.get("User").map_or("root", |_given| one(&unit, "User"));
         assert!(user == "root" || users.contains(&format!("\nu {user} ")), "{name}: {user}");
+        if name == LANDMARK {
+            lacks(&unit, &["StateDirectory"]);
+            continue;
+        }
         let (state, mode) = (one(&unit, "StateDirectory"), one(&unit, "StateDirectoryMode"));
         let line = format!("d /var/lib/{state} {mode} {user} {user} -");
         assert!(dirs.contains(&line), "{name}: {line}");

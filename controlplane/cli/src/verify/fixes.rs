@@ -3,6 +3,7 @@
 use sekisho_evidence::location::fix::{Fix, FixError};
 use sekisho_evidence::location::verdict::Verdict;
 use sekisho_types::id::{NodeId, OperatorId};
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::time::Timestamp;
 
 /// A fix that the log took.
@@ -27,6 +28,8 @@ pub enum Reached {
     Proven {
         /// So many operators may have lied.
         f: u32,
+        /// The prefecture, where a beacon of its site proves it: T3.
+        prefecture: Option<Area>,
         /// Who excludes some foreign land.
         excluding: Vec<OperatorId>,
     },
@@ -39,9 +42,11 @@ pub enum Reached {
 impl From<&Verdict> for Reached {
     fn from(verdict: &Verdict) -> Self {
         match verdict {
-            Verdict::Proven(proof) => {
-                Self::Proven { f: proof.f, excluding: proof.operators.iter().cloned().collect() }
-            }
+            Verdict::Proven(proof) => Self::Proven {
+                f: proof.f,
+                prefecture: proof.prefecture,
+                excluding: proof.operators.iter().cloned().collect(),
+            },
             Verdict::Unknown(_) => Self::Unknown,
             Verdict::Inconsistent(_) => Self::Inconsistent,
         }

@@ -30,6 +30,8 @@ struct FixRow {
     verdict: Option<&'static str>,
     tier: Option<String>,
     f: Option<u32>,
+    /// Of T3, which is proven.
+    prefecture: Option<String>,
     excluding: Vec<String>,
     problem: Option<String>,
 }
@@ -45,16 +47,21 @@ impl FixRow {
             verdict: None,
             tier: None,
             f: None,
+            prefecture: None,
             excluding: Vec::new(),
             problem: fix.outcome.as_ref().err().cloned(),
         };
         let Ok(reached) = &fix.outcome else { return row };
         let not_proven = Some(Tier::BASELINE.to_string());
         match reached {
-            Reached::Proven { f, excluding } => Self {
+            Reached::Proven { f, prefecture, excluding } => Self {
                 verdict: Some("proven"),
-                tier: Some(Tier::CountryProven.to_string()),
+                tier: Some(match prefecture {
+                    Some(_) => Tier::SiteProven.to_string(),
+                    None => Tier::CountryProven.to_string(),
+                }),
                 f: Some(*f),
+                prefecture: prefecture.map(|area| area.label()),
                 excluding: excluding.iter().map(OperatorId::to_string).collect(),
                 ..row
             },
@@ -74,6 +81,7 @@ impl Shown for FixRow {
         column("verdict", "判定"),
         column("tier", "証明段階"),
         column("f", "f"),
+        column("prefecture", "都道府県"),
         column("excluding", "除外"),
         column("holds", "成立"),
         wide("record", "記録"),
@@ -88,6 +96,7 @@ impl Shown for FixRow {
             self.verdict.unwrap_or("-").to_owned(),
             or_none(self.tier.clone()),
             or_none(self.f.map(|f| f.to_string())),
+            or_none(self.prefecture.clone()),
             self.excluding.join(", "),
             yes_no(language, self.holds),
             self.record.to_string(),
@@ -151,6 +160,7 @@ mod tests {
     use super::*;
     use crate::output::Format;
     use crate::verify::report::Step;
+    use sekisho_types::jurisdiction::Area;
     use sekisho_types::time::Timestamp;
 
     fn fix(record: usize, node: &str, outcome: Result<Reached, String>) -> JudgedFix {
@@ -162,9 +172,12 @@ mod tests {
     fn report(good: bool) -> Report {
         let mut report = Report::over(&[Step::Residency]);
         let excluding = vec!["kanto".parse().unwrap(), "naniwa".parse().unwrap()];
-        let proven = Reached::Proven { f: 1, excluding };
+        let proven = Reached::Proven { f: 1, prefecture: None, excluding };
         report.fixes.push(fix(7, "tokyo-1/n-01", Ok(proven)));
         report.fixes.push(fix(8, "sakai-1/n-01", Ok(Reached::Unknown)));
+        let prefecture = Area::resolve("JP-01").ok();
+        let near = Reached::Proven { f: 0, prefecture, excluding: Vec::new() };
+        report.fixes.push(fix(8, "ishikari-1/n-01", Ok(near)));
         report.passed(Step::Residency, 2);
         if !good {
             report.fixes.push(fix(9, "tokyo-1/n-01", Err("no transcript counts".to_owned())));
@@ -190,7 +203,7 @@ mod tests {
     fn each_fix_is_a_line_and_one_that_does_not_hold_ends_with_1() {
         let en = (Format::Table, Language::En);
         let [out, exit] = told(true, None, en).unwrap();
-        for part in ["tokyo-1/n-01", "proven", "kanto, naniwa", "unknown", "T2", "verified: "] {
+        for part in ["tokyo-1/n-01", "proven", "kanto, naniwa", "unknown", "T2", "T3", "北海道", "verified: "] {
             assert!(out.contains(part), "{part} in {out}");
         }
         assert_eq!(exit, "Ok");
