@@ -30,13 +30,16 @@ fn stays(name: &str, areas: &str, gpus: u32, script: &str) -> String {
     format!("payload: area-only\n{}", spec(name, 1, gpus, areas, script))
 }
 
+/// Submits as the person of the tenant that the spec names.
 fn try_submit(federation: &Federation, name: &str, spec: &str) -> Answer {
     let file = federation.file(&format!("{name}.yaml"), spec).unwrap();
-    federation.run("sapporo", &["job", "submit", &file]).unwrap()
+    let tenant = if spec.contains("tenant: minato") { "minato" } else { "sapporo" };
+    federation.run(tenant, &["job", "submit", &file]).unwrap()
 }
 
 fn status(federation: &Federation, job: &str) -> Value {
-    federation.read("sapporo", &["job", "status", job]).unwrap()
+    let (tenant, _) = job.split_once('/').unwrap();
+    federation.read(tenant, &["job", "status", job]).unwrap()
 }
 
 fn kept_by(job: &Value) -> Vec<&str> {
@@ -61,7 +64,9 @@ fn at(bytes: &[u8], wanted: &[u8]) -> Vec<usize> {
 fn ciphertext(dir: &Path, job: &Value) -> Option<Vec<u8>> {
     let digest = job["payload_sha256"].as_str().unwrap();
     let len = usize::try_from(job["payload_len"].as_u64().unwrap()).unwrap();
-    let owner = [&7u16.to_le_bytes()[..], b"sapporo"].concat();
+    let tenant = job["name"].as_str().unwrap().split('/').find(|part| *part == "minato").unwrap();
+    let owner =
+        [&u16::try_from(tenant.len()).unwrap().to_le_bytes()[..], tenant.as_bytes()].concat();
     for file in files(dir) {
         let Ok(bytes) = std::fs::read(&file) else { continue };
         for begin in at(&bytes, &owner) {
@@ -170,7 +175,7 @@ fn what_stays_in_its_area_lies_runs_and_is_lost_there_alone() {
     // What waits lies with the members of its two areas; one that was away fetches it.
     federation.signal("controller-3", Signal::SIGKILL).unwrap();
     federation.await_end(3).unwrap();
-    let spec = stays("both", "JP-01, JP-27", 16, "true");
+    let spec = stays("both", "JP-01, JP-27", 16, "true").replace("sapporo", "minato");
     let said = federation
         .until("the others to go on", || {
             let said = try_submit(&federation, "both", &spec);
@@ -179,32 +184,32 @@ fn what_stays_in_its_area_lies_runs_and_is_lost_there_alone() {
         })
         .unwrap();
     assert!(said.stderr.contains("kept by 1 of 2"), "{said:?}");
-    let job = status(&federation, "sapporo/both");
-    assert_eq!((kept_by(&job), job["payload"].as_str()), (vec!["1"], Some("area-only")));
-    let secret = ciphertext(&controller(&federation, 1), &job).context("on its disk").unwrap();
-    lies_only_with(&federation, &[1], &secret);
+    let job = status(&federation, "minato/both");
+    assert_eq!((kept_by(&job), job["payload"].as_str()), (vec!["2"], Some("area-only")));
+    let secret = ciphertext(&controller(&federation, 2), &job).context("on its disk").unwrap();
+    lies_only_with(&federation, &[2], &secret);
     federation.revive(3).unwrap();
     federation
         .until("the member that was away to have it", || {
-            let job = status(&federation, "sapporo/both");
-            ensure!(kept_by(&job) == ["1", "3"], "{job}");
+            let job = status(&federation, "minato/both");
+            ensure!(kept_by(&job) == ["2", "3"], "{job}");
             Ok(())
         })
         .unwrap();
     let backup = snapshot(&federation);
-    lies_only_with(&federation, &[1, 3], &secret);
+    lies_only_with(&federation, &[2, 3], &secret);
     assert!(holding(&backup, &secret).is_empty());
 
     // A member outside takes nothing, whoever asks.
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    assert_eq!(runtime.block_on(upload(&federation, 2)), Err(ErrorCode::PayloadOutside));
-    assert_eq!(runtime.block_on(upload(&federation, 1)), Ok(()));
+    assert_eq!(runtime.block_on(upload(&federation, 1)), Err(ErrorCode::PayloadOutside));
+    assert_eq!(runtime.block_on(upload(&federation, 3)), Ok(()));
 
     // Nobody has it who answers: that is said, and nothing new is taken in for that area.
     let spec = stays("last", "JP-01", 16, "true");
     try_submit(&federation, "last", &spec).ok().unwrap();
-    federation.signal("controller-1", Signal::SIGKILL).unwrap();
-    federation.await_end(1).unwrap();
+    federation.signal("controller-3", Signal::SIGKILL).unwrap();
+    federation.await_end(3).unwrap();
     federation
         .until("the others to say so", || {
             let shown = federation.run("sapporo", &["job", "status", "sapporo/last"])?.ok()?;
@@ -215,5 +220,5 @@ fn what_stays_in_its_area_lies_runs_and_is_lost_there_alone() {
     let refused = try_submit(&federation, "more", &stays("more", "JP-01", 1, "true"));
     assert!(refused.code != 0 && refused.stderr.contains("PAYLOAD_NOT_HERE"), "{refused:?}");
     let jobs = federation.read("sapporo", &["job", "list"]).unwrap();
-    assert_eq!(rows(&jobs, "items").len(), 3, "{jobs}");
+    assert_eq!(rows(&jobs, "items").len(), 2, "{jobs}");
 }

@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn a_landmark_alone_names_its_controllers_and_nothing_of_a_member() {
         let good = "operator = 'kanto'\nmembers = ['c1.kanto.example:7101']\ngenesis = 'g'\n\
-                    identity_dir = 'i'\n[landmark]\nname = 'otemachi'\n\
+                    resolvers = ['192.0.2.53:53']\nidentity_dir = 'i'\n[landmark]\nname = 'otemachi'\n\
                     listen = '127.0.0.1:7120'\ndatagrams = '127.0.0.1:7120'\nkey = 'k'\n\
                     via = { 'naniwa/dojima' = '127.0.0.1:9' }";
         let load = |text: &str| {
@@ -329,6 +329,8 @@ mod tests {
             (good.replace("7101", ""), "members"),
             (good.replace("naniwa/dojima", "dojima"), "dojima"),
             (good.replace("'127.0.0.1:9'", "'nowhere'"), "nowhere"),
+            (good.replace("'192.0.2.53:53'", ""), "c1.kanto.example"),
+            (good.replace("192.0.2.53:53", "dns.example:53"), "dns.example"),
         ] {
             let error = load(&bad).unwrap_err().to_string();
             assert!(error.contains(names), "{error}");

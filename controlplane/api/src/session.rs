@@ -408,7 +408,7 @@ mod tests {
     fn a_stream_is_nudged_by_what_concerns_it_and_by_nothing_else() {
         let mut federation = Federation::furnished();
         let [first, second] =
-            ["tokyo-1/n-01", "tokyo-1/n-02"].map(|id| federation.ready_node(id, 1));
+            ["tokyo-1/n-71", "tokyo-1/n-72"].map(|id| federation.ready_node(id, 1));
         let sessions = Sessions::default();
         let streams = [&first, &second].map(|id| sessions.attach(id, RUN, 0).unwrap().0);
         let nudged = || streams.each_ref().map(|s| s.nudge.notified().now_or_never().is_some());

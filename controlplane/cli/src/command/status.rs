@@ -258,6 +258,8 @@ mod tests {
                 .with("at", "2026-11-22T01:02:03.000Z")
                 .with("checks", "data-dir, devices")
                 .with("landmarks", "kanto/otemachi, hokuto/ishikari")
+                .with("landmark", "hokuto/fukuoka")
+                .with("other", "kanto/otemachi")
                 .with("problem", "its key is not in the endorser bundle");
             let numbers =
                 ["left", "voters", "entries", "count", "seconds", "records", "k", "operators"];

@@ -45,6 +45,7 @@ RESIDENCY_OPERATOR     4  not of naniwa (the job)
 NO_DEVICE              4  has 3 x sim-h100 with 40960 MiB or more each in one bucket
 NODE_REVOKED           4  not revoked
 PAYLOAD_NOT_SEALED     4  can read the payload
+PAYLOAD_NOT_HERE       4  some member keeps the payload
 NODE_UNAVAILABLE       4  has not refused this job
 NODE_PENDING           4  approved by its operator
 NODE_UNFIT             4  passes its own checks

@@ -8,8 +8,8 @@ checks! {
             "{address} answers in {rtt}",
             "{address} の応答 {rtt}";
         RESOLVER_SILENT = Warning,
-            "{address}: {cause}",
-            "{address}: {cause}"
+            "{host} port {port}: {cause}",
+            "{host} ポート {port}: {cause}"
             => "See whether it runs and lets this host ask. While another one answers, names are found.",
             "動いているか、このホストの問い合わせを許すか確認してください。他が応答する間は解決できます。",
             "dig @{host} -p {port} . NS";

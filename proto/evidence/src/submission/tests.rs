@@ -368,7 +368,7 @@ fn bytes_are_bounded_and_of_one_form() {
 #[test]
 fn golden_bytes() {
     let digest = Draft::sound().sign().digest().unwrap().to_string();
-    assert_eq!(digest, "ddb73bca28dff29192cb620d026d26049a9f7d638f337ff55426db4b36a91d82");
+    assert_eq!(digest, "0d49c932eedb596046806f6769b7bfbfa9d53d2f7f8becc3fddb9a4d1cc506a4");
 }
 
 fn judged(bytes: &[u8], grant: &Grant) -> Result<Submission, SubmissionError> {

@@ -47,9 +47,14 @@ impl Drop for Server {
 
 impl Server {
     async fn new(manner: Manner) -> Self {
-        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let addr = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(addr).await.unwrap();
+        // The number may be taken for the other protocol by a test beside this one.
+        let (udp, tcp, addr) = loop {
+            let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let addr = udp.local_addr().unwrap();
+            if let Ok(tcp) = TcpListener::bind(addr).await {
+                break (udp, tcp, addr);
+            }
+        };
         let asked = Arc::<AtomicU64>::default();
         let count = Arc::clone(&asked);
         let datagrams = async move {

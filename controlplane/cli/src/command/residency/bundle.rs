@@ -81,7 +81,7 @@ impl Shown for FixRow {
         column("verdict", "判定"),
         column("tier", "証明段階"),
         column("f", "f"),
-        column("prefecture", "都道府県"),
+        wide("prefecture", "都道府県"),
         column("excluding", "除外"),
         column("holds", "成立"),
         wide("record", "記録"),
@@ -203,7 +203,8 @@ mod tests {
     fn each_fix_is_a_line_and_one_that_does_not_hold_ends_with_1() {
         let en = (Format::Table, Language::En);
         let [out, exit] = told(true, None, en).unwrap();
-        for part in ["tokyo-1/n-01", "proven", "kanto, naniwa", "unknown", "T2", "T3", "北海道", "verified: "] {
+        for part in ["tokyo-1/n-01", "proven", "kanto, naniwa", "unknown", "T2", "T3", "verified: "]
+        {
             assert!(out.contains(part), "{part} in {out}");
         }
         assert_eq!(exit, "Ok");
@@ -224,6 +225,8 @@ mod tests {
         assert_eq!((data["verified"].as_bool(), exit.as_str()), (Some(false), "Error"));
         let fixes = data["fixes"].as_array().unwrap();
         assert_eq!((fixes.len(), &fixes[0]["f"], &fixes[0]["tier"]), (2, &1.into(), &"T2".into()));
+        let [out, _] = told(true, Some("ishikari-1/n-01"), (Format::Json, Language::En)).unwrap();
+        assert!(out.contains("\"T3\"") && out.contains("北海道"), "{out}");
         assert_eq!((&fixes[1]["holds"], &fixes[1]["record"]), (&false.into(), &9.into()));
         assert_eq!(data["steps"][0]["step"], "residency");
         let none = told(true, Some("hokuto-1/n-09"), json).unwrap_err();

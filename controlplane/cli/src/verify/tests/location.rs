@@ -68,7 +68,7 @@ fn a_placement_that_a_fix_bears_passes_and_one_without_it_is_found() {
     let [fix] = honest.fixes.as_slice() else { panic!("{:?}", honest.fixes) };
     assert_eq!((fix.node.to_string().as_str(), fix.landmarks), ("tokyo-1/n-01", 2));
     assert!(
-        matches!(&fix.outcome, Ok(Reached::Proven { f: 1, excluding }) if excluding.len() == 2)
+        matches!(&fix.outcome, Ok(Reached::Proven { f: 1, prefecture: None, excluding }) if excluding.len() == 2)
     );
     let none = changed(|entry| !matches!(entry.command, Command::SubmitFix { .. }));
     let found = findings(&none, Step::Residency);
