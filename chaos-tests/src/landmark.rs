@@ -1,4 +1,4 @@
-//! Landmarks and hosts over real sockets and mutual TLS, for tests, and what it costs to measure many hosts.
+//! Landmarks and hosts over real sockets and mutual TLS, for tests, and what it costs to measure many hosts and to decide.
 
 pub mod world;
 
@@ -8,6 +8,12 @@ use futures::{StreamExt as _, stream};
 use sekisho_agent::location::Host;
 use sekisho_agent::location::exchange::Occasion;
 use sekisho_evidence::location::transcript::FixId;
+use sekisho_transport::clock::SystemClock;
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::residency::{Place, PlaceProof, Rules, Tier, verdict};
+use sekisho_types::time::Clock as _;
+use std::collections::BTreeSet;
+use std::hint::black_box;
 use std::io::Write as _;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,6 +23,9 @@ use world::{CLUSTER, LIFE, World};
 const AT_ONCE: usize = 12;
 /// Between two fixes of a host: half of the age at which one is over.
 const FIX_EVERY: Duration = Duration::from_secs(1_800);
+
+/// Decisions that are timed together: one alone is shorter than a look at the clock.
+const DECISIONS: u32 = 1_000_000;
 
 /// What is measured.
 #[derive(Debug, Clone, clap::Args)]
@@ -62,6 +71,40 @@ pub fn measure(options: &Options) -> Result<()> {
             median / 1_000,
             FIX_EVERY.as_secs() / 60,
         )?;
-        Ok(())
+        decide()
     })
+}
+
+/// Times how long it takes to hold a proven place against the rules of the nation, a tenant and a job.
+fn decide() -> Result<()> {
+    let area = |text: &str| Area::resolve(text).context("an area");
+    let nation = Rules { areas: BTreeSet::from([Area::Japan]), ..Rules::default() };
+    let tenant = Rules {
+        areas: BTreeSet::from([area("JP-01")?, area("JP-13")?, area("JP-27")?]),
+        country_tier: Tier::CountryProven,
+        max_proof_age_s: Some(3600),
+        ..Rules::default()
+    };
+    let job = Rules {
+        areas: BTreeSet::from([area("JP-13")?]),
+        denied_areas: BTreeSet::from([area("131016")?]),
+        operators: BTreeSet::from(["kanto".parse()?, "naniwa".parse()?]),
+        ..Rules::default()
+    };
+    let now = SystemClock.wall();
+    let place = Place {
+        operator: "kanto".parse()?,
+        area: Some(area("131032")?),
+        country_tier: Tier::CountryProven,
+        area_tier: Tier::Tagged,
+        proof: Some(PlaceProof { f: 1, oldest: now, prefecture: None }),
+    };
+    let begun = Instant::now();
+    for _ in 0..DECISIONS {
+        verdict(black_box(&place), black_box(&[&nation, &tenant, &job]), now)?;
+    }
+    let each = begun.elapsed().checked_div(DECISIONS).unwrap_or_default();
+    let each = each.as_nanos();
+    writeln!(std::io::stdout().lock(), "a decision by three sets of rules takes {each} ns")?;
+    Ok(())
 }

@@ -1,6 +1,10 @@
 //! What stays in its area, with real members: the ciphertext lies with controllers inside it and nowhere else, also after a
 //! snapshot; a member that was away fetches it; that nobody has it is told. Driven from the shell.
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a broken set-up should fail loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a broken set-up should fail loudly"
+)]
 
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::Signal;
@@ -76,7 +80,7 @@ fn ciphertext(dir: &Path, job: &Value) -> Option<Vec<u8>> {
                 let cut = if head == 0 { from } else { block.min(from + len) };
                 let rest = len - (cut - from);
                 let Some(behind) = bytes.get(cut + head..cut + head + rest) else { continue };
-                let whole = [bytes.get(from..cut).unwrap(), behind].concat();
+                let whole = [&bytes[from..cut], behind].concat();
                 if Digest::of(&whole).to_string() == digest {
                     return Some(whole);
                 }
@@ -88,10 +92,10 @@ fn ciphertext(dir: &Path, job: &Value) -> Option<Vec<u8>> {
 
 /// Files under `dir` that hold any part of it.
 fn holding(dir: &Path, ciphertext: &[u8]) -> Vec<PathBuf> {
-    let parts = [1, 2, 3].map(|n| ciphertext.get(ciphertext.len() * n / 4 - SLICE / 2..).unwrap());
+    let parts = [1, 2, 3].map(|n| &ciphertext[ciphertext.len() * n / 4 - SLICE / 2..]);
     let has = |file: &PathBuf| {
         let bytes = std::fs::read(file).unwrap_or_default();
-        parts.iter().any(|part| !at(&bytes, part.get(..SLICE).unwrap()).is_empty())
+        parts.iter().any(|part| !at(&bytes, &part[..SLICE]).is_empty())
     };
     files(dir).into_iter().filter(has).collect()
 }
@@ -129,7 +133,7 @@ fn snapshot(federation: &Federation) -> PathBuf {
 /// Sends a payload that is for Hokkaido to a member, as the tenant's person.
 async fn upload(federation: &Federation, to: u64) -> Result<(), ErrorCode> {
     let contexts = Contexts::load(&federation.dir().join("contexts.toml")).unwrap();
-    let context = contexts.context.get("sapporo").unwrap().clone();
+    let context = contexts.context["sapporo"].clone();
     let (client, _) = Client::open(&context, Duration::from_secs(5)).unwrap();
     let ask = v1::ListSitesRequest::default();
     let sites = ask!(client, site_service_client::SiteServiceClient, list_sites, ask).unwrap();

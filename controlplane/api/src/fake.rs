@@ -138,6 +138,9 @@ impl SignedHeads for FakeHeads {
     }
 }
 
+/// When it came, of whom, and the bytes.
+type HeldBytes = (u64, String, Vec<u8>);
+
 /// Applies at once, keeps leaves and payloads, and signs each checkpoint as member 2.
 #[derive(Debug)]
 pub(crate) struct FakeReplica {
@@ -165,7 +168,7 @@ pub(crate) struct FakeReplica {
     hashes: Mutex<BTreeMap<u64, Digest>>,
     payloads: Mutex<BTreeMap<Digest, Vec<u8>>>,
     /// Payloads that stay in their area.
-    pub(crate) held: Mutex<BTreeMap<Digest, (u64, String, Vec<u8>)>>,
+    pub(crate) held: Mutex<BTreeMap<Digest, HeldBytes>>,
 }
 
 impl FakeReplica {

@@ -263,7 +263,11 @@ mod tests {
             let (gate, mut dice) = (gate(3, 5), Dice(seed));
             let (mut inside, mut waiting) = (Vec::new(), Vec::new());
             for _ in 0..200 {
-                let lane = [Lane::Runs, Lane::Leased, Lane::New][dice.below(3) as usize];
+                let lane = match dice.below(3) {
+                    0 => Lane::Runs,
+                    1 => Lane::Leased,
+                    _ => Lane::New,
+                };
                 match dice.below(4) {
                     0 | 1 => {
                         let held = Arc::clone(&gate);

@@ -222,6 +222,10 @@ impl Submission {
             let command = of(&self.facts).map_err(SubmissionError::Malformed)?;
             return Ok(Digest::of(&command));
         };
+        if self.resealed {
+            // No batch seals anew: the mark would be nobody's word.
+            return Err(SubmissionError::Signature);
+        }
         let item = submit_item(&self.facts).map_err(SubmissionError::Malformed)?;
         place.digest(&item).map_err(SubmissionError::Place)
     }

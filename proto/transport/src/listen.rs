@@ -139,6 +139,10 @@ impl Listener {
     ///
     /// # Errors
     /// [`ListenError`].
+    #[expect(
+        clippy::unused_async,
+        reason = "whoever binds has to be inside a runtime, as a future is"
+    )]
     pub async fn bind(
         addr: SocketAddr,
         identity: &Identity,

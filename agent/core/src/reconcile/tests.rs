@@ -408,9 +408,8 @@ fn what_no_member_keeps_is_refused_after_a_while_and_not_at_once() {
         world.beat();
     }
     let said = world.step(Input::PayloadNowhere(placement));
-    let code = said.iter().find_map(|action| match action {
-        Action::Note(reason) => Some(reason.code),
-        _ => None,
+    let code = said.iter().find_map(|action| {
+        if let Action::Note(reason) = action { Some(reason.code) } else { None }
     });
     assert_eq!(code, Some(ErrorCode::PayloadNotHere), "{said:?}");
     assert!(world.agent.ledger().refused().contains_key(&placement));

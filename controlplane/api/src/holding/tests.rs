@@ -243,7 +243,7 @@ fn a_look_lets_go_what_the_rules_exclude_and_asks_for_what_they_allow() {
     f.run_with(Command::SubmitJob { facts }, Vec::new()).outcome.unwrap();
     let members = f.state.federation().unwrap().members.clone();
     let own = |id: u64| &members[&MemberId(id)];
-    let (digest, tenant) = (new.facts.payload, new.facts.id.tenant.clone());
+    let (digest, tenant) = (new.facts.payload, new.facts.id.tenant);
     let lacking = |id| look(&f.state, own(id), &mut Index::default()).lacking;
     assert_eq!(lacking(1), [(digest, tenant.clone())]);
     assert_eq!(lacking(3), [(digest, tenant)]);

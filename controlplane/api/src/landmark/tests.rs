@@ -78,6 +78,6 @@ fn a_landmark_is_measured_from_a_member_of_its_operator_or_under_its_own_certifi
     assert_eq!(refused, Err(Refusal::NotEnrolled));
     let (node, own): (NodeId, _) = ("ishikari-1/n-01".parse().unwrap(), shinagawa.id);
     let peer = (&agent(&node), &node_key(&node));
-    let refused = judge(&federation.state, &own, peer, &Subject::Node(node.clone()));
+    let refused = judge(&federation.state, &own, peer, &Subject::Node(node));
     assert_eq!(refused, Err(Refusal::NotRegistered));
 }

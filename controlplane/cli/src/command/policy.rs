@@ -241,7 +241,7 @@ impl PolicyView {
         }
         let f = is_proof(&self.country_tier).then(|| format!("f={}", self.proof_f));
         let age = self.max_proof_age_s.map(text);
-        let parts = [f, age, Some(self.on_stale_proof.to_string())];
+        let parts = [f, age, Some(self.on_stale_proof.clone())];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }

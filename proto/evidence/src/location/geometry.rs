@@ -259,7 +259,7 @@ mod tests {
         #[test]
         fn the_longest_delay_of_a_length_is_the_last_within_it(cm in 0_u64..1_200_000_000) {
             let ns = longest_ns(cm);
-            prop_assert!(u64::from(reach(ns)) <= cm && u64::from(reach(ns + 1)) > cm);
+            prop_assert!(u64::from(reach(ns)) <= cm && u64::from(reach(ns.saturating_add(1))) > cm);
         }
 
         #[test]

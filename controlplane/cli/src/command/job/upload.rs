@@ -26,7 +26,7 @@ pub(super) async fn upload(
     let mut jobs = Vec::with_capacity(sealed.len());
     for Sealed { job, keepers } in sealed {
         if job.facts.area_only && !app.global.dry_run {
-            upload_one(app, session, &job, &keepers).await?;
+            Box::pin(upload_one(app, session, &job, &keepers)).await?;
         }
         jobs.push(job);
     }
@@ -41,7 +41,7 @@ async fn upload_one(
 ) -> Result<(), Failure> {
     let (mut kept, mut refused) = (Vec::new(), None);
     for member in keepers {
-        match send(session, member, job).await {
+        match Box::pin(send(session, member, job)).await {
             Ok(()) => kept.push(member.site.to_string()),
             Err(failure) => {
                 let (site, detail) = (&member.site, &failure.detail);

@@ -177,7 +177,7 @@ mod tests {
         report.fixes.push(fix(8, "sakai-1/n-01", Ok(Reached::Unknown)));
         let prefecture = Area::resolve("JP-01").ok();
         let near = Reached::Proven { f: 0, prefecture, excluding: Vec::new() };
-        report.fixes.push(fix(8, "ishikari-1/n-01", Ok(near)));
+        report.fixes.push(fix(8, "north/n-01", Ok(near)));
         report.passed(Step::Residency, 2);
         if !good {
             report.fixes.push(fix(9, "tokyo-1/n-01", Err("no transcript counts".to_owned())));
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!((data["verified"].as_bool(), exit.as_str()), (Some(false), "Error"));
         let fixes = data["fixes"].as_array().unwrap();
         assert_eq!((fixes.len(), &fixes[0]["f"], &fixes[0]["tier"]), (2, &1.into(), &"T2".into()));
-        let [out, _] = told(true, Some("ishikari-1/n-01"), (Format::Json, Language::En)).unwrap();
+        let [out, _] = told(true, Some("north/n-01"), (Format::Json, Language::En)).unwrap();
         assert!(out.contains("\"T3\"") && out.contains("北海道"), "{out}");
         assert_eq!((&fixes[1]["holds"], &fixes[1]["record"]), (&false.into(), &9.into()));
         assert_eq!(data["steps"][0]["step"], "residency");

@@ -128,7 +128,7 @@ fn ranges_are_handed_in_by_members_and_signed_by_both() {
     // A landmark that lies about what another one signs.
     let forged = signed_by_both(TOKYO[1], good.transcript.clone());
     let lie = Transcript { rtt_min_ns: 1, ..good.transcript.clone() };
-    let altered = SignedTranscript { transcript: lie, ..good.clone() };
+    let altered = SignedTranscript { transcript: lie, ..good };
     for bad in [forged, altered] {
         assert_eq!(code(f.submit_range(vec![bad])), ErrorCode::LocationInvalid);
     }

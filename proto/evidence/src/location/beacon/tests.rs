@@ -1,5 +1,4 @@
 //! A host in another prefecture with the best way that physics allows, and what a beacon may say of it.
-#![expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 use super::*;
 use crate::location::coverage::{capitals, offices};

@@ -1,5 +1,4 @@
 //! The table is the reviewed one, covers what it must, and refuses what is none.
-#![expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 use super::*;
 use crate::location::beacon::forecast_ns;
@@ -8,13 +7,13 @@ use crate::location::tests::fixture::in_prefectures;
 use sekisho_types::jurisdiction::areas;
 
 /// Whoever changes the table changes what was proven: a new file is a new version of the program, on every member.
-const GOLDEN: &str = "093fadd71df0105f86effacbf4b5b9a93e896f01c67f167009c4f2dbeef47a91";
+const GOLDEN: &str = "728171b907727c690b8a4b40fe4c2f6c9289440adf62e8d9de895e3a2129d1e8";
 
 #[test]
 fn the_table_is_the_one_that_was_reviewed() {
     assert_eq!(table_hash().to_string(), GOLDEN);
     assert_eq!(table(), &PrefectureLand::parse(BYTES).unwrap());
-    assert_eq!(table().cells.len(), 23_030);
+    assert_eq!(table().cells.len(), 23_031);
     // The error of the outlines is in every radius.
     for (number, cell) in &table().cells {
         assert!((529_000..20_000_000).contains(&cell.pad_cm), "{number}: {cell:?}");
