@@ -136,8 +136,13 @@ fn no_key(session: &Session, secret: Option<&str>, missing: &[String]) -> Failur
         return Failure::new(code, why)
             .remedy("Renew it: `sekisho operator trust --genesis FILE --write`.");
     }
-    let sites = if missing.is_empty() { "none".to_owned() } else { missing.join(", ") };
-    let why = format!("{what}no site that may run it has a key; without one: {sites}");
+    if missing.is_empty() {
+        let why = format!("{what}by its rules, and by those that bind it, no site may run it");
+        return Failure::new(code, why)
+            .remedy("See what its tenant's policy allows: `sekisho policy get POLICY`.");
+    }
+    let why =
+        format!("{what}no site that may run it has a key; without one: {}", missing.join(", "));
     Failure::new(code, why)
         .remedy("A site has one when a controller of its operator with the site-tag key runs.")
 }
