@@ -3,7 +3,7 @@
 //! Must hold: this member takes, keeps and gives such a payload only while it may keep it by the rules in force, as applied
 //! state has them ([`State::may_keep`]); what it says it keeps is on its disk; what it keeps is bounded, for each tenant and
 //! in all (L4). No entry, snapshot or backup has any of it.
-//! How members of one area come to have the same, and when one is forgotten: [`duty`].
+//! How members of one area come to have the same, and when one is forgotten: `holding/duty.rs`.
 //!
 //! Does not hold: a payload that every keeper has lost is lost. It is then told so (`PAYLOAD_NOT_HERE`), and its owner
 //! uploads it anew.
