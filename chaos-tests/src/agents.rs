@@ -227,11 +227,12 @@ fn line(table: &mut String, what: &str, value: &str) {
     std::io::stdout().lock().write_all(line.as_bytes()).ok();
 }
 
-fn quantile(times: &[Duration], percent: usize) -> Duration {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    let at = times.len().saturating_sub(1).saturating_mul(percent).div_ceil(100);
-    times.get(at).copied().unwrap_or_default()
+/// The value that so many percent do not exceed; 0 of none.
+pub(crate) fn quantile<T: Copy + Ord + Default>(values: &[T], percent: usize) -> T {
+    let mut values = values.to_vec();
+    values.sort_unstable();
+    let at = values.len().saturating_sub(1).saturating_mul(percent).div_ceil(100);
+    values.get(at).copied().unwrap_or_default()
 }
 
 fn all(workers: &mut [Worker], what: &str) -> Result<()> {

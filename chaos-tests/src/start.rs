@@ -4,6 +4,7 @@
 //! ledger and the shim. Three clocks are compared that are one on this machine: the wall clock as the drill, the leader (it
 //! stamps the entry that grants) and the job itself read it.
 
+use crate::agents::quantile;
 use crate::bench::sekisho::{ADMIN, ADMIN_DIR, Caller};
 use crate::federation::Federation;
 use crate::work::{spec, submit};
@@ -47,12 +48,8 @@ pub fn measure(options: &Options, dir: &Path) -> Result<()> {
     let starts = (0..options.count).map(|number| start(&federation, &runtime, options, number));
     let starts = starts.collect::<Result<Vec<_>>>()?;
     let of = |what: &str, part: fn(&Start) -> u64| {
-        let mut times: Vec<u64> = starts.iter().map(part).collect();
-        times.sort_unstable();
-        let at = |percent: usize| {
-            let last = times.len().saturating_sub(1);
-            times.get(last.saturating_mul(percent) / 100).copied().unwrap_or_default()
-        };
+        let times: Vec<u64> = starts.iter().map(part).collect();
+        let at = |percent| quantile(&times, percent);
         writeln!(
             std::io::stdout().lock(),
             "{what:<32} median {} ms, from {} to {} ms, p90 {} ms",

@@ -26,10 +26,10 @@ use sekisho_proto::status::ApiError;
 use sekisho_transport::deadline::{Deadline, within};
 use sekisho_transport::task::TaskKind;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{NodeId, SiteId};
+use sekisho_types::id::NodeId;
 use sekisho_types::limit::{BEATS_MISSED_UNREACHABLE, RENEW_EVERY};
 use sekisho_types::revision::{Epoch, Revision};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -288,8 +288,7 @@ fn trust(state: &State) -> u64 {
 impl Sessions {
     /// Nudges the streams that the way from one state to a later one concerns.
     fn tell(&self, before: &State, now: &State) {
-        let sites: BTreeSet<&SiteId> = now.changed_sites(before).collect();
-        if trust(now) != trust(before) || !sites.is_empty() {
+        if trust(now) != trust(before) || now.changed_sites(before).next().is_some() {
             // Rare, and what it does to each of them is for the stream to find out.
             return self.nudge_all();
         }
