@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::limit::TEXT_FILE_MAX;
-use crate::location::Via;
+use crate::location::{Via, read_via};
 use sekisho_agent_runtime::device::simulated::SimulatedGroup;
 use sekisho_agent_runtime::limit::{
     HIDDEN_MAX, LOG_BYTES_DEFAULT, LOG_BYTES_MAX, LOG_BYTES_MIN, NPROC_MAX, PIDS_DEFAULT, PIDS_MIN,
@@ -19,12 +19,10 @@ use sekisho_types::id::NodeId;
 use sekisho_types::payload::{CPU_MILLI, MEMORY_MIB};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -149,11 +147,7 @@ fn node<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NodeId>, D::Error> 
 }
 
 fn via<'de, D: Deserializer<'de>>(from: D) -> Result<Via, D::Error> {
-    fn read<T: FromStr<Err: Display>, E: serde::de::Error>(text: &str) -> Result<T, E> {
-        text.parse().map_err(|error| E::custom(format!("{text}: {error}")))
-    }
-    let texts = BTreeMap::<String, String>::deserialize(from)?;
-    texts.iter().map(|(landmark, address)| Ok((read(landmark)?, read(address)?))).collect()
+    read_via(&BTreeMap::deserialize(from)?).map_err(serde::de::Error::custom)
 }
 
 fn area<'de, D: Deserializer<'de>>(from: D) -> Result<TagArea, D::Error> {
@@ -201,9 +195,7 @@ impl Config {
         if !(least..=most).contains(&config.job_log_mib) {
             return Err(invalid(format!("job_log_mib must be {least} to {most}")));
         }
-        let nobody = config.names()?.is_nobody();
-        let named = config.landmark_via.values().find(|address| address.is_name());
-        if let Some(address) = named.filter(|_via| nobody) {
+        if let Some(address) = config.names()?.unknown(config.landmark_via.values()) {
             return Err(invalid(format!(
                 "landmark_via: `{address}` is a name and `resolvers` is empty: write an address, or set `resolvers`"
             )));

@@ -11,7 +11,7 @@ pub mod prover;
 pub use sekisho_agent_core::location::OwnFix;
 use sekisho_proto::status::ApiError;
 pub use sekisho_transport::ranging::exchange;
-pub use sekisho_transport::ranging::exchange::{Host, LandmarkAt, Via};
+pub use sekisho_transport::ranging::exchange::{Host, LandmarkAt, Via, read_via};
 use sekisho_types::id::ClusterId;
 use sekisho_types::revision::Incarnation;
 

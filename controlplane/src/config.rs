@@ -4,14 +4,13 @@ use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_raft::config::Timing;
 use sekisho_transport::address::Address;
 use sekisho_transport::names::{Names, ResolversError};
-use sekisho_transport::ranging::exchange::Via;
+use sekisho_transport::ranging::exchange::{Via, read_via};
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
 use sekisho_types::name::Name;
 use sekisho_types::principal::MemberIdentity;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -81,14 +80,7 @@ pub struct LandmarkConfig {
 }
 
 fn via<'de, D: Deserializer<'de>>(from: D) -> Result<Via, D::Error> {
-    let bad = |text: &str, error: &dyn Display| D::Error::custom(format!("{text}: {error}"));
-    let texts = BTreeMap::<String, String>::deserialize(from)?;
-    let read = |(landmark, address): (&String, &String)| {
-        let to = address.parse::<Address>().map_err(|error| bad(address, &error))?;
-        let landmark = landmark.parse::<LandmarkId>().map_err(|error| bad(landmark, &error))?;
-        Ok((landmark, to))
-    };
-    texts.iter().map(read).collect()
+    read_via(&BTreeMap::deserialize(from)?).map_err(D::Error::custom)
 }
 
 fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Address>, D::Error> {
@@ -218,10 +210,8 @@ fn check_names(
 ) -> Result<(), ConfigError> {
     let names = Names::configured(resolvers)
         .map_err(|source| ConfigError::Resolvers { path: path.to_owned(), source })?;
-    match addresses.iter().find(|address| address.is_name()).filter(|_name| names.is_nobody()) {
-        Some(address) => {
-            Err(ConfigError::Name { path: path.to_owned(), address: (*address).clone() })
-        }
+    match names.unknown(addresses.iter().copied()) {
+        Some(address) => Err(ConfigError::Name { path: path.to_owned(), address: address.clone() }),
         None => Ok(()),
     }
 }

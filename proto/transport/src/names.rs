@@ -113,6 +113,15 @@ impl Names {
         Self(Source::Host)
     }
 
+    /// The first of these that could not be dialled: a name, where nobody is asked for names.
+    #[must_use]
+    pub fn unknown<'a>(
+        &self,
+        addresses: impl IntoIterator<Item = &'a Address>,
+    ) -> Option<&'a Address> {
+        addresses.into_iter().find(|address| address.is_name() && self.is_nobody())
+    }
+
     /// Whether a name would be refused.
     #[must_use]
     pub const fn is_nobody(&self) -> bool {

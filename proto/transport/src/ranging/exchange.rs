@@ -29,12 +29,25 @@ use sekisho_types::id::{ClusterId, Digest};
 use sekisho_types::revision::Incarnation;
 use sekisho_types::time::Clock;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// Addresses of landmarks for datagrams that count in place of the registered ones: forwarders stand there.
 pub type Via = BTreeMap<LandmarkId, Address>;
+
+/// Reads it as settings have it: `operator/name` and `host:port`.
+///
+/// # Errors
+/// What cannot be read, and why.
+pub fn read_via(texts: &BTreeMap<String, String>) -> Result<Via, String> {
+    fn read<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+        text.parse().map_err(|error| format!("{text}: {error}"))
+    }
+    texts.iter().map(|(landmark, address)| Ok((read(landmark)?, read(address)?))).collect()
+}
 
 /// A landmark and where it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
