@@ -1,14 +1,19 @@
-//! Around every call: its span, its count and time, and its last deadline.
+//! Around every call: its principal's share, its span, its count and time, and its last deadline.
 //!
-//! Must hold: every call is answered, whatever its handler waits for (L3); label values are bounded: a path that no service knows is counted as `unknown`. What a caller says about
-//! its trace names log lines and nothing else.
+//! Must hold: every call is answered, whatever its handler waits for (L3); no principal has more than its share in progress
+//! (L4); label values are bounded: a path that no service knows is counted as `unknown`. What a caller says about its trace
+//! names log lines and nothing else.
+
+mod share;
 
 use crate::limit::HANDLER_MAX;
 use http::{Request, Response};
 use sekisho_proto::status::ApiError;
 use sekisho_raft::limit::{CALL_MAX, SNAPSHOT_TIMEOUT};
+use sekisho_transport::identity::Peer;
 use sekisho_transport::trace::{self, TraceContext};
 use sekisho_types::error_code::ErrorCode;
+use share::Shares;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,18 +23,21 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-/// Wraps a service with [`Measured`].
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Measure;
+/// Wraps the services of one listener with [`Measured`].
+#[derive(Debug, Clone, Default)]
+pub struct Measure(Shares);
 
 /// A service whose calls are traced, counted and timed.
 #[derive(Debug, Clone)]
-pub struct Measured<S>(S);
+pub struct Measured<S> {
+    inner: S,
+    shares: Shares,
+}
 
 impl<S> Layer<S> for Measure {
     type Service = Measured<S>;
     fn layer(&self, inner: S) -> Measured<S> {
-        Measured(inner)
+        Measured { inner, shares: self.0.clone() }
     }
 }
 
@@ -38,14 +46,14 @@ where
     S: Service<Request<B>, Response = Response<C>>,
     S::Future: Send + 'static,
     S::Error: 'static,
-    C: Default + Send,
+    C: Default + Send + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
+        self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
@@ -57,8 +65,16 @@ where
             trace_id = %context.trace_id(),
             span_id = %context.span_id(),
         );
-        let (begun, answer) = (Instant::now(), self.0.call(request));
-        let running = InFlight::begin();
+        let share = match self.shares.take(request.extensions().get::<Peer>()) {
+            Ok(share) => share,
+            Err(error) => {
+                let response = Status::from(error).into_http();
+                count(path, &response, Instant::now());
+                return Box::pin(async move { Ok(response) });
+            }
+        };
+        let (begun, answer) = (Instant::now(), self.inner.call(request));
+        let running = (InFlight::begin(), share);
         let call = async move {
             let answer = timeout(longest(&path), answer).await.unwrap_or_else(|_elapsed| {
                 tracing::error!("a call was not answered in time");
@@ -133,7 +149,7 @@ mod tests {
         if let Some(header) = header {
             request.headers_mut().insert(trace::TRACEPARENT, header.parse().unwrap());
         }
-        let response = Measure.layer(seen).oneshot(request).await.unwrap();
+        let response = Measure::default().layer(seen).oneshot(request).await.unwrap();
         *response.extensions().get::<TraceContext>().unwrap()
     }
 
@@ -142,7 +158,7 @@ mod tests {
         let stuck = |_request: Request<()>| pending::<Result<Response<()>, Infallible>>();
         let call = |path: &str| {
             let request = Request::builder().uri(path).body(()).unwrap();
-            Measure.layer(tower::service_fn(stuck)).oneshot(request)
+            Measure::default().layer(tower::service_fn(stuck)).oneshot(request)
         };
         let begun = Instant::now();
         let response = call("/sekisho.v1.JobService/SubmitJob").await.unwrap();

@@ -44,6 +44,10 @@ pub const ANSWER_MAX: usize = 4 * 1024 * 1024;
 /// Calls in progress on one connection; more wait in the connection's own flow control (L4).
 pub const CALLS_PER_CONNECTION: usize = 256;
 
+/// Calls of one principal in progress on this member, on all its connections: with requests of full length 256 MiB, and four
+/// times what a bench of 256 clients has.
+pub const CALLS_PER_PRINCIPAL: usize = 1024;
+
 /// Whole answer to a call, and the beginning of a stream. Every handler has earlier deadlines, which tell more; this one
 /// ends what none of them foresaw, so that no call is held for ever (L3).
 pub const HANDLER_MAX: Duration = Duration::from_secs(30);

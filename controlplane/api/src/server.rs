@@ -143,7 +143,7 @@ pub fn serve(routes: Routes, connections: ConnStream, tasks: &TaskGroup) {
     let cancelled = tasks.cancelled();
     tasks.spawn_finishing(TaskKind::Critical, "serve", async move {
         let server = Server::builder()
-            .layer(Measure)
+            .layer(Measure::default())
             .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
             .http2_keepalive_interval(Some(PING_EVERY))
             .http2_keepalive_timeout(Some(PING_EVERY))
