@@ -52,11 +52,49 @@ struct Live {
     cut: CancellationToken,
 }
 
+/// The live connections, and how many each principal has made.
+#[derive(Debug, Default)]
+struct LiveSet {
+    rows: BTreeMap<u64, Live>,
+    accepted: BTreeMap<Principal, usize>,
+}
+
+impl LiveSet {
+    fn insert(&mut self, id: u64, live: Live) {
+        if let Some(principal) = live.accepted_from() {
+            let count = self.accepted.entry(principal.clone()).or_default();
+            *count = count.saturating_add(1);
+        }
+        self.rows.insert(id, live);
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Live> {
+        let live = self.rows.remove(&id)?;
+        if let Some(principal) = live.accepted_from()
+            && let Some(count) = self.accepted.get_mut(principal)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.accepted.remove(principal);
+            }
+        }
+        Some(live)
+    }
+}
+
+impl Live {
+    /// Who made it, if it was accepted from somebody with a certificate.
+    fn accepted_from(&self) -> Option<&Principal> {
+        let identity = self.peer.identity.as_ref();
+        identity.filter(|_| self.direction == Direction::Accepted).map(|i| &i.principal)
+    }
+}
+
 /// The registry of live connections.
 #[derive(Debug)]
 pub struct Connections {
     next: AtomicU64,
-    live: Mutex<BTreeMap<u64, Live>>,
+    live: Mutex<LiveSet>,
     policy: RwLock<Arc<dyn LinkPolicy>>,
     traffic: Traffic,
 }
@@ -83,6 +121,7 @@ impl Connections {
         let tokens: Vec<CancellationToken> = self
             .live
             .lock()
+            .rows
             .values()
             .filter(|live| !live.cut.is_cancelled() && chosen(live.direction, &live.peer))
             .map(|live| live.cut.clone())
@@ -104,7 +143,12 @@ impl Connections {
     /// Peers of the live connections.
     #[must_use]
     pub fn live(&self) -> Vec<(Direction, Peer)> {
-        self.live.lock().values().map(|live| (live.direction, live.peer.clone())).collect()
+        self.live.lock().rows.values().map(|live| (live.direction, live.peer.clone())).collect()
+    }
+
+    /// Live connections that `principal` has made to this process.
+    pub(crate) fn accepted_from(&self, principal: &Principal) -> usize {
+        self.live.lock().accepted.get(principal).copied().unwrap_or_default()
     }
 
     /// Bytes of application data to (`sent`) and from peers of a class since start, both directions of dialling.
@@ -141,7 +185,7 @@ impl Connections {
     }
 
     pub(crate) fn is_live(&self, id: u64) -> bool {
-        self.live.lock().get(&id).is_some_and(|live| !live.cut.is_cancelled())
+        self.live.lock().rows.get(&id).is_some_and(|live| !live.cut.is_cancelled())
     }
 }
 
@@ -165,7 +209,7 @@ pub(crate) struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let gone = self.registry.live.lock().remove(&self.id);
+        let gone = self.registry.live.lock().remove(self.id);
         drop(gone);
     }
 }

@@ -18,6 +18,37 @@ pub const BACKLOG: u32 = 128;
 /// Authenticated connections of one listener: 10,000 agents, their re-dials, members and users.
 pub const CONNECTIONS_MAX: usize = 16_384;
 
+/// Authenticated connections of one principal on one listener: a thirty-second of all, so that no client takes the place of
+/// the agents. A bench or a console with hundreds of panes needs fewer.
+pub const CONNECTIONS_PER_PEER: usize = 512;
+
+/// Handshakes that failed, or never came, within [`TROUBLE_WINDOW`] or two of it, from which on sources are told apart. Less
+/// than one wave of [`HANDSHAKES_MAX`]; far more than a fleet whose certificates ended shows by itself.
+pub const TROUBLE_FAILURES: u32 = 64;
+
+/// For how long a failed handshake counts, at least; at most twice as long.
+pub const TROUBLE_WINDOW: Duration = Duration::from_secs(10);
+
+/// For how long a source is remembered that had a good handshake, at least: agents come back within a lease, people within a
+/// working hour.
+pub const STANDING_KEPT: Duration = Duration::from_secs(3600);
+
+/// Failures of one source within the window from which on its good handshake says nothing: a host whose certificate ended
+/// dials a few times.
+pub const SOURCE_FAILURES: u32 = 16;
+
+/// Sources of which something is remembered, in each half of a time; three MiB at most.
+pub const SOURCES_KEPT: usize = 16_384;
+
+/// Handshakes in progress of all sources without standing, while many fail: a quarter of [`HANDSHAKES_MAX`].
+pub const UNKNOWN_AT_ONCE: usize = 64;
+
+/// The same of one such source.
+pub const UNKNOWN_PER_SOURCE: usize = 8;
+
+/// The same in a second: two milliseconds each are a tenth of a core.
+pub const UNKNOWN_PER_SECOND: u32 = 50;
+
 /// Anonymous connections of one listener: joining is rare, and these peers have proven nothing.
 pub const ANONYMOUS_MAX: usize = 64;
 

@@ -1,8 +1,11 @@
 //! Accepting: sockets in, authenticated connections out, as streams that tonic serves.
 //!
 //! Must hold: a slow or hostile peer costs one slot of a bounded number for at most [`HANDSHAKE_TIMEOUT`] and never
-//! delays another handshake (L4); clients without a certificate come out of a stream of their own, which is given
+//! delays another handshake, and a crowd of them takes neither the slots nor the processor from those that had a good one
+//! ([`standing`]); no principal takes all places (L4); clients without a certificate come out of a stream of their own, which is given
 //! the join service and nothing else (D3).
+
+mod standing;
 
 use crate::bundle::TrustBundles;
 use crate::conn::{Conn, TlsStream};
@@ -10,7 +13,7 @@ use crate::credential::Identity;
 use crate::explain::explain;
 use crate::limit::{
     ACCEPT_PAUSE, ACCEPT_QUEUE, ANONYMOUS_LIFETIME, ANONYMOUS_MAX, BACKLOG, CONNECTIONS_MAX,
-    HANDSHAKE_TIMEOUT, HANDSHAKES_MAX,
+    CONNECTIONS_PER_PEER, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX,
 };
 use crate::settle::{SettleError, Terms, settle, tune};
 use crate::socket::Socket;
@@ -18,10 +21,12 @@ use crate::task::{TaskGroup, TaskKind};
 pub use crate::tls::Protocol;
 use crate::tls::server_config;
 use crate::verify::Role;
+use parking_lot::Mutex;
+use standing::{Source, Standing};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -39,6 +44,8 @@ pub struct Limits {
     pub handshakes: usize,
     /// Authenticated connections.
     pub connections: usize,
+    /// Those of one principal.
+    pub per_peer: usize,
     /// Anonymous connections.
     pub anonymous: usize,
     /// From accepted socket to authenticated peer.
@@ -53,6 +60,7 @@ impl Default for Limits {
             protocol: Protocol::Http2,
             handshakes: HANDSHAKES_MAX,
             connections: CONNECTIONS_MAX,
+            per_peer: CONNECTIONS_PER_PEER,
             anonymous: ANONYMOUS_MAX,
             handshake_timeout: HANDSHAKE_TIMEOUT,
             anonymous_lifetime: ANONYMOUS_LIFETIME,
@@ -93,17 +101,34 @@ enum Refusal {
     Settle(#[from] SettleError),
     #[error("too many connections")]
     Full,
+    #[error("too many connections of one principal")]
+    Crowding,
+    #[error("many handshakes fail, and this source had no good one of late")]
+    TurnedAway,
     #[error("nobody serves this kind of peer")]
     Unserved,
 }
 
+/// Whether a connection is of a peer with a certificate.
+struct Proven(bool);
+
 impl Refusal {
+    /// Whether it speaks against its source: it took a place and brought nobody.
+    fn is_failure(&self) -> bool {
+        match self {
+            Self::Slow | Self::Handshake(_) | Self::Settle(_) => true,
+            Self::Full | Self::Crowding | Self::TurnedAway | Self::Unserved => false,
+        }
+    }
+
     fn label(&self) -> &'static str {
         match self {
             Self::Slow => "slow",
             Self::Handshake(_) => "handshake",
             Self::Settle(_) => "settle",
             Self::Full => "full",
+            Self::Crowding => "crowding",
+            Self::TurnedAway => "turned_away",
             Self::Unserved => "unserved",
         }
     }
@@ -131,6 +156,7 @@ struct Shared {
     anonymous: Gate,
     limits: Limits,
     tasks: TaskGroup,
+    standing: Mutex<Standing>,
 }
 
 impl Listener {
@@ -162,6 +188,7 @@ impl Listener {
             anonymous,
             limits,
             tasks: tasks.clone(),
+            standing: Mutex::new(Standing::new(Instant::now())),
         });
         let handshakes = Arc::new(Semaphore::new(limits.handshakes));
         tasks.spawn(TaskKind::Critical, "accept", accept(socket, acceptor, shared, handshakes));
@@ -193,9 +220,28 @@ async fn accept(
         match socket.accept().await {
             Ok((stream, addr)) => {
                 let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
+                let source = Source::of(addr.ip());
+                let admitted = shared.standing.lock().admit(source, Instant::now());
+                let Some(terms) = admitted else {
+                    // No log line for each: there may be thousands in a second.
+                    count(&Refusal::TurnedAway);
+                    continue;
+                };
                 let tasks = shared.tasks.clone();
                 tasks.spawn(TaskKind::Ordinary, "handshake", async move {
-                    if let Err(refusal) = shared.handshake(acceptor, stream, addr, slot).await {
+                    let outcome = shared.handshake(acceptor, stream, addr, slot).await;
+                    let mut standing = shared.standing.lock();
+                    standing.release(source, terms);
+                    match &outcome {
+                        Ok(Proven(true)) => standing.passed(source, Instant::now()),
+                        Err(refusal) if refusal.is_failure() => {
+                            standing.failed(source, Instant::now());
+                        }
+                        // Anybody can come without a certificate.
+                        Ok(Proven(false)) | Err(_) => {}
+                    }
+                    drop(standing);
+                    if let Err(refusal) = outcome {
                         report(addr, &refusal);
                     }
                 });
@@ -210,6 +256,10 @@ async fn accept(
 
 fn report(addr: SocketAddr, refusal: &Refusal) {
     tracing::warn!(%addr, reason = explain(refusal), "connection refused");
+    count(refusal);
+}
+
+fn count(refusal: &Refusal) {
     metrics::counter!("sekisho_transport_refused_total", "reason" => refusal.label()).increment(1);
 }
 
@@ -221,7 +271,7 @@ impl Shared {
         socket: tokio::net::TcpStream,
         addr: SocketAddr,
         slot: OwnedSemaphorePermit,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Proven, Refusal> {
         tune(&socket).map_err(Refusal::Handshake)?;
         let before = self.bundles.current();
         let stream = timeout(self.limits.handshake_timeout, acceptor.accept(Socket::new(socket)))
@@ -237,13 +287,22 @@ impl Shared {
             cut: self.tasks.child_token(),
         };
         let conn = settle(&self.bundles, &before, Role::Client, stream, terms)?;
-        let gate = match conn.peer().identity {
-            Some(_) => &self.authenticated,
+        let gate = match &conn.peer().identity {
+            Some(identity) => {
+                // This one is among them.
+                let own = self.bundles.connections().accepted_from(&identity.principal);
+                if own > self.limits.per_peer {
+                    return Err(Refusal::Crowding);
+                }
+                &self.authenticated
+            }
             None => &self.anonymous,
         };
         let permit = Arc::clone(&gate.slots).try_acquire_owned().map_err(|_full| Refusal::Full)?;
         tracing::debug!(%addr, peer = ?conn.peer().identity, "connection accepted");
-        gate.out.send(Ok(conn.holding(permit))).await.map_err(|_closed| Refusal::Unserved)
+        let proven = Proven(conn.peer().identity.is_some());
+        let sent = gate.out.send(Ok(conn.holding(permit))).await;
+        sent.map(|()| proven).map_err(|_closed| Refusal::Unserved)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Real sockets over loopback: who gets in, who is cut, and that one peer cannot hold up another.
 
+mod crowd;
+
 use super::*;
 use crate::connections::{Direction, LinkPolicy};
 use crate::dial::{DialError, Dialer};
