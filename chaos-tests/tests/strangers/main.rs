@@ -1,6 +1,8 @@
 //! Who is not let in: without a certificate, of another authority, of an operator but without a role.
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a broken set-up should fail loudly")]
 
+mod crowd;
+
 use sekisho_chaos::federation::Federation;
 use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::job_service_client::JobServiceClient;
@@ -80,4 +82,5 @@ async fn strangers_get_nothing() {
     for answer in ask(&federation, Some(admin)).await {
         answer.unwrap();
     }
+    crowd::slows_nobody(&federation).await;
 }
