@@ -1,12 +1,18 @@
 //! The file that `audit export` writes: everything that an auditor needs, with no cluster at hand (A1).
 //!
-//! Layout: [`MAGIC`], then length and canonical bytes of the [`AuditBundleHead`], then each record as length and
-//! bytes, then the SHA-256 of all that precedes it. Lengths are four bytes, big-endian. Written and read in one pass,
-//! so that an export of a million records needs no memory of its size.
+//! Layout: [`MAGIC`], the [`AuditBundleHead`], each record, the tail, each entry of the members' journals of denials, each
+//! evidence of a fork, then the SHA-256 of all that precedes it. Parts stand as length (four bytes, big-endian) and bytes;
+//! head and tail are canonical. Written and read in one pass, so that an export of a million records needs no memory of
+//! its size. A controller writes a bundle without journals; whoever exports adds them, one member's after the other
+//! ([`BundleExtender`]).
 //!
 //! Must hold: one spelling; a changed, missing or added byte is noticed before anything is believed. The trailer only
 //! finds damage: what may be *believed* follows from the checkpoint's signatures, which the verifier checks against
 //! operators' keys that it knows, not against those in the file.
+
+mod rest;
+
+pub use rest::{BundleRest, ENTRIES_MAX, FORKS_MAX, JOURNALS_MAX, Journal, Kept};
 
 use crate::canonical::{CanonicalError, decode, encode};
 use crate::frame::{FrameError, frame, unframe};
@@ -17,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
 /// First bytes of a bundle.
-pub const MAGIC: &[u8; 16] = b"sekisho-audit-1\n";
+pub const MAGIC: &[u8; 16] = b"sekisho-audit-2\n";
 /// The format that this program writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// Largest head, bytes: genesis, note and the roots of 16 operators stay below 256 KiB.
 pub const HEAD_MAX: usize = 1024 * 1024;
 /// Largest record, bytes: an entry without its payload has at most 256 KiB, its record a few bytes more.
@@ -44,13 +50,15 @@ pub struct AuditBundleHead {
     pub count: u64,
 }
 
-/// A bundle as read; the records lie in the caller's bytes.
+/// A bundle as read; records and the rest lie in the caller's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditBundle<'b> {
     /// What stands before the records.
     pub head: AuditBundleHead,
     /// Canonical bytes of each record, by index.
     pub records: Vec<&'b [u8]>,
+    /// What stands behind them.
+    pub rest: BundleRest<&'b [u8]>,
 }
 
 /// Why bytes are no bundle.
@@ -62,8 +70,8 @@ pub enum AuditBundleError {
     /// Ends too early, goes on too long, or the trailer differs.
     #[error("the audit bundle is damaged: {0}")]
     Damaged(&'static str),
-    /// The head is not in canonical form.
-    #[error("the audit bundle's head is not readable")]
+    /// Head or tail is not in canonical form.
+    #[error("the audit bundle's head or tail is not readable")]
     Head(#[from] CanonicalError),
     /// More than a bundle may hold.
     #[error("a part of the audit bundle is larger than its bound")]
@@ -115,15 +123,81 @@ impl BundleWriter {
         Ok(bytes)
     }
 
-    /// The last bytes.
+    /// The last bytes, with nothing behind the records.
     ///
     /// # Errors
-    /// [`AuditBundleError::Damaged`] if records are missing.
+    /// As [`BundleWriter::finish_with`].
     pub fn finish(self) -> Result<Vec<u8>, AuditBundleError> {
+        self.finish_with(&BundleRest::<Vec<u8>>::default())
+    }
+
+    /// The last bytes, with what stands behind the records.
+    ///
+    /// # Errors
+    /// [`AuditBundleError::Damaged`] if records are missing; [`AuditBundleError::TooLarge`].
+    pub fn finish_with<B: AsRef<[u8]>>(
+        self,
+        rest: &BundleRest<B>,
+    ) -> Result<Vec<u8>, AuditBundleError> {
         if self.left > 0 {
             return Err(AuditBundleError::Damaged("fewer records than announced"));
         }
-        Ok(self.hash.finalize().to_vec())
+        end(self.hash, rest)
+    }
+}
+
+fn end<B: AsRef<[u8]>>(
+    mut hash: sha2::Sha256,
+    rest: &BundleRest<B>,
+) -> Result<Vec<u8>, AuditBundleError> {
+    let mut bytes = rest.bytes()?;
+    hash.update(&bytes);
+    bytes.extend(hash.finalize());
+    Ok(bytes)
+}
+
+/// Takes a bundle with nothing behind its records off a wire, chunk by chunk, and ends it otherwise. What comes out may be
+/// written at once: only the end is held back.
+#[derive(Debug)]
+pub struct BundleExtender {
+    hash: sha2::Sha256,
+    /// The last bytes seen, as many as the end of such a bundle has.
+    held: Vec<u8>,
+    end: Vec<u8>,
+}
+
+impl BundleExtender {
+    /// Nothing seen yet.
+    ///
+    /// # Errors
+    /// Never; see [`encode`].
+    pub fn start() -> Result<Self, AuditBundleError> {
+        let end = BundleRest::<Vec<u8>>::default().bytes()?;
+        Ok(Self { hash: sha2::Sha256::new(), held: Vec::new(), end })
+    }
+
+    /// The bytes to write after this chunk.
+    #[must_use]
+    pub fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
+        self.held.extend_from_slice(chunk);
+        let keep = self.end.len().saturating_add(32);
+        let ready = self.held.len().saturating_sub(keep);
+        let rest = self.held.split_off(ready);
+        let ready = std::mem::replace(&mut self.held, rest);
+        self.hash.update(&ready);
+        ready
+    }
+
+    /// The last bytes, once the wire has said that it is over.
+    ///
+    /// # Errors
+    /// [`AuditBundleError::Damaged`] if what came was not whole.
+    pub fn finish<B: AsRef<[u8]>>(self, rest: &BundleRest<B>) -> Result<Vec<u8>, AuditBundleError> {
+        let due = self.hash.clone().chain_update(&self.end).finalize();
+        if self.held != [self.end.as_slice(), &due].concat() {
+            return Err(AuditBundleError::Damaged("it did not arrive whole"));
+        }
+        end(self.hash, rest)
     }
 }
 
@@ -140,104 +214,25 @@ impl<'b> AuditBundle<'b> {
         if Digest::of(body).0 != *trailer {
             return Err(AuditBundleError::Damaged("its checksum differs"));
         }
-        let mut rest = body.get(MAGIC.len()..).unwrap_or_default();
-        let head: AuditBundleHead = decode(unframe(&mut rest, HEAD_MAX)?)?;
+        let mut left = body.get(MAGIC.len()..).unwrap_or_default();
+        let head: AuditBundleHead = decode(unframe(&mut left, HEAD_MAX)?)?;
         if head.format != FORMAT {
             return Err(AuditBundleError::Format);
         }
         // Each record takes four bytes at least: a lying count cannot reserve memory.
-        let most = rest.len().checked_div(4).unwrap_or(0);
+        let most = left.len().checked_div(4).unwrap_or(0);
         let count = usize::try_from(head.count).map_err(|_range| AuditBundleError::TooLarge)?;
         let mut records = Vec::with_capacity(count.min(most));
-        while !rest.is_empty() {
-            records.push(unframe(&mut rest, RECORD_MAX)?);
+        for _ in 0..count {
+            records.push(unframe(&mut left, RECORD_MAX)?);
         }
-        if records.len() != count {
-            return Err(AuditBundleError::Damaged("its count of records differs"));
+        let rest = BundleRest::read(&mut left)?;
+        if !left.is_empty() {
+            return Err(AuditBundleError::Damaged("it goes on behind its end"));
         }
-        Ok(Self { head, records })
+        Ok(Self { head, records, rest })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bundle::EndorserBundle;
-    use crate::genesis::Genesis;
-    use sekisho_types::time::Timestamp;
-
-    fn head(count: u64) -> AuditBundleHead {
-        let cluster = ClusterId([1; 16]);
-        let incarnation = Incarnation(1);
-        let bundle = EndorserBundle {
-            cluster,
-            incarnation,
-            version: 1,
-            terms: Digest([0; 32]),
-            k: 1,
-            endorsers: Vec::new(),
-            operators: Vec::new(),
-        };
-        let genesis = Genesis {
-            bundle,
-            created: Timestamp(1),
-            table: Digest([2; 32]),
-            sites: Vec::new(),
-            members: Vec::new(),
-            keys: Vec::new(),
-            roots: Vec::new(),
-            dev: true,
-        };
-        AuditBundleHead {
-            format: FORMAT,
-            cluster,
-            incarnation,
-            genesis: SignedGenesis { genesis, signatures: Vec::new() },
-            table: Digest([2; 32]),
-            note: b"note".to_vec(),
-            count,
-        }
-    }
-
-    fn bundle(records: &[&[u8]]) -> Vec<u8> {
-        let (mut writer, mut bytes) = BundleWriter::start(&head(records.len() as u64)).unwrap();
-        for record in records {
-            bytes.extend(writer.record(record).unwrap());
-        }
-        bytes.extend(writer.finish().unwrap());
-        bytes
-    }
-
-    #[test]
-    fn a_bundle_round_trips_and_every_changed_byte_is_noticed() {
-        let records: [&[u8]; 3] = [b"one", b"", b"three"];
-        let bytes = bundle(&records);
-        let opened = AuditBundle::open(&bytes).unwrap();
-        assert_eq!((opened.head, opened.records), (head(3), records.to_vec()));
-        for at in 0..bytes.len() {
-            let mut changed = bytes.clone();
-            changed[at] ^= 1;
-            AuditBundle::open(&changed).unwrap_err();
-            AuditBundle::open(&bytes[..at]).unwrap_err();
-        }
-        AuditBundle::open(&[&bytes[..], b"x"].concat()).unwrap_err();
-    }
-
-    #[test]
-    fn a_count_that_lies_is_refused_under_a_good_checksum() {
-        let (mut writer, mut bytes) = BundleWriter::start(&head(2)).unwrap();
-        bytes.extend(writer.record(b"one").unwrap());
-        writer.clone().finish().unwrap_err();
-        let digest = Digest::of(&bytes);
-        bytes.extend(digest.0);
-        assert!(matches!(AuditBundle::open(&bytes), Err(AuditBundleError::Damaged(_))));
-        writer.record(b"two").unwrap();
-        writer.record(b"three").unwrap_err();
-        assert_eq!(
-            writer.record(&vec![0; RECORD_MAX + 1]),
-            Err(AuditBundleError::Damaged("more records than announced"))
-        );
-        let (mut writer, _) = BundleWriter::start(&head(1)).unwrap();
-        assert_eq!(writer.record(&vec![0; RECORD_MAX + 1]), Err(AuditBundleError::TooLarge));
-    }
-}
+mod tests;

@@ -199,23 +199,11 @@ pub fn verify_note(
     note: &[u8],
 ) -> Result<VerifiedCheckpoint, CheckpointError> {
     let (note, checkpoint) = open(note)?;
-    if checkpoint.cluster != bundle.cluster || checkpoint.incarnation != bundle.incarnation {
+    if checkpoint.incarnation != bundle.incarnation {
         return Err(CheckpointError::WrongCluster);
     }
-    let endorsers: Vec<NoteVerifier> =
-        bundle.endorsers.iter().map(|e| NoteVerifier::of(bundle, e)).collect();
-    let known = VerifierList::new(
-        endorsers.iter().map(|v| Box::new(v.clone()) as Box<dyn Verifier>).collect(),
-    );
-    let signed = match note.verify(&known) {
-        Ok((signed, _unknown)) => signed,
-        Err(signed_note::NoteError::UnverifiedNote) => Vec::new(),
-        Err(_bad) => return Err(CheckpointError::BadSignature),
-    };
-    let by = |s: &signed_note::Signature| {
-        endorsers.iter().find(|e| e.name == s.name() && e.id == s.id()).map(|e| e.operator.clone())
-    };
-    let operators: BTreeSet<OperatorId> = signed.iter().filter_map(by).collect();
+    let signed = signed(bundle, &note, &checkpoint)?;
+    let operators: BTreeSet<OperatorId> = signed.into_iter().map(|e| e.operator).collect();
     let have = u32::try_from(operators.len()).unwrap_or(u32::MAX);
     if have < bundle.k {
         let missing = bundle.operators().filter(|o| !operators.contains(o)).collect();
@@ -224,9 +212,46 @@ pub fn verify_note(
     Ok(VerifiedCheckpoint { checkpoint, operators })
 }
 
+/// What a note says and which members of the bundle signed it, however few: of whatever incarnation, as keys outlive one.
+///
+/// # Errors
+/// [`CheckpointError`], never for too few operators.
+pub fn signers(
+    bundle: &EndorserBundle,
+    note: &[u8],
+) -> Result<(Checkpoint, BTreeSet<MemberId>), CheckpointError> {
+    let (note, checkpoint) = open(note)?;
+    let signed = signed(bundle, &note, &checkpoint)?;
+    Ok((checkpoint, signed.into_iter().map(|e| e.member).collect()))
+}
+
+/// Whose signatures stand under a note; one of a known key that does not verify spoils it.
+fn signed(
+    bundle: &EndorserBundle,
+    note: &Note,
+    checkpoint: &Checkpoint,
+) -> Result<Vec<NoteVerifier>, CheckpointError> {
+    if checkpoint.cluster != bundle.cluster {
+        return Err(CheckpointError::WrongCluster);
+    }
+    let endorsers: Vec<NoteVerifier> =
+        bundle.endorsers.iter().map(|e| NoteVerifier::of(bundle, e)).collect();
+    let known = VerifierList::new(
+        endorsers.iter().map(|v| Box::new(v.clone()) as Box<dyn Verifier>).collect(),
+    );
+    let good = match note.verify(&known) {
+        Ok((good, _unknown)) => good,
+        Err(signed_note::NoteError::UnverifiedNote) => Vec::new(),
+        Err(_bad) => return Err(CheckpointError::BadSignature),
+    };
+    let stands = |e: &NoteVerifier| good.iter().any(|s| e.name == s.name() && e.id == s.id());
+    Ok(endorsers.into_iter().filter(stands).collect())
+}
+
 #[derive(Clone)]
 struct NoteVerifier {
     operator: OperatorId,
+    member: MemberId,
     name: String,
     id: u32,
     key: PublicKey,
@@ -236,7 +261,8 @@ impl NoteVerifier {
     fn of(bundle: &EndorserBundle, endorser: &Endorser) -> Self {
         let name = key_name(&bundle.cluster, &endorser.operator, endorser.member);
         let id = signed_note::key_id(&name, &note_key(&endorser.public_key));
-        Self { operator: endorser.operator.clone(), name, id, key: endorser.public_key }
+        let (operator, member) = (endorser.operator.clone(), endorser.member);
+        Self { operator, member, name, id, key: endorser.public_key }
     }
 }
 

@@ -36,6 +36,12 @@ pub enum Purpose {
     SiteKey,
     /// A node's statement that a site's key may be sealed to a key.
     NodeSealing,
+    /// An agent's word that it was shown an audit head.
+    Countersignature,
+    /// A registrar's statement that a key belongs to a person who logged in.
+    LoginRecord,
+    /// Whoever logs in has the key that is to be registered.
+    LoginPossession,
 }
 
 impl Purpose {
@@ -51,6 +57,9 @@ impl Purpose {
             Self::RangingSubject => b"sekisho/ranging-subject/v1\0",
             Self::SiteKey => b"sekisho/site-key/v1\0",
             Self::NodeSealing => b"sekisho/node-sealing-key/v1\0",
+            Self::Countersignature => b"sekisho/countersignature/v1\0",
+            Self::LoginRecord => b"sekisho/login-record/v1\0",
+            Self::LoginPossession => b"sekisho/login-possession/v1\0",
         }
     }
 }

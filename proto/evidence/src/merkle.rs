@@ -3,6 +3,10 @@
 //! Must hold: A1. The state keeps only the [`Frontier`], the roots of the complete subtrees; interior hashes go to
 //! the store in the dense order of `tlog_tiles` and are read back through [`Hashes`] for proofs.
 
+mod tree;
+
+pub use tree::Tree;
+
 use sekisho_types::id::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,7 +64,7 @@ impl<F: Fn(u64) -> Option<Digest>> Hashes for F {
     }
 }
 
-struct Reader<'h, H: ?Sized>(&'h H);
+pub(crate) struct Reader<'h, H: ?Sized>(pub(crate) &'h H);
 
 impl<H: Hashes + ?Sized> HashReader for Reader<'_, H> {
     fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, tlog::Error> {

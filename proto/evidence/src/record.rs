@@ -1,11 +1,13 @@
 //! Audit records: what the Merkle log's leaves are.
 //!
-//! Must hold: A2, each write and each rejection in apply has exactly one [`Body::Entry`]; grants and desired sets
-//! derived from it follow as records of their own, in one fixed order, so that each can be proved alone.
+//! Must hold: A2, each write and each rejection in apply has exactly one [`Body::Entry`]; what follows from it, the end of
+//! an approval, the use of a break-glass, grants and desired sets, follows as records of their own, in one fixed order, so
+//! that each can be proved alone.
 
 use crate::canonical::{CanonicalError, decode, encode};
 use crate::grant::{Grant, NodeDesired};
 use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::ApprovalId;
 use sekisho_types::revision::Revision;
 use sekisho_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,18 @@ pub enum Body {
     Grant(Box<Grant>),
     /// A node's desired set changed.
     Desired(NodeDesired),
+    /// Enough operators had signed an approval: in this entry its command was carried out as its proposer's, or failed.
+    Approval {
+        /// Which.
+        id: ApprovalId,
+        /// Why it failed; nothing of it took effect then.
+        failed: Option<ErrorCode>,
+    },
+    /// No role allowed this entry to its actor, only a break-glass.
+    BreakGlass {
+        /// The entry that opened it.
+        opened: Revision,
+    },
 }
 
 /// One leaf of the audit log.

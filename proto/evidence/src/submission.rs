@@ -11,8 +11,8 @@ use crate::bundle::EndorserBundle;
 use crate::canonical::{CanonicalError, decode, encode};
 use crate::command::{CommandSignature, Intention};
 use crate::grant::{BoundRules, Grant};
-use crate::key::Purpose;
-use sekisho_types::id::{Digest, OperatorId, PolicyId, RequestId, Signature, TenantId};
+use crate::voucher::{Voucher, VoucherError};
+use sekisho_types::id::{Digest, OperatorId, PolicyId, RequestId, TenantId};
 use sekisho_types::job::JobFacts;
 use sekisho_types::principal::{KeyRecord, Principal, Role};
 use sekisho_types::revision::Incarnation;
@@ -49,8 +49,8 @@ pub struct Submission {
     pub signature: CommandSignature,
     /// The submitter's registered key.
     pub key: KeyRecord,
-    /// The signature under that record, by the issuer of the submitter's operator.
-    pub issuer: Signature,
+    /// How the submitter's operator vouches for that record.
+    pub voucher: Voucher,
     /// The payload was sealed anew while the job was queued: the signature is under [`RESEAL_JOB`], and in no batch.
     pub resealed: bool,
 }
@@ -87,9 +87,9 @@ pub enum SubmissionError {
     /// The submitter's operator is none of the bundle's.
     #[error("operator {0} of the submitter is not in the endorser bundle")]
     Operator(OperatorId),
-    /// The operator's issuer has not signed the key record.
-    #[error("the issuer of {0} has not signed the submitter's key")]
-    Issuer(OperatorId),
+    /// The operator does not vouch for the key record.
+    #[error("operator {0} does not vouch for the submitter's key")]
+    Issuer(OperatorId, #[source] VoucherError),
     /// The key had expired.
     #[error("the submitter's key expired before the submission")]
     Expired,
@@ -130,6 +130,7 @@ pub fn may_submit(role: &Role, tenant: &TenantId) -> bool {
         | Role::Auditor
         | Role::Monitor
         | Role::Archivist(_)
+        | Role::Registrar(_)
         | Role::Agent
         | Role::Member => false,
     }
@@ -252,9 +253,9 @@ impl Submission {
         let operator = &self.key.principal.operator;
         let keys =
             bundle.keys(operator).ok_or_else(|| SubmissionError::Operator(operator.clone()))?;
-        let record = encode(&self.key).map_err(SubmissionError::Malformed)?;
-        keys.issued(Purpose::KeyRecord, &record, &self.issuer)
-            .map_err(|_bad| SubmissionError::Issuer(operator.clone()))
+        self.voucher
+            .check(keys, &self.key)
+            .map_err(|why| SubmissionError::Issuer(operator.clone(), why))
     }
 
     fn granted_as_signed(&self, grant: &Grant) -> Result<(), SubmissionError> {

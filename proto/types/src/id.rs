@@ -184,6 +184,8 @@ bytes! {
     ClusterId(16),
     /// Chosen once by the client for each intention and kept across retries (R3).
     RequestId(16),
+    /// Something that waits for signatures of other operators: the request id of whoever proposed it.
+    ApprovalId(16),
     /// SHA-256 of some canonical bytes.
     Digest(32),
     /// An Ed25519 public key (RFC 8032).

@@ -102,6 +102,15 @@ pub fn lease_wait() -> Duration {
 /// Longest time that a caller waits for a proposal before it is told `OUTCOME_UNKNOWN` (L3).
 pub const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Longest life of a person's certificate, and of a key that a login registers: one working day (design section 10).
+pub const LOGIN_LIFETIME_MAX: Duration = Duration::from_secs(12 * 3600);
+
+/// So much later may the end of a login lie than that: who signs it and the state clock do not read the same second.
+pub const LOGIN_CLOCK_SLACK: Duration = Duration::from_secs(60);
+
+/// Keys of logins that one person may have in force: some machines a day; the oldest makes room.
+pub const LOGINS_MAX: usize = 16;
+
 /// Bytes that a peer which has not proven itself may receive (D3).
 pub const UNPROVEN_MAX: usize = 32 * 1024;
 

@@ -231,6 +231,72 @@ pub enum Role {
     Member,
     /// Takes sealed backups to one site of the principal's own operator; reads nothing else.
     Archivist(SiteId),
+    /// Registers people of its own operator who log in, for half a day, in one of these roles; does nothing else.
+    Registrar(Vec<LoginRole>),
+}
+
+/// A role that a login may give: none that widens for all, and none that is bound by enrolment or would register others. A type
+/// of its own, so that no bytes nest registrars in registrars.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum LoginRole {
+    /// [`Role::OperatorAdmin`].
+    OperatorAdmin,
+    /// [`Role::TenantAdmin`].
+    TenantAdmin(TenantId),
+    /// [`Role::TenantUser`].
+    TenantUser(TenantId),
+    /// [`Role::Auditor`].
+    Auditor,
+    /// [`Role::Monitor`].
+    Monitor,
+    /// [`Role::Archivist`].
+    Archivist(SiteId),
+}
+
+/// Roles that one registrar may give: a company has few kinds of people, and every record of theirs names all of them.
+pub const REGISTRAR_ROLES_MAX: usize = 16;
+
+impl Role {
+    /// As what a login gives it; `None` for a role that no login gives.
+    #[must_use]
+    pub fn for_login(&self) -> Option<LoginRole> {
+        match self {
+            Self::OperatorAdmin => Some(LoginRole::OperatorAdmin),
+            Self::TenantAdmin(tenant) => Some(LoginRole::TenantAdmin(tenant.clone())),
+            Self::TenantUser(tenant) => Some(LoginRole::TenantUser(tenant.clone())),
+            Self::Auditor => Some(LoginRole::Auditor),
+            Self::Monitor => Some(LoginRole::Monitor),
+            Self::Archivist(site) => Some(LoginRole::Archivist(site.clone())),
+            Self::FederationAdmin | Self::Agent | Self::Member | Self::Registrar(_) => None,
+        }
+    }
+
+    /// Whether it is a registrar that may give `role`.
+    #[must_use]
+    pub fn may_register(&self, role: &Self) -> bool {
+        let given = if let Self::Registrar(given) = self { given.as_slice() } else { &[] };
+        let wanted = role.for_login();
+        given.len() <= REGISTRAR_ROLES_MAX && wanted.is_some_and(|role| given.contains(&role))
+    }
+}
+
+impl From<LoginRole> for Role {
+    fn from(role: LoginRole) -> Self {
+        match role {
+            LoginRole::OperatorAdmin => Self::OperatorAdmin,
+            LoginRole::TenantAdmin(tenant) => Self::TenantAdmin(tenant),
+            LoginRole::TenantUser(tenant) => Self::TenantUser(tenant),
+            LoginRole::Auditor => Self::Auditor,
+            LoginRole::Monitor => Self::Monitor,
+            LoginRole::Archivist(site) => Self::Archivist(site),
+        }
+    }
+}
+
+impl fmt::Display for LoginRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Role::from(self.clone()), f)
+    }
 }
 
 impl fmt::Display for Role {
@@ -245,6 +311,10 @@ impl fmt::Display for Role {
             Self::Agent => "agent",
             Self::Member => "member",
             Self::Archivist(site) => return write!(f, "archivist:{site}"),
+            Self::Registrar(roles) => {
+                let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+                return write!(f, "registrar:{}", roles.join("+"));
+            }
         };
         f.pad(text)
     }

@@ -5,8 +5,9 @@ use super::*;
 use crate::batch::Tree;
 use crate::bundle::Endorser;
 use crate::grant::SessionId;
-use crate::key::SigningKey;
+use crate::key::{Purpose, SigningKey};
 use crate::operator::{BackupKey, Keys, OperatorKeys};
+use crate::voucher::VoucherError;
 use proptest::prelude::*;
 use sekisho_types::id::{ClusterId, MemberId, PublicKey};
 use sekisho_types::job::{OnDisconnect, OverLimit, Resources};
@@ -108,7 +109,9 @@ impl Draft {
         let intention = Intention { cluster, incarnation, request, command };
         Submission {
             signature: intention.sign(self.signer, &self.signing),
-            issuer: self.issuer.sign(Purpose::KeyRecord, &encode(&self.key).unwrap()),
+            voucher: Voucher::Issuer(
+                self.issuer.sign(Purpose::KeyRecord, &encode(&self.key).unwrap()),
+            ),
             facts: self.facts,
             place,
             request,
@@ -276,11 +279,12 @@ fn signer_key_and_grant_name_one_person_whose_own_operator_vouches_for_the_key()
     assert_eq!(spoiled(|d| d.key.public_key = PublicKey([0; 32])), SubmissionError::Key);
     let naniwa = || "naniwa".parse::<OperatorId>().unwrap();
     // Another operator's issuer, and a member's checkpoint key.
-    assert_eq!(spoiled(|d| d.issuer = key(12)), SubmissionError::Issuer(naniwa()));
-    assert_eq!(spoiled(|d| d.issuer = key(3)), SubmissionError::Issuer(naniwa()));
+    let unsigned = || SubmissionError::Issuer(naniwa(), VoucherError::Issuer(naniwa()));
+    assert_eq!(spoiled(|d| d.issuer = key(12)), unsigned());
+    assert_eq!(spoiled(|d| d.issuer = key(3)), unsigned());
     let mut altered = Draft::sound().sign();
     altered.key.expires = Timestamp(NOW.0 + 2);
-    assert_eq!(refusal(&altered, &grant(&altered)), SubmissionError::Issuer(naniwa()));
+    assert_eq!(refusal(&altered, &grant(&altered)), unsigned());
     let mut left = bundle();
     left.operators.retain(|keys| keys.operator != naniwa());
     let error = submission.check(&left, &grant(&submission)).unwrap_err();
@@ -368,7 +372,7 @@ fn bytes_are_bounded_and_of_one_form() {
 #[test]
 fn golden_bytes() {
     let digest = Draft::sound().sign().digest().unwrap().to_string();
-    assert_eq!(digest, "0d49c932eedb596046806f6769b7bfbfa9d53d2f7f8becc3fddb9a4d1cc506a4");
+    assert_eq!(digest, "8ce3c23396b07be72c905ec2ca2f7c19a959050af65ca4d1484aaa689d8f48ac");
 }
 
 fn judged(bytes: &[u8], grant: &Grant) -> Result<Submission, SubmissionError> {

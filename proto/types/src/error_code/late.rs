@@ -1,0 +1,254 @@
+//! The table of codes, its second half: from number 50 on. New codes come last.
+
+macro_rules! late {
+    ($($early:tt)*) => {
+        codes! {
+$($early)*
+    NoLeader = 50, "NO_LEADER", Unavailable,
+        "No leader is known.",
+        "リーダーが不明です。",
+        "Retry; see `sekisho member list`.",
+        "再試行し、`sekisho member list` を確認してください。";
+    Overloaded = 51, "OVERLOADED", Unavailable,
+        "The member sheds load.",
+        "負荷超過のため受け付けられません。",
+        "Retry after the stated time.",
+        "示された時間の後に再試行してください。";
+    OutcomeUnknown = 52, "OUTCOME_UNKNOWN", Unknown,
+        "The outcome is not known; it may still take effect.",
+        "結果が不明です。後で有効になる可能性があります。",
+        "Repeat with the same request id.",
+        "同じリクエストIDで再実行してください。";
+    Deadline = 53, "DEADLINE", Unavailable,
+        "The deadline passed before an answer.",
+        "期限までに応答がありませんでした。",
+        "Repeat with the same request id.",
+        "同じリクエストIDで再実行してください。";
+    StaleRead = 54, "STALE_READ", Unavailable,
+        "A linearizable read could not be confirmed.",
+        "最新性を確認できませんでした。",
+        "Retry, or ask for a local read.",
+        "再試行するか、ローカル読み取りを指定してください。";
+    AuditIncomplete = 55, "AUDIT_INCOMPLETE", Unavailable,
+        "This member does not hold the whole audit log yet.",
+        "このメンバーは監査ログをまだ全て保持していません。",
+        "Ask another member.",
+        "別のメンバーに問い合わせてください。";
+    ClockAhead = 56, "CLOCK_AHEAD", Unavailable,
+        "The state clock is ahead of this member's clock; it signs nothing.",
+        "状態時計がこのメンバーの時計より進んでいます。チェックポイントに署名しません。",
+        "Check time synchronisation of the members.",
+        "各メンバーの時刻同期を確認してください。";
+    ClockBehind = 57, "CLOCK_BEHIND", Unavailable,
+        "The state clock is behind this member's clock; it signs nothing.",
+        "状態時計がこのメンバーの時計より遅れています。チェックポイントに署名しません。",
+        "Wait for ticks to catch up; check the leader's clock.",
+        "刻みが追いつくのを待ち、リーダーの時計を確認してください。";
+    StorageFailed = 58, "STORAGE_FAILED", Internal,
+        "The member's storage failed; it has stopped.",
+        "メンバーのストレージに障害が発生し停止しました。",
+        "Replace the disk and join again as a new member.",
+        "ディスクを交換し、新しいメンバーとして参加してください。";
+    StartFailed = 59, "START_FAILED", Precondition,
+        "The node could not start the process.",
+        "ノードがプロセスを開始できませんでした。",
+        "See the reason; correct the command or the host.",
+        "理由を確認し、コマンドまたはホストを修正してください。";
+    Internal = 60, "INTERNAL", Internal,
+        "A fault inside Sekisho.",
+        "Sekisho内部の障害です。",
+        "Report it with the trace id that the message names.",
+        "メッセージに示されたトレースIDを添えて報告してください。";
+    GrantSubmission = 61, "GRANT_SUBMISSION", Never,
+        "Nobody who may has signed this job as it is granted.",
+        "許可されたとおりのジョブに、権限のある提出者の署名がありません。",
+        "Treat the sender as faulty; keep the receipt. If the key's issuer was replaced, submit the job again.",
+        "送信元を障害とみなし、受領証を保管してください。発行者の鍵が替わった場合は、ジョブを再提出してください。";
+    MemberQuorumInOneHand = 62, "MEMBER_QUORUM_IN_ONE_HAND", Precondition,
+        "One operator would hold a quorum of the voters alone.",
+        "一つの事業者だけで投票者の定足数を占めることになります。",
+        "Promote a member of another operator first, or demote one of this one; see `sekisho member list`.",
+        "先に別の事業者のメンバーを昇格させるか、この事業者のメンバーを降格させてください(`sekisho member list`)。";
+    MemberNeeded = 63, "MEMBER_NEEDED", Precondition,
+        "The member is still needed: no voter, or too few signing operators, would be left.",
+        "このメンバーはまだ必要です。投票者、または署名する事業者が足りなくなります。",
+        "Add and promote another member first.",
+        "先に別のメンバーを追加し、昇格させてください。";
+    MemberIdUsed = 64, "MEMBER_ID_USED", Conflict,
+        "A member of this number was removed; numbers are never used again.",
+        "この番号のメンバーは削除済みです。番号は再利用できません。",
+        "Choose a number that was never used: `sekisho member list`.",
+        "使われたことのない番号を選んでください(`sekisho member list`)。";
+    MemberBehind = 65, "MEMBER_BEHIND", NotYet,
+        "The member is not a voter that holds what the leader holds, or is not heard.",
+        "このメンバーはリーダーの記録に追いついた投票者ではないか、応答がありません。",
+        "Wait until `sekisho member list` shows it as a voter without lag.",
+        "`sekisho member list` で遅れのない投票者になるまで待ってください。";
+    MemberQuorumAtRisk = 66, "MEMBER_QUORUM_AT_RISK", Precondition,
+        "Of the voters that the change would leave, no majority answers now.",
+        "変更後の投票者の過半数が、現在応答していません。",
+        "Bring the silent voters back first, or add members; see `sekisho member list`.",
+        "先に応答のない投票者を復旧するか、メンバーを追加してください(`sekisho member list`)。";
+    OperatorInUse = 67, "OPERATOR_IN_USE", Precondition,
+        "Controllers, sites or running work of the operator are left.",
+        "この事業者のコントローラー、拠点、または実行中のジョブが残っています。",
+        "Remove what the message names first.",
+        "メッセージに示されたものを先に取り除いてください。";
+    KeyInUse = 68, "KEY_IN_USE", NotYet,
+        "Something still stands on the key that would be given up.",
+        "廃止する鍵をまだ使用しているものがあります。",
+        "Renew what the message names, or wait; for a stolen key use --accept-stranded.",
+        "メッセージに示されたものを更新するか、お待ちください。鍵が盗まれた場合は --accept-stranded を使用してください。";
+    SnapshotDestination = 69, "SNAPSHOT_DESTINATION", Auth,
+        "Backups may not go to this site: it is not registered, revoked, or another operator's.",
+        "この拠点にはバックアップを送れません。未登録、失効済み、または別の事業者の拠点です。",
+        "Register an archivist key for a site of your own operator: `sekisho key register`.",
+        "自社の拠点に対する archivist の鍵を登録してください(`sekisho key register`)。";
+    SnapshotMismatch = 70, "SNAPSHOT_MISMATCH", Never,
+        "The image of a snapshot is not what its audit records give.",
+        "スナップショットの内容が監査記録から再現したものと一致しません。",
+        "Do not restore from this file; take another one, and keep this one as evidence.",
+        "このファイルからは復元せず、別のファイルを使用してください。このファイルは証拠として保管してください。";
+    RevisionCompacted = 71, "REVISION_COMPACTED", Precondition,
+        "The changes since this revision are not kept any more.",
+        "このリビジョン以降の変更は、もう保持されていません。",
+        "List again, and watch from the bookmark that follows the list.",
+        "一覧を取得し直し、その後のブックマークから監視を再開してください。";
+    IncarnationQuorum = 72, "INCARNATION_QUORUM", Auth,
+        "Companies that do not open the new incarnation could still decide in the old one.",
+        "新しい世代を開始しない事業者だけで、古い世代がまだ決定を行えます。",
+        "Have more companies bring a founder and sign, until the others have no quorum.",
+        "残りの事業者が過半数を持たなくなるまで、より多くの事業者が創設メンバーを出して署名してください。";
+    IncarnationOver = 73, "INCARNATION_OVER", Precondition,
+        "The caller follows an incarnation of the federation that is not the present one.",
+        "呼び出し元は、現在の世代ではない連合の世代に従っています。",
+        "Follow the present one: on a host `sekisho-agent accept FILE`, for people `sekisho operator trust --write`.",
+        "現在の世代に切り替えてください。ホストでは `sekisho-agent accept FILE`、利用者は `sekisho operator trust --write` を実行してください。";
+    NodeDraining = 74, "NODE_DRAINING", NotYet,
+        "The suitable nodes are being drained.",
+        "適合するノードは退避中です。",
+        "Wait, or call the drain off: `sekisho node undrain`.",
+        "お待ちいただくか、`sekisho node undrain` で退避を取り消してください。";
+    NodePending = 75, "NODE_PENDING", NotYet,
+        "The suitable nodes wait for the approval of their operator.",
+        "適合するノードは事業者の承認待ちです。",
+        "Have their operator compare their keys and approve them: `sekisho node list --pending`.",
+        "事業者に鍵を照合して承認してもらってください(`sekisho node list --pending`)。";
+    NodeUnfit = 76, "NODE_UNFIT", NotYet,
+        "The suitable nodes do not pass their own checks.",
+        "適合するノードは自己点検に合格していません。",
+        "See what `sekisho node get` says they found, and repair them.",
+        "`sekisho node get` で点検結果を確認し、修復してください。";
+    NodeKeyMismatch = 77, "NODE_KEY_MISMATCH", Conflict,
+        "The fingerprint is not that of the key with which the node joined.",
+        "指紋が、ノードが参加したときの鍵と一致しません。",
+        "Compare again with what the host itself shows; if it differs, `sekisho node reject` it.",
+        "ホスト自身が表示する指紋と照合し直してください。異なる場合は `sekisho node reject` で拒否してください。";
+    SessionWaits = 78, "SESSION_WAITS", NotYet,
+        "The lease of an earlier session of this node may still run.",
+        "このノードの以前のセッションのリースがまだ有効かもしれません。",
+        "Nothing to do: the agent asks again, and has its session when that lease is over, within half a minute.",
+        "対応不要です。エージェントが再試行し、そのリースが終わると(30秒以内に)セッションが開きます。";
+    NodeQuarantined = 79, "NODE_QUARANTINED", Precondition,
+        "Two hosts claim to be this node: both are in quarantine.",
+        "2台のホストが同じノードを名乗っています。両方が隔離されています。",
+        "Take the copied host away, then `sekisho node release SITE/NODE --yes`; `sekisho node get SITE/NODE` says what was seen.",
+        "複製されたホストを取り除いてから `sekisho node release SITE/NODE --yes` を実行してください。検出内容は `sekisho node get SITE/NODE` で確認できます。";
+    LocationInvalid = 80, "LOCATION_INVALID", Auth,
+        "A landmark's measurement does not verify, or is of another node, key, landmark or time.",
+        "ランドマークの測定記録を検証できない、または別のノード・鍵・ランドマーク・時刻のものです。",
+        "Let the node measure again; if it repeats, compare the landmark's key with its operator.",
+        "ノードに再測定させてください。繰り返す場合は、ランドマークの鍵をその事業者と照合してください。";
+    LocationInconsistent = 81, "LOCATION_INCONSISTENT", Precondition,
+        "Landmarks' measurements contradict each other, or the place that the node claims.",
+        "ランドマークの測定結果が互いに、またはノードの申告した場所と矛盾しています。",
+        "Treat the node as in an unknown place; have the operators of the landmarks named look for the false one.",
+        "ノードの場所は不明として扱い、示されたランドマークの事業者に誤りの有無を確認してもらってください。";
+    AreaAmbiguous = 82, "AREA_AMBIGUOUS", Invalid,
+        "The name belongs to several areas.",
+        "同じ名前の地域が複数あります。",
+        "Use one of the codes that the message lists, or the name with its prefecture and suffix.",
+        "メッセージに示されたコード、または都道府県名と「市」「県」などを付けた名前を使ってください。";
+    PayloadNotSealed = 83, "PAYLOAD_NOT_SEALED", Precondition,
+        "The payload is not sealed to a key in use of this site.",
+        "ペイロードがこの拠点の有効な鍵で封緘されていません。",
+        "Have its owner seal it anew: `sekisho job reseal`.",
+        "所有者が `sekisho job reseal` で封緘し直してください。";
+    PayloadUnopenable = 84, "PAYLOAD_UNOPENABLE", Never,
+        "The sealed payload or key does not open: it was altered, or sealed for something else.",
+        "封緘されたペイロードまたは鍵を開けません。改変されたか、別の対象のものです。",
+        "Submit the job again; if it recurs, treat the sender as faulty.",
+        "ジョブを再提出してください。繰り返す場合は送信元を障害とみなしてください。";
+    ProofTooSoon = 85, "PROOF_TOO_SOON", NotYet,
+        "The node was measured a moment ago, and no landmark measures a host twice a minute.",
+        "ノードは少し前に測定されたばかりです。ランドマークは同じホストを1分に2回は測定しません。",
+        "Wait for as long as the message says, then ask again.",
+        "メッセージに示された時間だけ待ってから、再度実行してください。";
+    PayloadNotHere = 86, "PAYLOAD_NOT_HERE", NotYet,
+        "No member inside the job's area that answers keeps what it runs, or this member is not one that may.",
+        "ジョブの地域内で応答するメンバーのいずれもペイロードを保持していないか、このメンバーは保持を許可されていません。",
+        "Bring a member that keeps it back, or have the owner upload it anew: `sekisho job reseal`, or submit the job again.",
+        "保持しているメンバーを復旧するか、所有者が `sekisho job reseal` またはジョブの再提出で送り直してください。";
+    PayloadOutside = 87, "PAYLOAD_OUTSIDE", Precondition,
+        "The payload may not leave the job's area, and no member asked stands inside it at a site that it is sealed to.",
+        "ペイロードはジョブの地域外に出せませんが、封緘先の拠点で地域内にあるメンバーがありません。",
+        "Allow an area with a controller, add a controller there, or write `payload: sealed`.",
+        "コントローラーのある地域を許可するか、地域内にコントローラーを追加するか、`payload: sealed` を指定してください。";
+    JournalShrunk = 88, "JOURNAL_SHRUNK", Conflict,
+        "The member's journal of denials has fewer entries than were recorded, or others.",
+        "メンバーの拒否記録が、記録済みの件数より少ないか、内容が異なります。",
+        "Ask the member's operator: its data directory was replaced or changed. `sekisho member list` says which one it is.",
+        "そのメンバーの事業者に確認してください。データディレクトリが置き換えられたか変更されています。`sekisho member list` で対象を確認できます。";
+    AuditFork = 89, "AUDIT_FORK", Never,
+        "Two audit heads were signed that cannot both be true.",
+        "両立しない監査ログの先頭が二つ署名されました。",
+        "Keep every member as it is, tell every operator, verify an export of each (`sekisho audit export`), and take out the member whose history differs: `sekisho member remove`.",
+        "全メンバーを現状のまま保全し、すべての事業者に知らせ、各メンバーの `sekisho audit export` を検証して、履歴の異なるメンバーを `sekisho member remove` で外してください。";
+    ApprovalClosed = 90, "APPROVAL_CLOSED", Precondition,
+        "The approval was decided, refused, or is past its time.",
+        "この承認はすでに決定済みか、拒否されたか、期限切れです。",
+        "See `sekisho approval get`; propose the change again if it is still wanted.",
+        "`sekisho approval get` を確認し、必要であれば変更を再度提案してください。";
+    ApprovalSigned = 91, "APPROVAL_SIGNED", Conflict,
+        "Somebody of this operator has signed already; each operator counts once.",
+        "この事業者はすでに署名しています。署名は1事業者につき1件のみ有効です。",
+        "Have an administrator of another operator sign: `sekisho approval sign`.",
+        "別の事業者の管理者に `sekisho approval sign` で署名してもらってください。";
+    AccessFull = 92, "ACCESS_FULL", Precondition,
+        "As many approvals wait, or as many break-glasses are open, as there may be.",
+        "待機中の承認、または有効な緊急権限が上限に達しています。",
+        "Decide, refuse or end some: `sekisho approval list`, `sekisho break-glass list`.",
+        "`sekisho approval list` または `sekisho break-glass list` を確認し、決定、拒否、終了のいずれかを行ってください。";
+    LoginTokenInvalid = 93, "LOGIN_TOKEN_INVALID", Auth,
+        "The identity provider's token is not taken: its signature, issuer, audience, time or nonce is not what it must be.",
+        "認証基盤のトークンを受け付けられません。署名、発行者、宛先、時刻、nonce のいずれかが正しくありません。",
+        "Log in again: `sekisho login`; if it recurs, compare the operator's login settings with the provider's.",
+        "`sekisho login` で再度ログインしてください。繰り返す場合は、事業者のログイン設定と認証基盤の設定を照合してください。";
+    LoginNoRole = 94, "LOGIN_NO_ROLE", Auth,
+        "No rule of the operator gives this person a role.",
+        "この利用者に役割を与える規則が事業者の設定にありません。",
+        "Have the operator add a rule, or put the person into a group that has one.",
+        "事業者に規則を追加してもらうか、規則のあるグループに利用者を加えてもらってください。";
+    LoginNotHere = 95, "LOGIN_NOT_HERE", Precondition,
+        "This member takes no logins.",
+        "このメンバーはログインを受け付けていません。",
+        "Ask a member of your operator that does, or use a request file: `sekisho login --csr-out FILE`.",
+        "ログインを受け付ける自社のメンバーに接続するか、`sekisho login --csr-out FILE` で申請ファイルを使用してください。";
+    LoginRefused = 96, "LOGIN_REFUSED", Auth,
+        "The identity provider did not let you in, or nobody confirmed the code in time.",
+        "認証基盤がログインを許可しなかったか、時間内にコードが確認されませんでした。",
+        "Run `sekisho login` again and confirm the code in the browser.",
+        "`sekisho login` を再度実行し、ブラウザーでコードを確認してください。";
+    LoginProvider = 97, "LOGIN_PROVIDER", Unavailable,
+        "The identity provider does not answer, or its answer is of no use.",
+        "認証基盤が応答しないか、応答を利用できません。",
+        "Check the address and the roots of the login settings, then try again.",
+        "ログイン設定のアドレスとルート証明書を確認し、再度実行してください。";
+    ResourceInUse = 98, "RESOURCE_IN_USE", Precondition,
+        "Something still refers to what is to be deleted.",
+        "削除しようとしている対象は、まだ使われています。",
+        "Change or end what the message names, then delete it.",
+        "メッセージに示されたものを変更するか終了してから、削除してください。";
+        }
+    };
+}
