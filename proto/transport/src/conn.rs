@@ -60,6 +60,11 @@ impl Conn {
         }
     }
 
+    /// The how manieth of its principal or source it was when it came; 0 for a dialled one.
+    pub(crate) fn crowd(&self) -> usize {
+        self.registration.crowd
+    }
+
     pub(crate) fn holding(mut self, permit: OwnedSemaphorePermit) -> Self {
         self._permit = Some(permit);
         self
@@ -80,6 +85,17 @@ impl Conn {
         } else if received > 0 && refused.load().is_some() {
             refused.store(None);
         }
+    }
+
+    /// After a write that failed: why, if the peer has said so. Whoever refuses a certificate says it and closes, and a client that
+    /// goes on to write hears of the close alone; it would take a refusal for a member that is not there.
+    fn hear<T>(&mut self, cx: &mut Context<'_>, written: &Poll<io::Result<T>>) {
+        if self.refused.is_none() || !matches!(written, Poll::Ready(Err(_))) {
+            return;
+        }
+        let mut said = [0; 64];
+        let result = Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut said));
+        self.note(&result, 0);
     }
 
     /// The far end.
@@ -178,6 +194,7 @@ impl AsyncWrite for Conn {
         self.writable()?;
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.written(&result);
+        self.hear(cx, &result);
         result
     }
 
@@ -189,6 +206,7 @@ impl AsyncWrite for Conn {
         self.writable()?;
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.written(&result);
+        self.hear(cx, &result);
         result
     }
 
@@ -198,7 +216,9 @@ impl AsyncWrite for Conn {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.writable()?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        self.hear(cx, &result);
+        result
     }
 
     /// A cut connection says no goodbye: its path may be gone, and the goodbye would wait for it.

@@ -4,6 +4,7 @@
 //! allowed changes it first and cuts second; so no connection slips between the two (P5).
 
 use crate::identity::{Peer, PeerClass};
+use crate::source::Source;
 use crate::traffic::{Meter, Traffic};
 use parking_lot::{Mutex, RwLock};
 use sekisho_types::principal::Principal;
@@ -52,41 +53,70 @@ struct Live {
     cut: CancellationToken,
 }
 
-/// The live connections, and how many each principal has made.
+/// The live connections, and how many were accepted from each principal, and without a certificate from each source.
 #[derive(Debug, Default)]
 struct LiveSet {
     rows: BTreeMap<u64, Live>,
     accepted: BTreeMap<Principal, usize>,
+    anonymous: BTreeMap<Source, usize>,
+}
+
+/// One more is counted under `key`; how many there are now.
+fn count_up<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) -> usize {
+    let count = counts.entry(key).or_default();
+    *count = count.saturating_add(1);
+    *count
+}
+
+/// One less; what has none left is forgotten.
+fn count_down<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
 }
 
 impl LiveSet {
-    fn insert(&mut self, id: u64, live: Live) {
-        if let Some(principal) = live.accepted_from() {
-            let count = self.accepted.entry(principal.clone()).or_default();
-            *count = count.saturating_add(1);
-        }
+    /// How many of the same maker there are now, this one included; 0 for a dialled one.
+    fn insert(&mut self, id: u64, live: Live) -> usize {
+        let crowd = match live.accepted_from() {
+            Some(Maker::Principal(principal)) => count_up(&mut self.accepted, principal.clone()),
+            Some(Maker::Source(source)) => count_up(&mut self.anonymous, source),
+            None => 0,
+        };
         self.rows.insert(id, live);
+        crowd
     }
 
     fn remove(&mut self, id: u64) -> Option<Live> {
         let live = self.rows.remove(&id)?;
-        if let Some(principal) = live.accepted_from()
-            && let Some(count) = self.accepted.get_mut(principal)
-        {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.accepted.remove(principal);
-            }
+        match live.accepted_from() {
+            Some(Maker::Principal(principal)) => count_down(&mut self.accepted, principal),
+            Some(Maker::Source(source)) => count_down(&mut self.anonymous, &source),
+            None => {}
         }
         Some(live)
     }
 }
 
+/// From whom a connection was accepted.
+enum Maker<'a> {
+    /// Somebody with a certificate.
+    Principal(&'a Principal),
+    /// Nobody that is known: only where it came from.
+    Source(Source),
+}
+
 impl Live {
-    /// Who made it, if it was accepted from somebody with a certificate.
-    fn accepted_from(&self) -> Option<&Principal> {
-        let identity = self.peer.identity.as_ref();
-        identity.filter(|_| self.direction == Direction::Accepted).map(|i| &i.principal)
+    /// Who made it, if it was accepted.
+    fn accepted_from(&self) -> Option<Maker<'_>> {
+        match (self.direction, &self.peer.identity) {
+            (Direction::Dialled, _) => None,
+            (Direction::Accepted, Some(identity)) => Some(Maker::Principal(&identity.principal)),
+            (Direction::Accepted, None) => Some(Maker::Source(Source::of(self.peer.addr.ip()))),
+        }
     }
 }
 
@@ -146,11 +176,6 @@ impl Connections {
         self.live.lock().rows.values().map(|live| (live.direction, live.peer.clone())).collect()
     }
 
-    /// Live connections that `principal` has made to this process.
-    pub(crate) fn accepted_from(&self, principal: &Principal) -> usize {
-        self.live.lock().accepted.get(principal).copied().unwrap_or_default()
-    }
-
     /// Bytes of application data to (`sent`) and from peers of a class since start, both directions of dialling.
     #[must_use]
     pub fn bytes(&self, class: PeerClass) -> Bytes {
@@ -180,8 +205,8 @@ impl Connections {
     ) -> Registration {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let meter = self.traffic.meter(direction, &peer, class);
-        self.live.lock().insert(id, Live { direction, peer, cut: cut.clone() });
-        Registration { registry: Arc::clone(self), id, cut, meter }
+        let crowd = self.live.lock().insert(id, Live { direction, peer, cut: cut.clone() });
+        Registration { registry: Arc::clone(self), id, cut, meter, crowd }
     }
 
     pub(crate) fn is_live(&self, id: u64) -> bool {
@@ -205,6 +230,9 @@ pub(crate) struct Registration {
     pub(crate) id: u64,
     pub(crate) cut: CancellationToken,
     pub(crate) meter: Meter,
+    /// Live connections of the same principal, or without a certificate of the same source, when this one came, itself
+    /// included. Counted once, in the order in which they came: those that came in time are not sent away by those after them.
+    pub(crate) crowd: usize,
 }
 
 impl Drop for Registration {

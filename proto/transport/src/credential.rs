@@ -44,6 +44,16 @@ struct Loaded {
     leaf: Leaf,
 }
 
+/// SHA-256 of the SPKI in the first certificate of a PEM chain: which key it is for, before that key is at hand.
+///
+/// # Errors
+/// [`IdentityError`].
+pub fn certificate_key(chain: &str) -> Result<Digest, IdentityError> {
+    let first = CertificateDer::pem_slice_iter(chain.as_bytes()).next();
+    let leaf = first.and_then(Result::ok).ok_or(IdentityError::Pem("the certificate chain"))?;
+    Ok(Leaf::parse(&leaf)?.spki_sha256)
+}
+
 /// A certificate chain with its key. Clones share one: a reload reaches listeners and diallers at once; live
 /// connections keep the certificate that they began with.
 #[derive(Debug, Clone)]

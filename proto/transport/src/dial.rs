@@ -23,10 +23,11 @@ use crate::tls::{Protocol, client_config};
 use crate::verify::{Expect, Role};
 use arc_swap::ArcSwapOption;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -99,6 +100,7 @@ pub struct Dialer {
     identity: Option<Identity>,
     bundles: Arc<TrustBundles>,
     names: Names,
+    source: Option<IpAddr>,
 }
 
 /// A lazy, reconnecting gRPC channel to one address and one expected peer. Clones share the connection.
@@ -112,6 +114,12 @@ pub struct Route {
 struct RouteState {
     bundles: Arc<TrustBundles>,
     names: Names,
+    source: Option<IpAddr>,
+    config: Arc<ClientConfig>,
+    address: Address,
+    expect: Expect,
+    /// A connection that was made before a call asked for one.
+    ready: Mutex<Option<Conn>>,
     established: ArcSwapOption<(u64, Peer)>,
     last_error: ArcSwapOption<String>,
     refused: Arc<ArcSwapOption<String>>,
@@ -133,6 +141,19 @@ impl Route {
         self.state.bundles.connections().is_live(*id).then(|| peer.clone())
     }
 
+    /// Connects, if there is no connection now: the next call finds one that stands. For callers that have several
+    /// members to choose from and take the one that answers first.
+    ///
+    /// # Errors
+    /// [`DialError`] of the last address tried.
+    pub async fn connect(&self) -> Result<(), DialError> {
+        if self.peer().is_none() {
+            let conn = self.state.connect().await?;
+            drop(self.state.ready.lock().replace(conn));
+        }
+        Ok(())
+    }
+
     /// Why the last dial failed; cleared by the next one that succeeds.
     #[must_use]
     pub fn last_error(&self) -> Option<Arc<String>> {
@@ -151,13 +172,19 @@ impl Dialer {
     /// `None` dials without a certificate: only the join service answers that. Names are refused.
     #[must_use]
     pub fn new(identity: Option<Identity>, bundles: Arc<TrustBundles>) -> Self {
-        Self { identity, bundles, names: Names::default() }
+        Self { identity, bundles, names: Names::default(), source: None }
     }
 
     /// The same, with somebody to ask for the addresses of names.
     #[must_use]
     pub fn asking(self, names: Names) -> Self {
         Self { names, ..self }
+    }
+
+    /// The same, for a host with several addresses: connections and channels leave from this one.
+    #[must_use]
+    pub fn leaving(self, source: IpAddr) -> Self {
+        Self { source: Some(source), ..self }
     }
 
     /// One connection, used as a byte stream.
@@ -179,7 +206,8 @@ impl Dialer {
         expect: &Expect,
     ) -> Result<Conn, DialError> {
         let config = self.config(expect, protocol)?;
-        dial((&self.bundles, &self.names), (config, protocol), address, expect).await
+        let with = (&*self.bundles, &self.names, self.source);
+        dial(with, (config, protocol), address, expect).await
     }
 
     /// A socket for datagrams to and from one address: the first that the name has. Nothing is sent.
@@ -215,19 +243,22 @@ impl Dialer {
         expect: &Expect,
         options: ChannelOptions,
     ) -> Result<Route, DialError> {
-        let config = self.config(expect, Protocol::Http2)?;
         let state = Arc::new(RouteState {
             bundles: Arc::clone(&self.bundles),
             names: self.names.clone(),
+            source: self.source,
+            config: self.config(expect, Protocol::Http2)?,
+            address: address.clone(),
+            expect: expect.clone(),
+            ready: Mutex::new(None),
             established: ArcSwapOption::empty(),
             last_error: ArcSwapOption::empty(),
             refused: Arc::default(),
         });
-        let (expect, target, shared) = (expect.clone(), address.clone(), Arc::clone(&state));
+        let shared = Arc::clone(&state);
         let connector = tower::service_fn(move |_uri: http::Uri| {
-            let (config, expect) = (Arc::clone(&config), expect.clone());
-            let (target, state) = (target.clone(), Arc::clone(&shared));
-            async move { state.connect(config, &target, &expect).await.map(TokioIo::new) }
+            let state = Arc::clone(&shared);
+            async move { state.connection().await.map(TokioIo::new) }
         });
         let endpoint = endpoint(address, options)?;
         Ok(Route { channel: endpoint.connect_with_connector_lazy(connector), state })
@@ -250,14 +281,20 @@ fn endpoint(address: &Address, options: ChannelOptions) -> Result<Endpoint, Dial
 }
 
 impl RouteState {
-    async fn connect(
-        &self,
-        config: Arc<ClientConfig>,
-        address: &Address,
-        expect: &Expect,
-    ) -> Result<Conn, DialError> {
-        let with = (&*self.bundles, &self.names);
-        let result = dial(with, (config, Protocol::Http2), address, expect).await;
+    /// The connection that stands ready, else a new one. One that is cut meanwhile fails its first call, which is then
+    /// repeated as after any other cut.
+    async fn connection(&self) -> Result<Conn, DialError> {
+        let ready = self.ready.lock().take();
+        match ready.filter(|conn| self.bundles.connections().is_live(conn.id())) {
+            Some(conn) => Ok(conn),
+            None => self.connect().await,
+        }
+    }
+
+    async fn connect(&self) -> Result<Conn, DialError> {
+        let with = (&*self.bundles, &self.names, self.source);
+        let (address, config) = (&self.address, Arc::clone(&self.config));
+        let result = dial(with, (config, Protocol::Http2), address, &self.expect).await;
         match &result {
             Ok(conn) => {
                 self.established.store(Some(Arc::new((conn.id(), conn.peer().clone()))));
@@ -277,7 +314,7 @@ impl RouteState {
 type Config = (Arc<ClientConfig>, Protocol);
 
 async fn dial(
-    (bundles, names): (&TrustBundles, &Names),
+    (bundles, names, source): (&TrustBundles, &Names, Option<IpAddr>),
     config: Config,
     address: &Address,
     expect: &Expect,
@@ -286,7 +323,7 @@ async fn dial(
     let resolved = names.resolve(address).await.map_err(unknown)?;
     let mut last = unknown(ResolveError::NoAddress);
     for addr in resolved {
-        match dial_one(bundles, config.clone(), addr, expect).await {
+        match dial_one(bundles, config.clone(), (source, addr), expect).await {
             Ok(conn) => return Ok(conn),
             Err(error) => last = error,
         }
@@ -295,18 +332,25 @@ async fn dial(
     Err(last)
 }
 
+#[expect(clippy::disallowed_types, reason = "this is where sockets are dialled (D3)")]
+async fn connect(source: Option<IpAddr>, to: SocketAddr) -> io::Result<tokio::net::TcpStream> {
+    use tokio::net::{TcpSocket, TcpStream};
+    let Some(source) = source else { return TcpStream::connect(to).await };
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(source, 0))?;
+    socket.connect(to).await
+}
+
 async fn dial_one(
     bundles: &TrustBundles,
     (config, protocol): Config,
-    addr: SocketAddr,
+    (source, addr): (Option<IpAddr>, SocketAddr),
     expect: &Expect,
 ) -> Result<Conn, DialError> {
     if !bundles.connections().policy().allow_dial(addr) {
         return Err(DialError::Forbidden(addr));
     }
-    #[expect(clippy::disallowed_types, reason = "this is where sockets are dialled (D3)")]
-    let connecting = tokio::net::TcpStream::connect(addr);
-    let socket = timeout(CONNECT_TIMEOUT, connecting)
+    let socket = timeout(CONNECT_TIMEOUT, connect(source, addr))
         .await
         .map_err(|_elapsed| DialError::Slow(addr))?
         .map_err(|e| DialError::Connect(addr, e))?;

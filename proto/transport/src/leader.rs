@@ -3,6 +3,8 @@
 //! Must hold: a call ends by its deadline (L3); retries come out of a shared budget (L4); whether a refusal is worth
 //! another attempt is the caller's to say, because only it knows the error codes and whether its request carries
 //! an id that makes a repetition harmless (R3).
+//! A member that is silent costs a call no more than [`CallOptions::head_start`]: then the next one is dialled beside it, and
+//! whichever stands first is asked. Addresses are tried in their order, so that the nearest comes first.
 //! A hint to another address is followed only as far as [`Expect`] goes: it can point, it cannot vouch.
 
 use crate::address::Address;
@@ -11,6 +13,8 @@ use crate::dial::{ChannelOptions, DialError, Dialer, Route};
 use crate::limit::ENDPOINTS_MAX;
 use crate::retry::{Backoff, BackoffOptions, RetryBudget};
 use crate::verify::Expect;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use rand::RngCore;
 use std::fmt;
@@ -25,6 +29,8 @@ pub enum Verdict {
     Return,
     /// The same member, after a pause: it is the right one but busy.
     Again,
+    /// As [`Verdict::Again`], after so long at least: it said so. Where the deadline is earlier, its answer is the answer.
+    After(Duration),
     /// Another member, after a pause.
     Next,
     /// That member, at once: this one named it as leader.
@@ -38,6 +44,9 @@ pub struct CallOptions {
     pub channel: ChannelOptions,
     /// Longest wait for one member's answer before it counts as `DEADLINE_EXCEEDED` and the caller is asked.
     pub attempt: Duration,
+    /// How long one member may take to connect before the next is dialled beside it; never more than
+    /// [`HEAD_START_SHARE`] of what is left of the deadline.
+    pub head_start: Duration,
     /// Pauses between attempts.
     pub backoff: BackoffOptions,
     /// Retries that all calls of this client share, see [`RetryBudget`].
@@ -45,16 +54,25 @@ pub struct CallOptions {
 }
 
 impl Default for CallOptions {
-    /// 3 s an attempt, ten times a slow election.
+    /// [`ATTEMPT`]; 250 ms of head start, ten round trips through Japan.
     fn default() -> Self {
         Self {
             channel: ChannelOptions::default(),
-            attempt: Duration::from_secs(3),
+            attempt: ATTEMPT,
+            head_start: Duration::from_millis(250),
             backoff: BackoffOptions::default(),
             retries: 64,
         }
     }
 }
+
+/// Longest wait for one member's answer unless the caller says otherwise: ten times a slow election. It runs from before the
+/// connection is made, so that whoever asks a member to wait has to ask for clearly less.
+pub const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// A head start is at most one part in so many of the time that is left: with 16 addresses, all but one of them silent, half
+/// of it stays for the call.
+pub const HEAD_START_SHARE: u32 = 32;
 
 /// Why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -186,8 +204,10 @@ impl Endpoints {
         let mut attempts = 0u32;
         loop {
             attempts = attempts.saturating_add(1);
-            let (address, route) = self.current();
             let attempt = deadline.at_most(self.options.attempt);
+            // Without an answering member the present one is asked, whose error says why.
+            let _late = within(attempt, self.connect(deadline)).await;
+            let (address, route) = self.current();
             let status = match within(attempt, call(route.channel())).await {
                 Ok(Ok(answer)) => {
                     self.budget.earn();
@@ -207,6 +227,47 @@ impl Endpoints {
         }
     }
 
+    /// Goes to a member that is connected: the present one if it is, else the first of all to be, each dialled a head start
+    /// after the one before it, or at once when that one has failed.
+    async fn connect(&self, deadline: Deadline) {
+        let (order, present) = {
+            let routes = self.routes.lock();
+            let known = routes.known.iter();
+            let order: Vec<_> =
+                known.clone().skip(routes.at).chain(known.take(routes.at)).cloned().collect();
+            (order, routes.known.get(routes.at).is_some_and(|(_, route)| route.peer().is_some()))
+        };
+        if present {
+            return;
+        }
+        let head_start = self.options.head_start.min(deadline.remaining() / HEAD_START_SHARE);
+        let mut waiting = order.iter();
+        let mut dials = FuturesUnordered::new();
+        loop {
+            let next = waiting.next();
+            if let Some((address, route)) = next {
+                dials.push(async move { (address, route.connect().await.is_ok()) });
+            }
+            let heard = if next.is_some() && waiting.len() > 0 {
+                within(Deadline::after(head_start), dials.next()).await
+            } else {
+                Ok(dials.next().await)
+            };
+            match heard {
+                Ok(Some((address, true))) => {
+                    let mut routes = self.routes.lock();
+                    if let Some(at) = routes.known.iter().position(|(known, _)| known == address) {
+                        routes.at = at;
+                    }
+                    return;
+                }
+                Ok(None) if waiting.len() == 0 => return,
+                // It has failed or is slow: on to the next.
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+
     /// Chooses the next member and pauses; `false` when the deadline leaves no time for another attempt.
     async fn prepare(
         &self,
@@ -215,21 +276,20 @@ impl Endpoints {
         verdict: Verdict,
         backoff: &mut Backoff,
     ) -> bool {
-        let pause = match verdict {
+        let least = match verdict {
             Verdict::Leader(leader) if leader != *failed && self.go_to(&leader).is_ok() => {
                 return !deadline.passed();
             }
             Verdict::Leader(_) | Verdict::Next => {
                 self.move_on(failed);
-                true
+                Duration::ZERO
             }
-            Verdict::Again => true,
-            Verdict::Return => false,
+            Verdict::Again => Duration::ZERO,
+            Verdict::After(least) => least,
+            Verdict::Return => return false,
         };
-        if !pause {
-            return false;
-        }
-        let wait = backoff.next_pause(&mut **self.random.lock());
+        // On top of what was said: callers that heard the same at once must not come back at once.
+        let wait = least.saturating_add(backoff.next_pause(&mut **self.random.lock()));
         if wait >= deadline.remaining() {
             return false;
         }

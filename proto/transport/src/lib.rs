@@ -22,7 +22,9 @@ pub mod credential;
 pub mod datagram;
 pub mod deadline;
 pub mod dial;
+pub mod https;
 pub mod identity;
+pub mod jws;
 pub mod leader;
 pub mod limit;
 pub mod listen;
@@ -41,6 +43,7 @@ pub mod verify;
 mod explain;
 pub mod settle;
 mod socket;
+mod source;
 mod tls;
 mod traffic;
 

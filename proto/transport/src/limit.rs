@@ -52,6 +52,10 @@ pub const UNKNOWN_PER_SECOND: u32 = 50;
 /// Anonymous connections of one listener: joining is rare, and these peers have proven nothing.
 pub const ANONYMOUS_MAX: usize = 64;
 
+/// Anonymous connections of one source, an address or a /64: a quarter of all, so that one host without a certificate keeps
+/// nobody else from joining or logging in. Sixteen hosts or people behind one address may come within a second.
+pub const ANONYMOUS_PER_SOURCE: usize = 16;
+
 /// Life of an anonymous connection: a join takes under a second.
 pub const ANONYMOUS_LIFETIME: Duration = Duration::from_secs(60);
 
@@ -115,6 +119,12 @@ pub const CONNECTION_WINDOW: u32 = 2 * STREAM_WINDOW;
 /// Addresses of one [`crate::leader::Endpoints`], hints included: seven voters and as many learners.
 pub const ENDPOINTS_MAX: usize = 16;
 
+/// One question to an identity provider as a whole, connecting included: it stands elsewhere, and may ask a directory.
+pub const HTTPS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An identity provider's answer, bytes: its keys and its description of itself have some thousand.
+pub const HTTPS_ANSWER_MAX: usize = 64 * 1024;
+
 /// Certificate signing request, bytes: a P-384 one has under 1 KiB.
 pub const CSR_MAX: usize = 16 * 1024;
 
@@ -130,5 +140,8 @@ pub const ISSUER_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 /// Longest life of a member's or agent's certificate: sites without a controller renew once a week.
 pub const LEAF_LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
 
-/// Longest life of a user's certificate: one working day.
-pub const USER_LIFETIME_MAX: Duration = Duration::from_secs(12 * 3600);
+/// Longest life of a user's certificate: as long as the key beside it.
+pub const USER_LIFETIME_MAX: Duration = sekisho_types::limit::LOGIN_LIFETIME_MAX;
+
+/// Refused handshakes that wait to be written down; those beyond are counted.
+pub const REFUSED_QUEUE: usize = 256;

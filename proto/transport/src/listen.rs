@@ -2,8 +2,8 @@
 //!
 //! Must hold: a slow or hostile peer costs one slot of a bounded number for at most [`HANDSHAKE_TIMEOUT`] and never
 //! delays another handshake, and a crowd of them takes neither the slots nor the processor from those that had a good one
-//! ([`standing`]); no principal takes all places (L4); clients without a certificate come out of a stream of their own, which is given
-//! the join service and nothing else (D3).
+//! (`standing.rs`); no principal takes all places, and no source those of the clients without a certificate (L4); these
+//! come out of a stream of their own, which is given the join service and nothing else (D3).
 
 mod standing;
 
@@ -12,22 +12,25 @@ use crate::conn::{Conn, TlsStream};
 use crate::credential::Identity;
 use crate::explain::explain;
 use crate::limit::{
-    ACCEPT_PAUSE, ACCEPT_QUEUE, ANONYMOUS_LIFETIME, ANONYMOUS_MAX, BACKLOG, CONNECTIONS_MAX,
-    CONNECTIONS_PER_PEER, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX,
+    ACCEPT_PAUSE, ACCEPT_QUEUE, ANONYMOUS_LIFETIME, ANONYMOUS_MAX, ANONYMOUS_PER_SOURCE, BACKLOG,
+    CONNECTIONS_MAX, CONNECTIONS_PER_PEER, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX, REFUSED_QUEUE,
 };
 use crate::settle::{SettleError, Terms, settle, tune};
 use crate::socket::Socket;
+use crate::source::Source;
 use crate::task::{TaskGroup, TaskKind};
 pub use crate::tls::Protocol;
 use crate::tls::server_config;
 use crate::verify::Role;
 use parking_lot::Mutex;
-use standing::{Source, Standing};
+use standing::Standing;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
@@ -48,6 +51,8 @@ pub struct Limits {
     pub per_peer: usize,
     /// Anonymous connections.
     pub anonymous: usize,
+    /// Those of one source.
+    pub anonymous_per_source: usize,
     /// From accepted socket to authenticated peer.
     pub handshake_timeout: Duration,
     /// Life of an anonymous connection.
@@ -62,6 +67,7 @@ impl Default for Limits {
             connections: CONNECTIONS_MAX,
             per_peer: CONNECTIONS_PER_PEER,
             anonymous: ANONYMOUS_MAX,
+            anonymous_per_source: ANONYMOUS_PER_SOURCE,
             handshake_timeout: HANDSHAKE_TIMEOUT,
             anonymous_lifetime: ANONYMOUS_LIFETIME,
         }
@@ -77,6 +83,20 @@ pub struct Listener {
     pub authenticated: ConnStream,
     /// Clients without one.
     pub anonymous: ConnStream,
+    /// Whom the handshake refused for what it showed, and no one else: not who was slow, left, or found no room. Whoever
+    /// does not listen misses nothing else.
+    pub refused: mpsc::Receiver<Refused>,
+}
+
+/// A handshake that was refused for what the peer showed.
+#[derive(Debug)]
+pub struct Refused {
+    /// Where it came from.
+    pub addr: SocketAddr,
+    /// In words.
+    pub why: String,
+    /// Others before it of which nobody heard, because the listener was behind.
+    pub before: u64,
 }
 
 /// Why a listener cannot start.
@@ -101,7 +121,7 @@ enum Refusal {
     Settle(#[from] SettleError),
     #[error("too many connections")]
     Full,
-    #[error("too many connections of one principal")]
+    #[error("too many connections of one principal, or of one source without a certificate")]
     Crowding,
     #[error("many handshakes fail, and this source had no good one of late")]
     TurnedAway,
@@ -118,6 +138,17 @@ impl Refusal {
         match self {
             Self::Slow | Self::Handshake(_) | Self::Settle(_) => true,
             Self::Full | Self::Crowding | Self::TurnedAway | Self::Unserved => false,
+        }
+    }
+
+    /// Whether the peer was refused for what it showed: a socket that was closed, or one too many, says nothing of anybody.
+    fn is_denial(&self) -> bool {
+        match self {
+            Self::Handshake(error) => {
+                error.get_ref().is_some_and(|error| error.is::<rustls::Error>())
+            }
+            Self::Settle(_) => true,
+            Self::Slow | Self::Full | Self::Crowding | Self::TurnedAway | Self::Unserved => false,
         }
     }
 
@@ -154,6 +185,9 @@ struct Shared {
     bundles: Arc<TrustBundles>,
     authenticated: Gate,
     anonymous: Gate,
+    refused: mpsc::Sender<Refused>,
+    /// Refusals that found the queue full.
+    untold: AtomicU64,
     limits: Limits,
     tasks: TaskGroup,
     standing: Mutex<Standing>,
@@ -182,17 +216,20 @@ impl Listener {
         let addr = socket.local_addr().map_err(|e| ListenError::Bind(addr, e))?;
         let (authenticated, proven) = Gate::new(limits.connections);
         let (anonymous, unproven) = Gate::new(limits.anonymous);
+        let (tell, refused) = mpsc::channel(REFUSED_QUEUE);
         let shared = Arc::new(Shared {
             bundles: Arc::clone(bundles),
             authenticated,
             anonymous,
+            refused: tell,
+            untold: AtomicU64::new(0),
             limits,
             tasks: tasks.clone(),
             standing: Mutex::new(Standing::new(Instant::now())),
         });
         let handshakes = Arc::new(Semaphore::new(limits.handshakes));
         tasks.spawn(TaskKind::Critical, "accept", accept(socket, acceptor, shared, handshakes));
-        Ok(Self { addr, authenticated: proven, anonymous: unproven })
+        Ok(Self { addr, authenticated: proven, anonymous: unproven, refused })
     }
 }
 
@@ -243,6 +280,7 @@ async fn accept(
                     drop(standing);
                     if let Err(refusal) = outcome {
                         report(addr, &refusal);
+                        shared.tell(addr, &refusal);
                     }
                 });
             }
@@ -264,6 +302,18 @@ fn count(refusal: &Refusal) {
 }
 
 impl Shared {
+    /// Tells of a refusal; never waits.
+    fn tell(&self, addr: SocketAddr, refusal: &Refusal) {
+        if !refusal.is_denial() {
+            return;
+        }
+        let before = self.untold.swap(0, Ordering::Relaxed);
+        let told = self.refused.try_send(Refused { addr, why: explain(refusal), before });
+        if told.is_err() {
+            self.untold.fetch_add(before.saturating_add(1), Ordering::Relaxed);
+        }
+    }
+
     #[expect(clippy::disallowed_types, reason = "this is where sockets are accepted (D3)")]
     async fn handshake(
         &self,
@@ -287,17 +337,14 @@ impl Shared {
             cut: self.tasks.child_token(),
         };
         let conn = settle(&self.bundles, &before, Role::Client, stream, terms)?;
-        let gate = match &conn.peer().identity {
-            Some(identity) => {
-                // This one is among them.
-                let own = self.bundles.connections().accepted_from(&identity.principal);
-                if own > self.limits.per_peer {
-                    return Err(Refusal::Crowding);
-                }
-                &self.authenticated
-            }
-            None => &self.anonymous,
+        let (gate, most) = match &conn.peer().identity {
+            Some(_) => (&self.authenticated, self.limits.per_peer),
+            // Of these nothing is known but where they come from.
+            None => (&self.anonymous, self.limits.anonymous_per_source),
         };
+        if conn.crowd() > most {
+            return Err(Refusal::Crowding);
+        }
         let permit = Arc::clone(&gate.slots).try_acquire_owned().map_err(|_full| Refusal::Full)?;
         tracing::debug!(%addr, peer = ?conn.peer().identity, "connection accepted");
         let proven = Proven(conn.peer().identity.is_some());

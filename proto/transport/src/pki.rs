@@ -16,7 +16,7 @@ pub use key::{Csr, Key, SecretPem, certificate_pem};
 
 use crate::bundle::Bundle;
 use crate::limit::{BACKDATE, ISSUER_LIFETIME, ROOT_LIFETIME};
-use crate::spiffe::site_domain;
+use crate::spiffe::{site_domain, user_domain};
 use file::{PemFileError, ROOT_FILE, ROOT_KEY_FILE};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose,
@@ -147,6 +147,18 @@ impl OperatorCa {
             [] => vec![self.domain.to_string()],
             sites => sites.iter().map(|site| site_domain(site, &self.domain)).collect(),
         };
+        self.issuer_for(permitted, now)
+    }
+
+    /// Makes an issuer for people and nobody else, valid one year: what a controller needs that takes logins.
+    ///
+    /// # Errors
+    /// [`PkiError`].
+    pub fn login_issuer(&self, now: Timestamp) -> Result<Issuer, PkiError> {
+        self.issuer_for(vec![user_domain(&self.domain)], now)
+    }
+
+    fn issuer_for(&self, permitted: Vec<String>, now: Timestamp) -> Result<Issuer, PkiError> {
         let name = format!("{} issuer", self.operator);
         let mut params = ca_params(&name, &self.operator, now, ISSUER_LIFETIME)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

@@ -115,6 +115,11 @@ pub(crate) fn site_domain(site: &SiteId, domain: &TrustDomain) -> String {
     format!("{site}.{domain}")
 }
 
+/// `user.TRUSTDOMAIN`: the subtree that an issuer for logins is constrained to.
+pub(crate) fn user_domain(domain: &TrustDomain) -> String {
+    format!("{USER_LABEL}.{domain}")
+}
+
 /// Content of the residency extension.
 pub(crate) fn residency_der(claim: &ResidencyClaim) -> Option<Vec<u8>> {
     let text = format!("{}/{}", claim.site, claim.area);

@@ -189,3 +189,19 @@ async fn nobody_there_is_said_plainly() {
     let refused = dialer.connect(&addr.into(), &Expect::AnyMember).await;
     assert!(matches!(refused, Err(DialError::Connect(..))), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_dialler_leaves_from_the_address_that_it_was_given() {
+    let kanto = Authority::new("kanto");
+    let (bundles, tasks) = (trust(&[&kanto]), TaskGroup::new());
+    let identity = kanto.identity(ONE);
+    let listener =
+        Listener::bind(anywhere(), &identity, &bundles, &tasks, Limits::default()).await.unwrap();
+    Echo::new(|_text, peer| Ok(peer.addr.ip().to_string())).serve(&tasks, listener.authenticated);
+    let source: IpAddr = "127.2.0.1".parse().unwrap();
+    let dialer = Dialer::new(Some(kanto.identity("/user/alice")), trust(&[&kanto]));
+    let dialer = dialer.leaving(source);
+    let to = listener.addr.into();
+    let route = dialer.channel(&to, &member(ONE), ChannelOptions::default()).unwrap();
+    assert_eq!(say(route.channel(), "").await.unwrap(), source.to_string());
+}

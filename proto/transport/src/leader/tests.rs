@@ -142,6 +142,77 @@ async fn a_call_ends_by_its_deadline_whatever_the_members_do() {
     assert!(begun.elapsed() <= Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
+#[tokio::test]
+async fn a_busy_member_is_not_asked_sooner_than_it_said() {
+    let (mut group, calls) = (Group::new(), AtomicU32::new(0));
+    let busy = group.member(move || match calls.fetch_add(1, Ordering::Relaxed) {
+        0 => Err(Status::resource_exhausted("busy")),
+        _ => Ok("done".to_owned()),
+    });
+    let busy = busy.await;
+    let client = group.client(&[busy], CallOptions::default());
+    let wait = Duration::from_millis(300);
+    let begun = tokio::time::Instant::now();
+    let answer = client.call(soon(), |c| say(c, ""), |_| Verdict::After(wait)).await.unwrap();
+    assert_eq!((answer.as_str(), group.asked()), ("done", 2));
+    assert!(begun.elapsed() >= wait, "{:?}", begun.elapsed());
+    // Nor does the caller wait for what its deadline rules out.
+    let refuses = group.member(|| Err(Status::resource_exhausted("busy"))).await;
+    let client = group.client(&[refuses], CallOptions::default());
+    let far = |_: &Status| Verdict::After(Duration::from_secs(600));
+    let begun = tokio::time::Instant::now();
+    let error = client.call(soon(), |c| say(c, ""), far).await.unwrap_err();
+    assert_eq!((error.status.code(), error.attempts), (Code::ResourceExhausted, 1));
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+/// Sites whose kernel takes connections and whose controllers say nothing: the socket is never accepted from.
+#[expect(clippy::disallowed_types, reason = "a member that hangs below TLS")]
+fn silent_sites(count: usize) -> (Vec<std::net::TcpListener>, Vec<Address>) {
+    let sockets: Vec<_> =
+        (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap().into()).collect();
+    (sockets, addresses)
+}
+
+#[tokio::test]
+async fn a_dead_site_costs_a_head_start_and_one_that_refuses_costs_nothing() {
+    let mut group = Group::new();
+    let alive = group.member(|| Ok("done".to_owned())).await;
+    let (sockets, silent) = silent_sites(1);
+    let options = CallOptions::default();
+    let client = group.client(&[silent[0].clone(), alive.clone()], options);
+    for least in [options.head_start, Duration::ZERO] {
+        let begun = tokio::time::Instant::now();
+        assert_eq!(client.call(soon(), |c| say(c, ""), decide).await.unwrap(), "done");
+        let took = begun.elapsed();
+        assert!(took >= least && took < options.attempt, "{took:?}");
+        assert_eq!((client.current().0, group.asked()), (alive.clone(), 1));
+    }
+    // Nobody listens there any more: no head start is waited for, however long it is.
+    drop(sockets);
+    let patient = CallOptions { head_start: Duration::from_secs(600), ..options };
+    let client = group.client(&[silent[0].clone(), alive.clone()], patient);
+    let begun = tokio::time::Instant::now();
+    let far = Deadline::after(Duration::from_secs(3600));
+    assert_eq!(client.call(far, |c| say(c, ""), decide).await.unwrap(), "done");
+    assert!(begun.elapsed() < options.attempt, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn many_dead_sites_take_their_stated_share_of_the_deadline_and_no_more() {
+    let mut group = Group::new();
+    let alive = group.member(|| Ok("done".to_owned())).await;
+    let (_sockets, mut all) = silent_sites(ENDPOINTS_MAX - 1);
+    all.push(alive.clone());
+    let client = group.client(&all, CallOptions::default());
+    let (whole, begun) = (Duration::from_secs(2), tokio::time::Instant::now());
+    let deadline = Deadline::after(whole);
+    assert_eq!(client.call(deadline, |c| say(c, ""), decide).await.unwrap(), "done");
+    assert!(begun.elapsed() < whole * 3 / 4, "{:?}", begun.elapsed());
+    assert_eq!((client.current().0, group.asked()), (alive, 1));
+}
+
 #[test]
 fn a_client_needs_addresses_but_not_many() {
     let dialer = Dialer::new(None, trust(&[]));

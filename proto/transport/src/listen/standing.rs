@@ -10,25 +10,10 @@ use crate::limit::{
     SOURCE_FAILURES, SOURCES_KEPT, STANDING_KEPT, TROUBLE_FAILURES, TROUBLE_WINDOW,
     UNKNOWN_AT_ONCE, UNKNOWN_PER_SECOND, UNKNOWN_PER_SOURCE,
 };
+use crate::source::Source;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
-
-/// Where a connection comes from: an IPv4 address, or the /64 that one holder of IPv6 addresses has at least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Source(u64, bool);
-
-impl Source {
-    pub(super) fn of(addr: IpAddr) -> Self {
-        match addr.to_canonical() {
-            IpAddr::V4(v4) => Self(u64::from(v4.to_bits()), false),
-            IpAddr::V6(v6) => {
-                let prefix = v6.to_bits() >> 64;
-                Self(u64::try_from(prefix).unwrap_or(u64::MAX), true)
-            }
-        }
-    }
-}
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What was said of a source, in two halves of a time: the older one is forgotten whole, so memory is bounded by two halves.
 #[derive(Debug)]
@@ -176,6 +161,7 @@ impl Standing {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::net::IpAddr;
 
     fn source(n: u32) -> Source {
         Source::of(IpAddr::V4(std::net::Ipv4Addr::from_bits(n)))
@@ -251,15 +237,6 @@ mod tests {
             standing.failed(source(1000 + failure), later);
         }
         assert_eq!(standing.admit(source(1), later), Some(Terms::Bounded));
-    }
-
-    #[test]
-    fn neighbours_of_one_ipv6_network_are_one_source() {
-        let of = |text: &str| Source::of(text.parse().unwrap());
-        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
-        assert_ne!(of("0:0:c000:201::"), of("192.0.2.1"));
     }
 
     proptest! {

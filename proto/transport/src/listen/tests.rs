@@ -9,6 +9,7 @@ use crate::fixture::{Authority, Echo, clock, next, raw, say, trust, trust_at};
 use crate::identity::{Peer, PeerClass};
 use crate::tls::client_config;
 use crate::verify::Expect;
+use arc_swap::ArcSwapOption;
 use futures::StreamExt as _;
 use rustls::HandshakeKind;
 use rustls_pki_types::ServerName;
@@ -87,13 +88,44 @@ async fn both_ends_know_each_other_and_share_the_channel_binding() {
     assert_eq!((members.sent, members.received), (0, 0));
 }
 
+/// The next handshake that is told to have been refused.
+async fn told(site: &mut Site) -> Refused {
+    let told = timeout(Duration::from_secs(5), site.listener.refused.recv()).await;
+    told.unwrap().unwrap()
+}
+
 #[tokio::test]
 async fn refused_certificates_get_no_connection() {
-    let site = site(Limits::default()).await;
+    let mut site = site(Limits::default()).await;
     let stranger = Authority::new("naniwa");
     assert!(site.refused(stranger.identity(AGENT)).await);
     assert!(site.refused(site.hokuto.leaf(AGENT).days(-2, -1).issue().identity()).await);
     assert!(site.bundles.connections().live().is_empty());
+    // Both are told, in words; who only closes the socket is not.
+    for _ in 0..2 {
+        let told = told(&mut site).await;
+        assert!(told.addr.ip().is_loopback() && told.before == 0 && !told.why.is_empty());
+    }
+    drop(raw(site.listener.addr).await);
+    assert!(site.refused(stranger.identity(AGENT)).await);
+    told(&mut site).await;
+    assert!(site.listener.refused.try_recv().is_err(), "a closed socket is nobody's denial");
+}
+
+/// It writes first, as HTTP/2 does; by then the server has said why and has closed.
+#[tokio::test]
+async fn who_is_refused_and_only_writes_hears_why() {
+    let site = site(Limits::default()).await;
+    let stranger = Authority::new("naniwa").identity(AGENT);
+    let why: Arc<ArcSwapOption<String>> = Arc::default();
+    let mut client = site.dial(Some(stranger)).await.unwrap().noting(Arc::clone(&why));
+    let failed = async {
+        while client.write_all(b"?").await.is_ok() && client.flush().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(5), failed).await.unwrap();
+    assert!(why.load().is_some(), "the close is all that it heard");
 }
 
 #[tokio::test]
@@ -415,7 +447,7 @@ async fn a_link_policy_cuts_live_links_and_prevents_new_ones() {
 #[tokio::test]
 async fn tonic_serves_the_streams_and_handlers_see_the_peer() {
     let site = site(Limits::default()).await;
-    let Listener { addr, authenticated, anonymous } = site.listener;
+    let Listener { addr, authenticated, anonymous, .. } = site.listener;
     let who = |peer: &Peer| match &peer.identity {
         Some(identity) => identity.principal.to_string(),
         None => "nobody".to_owned(),

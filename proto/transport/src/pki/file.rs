@@ -18,6 +18,10 @@ pub const ROOT_KEY_FILE: &str = "root.key";
 pub const ISSUER_FILE: &str = "issuer.pem";
 /// Its key.
 pub const ISSUER_KEY_FILE: &str = "issuer.key";
+/// A registrar's own record, with the operator's signature.
+pub const REGISTRAR_FILE: &str = "registrar.json";
+/// The key that it signs records with.
+pub const REGISTRAR_KEY_FILE: &str = "registrar.key";
 
 /// Larger than any chain; a wrong path must not fill memory.
 const FILE_MAX: u64 = 1024 * 1024;

@@ -185,6 +185,25 @@ impl Issuer {
         self.issue(&Csr::verify(request)?, &Subject { workload, ips: Vec::new(), area }, validity)
     }
 
+    /// A user's certificate for the key of a signing request (PEM or DER), of which nothing else is believed. Needs an issuer
+    /// for the whole trust domain, or for logins.
+    ///
+    /// # Errors
+    /// [`PkiError`].
+    pub fn issue_user_from_csr(
+        &self,
+        request: &[u8],
+        name: &Name,
+        validity: Validity,
+    ) -> Result<Issued, PkiError> {
+        let workload = Workload::User { name: name.clone() };
+        self.issue(
+            &Csr::verify(request)?,
+            &Subject { workload, ips: Vec::new(), area: None },
+            validity,
+        )
+    }
+
     /// A user's certificate with a fresh key. Needs an issuer for the whole trust domain.
     ///
     /// # Errors

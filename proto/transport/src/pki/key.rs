@@ -4,8 +4,8 @@ use super::PkiError;
 use crate::limit::CSR_MAX;
 use base64ct::{Base64, Encoding as _};
 use rcgen::{
-    CertificateParams, CertificateSigningRequestParams, KeyPair, PKCS_ECDSA_P256_SHA256,
-    PKCS_ECDSA_P384_SHA384, PublicKeyData as _,
+    CertificateParams, CertificateSigningRequest, CertificateSigningRequestParams, KeyPair,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PublicKeyData as _,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
@@ -51,9 +51,21 @@ impl Key {
     /// # Errors
     /// [`PkiError::Rcgen`].
     pub fn csr(&self) -> Result<Vec<u8>, PkiError> {
+        Ok(self.request()?.der().to_vec())
+    }
+
+    /// As [`Key::csr`], PEM.
+    ///
+    /// # Errors
+    /// [`PkiError::Rcgen`].
+    pub fn csr_pem(&self) -> Result<String, PkiError> {
+        Ok(self.request()?.pem()?)
+    }
+
+    fn request(&self) -> Result<CertificateSigningRequest, PkiError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        Ok(params.serialize_request(&self.0)?.der().to_vec())
+        Ok(params.serialize_request(&self.0)?)
     }
 }
 

@@ -81,3 +81,33 @@ async fn one_principal_takes_few_of_all_places() {
     drop(server);
     let _third = site.pair(site.hokuto.identity(AGENT)).await;
 }
+
+/// An anonymous client that comes from this address and stays; `None` if it is not served.
+async fn anonymous(site: &Site, from: [u8; 4]) -> Option<Conn> {
+    let dialer = Dialer::new(None, trust(&[&site.kanto])).leaving(from.into());
+    let mut conn = dialer.connect(&site.listener.addr.into(), &Expect::AnyMember).await.ok()?;
+    // The server closes what it refuses; what it keeps stays silent.
+    let kept = timeout(Duration::from_secs(1), conn.read_u8()).await.is_err();
+    kept.then_some(conn)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_host_without_a_certificate_does_not_take_the_places_of_those_that_join() {
+    let mut site = site(Limits::default()).await;
+    let all = ANONYMOUS_MAX;
+    let crowd = futures::future::join_all((0..all).map(|_| anonymous(&site, [127, 1, 0, 1])));
+    let held: Vec<Conn> = crowd.await.into_iter().flatten().collect();
+    assert_eq!(held.len(), ANONYMOUS_PER_SOURCE);
+    let mut served = Vec::new();
+    for _ in 0..ANONYMOUS_PER_SOURCE {
+        served.push(next(&mut site.listener.anonymous).await);
+    }
+    let other = anonymous(&site, [127, 1, 0, 2]).await.expect("somebody else joins");
+    served.push(next(&mut site.listener.anonymous).await);
+    // A place comes back with its connection.
+    drop((held, other, served));
+    let mut again = None;
+    while again.is_none() {
+        again = anonymous(&site, [127, 1, 0, 1]).await;
+    }
+}
