@@ -5,12 +5,14 @@
 //! back to it that loses nothing.
 
 pub mod agent;
+pub mod approval;
 pub mod finding;
 pub mod fitness;
 pub mod intent;
 pub mod job;
 pub mod key;
 pub mod landmark;
+pub mod login;
 pub mod member;
 pub mod node;
 pub mod policy;

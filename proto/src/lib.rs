@@ -6,8 +6,14 @@
 //! Does not know: state, roles, connections.
 
 pub mod convert;
+#[cfg(test)]
+mod documentation;
 pub mod field;
+mod mask;
 pub mod name;
+pub mod operation;
+pub mod phrase;
+pub mod services;
 pub mod status;
 
 /// Public API, `sekisho.v1`.
@@ -40,5 +46,33 @@ pub mod internal {
     }
 }
 
-/// Every message and service, for reflection and for the released descriptor set.
+/// Vendored interfaces that partners' tools know already.
+pub mod google {
+    /// Work that goes on after its call was answered.
+    #[expect(
+        missing_docs,
+        unused_qualifications,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::too_many_lines,
+        reason = "generated code"
+    )]
+    pub mod longrunning {
+        tonic::include_proto!("google.longrunning");
+    }
+
+    /// How a call ended.
+    #[expect(missing_docs, reason = "generated code")]
+    pub mod rpc {
+        tonic::include_proto!("google.rpc");
+    }
+}
+
+/// Every message and service, with the comments.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
+
+/// Those that people and pipelines may know, for reflection: nothing of what our own programs say to each other.
+pub const PUBLIC: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/public.binpb"));
+
+#[cfg(test)]
+mod shape;

@@ -2,7 +2,12 @@
 
 use crate::field::{FieldError, FieldResult};
 use sekisho_evidence::location::landmark::LandmarkId;
-use sekisho_types::id::{DeviceClass, JobId, MemberId, NodeId, PolicyId, SiteId, TenantId};
+use sekisho_types::id::{
+    ApprovalId, DeviceClass, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey, SiteId,
+    TenantId,
+};
+use sekisho_types::principal::{Principal, Workload};
+use sekisho_types::revision::Revision;
 use std::fmt::Display;
 
 /// Stands for every parent in a list request.
@@ -49,6 +54,15 @@ pub struct QuotaId {
     pub class: DeviceClass,
 }
 
+/// A registered key of a person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyId {
+    /// Whose.
+    pub principal: Principal,
+    /// Which.
+    pub key: PublicKey,
+}
+
 fn join(parts: [&dyn Display; 4]) -> String {
     let [a, b, c, d] = parts;
     format!("{a}/{b}/{c}/{d}")
@@ -72,6 +86,35 @@ top! {
     SiteId = "sites", "sites/SITE";
     TenantId = "tenants", "tenants/TENANT";
     PolicyId = "policies", "policies/POLICY";
+    OperatorId = "operators", "operators/OPERATOR";
+}
+
+impl Resource for ApprovalId {
+    const FORM: &'static str = "approvals/ID";
+    fn name(&self) -> String {
+        format!("approvals/{self}")
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let digits = name.strip_prefix("approvals/")?;
+        // One spelling for each: upper case would be another name of the same.
+        digits.parse().ok().filter(|id: &Self| id.to_string() == digits)
+    }
+}
+
+/// An emergency right, by the entry that opened it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BreakGlassId(pub Revision);
+
+impl Resource for BreakGlassId {
+    const FORM: &'static str = "breakGlasses/REVISION";
+    fn name(&self) -> String {
+        format!("breakGlasses/{}", self.0)
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let digits = name.strip_prefix("breakGlasses/")?;
+        let id = digits.parse().ok().filter(|id: &u64| id.to_string() == digits)?;
+        Some(Self(Revision(id)))
+    }
 }
 
 impl Resource for NodeId {
@@ -118,6 +161,30 @@ impl Resource for QuotaId {
     }
 }
 
+impl Resource for KeyId {
+    const FORM: &'static str = "operators/OPERATOR/users/USER/keys/KEY";
+    fn name(&self) -> String {
+        let Principal { operator, workload } = &self.principal;
+        // Keys are registered for users only; what anybody else is called is read back by nobody.
+        let user = match workload {
+            Workload::User { name } => name.to_string(),
+            Workload::Member { .. } | Workload::Agent { .. } | Workload::Landmark { .. } => {
+                self.principal.path()
+            }
+        };
+        format!("operators/{operator}/users/{user}/keys/{}", self.key)
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let (owner, key) = name.rsplit_once("/keys/")?;
+        let (operator, user) = nested(owner, "operators", "users")?;
+        let workload = Workload::User { name: user.parse().ok()? };
+        let principal = Principal { operator: operator.parse().ok()?, workload };
+        // One spelling: capitals would be another name of the same key.
+        let spelt: PublicKey = key.parse().ok()?;
+        (spelt.to_string() == key).then_some(Self { principal, key: spelt })
+    }
+}
+
 impl Resource for MemberId {
     const FORM: &'static str = "members/NUMBER";
     fn name(&self) -> String {
@@ -161,6 +228,14 @@ mod tests {
         );
         same::<JobId>(&["tenants/acme/jobs/train"], &["tenants/acme/jobs/", "tenants/-/jobs/x"]);
         same::<QuotaId>(&["tenants/acme/quotas/h100-80g"], &["tenants/acme/quota/h100-80g"]);
+        let digits = "0a".repeat(16);
+        let (good, upper) = (format!("approvals/{digits}"), digits.to_uppercase());
+        same::<ApprovalId>(&[&good], &["approvals/", &digits, &format!("approvals/{upper}")]);
+        same::<BreakGlassId>(&["breakGlasses/12"], &["breakGlasses/012", "breakGlasses/x", "12"]);
+        same::<OperatorId>(&["operators/kanto"], &["operators/", "operator/kanto", "operators/-"]);
+        let key = |hex: &str| format!("operators/kanto/users/alice/keys/{}", hex.repeat(32));
+        let (good, bad) = (key("0a"), [key("0A"), key("0"), format!("{}/x", key("0a"))]);
+        same::<KeyId>(&[&good], &[&bad[0], &bad[1], &bad[2], "operators/kanto/keys/0a"]);
         same::<MemberId>(&["members/3"], &["members/03", "members/+3", "members/x", "member/3"]);
     }
 

@@ -5,7 +5,7 @@
 //!
 //! | kind | gRPC code |
 //! |---|---|
-//! | never, precondition | `FAILED_PRECONDITION`; `OUT_OF_RANGE` for a revision whose changes are not kept |
+//! | never, precondition | `FAILED_PRECONDITION`; `OUT_OF_RANGE` for a revision whose changes are not kept, `UNIMPLEMENTED` for an unknown method |
 //! | not yet | `RESOURCE_EXHAUSTED`: quota and room are what has to be waited for |
 //! | invalid | `INVALID_ARGUMENT` |
 //! | not found | `NOT_FOUND` |
@@ -15,9 +15,12 @@
 //! | unknown | `UNKNOWN` |
 //! | internal | `INTERNAL` |
 //!
-//! Only retryable codes carry `RetryInfo`. Sizes are bounded: all of it travels in HTTP/2 headers.
+//! Beside it stand the details that the improvement proposals ask for, each at most once (AIP-193): `BadRequest` of wrong
+//! fields, `QuotaFailure`, `PreconditionFailure`, `ResourceInfo` of what is named, `LocalizedMessage` in the caller's
+//! language. Only retryable codes carry `RetryInfo`. Sizes are bounded: all of it travels in HTTP/2 headers.
 
 use crate::field::FieldError;
+use crate::phrase::{arguments, say};
 use sekisho_types::error_code::{ErrorCode, Kind, Language};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -28,6 +31,10 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 pub const DOMAIN: &str = "sekisho";
 /// Metadata key under which the remedy travels: a client older than the code still shows it.
 const REMEDY: &str = "remedy";
+/// Metadata key of the resource that an error is about.
+const RESOURCE: &str = "resource";
+/// Metadata of a call that says in which language its caller reads.
+pub const ACCEPT_LANGUAGE: &str = "accept-language";
 /// Longest message and metadata value, bytes: headers are bounded at 16 KiB by most proxies.
 const MESSAGE_MAX: usize = 1024;
 /// Field violations and metadata entries in one error, for the same reason.
@@ -94,6 +101,72 @@ impl ApiError {
         self
     }
 
+    /// Adds what the message's own sentence names, for programs: what stands there already holds.
+    #[must_use]
+    pub fn with_arguments(mut self) -> Self {
+        let message = self.message.clone();
+        for (name, value) in arguments(&message) {
+            self.metadata.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+        self
+    }
+
+    /// What is wrong, in this language: the code's sentence, and what is known beyond it.
+    #[must_use]
+    pub fn localized(&self, language: Language) -> String {
+        let sentence = self.code.text(language);
+        if self.message == self.code.text(Language::En) {
+            return sentence.to_owned();
+        }
+        let head = sentence.trim_end_matches(['.', '。']);
+        format!("{head}: {}", say(&self.message, language))
+    }
+
+    /// On the wire, for a caller who reads this language.
+    #[must_use]
+    pub fn into_status(self, language: Language) -> Status {
+        let mut details = ErrorDetails::new();
+        let metadata = self.metadata.iter().filter(|(key, _)| *key != REMEDY).take(PARTS_MAX);
+        let mut metadata: HashMap<String, String> =
+            metadata.map(|(key, value)| (key.clone(), cut(value))).collect();
+        metadata.insert(REMEDY.to_owned(), self.code.remedy(Language::En).to_owned());
+        details
+            .set_error_info(self.code.as_str(), DOMAIN, metadata)
+            .set_localized_message(language.tag(), cut(&self.localized(language)));
+        for violation in self.fields.iter().take(PARTS_MAX) {
+            details.add_bad_request_violation(cut(&violation.field), cut(&violation.must));
+        }
+        if self.code.is_retryable() {
+            details.set_retry_info(self.retry_after.or(Some(RETRY_AFTER)));
+        }
+        self.detail(&mut details);
+        Status::with_error_details(grpc(self.code), cut(&self.message), details)
+    }
+
+    /// The details that belong to a code, made of what the message names.
+    fn detail(&self, details: &mut ErrorDetails) {
+        let of = |key: &str| self.metadata.get(key).map(|value| cut(value));
+        let message = cut(&self.message);
+        let code = self.code;
+        if matches!(code, ErrorCode::QuotaExceeded | ErrorCode::QuotaNone) {
+            let subject = of("tenant").map_or_else(String::new, |id| format!("tenants/{id}"));
+            details.add_quota_failure_violation(subject, message);
+        } else if matches!(code, ErrorCode::NotFound | ErrorCode::AlreadyExists) {
+            if let Some(name) = of(RESOURCE) {
+                let kind = name.rsplit('/').nth(1).unwrap_or_default().to_owned();
+                details.set_resource_info(kind, name, "", message);
+            }
+        } else if code == ErrorCode::RevisionMismatch || code.kind() == Kind::Precondition {
+            let is_etag = code == ErrorCode::RevisionMismatch;
+            let kind = if is_etag { "ETAG" } else { code.as_str() };
+            details.add_precondition_failure_violation(
+                kind,
+                of(RESOURCE).unwrap_or_default(),
+                message,
+            );
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn remedy(&self, language: Language) -> &str {
@@ -144,24 +217,10 @@ impl From<FieldError> for Status {
     }
 }
 
+/// In English; who answers a call says it in the caller's language.
 impl From<ApiError> for Status {
     fn from(error: ApiError) -> Self {
-        let mut details = ErrorDetails::new();
-        let metadata = error.metadata.iter().take(PARTS_MAX);
-        let mut metadata: HashMap<String, String> =
-            metadata.map(|(key, value)| (key.clone(), cut(value))).collect();
-        let remedy = (REMEDY.to_owned(), error.code.remedy(Language::En).to_owned());
-        metadata.extend([remedy]);
-        details
-            .set_error_info(error.code.as_str(), DOMAIN, metadata)
-            .set_localized_message("ja", error.code.text(Language::Ja));
-        for violation in error.fields.iter().take(PARTS_MAX) {
-            details.add_bad_request_violation(cut(&violation.field), cut(&violation.must));
-        }
-        if error.code.is_retryable() {
-            details.set_retry_info(error.retry_after.or(Some(RETRY_AFTER)));
-        }
-        Self::with_error_details(grpc(error.code), cut(&error.message), details)
+        error.into_status(Language::default())
     }
 }
 
@@ -170,6 +229,7 @@ impl From<ApiError> for Status {
 pub fn grpc(code: ErrorCode) -> Code {
     match code.kind() {
         Kind::Precondition if code == ErrorCode::RevisionCompacted => Code::OutOfRange,
+        Kind::Precondition if code == ErrorCode::MethodUnknown => Code::Unimplemented,
         Kind::Never | Kind::Precondition => Code::FailedPrecondition,
         Kind::NotYet => Code::ResourceExhausted,
         Kind::Invalid => Code::InvalidArgument,
@@ -199,7 +259,7 @@ fn guess(code: Code) -> ErrorCode {
         Code::ResourceExhausted => ErrorCode::Overloaded,
         Code::FailedPrecondition => ErrorCode::WrongPhase,
         Code::Aborted => ErrorCode::RevisionMismatch,
-        Code::Unimplemented => ErrorCode::FeatureLevel,
+        Code::Unimplemented => ErrorCode::MethodUnknown,
         Code::DeadlineExceeded => ErrorCode::Deadline,
         Code::Unavailable => ErrorCode::NoLeader,
         Code::Ok | Code::Cancelled | Code::Unknown => ErrorCode::OutcomeUnknown,
@@ -215,6 +275,7 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
     fn every_code_survives_the_wire_with_one_error_info() {
@@ -234,10 +295,52 @@ mod tests {
             for language in [Language::En, Language::Ja] {
                 assert_eq!(back.remedy(language), code.remedy(language));
             }
-            let japanese = status.get_error_details();
-            let japanese = japanese.localized_message().unwrap();
-            assert_eq!(japanese.message, code.text(Language::Ja));
+            for language in [Language::En, Language::Ja] {
+                let status = error.clone().into_status(language);
+                let told = status.get_error_details().localized_message().cloned().unwrap();
+                assert_eq!(told.locale, language.tag());
+                assert_eq!(told.message, error.localized(language));
+                assert_eq!(status.message(), error.message, "for logs and programs");
+            }
         }
+    }
+
+    #[test]
+    fn details_stand_once_each_and_only_where_they_mean_something() {
+        let details = |code, key: &str, value: &str| {
+            let status = Status::from(ApiError::new(code, "why").with(key, value));
+            let all = status.get_error_details_vec();
+            let kinds: HashSet<_> = all.iter().map(std::mem::discriminant).collect();
+            assert_eq!(kinds.len(), all.len(), "{code}");
+            status.get_error_details()
+        };
+        let quota = details(ErrorCode::QuotaNone, "tenant", "sapporo");
+        assert_eq!(quota.quota_failure().unwrap().violations[0].subject, "tenants/sapporo");
+        let gone = details(ErrorCode::NotFound, "resource", "tenants/sapporo/jobs/train");
+        let resource = gone.resource_info().unwrap();
+        assert_eq!((&*resource.resource_type, &*resource.owner), ("jobs", ""));
+        assert!(details(ErrorCode::NotFound, "other", "x").resource_info().is_none());
+        let etag = details(ErrorCode::RevisionMismatch, "resource", "policies/p");
+        assert_eq!(etag.precondition_failure().unwrap().violations[0].r#type, "ETAG");
+        let phase = details(ErrorCode::WrongPhase, "x", "y");
+        assert_eq!(phase.precondition_failure().unwrap().violations[0].r#type, "WRONG_PHASE");
+        assert!(details(ErrorCode::Internal, "x", "y").precondition_failure().is_none());
+    }
+
+    #[test]
+    fn a_message_is_told_in_the_readers_language_and_its_values_to_programs() {
+        let words = "sapporo holds 6 of 8 h100, the job needs 4";
+        let error = ApiError::new(ErrorCode::QuotaExceeded, words).with("used", "kept");
+        let error = error.with_arguments();
+        assert!(
+            error
+                .localized(Language::Ja)
+                .starts_with("テナントの割当枠を使い切っています: sapporo は")
+        );
+        assert_eq!(error.metadata["limit"], "8");
+        assert_eq!(error.metadata["used"], "kept");
+        let plain = ApiError::new(ErrorCode::NotFound, "");
+        assert_eq!(plain.localized(Language::Ja), ErrorCode::NotFound.text(Language::Ja));
     }
 
     #[test]
@@ -261,7 +364,7 @@ mod tests {
             (Status::unavailable("connection refused"), ErrorCode::NoLeader),
             (Status::unknown("h2"), ErrorCode::OutcomeUnknown),
             (Status::deadline_exceeded("late"), ErrorCode::Deadline),
-            (Status::unimplemented("no such method"), ErrorCode::FeatureLevel),
+            (Status::unimplemented("no such method"), ErrorCode::MethodUnknown),
             (Status::out_of_range("decoded message length too large"), ErrorCode::TooLarge),
         ] {
             let error = ApiError::from_status(&status);

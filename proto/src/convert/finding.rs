@@ -59,6 +59,18 @@ conditions! {
     UnprovenBytes = "UNPROVEN_BYTES", "sekisho member list",
         "{member} has sent {bytes} bytes to peers that are no members in its state (D3): stop it and find out to whom",
         "{member} は状態上メンバーではない相手に {bytes} バイトを送信しました (D3)。停止して送信先を調べてください";
+    AuditFork = "AUDIT_FORK", "sekisho audit export audit.bundle",
+        "member {other} signed an audit log that is not {member}'s (A1): keep all members as they are, verify an export of each, then remove the one that differs",
+        "メンバー {other} は {member} と異なる監査ログに署名しました (A1)。全メンバーを保全し、各エクスポートを検証してから、異なるメンバーを外してください";
+    CountersignContradicts = "COUNTERSIGN_CONTRADICTS", "sekisho node get {node}",
+        "{node} says that it was shown an audit head which this log never had (A1)",
+        "{node} は、この監査ログに存在しない先頭を提示されたと申告しています (A1)";
+    CountersignsContradict = "COUNTERSIGNS_CONTRADICT", "sekisho node list --site {site}",
+        "{count} nodes of site {site} say that they were shown audit heads which this log never had (A1)",
+        "拠点 {site} のノード {count} 台が、この監査ログに存在しない先頭を提示されたと申告しています (A1)";
+    BreakGlassOpen = "BREAK_GLASS_OPEN", "sekisho break-glass list",
+        "{by} broke the glass until {until}: {reason} ({uses} uses); end it: sekisho break-glass end {revision}",
+        "{by} が {until} まで緊急権限を使用中: {reason} (実行 {uses} 件)。終了: sekisho break-glass end {revision}";
     EvictionOverdue = "EVICTION_OVERDUE", "sekisho policy status",
         "{node} has {count} placements that the rules in force refuse; they should have stopped {seconds} s ago (D1)",
         "{node} に現行の規則が認めない配置が {count} 件あります。{seconds} 秒前に停止しているはずでした (D1)";
@@ -173,6 +185,9 @@ conditions! {
     DrainOverdue = "DRAIN_OVERDUE", "sekisho node get {node}",
         "{node} should have been empty at {at}: {count} placements are not confirmed dead",
         "{node} は {at} に空になるはずでした。終了を確認できない配置が {count} 件あります";
+    ApprovalsWait = "APPROVALS_WAIT", "sekisho approval list",
+        "{count} changes wait for the signature of another operator",
+        "他の事業者の署名を待っている変更が {count} 件あります";
     Well = "WELL", "",
         "all members, signers and nodes are well",
         "全メンバー、署名者、ノードは正常です";
@@ -180,8 +195,13 @@ conditions! {
 
 impl Condition {
     /// What a member may say of itself; it names itself as `member`.
-    const OWN: [Self; 4] =
-        [Self::UnprovenBytes, Self::CertificateEnds, Self::DiskLow, Self::Overloaded];
+    const OWN: [Self; 5] = [
+        Self::UnprovenBytes,
+        Self::CertificateEnds,
+        Self::DiskLow,
+        Self::Overloaded,
+        Self::AuditFork,
+    ];
 
     /// The condition of a name.
     #[must_use]

@@ -1,9 +1,11 @@
 //! Registered signing keys and their roles.
 
+use super::site::same_name;
 use crate::field::{FieldError, FieldResult, array, parsed, required};
+use crate::name::{KeyId, Resource as _};
 use crate::v1;
 use sekisho_types::id::{PublicKey, Signature};
-use sekisho_types::principal::{KeyRecord, Principal, Role};
+use sekisho_types::principal::{KeyRecord, Role};
 use sekisho_types::time::Timestamp;
 
 /// A key to bind.
@@ -15,15 +17,6 @@ pub struct RegisterKey {
     pub issuer: Signature,
 }
 
-/// A key to take back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RevokeKey {
-    /// Whose.
-    pub principal: Principal,
-    /// Which.
-    pub key: PublicKey,
-}
-
 /// The role of this text. Agents and members have theirs by enrolment: their words are no role here.
 #[must_use]
 pub fn parse_role(text: &str) -> Option<Role> {
@@ -31,6 +24,13 @@ pub fn parse_role(text: &str) -> Option<Role> {
         Some(("tenant-admin", tenant)) => tenant.parse().ok().map(Role::TenantAdmin),
         Some(("tenant-user", tenant)) => tenant.parse().ok().map(Role::TenantUser),
         Some(("archivist", site)) => site.parse().ok().map(Role::Archivist),
+        Some(("registrar", given)) => {
+            // One level and no more: a text must not choose how deep this goes.
+            let plain = |text: &&str| !text.starts_with("registrar");
+            let each = given.split('+').map(|text| Some(text).filter(plain).and_then(parse_role));
+            let each = each.map(|role| role.as_ref().and_then(Role::for_login));
+            each.collect::<Option<Vec<_>>>().map(Role::Registrar)
+        }
         Some(_) => None,
         None => [Role::FederationAdmin, Role::OperatorAdmin, Role::Auditor, Role::Monitor]
             .into_iter()
@@ -38,24 +38,31 @@ pub fn parse_role(text: &str) -> Option<Role> {
     }
 }
 
+fn id(record: &KeyRecord) -> KeyId {
+    KeyId { principal: record.principal.clone(), key: record.public_key }
+}
+
 impl TryFrom<&v1::Key> for KeyRecord {
     type Error = FieldError;
     fn try_from(message: &v1::Key) -> FieldResult<Self> {
         let words = "federation-admin, operator-admin, tenant-admin:T, tenant-user:T, auditor, \
-                     monitor, archivist:SITE";
+                     monitor, archivist:SITE, registrar:ROLE+ROLE";
         let bad = || FieldError::new("role", format!("must be one of {words}"));
-        Ok(Self {
+        let record = Self {
             principal: parsed("principal", &message.principal)?,
             role: parse_role(&message.role).ok_or_else(bad)?,
             public_key: PublicKey(array("public_key", &message.public_key)?),
             expires: Timestamp(message.expires_ms),
-        })
+        };
+        same_name("name", &message.name, &id(&record).name())?;
+        Ok(record)
     }
 }
 
 impl From<&KeyRecord> for v1::Key {
     fn from(record: &KeyRecord) -> Self {
         Self {
+            name: id(record).name(),
             principal: record.principal.to_string(),
             public_key: record.public_key.0.to_vec().into(),
             role: record.role.to_string(),
@@ -87,31 +94,10 @@ impl RegisterKey {
     }
 }
 
-impl TryFrom<&v1::RevokeKeyRequest> for RevokeKey {
-    type Error = FieldError;
-    fn try_from(message: &v1::RevokeKeyRequest) -> FieldResult<Self> {
-        Ok(Self {
-            principal: parsed("principal", &message.principal)?,
-            key: PublicKey(array("public_key", &message.public_key)?),
-        })
-    }
-}
-
-impl RevokeKey {
-    /// The request that stands for it.
-    #[must_use]
-    pub fn request(&self, intent: v1::Intent) -> v1::RevokeKeyRequest {
-        v1::RevokeKeyRequest {
-            principal: self.principal.to_string(),
-            public_key: self.key.0.to_vec().into(),
-            intent: Some(intent),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sekisho_types::principal::LoginRole;
 
     fn register(role: Role) -> RegisterKey {
         let record = KeyRecord {
@@ -134,13 +120,11 @@ mod tests {
             Role::Auditor,
             Role::Monitor,
             Role::Archivist("tokyo-1".parse().unwrap()),
+            Role::Registrar(vec![LoginRole::TenantUser(tenant()), LoginRole::Monitor]),
         ] {
             let key = register(role);
             assert_eq!(RegisterKey::try_from(&key.request(v1::Intent::default())), Ok(key));
         }
-        let revoke =
-            RevokeKey { principal: "kanto/user/bob".parse().unwrap(), key: PublicKey([4; 32]) };
-        assert_eq!(RevokeKey::try_from(&revoke.request(v1::Intent::default())), Ok(revoke));
     }
 
     #[test]
@@ -165,6 +149,11 @@ mod tests {
             "auditor:x",
             "archivist",
             "archivist:",
+            "registrar",
+            "registrar:",
+            "registrar:monitor+",
+            "registrar:federation-admin",
+            "registrar:registrar:monitor",
         ];
         for role in refused_roles {
             assert_eq!(refused(&|_, key| key.role = role.into()), "key.role", "{role}");
@@ -172,7 +161,6 @@ mod tests {
         assert_eq!(refused(&|m, _| m.issuer_signature = vec![].into()), "issuer_signature");
         let none = v1::RegisterKeyRequest::default();
         assert_eq!(RegisterKey::try_from(&none).unwrap_err().field, "key");
-        let none = v1::RevokeKeyRequest::default();
-        assert_eq!(RevokeKey::try_from(&none).unwrap_err().field, "principal");
+        assert_eq!(refused(&|_, key| key.name.push('0')), "key.name");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::agent::session;
 use super::site::same_name;
-use crate::field::{FieldError, FieldResult, array, parsed, required};
+use crate::field::{FieldError, FieldResult, array, etag, parsed, required};
 use crate::internal::v1 as internal;
 use crate::name::Resource as _;
 use crate::v1;
@@ -14,7 +14,7 @@ use sekisho_evidence::location::transcript::{FixId, SignedTranscript, Subject};
 use sekisho_evidence::location::verdict::FIX_LANDMARKS_MAX;
 use sekisho_types::id::{ClusterId, Digest, OperatorId};
 use sekisho_types::principal::Principal;
-use sekisho_types::revision::Incarnation;
+use sekisho_types::revision::{Incarnation, Revision};
 
 /// A landmark, and how it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,23 +27,40 @@ pub struct Reached {
     pub datagrams: String,
 }
 
-/// The operator of a parent `operators/OPERATOR`; `None` for `operators/-`.
-///
-/// # Errors
-/// [`FieldError`] if it has another form.
-pub fn operator_of(field: &str, parent: &str) -> FieldResult<Option<OperatorId>> {
-    let bad = || FieldError::new(field, "must be a name `operators/OPERATOR`");
-    let id = parent.strip_prefix("operators/").ok_or_else(bad)?;
-    if id == crate::name::ANY { Ok(None) } else { id.parse().map(Some).map_err(|_form| bad()) }
+/// A landmark to take out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteLandmark {
+    /// Which.
+    pub id: LandmarkId,
+    /// Revision at which the caller read it.
+    pub expected: Revision,
+}
+
+impl TryFrom<&v1::DeleteLandmarkRequest> for DeleteLandmark {
+    type Error = FieldError;
+    fn try_from(message: &v1::DeleteLandmarkRequest) -> FieldResult<Self> {
+        let id = LandmarkId::from_field("name", &message.name)?;
+        Ok(Self { id, expected: etag("etag", &message.etag)? })
+    }
+}
+
+impl DeleteLandmark {
+    /// The request that stands for it.
+    #[must_use]
+    pub fn request(&self, intent: v1::Intent) -> v1::DeleteLandmarkRequest {
+        v1::DeleteLandmarkRequest {
+            name: self.id.name(),
+            etag: self.expected.to_string(),
+            intent: Some(intent),
+        }
+    }
 }
 
 impl TryFrom<&v1::CreateLandmarkRequest> for Reached {
     type Error = FieldError;
     fn try_from(message: &v1::CreateLandmarkRequest) -> FieldResult<Self> {
         let content = required("landmark", message.landmark.as_ref())?;
-        let operator = operator_of("parent", &message.parent)?;
-        let operator =
-            operator.ok_or_else(|| FieldError::new("parent", "must name one operator"))?;
+        let operator = OperatorId::from_field("parent", &message.parent)?;
         let id = LandmarkId { operator, name: parsed("landmark_id", &message.landmark_id)? };
         same_name("landmark.name", &content.name, &id.name())?;
         let landmark = Landmark {

@@ -2,6 +2,7 @@
 
 use super::site::same_name;
 use crate::field::{FieldError, FieldResult, etag, parsed, required};
+use crate::mask;
 use crate::name::Resource as _;
 use crate::v1;
 use sekisho_types::id::PolicyId;
@@ -38,6 +39,8 @@ impl TryFrom<&v1::UpdatePolicyRequest> for PutPolicy {
     type Error = FieldError;
     fn try_from(message: &v1::UpdatePolicyRequest) -> FieldResult<Self> {
         let content = required("policy", message.policy.as_ref())?;
+        let has_rules = content.rules.is_some();
+        mask::named("policy", message.update_mask.as_ref(), &[("rules", has_rules)])?;
         Ok(Self {
             policy: PolicyId::from_field("policy.name", &content.name)?,
             rules: rules(content)?,
@@ -69,7 +72,40 @@ impl PutPolicy {
     /// The request that changes it; [`PutPolicy::expected`] must be the revision that was read.
     #[must_use]
     pub fn update_request(&self, intent: v1::Intent) -> v1::UpdatePolicyRequest {
-        v1::UpdatePolicyRequest { policy: Some(self.content()), intent: Some(intent) }
+        v1::UpdatePolicyRequest {
+            policy: Some(self.content()),
+            update_mask: Some(mask::of(&["rules"])),
+            intent: Some(intent),
+        }
+    }
+}
+
+/// A policy to take out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletePolicy {
+    /// Its id.
+    pub policy: PolicyId,
+    /// Revision at which the caller read it.
+    pub expected: Revision,
+}
+
+impl TryFrom<&v1::DeletePolicyRequest> for DeletePolicy {
+    type Error = FieldError;
+    fn try_from(message: &v1::DeletePolicyRequest) -> FieldResult<Self> {
+        let policy = PolicyId::from_field("name", &message.name)?;
+        Ok(Self { policy, expected: etag("etag", &message.etag)? })
+    }
+}
+
+impl DeletePolicy {
+    /// The request that stands for it.
+    #[must_use]
+    pub fn request(&self, intent: v1::Intent) -> v1::DeletePolicyRequest {
+        v1::DeletePolicyRequest {
+            name: self.policy.name(),
+            etag: self.expected.to_string(),
+            intent: Some(intent),
+        }
     }
 }
 
@@ -91,12 +127,21 @@ mod tests {
         let intent = v1::Intent::default;
         assert_eq!(PutPolicy::try_from(&new.create_request(intent())), Ok(new));
         assert_eq!(PutPolicy::try_from(&changed.update_request(intent())), Ok(changed));
+        let delete = DeletePolicy { policy: "gov".parse().unwrap(), expected: Revision(7) };
+        let request = delete.request(intent());
+        assert_eq!(DeletePolicy::try_from(&request), Ok(delete));
+        let blind = v1::DeletePolicyRequest { etag: String::new(), ..request };
+        assert_eq!(DeletePolicy::try_from(&blind).unwrap_err().field, "etag");
     }
 
     #[test]
     fn every_bad_field_is_named() {
         let refused = |content: Option<v1::Policy>| {
-            let message = v1::UpdatePolicyRequest { policy: content, intent: None };
+            let message = v1::UpdatePolicyRequest {
+                policy: content,
+                update_mask: Some(mask::of(&["rules"])),
+                intent: None,
+            };
             PutPolicy::try_from(&message).unwrap_err().field
         };
         let good = || put(Some(7)).content();

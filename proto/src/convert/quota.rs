@@ -1,9 +1,11 @@
 //! Quotas: the limit of one tenant for one class, as a word or a number.
 
-use crate::field::{FieldError, FieldResult, required};
+use crate::field::{FieldError, FieldResult, etag, required};
+use crate::mask;
 use crate::name::{QuotaId, Resource as _};
 use crate::v1;
 use sekisho_types::quota::Limit;
+use sekisho_types::revision::Revision;
 
 /// A limit to set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,16 +14,20 @@ pub struct SetQuota {
     pub quota: QuotaId,
     /// The limit.
     pub limit: Limit,
+    /// Revision at which the caller read it; 0 = it was none.
+    pub expected: Revision,
 }
 
-impl TryFrom<&v1::SetQuotaRequest> for SetQuota {
+impl TryFrom<&v1::UpdateQuotaRequest> for SetQuota {
     type Error = FieldError;
-    fn try_from(message: &v1::SetQuotaRequest) -> FieldResult<Self> {
+    fn try_from(message: &v1::UpdateQuotaRequest) -> FieldResult<Self> {
         let content = required("quota", message.quota.as_ref())?;
         let bad = || FieldError::new("quota.limit", "must be `none`, `unlimited` or a number");
+        mask::named("quota", message.update_mask.as_ref(), &[("limit", true)])?;
         Ok(Self {
             quota: QuotaId::from_field("quota.name", &content.name)?,
             limit: Limit::parse(&content.limit).ok_or_else(bad)?,
+            expected: etag("quota.etag", &content.etag)?,
         })
     }
 }
@@ -29,10 +35,12 @@ impl TryFrom<&v1::SetQuotaRequest> for SetQuota {
 impl SetQuota {
     /// The request that stands for it.
     #[must_use]
-    pub fn request(&self, intent: v1::Intent) -> v1::SetQuotaRequest {
-        let (name, limit) = (self.quota.name(), self.limit.to_string());
-        let quota = v1::Quota { name, limit, used: 0 };
-        v1::SetQuotaRequest { quota: Some(quota), intent: Some(intent) }
+    pub fn request(&self, intent: v1::Intent) -> v1::UpdateQuotaRequest {
+        let (name, limit, etag) =
+            (self.quota.name(), self.limit.to_string(), self.expected.to_string());
+        let quota = v1::Quota { name, limit, used: 0, etag };
+        let update_mask = Some(mask::of(&["limit"]));
+        v1::UpdateQuotaRequest { quota: Some(quota), update_mask, intent: Some(intent) }
     }
 }
 
@@ -42,7 +50,7 @@ mod tests {
 
     fn set(limit: Limit) -> SetQuota {
         let quota = QuotaId { tenant: "acme".parse().unwrap(), class: "h100-80g".parse().unwrap() };
-        SetQuota { quota, limit }
+        SetQuota { quota, limit, expected: Revision(3) }
     }
 
     #[test]
@@ -56,6 +64,9 @@ mod tests {
             message.quota.as_mut().unwrap().limit = bad.into();
             assert_eq!(SetQuota::try_from(&message).unwrap_err().field, "quota.limit", "{bad}");
         }
+        message.quota.as_mut().unwrap().limit = "1".into();
+        message.quota.as_mut().unwrap().etag.clear();
+        assert_eq!(SetQuota::try_from(&message).unwrap_err().field, "quota.etag");
         message.quota.as_mut().unwrap().name = "acme/h100-80g".into();
         assert_eq!(SetQuota::try_from(&message).unwrap_err().field, "quota.name");
         message.quota = None;

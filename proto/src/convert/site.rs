@@ -1,10 +1,12 @@
 //! Sites: what registers one. The place is an area of Japan; a foreign one keeps its own code (D2).
 
-use crate::field::{FieldError, FieldResult, area, parsed, required, words};
+use crate::field::{FieldError, FieldResult, area, etag, parsed, required, words};
+use crate::mask;
 use crate::name::Resource as _;
 use crate::v1;
 use sekisho_types::id::{OperatorId, SiteId};
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::revision::Revision;
 
 /// A site to register.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +55,49 @@ impl NewSite {
     }
 }
 
+/// A site's new name for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateSite {
+    /// Which.
+    pub site: SiteId,
+    /// Name for people.
+    pub display_name: String,
+    /// Revision at which the caller read it.
+    pub expected: Revision,
+}
+
+impl TryFrom<&v1::UpdateSiteRequest> for UpdateSite {
+    type Error = FieldError;
+    fn try_from(message: &v1::UpdateSiteRequest) -> FieldResult<Self> {
+        let content = required("site", message.site.as_ref())?;
+        let has_name = !content.display_name.is_empty();
+        mask::named("site", message.update_mask.as_ref(), &[("display_name", has_name)])?;
+        Ok(Self {
+            site: SiteId::from_field("site.name", &content.name)?,
+            display_name: words("site.display_name", &content.display_name)?,
+            expected: etag("site.etag", &content.etag)?,
+        })
+    }
+}
+
+impl UpdateSite {
+    /// The request that stands for it.
+    #[must_use]
+    pub fn request(&self, intent: v1::Intent) -> v1::UpdateSiteRequest {
+        let site = v1::Site {
+            name: self.site.name(),
+            display_name: self.display_name.clone(),
+            etag: self.expected.to_string(),
+            ..v1::Site::default()
+        };
+        v1::UpdateSiteRequest {
+            site: Some(site),
+            update_mask: Some(mask::of(&["display_name"])),
+            intent: Some(intent),
+        }
+    }
+}
+
 /// A name inside a resource that is being created may be left out, and must not contradict the chosen id.
 pub(super) fn same_name(field: &str, given: &str, expected: &str) -> FieldResult<()> {
     if given.is_empty() || given == expected {
@@ -78,6 +123,25 @@ mod tests {
     #[test]
     fn a_site_round_trips() {
         assert_eq!(NewSite::try_from(&site().request(v1::Intent::default())), Ok(site()));
+    }
+
+    #[test]
+    fn a_name_is_changed_as_it_was_read() {
+        let site = "tokyo-1".parse().unwrap();
+        let update = UpdateSite { site, display_name: String::new(), expected: Revision(7) };
+        let message = update.request(v1::Intent::default());
+        assert_eq!(UpdateSite::try_from(&message), Ok(update));
+        let refused = |change: &dyn Fn(&mut v1::UpdateSiteRequest, &mut v1::Site)| {
+            let (mut message, mut content) = (message.clone(), message.site.clone().unwrap());
+            change(&mut message, &mut content);
+            message.site = Some(content);
+            UpdateSite::try_from(&message).unwrap_err().field
+        };
+        assert_eq!(refused(&|_, site| site.etag.clear()), "site.etag");
+        assert_eq!(refused(&|_, site| site.name = "tokyo-1".into()), "site.name");
+        assert_eq!(refused(&|_, site| site.display_name = "a\nb".into()), "site.display_name");
+        assert_eq!(refused(&|m, _| m.update_mask = None), "update_mask");
+        assert_eq!(refused(&|m, _| m.update_mask = Some(mask::of(&["area"]))), "update_mask");
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use super::site::same_name;
 use crate::field::{FieldError, FieldResult, etag, parsed, required, words};
+use crate::mask;
 use crate::name::Resource;
 use crate::v1;
 use sekisho_types::id::{PolicyId, TenantId};
+use sekisho_types::patch::Patch;
 use sekisho_types::revision::Revision;
 
 /// A tenant to create or change.
@@ -13,11 +15,20 @@ pub struct PutTenant {
     /// Its id.
     pub tenant: TenantId,
     /// Name for people.
-    pub display_name: String,
+    pub display_name: Patch<String>,
     /// A policy that binds every job of it.
-    pub policy: Option<PolicyId>,
+    pub policy: Patch<Option<PolicyId>>,
     /// Revision at which the caller read it; `None` = must not exist.
     pub expected: Option<Revision>,
+}
+
+/// A tenant to take out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteTenant {
+    /// Its id.
+    pub tenant: TenantId,
+    /// Revision at which the caller read it.
+    pub expected: Revision,
 }
 
 /// A policy name, or nothing.
@@ -30,15 +41,20 @@ pub(super) fn policy_name(policy: Option<&PolicyId>) -> String {
     policy.map(Resource::name).unwrap_or_default()
 }
 
+const NAME: &str = "display_name";
+const POLICY: &str = "policy";
+
 fn read(
     tenant: TenantId,
     content: &v1::Tenant,
-    expected: Option<Revision>,
+    (named, expected): (&[&str], Option<Revision>),
 ) -> FieldResult<PutTenant> {
+    let display_name = words("tenant.display_name", &content.display_name)?;
+    let policy = optional_policy("tenant.policy", &content.policy)?;
     Ok(PutTenant {
         tenant,
-        display_name: words("tenant.display_name", &content.display_name)?,
-        policy: optional_policy("tenant.policy", &content.policy)?,
+        display_name: if named.contains(&NAME) { Patch::Set(display_name) } else { Patch::Keep },
+        policy: if named.contains(&POLICY) { Patch::Set(policy) } else { Patch::Keep },
         expected,
     })
 }
@@ -49,7 +65,7 @@ impl TryFrom<&v1::CreateTenantRequest> for PutTenant {
         let content = required("tenant", message.tenant.as_ref())?;
         let tenant: TenantId = parsed("tenant_id", &message.tenant_id)?;
         same_name("tenant.name", &content.name, &tenant.name())?;
-        read(tenant, content, None)
+        read(tenant, content, (&[NAME, POLICY], None))
     }
 }
 
@@ -58,7 +74,10 @@ impl TryFrom<&v1::UpdateTenantRequest> for PutTenant {
     fn try_from(message: &v1::UpdateTenantRequest) -> FieldResult<Self> {
         let content = required("tenant", message.tenant.as_ref())?;
         let tenant = TenantId::from_field("tenant.name", &content.name)?;
-        read(tenant, content, Some(etag("tenant.etag", &content.etag)?))
+        let known =
+            [(NAME, !content.display_name.is_empty()), (POLICY, !content.policy.is_empty())];
+        let named = mask::named("tenant", message.update_mask.as_ref(), &known)?;
+        read(tenant, content, (&named, Some(etag("tenant.etag", &content.etag)?)))
     }
 }
 
@@ -66,14 +85,14 @@ impl PutTenant {
     fn content(&self) -> v1::Tenant {
         v1::Tenant {
             name: self.tenant.name(),
-            display_name: self.display_name.clone(),
-            policy: policy_name(self.policy.as_ref()),
+            display_name: self.display_name.set().cloned().unwrap_or_default(),
+            policy: policy_name(self.policy.set().and_then(Option::as_ref)),
             etag: self.expected.map(|revision| revision.to_string()).unwrap_or_default(),
             ..v1::Tenant::default()
         }
     }
 
-    /// The request that creates it; [`PutTenant::expected`] must be `None`.
+    /// The request that creates it; [`PutTenant::expected`] must be `None`, and no field be kept.
     #[must_use]
     pub fn create_request(&self, intent: v1::Intent) -> v1::CreateTenantRequest {
         v1::CreateTenantRequest {
@@ -86,7 +105,34 @@ impl PutTenant {
     /// The request that changes it; [`PutTenant::expected`] must be the revision that was read.
     #[must_use]
     pub fn update_request(&self, intent: v1::Intent) -> v1::UpdateTenantRequest {
-        v1::UpdateTenantRequest { tenant: Some(self.content()), intent: Some(intent) }
+        let name = self.display_name.set().map(|_| NAME);
+        let policy = self.policy.set().map(|_| POLICY);
+        let named: Vec<&str> = name.into_iter().chain(policy).collect();
+        v1::UpdateTenantRequest {
+            tenant: Some(self.content()),
+            update_mask: Some(mask::of(&named)),
+            intent: Some(intent),
+        }
+    }
+}
+
+impl TryFrom<&v1::DeleteTenantRequest> for DeleteTenant {
+    type Error = FieldError;
+    fn try_from(message: &v1::DeleteTenantRequest) -> FieldResult<Self> {
+        let tenant = TenantId::from_field("name", &message.name)?;
+        Ok(Self { tenant, expected: etag("etag", &message.etag)? })
+    }
+}
+
+impl DeleteTenant {
+    /// The request that stands for it.
+    #[must_use]
+    pub fn request(&self, intent: v1::Intent) -> v1::DeleteTenantRequest {
+        v1::DeleteTenantRequest {
+            name: self.tenant.name(),
+            etag: self.expected.to_string(),
+            intent: Some(intent),
+        }
     }
 }
 
@@ -97,8 +143,8 @@ mod tests {
     fn put(expected: Option<u64>) -> PutTenant {
         PutTenant {
             tenant: "acme".parse().unwrap(),
-            display_name: "市役所".into(),
-            policy: Some("gov".parse().unwrap()),
+            display_name: Patch::Set("市役所".into()),
+            policy: Patch::Set(Some("gov".parse().unwrap())),
             expected: expected.map(Revision),
         }
     }
@@ -106,12 +152,22 @@ mod tests {
     #[test]
     fn tenants_round_trip() {
         let intent = v1::Intent::default;
-        let free = PutTenant { policy: None, ..put(None) };
+        let free = PutTenant { policy: Patch::Set(None), ..put(None) };
         for new in [put(None), free] {
             assert_eq!(PutTenant::try_from(&new.create_request(intent())), Ok(new));
         }
         let changed = put(Some(42));
-        assert_eq!(PutTenant::try_from(&changed.update_request(intent())), Ok(changed));
+        let renamed = PutTenant { policy: Patch::Keep, ..changed.clone() };
+        let freed =
+            PutTenant { display_name: Patch::Keep, policy: Patch::Set(None), ..changed.clone() };
+        for change in [changed, renamed, freed] {
+            assert_eq!(PutTenant::try_from(&change.update_request(intent())), Ok(change));
+        }
+        let delete = DeleteTenant { tenant: "acme".parse().unwrap(), expected: Revision(7) };
+        let request = delete.request(intent());
+        assert_eq!(DeleteTenant::try_from(&request), Ok(delete));
+        let blind = v1::DeleteTenantRequest { etag: String::new(), ..request };
+        assert_eq!(DeleteTenant::try_from(&blind).unwrap_err().field, "etag");
     }
 
     #[test]
@@ -119,7 +175,8 @@ mod tests {
         let refused = |change: &dyn Fn(&mut v1::Tenant)| {
             let mut content = put(Some(42)).content();
             change(&mut content);
-            let message = v1::UpdateTenantRequest { tenant: Some(content), intent: None };
+            let tenant = Some(content);
+            let message = v1::UpdateTenantRequest { tenant, update_mask: None, intent: None };
             PutTenant::try_from(&message).unwrap_err().field
         };
         assert_eq!(refused(&|t| t.name = "acme".into()), "tenant.name");
