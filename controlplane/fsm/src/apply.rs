@@ -2,23 +2,29 @@
 //!
 //! Must hold: a rejected command changes nothing but revision, clock, audit log and the kept reply, so each command
 //! checks everything before it changes anything; a batch goes back to the state before it. A2: one `Entry` record for
-//! each entry that is not a `Tick` or a repeat, followed by grants and desired sets in one fixed order.
+//! each entry that is not a `Tick` or a repeat, followed by the end of an approval, the use of a break-glass, grants and
+//! desired sets in one fixed order.
 
 mod adopt;
 mod ahead;
+mod approval;
 mod batch;
+mod break_glass;
 mod bundle;
 mod change;
+mod countersign;
 mod drain;
 mod eviction;
 mod fix;
 mod genesis;
 mod incarnation;
 mod job;
+mod journal;
 mod key;
 mod landmark;
 mod lease;
 mod level;
+mod login;
 mod member;
 mod node;
 pub mod operator;
@@ -40,14 +46,14 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use ahead::Ahead;
+pub use ahead::Ahead;
 
 use crate::command::Command;
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::outcome::{Applied, Leaf, Outcome, Rejection, Reply};
 use crate::state::{ReplyKey, State};
-use change::Change;
+use change::{Change, Finished};
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::checkpoint::Checkpoint;
 use sekisho_evidence::grant::{NodeDesired, set_hash};
@@ -97,7 +103,12 @@ impl State {
 
     /// Applies an entry read back from an audit record, which leaves the payload out. For auditors.
     pub fn replay(&mut self, revision: Revision, entry: &Entry) -> Applied {
-        self.apply_with(revision, entry, Ahead::of(entry), Source::Record)
+        self.replay_with(revision, entry, Ahead::of(entry))
+    }
+
+    /// As [`State::replay`], with what [`Ahead::together`] found out.
+    pub fn replay_with(&mut self, revision: Revision, entry: &Entry, ahead: Ahead) -> Applied {
+        self.apply_with(revision, entry, ahead, Source::Record)
     }
 
     /// Applies the entry that opens an incarnation.
@@ -129,7 +140,10 @@ impl State {
         let mut change = Change::new(self, revision, entry, ahead, source);
         let admitted = change.admit().and_then(|()| change.state.request_id_taken(entry, &key));
         let outcome = admitted.and_then(|()| dispatch(&mut change, &entry.command));
-        let (effects, grants) = change.finish();
+        if outcome.is_ok() {
+            break_glass::note(&mut change);
+        }
+        let Finished { effects, told, grants } = change.finish(outcome.is_ok());
         self.keep_reply(entry, key, command, &outcome);
         let mut leaves = Vec::new();
         if entry.command != Command::Tick {
@@ -137,6 +151,7 @@ impl State {
             let facts = bytes_of(entry.facts().as_ref());
             leaves.push(self.append(Body::Entry { entry: facts, rejected }));
         }
+        leaves.extend(told.into_iter().map(|body| self.append(body)));
         for id in grants {
             self.record_grant(id, &mut leaves);
         }
@@ -228,6 +243,7 @@ impl State {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each command, and nothing else")]
 fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
     match command {
         Command::Bootstrap(genesis) => genesis::bootstrap(change, genesis),
@@ -256,12 +272,14 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         Command::SetSchedulable { node, schedulable: on } => node::cordon(change, node, *on),
         Command::RevokeNode { node } => node::revoke(change, node),
         Command::PutTenant { tenant, display_name, policy, expected } => {
-            tenant::put(change, tenant, display_name, policy.as_ref(), *expected)
+            tenant::put(change, tenant, (display_name, policy), *expected)
         }
         Command::PutPolicy { policy, rules, expected } => {
             policy::put(change, policy, rules, *expected)
         }
-        Command::SetQuota { tenant, class, limit } => quota::set(change, tenant, class, *limit),
+        Command::SetQuota { tenant, class, limit, expected } => {
+            quota::set(change, (tenant, class), *limit, *expected)
+        }
         Command::SubmitJob { facts } => job::submit(change, facts),
         Command::CancelJob { job } => job::cancel(change, job),
         Command::CommitPlacement { basis, groups } => placement::commit(change, *basis, groups),
@@ -289,7 +307,7 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         Command::RegisterLandmark { landmark: of, address, datagrams } => {
             landmark::register(change, of, address, datagrams)
         }
-        Command::RemoveLandmark { id } => landmark::remove(change, id),
+        Command::RemoveLandmark { id, expected } => landmark::remove(change, id, *expected),
         Command::SubmitFix { node, session, fix: of, transcripts } => {
             fix::submit(change, node, *session, *of, transcripts)
         }
@@ -298,6 +316,19 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         Command::ResealJob { facts } => job::reseal(change, facts),
         Command::SubmitRange { transcripts } => range::submit(change, transcripts),
         Command::FoundPayload { payload } => payload::found(change, payload),
+        Command::Countersign { heads } => countersign::take(change, heads),
+        Command::RecordJournal { head } => journal::record(change, head),
+        Command::Propose { joint, expires } => approval::propose(change, joint, *expires),
+        Command::SignApproval { id, signature } => approval::sign(change, *id, signature),
+        Command::RefuseApproval { id, reason } => approval::refuse_it(change, *id, reason),
+        Command::BreakGlass { reason, until } => break_glass::open(change, reason, *until),
+        Command::EndBreakGlass { opened } => break_glass::end(change, *opened),
+        Command::Login(of) => login::login(change, of),
+        Command::UpdateSite { site, display_name, expected } => {
+            site::update(change, site, display_name, *expected)
+        }
+        Command::DeletePolicy { policy, expected } => policy::delete(change, policy, *expected),
+        Command::DeleteTenant { tenant, expected } => tenant::delete(change, tenant, *expected),
     }
 }
 

@@ -1,26 +1,36 @@
 //! Every change that the log can carry. Append-only: variants keep their number for ever, new ones come last and
 //! behind a feature level.
 
+mod batch;
+
+pub use batch::Item;
+pub(crate) use batch::tree;
+
 use crate::quarantine::Twin;
 use sekisho_evidence::adoption::Adoption;
-use sekisho_evidence::batch::Tree;
 use sekisho_evidence::canonical::{CanonicalError, encode};
+use sekisho_evidence::command::CommandSignature;
+use sekisho_evidence::countersign::Countersignature;
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::journal::JournalHead;
 use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
 use sekisho_evidence::location::transcript::{FixId, SignedTranscript};
 use sekisho_evidence::receipt::Receipt;
 use sekisho_evidence::sealed::SignedSiteKey;
 use sekisho_evidence::tag::SignedTag;
 use sekisho_evidence::terms::Agreement;
+use sekisho_evidence::voucher::Voucher;
 use sekisho_types::device::Bucket;
 use sekisho_types::fitness::Unfit;
 use sekisho_types::id::{
-    DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey, Signature,
-    SiteId, TenantId,
+    ApprovalId, DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey,
+    Signature, SiteId, TenantId,
 };
 use sekisho_types::job::JobFacts;
+use sekisho_types::joint::Joint;
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::patch::Patch;
 use sekisho_types::placement::Phase;
 use sekisho_types::principal::{KeyRecord, Principal};
 use sekisho_types::quota::Limit;
@@ -149,14 +159,14 @@ pub enum Command {
         /// The node.
         node: NodeId,
     },
-    /// Creates or changes a tenant.
+    /// Creates or changes a tenant. What is kept of a new one is empty.
     PutTenant {
         /// Its id.
         tenant: TenantId,
         /// Name for people.
-        display_name: String,
+        display_name: Patch<String>,
         /// A policy that binds every job of it.
-        policy: Option<PolicyId>,
+        policy: Patch<Option<PolicyId>>,
         /// Revision at which the caller read it; `None` = must not exist.
         expected: Option<Revision>,
     },
@@ -177,6 +187,8 @@ pub enum Command {
         class: DeviceClass,
         /// The limit.
         limit: Limit,
+        /// Revision at which the caller read it; 0 = it was none.
+        expected: Revision,
     },
     /// Queues a job.
     SubmitJob {
@@ -310,6 +322,8 @@ pub enum Command {
     RemoveLandmark {
         /// Which.
         id: LandmarkId,
+        /// Revision at which the caller read it.
+        expected: Revision,
     },
     /// What landmarks measured of a node in one attempt.
     SubmitFix {
@@ -350,45 +364,89 @@ pub enum Command {
         /// SHA-256 of it.
         payload: Digest,
     },
+    /// Audit heads that agents were shown. Proposed by the members that heard them.
+    Countersign {
+        /// At most [`COUNTERSIGNATURES_MAX`](crate::audit::COUNTERSIGNATURES_MAX).
+        heads: Vec<Countersignature>,
+    },
+    /// How far a member's journal of denials goes. Proposed by that member.
+    RecordJournal {
+        /// Its head.
+        head: JournalHead,
+    },
+    /// Asks other operators to sign a command that takes two of them. Its own request id names the approval, and everybody
+    /// signs this very command: so a signature counts for no other, and not past the end.
+    Propose {
+        /// What is asked for.
+        joint: Box<Joint>,
+        /// Not carried out from this instant of the state clock on.
+        expires: Timestamp,
+    },
+    /// Signs an approval. With the last signature that it takes, the command is carried out in this entry.
+    SignApproval {
+        /// Which.
+        id: ApprovalId,
+        /// By the actor, under what its proposer signed.
+        signature: CommandSignature,
+    },
+    /// Refuses an approval, or withdraws one's own.
+    RefuseApproval {
+        /// Which.
+        id: ApprovalId,
+        /// Why, for people; may be empty.
+        reason: String,
+    },
+    /// Takes the emergency right: to stop and narrow beyond one's own borders, for a time.
+    BreakGlass {
+        /// Why, for people.
+        reason: String,
+        /// Over from this instant of the state clock on.
+        until: Timestamp,
+    },
+    /// Ends a break-glass before its time.
+    EndBreakGlass {
+        /// The entry that opened it.
+        opened: Revision,
+    },
+    /// Registers the key of a person who logged in, for half a day. Proposed by a member of the person's operator, or by the
+    /// person.
+    Login(Box<Login>),
+    /// Changes a site's name for people.
+    UpdateSite {
+        /// Which.
+        site: SiteId,
+        /// Name for people.
+        display_name: String,
+        /// Revision at which the caller read it.
+        expected: Revision,
+    },
+    /// Takes out a policy that nothing refers to.
+    DeletePolicy {
+        /// Which.
+        policy: PolicyId,
+        /// Revision at which the caller read it.
+        expected: Revision,
+    },
+    /// Takes out a tenant without open jobs, with its quotas.
+    DeleteTenant {
+        /// Which.
+        tenant: TenantId,
+        /// Revision at which the caller read it.
+        expected: Revision,
+    },
 }
 
-/// A command of a batch: what people and pipelines do by the hundred. Append-only, as [`Command`] is; a type of its own,
-/// so that no bytes nest batches in batches.
+/// Who logged in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Item {
-    /// See [`Command::SubmitJob`].
-    SubmitJob {
-        /// Its facts.
-        facts: Box<JobFacts>,
-    },
-    /// See [`Command::CancelJob`].
-    CancelJob {
-        /// Which.
-        job: JobId,
-    },
-    /// See [`Command::SetSchedulable`].
-    SetSchedulable {
-        /// The node.
-        node: NodeId,
-        /// Whether new placements may come.
-        schedulable: bool,
-    },
-    /// See [`Command::DrainNode`].
-    DrainNode {
-        /// The node.
-        node: NodeId,
-        /// How long its jobs may go on, seconds.
-        within_s: Option<u64>,
-        /// Why, for people.
-        message: String,
-    },
-    /// See [`Command::UndrainNode`].
-    UndrainNode {
-        /// The node.
-        node: NodeId,
-        /// Leave the node cordoned.
-        keep_cordoned: bool,
-    },
+pub struct Login {
+    /// The binding.
+    pub record: KeyRecord,
+    /// How the person's operator vouches for it.
+    pub voucher: Voucher,
+    /// SHA-256 of the key in the certificate that goes with it.
+    pub certificate_key: Digest,
+    /// By the key that is registered, under that: it is the person's own.
+    pub possession: Signature,
 }
 
 impl Command {
@@ -409,15 +467,6 @@ impl Command {
     pub fn commands(&self) -> usize {
         if let Self::Batch(items) = self { items.len() } else { 1 }
     }
-}
-
-/// The tree over the commands of a batch.
-///
-/// # Errors
-/// Never for this type; see [`encode`].
-pub(crate) fn tree(items: &[Item]) -> Result<Tree, CanonicalError> {
-    let bytes: Vec<Vec<u8>> = items.iter().map(encode).collect::<Result<_, _>>()?;
-    Ok(Tree::of(bytes))
 }
 
 /// Places for one all-or-nothing group.

@@ -1,8 +1,14 @@
 //! What changed, as facts. Events only wake; whoever is woken reads the state.
 //!
-//! Must hold: an entry that changes a row of a job, or of a node, names it; otherwise who watches would not see it.
+//! Must hold: an entry that changes a row that is shown names it; otherwise who watches would not see it. What a row only
+//! counts (a tenant's open jobs, what is used of a quota) is as of its reading and makes no event.
 
-use sekisho_types::id::{JobId, NodeId};
+use sekisho_evidence::location::landmark::LandmarkId;
+use sekisho_types::id::{
+    ApprovalId, DeviceClass, JobId, MemberId, NodeId, PolicyId, PublicKey, SiteId, TenantId,
+};
+use sekisho_types::principal::Principal;
+use sekisho_types::revision::Revision;
 
 /// A change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,4 +25,22 @@ pub enum Event {
     Job(JobId),
     /// Operators' keys, members or sites changed: trust has to be derived again.
     Trust,
+    /// An approval was proposed, signed or closed.
+    Approval(ApprovalId),
+    /// A break-glass was opened, used or ended.
+    BreakGlass(Revision),
+    /// A site was registered or taken out, or has another sealing key.
+    Site(SiteId),
+    /// An administrator changed a tenant.
+    Tenant(TenantId),
+    /// A policy has another version.
+    Policy(PolicyId),
+    /// A limit changed.
+    Quota(TenantId, DeviceClass),
+    /// A key was registered or taken back.
+    Key(Box<(Principal, PublicKey)>),
+    /// A landmark came, went, or contradicts another one.
+    Landmark(LandmarkId),
+    /// A controller came, went, moved, or shall be something else.
+    Member(MemberId),
 }

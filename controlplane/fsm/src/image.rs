@@ -129,6 +129,11 @@ impl State {
             ranges,
             convicted,
             area_only,
+            countersigned,
+            contradicted,
+            journals,
+            approvals,
+            break_glasses,
         } = self;
         let other = replayed;
         let tables = [
@@ -154,6 +159,11 @@ impl State {
             ("ranges", ranges.lanes() == other.ranges.lanes()),
             ("convicted", convicted.lanes() == other.convicted.lanes()),
             ("area_only", area_only.lanes() == other.area_only.lanes()),
+            ("countersigned", countersigned.lanes() == other.countersigned.lanes()),
+            ("contradicted", contradicted.lanes() == other.contradicted.lanes()),
+            ("journals", journals.lanes() == other.journals.lanes()),
+            ("approvals", approvals.lanes() == other.approvals.lanes()),
+            ("break_glasses", break_glasses.lanes() == other.break_glasses.lanes()),
         ];
         tables.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
     }

@@ -6,7 +6,7 @@ use crate::state::{Standing, State};
 use sekisho_evidence::genesis::{GenesisMember, quorum_holder};
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::location::range::convicted;
-use sekisho_types::id::{DeviceClass, Digest, NodeId, TenantId};
+use sekisho_types::id::{DeviceClass, Digest, NodeId, PolicyId, TenantId};
 use sekisho_types::job::JobPhase;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::time::Timestamp;
@@ -24,6 +24,7 @@ pub fn check(state: &State) -> Result<(), String> {
     members_can_decide_and_sign(state)?;
     proofs_are_those_of_kept_fixes(state)?;
     ranges_are_of_landmarks(state)?;
+    countersignatures_are_of_nodes(state)?;
     nothing_dangles(state)
 }
 
@@ -71,6 +72,17 @@ fn ranges_are_of_landmarks(state: &State) -> Result<(), String> {
     }
     let left = convicted(state.contradictions());
     if left.is_empty() { Ok(()) } else { Err(format!("D1: {left:?} are contradicted and stand")) }
+}
+
+/// A1: who countersigned is a node, and said no more than there was.
+fn countersignatures_are_of_nodes(state: &State) -> Result<(), String> {
+    let size = state.frontier.size();
+    for (id, row) in state.countersignatures() {
+        if state.node(id).is_none() || row.head.size > size || row.seen > state.revision() {
+            return Err(format!("A1: {id} countersigned {row:?}, the log has {size} records"));
+        }
+    }
+    Ok(())
 }
 
 /// Q1/Q2: usage equals the sum of the GPUs of placements that are not ended.
@@ -195,6 +207,7 @@ fn nothing_dangles(state: &State) -> Result<(), String> {
     if let Some((id, _)) = state.nodes().find(|(_, node)| state.retired(&node.node_key).is_some()) {
         return Err(format!("P5: the key of {id} was retired"));
     }
+    what_is_named_exists(state)?;
     for (tenant, row) in state.tenants() {
         let open =
             state.jobs().filter(|(id, job)| id.tenant == *tenant && !job.phase.is_final()).count();
@@ -203,4 +216,23 @@ fn nothing_dangles(state: &State) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// D1, Q1: policies that bind something exist, and quotas and open jobs are of tenants.
+fn what_is_named_exists(state: &State) -> Result<(), String> {
+    let tenant = |id: &TenantId| state.tenant(id).is_some();
+    let policy = |id: &Option<PolicyId>| id.as_ref().is_none_or(|id| state.policy(id).is_some());
+    if let Some((id, _)) = state.tenants().find(|(_, row)| !policy(&row.policy)) {
+        return Err(format!("D1: tenant {id} is bound by a policy that is gone"));
+    }
+    let open = state.jobs().filter(|(_, job)| !job.phase.is_final());
+    for (id, job) in open {
+        if !tenant(&id.tenant) || !policy(&job.facts.policy) {
+            return Err(format!("D1: the tenant or policy of {id} is gone"));
+        }
+    }
+    match state.quotas().find(|((of, _), _)| !tenant(of)) {
+        None => Ok(()),
+        Some((key, _)) => Err(format!("Q1: a quota {key:?} of no tenant")),
+    }
 }

@@ -15,6 +15,9 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 pub mod apply;
+pub mod approval;
+pub mod audit;
+pub mod break_glass;
 pub mod command;
 pub mod entry;
 pub mod event;

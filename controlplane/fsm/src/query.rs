@@ -1,11 +1,12 @@
 //! Read-only questions to the state. What a reader may not ask here, it does not need to know.
 
 use crate::apply::residency;
+use crate::audit::{Contradicted, Countersigned, RecordedJournal};
 use crate::location::{Convicted, KeptFix, Landmarks};
 use crate::outcome::Rejection;
 use crate::state::{
-    Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, ReplyKey, Retired, Site,
-    SiteKeys, State, Tenant, Token,
+    Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, Quota, ReplyKey, Retired,
+    Site, SiteKeys, State, Tenant, Token,
 };
 use sekisho_evidence::canonical::{CanonicalError, encode};
 use sekisho_evidence::grant::BoundRules;
@@ -13,8 +14,8 @@ use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::location::range::{Pair, Range};
 use sekisho_evidence::merkle::{Head, MerkleError};
 use sekisho_types::id::{
-    DeviceClass, Digest, JobId, NodeId, OperatorId, PolicyId, PublicKey, RequestId, SiteId,
-    TenantId,
+    DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey, RequestId,
+    SiteId, TenantId,
 };
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
@@ -133,6 +134,33 @@ impl State {
         let wrong = self.ranges.iter().filter(|(_, range)| range.conviction.is_some());
         wrong.map(|(pair, _)| pair).filter(move |(a, b)| stands(a) && stands(b))
     }
+    /// The newest audit head that an agent countersigned.
+    #[must_use]
+    pub fn countersigned(&self, id: &NodeId) -> Option<&Countersigned> {
+        self.countersigned.get(id)
+    }
+    /// All of those, by node.
+    pub fn countersignatures(&self) -> impl DoubleEndedIterator<Item = (&NodeId, &Countersigned)> {
+        self.countersigned.iter()
+    }
+    /// An agent's word that this log contradicts.
+    #[must_use]
+    pub fn contradicted(&self, id: &NodeId) -> Option<&Contradicted> {
+        self.contradicted.get(id)
+    }
+    /// All of those, by node.
+    pub fn contradictions_seen(&self) -> impl DoubleEndedIterator<Item = (&NodeId, &Contradicted)> {
+        self.contradicted.iter()
+    }
+    /// How far a member's journal of denials goes, as recorded.
+    #[must_use]
+    pub fn journal(&self, member: MemberId) -> Option<&RecordedJournal> {
+        self.journals.get(&member)
+    }
+    /// All of those, by member.
+    pub fn journals(&self) -> impl DoubleEndedIterator<Item = (&MemberId, &RecordedJournal)> {
+        self.journals.iter()
+    }
     /// One join token, by the hash of its secret.
     #[must_use]
     pub fn token(&self, hash: &Digest) -> Option<&Token> {
@@ -156,6 +184,16 @@ impl State {
             .filter(|(_, key)| !key.revoked && self.clock < key.expires)
             .map(|(_, key)| &key.role)
     }
+    /// Whether a login's key was taken back whose certificate this is: it ends with the key, whatever it says itself.
+    /// Once it has expired by itself nobody needs to know any more.
+    #[must_use]
+    pub fn certificate_ended(&self, principal: &Principal, spki: &Digest) -> bool {
+        let from = (principal.clone(), PublicKey([0; 32]));
+        let mut own = self.keys.range(from..).take_while(|((owner, _), _)| owner == principal);
+        own.any(|(_, key)| {
+            key.revoked && self.clock < key.expires && key.certificate.as_ref() == Some(spki)
+        })
+    }
     /// One tenant.
     #[must_use]
     pub fn tenant(&self, id: &TenantId) -> Option<&Tenant> {
@@ -177,10 +215,17 @@ impl State {
     /// A tenant's limit for a class; unset = none.
     #[must_use]
     pub fn quota(&self, tenant: &TenantId, class: &DeviceClass) -> Limit {
-        self.quotas.get(&(tenant.clone(), class.clone())).copied().unwrap_or(Limit::None)
+        let key = (tenant.clone(), class.clone());
+        self.quotas.get(&key).map_or(Limit::None, |row| row.limit)
     }
-    /// All limits.
-    pub fn quotas(&self) -> impl DoubleEndedIterator<Item = (&(TenantId, DeviceClass), &Limit)> {
+    /// The revision of its last change; 0 where it is none.
+    #[must_use]
+    pub fn quota_revision(&self, tenant: &TenantId, class: &DeviceClass) -> Revision {
+        let key = (tenant.clone(), class.clone());
+        self.quotas.get(&key).map_or(Revision(0), |row| row.revision)
+    }
+    /// All limits but those that are none.
+    pub fn quotas(&self) -> impl DoubleEndedIterator<Item = (&(TenantId, DeviceClass), &Quota)> {
         self.quotas.iter()
     }
     /// GPUs that a tenant is charged for.
@@ -292,6 +337,11 @@ impl State {
             self.ranges.lanes(),
             self.convicted.lanes(),
             self.area_only.lanes(),
+            self.countersigned.lanes(),
+            self.contradicted.lanes(),
+            self.journals.lanes(),
+            self.approvals.lanes(),
+            self.break_glasses.lanes(),
         ];
         let scalars = (
             &self.federation,

@@ -3,12 +3,15 @@
 //! Must hold: A3. Authority comes from registered keys in the state, never from a certificate. A *widening* verb
 //! (policy, quota, trust, enrolment, a job's start) needs the caller's own signature, checked here on every replica;
 //! the dangerous ones need signatures from two operators.
+//! `docs/roles.md` is made of it (`SEKISHO_GOLDEN=write`), and a test holds both together; another holds it cell by cell to
+//! a table that was written by hand.
 
 use crate::apply::Ahead;
 use crate::command::Command;
 use crate::entry::Entry;
 use crate::outcome::Rejection;
 use crate::state::State;
+use sekisho_evidence::command::{CommandSignature, Intention};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{OperatorId, TenantId};
 use sekisho_types::principal::{Principal, Role};
@@ -35,7 +38,7 @@ pub enum Verb {
     RevokeKey,
     /// Make a join token for a node.
     CreateToken,
-    /// Cordon or uncordon a node.
+    /// Let no new placement come to a node.
     Cordon,
     /// Take a node out for good.
     RevokeNode,
@@ -79,11 +82,27 @@ pub enum Verb {
     ProveNode,
     /// Read the transcripts of a node's fix.
     ReadFix,
+    /// Let placements come to a cordoned node again.
+    Uncordon,
+    /// Read approvals: what was proposed, and who signed or refused.
+    ReadApprovals,
+    /// Take the emergency right for a time.
+    BreakGlass,
+    /// End the emergency right of somebody else.
+    EndBreakGlass,
+    /// Bind a key to a federation-admin.
+    RegisterAdmin,
+    /// Change a site's name for people.
+    UpdateSite,
+    /// Take out a policy that nothing refers to.
+    DeletePolicy,
+    /// Take out a tenant without open jobs.
+    DeleteTenant,
 }
 
 impl Verb {
     /// Every verb, for tests that walk the table.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 39] = [
         Self::ReadStatus,
         Self::ReadFederation,
         Self::ReadTenant,
@@ -115,6 +134,14 @@ impl Verb {
         Self::RemoveLandmark,
         Self::ProveNode,
         Self::ReadFix,
+        Self::Uncordon,
+        Self::ReadApprovals,
+        Self::BreakGlass,
+        Self::EndBreakGlass,
+        Self::RegisterAdmin,
+        Self::UpdateSite,
+        Self::DeletePolicy,
+        Self::DeleteTenant,
     ];
 }
 
@@ -137,14 +164,16 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
     match role {
         Role::FederationAdmin => match verb {
             Verb::ReadStatus | Verb::ReadFederation | Verb::ReadTenant | Verb::ReadAudit => true,
-            Verb::CreateSite | Verb::RevokeSite | Verb::RevokeNode => true,
+            Verb::CreateSite | Verb::UpdateSite | Verb::RevokeSite | Verb::RevokeNode => true,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => true,
-            Verb::RegisterKey | Verb::RevokeKey => true,
+            Verb::DeletePolicy | Verb::DeleteTenant => true,
+            Verb::RegisterKey | Verb::RevokeKey | Verb::RegisterAdmin => true,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => true,
             Verb::ProveNode | Verb::ReadFix => true,
+            Verb::ReadApprovals | Verb::BreakGlass | Verb::EndBreakGlass => true,
             // A partner's capacity and a tenant's work are not the federation's to touch.
             Verb::CreateToken | Verb::Cordon | Verb::Drain | Verb::Undrain => own_operator,
-            Verb::ApproveNode | Verb::Decommission => own_operator,
+            Verb::ApproveNode | Verb::Decommission | Verb::Uncordon => own_operator,
             Verb::ReleaseNode | Verb::RegisterLandmark | Verb::RemoveLandmark => own_operator,
             Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs | Verb::SaveSnapshot => false,
         },
@@ -152,13 +181,19 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::ReadStatus | Verb::ReadFederation => true,
             Verb::RevokeSite | Verb::CreateToken | Verb::Cordon | Verb::RevokeNode => own_operator,
             Verb::Drain | Verb::Undrain | Verb::ApproveNode | Verb::Decommission => own_operator,
+            Verb::UpdateSite => own_operator,
             Verb::RegisterKey | Verb::RevokeKey | Verb::ReleaseNode => own_operator,
             Verb::RegisterLandmark | Verb::RemoveLandmark => own_operator,
-            Verb::ProveNode | Verb::ReadFix => own_operator,
+            Verb::ProveNode | Verb::ReadFix | Verb::Uncordon => own_operator,
+            // Whoever sees harm done must not have to wait for another company; what it allows, see `by_glass`.
+            Verb::BreakGlass => true,
             // Whoever services a machine must be able to take the leadership away from it.
             Verb::TransferLeader => own_operator,
+            Verb::DeletePolicy | Verb::DeleteTenant => false,
             Verb::ChangeBundle | Verb::ChangeMembers => false,
             Verb::ReadTenant | Verb::ReadAudit | Verb::CreateSite => false,
+            // What is proposed names tenants.
+            Verb::ReadApprovals | Verb::EndBreakGlass | Verb::RegisterAdmin => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
             Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs | Verb::SaveSnapshot => false,
         },
@@ -175,10 +210,12 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::CreateToken | Verb::Cordon | Verb::RevokeNode | Verb::ReleaseNode => false,
             Verb::Drain | Verb::Undrain | Verb::ApproveNode | Verb::Decommission => false,
             Verb::RegisterLandmark | Verb::RemoveLandmark => false,
+            Verb::UpdateSite | Verb::DeletePolicy | Verb::DeleteTenant => false,
             Verb::ProveNode | Verb::ReadFix => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => false,
-            Verb::SaveSnapshot => false,
+            Verb::SaveSnapshot | Verb::Uncordon | Verb::RegisterAdmin => false,
+            Verb::ReadApprovals | Verb::BreakGlass | Verb::EndBreakGlass => false,
         },
         Role::Auditor => {
             matches!(
@@ -188,11 +225,14 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
                     | Verb::ReadTenant
                     | Verb::ReadAudit
                     | Verb::ReadFix
+                    | Verb::ReadApprovals
             )
         }
         Role::Monitor => matches!(verb, Verb::ReadStatus),
         // To which site, the service checks: it is a matter of the moment.
         Role::Archivist(_) => matches!(verb, Verb::SaveSnapshot) && own_operator,
+        // What it signs are records, judged where a login is applied.
+        Role::Registrar(_) => false,
         // Bound by enrolment and membership; their commands are checked by identity, not by this table.
         Role::Agent | Role::Member => false,
     }
@@ -219,6 +259,7 @@ pub fn signing(verb: Verb) -> Signed {
         | Verb::ReadAudit
         | Verb::ReadLogs
         | Verb::ReadFix
+        | Verb::ReadApprovals
         | Verb::SaveSnapshot => Signed::No,
         Verb::RevokeSite | Verb::RevokeKey | Verb::RevokeNode | Verb::CancelJob => Signed::No,
         // It widens nothing, and leaves no trace in the state.
@@ -229,7 +270,11 @@ pub fn signing(verb: Verb) -> Signed {
         Verb::RemoveLandmark => Signed::No,
         // It asks for a measurement, and what that proves is judged without it.
         Verb::ProveNode => Signed::No,
+        // It takes a right away.
+        Verb::EndBreakGlass => Signed::No,
         Verb::Cordon
+        | Verb::Uncordon
+        | Verb::BreakGlass
         | Verb::Undrain
         | Verb::ApproveNode
         | Verb::Decommission
@@ -239,12 +284,15 @@ pub fn signing(verb: Verb) -> Signed {
         | Verb::CreateToken
         | Verb::CreateTenant
         | Verb::SubmitJob => Signed::Caller,
+        // What nothing refers to binds nobody, and a name decides nothing: but who did it is told for ever.
+        Verb::UpdateSite | Verb::DeletePolicy | Verb::DeleteTenant => Signed::Caller,
         // The issuers of k operators sign the agreement itself.
         Verb::ChangeBundle => Signed::Caller,
         Verb::CreateSite
         | Verb::UpdateTenant
         | Verb::PutPolicy
         | Verb::SetQuota
+        | Verb::RegisterAdmin
         | Verb::ChangeMembers => Signed::Operators(2),
     }
 }
@@ -253,8 +301,30 @@ fn denied(principal: &Principal, verb: Verb) -> Rejection {
     Rejection::new(ErrorCode::PermissionDenied, format!("{principal} may not {verb:?} here"))
 }
 
+/// What an open break-glass allows beyond the table: it stops and narrows. Nothing of it widens anything (A3): no quota,
+/// policy, key, bundle or membership, and no reading of what jobs run, write or of backups.
+#[must_use]
+pub fn by_glass(verb: Verb) -> bool {
+    match verb {
+        Verb::CancelJob | Verb::Cordon | Verb::Drain | Verb::RevokeNode | Verb::RevokeSite => true,
+        Verb::ReadStatus | Verb::ReadFederation | Verb::ReadTenant | Verb::ReadAudit => false,
+        Verb::ReadLogs | Verb::ReadFix | Verb::ReadApprovals | Verb::SaveSnapshot => false,
+        Verb::CreateSite | Verb::RegisterKey | Verb::RevokeKey | Verb::CreateToken => false,
+        Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
+        Verb::SubmitJob | Verb::ChangeBundle | Verb::ChangeMembers => false,
+        Verb::RegisterAdmin | Verb::UpdateSite => false,
+        Verb::DeletePolicy | Verb::DeleteTenant => false,
+        // It would move the leadership for no good that stopping does not do.
+        Verb::TransferLeader => false,
+        Verb::Undrain | Verb::Uncordon | Verb::ApproveNode | Verb::Decommission => false,
+        // It ends proofs, which moves other people's jobs to places that nobody chose.
+        Verb::ReleaseNode | Verb::RegisterLandmark | Verb::RemoveLandmark => false,
+        Verb::ProveNode | Verb::BreakGlass | Verb::EndBreakGlass => false,
+    }
+}
+
 impl State {
-    /// Whether `principal` may do `verb` to `target` by any key in force.
+    /// Whether `principal` may do `verb` to `target` by any key in force, or by a break-glass.
     ///
     /// # Errors
     /// `PERMISSION_DENIED`.
@@ -265,29 +335,41 @@ impl State {
         target: Target<'_>,
     ) -> Result<(), Rejection> {
         let allowed =
-            self.roles(principal).any(|role| allows(role, &principal.operator, verb, target));
+            self.holds(principal, verb, target) || self.glass_of(principal, verb).is_some();
         if allowed { Ok(()) } else { Err(denied(principal, verb)) }
     }
 
-    /// Authorizes an entry's actor and checks its signatures as the verb needs them; `ahead` is what was found
-    /// out about the entry before its turn.
-    pub(crate) fn authorize_entry(
-        &self,
-        entry: &Entry,
-        ahead: &Ahead,
-        verb: Verb,
-        target: Target<'_>,
-    ) -> Result<(), Rejection> {
-        self.authorize(&entry.actor, verb, target)?;
-        let need = match signing(verb) {
-            Signed::No if entry.signatures.is_empty() => return Ok(()),
-            // Not needed, and still not to be ignored: who signed for another federation did not mean this one.
+    /// Whether the table allows it by any key in force.
+    pub(crate) fn holds(&self, principal: &Principal, verb: Verb, target: Target<'_>) -> bool {
+        self.roles(principal).any(|role| allows(role, &principal.operator, verb, target))
+    }
+
+    /// Operators that have to sign for `verb`.
+    #[must_use]
+    pub fn signers_needed(&self, verb: Verb) -> u32 {
+        match signing(verb) {
             Signed::No => 0,
             Signed::Caller => 1,
             // With a single operator there is nobody else to ask; `status` shows it red.
             Signed::Operators(n) => n.min(self.operator_count()),
-        };
-        self.check_signatures(entry, ahead, verb, target, need)
+        }
+    }
+
+    /// Authorizes an entry's actor and checks its signatures, of which `need` operators have to be; `ahead` is what was
+    /// found out about the entry before its turn.
+    pub(crate) fn authorize_entry(
+        &self,
+        entry: &Entry,
+        ahead: &Ahead,
+        (verb, target): (Verb, Target<'_>),
+        need: u32,
+    ) -> Result<(), Rejection> {
+        self.authorize(&entry.actor, verb, target)?;
+        // Not needed, and still not to be ignored: who signed for another federation did not mean this one.
+        if need == 0 && entry.signatures.is_empty() {
+            return Ok(());
+        }
+        self.check_signatures(entry, ahead, (verb, target), need)
     }
 
     fn operator_count(&self) -> u32 {
@@ -301,8 +383,7 @@ impl State {
         &self,
         entry: &Entry,
         ahead: &Ahead,
-        verb: Verb,
-        target: Target<'_>,
+        (verb, target): (Verb, Target<'_>),
         need: u32,
     ) -> Result<(), Rejection> {
         let intention = entry.intention_of(ahead.command);
@@ -310,22 +391,8 @@ impl State {
         let mut by_actor = false;
         for signature in &entry.signatures {
             let signer = &signature.principal;
-            let key = self
-                .key(signer, &signature.key)
-                .filter(|key| self.clock < key.expires)
-                .ok_or_else(|| {
-                    Rejection::new(
-                        ErrorCode::KeyUnknown,
-                        format!("{signer} has no such key in force"),
-                    )
-                })?;
-            if !allows(&key.role, &signer.operator, verb, target) {
-                return Err(denied(signer, verb));
-            }
-            if !ahead.signed && signature.check(&intention).is_err() {
-                let why = format!("signature of {signer}");
-                return Err(Rejection::new(ErrorCode::SignatureInvalid, why));
-            }
+            let unchecked = (!ahead.signed).then_some(&intention);
+            self.check_signature(signature, unchecked, (verb, target))?;
             operators.insert(&signer.operator);
             by_actor |= *signer == entry.actor;
         }
@@ -334,6 +401,31 @@ impl State {
             let why =
                 format!("{verb:?} needs the caller's signature and {need} operator(s), has {have}");
             return Err(Rejection::new(ErrorCode::SignaturesMissing, why));
+        }
+        Ok(())
+    }
+
+    /// The key is in force, its holder may do the verb, and the signature is under this intention, unless that is known.
+    pub(crate) fn check_signature(
+        &self,
+        signature: &CommandSignature,
+        intention: Option<&Intention>,
+        (verb, target): (Verb, Target<'_>),
+    ) -> Result<(), Rejection> {
+        let signer = &signature.principal;
+        let key = self.key(signer, &signature.key).filter(|key| self.clock < key.expires);
+        let Some(key) = key else {
+            let why = format!("{signer} has no such key in force");
+            return Err(Rejection::new(ErrorCode::KeyUnknown, why));
+        };
+        if !allows(&key.role, &signer.operator, verb, target)
+            && self.glass_of(signer, verb).is_none()
+        {
+            return Err(denied(signer, verb));
+        }
+        if intention.is_some_and(|intention| signature.check(intention).is_err()) {
+            let why = format!("signature of {signer}");
+            return Err(Rejection::new(ErrorCode::SignatureInvalid, why));
         }
         Ok(())
     }
@@ -357,130 +449,32 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::Adopt { .. } | Command::EvictDrained { .. } | Command::QuarantineNode { .. } => {
             false
         }
-        Command::RegisterKey { .. } | Command::RevokeKey { .. } | Command::CreateSite { .. } => {
-            true
-        }
-        Command::RevokeSite { .. }
-        | Command::CreateToken { .. }
-        | Command::SetSchedulable { .. } => true,
+        Command::RegisterKey { .. } | Command::RevokeKey { .. } => true,
+        Command::CreateSite { .. } | Command::RevokeSite { .. } => true,
+        Command::CreateToken { .. } | Command::SetSchedulable { .. } => true,
         Command::RevokeNode { .. } | Command::PutTenant { .. } | Command::PutPolicy { .. } => true,
         Command::SetQuota { .. } | Command::SubmitJob { .. } | Command::CancelJob { .. } => true,
         Command::Batch(_) | Command::ReleaseNode { .. } => true,
         Command::DrainNode { .. } | Command::UndrainNode { .. } => true,
         Command::ApproveNode { .. } | Command::DecommissionNode { .. } => true,
         Command::ReportFitness { .. } | Command::SubmitFix { .. } => false,
-        Command::EvictDenied { .. } => false,
-        Command::SubmitRange { .. } => false,
+        Command::EvictDenied { .. } | Command::SubmitRange { .. } => false,
         Command::RegisterLandmark { .. } | Command::RemoveLandmark { .. } => true,
         Command::PutSiteKey { .. } | Command::FoundPayload { .. } => false,
-        Command::ResealJob { .. } => true,
+        Command::Countersign { .. } | Command::RecordJournal { .. } => false,
+        // The same key once more changes nothing.
+        Command::Login(_) => false,
+        Command::ResealJob { .. } | Command::UpdateSite { .. } => true,
+        Command::DeletePolicy { .. } | Command::DeleteTenant { .. } => true,
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true
         }
+        Command::Propose { .. } | Command::SignApproval { .. } | Command::RefuseApproval { .. } => {
+            true
+        }
+        Command::BreakGlass { .. } | Command::EndBreakGlass { .. } => true,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{BEGIN, Federation, admin, key, user, user_key};
-    use sekisho_evidence::canonical::encode;
-    use sekisho_evidence::key::Purpose;
-    use sekisho_types::principal::KeyRecord;
-
-    /// Binds this role to `kanto/user/archive`, as the issuer of `kanto` vouches.
-    fn register(federation: &mut Federation, role: Role) -> Option<ErrorCode> {
-        let principal = user("kanto", "archive");
-        let public_key = user_key(&principal).public();
-        let expires = BEGIN.plus_ms(1 << 40);
-        let record = KeyRecord { principal, role, public_key, expires };
-        let issuer = key("issuer", "kanto").sign(Purpose::KeyRecord, &encode(&record).unwrap());
-        let applied = federation.run(admin("kanto"), Command::RegisterKey { record, issuer });
-        applied.outcome.err().map(|rejection| rejection.code)
-    }
-
-    #[test]
-    fn nobody_but_an_archivist_takes_a_backup_and_it_does_nothing_else() {
-        let (own, other): (OperatorId, OperatorId) =
-            ("kanto".parse().unwrap(), "naniwa".parse().unwrap());
-        let tenant = "sapporo".parse().unwrap();
-        let archivist = Role::Archivist("tokyo-1".parse().unwrap());
-        let mine = Target::Operator(&own);
-        for target in [mine, Target::Operator(&other), Target::Federation, Target::Tenant(&tenant)]
-        {
-            for verb in Verb::ALL {
-                let due = verb == Verb::SaveSnapshot && target == mine;
-                assert_eq!(allows(&archivist, &own, verb, target), due, "{verb:?} {target:?}");
-            }
-            for role in [
-                Role::FederationAdmin,
-                Role::OperatorAdmin,
-                Role::TenantAdmin(tenant.clone()),
-                Role::TenantUser(tenant.clone()),
-                Role::Auditor,
-                Role::Monitor,
-                Role::Agent,
-                Role::Member,
-            ] {
-                assert!(!allows(&role, &own, Verb::SaveSnapshot, target), "{role}");
-            }
-        }
-        assert_eq!(signing(Verb::SaveSnapshot), Signed::No);
-    }
-
-    /// Cell by cell: what becomes of a node or landmark is for administrators of its own operator, and for nobody else.
-    #[test]
-    fn a_nodes_life_is_its_operators_alone() {
-        let (own, other): (OperatorId, OperatorId) =
-            ("kanto".parse().unwrap(), "naniwa".parse().unwrap());
-        let tenant: TenantId = "sapporo".parse().unwrap();
-        let life = [
-            Verb::Drain,
-            Verb::Undrain,
-            Verb::ApproveNode,
-            Verb::Decommission,
-            Verb::RegisterLandmark,
-            Verb::RemoveLandmark,
-        ];
-        let roles = [
-            (Role::FederationAdmin, true),
-            (Role::OperatorAdmin, true),
-            (Role::TenantAdmin(tenant.clone()), false),
-            (Role::TenantUser(tenant.clone()), false),
-            (Role::Auditor, false),
-            (Role::Monitor, false),
-            (Role::Archivist("tokyo-1".parse().unwrap()), false),
-            (Role::Agent, false),
-            (Role::Member, false),
-        ];
-        let mine = Target::Operator(&own);
-        for target in [mine, Target::Operator(&other), Target::Federation, Target::Tenant(&tenant)]
-        {
-            for verb in life {
-                for (role, administers) in &roles {
-                    let due = *administers && target == mine;
-                    let may = allows(role, &own, verb, target);
-                    assert_eq!(may, due, "{role} {verb:?} {target:?}");
-                }
-            }
-        }
-        let signed = life.map(signing);
-        let (no, by) = (Signed::No, Signed::Caller);
-        assert_eq!(signed, [no, by, by, by, by, no]);
-    }
-
-    #[test]
-    fn an_archivist_stands_for_a_site_of_its_own_operator() {
-        let mut federation = Federation::furnished();
-        let of = |site: &str| Role::Archivist(site.parse().unwrap());
-        for site in ["sakai-1", "nowhere-1"] {
-            assert_eq!(register(&mut federation, of(site)), Some(ErrorCode::NotFound), "{site}");
-        }
-        assert_eq!(register(&mut federation, of("tokyo-1")), None);
-        let target = "kanto".parse().unwrap();
-        let target = Target::Operator(&target);
-        let may = |who: &Principal| federation.state.authorize(who, Verb::SaveSnapshot, target);
-        may(&user("kanto", "archive")).unwrap();
-        may(&admin("kanto")).unwrap_err();
-    }
-}
+mod tests;

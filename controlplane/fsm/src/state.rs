@@ -3,6 +3,9 @@
 //! Must hold: fields are changed only by `apply`; readers hold a version and see one moment. Everything here is in
 //! the snapshot, in canonical order, so equal states have equal bytes (R4).
 
+use crate::approval::Approval;
+use crate::audit::{Contradicted, Countersigned, RecordedJournal};
+use crate::break_glass::BreakGlass;
 use crate::location::{Convicted, KeptFix, Landmarks, NodeProof};
 use crate::outcome::Outcome;
 use crate::quarantine::Quarantine;
@@ -20,11 +23,12 @@ use sekisho_evidence::package::{TrustPackage, begun, opening};
 use sekisho_evidence::sealed::{SignedSiteKey, SitePublicKey};
 use sekisho_evidence::tag::{SignedTag, SiteTag};
 use sekisho_evidence::terms::Agreement;
+use sekisho_evidence::voucher::Voucher;
 use sekisho_types::device::Bucket;
 use sekisho_types::fitness::Unfit;
 use sekisho_types::id::{
-    ClusterId, DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey,
-    RequestId, Signature, SiteId, TenantId,
+    ApprovalId, ClusterId, DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId,
+    PublicKey, RequestId, SiteId, TenantId,
 };
 use sekisho_types::job::{JobFacts, JobPhase};
 use sekisho_types::jurisdiction::Area;
@@ -191,6 +195,15 @@ pub struct Tenant {
     pub revision: Revision,
 }
 
+/// How many GPUs of a class a tenant may hold at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// The limit, never [`Limit::None`]: that has no row.
+    pub limit: Limit,
+    /// Last change.
+    pub revision: Revision,
+}
+
 /// A named policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -209,9 +222,11 @@ pub struct Key {
     pub role: Role,
     /// Refused from this instant on.
     pub expires: Timestamp,
-    /// The signature of the operator's issuer under the key record. `None` for a key of the genesis: what bears the
-    /// operators' signatures there is the genesis as a whole, which no agent holds.
-    pub issuer: Option<Signature>,
+    /// How the person's operator vouches for the key record. `None` for a key of the genesis: what bears the operators'
+    /// signatures there is the genesis as a whole, which no agent holds.
+    pub voucher: Option<Voucher>,
+    /// SHA-256 of the SPKI of the certificate that came with it, of a login: with the key the certificate ends.
+    pub certificate: Option<Digest>,
     /// Taken back. The row stays until the key has expired, or the same record would bring it in again (A3).
     pub revoked: bool,
 }
@@ -340,7 +355,7 @@ pub struct State {
     pub(crate) keys: Table<(Principal, PublicKey), Key>,
     pub(crate) tenants: Table<TenantId, Tenant>,
     pub(crate) policies: Table<PolicyId, Policy>,
-    pub(crate) quotas: Table<(TenantId, DeviceClass), Limit>,
+    pub(crate) quotas: Table<(TenantId, DeviceClass), Quota>,
     pub(crate) usage: Table<(TenantId, DeviceClass), u64>,
     pub(crate) jobs: Table<JobId, Job>,
     pub(crate) queue: Table<QueueKey, JobId>,
@@ -363,6 +378,16 @@ pub struct State {
     pub(crate) convicted: Table<LandmarkId, Convicted>,
     /// Those of [`Self::payloads`] whose bytes are in no entry, snapshot or backup.
     pub(crate) area_only: Table<Digest, AreaOnly>,
+    /// The newest audit head that each agent countersigned.
+    pub(crate) countersigned: Table<NodeId, Countersigned>,
+    /// Agents' words that this log contradicts. Never forgotten.
+    pub(crate) contradicted: Table<NodeId, Contradicted>,
+    /// How far members' journals of denials go. Never forgotten, as a member's id is never used again.
+    pub(crate) journals: Table<MemberId, RecordedJournal>,
+    /// What waits for another operator's signature, or did a while ago.
+    pub(crate) approvals: Table<ApprovalId, Approval>,
+    /// By the entry that opened them.
+    pub(crate) break_glasses: Table<Revision, BreakGlass>,
 }
 
 /// What a member shall be in the Raft group. The leader's membership duty makes the group follow.

@@ -6,11 +6,14 @@
     reason = "test code: a broken fixture should fail loudly"
 )]
 
+pub mod history;
 pub mod location;
 mod membership;
+mod quota;
 pub mod sealed;
 
 pub use membership::{administrator, agreement, company, endorser, newcomer, signed_bundle};
+pub use quota::first_quota;
 
 use crate::command::{Command, Group, Item, Slot};
 use crate::entry::{Entry, FEATURE_LEVEL};
@@ -28,6 +31,7 @@ use sekisho_types::id::{
 };
 use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::{Area, table_hash};
+use sekisho_types::patch::Patch;
 use sekisho_types::principal::{KeyRecord, Principal, Role, TrustDomain, Workload};
 use sekisho_types::quota::Limit;
 use sekisho_types::residency::Rules;
@@ -323,14 +327,12 @@ impl Federation {
         let tenant: TenantId = name.parse().unwrap();
         let put = Command::PutTenant {
             tenant: tenant.clone(),
-            display_name: name.to_owned(),
-            policy: None,
+            display_name: Patch::Set(name.to_owned()),
+            policy: Patch::Keep,
             expected: None,
         };
         self.accept(admin("kanto"), put);
-        let quota =
-            Command::SetQuota { tenant: tenant.clone(), class: CLASS.parse().unwrap(), limit };
-        self.accept(admin("kanto"), quota);
+        self.quota(&tenant, limit);
         let principal = user("kanto", name);
         let record = KeyRecord {
             public_key: user_key(&principal).public(),

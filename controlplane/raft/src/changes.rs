@@ -12,19 +12,42 @@
 
 use crate::limit::{CHANGES_BYTES, CHANGES_KEPT, CHANGES_PIECE};
 use parking_lot::Mutex;
+use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_fsm::event::Event;
-use sekisho_types::id::{JobId, NodeId};
+use sekisho_types::id::{
+    ApprovalId, DeviceClass, JobId, MemberId, NodeId, PolicyId, PublicKey, SiteId, TenantId,
+};
+use sekisho_types::principal::Principal;
 use sekisho_types::revision::Revision;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::enum_variant_names, reason = "one of the kinds of rows is a registered key")]
 pub enum Key {
     /// A job.
     Job(JobId),
     /// A node.
     Node(NodeId),
+    /// A site.
+    Site(SiteId),
+    /// A tenant.
+    Tenant(TenantId),
+    /// A policy.
+    Policy(PolicyId),
+    /// A quota.
+    Quota(TenantId, DeviceClass),
+    /// A registered key; in a box, or it would be as large as all others together.
+    Key(Box<(Principal, PublicKey)>),
+    /// A landmark.
+    Landmark(LandmarkId),
+    /// A controller.
+    Member(MemberId),
+    /// An approval.
+    Approval(ApprovalId),
+    /// A break-glass, by the entry that opened it.
+    BreakGlass(Revision),
 }
 
 impl Key {
@@ -33,15 +56,33 @@ impl Key {
         match event {
             Event::Job(id) => Some(Self::Job(id.clone())),
             Event::Node(id) | Event::NodeShown(id) => Some(Self::Node(id.clone())),
+            Event::Site(id) => Some(Self::Site(id.clone())),
+            Event::Tenant(id) => Some(Self::Tenant(id.clone())),
+            Event::Policy(id) => Some(Self::Policy(id.clone())),
+            Event::Quota(tenant, class) => Some(Self::Quota(tenant.clone(), class.clone())),
+            Event::Key(id) => Some(Self::Key(id.clone())),
+            Event::Landmark(id) => Some(Self::Landmark(id.clone())),
+            Event::Member(id) => Some(Self::Member(*id)),
+            Event::Approval(id) => Some(Self::Approval(*id)),
+            Event::BreakGlass(opened) => Some(Self::BreakGlass(*opened)),
             Event::Plannable | Event::Desired(_) | Event::Trust => None,
         }
     }
 
     /// Bytes that it takes, as far as it can be told.
     fn size(&self) -> usize {
+        let both = |a: &str, b: &str| a.len().saturating_add(b.len());
         let names = match self {
-            Self::Job(id) => id.tenant.as_str().len().saturating_add(id.name.as_str().len()),
-            Self::Node(id) => id.site.as_str().len().saturating_add(id.name.as_str().len()),
+            Self::Job(id) => both(id.tenant.as_str(), id.name.as_str()),
+            Self::Node(id) => both(id.site.as_str(), id.name.as_str()),
+            Self::Site(id) => id.as_str().len(),
+            Self::Tenant(id) => id.as_str().len(),
+            Self::Policy(id) => id.as_str().len(),
+            Self::Quota(tenant, class) => both(tenant.as_str(), class.as_str()),
+            // What its names have is bounded by a certificate's.
+            Self::Key(id) => size_of_val::<(Principal, PublicKey)>(id).saturating_mul(2),
+            Self::Landmark(id) => both(id.operator.as_str(), id.name.as_str()),
+            Self::Member(_) | Self::Approval(_) | Self::BreakGlass(_) => 0,
         };
         names.saturating_add(size_of::<Change>())
     }

@@ -7,6 +7,7 @@
 pub(crate) mod backfill;
 pub(crate) mod confirm;
 mod initialize;
+mod journal;
 mod leadership;
 mod level;
 mod membership;
@@ -448,8 +449,7 @@ impl<P: Platform> Consensus<P> {
         statuses(&self.0.metrics())
     }
 
-    /// The highest feature level that the programs of all members know, this one's among them; `None` while one of them
-    /// was not heard lately.
+    /// The highest feature level that the programs of all members know; `None` while one of them was not heard lately.
     #[must_use]
     pub fn common_level(&self) -> Option<u32> {
         let out = &self.0.out;

@@ -27,6 +27,7 @@ pub mod disk;
 pub mod error;
 pub mod found;
 pub mod held;
+pub mod journal;
 pub mod limit;
 mod log_store;
 pub mod member;

@@ -81,7 +81,16 @@ impl Wake {
             Event::Node(_) => Some(Self::Node),
             Event::Job(_) => Some(Self::Job),
             Event::Trust => Some(Self::Trust),
-            Event::NodeShown(_) => None,
+            Event::NodeShown(_)
+            | Event::Approval(_)
+            | Event::BreakGlass(_)
+            | Event::Site(_)
+            | Event::Tenant(_)
+            | Event::Policy(_)
+            | Event::Quota(..)
+            | Event::Key(_)
+            | Event::Landmark(_)
+            | Event::Member(_) => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Must hold: a change is named only if asking again with it gave the stated verdict. The national baseline is never
 //! offered for relaxation (D2).
 
-use crate::explain::{Relaxation, Verdict, list, source, verdict};
+use crate::explain::{Relaxation, Verdict, list, verdict};
 use crate::filter::Filter;
 use crate::limit::CLASSES_TRIED_MAX;
 use crate::quota::Fit;
@@ -61,7 +61,11 @@ fn residency<'a>(ask: &Ask<'a>) -> Vec<(String, Ask<'a>)> {
             if let Some(bound) = relaxed.rules.get_mut(at) {
                 bound.rules = rules;
             }
-            changes.push((format!("{change} of {}", source(bound)), relaxed));
+            let change = match &bound.policy {
+                Some((id, _rules)) => format!("{change} of policy {id}"),
+                None => format!("{change} of the job"),
+            };
+            changes.push((change, relaxed));
         }
     }
     changes

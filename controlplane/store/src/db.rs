@@ -29,9 +29,11 @@ pub(crate) const PAYLOADS: &str = "payloads";
 pub(crate) const SNAPSHOTS: &str = "snapshots";
 pub(crate) const NOTES: &str = "notes";
 pub(crate) const HELD: &str = "held";
+pub(crate) const JOURNAL: &str = "journal";
+pub(crate) const EVIDENCE: &str = "evidence";
 
 /// Column families that a directory of an earlier program lacks: made when they are, and they alone.
-const ADDED: [&str; 1] = [HELD];
+const ADDED: [&str; 3] = [HELD, JOURNAL, EVIDENCE];
 
 /// Whether the database may be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +62,17 @@ pub(crate) fn open_log(dir: &Path, creation: Creation) -> StoreResult<Db> {
 pub(crate) fn open_data(dir: &Path, creation: Creation) -> StoreResult<Db> {
     let mut options = common(creation);
     options.set_max_total_wal_size(limit::DATA_WAL_BYTES);
-    let families = ["default", AUDIT_RECORDS, AUDIT_HASHES, PAYLOADS, SNAPSHOTS, NOTES, HELD];
+    let families = [
+        "default",
+        AUDIT_RECORDS,
+        AUDIT_HASHES,
+        PAYLOADS,
+        SNAPSHOTS,
+        NOTES,
+        HELD,
+        JOURNAL,
+        EVIDENCE,
+    ];
     if creation == Creation::Refused && lacks_only_added(&options, dir, &families) {
         options.create_missing_column_families(true);
     }

@@ -57,5 +57,19 @@ pub const NOTE_NAME_BYTES: usize = 64;
 /// Longest name of whose a payload is that stays in its area: a tenant's.
 pub const HELD_OWNER_BYTES: usize = 128;
 
+/// Largest entry of the journal of denials: what evidence allows for one.
+pub const JOURNAL_ENTRY_BYTES: usize = 640;
+
+/// Entries of the journal of denials that are kept: some 100 MB of usual ones, 350 MB of the largest. At the most that a
+/// member writes down, six hours and a half; in a calm federation, years.
+pub const JOURNAL_ENTRIES: u64 = 500_000;
+
+/// Largest evidence of a fork: two signed notes of 4 KiB, a proof of 2 KiB, and who kept it when.
+pub const EVIDENCE_BYTES: usize = 12 << 10;
+
+/// Pieces of evidence that are kept. The first one tells everything; a member that signs forks without end must not fill
+/// the disk of the others.
+pub const EVIDENCE_ROWS: usize = 64;
+
 /// Largest payload accepted: design bound 64 KiB for what a job runs, with room for its sealing.
 pub const PAYLOAD_BYTES: usize = 128 << 10;

@@ -7,8 +7,10 @@ use crate::audit::{AuditTable, Hash};
 use crate::data::Data;
 use crate::db::{self, Creation, Db, wal};
 use crate::error::{Failure, StoreError, StoreResult};
+use crate::evidence::EvidenceTable;
 use crate::file;
 use crate::held::HeldTable;
+use crate::journal::JournalTable;
 use crate::limit::CACHE_BYTES;
 use crate::log::{LoadedLog, LogStore};
 use crate::mark::HighWater;
@@ -65,6 +67,8 @@ pub struct Store {
     snapshots: SnapshotTable,
     notes: NoteTable,
     held: HeldTable,
+    journal: JournalTable,
+    evidence: EvidenceTable,
     /// Last field: released after the databases.
     _lock: File,
 }
@@ -103,6 +107,7 @@ impl Store {
         let snapshots = SnapshotTable::open(&data)?;
         let (payloads, notes) = (PayloadTable::open(&data), NoteTable::open(&data));
         let held = HeldTable::open(&data);
+        let (journal, evidence) = (JournalTable::open(&data)?, EvidenceTable::open(&data)?);
 
         let boot_seq = boots.saturating_add(1);
         marker::set_boot_seq(dir, boot_seq)?;
@@ -118,6 +123,8 @@ impl Store {
             snapshots,
             notes,
             held,
+            journal,
+            evidence,
             _lock: lock,
         })
     }
@@ -204,6 +211,18 @@ impl Store {
     #[must_use]
     pub fn held(&self) -> &HeldTable {
         &self.held
+    }
+
+    /// The journal of denials.
+    #[must_use]
+    pub fn journal(&self) -> &JournalTable {
+        &self.journal
+    }
+
+    /// Evidence of forks.
+    #[must_use]
+    pub fn evidence(&self) -> &EvidenceTable {
+        &self.evidence
     }
 }
 

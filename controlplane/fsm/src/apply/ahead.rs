@@ -24,7 +24,7 @@ const TOGETHER_MIN: usize = 2;
 
 /// What is known of an entry before its turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ahead {
+pub struct Ahead {
     /// What a signature binds of the command, computed once: encoding it costs more than most commands.
     pub(crate) command: Digest,
     /// Every signature of the entry is good. If not set, nobody has looked.
@@ -40,6 +40,34 @@ impl Ahead {
         let (command, tree) = read(&entry.command).expect("commands always encode");
         Self { command, signed: false, tree }
     }
+
+    /// Of entries read back from audit records, one finding each, with no state at hand: an auditor looks at them on all its
+    /// cores before their turn.
+    #[must_use]
+    pub fn together(entries: &[&Entry]) -> Vec<Self> {
+        let mut found: Vec<Self> = entries.iter().map(|entry| Self::of(entry)).collect();
+        for (entries, found) in entries.chunks(TOGETHER).zip(found.chunks_mut(TOGETHER)) {
+            let few = |entry: &Entry| (1..=SIGNATURES_MAX).contains(&entry.signatures.len());
+            check_together(entries, found, few);
+        }
+        found
+    }
+}
+
+/// Checks the signatures of those entries that `may` be signed well by one equation.
+fn check_together(entries: &[&Entry], found: &mut [Ahead], may: impl Fn(&Entry) -> bool) {
+    let mut batch = Batch::default();
+    for (entry, ahead) in entries.iter().zip(found.iter_mut()) {
+        if !may(entry) {
+            continue;
+        }
+        let intention = entry.intention_of(ahead.command);
+        entry.signatures.iter().for_each(|one| one.check_with(&mut batch, &intention));
+        ahead.signed = true;
+    }
+    if batch.len() < TOGETHER_MIN || batch.verify().is_err() {
+        found.iter_mut().for_each(|ahead| ahead.signed = false);
+    }
 }
 
 fn read(command: &Command) -> Result<(Digest, Option<Tree>), CanonicalError> {
@@ -51,26 +79,12 @@ fn read(command: &Command) -> Result<(Digest, Option<Tree>), CanonicalError> {
 impl State {
     /// Of entries that come next, one finding each.
     pub(super) fn look_ahead(&self, entries: &[(Revision, &Entry)]) -> Vec<Ahead> {
-        let mut found: Vec<Ahead> = entries.iter().map(|(_, entry)| Ahead::of(entry)).collect();
+        let entries: Vec<&Entry> = entries.iter().map(|(_, entry)| *entry).collect();
+        let mut found: Vec<Ahead> = entries.iter().map(|entry| Ahead::of(entry)).collect();
         for (entries, found) in entries.chunks(TOGETHER).zip(found.chunks_mut(TOGETHER)) {
-            self.check_together(entries, found);
+            check_together(entries, found, |entry| self.may_be_signed(entry));
         }
         found
-    }
-
-    fn check_together(&self, entries: &[(Revision, &Entry)], found: &mut [Ahead]) {
-        let mut batch = Batch::default();
-        for ((_, entry), ahead) in entries.iter().zip(found.iter_mut()) {
-            if !self.may_be_signed(entry) {
-                continue;
-            }
-            let intention = entry.intention_of(ahead.command);
-            entry.signatures.iter().for_each(|one| one.check_with(&mut batch, &intention));
-            ahead.signed = true;
-        }
-        if batch.len() < TOGETHER_MIN || batch.verify().is_err() {
-            found.iter_mut().for_each(|ahead| ahead.signed = false);
-        }
     }
 
     /// Whether apply is likely to look at the signatures: an entry that it refuses before must not spoil the batch.

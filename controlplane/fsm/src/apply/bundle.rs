@@ -87,7 +87,12 @@ fn roots(known: &[BundleRoot], bundle: &EndorserBundle) -> Vec<BundleRoot> {
 /// Changes the federation, once everything is checked.
 pub(super) fn amend(change: &mut Change<'_>, how: impl FnOnce(&mut Federation)) {
     if let Some(federation) = change.state.federation.as_mut() {
+        let before = Arc::clone(federation);
         how(Arc::make_mut(federation));
+        let members = before.standings.keys().chain(federation.standings.keys());
+        let shown = |of: &Federation, id| (of.members.get(id).cloned(), of.standing(*id));
+        let moved = members.filter(|id| shown(&before, id) != shown(federation, id));
+        change.effects.events.extend(moved.map(|id| Event::Member(*id)));
     }
     change.effects.events.insert(Event::Trust);
 }

@@ -6,14 +6,16 @@ use crate::entry::Entry;
 use crate::event::Event;
 use crate::outcome::{PayloadEffect, Rejection};
 use crate::role::{SIGNATURES_MAX, Target, Verb};
-use crate::state::{Federation, Node, State};
+use crate::state::{Federation, Key, Node, Site, State};
 use sekisho_evidence::batch::Place;
+use sekisho_evidence::record::Body;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{MemberId, NodeId, OperatorId};
+use sekisho_types::id::{ApprovalId, Digest, MemberId, NodeId, OperatorId, PublicKey, SiteId};
 use sekisho_types::limit::TEXT_MAX;
-use sekisho_types::principal::Workload;
+use sekisho_types::principal::{Principal, Workload};
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
 use sekisho_types::time::{Date, Timestamp};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 /// What a change leaves behind beside the state.
@@ -25,6 +27,15 @@ pub(super) struct Effects {
     pub(super) payloads: Vec<PayloadEffect>,
     /// Whether every voter signs a checkpoint now.
     pub(super) checkpoint: bool,
+}
+
+/// What is left of a change that was made.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) effects: Effects,
+    /// Records that follow the entry's own, before those of grants.
+    pub(super) told: Vec<Body>,
+    pub(super) grants: Vec<PlacementId>,
 }
 
 #[derive(Debug)]
@@ -40,6 +51,12 @@ pub(super) struct Change<'c> {
     pub(super) payload: &'c [u8],
     /// Which command of a batch is at hand; zero of one that came alone.
     pub(super) ordinal: u32,
+    /// The approval that this entry settled, and the code with which it failed.
+    pub(super) settled: Option<(ApprovalId, Option<ErrorCode>)>,
+    /// The break-glass without which the actor might not do what it does.
+    pub(super) glass: Cell<Option<Revision>>,
+    /// A look at what is proposed: the signature of the proposer is enough.
+    pub(super) one_suffices: bool,
 }
 
 impl<'c> Change<'c> {
@@ -52,14 +69,36 @@ impl<'c> Change<'c> {
     ) -> Self {
         let (effects, grants) = (Effects::default(), Vec::new());
         let (payload, ordinal) = (entry.payload.as_slice(), 0);
-        Self { state, revision, entry, ahead, source, effects, grants, payload, ordinal }
+        let (settled, glass, one_suffices) = (None, Cell::new(None), false);
+        Self {
+            state,
+            revision,
+            entry,
+            ahead,
+            source,
+            effects,
+            grants,
+            payload,
+            ordinal,
+            settled,
+            glass,
+            one_suffices,
+        }
     }
 
-    pub(super) fn finish(mut self) -> (Effects, Vec<PlacementId>) {
+    pub(super) fn finish(mut self, accepted: bool) -> Finished {
         if !self.effects.touched.is_empty() {
             self.effects.checkpoint = true;
         }
-        (self.effects, self.grants)
+        let settled = self.settled.map(|(id, failed)| Body::Approval { id, failed });
+        let glass = self.glass.get().map(|opened| Body::BreakGlass { opened });
+        let told = settled.into_iter().chain(glass).filter(|_| accepted).collect();
+        Finished { effects: self.effects, told, grants: self.grants }
+    }
+
+    /// What a signature binds of the entry's command.
+    pub(super) fn digest(&self) -> Digest {
+        self.ahead.command
     }
 
     /// Changes a node in a way that readers and the planner care about.
@@ -71,6 +110,27 @@ impl<'c> Change<'c> {
         });
         self.effects.events.insert(Event::Node(id.clone()));
         self.effects.events.insert(Event::Plannable);
+    }
+
+    /// Registers a site.
+    pub(super) fn put_site(&mut self, id: &SiteId, row: Site) {
+        self.state.sites.insert(id.clone(), row);
+        self.effects.events.insert(Event::Site(id.clone()));
+    }
+
+    /// Registers a key. The certificate that it came with stays known: it has to end with the key.
+    pub(super) fn put_key(&mut self, id: (Principal, PublicKey), mut row: Key) {
+        let before = self.state.keys.get(&id).and_then(|before| before.certificate);
+        row.certificate = row.certificate.or(before);
+        self.state.keys.insert(id.clone(), row);
+        self.effects.events.insert(Event::Key(Box::new(id)));
+    }
+
+    /// Takes the row of a key out.
+    pub(super) fn drop_key(&mut self, id: (Principal, PublicKey)) {
+        if self.state.keys.remove(&id).is_some_and(|row| !row.revoked) {
+            self.effects.events.insert(Event::Key(Box::new(id)));
+        }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -129,7 +189,23 @@ impl<'c> Change<'c> {
     }
 
     pub(super) fn authorize(&self, verb: Verb, target: Target<'_>) -> Result<(), Rejection> {
-        self.state.authorize_entry(self.entry, &self.ahead, verb, target)
+        let need = self.state.signers_needed(verb);
+        self.authorize_as((verb, target), if self.one_suffices { need.min(1) } else { need })
+    }
+
+    /// As [`Self::authorize`], where this many operators have to have signed the entry.
+    pub(super) fn authorize_as(
+        &self,
+        (verb, target): (Verb, Target<'_>),
+        need: u32,
+    ) -> Result<(), Rejection> {
+        self.state.authorize_entry(self.entry, &self.ahead, (verb, target), need)?;
+        if let Some(glass) = self.state.glass_of(&self.entry.actor, verb)
+            && !self.state.holds(&self.entry.actor, verb, target)
+        {
+            self.glass.set(Some(glass));
+        }
+        Ok(())
     }
 
     /// Checks every signature of the entry once: each command of a batch is authorized by itself, and the same bytes are
@@ -230,4 +306,9 @@ impl<'c> Change<'c> {
 
 pub(super) fn not_found(what: impl std::fmt::Display) -> Rejection {
     Rejection::new(ErrorCode::NotFound, format!("{what} does not exist"))
+}
+
+/// A deletion of what something refers to.
+pub(super) fn in_use(why: String) -> Rejection {
+    Rejection::new(ErrorCode::ResourceInUse, why)
 }

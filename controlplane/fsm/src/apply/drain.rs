@@ -9,7 +9,7 @@ use super::change::{Change, not_found};
 use super::node::{came_over, owned};
 use super::placement::{is_desired, stop_all_on};
 use crate::outcome::{Outcome, Rejection, Reply};
-use crate::role::Verb;
+use crate::role::{Target, Verb};
 use crate::state::{Drain, Fate, Node};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
@@ -45,10 +45,18 @@ pub(super) fn begin(
     }
     let (now, revision) = (change.now(), change.revision);
     let since = node.drain.as_ref().map_or(now, |drain| drain.since);
+    let deadline = within_s.map(|within| now.plus_ms(within.saturating_mul(1000)));
+    let held = node.drain.as_ref().and_then(|drain| drain.deadline);
+    let puts_off = held.is_some_and(|held| deadline.is_none_or(|deadline| deadline > held));
+    let target = Target::Operator(&node.operator);
+    if puts_off && !change.state.holds(&change.entry.actor, Verb::Drain, target) {
+        let why = format!("a break-glass may not put off the drain of {id}");
+        return Err(Rejection::new(ErrorCode::PermissionDenied, why));
+    }
     let drain = Drain {
         by: change.entry.actor.clone(),
         since,
-        deadline: within_s.map(|within| now.plus_ms(within.saturating_mul(1000))),
+        deadline,
         message: message.to_owned(),
         revision,
     };

@@ -38,7 +38,6 @@ pub(super) fn bootstrap(change: &mut Change<'_>, signed: &SignedGenesis) -> Outc
             "only a first member may begin the federation",
         ));
     }
-    let state = &mut *change.state;
     for site in &genesis.sites {
         let row = Site {
             operator: site.operator.clone(),
@@ -47,13 +46,15 @@ pub(super) fn bootstrap(change: &mut Change<'_>, signed: &SignedGenesis) -> Outc
             revoked: false,
             revision,
         };
-        state.sites.insert(site.site.clone(), row);
+        change.put_site(&site.site, row);
     }
     for key in &genesis.keys {
         let (role, expires) = (key.role.clone(), key.expires);
-        let row = Key { role, expires, issuer: None, revoked: false };
-        state.keys.insert((key.principal.clone(), key.public_key), row);
+        let row = Key { role, expires, voucher: None, certificate: None, revoked: false };
+        change.put_key((key.principal.clone(), key.public_key), row);
     }
+    change.effects.events.extend(genesis.members.iter().map(|m| Event::Member(m.member)));
+    let state = &mut *change.state;
     state.feature_level = FEATURE_LEVEL;
     state.federation = Some(Arc::new(Federation {
         cluster: genesis.bundle.cluster,

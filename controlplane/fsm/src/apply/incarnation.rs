@@ -11,7 +11,7 @@
 
 use super::bundle::{amend, make_so, rejection, room_for};
 use super::change::Change;
-use super::{Source, bytes_of, job, landmark, member, node, operator, site};
+use super::{Source, approval, bytes_of, job, landmark, member, node, operator, site};
 use crate::command::Command;
 use crate::entry::Entry;
 use crate::event::Event;
@@ -118,6 +118,7 @@ pub(super) fn open(change: &mut Change<'_>, base: &[Agreement], agreement: &Agre
 
     base.iter().for_each(|step| make_so(change, step));
     forget(change, opening);
+    approval::lapse(change);
     begin(change, opening, agreement);
     change.effects.checkpoint = true;
     change.effects.events.insert(Event::Plannable);
@@ -252,6 +253,31 @@ fn check_keys(
     }
 }
 
+/// Whether keys in this role end where an incarnation begins.
+pub(super) fn ends_with(role: &Role) -> bool {
+    match role {
+        // What they may widen is their own tenant's, or nothing.
+        Role::TenantAdmin(_) | Role::TenantUser(_) | Role::Monitor => false,
+        Role::FederationAdmin
+        | Role::OperatorAdmin
+        | Role::Auditor
+        | Role::Archivist(_)
+        | Role::Registrar(_)
+        | Role::Agent
+        | Role::Member => true,
+    }
+}
+
+/// Takes the row of a key out. One of a login stays, as taken back, until it would have ended: its certificate, which ends
+/// with it, still says that it counts.
+fn end(change: &mut Change<'_>, id: (Principal, PublicKey)) {
+    if change.state.keys.get(&id).is_none_or(|row| row.certificate.is_none()) {
+        return change.drop_key(id);
+    }
+    change.state.keys.update(&id, |row| row.revoked = true);
+    change.effects.events.insert(Event::Key(Box::new(id)));
+}
+
 /// Takes away what must not come back with an older state (P5).
 fn forget(change: &mut Change<'_>, opening: &Opening) {
     // A company goes when its sites are revoked, so who left in the lost tail had none.
@@ -267,23 +293,13 @@ fn forget(change: &mut Change<'_>, opening: &Opening) {
     let nodes: Vec<NodeId> = nodes.cloned().collect();
     nodes.iter().for_each(|id| node::take_out(change, id));
     let lapses = |key: &PublicKey, row: &Key| {
-        let tenants = match row.role {
-            // What they may widen is their own tenant's, or nothing.
-            Role::TenantAdmin(_) | Role::TenantUser(_) | Role::Monitor => true,
-            Role::FederationAdmin
-            | Role::OperatorAdmin
-            | Role::Auditor
-            | Role::Archivist(_)
-            | Role::Agent
-            | Role::Member => false,
-        };
         // One that was taken back stays so.
-        !row.revoked && (!tenants || opening.withdrawn.keys.contains(key))
+        !row.revoked && (ends_with(&row.role) || opening.withdrawn.keys.contains(key))
     };
     let keys = change.state.keys.iter().filter(|((_, key), row)| lapses(key, row));
     let keys: Vec<_> = keys.map(|(id, _)| id.clone()).collect();
-    for id in &keys {
-        change.state.keys.remove(id);
+    for id in keys {
+        end(change, id);
     }
     operator::register(change, &opening.keys);
     // A token of before may have been used in the tail that is lost.

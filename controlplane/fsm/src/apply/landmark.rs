@@ -3,7 +3,7 @@
 //! Must hold: a proof ends when a landmark that it rests on goes. That a landmark stands where it says is its operator's
 //! word, until others contradict it (`range.rs`): then it is none until that operator registers it anew.
 
-use super::change::{Change, not_found};
+use super::change::Change;
 use super::{fix, member};
 use crate::event::Event;
 use crate::location::{Landmarks, Reach, RegisterError};
@@ -13,6 +13,8 @@ use sekisho_evidence::location::landmark::{LANDMARKS_MAX, Landmark, LandmarkErro
 use sekisho_evidence::location::range::Pair;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
+use sekisho_types::revision::Revision;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 fn refusal(error: &RegisterError) -> Rejection {
@@ -72,12 +74,11 @@ fn check_convicted(change: &Change<'_>, landmark: &Landmark) -> Result<(), Rejec
 }
 
 /// Takes a landmark out. Another one may come in its name, with another key or elsewhere.
-pub(super) fn remove(change: &mut Change<'_>, id: &LandmarkId) -> Outcome {
-    let known = change.state.landmarks.get(id).is_some() || change.state.convicted.contains(id);
+pub(super) fn remove(change: &mut Change<'_>, id: &LandmarkId, expected: Revision) -> Outcome {
     change.authorize(Verb::RemoveLandmark, Target::Operator(&id.operator))?;
-    if !known {
-        return Err(not_found(format!("landmark {id}")));
-    }
+    let out = || change.state.convicted.get(id).map(|row| row.reach.revision);
+    let found = change.state.landmarks.get(id).map(|(_, reach)| reach.revision).or_else(out);
+    Change::unchanged(Some(expected), found, &format!("landmark {id}"))?;
     take_out(change, |landmark| landmark == id);
     Ok(Reply::Done)
 }
@@ -92,10 +93,22 @@ pub(super) fn take_out(change: &mut Change<'_>, gone: impl Fn(&LandmarkId) -> bo
 fn forget(change: &mut Change<'_>, gone: impl Fn(&LandmarkId) -> bool) {
     let pairs = change.state.ranges.iter().map(|(pair, _)| pair.clone());
     let pairs: Vec<Pair> = pairs.filter(|(a, b)| gone(a) || gone(b)).collect();
-    pairs.iter().for_each(|pair| drop(change.state.ranges.remove(pair)));
+    for (by, of) in pairs {
+        // Who was measured wrongly contradicts one less.
+        let pair = (by, of);
+        if change.state.ranges.remove(&pair).is_some_and(|range| range.conviction.is_some()) {
+            show(change, [pair.0, pair.1]);
+        }
+    }
     let rows = change.state.convicted.iter().map(|(id, _)| id.clone());
     let rows: Vec<LandmarkId> = rows.filter(|id| gone(id)).collect();
     rows.iter().for_each(|id| drop(change.state.convicted.remove(id)));
+    show(change, rows);
+}
+
+/// Whoever looks on sees these anew.
+pub(super) fn show(change: &mut Change<'_>, ids: impl IntoIterator<Item = LandmarkId>) {
+    change.effects.events.extend(ids.into_iter().map(Event::Landmark));
 }
 
 /// Has landmarks count no more, nor any fix that rests on them.
@@ -115,6 +128,11 @@ pub(super) fn silence(change: &mut Change<'_>, gone: impl Fn(&LandmarkId) -> boo
 }
 
 fn set(change: &mut Change<'_>, landmarks: Landmarks) {
+    let before = Arc::clone(&change.state.landmarks);
+    let ids: BTreeSet<&LandmarkId> =
+        before.iter().chain(landmarks.iter()).map(|(id, _)| id).collect();
+    let moved = ids.into_iter().filter(|id| before.get(id) != landmarks.get(id));
+    show(change, moved.cloned().collect::<Vec<_>>());
     change.state.landmarks = Arc::new(landmarks);
     change.effects.events.insert(Event::Trust);
 }

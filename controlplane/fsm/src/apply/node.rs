@@ -52,7 +52,7 @@ pub(super) fn owned(change: &Change<'_>, id: &NodeId, verb: Verb) -> Result<(), 
 
 /// Cordons or uncordons.
 pub(super) fn cordon(change: &mut Change<'_>, id: &NodeId, schedulable: bool) -> Outcome {
-    owned(change, id, Verb::Cordon)?;
+    owned(change, id, if schedulable { Verb::Uncordon } else { Verb::Cordon })?;
     if schedulable {
         came_over(change, id)?;
         // Nothing would come all the same, and whoever asks for it should learn that here.
@@ -136,6 +136,7 @@ pub(super) fn decommission(change: &mut Change<'_>, id: &NodeId) -> Outcome {
     }
     let (node_key, revoked, at) = (node.node_key, node.revoked, change.now());
     fix::forget(change, id);
+    change.state.countersigned.remove(id);
     change.state.nodes.remove(id);
     // One that was revoked before has made it so already, and its site may have the next key since.
     if !revoked {

@@ -17,6 +17,7 @@ use sekisho_evidence::key::Purpose;
 use sekisho_evidence::operator::{Keys, OperatorKeys};
 use sekisho_evidence::tag::Subject;
 use sekisho_evidence::terms::{IssuedKey, Newcomer, Rotation};
+use sekisho_evidence::voucher::Voucher;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{OperatorId, PublicKey};
 use sekisho_types::jurisdiction::Area;
@@ -100,6 +101,7 @@ pub(super) fn may_register(
         Role::TenantAdmin(_)
         | Role::TenantUser(_)
         | Role::Archivist(_)
+        | Role::Registrar(_)
         | Role::Agent
         | Role::Member => {
             return refuse(ErrorCode::InvalidArgument, "its first keys are administrators'");
@@ -108,6 +110,7 @@ pub(super) fn may_register(
     if record.expires <= change.now() {
         return refuse(ErrorCode::InvalidArgument, "expires: must lie ahead");
     }
+    key::no_login_holds(change, &record.principal)?;
     key::not_taken_back(change, record)?;
     let bytes = super::bytes_of(record);
     keys.issued(Purpose::KeyRecord, &bytes, &admin.issuer).map_err(|_bad| {
@@ -125,7 +128,7 @@ pub(super) fn come(change: &mut Change<'_>, newcomer: &Newcomer) {
             revoked: false,
             revision: change.revision,
         };
-        change.state.sites.insert(site.site.clone(), row);
+        change.put_site(&site.site, row);
     }
     register(change, &newcomer.admins);
 }
@@ -134,8 +137,9 @@ pub(super) fn come(change: &mut Change<'_>, newcomer: &Newcomer) {
 pub(super) fn register(change: &mut Change<'_>, keys: &[IssuedKey]) {
     for IssuedKey { record, issuer } in keys {
         let (role, expires) = (record.role.clone(), record.expires);
-        let row = Key { role, expires, issuer: Some(*issuer), revoked: false };
-        change.state.keys.insert((record.principal.clone(), record.public_key), row);
+        let voucher = Some(Voucher::Issuer(*issuer));
+        let row = Key { role, expires, voucher, certificate: None, revoked: false };
+        change.put_key((record.principal.clone(), record.public_key), row);
     }
 }
 
@@ -167,7 +171,7 @@ pub(super) fn go(change: &mut Change<'_>, operator: &OperatorId) {
     let own = change.state.keys.iter().filter(|((p, _), _)| p.operator == *operator);
     let own: Vec<_> = own.map(|(key, _)| key.clone()).collect();
     for key in own {
-        change.state.keys.remove(&key);
+        change.drop_key(key);
     }
     landmark::take_out(change, |id| id.operator == *operator);
     let why = "the operator of its submitter left the federation";
@@ -228,7 +232,8 @@ fn nothing_stands_on_the_old(change: &Change<'_>, keys: &OperatorKeys) -> Result
     refuse(ErrorCode::KeyInUse, format!("{first} and {more} more stand on an old key of it"))
 }
 
-/// Registered keys of an operator, not taken back, that only an issuer other than these vouched for.
+/// Registered keys of an operator, not taken back, that only an issuer other than these vouched for, itself or through a
+/// registrar.
 fn stranded_keys<'c>(
     change: &'c Change<'_>,
     keys: &'c OperatorKeys,
@@ -244,9 +249,7 @@ fn stranded_keys<'c>(
         // A key of the genesis is borne by every operator's signature there.
         !row.revoked
             && row.expires > change.now()
-            && row.issuer.is_some_and(|issuer| {
-                keys.issued(Purpose::KeyRecord, &super::bytes_of(&record), &issuer).is_err()
-            })
+            && row.voucher.as_ref().is_some_and(|voucher| voucher.check(keys, &record).is_err())
     });
     stranded.map(|(key, _)| key.clone())
 }
@@ -284,7 +287,7 @@ pub(super) fn rotate(
     let Some(keys) = next.keys(operator) else { return };
     let stranded: Vec<_> = stranded_keys(change, keys).collect();
     for key in stranded {
-        change.state.keys.remove(&key);
+        change.drop_key(key);
     }
     change.effects.events.insert(Event::Plannable);
 }

@@ -147,10 +147,10 @@ pub(super) fn submission(change: &Change<'_>, facts: &JobFacts) -> Result<Vec<u8
     let entry = change.entry;
     let vouched_for = entry.signatures.iter().find_map(|signature| {
         let key = change.state.key(&entry.actor, &signature.key)?;
-        Some((signature, key, key.issuer?)).filter(|_| signature.principal == entry.actor)
+        Some((signature, key, key.voucher.clone()?)).filter(|_| signature.principal == entry.actor)
     });
-    let Some((signature, key, issuer)) = vouched_for else {
-        let why = format!("the key of {} is not signed by its operator's issuer", entry.actor);
+    let Some((signature, key, voucher)) = vouched_for else {
+        let why = format!("no signature of its operator vouches for the key of {}", entry.actor);
         return Err(Rejection::new(ErrorCode::KeyUnknown, why));
     };
     Ok(bytes_of(&Submission {
@@ -166,7 +166,7 @@ pub(super) fn submission(change: &Change<'_>, facts: &JobFacts) -> Result<Vec<u8
             public_key: signature.key,
             expires: key.expires,
         },
-        issuer,
+        voucher,
         resealed: matches!(entry.command, Command::ResealJob { .. }),
     }))
 }

@@ -1,11 +1,13 @@
 //! Named residency policies.
+//!
+//! Must hold: D1. What a tenant or an open job names exists: unknown rules deny, and a policy that goes would stop what it allowed.
 
-use super::change::Change;
+use super::change::{Change, in_use};
 use super::site::area_rejection;
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
-use crate::state::{Policy, State};
+use crate::state::{Job, Policy, State};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::PolicyId;
 use sekisho_types::residency::{Rules, RulesError};
@@ -47,7 +49,27 @@ pub(super) fn put(
     Change::unchanged(expected, found, &format!("policy {id}"))?;
     let row = Policy { rules: rules.clone(), revision: change.revision, since: change.now() };
     change.state.policies.insert(id.clone(), row);
+    change.effects.events.insert(Event::Policy(id.clone()));
     change.effects.checkpoint = true;
     change.effects.events.insert(Event::Plannable);
+    Ok(Reply::Done)
+}
+
+/// Takes out a policy that nothing refers to.
+pub(super) fn delete(change: &mut Change<'_>, id: &PolicyId, expected: Revision) -> Outcome {
+    change.authorize(Verb::DeletePolicy, Target::Federation)?;
+    let found = change.state.policies.get(id).map(|policy| policy.revision);
+    Change::unchanged(Some(expected), found, &format!("policy {id}"))?;
+    let mut tenants = change.state.tenants.iter();
+    if let Some((tenant, _)) = tenants.find(|(_, row)| row.policy.as_ref() == Some(id)) {
+        return Err(in_use(format!("policy {id} binds tenant {tenant}")));
+    }
+    let open = |job: &Job| !job.phase.is_final() && job.facts.policy.as_ref() == Some(id);
+    if let Some((job, _)) = change.state.jobs.iter().find(|(_, job)| open(job)) {
+        return Err(in_use(format!("policy {id} binds job {job}")));
+    }
+    change.state.policies.remove(id);
+    change.effects.events.insert(Event::Policy(id.clone()));
+    change.effects.checkpoint = true;
     Ok(Reply::Done)
 }

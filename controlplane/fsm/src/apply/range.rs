@@ -26,8 +26,14 @@ pub(super) fn submit(change: &mut Change<'_>, transcripts: &[SignedTranscript]) 
     // While the clock catches up, what is long over would still look good.
     change.state.clock_behind(change.entry.proposed_at)?;
     for (pair, range) in judged(change, transcripts)? {
-        if let Some(kept) = range.after(change.state.ranges.get(&pair)) {
-            change.state.ranges.insert(pair, kept);
+        let held = change.state.ranges.get(&pair);
+        let contradicted = held.is_some_and(|held| held.conviction.is_some());
+        if let Some(kept) = range.after(held) {
+            let contradicts = kept.conviction.is_some();
+            change.state.ranges.insert(pair.clone(), kept);
+            if contradicts != contradicted {
+                landmark::show(change, [pair.0, pair.1]);
+            }
         }
     }
     convict(change);

@@ -12,6 +12,7 @@ use crate::state::Site;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{NodeId, OperatorId, SiteId};
 use sekisho_types::jurisdiction::{Area, AreaError};
+use sekisho_types::revision::Revision;
 
 pub(super) fn area_rejection(error: &AreaError) -> Rejection {
     let code = match error {
@@ -50,8 +51,29 @@ pub(super) fn create(
         revoked: false,
         revision: change.revision,
     };
-    change.state.sites.insert(site.clone(), row);
+    change.put_site(site, row);
     change.effects.events.insert(Event::Trust);
+    Ok(Reply::Done)
+}
+
+/// Changes a site's name. Operator and area are what it is: another one is another site.
+pub(super) fn update(
+    change: &mut Change<'_>,
+    site: &SiteId,
+    display_name: &str,
+    expected: Revision,
+) -> Outcome {
+    let found = change.state.sites.get(site).ok_or_else(|| not_found(format!("site {site}")))?;
+    let (operator, at) = (found.operator.clone(), found.revision);
+    change.authorize(Verb::UpdateSite, Target::Operator(&operator))?;
+    Change::text(display_name, "display_name")?;
+    Change::unchanged(Some(expected), Some(at), &format!("site {site}"))?;
+    let revision = change.revision;
+    change.state.sites.update(site, |row| {
+        display_name.clone_into(&mut row.display_name);
+        row.revision = revision;
+    });
+    change.effects.events.insert(Event::Site(site.clone()));
     Ok(Reply::Done)
 }
 
@@ -77,6 +99,7 @@ pub(super) fn take_out(change: &mut Change<'_>, site: &SiteId) {
         row.revoked = true;
         row.revision = revision;
     });
+    change.effects.events.insert(Event::Site(site.clone()));
     let nodes: Vec<NodeId> = change
         .state
         .nodes

@@ -45,6 +45,7 @@ pub(super) fn put(change: &mut Change<'_>, signed: &SignedSiteKey) -> Outcome {
     earlier.drain(..earlier.len().saturating_sub(EARLIER_KEYS_MAX));
     let row = SiteKeys { current: signed.clone(), earlier, outdated: false };
     change.state.site_keys.insert(id.clone(), row);
+    change.effects.events.insert(Event::Site(id.clone()));
     change.effects.events.insert(Event::Trust);
     change.effects.events.insert(Event::Plannable);
     Ok(Reply::Done)

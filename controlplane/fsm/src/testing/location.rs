@@ -98,6 +98,15 @@ impl Federation {
         self.register_landmark(BEACON.0);
     }
 
+    /// What takes out a landmark as it stands.
+    #[must_use]
+    pub fn removal(&self, id: &str) -> Command {
+        let id: LandmarkId = id.parse().unwrap();
+        let out = || self.state.convicted(&id).map(|row| row.reach.revision);
+        let stands = self.state.landmarks().get(&id).map(|(_, reach)| reach.revision);
+        Command::RemoveLandmark { expected: stands.or_else(out).unwrap(), id }
+    }
+
     fn register_landmark(&mut self, id: &str) {
         let register = Command::RegisterLandmark {
             landmark: Box::new(landmark(id)),

@@ -18,6 +18,15 @@ fn read(ring: &Changes, after: u64, until: u64) -> Result<Vec<(u64, String)>, Co
     let name = |key| match key {
         Key::Job(id) => id.to_string(),
         Key::Node(id) => id.to_string(),
+        Key::Site(id) => id.to_string(),
+        Key::Tenant(id) => id.to_string(),
+        Key::Policy(id) => id.to_string(),
+        Key::Quota(tenant, class) => format!("{tenant}/{class}"),
+        Key::Key(id) => id.0.to_string(),
+        Key::Landmark(id) => id.to_string(),
+        Key::Member(id) => id.to_string(),
+        Key::Approval(id) => id.to_string(),
+        Key::BreakGlass(opened) => opened.to_string(),
     };
     Ok(changes.into_iter().map(|change| (change.revision.0, name(change.key))).collect())
 }
@@ -48,6 +57,11 @@ fn each_row_comes_once_at_its_newest_revision_of_the_span() {
     assert_eq!(read(&ring, 9, 9), named(&[]));
     let nodes = ring.between(Revision(0), Revision(9), |key| matches!(key, Key::Node(_)));
     assert_eq!(nodes.unwrap().len(), 1);
+    let user: Principal = "kanto/user/ops".parse().unwrap();
+    let key = Event::Key(Box::new((user, PublicKey([7; 32]))));
+    push(&ring, 8, &[Event::Site("tokyo-1".parse().unwrap()), key, Event::Member(MemberId(3))]);
+    let rest = named(&[(8, "tokyo-1"), (8, "kanto/user/ops"), (8, "3")]);
+    assert_eq!(read(&ring, 7, 8), rest, "by kind");
 }
 
 #[test]

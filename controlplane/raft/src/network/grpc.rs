@@ -13,10 +13,12 @@ use futures::stream::{BoxStream, StreamExt as _};
 use parking_lot::Mutex;
 use sekisho_proto::internal::v1::Frame;
 use sekisho_proto::internal::v1::raft_service_client::RaftServiceClient;
+use sekisho_proto::status::ApiError;
 use sekisho_transport::address::Address;
 use sekisho_transport::dial::{ChannelOptions, Dialer};
 use sekisho_transport::trace;
 use sekisho_transport::verify::Expect;
+use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::MemberId;
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -25,7 +27,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::timeout;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 
 type Client = RaftServiceClient<Channel>;
 
@@ -116,30 +118,31 @@ impl Stream for Frames {
 }
 
 /// Codes that the service answers before anything happened; all others leave open what happened.
+const BEFORE: [ErrorCode; 5] = [
+    ErrorCode::Unauthenticated,
+    ErrorCode::PermissionDenied,
+    ErrorCode::InvalidArgument,
+    ErrorCode::TooLarge,
+    ErrorCode::Overloaded,
+];
+
+/// What a refusal means for the sender.
 fn link_error(status: &Status) -> LinkError {
     // Made here, of the connection's own end: a dying connection may look like a refusal, but calls that it carried may
     // have taken effect (R3).
     if std::error::Error::source(status).is_some() {
         return LinkError::Unreachable(status.message().to_owned());
     }
-    match status.code() {
-        Code::FailedPrecondition
-        | Code::PermissionDenied
-        | Code::InvalidArgument
-        | Code::Unauthenticated
-        | Code::ResourceExhausted => LinkError::Refused(status.message().to_owned()),
-        Code::DeadlineExceeded => LinkError::Timeout,
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::Aborted
-        | Code::OutOfRange
-        | Code::Unimplemented
-        | Code::Internal
-        | Code::Unavailable
-        | Code::DataLoss => LinkError::Unreachable(status.to_string()),
+    let error = ApiError::from_status(status);
+    if !error.explained {
+        return LinkError::Unreachable(status.to_string());
+    }
+    if error.code == ErrorCode::Deadline {
+        LinkError::Timeout
+    } else if BEFORE.contains(&error.code) {
+        LinkError::Refused(error.message)
+    } else {
+        LinkError::Unreachable(error.to_string())
     }
 }
 
@@ -233,6 +236,19 @@ impl RaftLink for GrpcLink {
 mod tests {
     use super::*;
     use sekisho_transport::trace::{TRACEPARENT, TraceContext, scope};
+
+    #[test]
+    fn only_what_the_service_said_before_it_began_is_a_refusal() {
+        let of = |code| link_error(&Status::from(ApiError::new(code, "why")));
+        for code in BEFORE {
+            assert!(matches!(of(code), LinkError::Refused(why) if why == "why"), "{code}");
+        }
+        assert!(matches!(of(ErrorCode::Deadline), LinkError::Timeout));
+        assert!(matches!(of(ErrorCode::NoLeader), LinkError::Unreachable(_)));
+        // Nobody of ours said it: what happened is open.
+        let bare = link_error(&Status::invalid_argument("why"));
+        assert!(matches!(bare, LinkError::Unreachable(_)));
+    }
 
     #[tokio::test]
     async fn what_is_forwarded_names_the_call_that_it_is_for() {

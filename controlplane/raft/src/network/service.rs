@@ -1,4 +1,4 @@
-//! The gRPC face of [`Inbound`]: frames in, frames out, refusals as status codes.
+//! The gRPC face of [`Inbound`]: frames in, frames out, refusals as codes.
 
 use crate::limit::{FRAME_BYTES, OPEN_TIMEOUT};
 use crate::network::inbound::Inbound;
@@ -8,7 +8,9 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 use sekisho_proto::internal::v1::Frame;
 use sekisho_proto::internal::v1::raft_service_server::{RaftService, RaftServiceServer};
+use sekisho_proto::status::ApiError;
 use sekisho_transport::identity::Peer;
+use sekisho_types::error_code::ErrorCode;
 use sekisho_types::principal::Principal;
 use tokio::time::timeout;
 use tonic::{Extensions, Request, Response, Status, Streaming};
@@ -47,17 +49,18 @@ fn answer(body: Bytes) -> Frame {
     Frame { header: Bytes::new(), body }
 }
 
+/// A refusal with the code by which the sender knows whether anything may have happened.
 #[expect(clippy::needless_pass_by_value, reason = "used as the function of map_err")]
 fn status(refusal: Refusal) -> Status {
-    let text = refusal.to_string();
-    match refusal {
-        Refusal::NoCertificate => Status::unauthenticated(text),
-        Refusal::Header(_) => Status::permission_denied(text),
-        Refusal::Body(_) => Status::invalid_argument(text),
-        Refusal::Busy => Status::resource_exhausted(text),
-        Refusal::Stalled(_) | Refusal::Late(_) => Status::deadline_exceeded(text),
-        Refusal::Stopping(_) | Refusal::Unproven => Status::unavailable(text),
-    }
+    let code = match refusal {
+        Refusal::NoCertificate => ErrorCode::Unauthenticated,
+        Refusal::Header(_) => ErrorCode::PermissionDenied,
+        Refusal::Body(_) => ErrorCode::InvalidArgument,
+        Refusal::Busy => ErrorCode::Overloaded,
+        Refusal::Stalled(_) | Refusal::Late(_) => ErrorCode::Deadline,
+        Refusal::Stopping(_) | Refusal::Unproven => ErrorCode::NoLeader,
+    };
+    ApiError::new(code, refusal.to_string()).into()
 }
 
 /// The first frame of a stream, and the bodies of the others until it ends or breaks. Whoever opens a stream has its
@@ -65,7 +68,7 @@ fn status(refusal: Refusal) -> Status {
 async fn split(mut frames: Streaming<Frame>) -> Result<(Frame, BoxStream<'static, Bytes>), Status> {
     let first = timeout(OPEN_TIMEOUT, frames.message()).await;
     let first = first.map_err(|_elapsed| status(Refusal::Late(OPEN_TIMEOUT)))??;
-    let first = first.ok_or_else(|| Status::invalid_argument("the stream is empty"))?;
+    let first = first.ok_or_else(|| status(Refusal::Body("the stream is empty".to_owned())))?;
     let bodies = frames
         .take_while(|frame| std::future::ready(frame.is_ok()))
         .filter_map(|frame| std::future::ready(frame.ok().map(|frame| frame.body)));

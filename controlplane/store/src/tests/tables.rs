@@ -3,8 +3,10 @@
 //! Must hold: A1 (no gap, no second text for a row) and L4. Damage on disk and sudden death have files of their own.
 
 use super::{is_damaged, open};
-use crate::limit::{HELD_OWNER_BYTES, NOTE_BYTES, PAYLOAD_BYTES};
-use crate::{HeldRow, StoreError};
+use crate::limit::{
+    EVIDENCE_BYTES, EVIDENCE_ROWS, HELD_OWNER_BYTES, JOURNAL_ENTRY_BYTES, NOTE_BYTES, PAYLOAD_BYTES,
+};
+use crate::{HeldRow, JournalRow, StoreError};
 
 fn rows(range: std::ops::Range<u8>) -> Vec<Vec<u8>> {
     range.map(|i| vec![i; 10]).collect()
@@ -163,4 +165,53 @@ fn a_directory_of_before_gets_the_table_and_one_that_lost_another_is_refused() {
     drop(store);
     assert_eq!(open(before.path()).unwrap().held().get(&[1; 32]).unwrap().unwrap(), b"one");
     open(lose("notes").path()).unwrap_err();
+}
+
+fn denials(range: std::ops::Range<u8>) -> Vec<JournalRow> {
+    range.map(|i| JournalRow { before: [i; 32], entry: vec![i; 10] }).collect()
+}
+
+#[test]
+fn the_journal_goes_on_where_it_stood_and_drops_the_oldest() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    assert_eq!(store.journal().newest().unwrap(), None);
+    store.journal().append(0, &denials(0..5)).unwrap();
+    let gap = store.journal().append(6, &denials(6..7)).unwrap_err();
+    assert!(matches!(gap, StoreError::NotContiguous { expected: 5, got: 6, .. }), "{gap}");
+    let long = JournalRow { before: [0; 32], entry: vec![0; JOURNAL_ENTRY_BYTES + 1] };
+    assert!(matches!(store.journal().append(5, &[long]), Err(StoreError::TooLarge { .. })));
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    let journal = store.journal();
+    assert_eq!(journal.kept(), 0..5);
+    journal.append_keeping(4, 5, &denials(5..7)).unwrap();
+    assert_eq!(journal.kept(), 3..7);
+    assert_eq!(journal.rows(0..100, usize::MAX).unwrap(), (3, denials(3..7)));
+    assert_eq!(journal.rows(4..100, 1).unwrap(), (4, denials(4..5)));
+    assert_eq!(journal.rows(9..100, 1).unwrap(), (9, vec![]));
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    assert_eq!(store.journal().kept(), 3..7);
+    assert_eq!(store.journal().newest().unwrap().unwrap(), (6, denials(6..7).remove(0)));
+}
+
+#[test]
+fn evidence_stays_as_it_was_first_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    assert!(store.evidence().keep(&[1; 32], b"first").unwrap());
+    assert!(!store.evidence().keep(&[1; 32], b"other").unwrap());
+    let long = vec![0; EVIDENCE_BYTES + 1];
+    assert!(matches!(store.evidence().keep(&[2; 32], &long), Err(StoreError::TooLarge { .. })));
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    assert_eq!(store.evidence().all().unwrap(), [b"first".to_vec()]);
+    for row in 1..EVIDENCE_ROWS {
+        let mut key = [9; 32];
+        key[0] = u8::try_from(row).unwrap();
+        assert!(store.evidence().keep(&key, b"more").unwrap());
+    }
+    assert!(matches!(store.evidence().keep(&[0; 32], b"x"), Err(StoreError::TooLarge { .. })));
+    assert_eq!(store.evidence().all().unwrap().len(), EVIDENCE_ROWS);
 }

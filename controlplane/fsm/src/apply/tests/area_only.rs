@@ -134,8 +134,8 @@ fn who_may_keep_it_follows_the_rules_in_force_and_never_the_submitters_word_alon
     let expected = f.state.tenant(&tenant).map(|row| row.revision);
     let bound = Command::PutTenant {
         tenant,
-        display_name: "札幌市".to_owned(),
-        policy: Some(policy),
+        display_name: Patch::Keep,
+        policy: Patch::Set(Some(policy)),
         expected,
     };
     f.accept(admin("kanto"), bound);

@@ -113,7 +113,8 @@ fn a_long_way_or_a_landmark_elsewhere_proves_the_country_alone() {
 fn it_ends_with_its_session_with_the_beacon_and_with_another_area_on_the_tag() {
     let mut f = furnished();
     f.prove_site(NODE, 1, NEAR_NS);
-    f.accept(admin("hokuto"), Command::RemoveLandmark { id: "hokuto/ishikari-1".parse().unwrap() });
+    let removal = f.removal("hokuto/ishikari-1");
+    f.accept(admin("hokuto"), removal);
     assert_eq!(tiers(&f), T1);
     let mut f = furnished();
     f.prove_site(NODE, 1, NEAR_NS);

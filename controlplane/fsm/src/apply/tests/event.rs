@@ -3,7 +3,11 @@
 use super::*;
 use crate::event::Event;
 use crate::state::State;
-use sekisho_types::id::JobId;
+use crate::testing::BEGIN;
+use sekisho_types::id::{JobId, SiteId, TenantId};
+use sekisho_types::patch::Patch;
+use sekisho_types::principal::{KeyRecord, Role};
+use std::collections::BTreeMap;
 
 /// A job as it is shown: its row and its placements.
 fn shown(state: &State, id: &JobId) -> String {
@@ -22,8 +26,50 @@ fn node_shown(state: &State, id: &NodeId) -> String {
     format!("{row:?}")
 }
 
+/// Every other row as it is shown, by the event that names it.
+fn rows(state: &State) -> BTreeMap<Event, String> {
+    let mut rows = BTreeMap::new();
+    for (id, row) in state.sites() {
+        let key = state.site_keys(id).map(|keys| &keys.current);
+        rows.insert(Event::Site(id.clone()), format!("{row:?} {key:?}"));
+    }
+    for (id, row) in state.tenants() {
+        // How many jobs it has is as of the reading.
+        let name = (&row.display_name, &row.policy, row.revision);
+        rows.insert(Event::Tenant(id.clone()), format!("{name:?}"));
+    }
+    for (id, row) in state.policies() {
+        rows.insert(Event::Policy(id.clone()), format!("{row:?}"));
+    }
+    for ((tenant, class), limit) in state.quotas() {
+        rows.insert(Event::Quota(tenant.clone(), class.clone()), format!("{limit:?}"));
+    }
+    for (id, row) in state.approvals() {
+        rows.insert(Event::Approval(*id), format!("{row:?}"));
+    }
+    for (id, row) in state.break_glasses() {
+        rows.insert(Event::BreakGlass(*id), format!("{row:?}"));
+    }
+    for (id, row) in state.keys() {
+        rows.insert(Event::Key(Box::new(id.clone())), format!("{row:?}"));
+    }
+    let wrong: Vec<_> = state.ranges().filter(|(_, range)| range.conviction.is_some()).collect();
+    let out = state.convictions().map(|(id, row)| (id, (&row.landmark, &row.reach)));
+    for (id, row) in state.landmarks().iter().chain(out) {
+        let with = wrong.iter().filter(|((by, of), _)| by == id || of == id);
+        let with: Vec<_> = with.map(|(pair, _)| pair).collect();
+        let convicted = state.convicted(id).is_some();
+        rows.insert(Event::Landmark(id.clone()), format!("{row:?} {with:?} {convicted}"));
+    }
+    for (id, row) in state.federation().into_iter().flat_map(|held| &held.members) {
+        let standing = state.federation().and_then(|held| held.standing(*id));
+        rows.insert(Event::Member(*id), format!("{row:?} {standing:?}"));
+    }
+    rows
+}
+
 /// Applies the log again and holds each entry to what it changed. The names of what changed.
-fn check(f: &Federation) -> (Vec<JobId>, Vec<NodeId>) {
+pub(super) fn check(f: &Federation) -> (Vec<JobId>, Vec<NodeId>) {
     let (mut state, mut jobs, mut nodes) = (State::default(), Vec::new(), Vec::new());
     for (revision, entry) in &f.log {
         let before = state.clone();
@@ -38,6 +84,10 @@ fn check(f: &Federation) -> (Vec<JobId>, Vec<NodeId>) {
             let named = [Event::Node(id.clone()), Event::NodeShown(id.clone())];
             assert!(named.iter().any(|e| events.contains(e)), "{command:?} does not name {id}");
             nodes.push(id.clone());
+        }
+        let (was, is) = (rows(&before), rows(&state));
+        for event in was.keys().chain(is.keys()).filter(|event| was.get(event) != is.get(event)) {
+            assert!(events.contains(event), "{command:?} does not name {event:?}");
         }
         assert!(before.jobs().all(|(id, _)| state.job(id).is_some()), "jobs are not removed");
         assert!(before.nodes().all(|(id, _)| state.node(id).is_some()), "nodes are not removed");
@@ -93,4 +143,46 @@ fn every_row_that_an_entry_changes_is_named() {
     f.accept(admin("hokuto"), Command::RevokeSite { site: "ishikari-1".parse().unwrap() });
     let (jobs, nodes) = check(&f);
     assert!(jobs.len() > 30 && nodes.len() > 30, "{jobs:?}, {nodes:?}");
+}
+
+#[test]
+fn what_administrators_change_is_named() {
+    let mut f = Federation::furnished();
+    let site: SiteId = "naha-1".parse().unwrap();
+    let (operator, area) = ("kanto".parse().unwrap(), Area::resolve("131016").unwrap());
+    let create = Command::CreateSite { site, operator, area, display_name: String::new() };
+    f.accept(admin("kanto"), create);
+    f.policy("near", Rules::default());
+    let near = f.policy("far", Rules::default());
+    let tenant: TenantId = f.tenant("otaru", Limit::Gpus(8));
+    let expected = Some(f.state.tenant(&tenant).unwrap().revision);
+    let (display_name, policy) = (Patch::Set("Otaru".to_owned()), Patch::Set(Some(near)));
+    let put = Command::PutTenant { tenant: tenant.clone(), display_name, policy, expected };
+    f.accept(admin("kanto"), put);
+    let (class, limit) = (CLASS.parse().unwrap(), Limit::None);
+    let expected = f.state.quota_revision(&tenant, &class);
+    f.accept(admin("kanto"), Command::SetQuota { tenant, class, limit, expected });
+    // One key is taken back; when it has expired, its row goes with the next one that is.
+    let key = |of: &str, days: u64| KeyRecord {
+        principal: user("kanto", of),
+        role: Role::Monitor,
+        public_key: user_key(&user("kanto", of)).public(),
+        expires: BEGIN.plus_ms(days * 86_400_000),
+    };
+    for record in [key("one", 1), key("two", 9)] {
+        f.register(record.clone());
+        let (principal, key) = (record.principal, record.public_key);
+        f.accept(admin("kanto"), Command::RevokeKey { principal, key });
+        f.now = BEGIN.plus_ms(2 * 86_400_000);
+    }
+    let newcomer = f.newcomer(4, "kanto");
+    f.accept(admin("kanto"), newcomer);
+    let member = sekisho_types::id::MemberId(4);
+    let voter = Command::SetVoter { member, voter: true, accept_quorum_in_one_hand: false };
+    f.accept(admin("kanto"), voter);
+    let address = "127.0.0.1:9".to_owned();
+    f.accept(admin("kanto"), Command::SetMemberAddress { member, address });
+    let joining = f.joining("tokai", &["kanto", "naniwa", "tokai"]);
+    f.accept(admin("kanto"), joining);
+    check(&f);
 }

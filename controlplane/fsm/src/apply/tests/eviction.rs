@@ -35,8 +35,8 @@ fn put(f: &mut Federation, rules: Rules) {
 fn bind(f: &mut Federation, policy: Option<&str>) {
     let tenant = "sapporo".parse().unwrap();
     let row = f.state.tenant(&tenant).unwrap();
-    let (display_name, expected) = (row.display_name.clone(), Some(row.revision));
-    let policy = policy.map(|policy| policy.parse().unwrap());
+    let (display_name, expected) = (Patch::Keep, Some(row.revision));
+    let policy = Patch::Set(policy.map(|policy| policy.parse().unwrap()));
     let put = Command::PutTenant { tenant, display_name, policy, expected };
     f.accept(admin("kanto"), put);
 }

@@ -11,6 +11,7 @@ use sekisho_evidence::location::verdict::{Contradiction, FIX_LANDMARKS_MAX, Verd
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
 use sekisho_types::residency::{Rules, Tier};
+use sekisho_types::revision::Revision;
 
 const NODE: &str = "tokyo-1/n-01";
 
@@ -92,10 +93,10 @@ fn a_fix_of_two_operators_lets_a_policy_of_t2_place_until_it_is_over() {
 fn a_proof_ends_with_its_session_and_with_a_landmark_that_it_rests_on() {
     let mut f = furnished();
     f.prove(NODE, 1);
-    let fukuoka = Command::RemoveLandmark { id: "hokuto/fukuoka".parse().unwrap() };
+    let fukuoka = f.removal("hokuto/fukuoka");
     f.accept(admin("hokuto"), fukuoka);
     assert_eq!(tier(&f), Tier::CountryProven);
-    let otemachi = Command::RemoveLandmark { id: "kanto/otemachi".parse().unwrap() };
+    let otemachi = f.removal("kanto/otemachi");
     f.accept(admin("kanto"), otemachi);
     assert_eq!((tier(&f), f.state.fix(&node())), (Tier::Tagged, None));
     let mut f = furnished();
@@ -214,8 +215,11 @@ fn a_landmark_is_registered_by_its_own_operator_and_signed() {
         let register = Command::RegisterLandmark { landmark, address, datagrams };
         assert_eq!(code(f.run(admin("kanto"), register)), due);
     }
-    let remove = || Command::RemoveLandmark { id: "kanto/otemachi".parse().unwrap() };
-    assert_eq!(code(f.run(admin("naniwa"), remove())), ErrorCode::PermissionDenied);
-    f.accept(admin("kanto"), remove());
-    assert_eq!(code(f.run(admin("kanto"), remove())), ErrorCode::NotFound);
+    let remove = f.removal("kanto/otemachi");
+    assert_eq!(code(f.run(admin("naniwa"), remove.clone())), ErrorCode::PermissionDenied);
+    let Command::RemoveLandmark { id, expected } = remove.clone() else { panic!("{remove:?}") };
+    let stale = Command::RemoveLandmark { id, expected: Revision(expected.0 - 1) };
+    assert_eq!(code(f.run(admin("kanto"), stale)), ErrorCode::RevisionMismatch);
+    f.accept(admin("kanto"), remove.clone());
+    assert_eq!(code(f.run(admin("kanto"), remove)), ErrorCode::NotFound);
 }

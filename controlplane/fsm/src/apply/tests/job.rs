@@ -86,8 +86,8 @@ fn residency_follows_tenant_and_named_policies_too() {
     let expected = f.state.tenant(&named.tenant).map(|t| t.revision);
     let put = Command::PutTenant {
         tenant: named.tenant.clone(),
-        display_name: "札幌市".into(),
-        policy: Some(policy.clone()),
+        display_name: Patch::Set("札幌市".into()),
+        policy: Patch::Set(Some(policy.clone())),
         expected,
     };
     f.accept(admin("naniwa"), put);
@@ -204,11 +204,7 @@ fn lowering_a_quota_keeps_what_runs() {
     let mut f = Federation::furnished();
     let id = f.submit(job("runs", 1, 4, &["JP-13"]));
     f.place(&id, &["tokyo-1/n-01"]);
-    let class = CLASS.parse().unwrap();
-    f.accept(
-        admin("kanto"),
-        Command::SetQuota { tenant: id.tenant.clone(), class, limit: Limit::Gpus(1) },
-    );
+    f.quota(&id.tenant, Limit::Gpus(1));
     assert_eq!(f.state.usage(&id.tenant, &CLASS.parse().unwrap()), 4);
     let next = f.submit(job("next", 1, 1, &[]));
     let applied = f.place(&next, &["sakai-1/n-01"]);

@@ -1,15 +1,21 @@
 //! Registered keys: what was taken back stays so (A3, P5).
 
 use super::*;
+use sekisho_evidence::voucher::Voucher;
 use sekisho_types::id::Signature;
 use sekisho_types::principal::KeyRecord;
+
+fn issuer_of(row: &crate::state::Key) -> Signature {
+    let Some(Voucher::Issuer(issuer)) = row.voucher else { panic!("{row:?}") };
+    issuer
+}
 
 /// The record of a registered key, as everybody reads it in the audit log.
 fn told(f: &Federation, who: &Principal) -> (KeyRecord, Signature) {
     let public_key = user_key(who).public();
     let row = f.state.key(who, &public_key).unwrap();
     let (role, expires) = (row.role.clone(), row.expires);
-    (KeyRecord { principal: who.clone(), role, public_key, expires }, row.issuer.unwrap())
+    (KeyRecord { principal: who.clone(), role, public_key, expires }, issuer_of(row))
 }
 
 fn take_back(f: &mut Federation, by: &Principal, who: &Principal) {
@@ -32,10 +38,14 @@ fn a_key_that_was_taken_back_is_none_and_its_record_brings_it_in_no_more() {
     }
     let twice = Command::RevokeKey { principal: who.clone(), key: record.public_key };
     refused(&mut f, admin("kanto"), twice, ErrorCode::NotFound);
-    // Another key of the person is another matter.
+    // Another key of the person is another matter, and that one the person takes back without an administrator.
     let other = user_key(&user("kanto", "another")).public();
     f.register(KeyRecord { public_key: other, ..record });
     assert_eq!(f.state.roles(&who).count(), 1);
+    let own = || Command::RevokeKey { principal: who.clone(), key: other };
+    refused(&mut f, user("kanto", "another"), own(), ErrorCode::PermissionDenied);
+    f.accept(who.clone(), own());
+    assert_eq!(f.state.roles(&who).count(), 0);
 }
 
 #[test]

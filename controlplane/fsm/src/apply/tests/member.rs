@@ -1,6 +1,7 @@
 //! Membership as the state wants it: who may be taken in, who may vote, who may leave (R5).
 
 use super::*;
+use crate::event::Event;
 use crate::state::Standing;
 use crate::testing::{endorser, newcomer};
 use sekisho_evidence::bundle::EndorserBundle;
@@ -33,7 +34,7 @@ fn a_newcomer_learns_then_votes_and_its_id_is_gone_with_it() {
     let applied = accept(&mut f, add.clone());
     // Whose signatures count has changed: every voter says so.
     assert!(applied.checkpoint.is_some());
-    assert_eq!(applied.events, [crate::event::Event::Trust]);
+    assert_eq!(applied.events, [Event::Trust, Event::Member(MemberId(4))]);
     let federation = f.state.federation().unwrap();
     assert_eq!((federation.bundle.version, federation.bundle.endorsers.len()), (2, 4));
     assert_eq!(standing(&f, 4), Some(Standing::Learner));

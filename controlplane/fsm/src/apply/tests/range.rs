@@ -105,12 +105,13 @@ fn only_its_own_operator_brings_it_back_or_takes_it_away() {
     assert!(stands(&f, FUKUOKA));
     assert_eq!(f.state.ranges().count(), 0, "it begins anew");
     TOKYO.iter().for_each(|by| range(&mut f, by, FUKUOKA, NEAR_NS));
-    let remove = || Command::RemoveLandmark { id: id(FUKUOKA) };
-    assert_eq!(code(f.run(admin("kanto"), remove())), ErrorCode::PermissionDenied);
-    f.accept(admin("hokuto"), remove());
+    let remove = f.removal(FUKUOKA);
+    assert_eq!(code(f.run(admin("kanto"), remove.clone())), ErrorCode::PermissionDenied);
+    f.accept(admin("hokuto"), remove.clone());
     invariant::check(&f.state).unwrap();
     assert_eq!((f.state.ranges().count(), f.state.convictions().count()), (0, 0));
-    assert_eq!(code(f.run(admin("hokuto"), remove())), ErrorCode::NotFound);
+    assert_eq!(code(f.run(admin("hokuto"), remove)), ErrorCode::NotFound);
+    super::event::check(&f);
 }
 
 #[test]

@@ -118,12 +118,12 @@ fn nobody_submits_with_a_key_that_no_issuer_signed() {
     let principal = user("kanto", "sapporo");
     let key = (principal.clone(), user_key(&principal).public());
     // As if it had come with the genesis.
-    let issuer = f.state.keys.update(&key, |row| row.issuer.take()).unwrap();
+    let issuer = f.state.keys.update(&key, |row| row.voucher.take()).unwrap();
     let submit = || Command::SubmitJob { facts: Box::new(job("lost", 1, 1, &[])) };
     refused(&mut f, principal.clone(), submit(), ErrorCode::KeyUnknown);
     let detail = f.applied.last().unwrap().outcome.clone().unwrap_err().detail;
-    assert!(detail.contains("issuer"), "{detail}");
-    f.state.keys.update(&key, |row| row.issuer = issuer);
+    assert!(detail.contains("vouches"), "{detail}");
+    f.state.keys.update(&key, |row| row.voucher = issuer);
     f.accept(principal, submit());
 }
 
