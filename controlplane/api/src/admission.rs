@@ -1,12 +1,14 @@
 //! From a checked request to an answer: authorize, stamp, propose; and the two ways to read.
 //!
-//! Must hold: apply decides, with the same table of roles, whatever admission let through; a dry run asks apply itself
+//! Must hold: apply decides, with the same table of roles, whatever admission let through, but for what only the member at
+//! the other end of the connection knows: that the caller's certificate still counts. A dry run asks apply itself
 //! on a copy of the state, so that it refuses what the real run would. An answer that is kept in applied state is
 //! given again without the log (R3). A read is linearizable unless the caller asked for a local one (R2).
 
 use crate::call::{Call, rejected};
 use crate::core::{Core, federation};
 use crate::limit::READ_DEADLINE;
+use crate::operation::follows;
 use crate::replica::ReplicaError;
 use sekisho_evidence::canonical::encode;
 use sekisho_fsm::State;
@@ -15,6 +17,8 @@ use sekisho_fsm::entry::{Entry, FEATURE_LEVEL};
 use sekisho_fsm::outcome::{Outcome, Reply};
 use sekisho_fsm::role::is_deduplicated;
 use sekisho_proto::convert::intent::Intent;
+use sekisho_proto::name::Resource as _;
+use sekisho_proto::operation::OperationId;
 use sekisho_proto::status::ApiError;
 use sekisho_proto::v1;
 use sekisho_types::error_code::ErrorCode;
@@ -50,11 +54,13 @@ impl Core {
         admitted: Admitted,
     ) -> Result<v1::Written, ApiError> {
         let state = self.replica.state();
-        let dry = admitted.intent.validate_only;
+        let (dry, follows) = (admitted.intent.validate_only, follows(&admitted.command));
         let entry = self.stamp(&state, call.principal(), admitted)?;
         if let Some((revision, outcome)) = kept(&state, &entry)? {
-            return written(revision, outcome);
+            return written(revision, outcome, follows);
         }
+        // After the kept answer: who took the own key back and lost the answer hears it once more.
+        call.in_force(&state)?;
         if dry {
             return dry_run(state, entry).await;
         }
@@ -64,7 +70,23 @@ impl Core {
         // A repeat that raced its first run: the revision of the first is the answer's.
         let state = self.replica.state();
         let first = state.reply(&actor, &request).map_or(proposed.revision, |kept| kept.revision);
-        written(first, proposed.outcome)
+        written(first, proposed.outcome, follows)
+    }
+
+    /// What was answered to this very request before (R3), the command's rejection included. For services that judge a
+    /// request by what its first run has changed: they look here first. Who asks is for them to check.
+    pub(crate) fn answered(
+        &self,
+        state: &State,
+        call: &Call,
+        admitted: &Admitted,
+    ) -> Result<Option<v1::Written>, ApiError> {
+        let follows = follows(&admitted.command);
+        // An answer is found without the content.
+        let asked = Admitted::new(admitted.intent.clone(), admitted.command.clone());
+        let entry = self.stamp(state, call.principal(), asked)?;
+        let kept = kept(state, &entry)?;
+        kept.map(|(revision, outcome)| written(revision, outcome, follows)).transpose()
     }
 
     /// Writes in this member's own name, for an agent or a joining host that it has checked.
@@ -172,13 +194,18 @@ async fn dry_run(mut state: State, entry: Entry) -> Result<v1::Written, ApiError
     // A batch takes apply a millisecond or two: not on a thread that others wait for.
     let outcome = tokio::task::spawn_blocking(move || state.apply(next, &entry).outcome).await;
     let outcome = outcome.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
-    written(now, outcome)
+    written(now, outcome, None)
 }
 
-fn written(revision: Revision, outcome: Outcome) -> Result<v1::Written, ApiError> {
+fn written(
+    revision: Revision,
+    outcome: Outcome,
+    follows: Option<OperationId>,
+) -> Result<v1::Written, ApiError> {
     match outcome {
         Ok(Reply::Done | Reply::Placed { .. } | Reply::Quarantined) => {
-            Ok(v1::Written { revision: revision.0 })
+            let operation = follows.map(|id| id.at(revision).name()).unwrap_or_default();
+            Ok(v1::Written { revision: revision.0, operation })
         }
         Err(rejection) => Err(rejected(&rejection)),
     }

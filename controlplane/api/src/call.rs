@@ -1,16 +1,19 @@
 //! Who calls, until when, and what they may see.
 //!
 //! Must hold: the principal comes from the verified certificate alone (transport put it there); agents and members
-//! are believed only if applied state lists them with this very key or site (A3, P5). What a caller may not read is
-//! answered like what does not exist.
+//! are believed only if applied state lists them with this very key or site (A3, P5), and a person's certificate of a login
+//! ends when its key is taken back. What a caller may not read is
+//! answered like what does not exist, byte for byte.
 
 use crate::core::federation;
+use crate::journal::refuses;
 use sekisho_evidence::genesis::GenesisMember;
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_fsm::State;
 use sekisho_fsm::outcome::Rejection;
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::Node;
+use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
 use sekisho_transport::deadline::Deadline;
 use sekisho_transport::identity::{Peer, PeerIdentity};
@@ -37,7 +40,7 @@ impl Call {
     /// `UNAUTHENTICATED` without a certificate.
     pub fn of<T>(request: &tonic::Request<T>) -> Result<Self, ApiError> {
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.identity.clone());
-        let none = || ApiError::new(ErrorCode::Unauthenticated, "");
+        let none = || refuses(ApiError::new(ErrorCode::Unauthenticated, ""), "");
         Ok(Self { peer: peer.ok_or_else(none)?, wait: timeout(request.metadata()) })
     }
 
@@ -59,7 +62,7 @@ impl Call {
     /// `PERMISSION_DENIED` for anyone else, `NODE_REVOKED` for a node or site taken out.
     pub fn agent<'s>(&self, state: &'s State) -> Result<(NodeId, &'s Node), ApiError> {
         let Workload::Agent { site, node } = &self.principal().workload else {
-            return Err(denied("only agents may call this"));
+            return Err(refuses(denied("only agents may call this"), ""));
         };
         let id = NodeId { site: site.clone(), name: node.clone() };
         let known = state.node(&id).filter(|node| {
@@ -72,8 +75,8 @@ impl Call {
             }
             None => denied("no node is enrolled with this certificate"),
         };
-        let node = known.ok_or_else(unknown)?;
-        check_standing(state, &id, node)?;
+        let node = known.ok_or_else(|| refuses(unknown(), id.name()))?;
+        check_standing(state, &id, node).map_err(|error| refuses(error, id.name()))?;
         Ok((id, node))
     }
 
@@ -83,13 +86,13 @@ impl Call {
     /// `PERMISSION_DENIED` for anyone else.
     pub fn member<'s>(&self, state: &'s State) -> Result<&'s GenesisMember, ApiError> {
         let Workload::Member { site, member } = &self.principal().workload else {
-            return Err(denied("only members may call this"));
+            return Err(refuses(denied("only members may call this"), ""));
         };
         federation(state)?
             .members
             .get(&MemberId(*member))
             .filter(|m| m.operator == self.principal().operator && m.site == *site)
-            .ok_or_else(|| denied("not a member of this federation"))
+            .ok_or_else(|| refuses(denied("not a member of this federation"), ""))
     }
 
     /// The caller as a landmark that runs apart from a controller, of an operator of this federation. Whether it is
@@ -99,36 +102,50 @@ impl Call {
     /// `PERMISSION_DENIED` for anyone else.
     pub fn landmark(&self, state: &State) -> Result<LandmarkId, ApiError> {
         let Workload::Landmark { name } = &self.principal().workload else {
-            return Err(denied("only landmarks may call this"));
+            return Err(refuses(denied("only landmarks may call this"), ""));
         };
         let operator = &self.principal().operator;
         if federation(state)?.bundle.keys(operator).is_none() {
-            return Err(denied("not a landmark of this federation"));
+            return Err(refuses(denied("not a landmark of this federation"), ""));
         }
         Ok(LandmarkId { operator: operator.clone(), name: name.clone() })
+    }
+
+    /// Whether the certificate still counts: one of a login ends with its key. Roles do not tell, because a person may
+    /// have logged in twice, and another login may be in force.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED`.
+    pub fn in_force(&self, state: &State) -> Result<(), ApiError> {
+        if !state.certificate_ended(self.principal(), &self.peer.spki_sha256) {
+            return Ok(());
+        }
+        let why = "the key that came with the certificate was taken back";
+        Err(refuses(ApiError::new(ErrorCode::Unauthenticated, why), ""))
     }
 
     /// Allows a read of the federation as a whole, or of what is visible to all of its readers.
     ///
     /// # Errors
-    /// `PERMISSION_DENIED`.
+    /// `PERMISSION_DENIED`, and what [`Self::in_force`] says.
     pub fn may(&self, state: &State, verb: Verb, target: Target<'_>) -> Result<(), ApiError> {
-        state.authorize(self.principal(), verb, target).map_err(|rejection| {
-            refused_before_the_log(self.principal(), verb);
-            rejected(&rejection)
-        })
+        self.in_force(state)?;
+        state
+            .authorize(self.principal(), verb, target)
+            .map_err(|rejection| refuses(rejected(&rejection), shown(target)))
     }
 
     /// Whether the caller may do `verb` to `target`.
     #[must_use]
     pub fn can(&self, state: &State, verb: Verb, target: Target<'_>) -> bool {
-        state.authorize(self.principal(), verb, target).is_ok()
+        !state.certificate_ended(self.principal(), &self.peer.spki_sha256)
+            && state.authorize(self.principal(), verb, target).is_ok()
     }
 
     /// Allows `verb` on one resource. Whoever may not even read it learns nothing about its existence.
     ///
     /// # Errors
-    /// `PERMISSION_DENIED` to those who may read it, `NOT_FOUND` to all others.
+    /// `PERMISSION_DENIED` to those who may read it, `NOT_FOUND` to all others; and what [`Self::in_force`] says.
     pub fn may_on(
         &self,
         state: &State,
@@ -137,12 +154,13 @@ impl Call {
         target: Target<'_>,
         name: &str,
     ) -> Result<(), ApiError> {
+        self.in_force(state)?;
         match state.authorize(self.principal(), verb, target) {
             Ok(()) => Ok(()),
             Err(rejection) => {
-                refused_before_the_log(self.principal(), verb);
                 let known = self.can(state, read, target);
-                Err(if known { rejected(&rejection) } else { not_found(name) })
+                let error = if known { rejected(&rejection) } else { not_found(name) };
+                Err(refuses(error, name))
             }
         }
     }
@@ -170,9 +188,13 @@ pub(crate) fn quarantined(id: &NodeId) -> ApiError {
     ApiError::new(ErrorCode::NodeQuarantined, format!("two hosts claim to be {id}"))
 }
 
-fn refused_before_the_log(principal: &Principal, verb: Verb) {
-    metrics::counter!("sekisho_api_denied_total").increment(1);
-    tracing::warn!(%principal, ?verb, "refused before the log");
+/// A target as the journal names it.
+fn shown(target: Target<'_>) -> String {
+    match target {
+        Target::Federation => "federation".to_owned(),
+        Target::Operator(operator) => format!("operators/{operator}"),
+        Target::Tenant(tenant) => format!("tenants/{tenant}"),
+    }
 }
 
 fn denied(why: &str) -> ApiError {
@@ -218,9 +240,13 @@ fn timeout(metadata: &MetadataMap) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::fake;
-    use sekisho_fsm::command::Command;
+    use sekisho_evidence::canonical::encode;
+    use sekisho_evidence::key::{Purpose, SigningKey};
+    use sekisho_evidence::voucher::{Voucher, possession};
+    use sekisho_fsm::command::{Command, Login};
     use sekisho_fsm::testing;
-    use sekisho_types::id::Digest;
+    use sekisho_types::id::{Digest, PublicKey, TenantId};
+    use sekisho_types::principal::{KeyRecord, Role};
 
     #[test]
     fn the_callers_deadline_counts_when_it_is_the_earlier() {
@@ -292,5 +318,51 @@ mod tests {
         fake::call(&elsewhere).member(&federation.state).unwrap_err();
         federation.accept(testing::admin("kanto"), Command::RevokeNode { node });
         assert_eq!(code(&agent, &federation.state), ErrorCode::NodeRevoked);
+    }
+
+    /// Logs a person in by a file, and the call over the certificate that came with it.
+    fn logged_in(
+        federation: &mut testing::Federation,
+        principal: &Principal,
+        tenant: &TenantId,
+        seed: u8,
+    ) -> (Call, PublicKey) {
+        let (own, spki) = (SigningKey::from_seed(&[seed; 32]), Digest([seed; 32]));
+        let record = KeyRecord {
+            principal: principal.clone(),
+            role: Role::TenantUser(tenant.clone()),
+            public_key: own.public(),
+            expires: federation.state.clock().plus_ms(3_600_000),
+        };
+        let bytes = encode(&record).unwrap();
+        let issuer = testing::key("issuer", "kanto").sign(Purpose::KeyRecord, &bytes);
+        let login = Login {
+            record,
+            voucher: Voucher::Issuer(issuer),
+            certificate_key: spki,
+            possession: possession(&own, &spki),
+        };
+        federation.accept(testing::member("kanto"), Command::Login(Box::new(login)));
+        let mut peer = (*fake::call(principal).peer).clone();
+        peer.spki_sha256 = spki;
+        (Call { peer: Arc::new(peer), wait: None }, own.public())
+    }
+
+    #[test]
+    fn a_login_that_is_taken_back_ends_its_certificate_and_no_other() {
+        let mut federation = testing::Federation::furnished();
+        let (alice, tenant) = (testing::user("kanto", "alice"), "sapporo".parse().unwrap());
+        let (first, key) = logged_in(&mut federation, &alice, &tenant, 7);
+        let (second, _) = logged_in(&mut federation, &alice, &tenant, 8);
+        let (verb, target) = (Verb::ReadLogs, Target::Tenant(&tenant));
+        assert_eq!(first.may(&federation.state, verb, target).map_err(|error| error.code), Ok(()));
+        federation.accept(alice.clone(), Command::RevokeKey { principal: alice, key });
+        let state = &federation.state;
+        let refused = first.may(state, verb, target).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Unauthenticated);
+        let refused = first.may_on(state, verb, verb, target, "tenants/sapporo").unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Unauthenticated);
+        assert!(!first.can(state, verb, target) && second.can(state, verb, target));
+        assert_eq!(second.may(state, verb, target).map_err(|error| error.code), Ok(()));
     }
 }

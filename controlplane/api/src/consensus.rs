@@ -1,8 +1,9 @@
-//! [`Replica`], [`Archive`] and [`Holding`] by the member's own Raft group and store.
+//! [`Replica`], [`Archive`], [`Holding`] and [`Diary`] by the member's own Raft group and store.
 //!
 //! Must hold: a proposal is answered only when it is applied *here*, so that whoever got the answer reads its own write
 //! from this member (R2, R8).
 
+use crate::diary::Diary;
 use crate::holding::Holding;
 use crate::replica::{
     Archive, ArchiveError, HandedOver, Membership, Moment, Proposed, Replica, ReplicaError,
@@ -18,7 +19,7 @@ use sekisho_raft::error::{ProposeError, ReadError};
 use sekisho_raft::member::MemberRole;
 use sekisho_raft::membership::plan;
 use sekisho_raft::view::Wake;
-use sekisho_store::{HeldRow, StoreError};
+use sekisho_store::{HeldRow, JournalRow, StoreError};
 use sekisho_transport::deadline::Deadline;
 use sekisho_types::id::{Digest, MemberId};
 use sekisho_types::revision::Revision;
@@ -220,6 +221,49 @@ impl Holding for Consensus {
 
     fn rows(&self) -> BoxFuture<'_, Result<Vec<(Digest, HeldRow)>, ArchiveError>> {
         async move { self.held().rows().await.map_err(|error| stored(&error)) }.boxed()
+    }
+}
+
+impl Diary for Consensus {
+    fn kept(&self) -> Range<u64> {
+        self.journal().kept()
+    }
+
+    fn append(&self, first: u64, rows: Vec<JournalRow>) -> BoxFuture<'_, Result<(), ArchiveError>> {
+        async move { self.journal().append(first, rows).await.map_err(|error| stored(&error)) }
+            .boxed()
+    }
+
+    fn denials(
+        &self,
+        range: Range<u64>,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<(u64, Vec<JournalRow>), ArchiveError>> {
+        async move {
+            let rows = self.journal().rows(range, max_bytes).await;
+            rows.map_err(|error| stored(&error))
+        }
+        .boxed()
+    }
+
+    fn newest(&self) -> BoxFuture<'_, Result<Option<(u64, JournalRow)>, ArchiveError>> {
+        async move { self.journal().newest().await.map_err(|error| stored(&error)) }.boxed()
+    }
+
+    fn keep_evidence(
+        &self,
+        key: Digest,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'_, Result<bool, ArchiveError>> {
+        async move {
+            let kept = self.journal().keep_evidence(key.0, bytes).await;
+            kept.map_err(|error| stored(&error))
+        }
+        .boxed()
+    }
+
+    fn evidence(&self) -> BoxFuture<'_, Result<Vec<Vec<u8>>, ArchiveError>> {
+        async move { self.journal().evidence().await.map_err(|error| stored(&error)) }.boxed()
     }
 }
 

@@ -2,17 +2,22 @@
 
 use crate::clock::FederationClock;
 use crate::contact::Told;
+use crate::countersign::Countersignatures;
+use crate::diary::Diary;
 use crate::duty::{LeaseRenewals, SignedHeads};
 use crate::exchange::Links;
 use crate::gate::Gate;
 use crate::holding::{Holding, Index};
 use crate::issuer::Issuer;
+use crate::journal::Journal;
 use crate::limit::CARRIED_IN_FLIGHT;
+use crate::login::Logins;
 use crate::notes::Notes;
 use crate::peers::PeerTable;
 use crate::replica::{Archive, Replica};
 use crate::session::Sessions;
 use crate::vitals::VitalsSource;
+use crate::witness::Witness;
 use parking_lot::Mutex;
 use sekisho_fsm::State;
 use sekisho_fsm::state::Federation;
@@ -34,12 +39,16 @@ pub struct Ports {
     pub archive: Arc<dyn Archive>,
     /// Payloads that stay in their job's area.
     pub holding: Arc<dyn Holding>,
+    /// What this member writes down by itself.
+    pub diary: Arc<dyn Diary>,
     /// Leases.
     pub leases: Arc<dyn LeaseRenewals>,
     /// Signed checkpoints.
     pub heads: Arc<dyn SignedHeads>,
     /// The operator's issuer.
     pub issuer: Arc<dyn Issuer>,
+    /// Who lets people in; `None` at a member that takes no logins.
+    pub logins: Option<Arc<dyn Logins>>,
     /// What it knows of itself.
     pub vitals: Arc<dyn VitalsSource>,
     /// Time, and what the members agree that it is.
@@ -59,9 +68,11 @@ pub struct Core {
     pub(crate) holding: Arc<dyn Holding>,
     /// What is kept of them. Held over a write, so that no two count the same room.
     pub(crate) held: tokio::sync::Mutex<Index>,
+    pub(crate) diary: Arc<dyn Diary>,
     pub(crate) leases: Arc<dyn LeaseRenewals>,
     pub(crate) heads: Arc<dyn SignedHeads>,
     pub(crate) issuer: Arc<dyn Issuer>,
+    pub(crate) logins: Option<Arc<dyn Logins>>,
     pub(crate) vitals: Arc<dyn VitalsSource>,
     /// This member's own time.
     pub(crate) clock: Arc<dyn Clock>,
@@ -73,6 +84,12 @@ pub struct Core {
     pub(crate) links: Links,
     pub(crate) peers: PeerTable,
     pub(crate) notes: Notes,
+    /// Agents' countersignatures that wait for the log.
+    pub(crate) countersignatures: Countersignatures,
+    /// What others signed, beside the own log.
+    pub(crate) witness: Witness,
+    /// Denials that are not written down yet.
+    pub(crate) journal: Arc<Journal>,
     pub(crate) sessions: Sessions,
     /// What a leader told of its leases.
     pub(crate) told: Mutex<Option<Told>>,
@@ -92,9 +109,11 @@ impl Core {
             archive: ports.archive,
             holding: ports.holding,
             held: tokio::sync::Mutex::default(),
+            diary: ports.diary,
             leases: ports.leases,
             heads: ports.heads,
             issuer: ports.issuer,
+            logins: ports.logins,
             vitals: ports.vitals,
             started_ns: ports.clock.boottime_ns(),
             clock: Arc::clone(ports.clock.own()),
@@ -103,6 +122,9 @@ impl Core {
             links: Links::new(ports.dialer),
             peers: PeerTable::default(),
             notes: Notes::default(),
+            countersignatures: Countersignatures::default(),
+            witness: Witness::default(),
+            journal: Arc::default(),
             sessions: Sessions::default(),
             told: Mutex::default(),
             carrying: Arc::new(Semaphore::new(CARRIED_IN_FLIGHT)),

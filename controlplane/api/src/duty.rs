@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use sekisho_evidence::acknowledgement::{Acknowledgement, Renewal as Asked};
 use sekisho_evidence::checkpoint::{Checkpoint, SignatureLine};
-use sekisho_types::id::NodeId;
+use sekisho_types::id::{MemberId, NodeId, PublicKey};
 use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -85,6 +85,9 @@ pub trait SignedHeads: Send + Sync + fmt::Debug {
 
     /// Revision of the newest, as it changes.
     fn changes(&self) -> watch::Receiver<Revision>;
+
+    /// Signs nothing more while this member signs for the federation with this key: its word contradicts this log.
+    fn accuse(&self, member: MemberId, key: PublicKey);
 
     /// Why this member signs nothing, as an error code or a word.
     fn problem(&self) -> Option<String>;

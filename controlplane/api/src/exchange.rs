@@ -112,7 +112,16 @@ impl Core {
         text: &str,
         line: &SignatureLine,
     ) {
-        match self.notes.add(bundle, member, text, line) {
+        let taken = self.notes.add(bundle, member, text, line);
+        // Its word, whatever else it said before.
+        let its_own = matches!(taken, Ok(_) | Err(NoteError::Twice(_)));
+        if let Some(endorser) = bundle.endorser(member)
+            && its_own
+            && member != self.identity.member
+        {
+            self.witness.hear((member, endorser.public_key), text, line);
+        }
+        match taken {
             Ok(None) => {}
             Ok(Some(Fork(revision))) => {
                 metrics::counter!("sekisho_api_audit_forks_total").increment(1);

@@ -1,6 +1,10 @@
 //! Test-only: consensus, storage, leases, signer and issuer in memory, over the fixture federation of `fsm`.
 
+mod diary;
+mod gauge;
 mod holding;
+
+pub(crate) use gauge::{FakeClock, FakeVitals};
 
 use crate::call::Call;
 use crate::clock::FederationClock;
@@ -10,7 +14,6 @@ use crate::issuer::{IssueError, Issuer};
 use crate::replica::{
     Archive, ArchiveError, HandedOver, Membership, Moment, Proposed, Replica, ReplicaError,
 };
-use crate::vitals::{Vitals, VitalsSource};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -38,7 +41,7 @@ use sekisho_types::id::{ClusterId, Digest, MemberId, NodeId, PublicKey, SiteId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::{MemberIdentity, Principal, TrustDomain, Workload};
 use sekisho_types::revision::{Incarnation, KeyEpoch, Revision};
-use sekisho_types::time::{Clock, Timestamp};
+use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -100,6 +103,7 @@ fn sign(checkpoint: Checkpoint) -> SignedHead {
 pub(crate) struct FakeHeads {
     signed: Mutex<BTreeMap<Revision, Arc<SignedHead>>>,
     changes: watch::Sender<Revision>,
+    pub(crate) accused: Mutex<BTreeSet<(MemberId, PublicKey)>>,
 }
 
 impl FakeHeads {
@@ -133,6 +137,9 @@ impl SignedHeads for FakeHeads {
     fn changes(&self) -> watch::Receiver<Revision> {
         self.changes.subscribe()
     }
+    fn accuse(&self, member: MemberId, key: PublicKey) {
+        self.accused.lock().insert((member, key));
+    }
     fn problem(&self) -> Option<String> {
         None
     }
@@ -147,6 +154,8 @@ pub(crate) struct FakeReplica {
     pub(crate) federation: Mutex<testing::Federation>,
     pub(crate) failure: Mutex<Option<ReplicaError>>,
     pub(crate) proposed: AtomicU64,
+    /// Reads that asked the leader.
+    pub(crate) reads: AtomicU64,
     pub(crate) leader: Mutex<Option<MemberId>>,
     /// Who votes in the group, whatever the state says.
     pub(crate) voters: Mutex<BTreeSet<MemberId>>,
@@ -160,7 +169,7 @@ pub(crate) struct FakeReplica {
     pub(crate) carried: Mutex<Vec<(Asked, Revision)>>,
     /// What it counts of leases; `None` if it does not lead.
     pub(crate) news: Mutex<Option<Arc<LeaseNews>>>,
-    heads: Arc<FakeHeads>,
+    pub(crate) heads: Arc<FakeHeads>,
     nodes: watch::Sender<u64>,
     revisions: watch::Sender<Revision>,
     pub(crate) changes: Mutex<Changes>,
@@ -169,6 +178,8 @@ pub(crate) struct FakeReplica {
     payloads: Mutex<BTreeMap<Digest, Vec<u8>>>,
     /// Payloads that stay in their area.
     pub(crate) held: Mutex<BTreeMap<Digest, HeldBytes>>,
+    /// Denials and evidence.
+    pub(crate) diary: Mutex<diary::Written>,
 }
 
 impl FakeReplica {
@@ -262,6 +273,7 @@ impl Replica for FakeReplica {
         .boxed()
     }
     fn read_index(&self, _deadline: Deadline) -> BoxFuture<'_, Result<Revision, ReplicaError>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         let failure = self.failure.lock().clone();
         let applied = self.applied();
         std::future::ready(failure.map_or(Ok(applied), Err)).boxed()
@@ -394,29 +406,6 @@ impl Issuer for FakeIssuer {
     }
 }
 
-/// Shows what a test puts there.
-#[derive(Debug, Default)]
-pub(crate) struct FakeVitals(pub(crate) Mutex<Vitals>);
-
-impl VitalsSource for FakeVitals {
-    fn vitals(&self) -> Vitals {
-        *self.0.lock()
-    }
-}
-
-/// Stands at the fixture's beginning until moved.
-#[derive(Debug)]
-pub(crate) struct FakeClock(pub(crate) AtomicU64);
-
-impl Clock for FakeClock {
-    fn wall(&self) -> Timestamp {
-        testing::BEGIN.plus_ms(self.0.load(Ordering::Relaxed))
-    }
-    fn boottime_ns(&self) -> u64 {
-        self.0.load(Ordering::Relaxed) * 1_000_000
-    }
-}
-
 /// Member 2 (kanto, Tokyo) of the furnished fixture.
 #[derive(Debug)]
 pub(crate) struct Fake {
@@ -452,6 +441,7 @@ pub(crate) fn fake_as(
         federation: Mutex::new(federation.clone()),
         failure: Mutex::default(),
         proposed: AtomicU64::new(0),
+        reads: AtomicU64::new(0),
         leader: Mutex::new(Some(MemberId(2))),
         voters: Mutex::new([1, 2, 3].map(MemberId).into()),
         takes: Mutex::default(),
@@ -468,6 +458,7 @@ pub(crate) fn fake_as(
         hashes: Mutex::default(),
         payloads: Mutex::default(),
         held: Mutex::default(),
+        diary: Mutex::default(),
     });
     federation.applied.iter().for_each(|applied| replica.keep(applied));
     // As after a start from a snapshot.
@@ -479,9 +470,11 @@ pub(crate) fn fake_as(
         replica: replica.clone(),
         archive: replica.clone(),
         holding: replica.clone(),
+        diary: replica.clone(),
         leases: replica.clone(),
         heads,
         issuer,
+        logins: None,
         vitals: vitals.clone(),
         clock: Arc::new(FederationClock::new(clock.clone())),
         dialer: dialer.unwrap_or_else(|| Dialer::new(None, TrustBundles::new(clock.clone()))),

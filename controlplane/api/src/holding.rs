@@ -14,6 +14,7 @@ mod tests;
 
 use crate::call::not_found;
 use crate::core::{Core, federation};
+use crate::journal::refuses;
 use crate::limit::{ASK_PAYLOADS, HELD_BYTES, HELD_BYTES_OF_TENANT, HELD_LEAST, HELD_MAX};
 use crate::replica::ArchiveError;
 use futures::StreamExt as _;
@@ -289,7 +290,8 @@ impl Core {
         // Both ends judge: a member that asks for what it may not have is faulty.
         if !state.may_keep(facts, caller) {
             let why = format!("site {} is outside the job's area", caller.site);
-            return Err(ApiError::new(ErrorCode::PermissionDenied, why));
+            let error = ApiError::new(ErrorCode::PermissionDenied, why);
+            return Err(refuses(error, digest));
         }
         self.give_payload(state, facts).await
     }

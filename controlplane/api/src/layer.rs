@@ -1,18 +1,22 @@
-//! Around every call: its principal's share, its span, its count and time, and its last deadline.
+//! Around every call: its principal's share, its span, its count and time, its last deadline, and the words of its refusal.
 //!
 //! Must hold: every call is answered, whatever its handler waits for (L3); no principal has more than its share in progress
-//! (L4); label values are bounded: a path that no service knows is counted as `unknown`. What a caller says about its trace
-//! names log lines and nothing else.
+//! (L4). A refusal leaves with one code, explained, in the caller's language, whoever made it: also what the library beneath
+//! the services says to a message that is too large or a method that does not exist. What is a fault of ours is told to our
+//! log, and to the caller only by the trace under which it stands there: it may name paths, addresses and other tenants. Label
+//! values are bounded: a path that no service knows is counted as `unknown`. What a caller says about its trace names log lines
+//! and nothing else.
 
 mod share;
 
 use crate::limit::HANDLER_MAX;
-use http::{Request, Response};
-use sekisho_proto::status::ApiError;
+use crate::tiles::TILE_PREFIX;
+use http::{HeaderMap, Request, Response};
+use sekisho_proto::status::{ACCEPT_LANGUAGE, ApiError};
 use sekisho_raft::limit::{CALL_MAX, SNAPSHOT_TIMEOUT};
 use sekisho_transport::identity::Peer;
 use sekisho_transport::trace::{self, TraceContext};
-use sekisho_types::error_code::ErrorCode;
+use sekisho_types::error_code::{ErrorCode, Language};
 use share::Shares;
 use std::future::Future;
 use std::pin::Pin;
@@ -59,6 +63,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path().to_owned();
         let context = TraceContext::of_call(request.headers());
+        let language = language(request.headers());
         let span = tracing::info_span!(
             "call",
             method = path.as_str(),
@@ -68,7 +73,7 @@ where
         let share = match self.shares.take(request.extensions().get::<Peer>()) {
             Ok(share) => share,
             Err(error) => {
-                let response = Status::from(error).into_http();
+                let response = error.with_arguments().into_status(language).into_http();
                 count(path, &response, Instant::now());
                 return Box::pin(async move { Ok(response) });
             }
@@ -83,12 +88,66 @@ where
                 Ok(Status::from(error).into_http())
             });
             drop(running);
+            let answer = answer.map(|response| explained(response, &path, language, &context));
             if let Ok(response) = &answer {
                 count(path, response, begun);
             }
             answer
         };
         Box::pin(trace::scope(context, call).instrument(span))
+    }
+}
+
+/// The language that a caller reads.
+fn language(headers: &HeaderMap) -> Language {
+    let wish = headers.get(ACCEPT_LANGUAGE).and_then(|wish| wish.to_str().ok());
+    wish.map_or_else(Language::default, Language::of_accept)
+}
+
+/// A refusal as its caller may read it; every other answer as it is. What ends a stream later travels behind its bytes and
+/// is in English.
+fn explained<C: Default>(
+    response: Response<C>,
+    path: &str,
+    language: Language,
+    context: &TraceContext,
+) -> Response<C> {
+    let status = Status::from_header_map(response.headers());
+    let Some(status) = status.filter(|status| status.code() != Code::Ok) else { return response };
+    let error = in_place_of(&status, path).with_arguments();
+    if is_ours(error.code) {
+        tracing::error!(code = %error.code, why = %error.message, "a call met a fault of this member");
+    }
+    kept_inside(error, Some(&context.trace_id())).into_status(language).into_http()
+}
+
+/// A refusal with its code, also where the library beneath the services made it: to a method that nobody serves, and to
+/// bytes that it cannot read.
+fn in_place_of(status: &Status, path: &str) -> ApiError {
+    let error = ApiError::from_status(status);
+    if error.explained {
+        error
+    } else if status.code() == Code::Unimplemented && status.message().is_empty() {
+        ApiError::new(ErrorCode::MethodUnknown, format!("no method {path}")).with("method", path)
+    } else if matches!(status.code(), Code::Unimplemented | Code::Internal) {
+        ApiError::new(ErrorCode::InvalidArgument, "the message is not readable")
+    } else {
+        ApiError::new(error.code, error.message)
+    }
+}
+
+/// Whether an error is a fault of ours, whose words stay with us.
+fn is_ours(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::Internal | ErrorCode::StorageFailed)
+}
+
+/// A fault of ours without its words: they may name paths, addresses and other tenants. Whoever calls it has told them to the
+/// log, under this trace. Every other error as it is.
+pub(crate) fn kept_inside(error: ApiError, trace: Option<&str>) -> ApiError {
+    match trace {
+        _ if !is_ours(error.code) => error,
+        Some(trace) => ApiError::new(error.code, format!("trace {trace}")).with("trace", trace),
+        None => ApiError::new(error.code, ""),
     }
 }
 
@@ -120,7 +179,11 @@ impl Drop for InFlight {
 fn count<C>(path: String, response: &Response<C>, begun: Instant) {
     let code =
         response.headers().get("grpc-status").map_or(Code::Ok, |v| Code::from_bytes(v.as_bytes()));
-    let method = if code == Code::Unimplemented { "unknown".to_owned() } else { path };
+    let method = match path {
+        _ if code == Code::Unimplemented => "unknown".to_owned(),
+        path if path.starts_with(TILE_PREFIX) => TILE_PREFIX.to_owned(),
+        path => path,
+    };
     let labels = [("method", method.clone()), ("code", format!("{code:?}"))];
     metrics::counter!("sekisho_api_requests_total", &labels).increment(1);
     let took = begun.elapsed().as_secs_f64();
@@ -169,6 +232,73 @@ mod tests {
         let begun = Instant::now();
         call(INSTALL_SNAPSHOT).await.unwrap();
         assert!(begun.elapsed() > SNAPSHOT_TIMEOUT);
+    }
+
+    /// What a caller reads of a refusal of these words.
+    async fn refused(status: Status, accept: Option<&str>) -> Status {
+        let refuse = tower::service_fn(move |_request: Request<()>| {
+            let response: Response<()> = status.clone().into_http();
+            async { Ok::<_, Infallible>(response) }
+        });
+        let mut request = Request::builder().uri("/sekisho.v1.JobService/GetJob");
+        if let Some(accept) = accept {
+            request = request.header(ACCEPT_LANGUAGE, accept);
+        }
+        request = request.header(trace::TRACEPARENT, CALLER);
+        let response =
+            Measure::default().layer(refuse).oneshot(request.body(()).unwrap()).await.unwrap();
+        Status::from_header_map(response.headers()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_in_the_callers_language() {
+        use tonic_types::StatusExt as _;
+        let quota = "sapporo holds 6 of 8 h100, the job needs 4";
+        let error = || Status::from(ApiError::new(ErrorCode::QuotaExceeded, quota));
+        for (accept, locale, start) in [
+            (None, "en", "The tenant's quota is in use: sapporo holds"),
+            (Some("ja, en;q=0.5"), "ja", "テナントの割当枠を使い切っています: sapporo は"),
+        ] {
+            let status = refused(error(), accept).await;
+            let told = status.get_error_details().localized_message().cloned().unwrap();
+            assert_eq!(told.locale, locale);
+            assert!(told.message.starts_with(start), "{}", told.message);
+            assert_eq!(status.message(), quota);
+            assert_eq!(ApiError::from_status(&status).metadata["used"], "6");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_ours_is_told_by_its_trace_alone() {
+        for code in [ErrorCode::Internal, ErrorCode::StorageFailed] {
+            let words = "/var/lib/sekisho/log: no space left, of tenant otaru";
+            let error = ApiError::new(code, words).with("path", "/var/lib").with_field("a", words);
+            let status = refused(error.into(), None).await;
+            let error = ApiError::from_status(&status);
+            assert_eq!(
+                (error.code, &*error.message),
+                (code, &*format!("trace {}", &CALLER[3..35]))
+            );
+            let bytes = String::from_utf8_lossy(status.details()).into_owned();
+            assert!(!bytes.contains("otaru") && !bytes.contains("/var/lib"), "{bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_service_answered_is_explained_too() {
+        let status = refused(Status::unimplemented(""), None).await;
+        let error = ApiError::from_status(&status);
+        assert_eq!((error.code, error.explained), (ErrorCode::MethodUnknown, true));
+        assert_eq!(error.metadata["method"], "/sekisho.v1.JobService/GetJob");
+        for (status, code) in [
+            (Status::out_of_range("decoded message length too large"), ErrorCode::TooLarge),
+            (Status::internal("failed to decode Protobuf"), ErrorCode::InvalidArgument),
+            (Status::unimplemented("Content is compressed"), ErrorCode::InvalidArgument),
+            (Status::not_found("service not registered"), ErrorCode::NotFound),
+        ] {
+            let error = ApiError::from_status(&refused(status, None).await);
+            assert_eq!((error.code, error.explained), (code, true));
+        }
     }
 
     /// Otherwise a renamed method would be cut off in the middle of a snapshot.

@@ -35,6 +35,10 @@ pub const FETCH_HELD: Duration = Duration::from_secs(2);
 /// jobs with 1.5 KiB of payload each; no entry is larger.
 pub const REQUEST_MAX: usize = 256 * 1024;
 
+/// Largest request of somebody who logs in, bytes: a token and a signing request of 16 KiB each. They come without a
+/// certificate.
+pub const LOGIN_REQUEST_MAX: usize = 40 * 1024;
+
 /// Largest request of an agent, bytes: a session with 4096 placements, or a chunk of output of 1 MiB.
 pub const AGENT_REQUEST_MAX: usize = 2 * 1024 * 1024;
 
@@ -58,11 +62,33 @@ pub const PAGE_DEFAULT: u32 = 100;
 /// Most rows of a page; larger wishes are cut to it.
 pub const PAGE_MAX: u32 = 1000;
 
+/// Longest page token that is parsed, bytes: a key of four names and three texts of 512 bytes to order by, in base64.
+pub const PAGE_TOKEN_MAX: usize = 4096;
+
+/// Longest filter of a list, bytes: more than anybody writes, and parsed before anything is known of the caller's wish.
+pub const FILTER_MAX: usize = 1024;
+
+/// Parentheses and NOTs within one another in a filter; the parser's stack grows with them.
+pub const FILTER_DEPTH_MAX: usize = 8;
+
+/// Terms of a filter: each is asked of each row.
+pub const FILTER_TERMS_MAX: usize = 32;
+
+/// Longest order of a list, bytes.
+pub const ORDER_MAX: usize = 256;
+
+/// Fields of an order: their values stand in the page token.
+pub const ORDER_FIELDS_MAX: usize = 3;
+
 /// Bytes of audit records in one page or chunk of an export.
 pub const RECORDS_BYTES: usize = 1024 * 1024;
 
 /// Chunks of an export that wait for a slow reader.
 pub const EXPORT_QUEUE: usize = 4;
+
+/// Exports that one member writes at a time: each reads the whole log from the disk, and holds six chunks in memory at most.
+/// One for each auditor's office at work at once; who comes fifth asks again, or another member.
+pub const EXPORTS_MAX: usize = 4;
 
 /// Backups that one member writes at a time: each holds the image in memory.
 pub const SAVES: usize = 1;
@@ -73,7 +99,7 @@ pub const MOMENT_DEADLINE: Duration = Duration::from_secs(60);
 /// Longest wait for k operators to sign at or past a backup's head: three idle ticks, and what they take to sign.
 pub const COVER_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Longest wait for the reader of a backup to take a chunk: 1 MiB over a line that is hardly one.
+/// Longest wait for the reader of a backup or an export to take a chunk: 1 MiB over a line that is hardly one.
 pub const CHUNK_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How often a backup looks for that note: far more often than heads are signed without load.
@@ -221,11 +247,27 @@ pub const DISK_ENOUGH: u64 = 50 << 30;
 /// Part of what may be in flight, percent, from which a member counts as overloaded though it refused nothing yet.
 pub const LOAD_HIGH: u32 = 80;
 
+/// Longest wait for an operation: well below [`HANDLER_MAX`], so that the answer says how far it is.
+pub const OPERATION_WAIT_MAX: Duration = Duration::from_secs(25);
+
+/// Between two looks at an operation that is waited for: one look may go through every placement.
+pub const OPERATION_LOOK: Duration = Duration::from_millis(250);
+
 /// Watches on a member: with full queues of ordinary jobs 64 MiB.
 pub const WATCHES_MAX: usize = 1024;
 
 /// Watches on a connection: one for each view of a console with many panes. One client takes no member's all.
 pub const WATCHES_PER_CONNECTION: usize = 16;
+
+/// Watches of one principal, over all of its connections: eight consoles, or a pipeline that looks at many jobs. An eighth of
+/// all: nobody who opens many connections takes a member's places from the others.
+pub const WATCHES_PER_PRINCIPAL: usize = 128;
+
+/// Names that one watch may ask for: each row that changes is compared with all of them.
+pub const WATCH_NAMES_MAX: usize = 64;
+
+/// Bytes of such a name: as long as a resource's own can be, and longer than anybody types.
+pub const WATCH_NAME_MAX: usize = 256;
 
 /// Messages to a watcher that wait to be sent.
 pub const WATCH_QUEUE: usize = 64;
@@ -251,3 +293,88 @@ pub const PROGRESS_MIN: Duration = Duration::from_secs(1);
 
 /// Most time between two bookmarks; longer wishes are cut to it.
 pub const PROGRESS_MAX: Duration = Duration::from_secs(60);
+
+/// Between two writes of the journal of denials: one sync of the disk each, and only when there is something.
+pub const FLUSH_DENIALS: Duration = Duration::from_secs(1);
+
+/// Denials in one write, and in one sync: a full minute of them.
+pub const DENIALS_AT_ONCE: usize = 2048;
+
+/// How often the head of the journal goes into the log, if it moved; and the minute by which shares are counted.
+pub const RECORD_JOURNAL: Duration = Duration::from_secs(60);
+
+/// Denials of one peer that are told one by one in a minute: more than a person or a misconfigured pipeline makes before
+/// somebody looks; what is above is counted.
+pub const DENIALS_EACH: usize = 30;
+
+/// Denials of all peers that are told one by one in a minute. With the sums, 1,257 entries a minute at most: the disk keeps
+/// the last six hours and a half of the worst flood.
+pub const DENIALS_OF_ALL: usize = 1000;
+
+/// Peers that are counted apart in a minute; those beyond are counted together.
+pub const DENIALS_PEERS: usize = 256;
+
+/// Heads of one member that wait to be compared with the own log: four times as many as one exchange brings.
+pub const HEARD_MAX: usize = 256;
+
+/// How often what waits is looked at, beside the moment when something comes.
+pub const WITNESS_EVERY: Duration = Duration::from_secs(1);
+
+/// Tiles of the audit log that are read at once: a tile of entries has 16 MiB at most, so that all of them have 128 MiB.
+pub const TILES_AT_ONCE: usize = 8;
+
+/// How long countersignatures of agents wait for others, so that they share an entry: an auditor reads days later, and
+/// nobody waits for it.
+pub const COUNTERSIGN_BATCH: Duration = Duration::from_secs(5);
+
+/// Agents whose countersignature waits at a member: two full entries. At 10,000 agents 28 come in that time, and all of them
+/// at once after a change of incarnation; who finds no room speaks again ten minutes later.
+pub const COUNTERSIGN_QUEUE: usize = 512;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::HEADERS_MAX;
+    use sekisho_evidence::batch::ITEMS_MAX;
+    use sekisho_proto::convert::intent::SIGNATURES_MAX;
+    use sekisho_types::limit::{PAYLOAD_MAX, PROPOSE_DEADLINE, TEXT_MAX};
+
+    /// What partners are told is what holds.
+    #[test]
+    fn the_page_for_partners_tells_these_limits() {
+        const PAGE: &str = include_str!("../../../docs/api.md");
+        let (kib, mib) = (1024, 1024 * 1024);
+        for told in [
+            format!(
+                "| a request | {} KiB; one of an agent {} MiB |",
+                REQUEST_MAX / kib,
+                AGENT_REQUEST_MAX / mib
+            ),
+            format!("| an answer | {} MiB |", ANSWER_MAX / mib),
+            format!("| calls in progress on a connection | {CALLS_PER_CONNECTION};"),
+            format!(
+                "| watches | {WATCHES_PER_CONNECTION} on a connection, {WATCHES_PER_PRINCIPAL} of a principal, {WATCHES_MAX} on a member |"
+            ),
+            format!(
+                "writes at a time | {EXPORTS_MAX}; one that nobody reads for {} s ends |",
+                CHUNK_DEADLINE.as_secs()
+            ),
+            format!("| headers of a request | {} KiB |", HEADERS_MAX / 1024),
+            format!("| a read | {} s for", READ_DEADLINE.as_secs()),
+            format!("| a write | {} s to be", PROPOSE_DEADLINE.as_secs()),
+            format!("the beginning of a stream | {} s,", HANDLER_MAX.as_secs()),
+            format!("| jobs or nodes in a batch | {ITEMS_MAX} |"),
+            format!("| payload of a job | {} KiB |", PAYLOAD_MAX / kib),
+            format!("| signatures of a command | {SIGNATURES_MAX} |"),
+            format!("| text for people | {TEXT_MAX} bytes |"),
+            format!(
+                "A page has {PAGE_DEFAULT} rows unless you say otherwise; more than {PAGE_MAX} is {PAGE_MAX}."
+            ),
+            format!(
+                "At most {FILTER_MAX} bytes, {FILTER_TERMS_MAX} terms, {FILTER_DEPTH_MAX} parentheses"
+            ),
+            format!("at most {ORDER_FIELDS_MAX} fields and {ORDER_MAX} bytes"),
+        ] {
+            assert!(PAGE.contains(&told), "docs/api.md: {told}");
+        }
+    }
+}

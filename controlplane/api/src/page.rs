@@ -3,7 +3,7 @@
 //! A page is of the state at the time of its own request: rows that were there throughout are given exactly once, in
 //! the order of their keys. A token under another query, or altered, is refused.
 
-use crate::limit::{PAGE_DEFAULT, PAGE_MAX};
+use crate::limit::{PAGE_DEFAULT, PAGE_MAX, PAGE_TOKEN_MAX};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use sekisho_evidence::canonical::{decode, encode};
 use sekisho_proto::field::FieldError;
@@ -12,9 +12,6 @@ use sekisho_types::id::Digest;
 use sekisho_types::revision::Revision;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-
-/// Longest token that is parsed, bytes: a key of three names, a revision, a digest.
-const TOKEN_MAX: usize = 512;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Token<K> {
@@ -38,6 +35,9 @@ impl<K: Ord + Clone + Serialize + DeserializeOwned> Page<K> {
     /// # Errors
     /// `INVALID_ARGUMENT` for a token that is not this query's.
     pub(crate) fn of(query: &str, size: u32, token: &str) -> Result<Self, ApiError> {
+        if token.len() > PAGE_TOKEN_MAX {
+            return Err(foreign().into());
+        }
         let wanted = if size == 0 { PAGE_DEFAULT } else { size.min(PAGE_MAX) };
         let size = usize::try_from(wanted).unwrap_or(usize::MAX);
         let query = Digest::of(query.as_bytes());
@@ -45,25 +45,28 @@ impl<K: Ord + Clone + Serialize + DeserializeOwned> Page<K> {
             return Ok(Self { query, before: None, size });
         }
         let token: Option<Token<K>> = parse(token);
-        let token = token.filter(|token| token.query == query).ok_or_else(|| {
-            let must = "must be the one that the previous page of this query gave";
-            FieldError::new("page_token", must)
-        })?;
+        let token = token.filter(|token| token.query == query).ok_or_else(foreign)?;
         Ok(Self { query, before: Some((token.revision, token.last)), size })
     }
 
+    /// Most rows of it.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Whether an earlier page gave the row of this key, or passed it.
+    pub(crate) fn is_given(&self, key: &K) -> bool {
+        self.before.as_ref().is_some_and(|(_, last)| key <= last)
+    }
+
     /// Takes this page out of rows in ascending order of their keys, and the token of the next; empty at the end.
-    pub(crate) fn take<'r, R>(
+    pub(crate) fn take<R>(
         &self,
         revision: Revision,
-        rows: impl Iterator<Item = (&'r K, R)>,
-    ) -> (Vec<(&'r K, R)>, String)
-    where
-        K: 'r,
-    {
-        let given = |key: &K| self.before.as_ref().is_some_and(|(_, last)| key <= last);
-        let mut rows = rows.skip_while(|(key, _)| given(key)).peekable();
-        let mut page: Vec<(&K, R)> = Vec::new();
+        rows: impl IntoIterator<Item = (K, R)>,
+    ) -> (Vec<(K, R)>, String) {
+        let mut rows = rows.into_iter().skip_while(|(key, _)| self.is_given(key)).peekable();
+        let mut page: Vec<(K, R)> = Vec::new();
         while page.len() < self.size
             && let Some(row) = rows.next()
         {
@@ -72,17 +75,18 @@ impl<K: Ord + Clone + Serialize + DeserializeOwned> Page<K> {
         let more = rows.peek().is_some();
         let token = page.last().filter(|_| more).map(|(last, _)| {
             let revision = self.before.as_ref().map_or(revision, |(first, _)| *first);
-            let token = Token { query: self.query, revision, last: (*last).clone() };
+            let token = Token { query: self.query, revision, last: last.clone() };
             Base64UrlUnpadded::encode_string(&encode(&token).unwrap_or_default())
         });
         (page, token.unwrap_or_default())
     }
 }
 
+fn foreign() -> FieldError {
+    FieldError::new("page_token", "must be the one that the previous page of this query gave")
+}
+
 fn parse<K: Serialize + DeserializeOwned>(token: &str) -> Option<Token<K>> {
-    if token.len() > TOKEN_MAX {
-        return None;
-    }
     decode(&Base64UrlUnpadded::decode_vec(token).ok()?).ok()
 }
 
@@ -92,9 +96,8 @@ mod tests {
     use sekisho_types::error_code::ErrorCode;
 
     fn take(page: &Page<u32>, n: u32) -> (Vec<u32>, String) {
-        let keys: Vec<u32> = (0..n).collect();
-        let (rows, token) = page.take(Revision(5), keys.iter().map(|key| (key, ())));
-        (rows.into_iter().map(|(key, ())| *key).collect(), token)
+        let (rows, token) = page.take(Revision(5), (0..n).map(|key| (key, ())));
+        (rows.into_iter().map(|(key, ())| key).collect(), token)
     }
 
     #[test]

@@ -1,20 +1,30 @@
 //! All services of a member, and serving them on what the transport accepts.
 //!
-//! Must hold: peers without a certificate are given the join service and nothing else (D3).
+//! Must hold: peers without a certificate are given the services by which one is had, and nothing else (D3). Reflection and
+//! health know what people and pipelines may know; a service is healthy while a leader is known, and whoever watches that hears
+//! of the end.
 
+use crate::call::Call;
 use crate::core::Core;
 use crate::layer::Measure;
-use crate::limit::{AGENT_REQUEST_MAX, ANSWER_MAX, CALLS_PER_CONNECTION, REQUEST_MAX};
+use crate::limit::{
+    AGENT_REQUEST_MAX, ANSWER_MAX, CALLS_PER_CONNECTION, LOGIN_REQUEST_MAX, REQUEST_MAX,
+};
 use crate::service::agent::AgentApi;
+use crate::service::approval::ApprovalApi;
 use crate::service::audit::AuditApi;
+use crate::service::break_glass::BreakGlassApi;
 use crate::service::event::EventApi;
 use crate::service::job::JobApi;
 use crate::service::join::JoinApi;
 use crate::service::key::KeyApi;
 use crate::service::landmark::LandmarkApi;
 use crate::service::landmark_host::LandmarkHostApi;
+use crate::service::login::LoginApi;
 use crate::service::member::MemberApi;
 use crate::service::node::NodeApi;
+use crate::service::operation::OperationApi;
+use crate::service::operator::OperatorApi;
 use crate::service::peer::PeerApi;
 use crate::service::policy::PolicyApi;
 use crate::service::quota::QuotaApi;
@@ -22,18 +32,25 @@ use crate::service::site::SiteApi;
 use crate::service::snapshot::SnapshotApi;
 use crate::service::tenant::TenantApi;
 use crate::service::trust::TrustApi;
-use sekisho_proto::DESCRIPTORS;
+use crate::tiles::{CHECKPOINT, TILE, Tiles};
+use sekisho_proto::PUBLIC;
+use sekisho_proto::google::longrunning::operations_server::OperationsServer;
 use sekisho_proto::internal::v1::agent_service_server::AgentServiceServer;
 use sekisho_proto::internal::v1::join_service_server::JoinServiceServer;
 use sekisho_proto::internal::v1::landmark_host_service_server::LandmarkHostServiceServer;
 use sekisho_proto::internal::v1::peer_service_server::PeerServiceServer;
+use sekisho_proto::status::ApiError;
+use sekisho_proto::v1::approval_service_server::ApprovalServiceServer;
 use sekisho_proto::v1::audit_service_server::AuditServiceServer;
+use sekisho_proto::v1::break_glass_service_server::BreakGlassServiceServer;
 use sekisho_proto::v1::event_service_server::EventServiceServer;
 use sekisho_proto::v1::job_service_server::JobServiceServer;
 use sekisho_proto::v1::key_service_server::KeyServiceServer;
 use sekisho_proto::v1::landmark_service_server::LandmarkServiceServer;
+use sekisho_proto::v1::login_service_server::LoginServiceServer;
 use sekisho_proto::v1::member_service_server::MemberServiceServer;
 use sekisho_proto::v1::node_service_server::NodeServiceServer;
+use sekisho_proto::v1::operator_service_server::OperatorServiceServer;
 use sekisho_proto::v1::policy_service_server::PolicyServiceServer;
 use sekisho_proto::v1::quota_service_server::QuotaServiceServer;
 use sekisho_proto::v1::site_service_server::SiteServiceServer;
@@ -42,10 +59,15 @@ use sekisho_proto::v1::tenant_service_server::TenantServiceServer;
 use sekisho_proto::v1::trust_service_server::TrustServiceServer;
 use sekisho_transport::listen::ConnStream;
 use sekisho_transport::task::{TaskGroup, TaskKind};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::principal::Workload;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::service::Routes;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
+use tonic::{Request, Status};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -56,7 +78,7 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 const HEALTH_EVERY: Duration = Duration::from_millis(500);
 
 /// Bytes of the headers of one request: a certificate's worth of metadata, no more.
-const HEADERS_MAX: u32 = 16 * 1024;
+pub(crate) const HEADERS_MAX: u32 = 16 * 1024;
 
 macro_rules! bounded {
     ($server:ident, $service:expr, $request:expr) => {
@@ -92,15 +114,16 @@ impl Services {
         let core = || Arc::clone(&self.core);
         let (reporter, health) = tonic_health::server::health_reporter();
         let tell = Arc::clone(&self.core);
-        self.core.tasks.spawn(TaskKind::Critical, "health", async move {
+        self.core.tasks.spawn_finishing(TaskKind::Critical, "health", async move {
             tell.report_health(reporter).await;
         });
         let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(PUBLIC)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()
             .map_err(ServicesError)?;
-        Ok(Routes::new(health)
-            .add_service(reflection)
+        let routes = Routes::new(health)
+            .add_service(InterceptedService::new(reflection, people_alone))
             .add_service(bounded!(SiteServiceServer, SiteApi(core()), REQUEST_MAX))
             .add_service(bounded!(NodeServiceServer, NodeApi(core()), REQUEST_MAX))
             .add_service(bounded!(TenantServiceServer, TenantApi(core()), REQUEST_MAX))
@@ -108,32 +131,65 @@ impl Services {
             .add_service(bounded!(QuotaServiceServer, QuotaApi(core()), REQUEST_MAX))
             .add_service(bounded!(JobServiceServer, JobApi(core()), REQUEST_MAX))
             .add_service(bounded!(MemberServiceServer, MemberApi(core()), REQUEST_MAX))
+            .add_service(bounded!(OperatorServiceServer, OperatorApi(core()), REQUEST_MAX))
             .add_service(bounded!(TrustServiceServer, TrustApi(core()), REQUEST_MAX))
             .add_service(bounded!(KeyServiceServer, KeyApi(core()), REQUEST_MAX))
+            .add_service(bounded!(ApprovalServiceServer, ApprovalApi(core()), REQUEST_MAX))
+            .add_service(bounded!(BreakGlassServiceServer, BreakGlassApi(core()), REQUEST_MAX))
             .add_service(bounded!(LandmarkServiceServer, LandmarkApi(core()), REQUEST_MAX))
-            .add_service(bounded!(AuditServiceServer, AuditApi(core()), REQUEST_MAX))
+            .add_service(bounded!(AuditServiceServer, AuditApi::new(core()), REQUEST_MAX))
             .add_service(bounded!(SnapshotServiceServer, SnapshotApi::new(core()), REQUEST_MAX))
             .add_service(bounded!(EventServiceServer, EventApi::new(core()), REQUEST_MAX))
+            .add_service(bounded!(OperationsServer, OperationApi(core()), REQUEST_MAX))
             .add_service(bounded!(AgentServiceServer, AgentApi(core()), AGENT_REQUEST_MAX))
             .add_service(bounded!(LandmarkHostServiceServer, LandmarkHostApi(core()), REQUEST_MAX))
-            .add_service(bounded!(PeerServiceServer, PeerApi(core()), REQUEST_MAX)))
+            .add_service(bounded!(PeerServiceServer, PeerApi(core()), REQUEST_MAX));
+        let tiles = Tiles::new(core());
+        let router = routes.into_axum_router();
+        let router = router.route_service(CHECKPOINT, tiles.clone()).route_service(TILE, tiles);
+        Ok(router.layer(self.core.journaling()).into())
     }
 
     /// What a peer without a certificate reaches.
     #[must_use]
     pub fn anonymous(&self) -> Routes {
-        Routes::new(bounded!(JoinServiceServer, JoinApi(Arc::clone(&self.core)), REQUEST_MAX))
+        let core = || Arc::clone(&self.core);
+        let routes = Routes::new(bounded!(JoinServiceServer, JoinApi(core()), REQUEST_MAX))
+            .add_service(bounded!(LoginServiceServer, LoginApi(core()), LOGIN_REQUEST_MAX));
+        routes.into_axum_router().layer(self.core.journaling()).into()
+    }
+}
+
+/// Workloads know what they were built with; what asks is a person's tool.
+fn people_alone(request: Request<()>) -> Result<Request<()>, Status> {
+    match &Call::of(&request)?.principal().workload {
+        Workload::User { .. } => Ok(request),
+        Workload::Member { .. } | Workload::Agent { .. } | Workload::Landmark { .. } => {
+            Err(ApiError::new(ErrorCode::PermissionDenied, "reflection is for people").into())
+        }
     }
 }
 
 impl Core {
-    /// Serving as long as a leader is known.
-    async fn report_health(&self, reporter: HealthReporter) {
+    /// Serving as long as a leader is known; at the end whoever watches hears so, and its stream ends.
+    async fn report_health(&self, mut reporter: HealthReporter) {
+        // "" is the member as a whole.
+        let services = [vec![String::new()], sekisho_proto::services::public()].concat();
+        let mut ends = pin!(self.tasks.cancelled());
         loop {
             let known = self.replica.membership().leader.is_some();
             let status = if known { ServingStatus::Serving } else { ServingStatus::NotServing };
-            reporter.set_service_status("", status).await;
-            tokio::time::sleep(HEALTH_EVERY).await;
+            for service in &services {
+                reporter.set_service_status(service, status).await;
+            }
+            let pause = tokio::time::sleep(HEALTH_EVERY);
+            if tokio::select! { () = &mut ends => true, () = pause => false } {
+                break;
+            }
+        }
+        for service in &services {
+            reporter.set_service_status(service, ServingStatus::NotServing).await;
+            reporter.clear_service_status(service).await;
         }
     }
 }

@@ -331,9 +331,11 @@ impl Core {
 }
 
 #[cfg(test)]
+mod known;
+#[cfg(test)]
 mod members;
 #[cfg(test)]
-mod over_tls;
+pub(crate) mod over_tls;
 
 #[cfg(test)]
 mod tests {

@@ -15,20 +15,15 @@ use crate::limit::{
     WATCH_QUEUE, WATCH_RECHECK, WATCH_STALL,
 };
 use crate::replica::ReplicaError;
-use crate::service::job;
+use scope::Scope;
 use seat::Seat;
 use sekisho_fsm::State;
-use sekisho_fsm::role::{Target, Verb};
-use sekisho_proto::field::{FieldError, FieldResult};
-use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
-use sekisho_proto::v1::watch_request::Topic;
-use sekisho_proto::v1::watch_response::{Bookmark, Deleted, Item};
+use sekisho_proto::v1::watch_response::{Bookmark, Item};
 use sekisho_proto::v1::{WatchRequest, WatchResponse};
 use sekisho_raft::changes::{Changes, Compacted, Key};
 use sekisho_transport::deadline::{Deadline, within};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{SiteId, TenantId};
 use sekisho_types::revision::Revision;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,84 +31,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tonic::Status;
 
+mod row;
+mod scope;
 pub(crate) mod seat;
 
 /// What goes down a stream.
 pub(crate) type Down = Result<WatchResponse, Status>;
-
-/// What somebody watches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Scope {
-    jobs: bool,
-    nodes: bool,
-    /// Only jobs of it.
-    tenant: Option<TenantId>,
-    /// Only nodes of it.
-    site: Option<SiteId>,
-}
-
-impl Scope {
-    /// Reads it out of a request.
-    pub(crate) fn of(ask: &WatchRequest) -> FieldResult<Self> {
-        let unknown = |_number| FieldError::new("topics", "must be known topics");
-        let topics: Result<Vec<Topic>, _> =
-            ask.topics.iter().copied().map(Topic::try_from).collect();
-        let topics = topics.map_err(unknown)?;
-        let (jobs, nodes) = (topics.contains(&Topic::Jobs), topics.contains(&Topic::Nodes));
-        if !(jobs || nodes) || topics.contains(&Topic::Unspecified) {
-            return Err(FieldError::new("topics", "must name jobs, nodes or both"));
-        }
-        let (mut tenant, mut site) = (None, None);
-        match (ask.parent.as_str(), jobs, nodes) {
-            ("", _, _) => {}
-            (parent, true, false) => tenant = TenantId::from_parent("parent", parent)?,
-            (parent, false, _) => site = SiteId::from_parent("parent", parent)?,
-            (_, true, true) => {
-                return Err(FieldError::new("parent", "must be empty to watch jobs and nodes"));
-            }
-        }
-        Ok(Self { jobs, nodes, tenant, site })
-    }
-
-    fn wants(&self, key: &Key) -> bool {
-        match key {
-            Key::Job(id) => self.jobs && self.tenant.as_ref().is_none_or(|only| *only == id.tenant),
-            Key::Node(id) => self.nodes && self.site.as_ref().is_none_or(|only| *only == id.site),
-        }
-    }
-
-    fn target(&self) -> Target<'_> {
-        self.tenant.as_ref().map_or(Target::Federation, Target::Tenant)
-    }
-
-    /// Whether the caller may begin. A tenant that it may not read looks as if it did not exist.
-    fn may_begin(&self, call: &Call, state: &State) -> Result<(), ApiError> {
-        if let Some(tenant) = &self.tenant {
-            let read = Verb::ReadTenant;
-            call.may_on(state, read, read, Target::Tenant(tenant), &tenant.name())?;
-        }
-        self.may_go_on(call, state)
-    }
-
-    /// Whether the caller may still read it. All jobs are for those who may read every tenant, of today and tomorrow:
-    /// of a tenant that somebody may read only from now on, what was before would be missing.
-    fn may_go_on(&self, call: &Call, state: &State) -> Result<(), ApiError> {
-        if self.jobs {
-            call.may(state, Verb::ReadTenant, self.target())?;
-        }
-        if self.nodes {
-            call.may(state, Verb::ReadFederation, Target::Federation)?;
-        }
-        Ok(())
-    }
-
-    /// Every row of it, by kind and name.
-    fn rows<'s>(&'s self, state: &'s State) -> impl Iterator<Item = Key> + Send + 's {
-        let jobs = state.jobs().map(|(id, _)| Key::Job(id.clone()));
-        let nodes = state.nodes().map(|(id, _)| Key::Node(id.clone()));
-        jobs.chain(nodes).filter(|key| self.wants(key))
-    }
-}
 
 fn compacted(error: Compacted) -> ApiError {
     let first = error.first.to_string();
@@ -244,7 +167,7 @@ impl Watch {
         // The iterator must not borrow what sending changes.
         let scope = self.scope.clone();
         for key in scope.rows(&state) {
-            let item = self.item(&state, &key);
+            let item = self.core.row(&state, &key);
             self.send_row(state.revision(), item).await?;
         }
         drop(state);
@@ -266,7 +189,7 @@ impl Watch {
         let changes = self.changes.between(self.seen, until, wants).map_err(compacted)?;
         self.batch = Deadline::after(WATCH_BATCH);
         for change in changes {
-            let item = self.item(&state, &change.key);
+            let item = self.core.row(&state, &change.key);
             self.send_row(change.revision, item).await?;
         }
         self.seen = self.seen.max(until);
@@ -279,19 +202,6 @@ impl Watch {
             return Err(ApiError::new(ErrorCode::Unauthenticated, "the certificate has ended"));
         }
         self.scope.may_go_on(&self.call, state)
-    }
-
-    fn item(&self, state: &State, key: &Key) -> Item {
-        let (row, name) = match key {
-            Key::Job(id) => {
-                (state.job(id).map(|row| Item::Job(job::message(state, id, row))), id.name())
-            }
-            Key::Node(id) => {
-                let node = |row| Item::Node(self.core.node_message(state, id, row));
-                (state.node(id).map(node), id.name())
-            }
-        };
-        row.unwrap_or(Item::Deleted(Deleted { name }))
     }
 
     async fn send_row(&mut self, revision: Revision, item: Item) -> Result<(), End> {

@@ -103,6 +103,16 @@ async fn a_member_inside_takes_it_keeps_it_and_gives_it_to_the_host() {
     assert!(shown.spec.unwrap().area_only);
 }
 
+/// R3: the answer was lost, the client asks again, and by now nobody keeps what the job ran.
+#[tokio::test]
+async fn a_repeated_submission_hears_the_first_answer_though_nobody_keeps_the_payload() {
+    let (inside, new) = (of(1), apart("train"));
+    upload(&inside, &new).await.unwrap();
+    let first = submit(&inside, &new).await.unwrap().into_inner();
+    inside.replica.held.lock().clear();
+    assert_eq!(submit(&inside, &new).await.unwrap().into_inner(), first);
+}
+
 #[tokio::test]
 async fn a_member_outside_takes_and_gives_nothing_and_names_one_inside() {
     let (outside, new) = (of(2), apart("train"));

@@ -33,7 +33,7 @@ impl EventService for EventApi {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let call = Call::of(&request)?;
         let connection = request.extensions().get::<Peer>().map(|peer| peer.exporter);
-        let seat = self.seats.take(connection.unwrap_or_default())?;
+        let seat = self.seats.take(connection.unwrap_or_default(), call.principal())?;
         let ask = request.into_inner();
         let (watch, queue) = Watch::begin(Arc::clone(&self.core), call, &ask).await?;
         self.core.tasks.spawn(TaskKind::Ordinary, "watch", watch.run(seat));

@@ -1,11 +1,14 @@
 //! Jobs: upload what stays in its area, submit, cancel, read, plan, explain, output.
 
+pub(super) mod fields;
+
 use super::count;
 use crate::admission::Admitted;
 use crate::call::{Call, not_found};
 use crate::core::Core;
 use crate::limit::READ_DEADLINE;
-use crate::page::Page;
+use crate::list::{List, wish};
+use fields::{Row, fields};
 use sekisho_evidence::payload;
 use sekisho_evidence::sealed::SealedPayload;
 use sekisho_fsm::State;
@@ -23,6 +26,7 @@ use sekisho_types::id::{Digest, JobId, TenantId};
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::revision::PlacementId;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
@@ -102,17 +106,11 @@ fn explanation(explanation: &Explanation) -> v1::Explanation {
 fn summary(explanation: &Explanation) -> String {
     let left = explanation.steps.last().map_or(0, |step| step.nodes_left);
     let (needed, nodes) = (explanation.nodes_needed, explanation.nodes);
-    let mut text = format!("{left} of {nodes} nodes pass, {needed} needed");
-    if let Some(code) = explanation.binding {
-        text.push_str(&format!("; {code}"));
-    }
-    if !explanation.detail.is_empty() {
-        text.push_str(&format!("; {}", explanation.detail));
-    }
-    if let Some(estimate) = explanation.estimate {
-        text.push_str(&format!("; at the latest {estimate}"));
-    }
-    text
+    let mut parts = vec![format!("{left} of {nodes} nodes pass, {needed} needed")];
+    parts.extend(explanation.binding.map(|code| code.to_string()));
+    parts.extend(Some(explanation.detail.clone()).filter(|detail| !detail.is_empty()));
+    parts.extend(explanation.estimate.map(|estimate| format!("at the latest {estimate}")));
+    parts.join("; ")
 }
 
 /// What a job runs must be readable by the agent, and may hold no secret if every member can read it. Of what is sealed, only
@@ -151,17 +149,22 @@ fn check_content(job: &NewJob) -> Result<(), FieldError> {
 }
 
 impl JobApi {
-    /// What stays in its area is kept there before it is submitted; a dry run submits nothing.
-    async fn check_kept(
+    /// Submits jobs. What stays in its area is kept there before it is submitted; a dry run submits nothing. A repeat hears what
+    /// the first run heard (R3), although its job may be over by now and nobody keep the payload any more.
+    async fn submit(
         &self,
+        call: &Call,
         state: &State,
-        intent: &Intent,
+        admitted: Admitted,
         jobs: &[&JobFacts],
-    ) -> Result<(), Status> {
-        if intent.validate_only {
-            return Ok(());
+    ) -> Result<v1::Written, Status> {
+        if let Some(told) = self.0.answered(state, call, &admitted)? {
+            return Ok(told);
         }
-        Ok(self.0.check_kept(state, jobs).await?)
+        if !admitted.intent.validate_only {
+            self.0.check_kept(state, jobs).await?;
+        }
+        Ok(self.0.write(call, admitted).await?)
     }
 
     /// A job with what keeps its places taken.
@@ -193,24 +196,26 @@ impl JobService for JobApi {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
         let tenant = TenantId::from_parent("parent", &ask.parent)?;
-        let page = Page::of(&format!("jobs/{}", ask.parent), ask.page_size, &ask.page_token)?;
+        let list = List::of(&format!("jobs/{}", ask.parent), &wish!(ask), &fields())?;
         let state = self.0.read(&call, ask.read.as_ref()).await?;
         let read = Verb::ReadTenant;
         if let Some(tenant) = &tenant {
             call.may_on(&state, read, read, Target::Tenant(tenant), &ask.parent)?;
         }
-        let readable: std::collections::BTreeSet<&TenantId> = state
-            .tenants()
-            .map(|(id, _)| id)
-            .filter(|id| tenant.as_ref().is_none_or(|tenant| tenant == *id))
-            .filter(|id| call.can(&state, read, Target::Tenant(id)))
-            .collect();
-        let rows = state.jobs().filter(|(id, _)| readable.contains(&id.tenant));
-        let (rows, next_page_token) = page.take(state.revision(), rows);
+        // Of tenants that were taken out, too: whoever may read every tenant reads what they ran.
+        let mut may: BTreeMap<&TenantId, bool> = BTreeMap::new();
+        let rows = state.jobs().filter(|(id, _)| {
+            let wanted = tenant.as_ref().is_none_or(|tenant| *tenant == id.tenant);
+            let can = || call.can(&state, read, Target::Tenant(&id.tenant));
+            wanted && *may.entry(&id.tenant).or_insert_with(can)
+        });
+        let rows = rows.map(|(id, job)| (id, Row { state: &state, id, job }));
+        let (rows, next_page_token) = list.take(state.revision(), rows);
         Ok(Response::new(v1::ListJobsResponse {
-            jobs: rows.into_iter().map(|(id, job)| self.job(&state, id, job)).collect(),
+            jobs: rows.into_iter().map(|row| self.job(&state, row.id, row.job)).collect(),
             next_page_token,
             revision: state.revision().0,
+            unreachable: self.0.unreachable_sites(&state),
         }))
     }
 
@@ -255,10 +260,9 @@ impl JobService for JobApi {
         let (target, name) = (Target::Tenant(tenant), tenant.name());
         let state = self.0.replica.state();
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
-        self.check_kept(&state, &intent, &[&facts]).await?;
-        let command = Command::SubmitJob { facts: Box::new(facts) };
+        let command = Command::SubmitJob { facts: Box::new(facts.clone()) };
         let admitted = Admitted { intent, command, payload: payload.to_vec() };
-        Ok(Response::new(self.0.write(&call, admitted).await?))
+        Ok(Response::new(self.submit(&call, &state, admitted, &[&facts]).await?))
     }
 
     async fn batch_create_jobs(
@@ -276,14 +280,13 @@ impl JobService for JobApi {
         let state = self.0.replica.state();
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
         let facts: Vec<&JobFacts> = jobs.iter().map(|job| &job.facts).collect();
-        self.check_kept(&state, &intent, &facts).await?;
         let (mut items, mut payload) = (Vec::with_capacity(jobs.len()), Vec::new());
-        for job in jobs {
+        for job in &jobs {
             payload.extend_from_slice(&job.payload);
-            items.push(Item::SubmitJob { facts: Box::new(job.facts) });
+            items.push(Item::SubmitJob { facts: Box::new(job.facts.clone()) });
         }
         let admitted = Admitted { intent, command: Command::Batch(items), payload };
-        Ok(Response::new(self.0.write(&call, admitted).await?))
+        Ok(Response::new(self.submit(&call, &state, admitted, &facts).await?))
     }
 
     async fn batch_cancel_jobs(
@@ -331,10 +334,9 @@ impl JobService for JobApi {
         let target = Target::Tenant(&facts.id.tenant);
         let state = self.0.replica.state();
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
-        self.check_kept(&state, &intent, &[&facts]).await?;
-        let command = Command::ResealJob { facts: Box::new(facts) };
+        let command = Command::ResealJob { facts: Box::new(facts.clone()) };
         let admitted = Admitted { intent, command, payload: payload.to_vec() };
-        Ok(Response::new(self.0.write(&call, admitted).await?))
+        Ok(Response::new(self.submit(&call, &state, admitted, &[&facts]).await?))
     }
 
     async fn plan_job(

@@ -7,6 +7,7 @@
 use crate::call::Call;
 use crate::core::{Core, federation};
 use crate::issuer::IssueError;
+use crate::journal::refuses;
 use crate::limit::{READ_DEADLINE, TAG_BACKDATE};
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::operator::BundleRoot;
@@ -17,6 +18,7 @@ use sekisho_fsm::state::{Node, Site};
 use sekisho_proto::convert::agent::Join;
 use sekisho_proto::internal::v1 as internal;
 use sekisho_proto::internal::v1::join_service_server::JoinService;
+use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
 use sekisho_transport::deadline::Deadline;
 use sekisho_types::error_code::ErrorCode;
@@ -37,6 +39,21 @@ fn ms(duration: Duration) -> u64 {
 
 fn refused(code: ErrorCode, why: impl Into<String>) -> ApiError {
     ApiError::new(code, why)
+}
+
+/// Whether a host was refused for who or where it is, and not because a member could not serve it.
+fn is_denial(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::ResidencyOutsideJp
+            | ErrorCode::TagInvalid
+            | ErrorCode::TokenUnknown
+            | ErrorCode::TokenUsed
+            | ErrorCode::TokenExpired
+            | ErrorCode::BundleMismatch
+            | ErrorCode::NodeRevoked
+            | ErrorCode::PermissionDenied
+    )
 }
 
 fn issue(error: IssueError) -> ApiError {
@@ -260,6 +277,9 @@ impl JoinService for JoinApi {
         request: Request<internal::JoinRequest>,
     ) -> Result<Response<internal::JoinResponse>, Status> {
         let join = Join::try_from(request.get_ref())?;
-        Ok(Response::new(self.0.join(&join).await?))
+        let told = self.0.join(&join).await.map_err(|error| {
+            if is_denial(error.code) { refuses(error, join.node.name()) } else { error }
+        });
+        Ok(Response::new(told?))
     }
 }

@@ -3,7 +3,7 @@
 use crate::admission::Admitted;
 use crate::call::{Call, not_found};
 use crate::core::{Core, federation};
-use crate::page::Page;
+use crate::list::{Field, Kind, List, wish};
 use sekisho_evidence::canonical::CanonicalError;
 use sekisho_evidence::location::beacon::Beacon;
 use sekisho_evidence::location::evidence::Evidence;
@@ -17,7 +17,7 @@ use sekisho_fsm::location::{KeptFix, Reach};
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::Node;
 use sekisho_proto::convert::intent::Intent;
-use sekisho_proto::convert::landmark::{Reached, operator_of};
+use sekisho_proto::convert::landmark::{DeleteLandmark, Reached};
 use sekisho_proto::internal::v1 as internal;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
@@ -48,7 +48,7 @@ pub(crate) fn contradictions(state: &State) -> BTreeMap<&LandmarkId, BTreeSet<&L
     found
 }
 
-fn message(
+pub(crate) fn message(
     state: &State,
     wrong: &BTreeMap<&LandmarkId, BTreeSet<&LandmarkId>>,
     (id, (landmark, reach)): (&LandmarkId, (&Landmark, &Reach)),
@@ -56,7 +56,7 @@ fn message(
     let contradicts = wrong.get(id).into_iter().flatten().map(|other| other.name());
     v1::Landmark {
         etag: reach.revision.to_string(),
-        reach_m: state.landmarks().table().nearest_foreign_m(id).unwrap_or_default(),
+        reach_m: reach_m(state, id),
         contradicts: contradicts.collect(),
         convicted: state.convicted(id).is_some(),
         ..v1::Landmark::from(&reached(landmark, reach))
@@ -64,15 +64,32 @@ fn message(
 }
 
 /// A landmark that counts, or that was taken out.
-fn known<'s>(state: &'s State, id: &LandmarkId) -> Option<(&'s Landmark, &'s Reach)> {
+pub(crate) fn known<'s>(state: &'s State, id: &LandmarkId) -> Option<(&'s Landmark, &'s Reach)> {
     let out = || state.convicted(id).map(|row| (&row.landmark, &row.reach));
     state.landmarks().get(id).or_else(out)
 }
 
 /// All that [`known`] knows, by id.
-fn all(state: &State) -> BTreeMap<&LandmarkId, (&Landmark, &Reach)> {
+pub(crate) fn all(state: &State) -> BTreeMap<&LandmarkId, (&Landmark, &Reach)> {
     let out = state.convictions().map(|(id, row)| (id, (&row.landmark, &row.reach)));
     state.landmarks().iter().chain(out).collect()
+}
+
+pub(super) type Row<'s> = (&'s State, &'s LandmarkId, (&'s Landmark, &'s Reach));
+
+pub(super) fn fields<'s>() -> [Field<Row<'s>>; 6] {
+    [
+        Field::new("name", Kind::Text, |(_, id, _)| id.name().into()),
+        Field::new("operator", Kind::Text, |(_, id, _)| id.operator.as_str().into()),
+        Field::new("position", Kind::Text, |(.., (at, _))| at.position.to_string().into()),
+        Field::new("survey_m", Kind::Number, |(.., (at, _))| at.survey_m.into()),
+        Field::new("reach_m", Kind::Number, |(state, id, _)| reach_m(state, id).into()),
+        Field::new("convicted", Kind::Flag, |(state, id, _)| state.convicted(id).is_some().into()),
+    ]
+}
+
+fn reach_m(state: &State, id: &LandmarkId) -> u64 {
+    state.landmarks().table().nearest_foreign_m(id).unwrap_or_default()
 }
 
 /// All of them, for agents.
@@ -174,20 +191,25 @@ impl LandmarkService for LandmarkApi {
     ) -> Result<Response<v1::ListLandmarksResponse>, Status> {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
-        let operator = operator_of("parent", &ask.parent)?;
-        let page = Page::of(&format!("landmarks/{}", ask.parent), ask.page_size, &ask.page_token)?;
+        let operator = OperatorId::from_parent("parent", &ask.parent)?;
+        let list = List::of(&format!("landmarks/{}", ask.parent), &wish!(ask), &fields())?;
         let state = self.0.read(&call, ask.read.as_ref()).await?;
         call.may(&state, Verb::ReadFederation, Target::Federation)?;
         let wanted = |id: &LandmarkId| operator.as_ref().is_none_or(|own| id.operator == *own);
         let rows = all(&state).into_iter().filter(|(id, _)| wanted(id));
-        let (rows, next_page_token) = page.take(state.revision(), rows);
+        let rows = rows.map(|(id, known)| (id, (&state, id, known)));
+        let (rows, next_page_token) = list.take(state.revision(), rows);
         let wrong = contradictions(&state);
         let table = state.landmarks().table().hash();
         let broken = |e: CanonicalError| ApiError::new(ErrorCode::Internal, e.to_string());
         Ok(Response::new(v1::ListLandmarksResponse {
-            landmarks: rows.into_iter().map(|row| message(&state, &wrong, row)).collect(),
+            landmarks: rows
+                .into_iter()
+                .map(|(state, id, known)| message(state, &wrong, (id, known)))
+                .collect(),
             next_page_token,
             revision: state.revision().0,
+            unreachable: self.0.unreachable_sites(&state),
             table: table.map_err(broken)?.to_string(),
         }))
     }
@@ -228,12 +250,11 @@ impl LandmarkService for LandmarkApi {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
         let intent = Intent::of(ask.intent.as_ref())?;
-        let id = LandmarkId::from_field("name", &ask.name)?;
+        let DeleteLandmark { id, expected } = DeleteLandmark::try_from(&ask)?;
         let state = self.0.replica.state();
         let target = Target::Operator(&id.operator);
         call.may_on(&state, Verb::RemoveLandmark, Verb::ReadFederation, target, &ask.name)?;
-        known(&state, &id).ok_or_else(|| not_found(&ask.name))?;
-        let admitted = Admitted::new(intent, Command::RemoveLandmark { id });
+        let admitted = Admitted::new(intent, Command::RemoveLandmark { id, expected });
         Ok(Response::new(self.0.write(&call, admitted).await?))
     }
 }

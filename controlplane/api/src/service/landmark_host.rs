@@ -5,6 +5,7 @@
 
 use crate::call::Call;
 use crate::core::{Core, federation};
+use crate::journal::refuses;
 use crate::landmark::{is_told, judge};
 use crate::service::landmark::addresses;
 use crate::service::trust::package;
@@ -37,7 +38,7 @@ impl LandmarkHostApi {
             "landmark {id} is not registered, or was taken out, or {} has no site in Japan that stands",
             id.operator
         );
-        Err(ApiError::new(ErrorCode::PermissionDenied, why))
+        Err(refuses(ApiError::new(ErrorCode::PermissionDenied, why), id))
     }
 }
 

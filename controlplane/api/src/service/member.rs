@@ -4,6 +4,7 @@ use crate::admission::{Admitted, unanswered};
 use crate::call::{Call, not_found};
 use crate::core::{Core, federation};
 use crate::limit::{HAND_OVER_DEADLINE, READ_DEADLINE};
+use crate::list::{Field, Kind, List, wish};
 use crate::status::Health;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::role::{Target, Verb};
@@ -17,12 +18,30 @@ use sekisho_transport::address::Address;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::MemberId;
 use sekisho_types::principal::Workload;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 #[derive(Debug)]
 pub(crate) struct MemberApi(pub(crate) Arc<Core>);
+
+pub(super) fn fields<'m>() -> [Field<&'m v1::Member>; 9] {
+    [
+        Field::new("name", Kind::Text, |row| row.name.as_str().into()),
+        Field::new("operator", Kind::Text, |row| row.operator.as_str().into()),
+        Field::new("site", Kind::Text, |row| row.site.as_str().into()),
+        Field::new("address", Kind::Text, |row| row.address.as_str().into()),
+        Field::new("leader", Kind::Flag, |row| row.leader.into()),
+        Field::new("role", Kind::Word(&["voter", "learner", "none"]), |row| {
+            row.role.as_str().into()
+        }),
+        Field::new("standing", Kind::Word(&["voter", "learner", "removed"]), |row| {
+            row.standing.as_str().into()
+        }),
+        Field::new("reachable", Kind::Flag, |row| row.reachable.into()),
+        Field::new("signed_revision", Kind::Number, |row| row.signed_revision.into()),
+    ]
+}
 
 /// Who may change the members, before the log.
 fn may_change(call: &Call, core: &Core) -> Result<(), ApiError> {
@@ -67,15 +86,38 @@ impl MemberService for MemberApi {
         request: Request<v1::ListMembersRequest>,
     ) -> Result<Response<v1::ListMembersResponse>, Status> {
         let call = Call::of(&request)?;
-        let state = self.0.read(&call, request.get_ref().read.as_ref()).await?;
+        let ask = request.into_inner();
+        let list = List::of("members", &wish!(ask), &fields())?;
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
         call.may(&state, Verb::ReadStatus, Target::Federation)?;
         let health = Health::of(&self.0, &state)?;
+        let known = |member: v1::Member| Some((MemberId::from_name(&member.name)?, member));
+        let members: BTreeMap<MemberId, v1::Member> =
+            health.members().into_iter().filter_map(known).collect();
+        let (rows, next_page_token) = list.take(state.revision(), members.iter());
         Ok(Response::new(v1::ListMembersResponse {
-            members: health.members(),
-            term: health.membership.term,
+            members: rows.into_iter().cloned().collect(),
+            next_page_token,
             revision: state.revision().0,
+            unreachable: self.0.unreachable_sites(&state),
+            term: health.membership.term,
             can_stop_quorum: health.can_stop_quorum(),
         }))
+    }
+
+    async fn get_member(
+        &self,
+        request: Request<v1::GetMemberRequest>,
+    ) -> Result<Response<v1::Member>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let name = MemberId::from_field("name", &ask.name)?.name();
+        let state = self.0.read(&call, ask.read.as_ref()).await?;
+        let read = Verb::ReadStatus;
+        call.may_on(&state, read, read, Target::Federation, &name)?;
+        let members = Health::of(&self.0, &state)?.members();
+        let found = members.into_iter().find(|member| member.name == name);
+        Ok(Response::new(found.ok_or_else(|| not_found(&name))?))
     }
 
     async fn set_voter(
@@ -160,6 +202,7 @@ impl MemberService for MemberApi {
     ) -> Result<Response<v1::HelloResponse>, Status> {
         let call = Call::of(&request)?;
         let state = self.0.replica.state();
+        call.in_force(&state)?;
         let principal = call.principal();
         let roles = match principal.workload {
             Workload::User { .. } => state.roles(principal).map(ToString::to_string).collect(),

@@ -1,12 +1,15 @@
 //! Nodes and join tokens.
 
+pub(super) mod fields;
+
 use crate::admission::Admitted;
 use crate::call::{Call, not_found};
 use crate::contact::Contact;
 use crate::core::{Core, federation};
 use crate::limit::READ_DEADLINE;
-use crate::page::Page;
+use crate::list::{List, wish};
 use crate::service::landmark::{fix_evidence, location};
+use fields::{Row, fields, tiers};
 use sekisho_evidence::canonical::CanonicalError;
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Command, Item};
@@ -24,7 +27,6 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, NodeId, SiteId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::placement::Phase;
-use sekisho_types::residency::Tier;
 use sekisho_types::revision::PlacementId;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
@@ -49,7 +51,7 @@ fn quarantine(row: &Quarantine) -> v1::Quarantine {
 #[derive(Debug)]
 pub(crate) struct NodeApi(pub(crate) Arc<Core>);
 
-fn drain_message(state: &State, node: &Node, drain: &Drain) -> v1::Drain {
+pub(crate) fn drain_message(state: &State, node: &Node, drain: &Drain) -> v1::Drain {
     let rows = node.placements.iter().filter_map(|id| state.placement(id));
     let stopping = rows.filter(|row| row.phase == Phase::Stopping).count();
     let left = !node.placements.is_empty();
@@ -86,10 +88,8 @@ impl Core {
     }
 
     pub(crate) fn node_message(&self, state: &State, id: &NodeId, node: &Node) -> v1::Node {
-        let in_force = node.tag.check_time(state.clock()).is_ok();
-        // An expired tag establishes nothing: what it said is a claim again.
-        let tier = |tier: Tier| if in_force { tier } else { Tier::Claimed };
         let place = node.place(state.clock());
+        let (country_tier, area_tier) = tiers(state, node);
         let bucket = |(at, bucket): (u16, &sekisho_types::device::Bucket)| v1::Bucket {
             device_class: bucket.class.to_string(),
             memory_mib: bucket.memory_mib,
@@ -102,8 +102,8 @@ impl Core {
             operator: node.operator.to_string(),
             area: node.tag.area.to_string(),
             area_label: place.area.map(Area::label).unwrap_or_default(),
-            country_tier: tier(place.country_tier).to_string(),
-            area_tier: tier(place.area_tier).to_string(),
+            country_tier: country_tier.to_string(),
+            area_tier: area_tier.to_string(),
             state: self.node_phase(state, id, node).into(),
             buckets: (0u16..).zip(&node.buckets).map(bucket).collect(),
             schedulable: node.schedulable,
@@ -133,10 +133,27 @@ impl Core {
         let id = NodeId::from_field("name", name)?;
         let state = self.replica.state();
         let operator = state.node(&id).map(|node| node.operator.clone());
-        let operator = operator.ok_or_else(|| not_found(name))?;
+        let admitted = Admitted::new(intent, command(id));
+        let Some(operator) = operator else {
+            return Ok(Response::new(self.of_gone(&state, call, &admitted, name)?));
+        };
         let target = Target::Operator(&operator);
         call.may_on(&state, verb, Verb::ReadFederation, target, name)?;
-        Ok(Response::new(self.write(call, Admitted::new(intent, command(id))).await?))
+        Ok(Response::new(self.write(call, admitted).await?))
+    }
+
+    /// The answer to a command about a node that is no more: a repeat gets the first one again (R3), as where it was this
+    /// command that took the node out. Row and answer change in one entry, so whoever lacks the row has the answer.
+    fn of_gone(
+        &self,
+        state: &State,
+        call: &Call,
+        admitted: &Admitted,
+        name: &str,
+    ) -> Result<v1::Written, ApiError> {
+        let read = Verb::ReadFederation;
+        call.may_on(state, read, read, Target::Federation, name)?;
+        self.answered(state, call, admitted)?.ok_or_else(|| not_found(name))
     }
 
     async fn on_nodes(
@@ -152,13 +169,16 @@ impl Core {
         let within = |id: &NodeId| site.as_ref().is_none_or(|site| id.site == *site);
         let nodes = names(all, within)?;
         let state = self.replica.state();
+        let command = Command::Batch(nodes.iter().cloned().map(item).collect());
+        let admitted = Admitted::new(intent, command);
         for (id, name) in nodes.iter().zip(all) {
-            let operator = state.node(id).map(|node| &node.operator);
-            let target = Target::Operator(operator.ok_or_else(|| not_found(name))?);
+            let Some(operator) = state.node(id).map(|node| &node.operator) else {
+                return Ok(Response::new(self.of_gone(&state, call, &admitted, name)?));
+            };
+            let target = Target::Operator(operator);
             call.may_on(&state, verb, Verb::ReadFederation, target, name)?;
         }
-        let command = Command::Batch(nodes.into_iter().map(item).collect());
-        Ok(Response::new(self.write(call, Admitted::new(intent, command)).await?))
+        Ok(Response::new(self.write(call, admitted).await?))
     }
 
     fn token_answer(
@@ -196,13 +216,14 @@ impl NodeService for NodeApi {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
         let site = SiteId::from_parent("parent", &ask.parent)?;
-        let page = Page::of(&format!("nodes/{}", ask.parent), ask.page_size, &ask.page_token)?;
+        let list = List::of(&format!("nodes/{}", ask.parent), &wish!(ask), &fields())?;
         let state = self.0.read(&call, ask.read.as_ref()).await?;
         call.may(&state, Verb::ReadFederation, Target::Federation)?;
         let wanted = |id: &NodeId| site.as_ref().is_none_or(|site| id.site == *site);
         let rows = state.nodes().filter(|(id, _)| wanted(id));
-        let (rows, next_page_token) = page.take(state.revision(), rows);
-        let message = |(id, node): (&NodeId, &Node)| self.0.node_message(&state, id, node);
+        let rows = rows.map(|(id, node)| (id, Row { core: &self.0, state: &state, id, node }));
+        let (rows, next_page_token) = list.take(state.revision(), rows);
+        let message = |row: Row<'_>| self.0.node_message(&state, row.id, row.node);
         Ok(Response::new(v1::ListNodesResponse {
             nodes: rows.into_iter().map(message).collect(),
             next_page_token,
@@ -262,7 +283,7 @@ impl NodeService for NodeApi {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
         let command = |node| Command::SetSchedulable { node, schedulable: true };
-        self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::Cordon, command)).await
+        self.0.on_node(&call, &ask.name, ask.intent.as_ref(), (Verb::Uncordon, command)).await
     }
 
     async fn batch_cordon_nodes(
@@ -284,7 +305,7 @@ impl NodeService for NodeApi {
         let ask = request.into_inner();
         let (of, intent) = ((ask.parent.as_str(), ask.names.as_slice()), ask.intent.as_ref());
         let item = |node| Item::SetSchedulable { node, schedulable: true };
-        self.0.on_nodes(&call, of, intent, (Verb::Cordon, item)).await
+        self.0.on_nodes(&call, of, intent, (Verb::Uncordon, item)).await
     }
 
     async fn approve_node(

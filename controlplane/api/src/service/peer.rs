@@ -4,6 +4,7 @@ use crate::call::Call;
 use crate::contact::news;
 use crate::core::{Core, federation};
 use crate::holding::digests;
+use crate::journal::refuses;
 use crate::limit::{EXCHANGE_SIGNED_MAX, LOG_BYTES_MAX, LOG_DEADLINE, LOG_WAIT, PROVE_DEADLINE};
 use crate::logs::may_pass;
 use sekisho_evidence::checkpoint::SignatureLine;
@@ -122,7 +123,8 @@ impl PeerService for PeerApi {
         let own = federation(&state)?.members.get(&self.0.identity.member);
         if !may_pass(&state, job, caller) || !own.is_some_and(|own| may_pass(&state, job, own)) {
             let why = "output of this job may not pass here";
-            return Err(ApiError::new(ErrorCode::PermissionDenied, why).into());
+            let error = ApiError::new(ErrorCode::PermissionDenied, why);
+            return Err(refuses(error, placement).into());
         }
         let deadline = call.deadline(LOG_DEADLINE);
         Ok(Response::new(self.0.read_node_log(&state, placement, &ask, deadline).await?))

@@ -7,13 +7,13 @@ mod plan;
 use crate::admission::Admitted;
 use crate::call::{Call, not_found, rejected};
 use crate::core::Core;
-use crate::page::Page;
+use crate::list::{Field, Kind, List, wish};
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::Policy;
 use sekisho_proto::convert::intent::Intent;
-use sekisho_proto::convert::policy::PutPolicy;
+use sekisho_proto::convert::policy::{DeletePolicy, PutPolicy};
 use sekisho_proto::field::FieldError;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
@@ -28,7 +28,7 @@ use tonic::{Request, Response, Status};
 #[derive(Debug)]
 pub(crate) struct PolicyApi(pub(crate) Arc<Core>);
 
-fn message(id: &PolicyId, policy: &Policy) -> v1::Policy {
+pub(crate) fn message(id: &PolicyId, policy: &Policy) -> v1::Policy {
     v1::Policy {
         name: id.name(),
         rules: Some((&policy.rules).into()),
@@ -37,8 +37,23 @@ fn message(id: &PolicyId, policy: &Policy) -> v1::Policy {
     }
 }
 
+pub(super) type Row<'s> = (&'s PolicyId, &'s Policy);
+
+pub(super) fn fields<'s>() -> [Field<Row<'s>>; 5] {
+    let tier = Kind::Word(&["T1", "T2", "T3"]);
+    [
+        Field::new("name", Kind::Text, |(id, _)| id.name().into()),
+        Field::new("country_tier", tier, |(_, row)| row.rules.country_tier.to_string().into()),
+        Field::new("area_tier", tier, |(_, row)| row.rules.area_tier.to_string().into()),
+        Field::new("allow_run_to_completion", Kind::Flag, |(_, row)| {
+            row.rules.allow_run_to_completion.into()
+        }),
+        Field::new("since_ms", Kind::Number, |(_, row)| row.since.0.into()),
+    ]
+}
+
 /// What is found by looking through a whole state, beside the runtime's threads.
-async fn beside<T: Send + 'static>(
+pub(crate) async fn beside<T: Send + 'static>(
     look: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     let done = tokio::task::spawn_blocking(look).await;
@@ -46,7 +61,7 @@ async fn beside<T: Send + 'static>(
 }
 
 /// Tenants whose jobs the caller may read.
-fn readable(call: &Call, state: &State) -> BTreeSet<TenantId> {
+pub(crate) fn readable(call: &Call, state: &State) -> BTreeSet<TenantId> {
     let may = |id: &&TenantId| call.can(state, Verb::ReadTenant, Target::Tenant(id));
     state.tenants().map(|(id, _)| id).filter(may).cloned().collect()
 }
@@ -104,14 +119,16 @@ impl PolicyService for PolicyApi {
     ) -> Result<Response<v1::ListPoliciesResponse>, Status> {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
-        let page = Page::of("policies", ask.page_size, &ask.page_token)?;
+        let list = List::of("policies", &wish!(ask), &fields())?;
         let state = self.0.read(&call, ask.read.as_ref()).await?;
         call.may(&state, Verb::ReadFederation, Target::Federation)?;
-        let (rows, next_page_token) = page.take(state.revision(), state.policies());
+        let rows = state.policies().map(|(id, policy)| (id, (id, policy)));
+        let (rows, next_page_token) = list.take(state.revision(), rows);
         Ok(Response::new(v1::ListPoliciesResponse {
             policies: rows.into_iter().map(|(id, policy)| message(id, policy)).collect(),
             next_page_token,
             revision: state.revision().0,
+            unreachable: self.0.unreachable_sites(&state),
         }))
     }
 
@@ -149,6 +166,19 @@ impl PolicyService for PolicyApi {
         self.put(&call, ask.intent.as_ref(), put).await
     }
 
+    async fn delete_policy(
+        &self,
+        request: Request<v1::DeletePolicyRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let DeletePolicy { policy, expected } = DeletePolicy::try_from(&ask)?;
+        call.may(&self.0.replica.state(), Verb::DeletePolicy, Target::Federation)?;
+        let command = Command::DeletePolicy { policy, expected };
+        Ok(Response::new(self.0.write(&call, Admitted::new(intent, command)).await?))
+    }
+
     async fn plan_policy(
         &self,
         request: Request<v1::PlanPolicyRequest>,
@@ -179,20 +209,23 @@ impl PolicyService for PolicyApi {
         let only = (!ask.name.is_empty()).then(|| PolicyId::from_field("name", &ask.name));
         let only = only.transpose()?;
         let query = format!("policy-statuses/{}", ask.name);
-        let page = Page::of(&query, ask.page_size, &ask.page_token)?;
+        let list = List::of(&query, &wish!(ask), &fields())?;
         let state = self.0.read(&call, ask.read.as_ref()).await?;
         call.may(&state, Verb::ReadFederation, Target::Federation)?;
         if let Some(id) = &only {
             state.policy(id).ok_or_else(|| not_found(&ask.name))?;
         }
         let wanted = |id: &PolicyId| only.as_ref().is_none_or(|only| only == id);
-        let rows = state.policies().filter(|(id, _)| wanted(id)).map(|(id, _)| (id, ()));
-        let (rows, next_page_token) = page.take(state.revision(), rows);
-        let policies: BTreeSet<PolicyId> = rows.into_iter().map(|(id, ())| id.clone()).collect();
+        let rows = state.policies().filter(|(id, _)| wanted(id));
+        let rows = rows.map(|(id, policy)| (id, (id, policy)));
+        let (rows, next_page_token) = list.take(state.revision(), rows);
+        let policies: Vec<PolicyId> = rows.into_iter().map(|(id, _)| id.clone()).collect();
         let (core, readable) = (Arc::clone(&self.0), readable(&call, &state));
-        let revision = state.revision().0;
+        let (revision, unreachable) = (state.revision().0, self.0.unreachable_sites(&state));
         let statuses = beside(move || core.enforcement(&state, &policies, &readable)).await?;
-        Ok(Response::new(v1::ListPolicyStatusesResponse { statuses, next_page_token, revision }))
+        let answer =
+            v1::ListPolicyStatusesResponse { statuses, next_page_token, revision, unreachable };
+        Ok(Response::new(answer))
     }
 
     async fn check_policy(

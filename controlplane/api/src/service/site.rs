@@ -4,13 +4,13 @@ use super::count;
 use crate::admission::Admitted;
 use crate::call::{Call, not_found};
 use crate::core::Core;
-use crate::page::Page;
+use crate::list::{Field, Kind, List, wish};
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::Site;
 use sekisho_proto::convert::intent::Intent;
-use sekisho_proto::convert::site::NewSite;
+use sekisho_proto::convert::site::{NewSite, UpdateSite};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1::{self, site_service_server::SiteService};
 use sekisho_types::id::SiteId;
@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 #[derive(Debug)]
 pub(crate) struct SiteApi(pub(crate) Arc<Core>);
 
-fn message(state: &State, id: &SiteId, site: &Site, nodes: u32) -> v1::Site {
+pub(crate) fn message(state: &State, id: &SiteId, site: &Site, nodes: u32) -> v1::Site {
     let key = state.site_keys(id).and_then(|keys| keys.current.bytes().ok());
     v1::Site {
         name: id.name(),
@@ -36,7 +36,20 @@ fn message(state: &State, id: &SiteId, site: &Site, nodes: u32) -> v1::Site {
     }
 }
 
-fn nodes_at(state: &State, site: &SiteId) -> u32 {
+/// A site, and how many nodes stand there.
+pub(super) type Row<'s> = (&'s SiteId, &'s Site, u32);
+
+pub(super) fn fields<'s>() -> [Field<Row<'s>>; 5] {
+    [
+        Field::new("name", Kind::Text, |(id, ..)| id.name().into()),
+        Field::new("operator", Kind::Text, |(_, site, _)| site.operator.as_str().into()),
+        Field::new("area", Kind::Text, |(_, site, _)| site.area.to_string().into()),
+        Field::new("display_name", Kind::Text, |(_, site, _)| site.display_name.as_str().into()),
+        Field::new("revoked", Kind::Flag, |(_, site, _)| site.revoked.into()),
+    ]
+}
+
+pub(crate) fn nodes_at(state: &State, site: &SiteId) -> u32 {
     count(state.nodes().filter(|(id, _)| id.site == *site).count())
 }
 
@@ -48,7 +61,7 @@ impl SiteService for SiteApi {
     ) -> Result<Response<v1::ListSitesResponse>, Status> {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
-        let page = Page::of("sites", ask.page_size, &ask.page_token)?;
+        let list = List::of("sites", &wish!(ask), &fields())?;
         let state = self.0.read(&call, ask.read.as_ref()).await?;
         call.may(&state, Verb::ReadFederation, Target::Federation)?;
         let mut nodes: BTreeMap<&SiteId, u32> = BTreeMap::new();
@@ -56,10 +69,10 @@ impl SiteService for SiteApi {
             let at = nodes.entry(&id.site).or_default();
             *at = at.saturating_add(1);
         }
-        let (rows, next_page_token) = page.take(state.revision(), state.sites());
-        let message = |(id, site): (&SiteId, &Site)| {
-            message(&state, id, site, nodes.get(id).copied().unwrap_or_default())
-        };
+        let at = |id: &SiteId| nodes.get(id).copied().unwrap_or_default();
+        let rows = state.sites().map(|(id, site)| (id, (id, site, at(id))));
+        let (rows, next_page_token) = list.take(state.revision(), rows);
+        let message = |(id, site, nodes): Row<'_>| message(&state, id, site, nodes);
         Ok(Response::new(v1::ListSitesResponse {
             sites: rows.into_iter().map(message).collect(),
             next_page_token,
@@ -95,6 +108,23 @@ impl SiteService for SiteApi {
         let command = Command::CreateSite { site, operator, area, display_name };
         let written = self.0.write(&call, Admitted::new(intent, command)).await?;
         Ok(Response::new(written))
+    }
+
+    async fn update_site(
+        &self,
+        request: Request<v1::UpdateSiteRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let UpdateSite { site, display_name, expected } = UpdateSite::try_from(&ask)?;
+        let (state, name) = (self.0.replica.state(), site.name());
+        let operator = state.site(&site).map(|site| site.operator.clone());
+        let operator = operator.ok_or_else(|| not_found(&name))?;
+        let target = Target::Operator(&operator);
+        call.may_on(&state, Verb::UpdateSite, Verb::ReadFederation, target, &name)?;
+        let command = Command::UpdateSite { site, display_name, expected };
+        Ok(Response::new(self.0.write(&call, Admitted::new(intent, command)).await?))
     }
 
     async fn revoke_site(

@@ -8,6 +8,7 @@
 use crate::admission::unanswered;
 use crate::call::Call;
 use crate::core::{Core, federation};
+use crate::layer::kept_inside;
 use crate::limit::{
     CHUNK_DEADLINE, COVER_DEADLINE, COVER_EVERY, EXPORT_QUEUE, MOMENT_DEADLINE, RECORDS_BYTES,
     SAVES,
@@ -251,7 +252,7 @@ async fn save(core: Arc<Core>, out: mpsc::Sender<Chunk>) {
     if let Some(error) = told {
         tracing::warn!(error = %error.message, "no backup was written");
         // The reader may be gone already.
-        let _told = out.send(Err(error.into())).await;
+        let _told = out.send(Err(kept_inside(error, None).into())).await;
     }
 }
 

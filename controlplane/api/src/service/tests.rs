@@ -1,13 +1,19 @@
 //! The services over an in-memory federation of three operators; this member is kanto's.
 
+mod access;
 mod agent;
+mod approval;
 mod audit;
 mod event;
+mod hidden;
 mod job;
 mod join;
 mod landmark;
+mod list;
 mod member;
 mod node;
+mod operation;
+mod operator;
 mod policy;
 mod read;
 mod sealed;

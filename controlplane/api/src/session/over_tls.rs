@@ -48,7 +48,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
-pub(super) const LIFE: Duration = Duration::from_secs(3600);
+pub(crate) const LIFE: Duration = Duration::from_secs(3600);
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// Real certificates; tags by the fixture's keys.
@@ -98,9 +98,9 @@ impl Issuer for RealIssuer {
 }
 
 /// The member of kanto, listening.
-pub(super) struct Site {
-    pub(super) fake: Fake,
-    pub(super) ca: OperatorCa,
+pub(crate) struct Site {
+    pub(crate) fake: Fake,
+    pub(crate) ca: OperatorCa,
     pub(super) trust: Arc<TrustBundles>,
     pub(super) address: sekisho_transport::address::Address,
 }
@@ -111,7 +111,7 @@ fn bundles(fake: &Fake, ca: &OperatorCa) -> Arc<TrustBundles> {
     bundles
 }
 
-pub(super) async fn site() -> Site {
+pub(crate) async fn site() -> Site {
     let domain = TrustDomain::parse("kanto.example").unwrap();
     let ca = OperatorCa::create("kanto".parse().unwrap(), domain, BEGIN).unwrap();
     let issuer = ca.issuer(&["tokyo-1".parse().unwrap()], BEGIN).unwrap();
@@ -132,7 +132,7 @@ pub(super) async fn site() -> Site {
 }
 
 impl Site {
-    fn channel(&self, identity: Option<Identity>, expect: &Expect) -> Channel {
+    pub(crate) fn channel(&self, identity: Option<Identity>, expect: &Expect) -> Channel {
         let dialer = Dialer::new(identity, bundles(&self.fake, &self.ca));
         dialer.channel(&self.address, expect, ChannelOptions::default()).unwrap().channel()
     }
@@ -245,7 +245,9 @@ fn verified(bundle: &EndorserBundle, set: &Desired) -> (Vec<JobId>, VerifiedChec
     let grants: Vec<_> = set.grants.iter().map(included).collect();
     let grant = |body: &Body| match body {
         Body::Grant(grant) => (**grant).clone(),
-        Body::Entry { .. } | Body::Desired(_) => panic!("no grant"),
+        Body::Entry { .. } | Body::Desired(_) | Body::Approval { .. } | Body::BreakGlass { .. } => {
+            panic!("no grant")
+        }
     };
     let grants: Vec<_> = grants.iter().map(grant).collect();
     let Body::Desired(desired) = included(&set.desired) else { panic!("no set") };

@@ -137,6 +137,10 @@ impl AgentStream {
                 self.attached.proving(told);
                 true
             }
+            Some(agent_message::Message::Countersigned(told)) => {
+                self.core.hear_countersignature(&self.node, &told.countersignature);
+                true
+            }
             Some(agent_message::Message::Attach(_)) | None => {
                 let why = "only the first message attaches";
                 self.attached.end(ApiError::new(ErrorCode::InvalidArgument, why));

@@ -47,7 +47,12 @@ impl Core {
         let now = self.clock.wall();
         let vitals = self.vitals.vitals();
         let Vitals { certificate_ends, disk, ordinary, internal, unproven_bytes } = vitals;
-        let mut own = Vec::new();
+        // A hundred would say no more than one.
+        let accused = self.accused().into_iter().take(1);
+        let fork = |other: MemberId| {
+            Finding::new(Severity::Bad, Condition::AuditFork).with("other", other)
+        };
+        let mut own: Vec<Finding> = accused.map(fork).collect();
         if unproven_bytes > 0 {
             let found = Finding::new(Severity::Bad, Condition::UnprovenBytes);
             own.push(found.with("bytes", unproven_bytes));
@@ -90,9 +95,11 @@ impl Health<'_> {
     pub(super) fn findings(&self) -> Vec<Finding> {
         let mut all = Vec::new();
         self.quorum(&mut all);
+        self.access(&mut all);
         self.sites(&mut all);
         self.nodes(&mut all);
         self.standing(&mut all);
+        self.countersignatures(&mut all);
         self.evictions(&mut all);
         self.drains(&mut all);
         self.clocks(&mut all);
@@ -135,6 +142,20 @@ impl Health<'_> {
         for (id, entries) in self.lags().into_iter().filter(|(_, entries)| *entries > MEMBER_LAGS) {
             let found = Finding::new(Severity::Warn, Condition::MemberLags);
             all.push(found.with("member", id.name()).with("entries", entries));
+        }
+    }
+
+    /// Emergency rights that are open, and changes that wait for signatures.
+    fn access(&self, all: &mut Vec<Finding>) {
+        for (opened, row) in self.state.open_break_glasses() {
+            let found = Finding::new(Severity::Bad, Condition::BreakGlassOpen);
+            let found = found.with("by", &row.by).with("until", row.until).with("uses", row.uses);
+            all.push(found.with("reason", &row.reason).with("revision", opened));
+        }
+        let count = self.state.pending_approvals().count();
+        if count > 0 {
+            let found = Finding::new(Severity::Ok, Condition::ApprovalsWait);
+            all.push(found.with("count", count));
         }
     }
 
@@ -239,6 +260,25 @@ impl Health<'_> {
             let count = found.len();
             let severity = found.first().map_or(Severity::Warn, |found| found.severity);
             all.push(Finding::new(severity, many).with("site", site).with("count", count));
+        }
+    }
+
+    /// Agents that say that they were shown another history.
+    fn countersignatures(&self, all: &mut Vec<Finding>) {
+        let mut said: BTreeMap<&SiteId, Vec<&NodeId>> = BTreeMap::new();
+        for (id, _) in self.state.contradictions_seen() {
+            said.entry(&id.site).or_default().push(id);
+        }
+        for (site, nodes) in said {
+            if nodes.len() > NAMED_PER_SITE {
+                let many = Finding::new(Severity::Bad, Condition::CountersignsContradict);
+                all.push(many.with("site", site).with("count", nodes.len()));
+                continue;
+            }
+            let one = |node| {
+                Finding::new(Severity::Bad, Condition::CountersignContradicts).with("node", node)
+            };
+            all.extend(nodes.into_iter().map(one));
         }
     }
 

@@ -37,10 +37,18 @@ impl Core {
         metrics::gauge!("sekisho_clock_offset_seconds").set(seconds(ahead) - seconds(behind));
         let overdue = number(count(state.overdue().count()));
         metrics::gauge!("sekisho_eviction_overdue_placements").set(overdue);
+        let open = number(count(state.open_break_glasses().count()));
+        metrics::gauge!("sekisho_break_glass_open").set(open);
+        let pending = number(count(state.pending_approvals().count()));
+        metrics::gauge!("sekisho_approvals_pending").set(pending);
         // Before the first entry there is no federation whose health could be told.
         let Ok(health) = Health::of(self, &state) else { return };
         health.record_members();
         health.record_checkpoints();
+        let accused = number(count(self.accused().len()));
+        metrics::gauge!("sekisho_audit_accused_members").set(accused);
+        let agents = number(count(state.contradictions_seen().count()));
+        metrics::gauge!("sekisho_audit_contradicted_countersignatures").set(agents);
         metrics::gauge!("sekisho_jobs_running").set(health.jobs_running());
         health.record_landmarks();
         record_fleet(&health.fleet());

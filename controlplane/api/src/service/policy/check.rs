@@ -77,13 +77,13 @@ pub(super) fn check(
         });
         site.nodes = site.nodes.saturating_add(1);
         site.qualifying = site.qualifying.saturating_add(u32::from(verdict.is_ok()));
-        judged.push((id, (node, verdict)));
+        judged.push((id.clone(), (node, verdict)));
     }
     let node_count = count(judged.len());
     let qualifying = sites.values().fold(0u32, |sum, site| sum.saturating_add(site.qualifying));
-    let (rows, next_page_token) = page.take(state.revision(), judged.into_iter());
-    let row = |(id, (node, verdict)): (&NodeId, (&Node, Result<(), Rejection>))| {
-        message(state, id, node, &verdict)
+    let (rows, next_page_token) = page.take(state.revision(), judged);
+    let row = |(id, (node, verdict)): (NodeId, (&Node, Result<(), Rejection>))| {
+        message(state, &id, node, &verdict)
     };
     Ok(v1::CheckPolicyResponse {
         nodes: rows.into_iter().map(row).collect(),

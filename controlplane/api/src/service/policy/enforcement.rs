@@ -69,11 +69,11 @@ impl Tally {
 }
 
 impl Core {
-    /// The status of each of these policies.
-    pub(super) fn enforcement(
+    /// The status of each of these policies, in their order.
+    pub(crate) fn enforcement(
         &self,
         state: &State,
-        policies: &BTreeSet<PolicyId>,
+        policies: &[PolicyId],
         readable: &BTreeSet<TenantId>,
     ) -> Vec<v1::PolicyStatus> {
         let none = |id: &PolicyId| (id.clone(), Tally::default());
@@ -89,8 +89,11 @@ impl Core {
                 }
             }
         }
-        let status = |(id, tally)| self.policy_status(state, &id, tally, readable);
-        tallies.into_iter().filter_map(status).collect()
+        let status = |id: &PolicyId| {
+            let tally = tallies.remove(id)?;
+            self.policy_status(state, id, tally, readable)
+        };
+        policies.iter().filter_map(status).collect()
     }
 
     fn policy_status(

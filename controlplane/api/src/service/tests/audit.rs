@@ -1,6 +1,7 @@
 //! Records, checkpoints, bundles.
 
 use super::*;
+use crate::limit::{CHUNK_DEADLINE, EXPORT_QUEUE, EXPORTS_MAX};
 use crate::service::audit::AuditApi;
 use crate::service::peer::PeerApi;
 use sekisho_evidence::audit_bundle::AuditBundle;
@@ -14,6 +15,7 @@ use sekisho_proto::v1;
 use sekisho_proto::v1::audit_service_server::AuditService as _;
 use sekisho_types::id::MemberId;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_stream::StreamExt as _;
 
 /// What member `id` of `operator` would tell about the newest checkpoint.
@@ -33,7 +35,7 @@ fn word(fake: &Fake, operator: &str, id: u64) -> internal::ExchangeRequest {
 #[tokio::test]
 async fn what_members_sign_together_covers_a_bundle_that_stands_alone() {
     let fake = fake();
-    let (audit, peer) = (AuditApi(Arc::clone(&fake.core)), PeerApi(Arc::clone(&fake.core)));
+    let (audit, peer) = (AuditApi::new(Arc::clone(&fake.core)), PeerApi(Arc::clone(&fake.core)));
     fake.replica.elsewhere(|federation| federation.accept(member("kanto"), Command::Tick));
     let auditor = admin("kanto");
     let checkpoint = || audit.get_checkpoint(request(&auditor, v1::GetCheckpointRequest {}));
@@ -65,10 +67,51 @@ async fn what_members_sign_together_covers_a_bundle_that_stands_alone() {
     assert_eq!((frontier.size(), frontier.root().unwrap()), (head.size, head.root));
 }
 
+/// Whoever reads nothing holds a place for a minute, and no thread.
+#[tokio::test(start_paused = true)]
+async fn exports_are_few_at_a_time_and_one_that_nobody_reads_ends() {
+    let fake = fake();
+    let (audit, peer) = (AuditApi::new(Arc::clone(&fake.core)), PeerApi(Arc::clone(&fake.core)));
+    // More than the queue holds: the fake archive gives fifty records at a time.
+    fake.replica.elsewhere(|federation| {
+        for n in 0..50 * (EXPORT_QUEUE + 4) {
+            let node = "tokyo-1/n-01".parse().unwrap();
+            let command = Command::SetSchedulable { node, schedulable: n % 2 == 1 };
+            federation.accept(admin("kanto"), command);
+        }
+        federation.accept(member("kanto"), Command::Tick);
+    });
+    for (operator, id) in [("hokuto", 1), ("naniwa", 3)] {
+        peer.exchange(request(&member(operator), word(&fake, operator, id))).await.unwrap();
+    }
+    let ask = || audit.export_bundle(request(&admin("kanto"), v1::ExportBundleRequest {}));
+    let mut unread = Vec::new();
+    for _ in 0..EXPORTS_MAX {
+        unread.push(ask().await.unwrap().into_inner());
+    }
+    assert_eq!(code(ask().await.map(|_| Response::new(()))), ErrorCode::Overloaded);
+    // waits: for the readers to be given up, on a clock that jumps.
+    tokio::time::sleep(CHUNK_DEADLINE + Duration::from_secs(1)).await;
+    for mut stream in unread {
+        let mut left = 0;
+        while stream.next().await.is_some() {
+            left += 1;
+        }
+        assert_eq!(left, EXPORT_QUEUE, "what was queued, and then the end");
+    }
+    // One that is read is written whole.
+    let mut stream = ask().await.unwrap().into_inner();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        bytes.extend(chunk.unwrap().chunk);
+    }
+    AuditBundle::open(&bytes).unwrap();
+}
+
 #[tokio::test]
 async fn records_come_in_order_and_to_auditors_only() {
     let fake = fake();
-    let audit = AuditApi(Arc::clone(&fake.core));
+    let audit = AuditApi::new(Arc::clone(&fake.core));
     let list = |principal, start| {
         let ask = v1::ListRecordsRequest { start, page_size: 5 };
         audit.list_records(request(&principal, ask))

@@ -17,7 +17,7 @@ use sekisho_types::payload::JobPayload;
 use sekisho_types::principal::Principal;
 use std::sync::Arc;
 
-fn new_job(name: &str, env: &[(&str, &str)]) -> NewJob {
+pub(super) fn new_job(name: &str, env: &[(&str, &str)]) -> NewJob {
     let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let payload = JobPayload { command: vec!["true".into()], env, ..JobPayload::default() };
     with_payload(name, encode(&payload).unwrap())

@@ -19,7 +19,9 @@ use sekisho_fsm::testing::location::{IN_TOKYO, LANDMARKS, NEAR_NS, fix_id, landm
 use sekisho_fsm::testing::{
     BEGIN, Federation, admin, agent, member, node_key, receipt_key, user, user_key,
 };
-use sekisho_proto::convert::landmark::{Addresses, Judge, Reached, SubmitFix, SubmitRange};
+use sekisho_proto::convert::landmark::{
+    Addresses, DeleteLandmark, Judge, Reached, SubmitFix, SubmitRange,
+};
 use sekisho_proto::internal::v1 as internal;
 use sekisho_proto::internal::v1::agent_message::Proving;
 use sekisho_proto::internal::v1::agent_service_server::AgentService as _;
@@ -32,6 +34,7 @@ use sekisho_proto::v1::member_service_server::MemberService as _;
 use sekisho_proto::v1::node_service_server::NodeService as _;
 use sekisho_types::id::NodeId;
 use sekisho_types::principal::{KeyRecord, Principal, Role};
+use sekisho_types::revision::Revision;
 use std::sync::Arc;
 
 fn node() -> NodeId {
@@ -102,12 +105,15 @@ async fn a_landmark_is_created_listed_and_deleted_by_its_own_operator() {
     let told = agents.list_landmarks(request(&agent(&node()), ask)).await.unwrap().into_inner();
     assert_eq!(Reached::try_from(&told.landmarks[0]), Ok(new));
     let delete = |number, who: &str| {
-        let command = Command::RemoveLandmark { id: id.clone() };
-        let intent = Some(intent(number, &command, &[admin(who)]));
-        v1::DeleteLandmarkRequest { name: id.name(), intent }
+        let expected = Revision(found.etag.parse().unwrap());
+        let delete = DeleteLandmark { id: id.clone(), expected };
+        let command = Command::RemoveLandmark { id: id.clone(), expected };
+        delete.request(intent(number, &command, &[admin(who)]))
     };
     let foreign = api.delete_landmark(request(&admin("naniwa"), delete(4, "naniwa"))).await;
     assert_eq!(code(foreign), ErrorCode::PermissionDenied);
+    api.delete_landmark(request(&admin("kanto"), delete(5, "kanto"))).await.unwrap();
+    // A repeat is answered as the first was, although there is none any more.
     api.delete_landmark(request(&admin("kanto"), delete(5, "kanto"))).await.unwrap();
     let gone = api.get_landmark(request(&admin("kanto"), get())).await;
     assert_eq!(code(gone), ErrorCode::NotFound);

@@ -316,6 +316,32 @@ async fn a_decommissioned_node_is_gone_and_its_key_is_refused_at_once() {
     assert_eq!(refused, ErrorCode::NodeRevoked);
 }
 
+/// R3: a client that lost the answer asks again by itself, and the row that it is about is gone by then.
+#[tokio::test]
+async fn a_repeated_decommission_hears_what_the_first_one_heard() {
+    let fake = fake();
+    let (api, kanto) = (NodeApi(Arc::clone(&fake.core)), admin("kanto"));
+    let cordon = Command::SetSchedulable { node: id(OWN), schedulable: false };
+    let cordon = v1::CordonNodeRequest { name: id(OWN).name(), intent: signed(1, &cordon, &kanto) };
+    let cordoned = api.cordon_node(request(&kanto, cordon.clone())).await.unwrap().into_inner();
+    api.drain_node(request(&kanto, drain(2, OWN, &kanto))).await.unwrap();
+    let ask = || decommission(3, OWN, &kanto);
+    let first = api.decommission_node(request(&kanto, ask())).await.unwrap().into_inner();
+    let proposed = fake.replica.proposed.load(Ordering::Relaxed);
+    let again = api.decommission_node(request(&kanto, ask())).await.unwrap().into_inner();
+    assert_eq!(again, first);
+    let again = api.cordon_node(request(&kanto, cordon)).await.unwrap().into_inner();
+    assert_eq!(again, cordoned, "what was said before it was gone");
+    // Another request about it finds nothing; whoever may not read it, and whoever did not ask, hears no answer of others.
+    let other = api.decommission_node(request(&kanto, decommission(4, OWN, &kanto))).await;
+    assert_eq!(code(other), ErrorCode::NotFound);
+    for who in [user("kanto", "stranger"), admin("naniwa")] {
+        let other = api.decommission_node(request(&who, ask())).await;
+        assert_eq!(code(other), ErrorCode::NotFound, "{who}");
+    }
+    assert_eq!(fake.replica.proposed.load(Ordering::Relaxed), proposed, "without the log");
+}
+
 /// Agents renew tag and certificate together at two thirds of their life, which is a day.
 #[tokio::test]
 async fn a_tag_that_nobody_renews_is_told_hours_before_its_end() {

@@ -17,6 +17,7 @@ use sekisho_proto::v1::tenant_service_server::TenantService as _;
 use sekisho_types::id::{JobId, NodeId};
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::patch::Patch;
 use sekisho_types::quota::Limit;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::Epoch;
@@ -177,8 +178,8 @@ async fn a_tenants_bound_is_planned_as_a_policy_is() {
         let tenant = "sapporo".parse().unwrap();
         let row = federation.state.tenant(&tenant).unwrap();
         assert_eq!(planned.etag, row.revision.to_string());
-        let (display_name, expected) = (row.display_name.clone(), Some(row.revision));
-        let policy = Some("gov".parse().unwrap());
+        let (display_name, expected) = (Patch::Keep, Some(row.revision));
+        let policy = Patch::Set(Some("gov".parse().unwrap()));
         let put = Command::PutTenant { tenant, display_name, policy, expected };
         federation.accept(admin("kanto"), put);
     });

@@ -64,9 +64,19 @@ async fn a_list_shows_what_the_caller_may_read() {
     let quotas = QuotaApi(Arc::clone(&fake.core));
     let ask = v1::ListQuotasRequest { parent: "tenants/-".into(), ..Default::default() };
     let page = quotas.list_quotas(request(&user("kanto", "sapporo"), ask)).await.unwrap();
-    let quota =
-        v1::Quota { name: "tenants/sapporo/quotas/sim-h100".into(), limit: "8".into(), used: 0 };
-    assert_eq!(page.into_inner().quotas, [quota]);
+    let found = page.into_inner().quotas;
+    let told: Vec<_> = found.iter().map(|row| (row.name.as_str(), row.limit.as_str())).collect();
+    assert_eq!(told, [("tenants/sapporo/quotas/sim-h100", "8")]);
+    let get = |name: &str| {
+        let ask = v1::GetQuotaRequest { name: name.into(), read: None };
+        quotas.get_quota(request(&user("kanto", "sapporo"), ask))
+    };
+    let own = get("tenants/sapporo/quotas/sim-h100").await.unwrap().into_inner();
+    assert_eq!(own, found[0]);
+    // What was never set is none.
+    let unset = get("tenants/sapporo/quotas/other").await.unwrap().into_inner();
+    assert_eq!((unset.limit.as_str(), unset.etag.as_str()), ("none", "0"));
+    assert_eq!(code(get("tenants/otaru/quotas/sim-h100").await), ErrorCode::NotFound);
 }
 
 #[tokio::test]
@@ -79,7 +89,7 @@ async fn pages_of_nodes_are_whole_and_a_silent_site_is_named() {
             parent: "sites/-".into(),
             page_size: 4,
             page_token: token.clone(),
-            read: None,
+            ..Default::default()
         };
         let page = api.list_nodes(request(&admin("kanto"), ask)).await.unwrap().into_inner();
         assert_eq!(page.unreachable, ["sites/ishikari-1", "sites/sakai-1"]);

@@ -14,13 +14,13 @@ use sekisho_evidence::key::{Purpose, SigningKey};
 use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::testing::{self, admin, user, user_key};
 use sekisho_proto::convert::intent::Intent;
-use sekisho_proto::convert::key::{RegisterKey, RevokeKey};
+use sekisho_proto::convert::key::RegisterKey;
 use sekisho_proto::convert::node::NewToken;
 use sekisho_proto::convert::policy::PutPolicy;
 use sekisho_proto::convert::quota::SetQuota;
 use sekisho_proto::convert::site::NewSite;
 use sekisho_proto::convert::tenant::PutTenant;
-use sekisho_proto::name::{QuotaId, Resource as _};
+use sekisho_proto::name::{KeyId, QuotaId, Resource as _};
 use sekisho_proto::v1;
 use sekisho_proto::v1::key_service_server::KeyService as _;
 use sekisho_proto::v1::node_service_server::NodeService as _;
@@ -30,10 +30,11 @@ use sekisho_proto::v1::site_service_server::SiteService as _;
 use sekisho_proto::v1::tenant_service_server::TenantService as _;
 use sekisho_types::id::{Digest, NodeId, PublicKey, RequestId};
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::patch::Patch;
 use sekisho_types::principal::{KeyRecord, Principal, Role};
 use sekisho_types::quota::Limit;
 use sekisho_types::residency::Rules;
-use sekisho_types::revision::Incarnation;
+use sekisho_types::revision::{Incarnation, Revision};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -87,8 +88,8 @@ async fn what_a_client_signs_is_what_the_server_rebuilds() {
 
     let tenant = PutTenant {
         tenant: "otaru".parse().unwrap(),
-        display_name: "小樽市".into(),
-        policy: Some(put.policy),
+        display_name: Patch::Set("小樽市".into()),
+        policy: Patch::Set(Some(put.policy)),
         expected: None,
     };
     let put = |tenant: PutTenant| {
@@ -98,14 +99,17 @@ async fn what_a_client_signs_is_what_the_server_rebuilds() {
     let api = TenantApi(core());
     accepted!(api, create_tenant, 3, put(tenant.clone()), |i| tenant.create_request(i));
     let revision = fake.core.replica.state().tenant(&tenant.tenant).unwrap().revision;
-    let changed = PutTenant { policy: None, expected: Some(revision), ..tenant };
+    let (policy, display_name) = (Patch::Set(None), Patch::Keep);
+    let changed = PutTenant { policy, display_name, expected: Some(revision), ..tenant };
     accepted!(api, update_tenant, 4, put(changed.clone()), |i| changed.update_request(i));
 
     let class = testing::CLASS.parse().unwrap();
-    let set = SetQuota { quota: QuotaId { tenant: changed.tenant, class }, limit: Limit::Gpus(4) };
+    let (quota, expected) = (QuotaId { tenant: changed.tenant, class }, Revision(0));
+    let set = SetQuota { quota, limit: Limit::Gpus(4), expected };
     let (tenant, class, limit) = (set.quota.tenant.clone(), set.quota.class.clone(), set.limit);
-    let command = Command::SetQuota { tenant: tenant.clone(), class: class.clone(), limit };
-    accepted!(QuotaApi(core()), set_quota, 5, command, |i| set.request(i));
+    let command =
+        Command::SetQuota { tenant: tenant.clone(), class: class.clone(), limit, expected };
+    accepted!(QuotaApi(core()), update_quota, 5, command, |i| set.request(i));
     assert_eq!(fake.core.replica.state().quota(&tenant, &class), Limit::Gpus(4));
 }
 
@@ -128,11 +132,17 @@ async fn keys_and_tokens_are_made_and_taken_back() {
     KeyApi(core()).register_key(request(&admin("kanto"), message)).await.unwrap();
     let state = fake.core.replica.state();
     assert!(state.key(&record.principal, &record.public_key).is_some());
-    let revoke = RevokeKey { principal: record.principal, key: record.public_key };
+    let revoke = KeyId { principal: record.principal, key: record.public_key };
+    let get = || v1::GetKeyRequest { name: revoke.name(), read: None };
+    let found = KeyApi(core()).get_key(request(&admin("naniwa"), get())).await.unwrap();
+    assert_eq!(found.into_inner().role, "auditor");
     let command = Command::RevokeKey { principal: revoke.principal.clone(), key: revoke.key };
-    let message = revoke.request(intent(2, &command, &kanto));
+    let intent_of = Some(intent(2, &command, &kanto));
+    let message = v1::RevokeKeyRequest { name: revoke.name(), intent: intent_of };
     KeyApi(core()).revoke_key(request(&admin("kanto"), message)).await.unwrap();
     assert!(fake.core.replica.state().key(&revoke.principal, &revoke.key).is_none());
+    let gone = KeyApi(core()).get_key(request(&admin("naniwa"), get())).await;
+    assert_eq!(code(gone), ErrorCode::NotFound);
 
     let token = NewToken {
         token: Digest([5; 32]),
