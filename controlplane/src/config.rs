@@ -1,11 +1,14 @@
 //! Settings of a controller: one TOML file, unknown keys refused, checked once.
 
+use crate::login::Rule;
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_raft::config::Timing;
 use sekisho_transport::address::Address;
+use sekisho_transport::https::Url;
 use sekisho_transport::names::{Names, ResolversError};
 use sekisho_transport::ranging::exchange::{Via, read_via};
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
+use sekisho_types::limit::LOGIN_LIFETIME_MAX;
 use sekisho_types::name::Name;
 use sekisho_types::principal::MemberIdentity;
 use serde::de::{DeserializeOwned, Error as _};
@@ -59,6 +62,54 @@ pub struct Config {
     /// Landmarks of the operator that this program serves; mostly one, where the controller stands.
     #[serde(default)]
     pub landmark: Vec<LandmarkConfig>,
+    /// Lets people of the operator in by its identity provider; without it this member takes no logins.
+    #[serde(default)]
+    pub login: Option<LoginConfig>,
+}
+
+/// How people of the operator log in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginConfig {
+    /// The identity provider, letter by letter as its tokens name it.
+    pub issuer: String,
+    /// As which the command line is registered there.
+    pub client_id: String,
+    /// Holds the registrar's key, its record, and the issuer for people: `sekisho pki registrar`.
+    pub registrar_dir: PathBuf,
+    /// The provider's public keys (JWKS). Either this, or where they are fetched.
+    #[serde(default)]
+    pub jwks_file: Option<PathBuf>,
+    /// Where the provider's public keys are fetched: `https://…`.
+    #[serde(default, deserialize_with = "url")]
+    pub jwks_url: Option<Url>,
+    /// PEM file: the roots under which it proves itself there. The machine's own are not used.
+    #[serde(default)]
+    pub roots: Option<PathBuf>,
+    /// The claim that is the login name.
+    #[serde(default = "name_claim")]
+    pub name_claim: String,
+    /// What the claim ends with and the name does not, such as `@kanto.example`.
+    #[serde(default)]
+    pub name_suffix: Option<String>,
+    /// How long a login is good, hours.
+    #[serde(default = "login_hours")]
+    pub hours: u64,
+    /// Who gets which role; the first that fits decides.
+    pub rule: Vec<Rule>,
+}
+
+fn name_claim() -> String {
+    "preferred_username".to_owned()
+}
+
+/// As long as it may be: a working day.
+fn login_hours() -> u64 {
+    LOGIN_LIFETIME_MAX.as_secs() / 3600
+}
+
+fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Url>, D::Error> {
+    String::deserialize(from)?.parse().map(Some).map_err(D::Error::custom)
 }
 
 /// A landmark. Where it stands is not said here: its operator registers that, with the public half of the key.
@@ -250,7 +301,9 @@ impl Config {
     /// [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let config: Self = load(path)?;
-        let ways: Vec<_> = config.landmark.iter().flat_map(|mark| mark.via.values()).collect();
+        let ways = config.landmark.iter().flat_map(|mark| mark.via.values());
+        let provider = config.login.iter().filter_map(|login| login.jwks_url.as_ref());
+        let ways: Vec<_> = ways.chain(provider.map(Url::address)).collect();
         check_names(path, &config.resolvers, &ways)?;
         Ok(config)
     }
@@ -338,6 +391,11 @@ mod tests {
         assert!(config.landmark.is_empty());
         let beacon = "[[landmark]]\nname = \"otemachi\"\nlisten = \"127.0.0.1:7120\"\n\
                       datagrams = \"127.0.0.1:7121\"\nkey = \"landmark.key\"";
+        let login = "[login]\nissuer = 'i'\nclient_id = 'c'\nregistrar_dir = 'r'\nroots = 'p'\n\
+                     jwks_url = 'https://id.kanto.example/keys'\nrule = []";
+        let asked = load(&format!("resolvers = ['10.0.0.53:53']\n{GOOD}\n{login}")).unwrap();
+        let asked = asked.login.unwrap();
+        assert_eq!((asked.hours, asked.name_claim.as_str()), (12, "preferred_username"));
         let two = load(&format!("{GOOD}\n{beacon}\n{}", beacon.replace("otemachi", "inzai")));
         assert_eq!(two.unwrap().landmark[1].name.as_str(), "inzai");
         assert!(config.names().unwrap().is_nobody());
@@ -355,6 +413,9 @@ mod tests {
             (GOOD.replace("\"tokyo-1\"", "\"Tokyo\""), "Tokyo"),
             (format!("{GOOD}\n[metrics]\nlisten = \"127.0.0.1:1\"\nplaintext = true"), "plaintext"),
             (GOOD.replace("127.0.0.1:7101", "nowhere"), "listen"),
+            (format!("{GOOD}\n{login}"), "id.kanto.example:443"),
+            (format!("{GOOD}\n{}", login.replace("https", "http")), "https://HOST"),
+            (format!("{GOOD}\n{}", login.replace("client_id", "client")), "client"),
             (format!("{GOOD}\n{beacon}\nposition = \"35.6,139.7\""), "position"),
         ] {
             let error = load(&bad).unwrap_err().to_string();

@@ -76,6 +76,7 @@ fn settings(file: &Path, config: &Config) -> Vec<Finding> {
         ("issuer_dir", config.issuer_dir.as_deref()),
         ("site_tag_key", config.site_tag_key.as_deref()),
         ("checkpoint_key", config.checkpoint_key.as_deref()),
+        ("login.registrar_dir", config.login.as_ref().map(|login| login.registrar_dir.as_path())),
     ];
     let data = [("data_dir", Some(config.data_dir.as_path()))];
     let all = data.into_iter().chain(needed).chain(optional);
@@ -171,6 +172,8 @@ async fn trusted(round: &mut Round, config: &Arc<Config>, clock: &Arc<dyn Clock>
     round.look(&CHECKPOINT_KEY, move || keys::checkpoint_key(&settings, &of)).await;
     let (settings, of, now) = (Arc::clone(config), Arc::clone(&ground), clock.wall());
     round.look(&ISSUER, move || keys::issuer(&settings, &of, now)).await;
+    let (settings, of) = (Arc::clone(config), Arc::clone(clock));
+    round.look(&LOGIN, move || keys::login(&settings, &of)).await;
     Some(Held { ground, bundles, identity })
 }
 

@@ -10,6 +10,7 @@ pub mod found;
 pub mod heads;
 pub mod issuer;
 pub mod landmark;
+pub mod login;
 pub mod metrics;
 pub mod offline;
 pub mod ports;

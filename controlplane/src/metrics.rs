@@ -79,7 +79,7 @@ pub fn may_read(state: &State, principal: &Principal) -> bool {
             Role::TenantAdmin(_) | Role::TenantUser(_) | Role::Auditor | Role::Archivist(_) => {
                 false
             }
-            Role::Agent | Role::Member => false,
+            Role::Registrar(_) | Role::Agent | Role::Member => false,
         })
 }
 

@@ -8,6 +8,7 @@ use sekisho_controllers::lease::{Answer, Leases, NotCounted};
 use sekisho_controllers::limit::LEASE_SCAN_EVERY;
 use sekisho_evidence::acknowledgement::Renewal as Asked;
 use sekisho_raft::consensus::Consensus;
+use sekisho_types::id::{MemberId, PublicKey};
 use sekisho_types::revision::Revision;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,6 +102,10 @@ impl SignedHeads for HeadsPort {
 
     fn changes(&self) -> watch::Receiver<Revision> {
         self.changes.clone()
+    }
+
+    fn accuse(&self, member: MemberId, key: PublicKey) {
+        self.signatures.accuse(member, key);
     }
 
     fn problem(&self) -> Option<String> {

@@ -13,6 +13,7 @@ use crate::heads::Heads;
 use crate::issuer::SiteIssuer;
 use crate::landmark::ranging::Ranging;
 use crate::landmark::{Applied, Directory, Others, server};
+use crate::login::LoginPort;
 use crate::metrics::serve::limits;
 use crate::metrics::{self, Metrics};
 use crate::ports::{HeadsPort, LeasePort};
@@ -21,6 +22,7 @@ use crate::vitals::MemberVitals;
 use anyhow::{Context as _, Result, bail};
 use sekisho_api::clock::FederationClock;
 use sekisho_api::core::{Core, Ports};
+use sekisho_api::login::Logins;
 use sekisho_api::server::{Services, serve};
 use sekisho_controllers::start::{Controllers, Options};
 use sekisho_evidence::key::SigningKey;
@@ -115,6 +117,9 @@ pub async fn start(config: &Config, tasks: &TaskGroup) -> Result<Controller> {
     let core = api(config, ground, &consensus, &controllers, dialer, tasks)?;
     tasks.spawn(TaskKind::Ordinary, "keep-note", covered::keep(Arc::clone(&core), store));
     core.start_exchange();
+    core.start_witness();
+    core.start_countersignatures();
+    core.start_journal(listener.refused);
     core.start_site_keys();
     core.start_holding();
     core.start_sessions();
@@ -241,6 +246,7 @@ fn api(
         None => None,
     };
     let tag_key = optional_key(config.site_tag_key.as_deref(), "site-tag key")?;
+    let logins = LoginPort::open(config, Arc::clone(&ground.clock)).context("login settings")?;
     let issuer = SiteIssuer::new(issuer, tag_key, Arc::clone(&ground.clock));
     let (heads, follow_heads) = HeadsPort::new(controllers.signatures.clone());
     tasks.spawn(TaskKind::Critical, "follow-heads", follow_heads);
@@ -258,9 +264,11 @@ fn api(
         replica: Arc::new(consensus.clone()),
         archive: Arc::new(consensus.clone()),
         holding: Arc::new(consensus.clone()),
+        diary: Arc::new(consensus.clone()),
         leases: Arc::new(LeasePort(controllers.leases.clone())),
         heads: Arc::new(heads),
         issuer: Arc::new(issuer),
+        logins: logins.map(|logins| Arc::new(logins) as Arc<dyn Logins>),
         clock: ground.agreed,
         dialer,
         tasks: tasks.clone(),

@@ -1,11 +1,14 @@
 //! The signer of checkpoints, on every member.
 //!
 //! Must hold: every point is signed, never only the last of a batch; what was signed is durable before a signature
-//! leaves, so that a member that restarts, or whose disk went back, never signs another history ([`rule`]). A member
-//! without a key, or whose key the bundle does not list, signs nothing and says so.
+//! leaves, so that a member that restarts, or whose disk went back, never signs another history ([`rule`]); a new head
+//! follows from the last signed one by this member's own tree, not by its order alone (`tree.rs`); while members of
+//! k operators sign for the federation whose word this member's log contradicts, it signs nothing. A member without a key, or
+//! whose key the bundle does not list, signs nothing and says so.
 
 pub mod rule;
 mod signatures;
+mod tree;
 
 pub use signatures::{Signatures, Signed, SignerState, SignerStatus};
 
@@ -17,8 +20,10 @@ use sekisho_evidence::checkpoint::{Checkpoint, CheckpointError};
 use sekisho_evidence::key::SigningKey;
 use sekisho_fsm::State;
 use sekisho_raft::checkpoint::{CheckpointEvent, CheckpointStream};
+use sekisho_types::id::{Digest, MemberId, OperatorId, PublicKey};
 use sekisho_types::principal::MemberIdentity;
 use sekisho_types::time::Clock;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Keeps the last signed head across restarts.
@@ -34,6 +39,18 @@ pub trait HeadStore: Send + Sync + 'static {
     /// # Errors
     /// It is not certainly durable; nothing is signed.
     fn save(&self, head: &Checkpoint) -> Result<(), HeadStoreError>;
+
+    /// A hash of this member's own audit tree, by its dense index; `None` if it is not here (yet).
+    ///
+    /// # Errors
+    /// It cannot be read; nothing is signed.
+    fn hash(&self, index: u64) -> Result<Option<Digest>, HeadStoreError>;
+
+    /// Members with the keys under which they signed what this member's log contradicts.
+    ///
+    /// # Errors
+    /// They cannot be read; the signer then signs nothing.
+    fn accused(&self) -> Result<BTreeSet<(MemberId, PublicKey)>, HeadStoreError>;
 }
 
 /// The store of the last signed head failed.
@@ -84,6 +101,7 @@ impl Signer {
     ) -> Result<Self, HeadStoreError> {
         let last = store.load()?;
         let signatures = Signatures::new();
+        store.accused()?.into_iter().for_each(|(member, key)| signatures.accuse(member, key));
         if key.is_none() {
             signatures.set(SignerState::Missing);
             tracing::warn!(member = %identity.member, "no checkpoint key: this member signs nothing");
@@ -112,13 +130,18 @@ impl Signer {
             self.signatures.set(SignerState::NotEndorsed);
             return;
         }
+        if let Some(member) = self.outvoted(state) {
+            self.refuse(Some(Refusal::Witnessed { member }));
+            return;
+        }
         let (wanted, refused) = self.choose(batch);
         let Some(head) = wanted.last().copied() else {
             self.refuse(refused);
             return;
         };
         match self.sign(key, wanted, head).await {
-            Ok(signed) => {
+            Ok(Err(refusal)) => self.refuse(Some(refusal)),
+            Ok(Ok(signed)) => {
                 self.last = Some(head);
                 self.signatures.add(signed);
                 self.refuse(refused);
@@ -140,6 +163,20 @@ impl Signer {
                     && endorser.public_key == public
             })
         })
+    }
+
+    /// One of those who sign for the federation, and whose word this member's log contradicts, where they are of k operators:
+    /// then this log may be the wrong one. Fewer stop nobody: what they sign has never enough operators, and could each of
+    /// them stop the others, one company's key could end all new work.
+    fn outvoted(&self, state: &State) -> Option<MemberId> {
+        let bundle = &state.federation()?.bundle;
+        let accused = self.signatures.accused();
+        let wrong = bundle.endorsers.iter();
+        let wrong: Vec<_> =
+            wrong.filter(|one| accused.contains(&(one.member, one.public_key))).collect();
+        let operators: BTreeSet<&OperatorId> = wrong.iter().map(|one| &one.operator).collect();
+        let many = u32::try_from(operators.len()).is_ok_and(|many| many >= bundle.k);
+        wrong.first().filter(|_| many).map(|one| one.member)
     }
 
     /// The points that may be signed one after another, and why the newest other one may not.
@@ -164,16 +201,19 @@ impl Signer {
         key: SigningKey,
         wanted: Vec<Checkpoint>,
         head: Checkpoint,
-    ) -> Result<Vec<Signed>, SignError> {
-        let (store, identity) = (Arc::clone(&self.store), self.identity.clone());
+    ) -> Result<Result<Vec<Signed>, Refusal>, SignError> {
+        let (store, identity, last) = (Arc::clone(&self.store), self.identity.clone(), self.last);
         let signed = tokio::task::spawn_blocking(move || {
+            if let Err(refusal) = tree::extends(store.as_ref(), last.as_ref(), &wanted)? {
+                return Ok(Err(refusal));
+            }
             // The newest of the batch covers the others: after a crash those before it are not signed again.
             store.save(&head)?;
             let sign = |checkpoint: Checkpoint| {
                 let line = checkpoint.sign(&identity.operator, identity.member, &key)?;
                 Ok::<_, SignError>(Signed { checkpoint, line })
             };
-            wanted.into_iter().map(sign).collect::<Result<Vec<_>, _>>()
+            wanted.into_iter().map(sign).collect::<Result<Vec<_>, _>>().map(Ok)
         });
         signed.await?
     }
@@ -186,7 +226,10 @@ impl Signer {
             Refusal::Fork => {
                 tracing::error!(%refusal, "checkpoint refused: audit this member's log at once");
             }
-            Refusal::ClockAhead { .. } | Refusal::ClockBehind { .. } => {
+            Refusal::Witnessed { member } => {
+                tracing::error!(%member, %refusal, "checkpoint refused: the audit log has forked");
+            }
+            Refusal::Unproven { .. } | Refusal::ClockAhead { .. } | Refusal::ClockBehind { .. } => {
                 tracing::warn!(%refusal, "checkpoint refused");
             }
         }

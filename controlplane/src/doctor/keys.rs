@@ -1,16 +1,17 @@
 //! What this member proves itself by, and what it signs with.
 
 use crate::config::Config;
+use crate::login::LoginPort;
 use crate::trust::Ground;
 use sekisho_doctor::catalogue::identity::*;
 use sekisho_doctor::catalogue::member::*;
 use sekisho_doctor::check::Finding;
 use sekisho_doctor::identity::{self, Root, key_shown, left};
-use sekisho_doctor::limit::AUTHORITY_ENDS;
+use sekisho_doctor::limit::{AUTHORITY_ENDS, REGISTRAR_ENDS};
 use sekisho_doctor::unit::long;
 use sekisho_transport::bundle::TrustBundles;
 use sekisho_transport::credential::Identity;
-use sekisho_transport::pki::file::{ISSUER_KEY_FILE, KEY_FILE};
+use sekisho_transport::pki::file::{ISSUER_KEY_FILE, KEY_FILE, REGISTRAR_KEY_FILE};
 use sekisho_transport::pki::{Issuer, signing};
 use sekisho_types::cause::explain;
 use sekisho_types::principal::{Principal, Workload};
@@ -109,6 +110,36 @@ pub(super) fn issuer(config: &Config, ground: &Ground, now: Timestamp) -> Vec<Fi
     let judged = judge_issuer(config, ground, (dir, tags), now);
     let judged = judged.unwrap_or_else(|cause| Finding::new(&ISSUER_BAD).with("cause", cause));
     shown.into_iter().flatten().chain([judged]).collect()
+}
+
+/// The check `login`. Nobody is dialled: the provider's keys are looked at only where they are a file.
+pub(super) fn login(config: &Config, clock: &Arc<dyn Clock>) -> Vec<Finding> {
+    let Some(settings) = &config.login else { return vec![Finding::new(&LOGIN_NONE)] };
+    let dir = &settings.registrar_dir;
+    let shown = [key_shown(&dir.join(ISSUER_KEY_FILE)), key_shown(&dir.join(REGISTRAR_KEY_FILE))];
+    let judged = match LoginPort::open(config, Arc::clone(clock)) {
+        Ok(Some(port)) => registrar(&port, settings.rule.len(), clock.wall()),
+        Ok(None) => Finding::new(&LOGIN_NONE),
+        Err(error) => Finding::new(&LOGIN_BAD).with("cause", format!("{error:#}")),
+    };
+    shown.into_iter().flatten().chain([judged]).collect()
+}
+
+fn registrar(port: &LoginPort, rules: usize, now: Timestamp) -> Finding {
+    let (registrar, until) = port.registrar();
+    let rest = left(now, until);
+    let outcome = if now >= until {
+        &LOGIN_OVER
+    } else if rest < REGISTRAR_ENDS {
+        &LOGIN_ENDS
+    } else {
+        &LOGIN_SOUND
+    };
+    Finding::new(outcome)
+        .with("registrar", registrar)
+        .with("until", until)
+        .with("left", long(rest))
+        .with("rules", rules)
 }
 
 fn judge_issuer(

@@ -7,18 +7,20 @@ use sekisho_evidence::genesis::GenesisSite;
 use sekisho_store::Store;
 use sekisho_transport::clock::SystemClock;
 use sekisho_transport::listen::{Limits, Listener};
+use sekisho_transport::pki::file::REGISTRAR_KEY_FILE;
 use sekisho_transport::probe::{Port, port};
 use sekisho_transport::task::TaskGroup;
 use sekisho_types::error_code::Language;
 use sekisho_types::id::MemberId;
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::principal::TrustDomain;
+use sekisho_types::principal::{Role, TrustDomain};
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The real clock, moved.
 #[derive(Debug)]
@@ -220,6 +222,37 @@ fn keys_that_are_missing_shown_or_of_others_are_told() {
     site.has("PATH_MISSING");
     site.settings(|text| text.replace("site =", "sight ="));
     site.has("SETTINGS_REFUSED");
+}
+
+#[test]
+fn a_registrar_that_ends_and_rules_that_give_too_much_are_told() {
+    let site = Site::new();
+    site.has("LOGIN_NONE");
+    let (name, now) = ("registrar".parse().unwrap(), SystemClock.wall());
+    let quarter = Duration::from_secs(90 * 86_400);
+    let (dir, _) = site.own.registrar(name, &[Role::Monitor], quarter, now).unwrap();
+    let login = |role: &str| {
+        let (dir, root) = (dir.display(), site.own.path().join("root.pem").display().to_string());
+        let table = format!(
+            "[login]\nissuer = 'https://id.example'\nclient_id = 'sekisho'\nregistrar_dir = '{dir}'\n\
+             jwks_url = 'https://192.0.2.1/keys'\nroots = '{root}'\n\
+             rule = [{{ claim = 'groups', value = 'ops', role = '{role}' }}]\n"
+        );
+        site.settings(|text| text + &table);
+    };
+    login("monitor");
+    site.has("LOGIN_SOUND");
+    let later = |days: i64| codes(&site.report(days * DAY_MS));
+    assert!(later(80).contains("LOGIN_ENDS"));
+    assert!(later(91).contains("LOGIN_OVER"));
+    login("tenant-user:sapporo");
+    site.has("LOGIN_BAD");
+    login("monitor");
+    let key = dir.join(REGISTRAR_KEY_FILE);
+    fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    site.has("KEY_SHOWN");
+    fs::remove_file(key).unwrap();
+    site.has("LOGIN_BAD");
 }
 
 #[test]

@@ -89,6 +89,9 @@ pub const CLOCK_MOVES_WITHIN: Duration = Duration::from_millis(200);
 /// What is left of a root or an issuer when its end is told: a ceremony of the companies takes weeks.
 pub const AUTHORITY_ENDS: Duration = Duration::from_secs(60 * 86_400);
 
+/// What is left of a registrar when its end is told: it lives a quarter, and a new one is a command and a copied directory.
+pub const REGISTRAR_ENDS: Duration = Duration::from_secs(14 * 86_400);
+
 /// Narrowest table.
 pub const WIDTH_LEAST: u16 = 40;
 

@@ -5,6 +5,7 @@
 
 use sekisho_evidence::checkpoint::Checkpoint;
 use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::MemberId;
 use sekisho_types::limit::{CLOCK_AHEAD_MAX, CLOCK_BEHIND_MAX};
 use sekisho_types::time::Timestamp;
 use std::time::Duration;
@@ -18,6 +19,21 @@ pub enum Refusal {
     /// This member's own log contradicts what it signed before. A human must look.
     #[error("the audit log contradicts the head that this member signed before")]
     Fork,
+    /// Another member signs for the federation, and signed what this member's log contradicts. A human must look.
+    #[error("member {member} signed an audit head that this member's log contradicts")]
+    Witnessed {
+        /// Who.
+        member: MemberId,
+    },
+    /// This member's tree does not reach back to what it signed before: it installed a snapshot since, and has not fetched
+    /// the records below it yet.
+    #[error(
+        "this member's audit tree has no hash {index} yet to show that it follows what was signed"
+    )]
+    Unproven {
+        /// The first that is missing.
+        index: u64,
+    },
     /// The state clock is ahead of the wall clock.
     #[error("the state clock is {by_ms} ms ahead of this member's clock")]
     ClockAhead {
@@ -38,7 +54,8 @@ impl Refusal {
     pub fn code(self) -> Option<ErrorCode> {
         match self {
             Self::Older => None,
-            Self::Fork => Some(ErrorCode::GrantRollback),
+            Self::Fork | Self::Witnessed { .. } => Some(ErrorCode::AuditFork),
+            Self::Unproven { .. } => Some(ErrorCode::AuditIncomplete),
             Self::ClockAhead { .. } => Some(ErrorCode::ClockAhead),
             Self::ClockBehind { .. } => Some(ErrorCode::ClockBehind),
         }

@@ -4,8 +4,9 @@ use super::rule::Refusal;
 use crate::limit::{SIGNATURES_BUFFERED, SIGNATURES_KEPT};
 use parking_lot::Mutex;
 use sekisho_evidence::checkpoint::{Checkpoint, SignatureLine};
+use sekisho_types::id::{MemberId, PublicKey};
 use sekisho_types::revision::Revision;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -49,6 +50,7 @@ pub struct SignerStatus {
 struct Kept {
     by_revision: BTreeMap<Revision, Arc<Signed>>,
     state: SignerState,
+    accused: BTreeSet<(MemberId, PublicKey)>,
 }
 
 /// Signatures of this member. Clones share them.
@@ -60,7 +62,8 @@ pub struct Signatures {
 
 impl Signatures {
     pub(super) fn new() -> Self {
-        let kept = Kept { by_revision: BTreeMap::new(), state: SignerState::Idle };
+        let (by_revision, accused) = (BTreeMap::new(), BTreeSet::new());
+        let kept = Kept { by_revision, state: SignerState::Idle, accused };
         Self { kept: Arc::new(Mutex::new(kept)), news: broadcast::Sender::new(SIGNATURES_BUFFERED) }
     }
 
@@ -89,6 +92,16 @@ impl Signatures {
             // Nobody listening is no fault.
             self.news.send(one).ok();
         }
+    }
+
+    /// This member's word, signed with this key, contradicts this log. Where members of k operators do, nothing more is signed.
+    pub fn accuse(&self, member: MemberId, key: PublicKey) {
+        self.kept.lock().accused.insert((member, key));
+    }
+
+    /// All of those.
+    pub(super) fn accused(&self) -> BTreeSet<(MemberId, PublicKey)> {
+        self.kept.lock().accused.clone()
     }
 
     /// The newest.

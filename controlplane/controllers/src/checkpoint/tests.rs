@@ -18,6 +18,7 @@ struct Heads {
     saved: Mutex<Option<Checkpoint>>,
     broken: Mutex<bool>,
     saves: Mutex<u32>,
+    accused: Mutex<BTreeSet<(MemberId, PublicKey)>>,
 }
 
 impl HeadStore for Heads {
@@ -31,6 +32,15 @@ impl HeadStore for Heads {
         *self.saved.lock() = Some(*head);
         *self.saves.lock() += 1;
         Ok(())
+    }
+    fn hash(&self, index: u64) -> Result<Option<Digest>, HeadStoreError> {
+        // Ticks add no record: the tree is that of the beginning.
+        let begun = Federation::new().applied.remove(0);
+        let leaf = begun.leaves.iter().find(|leaf| leaf.first_hash == index);
+        Ok(leaf.and_then(|leaf| leaf.hashes.first().copied()))
+    }
+    fn accused(&self) -> Result<BTreeSet<(MemberId, PublicKey)>, HeadStoreError> {
+        Ok(self.accused.lock().clone())
     }
 }
 
@@ -122,7 +132,7 @@ async fn a_restarted_signer_signs_nothing_smaller_than_before() {
     assert_eq!(signatures.latest().unwrap().checkpoint, points[2]);
     let mut forked = points[2];
     forked.revision.0 += 1;
-    forked.head.root = sekisho_types::id::Digest([0; 32]);
+    forked.head.root = Digest([0; 32]);
     again.take(&setup.federation.state, &[forked]).await;
     assert_eq!(signatures.status().state, SignerState::Refusing(Refusal::Fork));
     assert_eq!(signatures.latest().unwrap().checkpoint, points[2]);
@@ -178,4 +188,50 @@ async fn the_newest_lines_are_kept() {
     }
     assert_eq!(signatures.at(first), None);
     assert!(signatures.at(Revision(first.0 + 1)).is_some());
+}
+
+/// A1: when members of k operators contradict this log it may be the wrong one; it signs nothing then, also after a restart,
+/// until their keys are out of the bundle. One liar stops nobody.
+#[tokio::test]
+async fn a_member_that_k_operators_contradict_signs_nothing() {
+    let mut setup = Setup::new();
+    let points = [setup.tick(), setup.tick(), setup.tick()];
+    let mut signer = setup.kanto();
+    signer.take(&setup.federation.state, &points[..1]).await;
+    let (liar, other) = (MemberId(3), MemberId(1));
+    let of = |member| (member, checkpoint_key(member).public());
+    signer.signatures().accuse(liar, of(liar).1);
+    signer.take(&setup.federation.state, &points[1..2]).await;
+    assert_eq!(
+        signer.signatures().latest().unwrap().checkpoint,
+        points[1],
+        "one liar stops nobody"
+    );
+    signer.signatures().accuse(other, of(other).1);
+    signer.take(&setup.federation.state, &points[2..]).await;
+    let state = signer.signatures().status().state;
+    assert!(matches!(state, SignerState::Refusing(Refusal::Witnessed { .. })), "{state:?}");
+    assert_eq!(signer.signatures().latest().unwrap().checkpoint, points[1]);
+    // As the store has it.
+    *setup.heads.accused.lock() = [of(liar), of(other)].into();
+    let mut again = setup.kanto();
+    again.take(&setup.federation.state, &points[2..]).await;
+    assert_eq!(again.signatures().status().state, state);
+    // Whose key signs for nobody counts for nothing.
+    *setup.heads.accused.lock() = [of(liar), (other, checkpoint_key(MemberId(9)).public())].into();
+    let mut free = setup.kanto();
+    free.take(&setup.federation.state, &points[2..]).await;
+    assert_eq!(free.signatures().latest().unwrap().checkpoint, points[2]);
+}
+
+/// A1: order alone is not believed.
+#[tokio::test]
+async fn a_head_that_the_own_tree_does_not_have_is_not_signed() {
+    let mut setup = Setup::new();
+    let mut point = setup.tick();
+    point.head.root = Digest([0; 32]);
+    let mut signer = setup.kanto();
+    signer.take(&setup.federation.state, &[point]).await;
+    assert_eq!(signer.signatures().status().state, SignerState::Refusing(Refusal::Fork));
+    assert_eq!((signer.signatures().latest(), *setup.heads.saves.lock()), (None, 0));
 }

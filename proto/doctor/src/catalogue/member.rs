@@ -94,4 +94,29 @@ checks! {
             => "Bring issuer and site-tag key of this company's agreed keys.",
             "合意されたこの事業者の発行者と拠点タグの鍵を置いてください。", "";
     }
+    LOGIN = "login",
+        "The registrar with which people of the company log in here, the rules and the provider's keys that the settings name.",
+        "この事業者の人がここでログインするための登録者、設定にある規則とプロバイダーの鍵。" => {
+        LOGIN_SOUND = Ok,
+            "registrar {registrar}, until {until}: {left} left; {rules} rules",
+            "登録者 {registrar}、{until} まで。残り {left}。規則 {rules} 件";
+        LOGIN_NONE = Ok,
+            "the settings have no `[login]`: nobody logs in here",
+            "設定に `[login]` がありません。ここではログインできません";
+        LOGIN_ENDS = Warning,
+            "registrar {registrar} ends at {until}: {left} left",
+            "登録者 {registrar} は {until} に切れます。残り {left}"
+            => "Make a new one and bring its directory: no login outlives it.",
+            "新しく作り、そのディレクトリを置いてください。これより長く有効なログインはできません。", "sekisho pki registrar --help";
+        LOGIN_OVER = Failure,
+            "registrar {registrar} has ended at {until}",
+            "登録者 {registrar} は {until} に切れました"
+            => "Make a new one and bring its directory: nobody can log in here.",
+            "新しく作り、そのディレクトリを置いてください。ここでは誰もログインできません。", "sekisho pki registrar --help";
+        LOGIN_BAD = Failure,
+            "{cause}",
+            "{cause}"
+            => "Correct `[login]` or what it names: the member does not start with it.",
+            "`[login]` またはそれが指すものを直してください。このままではメンバーは起動しません。", "";
+    }
 }
