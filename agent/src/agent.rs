@@ -8,6 +8,7 @@ pub use follow::accept;
 
 use crate::calls::Calls;
 use crate::config::Config;
+use crate::countersign::Countersigning;
 use crate::driver::{After, Driver};
 use crate::enrolment::Enrolment;
 use crate::failure::Failure;
@@ -16,7 +17,9 @@ use crate::fix::{Ends, FixPort};
 use crate::host::{Inventory, OutputFiles, inherited_ns, lock};
 use crate::kept::KeptFiles;
 use crate::ledger::LedgerFile;
-use crate::limit::{EVENTS_MAX, LOOK_EVERY, SHUTDOWN_WITHIN, TASKS_WITHIN, TICK};
+use crate::limit::{
+    COUNTERSIGN_EVERY, EVENTS_MAX, LOOK_EVERY, SHUTDOWN_WITHIN, TASKS_WITHIN, TICK,
+};
 use crate::location::prover::Prover;
 use crate::location::{self, Via};
 use crate::renew::Renewer;
@@ -89,6 +92,7 @@ pub struct Agent {
     /// Digest of the certificate key, which is the host's for as long as it is enrolled.
     node_key: Digest,
     looked: Instant,
+    countersigning: Countersigning,
     _lock: File,
 }
 
@@ -105,6 +109,11 @@ pub enum End {
 fn link(dialer: Dialer, events: mpsc::Sender<Event>, root: PathBuf, clocks: Clocks) -> Link {
     let outputs = Arc::new(OutputFiles(root));
     Link { dialer, events, outputs, clocks, attempts: Arc::default() }
+}
+
+/// Somewhere in the first interval.
+fn spread() -> Duration {
+    rand::random_range(Duration::ZERO..COUNTERSIGN_EVERY)
 }
 
 impl Agent {
@@ -182,6 +191,7 @@ impl Agent {
             via: config.landmark_via,
             node_key,
             looked: Instant::now(),
+            countersigning: Countersigning::begin(Instant::now(), spread()),
             _lock: lock,
         })
     }
@@ -317,6 +327,7 @@ impl Agent {
         }
         self.looked = Instant::now();
         self.look_for_trust();
+        self.countersign();
         let (mut inventory, events) =
             (self.driver.inventory.clone(), self.driver.link.events.clone());
         self.driver.tasks.spawn(TaskKind::Ordinary, "look", async move {
@@ -334,6 +345,14 @@ impl Agent {
         });
         let missed = self.driver.missed(self.core.ledger());
         missed.into_iter().chain(self.laid_there()).collect()
+    }
+
+    /// Says which audit head it was shown, when that is due.
+    fn countersign(&mut self) {
+        let Some(seen) = self.core.seen().copied() else { return };
+        if self.countersigning.take(&seen, Instant::now()) {
+            self.driver.countersign(self.core.ledger(), &seen);
+        }
     }
 
     async fn step(&mut self, input: Input) -> Result<After, Failure> {

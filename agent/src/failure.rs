@@ -1,6 +1,7 @@
 //! How this program fails: a code, a cause, a remedy, and the exit code that scripts see.
 
 use sekisho_agent_core::reason::Reason;
+use sekisho_proto::phrase::say;
 use sekisho_proto::status::ApiError;
 use sekisho_types::cause::explain;
 use sekisho_types::error_code::{ErrorCode, Kind, Language};
@@ -55,19 +56,33 @@ impl Failure {
         }
     }
 
-    /// Tells standard error and returns the exit code.
+    /// For whoever reads this language.
+    #[must_use]
+    pub fn text(&self, language: Language) -> String {
+        let own = self.remedy.as_deref().filter(|own| *own != self.code.remedy(Language::En));
+        let remedy =
+            own.map_or_else(|| self.code.remedy(language).to_owned(), |own| say(own, language));
+        let cause = say(&self.cause, language);
+        let fix = match language {
+            Language::En => "fix",
+            Language::Ja => "対処",
+        };
+        format!("sekisho-agent: {}: {cause}\n  {fix}: {remedy}", self.code)
+    }
+
+    /// Tells standard error, in the language of the environment, and returns the exit code.
     #[must_use]
     pub fn report(&self) -> ExitCode {
+        let language = Language::of_environment(|name| std::env::var(name).ok());
         // Nobody is left to tell when that fails.
-        drop(writeln!(io::stderr(), "{self}"));
+        drop(writeln!(io::stderr(), "{}", self.text(language)));
         ExitCode::from(self.exit())
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let remedy = self.remedy.as_deref().unwrap_or_else(|| self.code.remedy(Language::En));
-        write!(f, "sekisho-agent: {}: {}\n  fix: {remedy}", self.code, self.cause)
+        f.write_str(&self.text(Language::En))
     }
 }
 
@@ -106,5 +121,15 @@ mod tests {
         }
         let text = Failure::new(ErrorCode::ResidencyOutsideJp, "KR-26").to_string();
         assert!(text.starts_with("sekisho-agent: RESIDENCY_OUTSIDE_JP: KR-26\n  fix: Nothing"));
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_language_of_the_environment() {
+        let refused = ApiError::new(ErrorCode::TokenUsed, "the token was used");
+        let text = Failure::from(refused).text(Language::Ja);
+        assert!(text.contains("トークンは使用済みです"), "{text}");
+        assert!(text.ends_with(ErrorCode::TokenUsed.remedy(Language::Ja)), "{text}");
+        let own = Failure::new(ErrorCode::AlreadyExists, "x").remedy("Stop it first.");
+        assert!(own.text(Language::Ja).ends_with("対処: Stop it first."));
     }
 }

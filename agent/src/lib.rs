@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod calls;
 pub mod config;
+mod countersign;
 pub mod doctor;
 mod driver;
 mod durable;

@@ -90,8 +90,10 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) struct Streams {
     tasks: TaskGroup,
-    queues: Vec<mpsc::Sender<AgentMessage>>,
+    pub(crate) queues: Vec<mpsc::Sender<AgentMessage>>,
     attach: Arc<Mutex<Attach>>,
+    /// Messages that were for one member alone.
+    pub(crate) turns: usize,
 }
 
 impl Drop for Streams {
@@ -143,7 +145,7 @@ impl Streams {
             tasks.spawn(TaskKind::Ordinary, "stream", stream.keep(outbox));
             queues.push(queue);
         }
-        Self { tasks, queues, attach }
+        Self { tasks, queues, attach, turns: rand::random_range(0..STREAMS_MAX) }
     }
 
     /// Notes where the agent stands, for streams that are dialled again.

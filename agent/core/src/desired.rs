@@ -53,7 +53,10 @@ impl Delivery {
     pub fn claimed(&self) -> Option<NodeDesired> {
         match Record::parse(&self.desired.record).ok()?.body {
             Body::Desired(desired) => Some(desired),
-            Body::Entry { .. } | Body::Grant(_) => None,
+            Body::Entry { .. }
+            | Body::Grant(_)
+            | Body::Approval { .. }
+            | Body::BreakGlass { .. } => None,
         }
     }
 }

@@ -28,6 +28,7 @@ use sekisho_evidence::snapshot_file::LastLog;
 use sekisho_evidence::submission::{Submission, submit_command, submit_item};
 use sekisho_evidence::tag::{SiteTag, TagArea};
 use sekisho_evidence::terms::{Agreement, Terms};
+use sekisho_evidence::voucher::Voucher;
 use sekisho_types::id::{ClusterId, Digest, MemberId, OperatorId, RequestId};
 use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::{Area, table_hash};
@@ -333,6 +334,7 @@ impl Federation {
         let intention = Intention { cluster: self.cluster, incarnation, request, command };
         let signature = intention.sign(key.principal.clone(), &alice);
         let issuer = self.key(13).sign(Purpose::KeyRecord, &encode(&key).unwrap());
+        let voucher = Voucher::Issuer(issuer);
         let (submitted_at, resealed) = (NOW, false);
         Submission {
             facts,
@@ -342,7 +344,7 @@ impl Federation {
             submitted_at,
             signature,
             key,
-            issuer,
+            voucher,
             resealed,
         }
     }

@@ -32,6 +32,7 @@ use locate::Locating;
 use placement::Local;
 pub use restart::{Seen, recover};
 use sekisho_evidence::acknowledgement::Acknowledgement;
+use sekisho_evidence::checkpoint::Checkpoint;
 use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::location::transcript::FixId;
 use sekisho_evidence::package::{Trust, TrustPackage};
@@ -240,6 +241,8 @@ pub struct Reconciler {
     assembly: Assembly,
     /// The last head and text for which a proof was asked.
     proof_asked: Option<(u64, String)>,
+    /// The newest checkpoint of k operators that the ledger took in this run.
+    seen: Option<Checkpoint>,
     local: BTreeMap<PlacementId, Local>,
     outbox: Outbox,
     report_retry: Retry,
@@ -283,6 +286,7 @@ impl Reconciler {
             session: Session::new(bound.then_some(inherited_ns)),
             assembly: Assembly::default(),
             proof_asked: None,
+            seen: None,
             local: BTreeMap::new(),
             outbox,
             report_retry: Retry::default(),
@@ -305,6 +309,12 @@ impl Reconciler {
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The newest checkpoint of k operators that the ledger took in this run.
+    #[must_use]
+    pub fn seen(&self) -> Option<&Checkpoint> {
+        self.seen.as_ref()
     }
 
     /// When the lease of the open session ends, boottime in nanoseconds.

@@ -72,9 +72,11 @@ pub fn read(bytes: &[u8]) -> Result<GrantRecord, Box<MalformedGrant>> {
             check(&grant, revision).map_err(|what| malformed(&what))?;
             Ok(made(Ok(grant)))
         }
-        Ok(Record { body: Body::Entry { .. } | Body::Desired(_), .. }) => {
-            Err(malformed(&"not the record of a grant"))
-        }
+        Ok(Record {
+            body:
+                Body::Entry { .. } | Body::Desired(_) | Body::Approval { .. } | Body::BreakGlass { .. },
+            ..
+        }) => Err(malformed(&"not the record of a grant")),
         Err(error) => match foreign_area(header.grant) {
             Some(area) => Ok(made(Err(area))),
             None => Err(malformed(&error)),

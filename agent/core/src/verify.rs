@@ -132,7 +132,11 @@ fn parse(set: &SignedSet) -> Result<Parsed<'_>, Reason> {
     let record = Record::parse(&set.delivery.desired.record).map_err(|error| malformed(&error))?;
     let desired = match record.body {
         Body::Desired(desired) if desired.epoch.revision == record.revision => desired,
-        Body::Desired(_) | Body::Entry { .. } | Body::Grant(_) => {
+        Body::Desired(_)
+        | Body::Entry { .. }
+        | Body::Grant(_)
+        | Body::Approval { .. }
+        | Body::BreakGlass { .. } => {
             return Err(malformed(&"not the record of a desired set"));
         }
     };

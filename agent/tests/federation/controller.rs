@@ -393,7 +393,7 @@ impl Member {
                         agent_message::Message::Head(_) if std::mem::take(&mut loses_head) => {}
                         agent_message::Message::Head(moved) => head = moved.size,
                         agent_message::Message::Accepted(set) => accepted = set.revision,
-                        agent_message::Message::Proving(_) => {}
+                        agent_message::Message::Proving(_) | agent_message::Message::Countersigned(_) => {}
                         agent_message::Message::Log(chunk) => {
                             // Asked again until the job has written.
                             if chunk.data.is_empty() { read = None; }

@@ -7,6 +7,7 @@ use sekisho_evidence::command::Intention;
 use sekisho_evidence::grant::Grant;
 use sekisho_evidence::key::{Purpose, SigningKey};
 use sekisho_evidence::submission::{Submission, submit_item};
+use sekisho_evidence::voucher::Voucher;
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::id::RequestId;
 use sekisho_types::job::{JobFacts, OverLimit, Resources};
@@ -44,7 +45,7 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
     let command = batch.digest().unwrap();
     let intention = Intention { cluster: CLUSTER, incarnation, request, command };
     let signature = intention.sign(record.principal.clone(), &alice);
-    let issuer = issuer.sign(Purpose::KeyRecord, &encode(&record).unwrap());
+    let voucher = Voucher::Issuer(issuer.sign(Purpose::KeyRecord, &encode(&record).unwrap()));
     Submission {
         facts,
         place: batch.place(1),
@@ -53,7 +54,7 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         submitted_at,
         signature,
         key: record,
-        issuer,
+        voucher,
         resealed: false,
     }
 }

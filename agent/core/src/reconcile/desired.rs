@@ -68,6 +68,8 @@ impl Reconciler {
                         self.remember(set, grant);
                     }
                     self.ledger.accept(accepted);
+                    // It was parsed for the check.
+                    self.seen = Checkpoint::parse(&set.text).ok().or(self.seen);
                     self.changed = true;
                     // In this order: a moved head without an accepted set asks for the set with another proof.
                     self.out.push(Action::SetAccepted(revision));

@@ -418,7 +418,7 @@ fn a_grant_that_k_operators_signed_starts_nothing_that_its_submitter_did_not_sig
     let refused = check_start(host, &other, &signed, &fetched).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "GRANT_SUBMISSION: the issuer of naniwa has not signed the submitter's key"
+        "GRANT_SUBMISSION: operator naniwa does not vouch for the submitter's key"
     );
 }
 
