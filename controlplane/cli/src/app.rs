@@ -7,15 +7,19 @@ use crate::failure::{Failure, of_file};
 use crate::intent::{Signer, intent};
 use crate::language::Text;
 use crate::output::{Change, Output};
+use crate::reach::{self, Reach};
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
+use sekisho_evidence::command::{CommandSignature, Intention};
 use sekisho_evidence::sealed;
 use sekisho_fsm::command::Command;
 use sekisho_proto::v1;
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::RequestId;
+use sekisho_types::id::{Digest, RequestId};
+use sekisho_types::principal::Principal;
 use sekisho_types::time::{Clock as _, Date, Timestamp};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +33,8 @@ pub struct App<'w> {
     pub output: Output<'w>,
     /// Options of the command line.
     pub global: Global,
+    /// Where this login's own folder is made, for what the next command begins with; without it nothing is remembered.
+    pub remembers: Option<PathBuf>,
     contexts: Option<Contexts>,
     request: Option<RequestId>,
 }
@@ -44,6 +50,30 @@ pub struct Session {
 }
 
 impl Session {
+    /// Operators that sign in this session.
+    #[must_use]
+    pub fn operators(&self) -> usize {
+        self.signers.iter().filter_map(Signer::operator).collect::<BTreeSet<_>>().len()
+    }
+
+    /// As whom it signs.
+    #[must_use]
+    pub fn principal(&self) -> Option<&Principal> {
+        self.signers.first().map(Signer::principal)
+    }
+
+    /// Signs what somebody proposed under `request`, as whoever the session's context is.
+    ///
+    /// # Errors
+    /// `SIGNATURES_MISSING` for a context that only reads.
+    pub fn join(&self, request: RequestId, command: Digest) -> Result<CommandSignature, Failure> {
+        let (cluster, incarnation) = (self.context.cluster, self.context.incarnation);
+        let proposed = Intention { cluster, incarnation, request, command };
+        let signature = self.signers.first().and_then(|signer| signer.join(&proposed));
+        let why = "the context has no signing key";
+        signature.ok_or_else(|| Failure::new(ErrorCode::SignaturesMissing, why))
+    }
+
     /// The seed to seal a payload of this request with: the same when the request is repeated, so that its bytes are, too.
     ///
     /// # Errors
@@ -87,7 +117,7 @@ impl<'w> App<'w> {
     /// A command's surroundings. Nothing is read before it is needed.
     #[must_use]
     pub fn new(output: Output<'w>, global: Global) -> Self {
-        Self { output, global, contexts: None, request: None }
+        Self { output, global, remembers: None, contexts: None, request: None }
     }
 
     /// Acts with these contexts in place of the file's.
@@ -160,7 +190,11 @@ impl<'w> App<'w> {
     pub fn session(&mut self) -> Result<Session, Failure> {
         let context = self.named(self.global.context.clone().as_deref())?;
         let timeout = Duration::from_secs(self.global.timeout);
-        let (client, identity) = Client::open(&context, timeout)?;
+        let reach = reach::folder(self.remembers.clone()).map_or_else(Reach::none, |folder| {
+            Reach::of(&folder, context.cluster, &context.operator)
+        });
+        let (client, identity) = Client::open_from(&context, timeout, reach)?;
+        let client = client.speaking(self.output.language);
         Ok(Session { client, signers: vec![Signer::new(&context, identity)?], context })
     }
 
@@ -232,7 +266,22 @@ impl<'w> App<'w> {
         done: Text,
         next: Option<String>,
     ) -> Result<(), Failure> {
-        self.told((Some(name), &[]), request, revision, done, next)
+        self.told((Some(name), &[]), request, revision, (done, None), next)
+    }
+
+    /// Tells that a change was proposed, and by which approval.
+    ///
+    /// # Errors
+    /// When stdout does not take it.
+    pub fn proposed(
+        &mut self,
+        (name, approval): (&str, &str),
+        request: RequestId,
+        revision: u64,
+        done: Text,
+        next: Option<String>,
+    ) -> Result<(), Failure> {
+        self.told((Some(name), &[]), request, revision, (done, Some(approval)), next)
     }
 
     /// Tells that a batch took effect.
@@ -247,7 +296,7 @@ impl<'w> App<'w> {
         done: Text,
         next: Option<String>,
     ) -> Result<(), Failure> {
-        self.told((None, names), request, revision, done, next)
+        self.told((None, names), request, revision, (done, None), next)
     }
 
     fn told(
@@ -255,7 +304,7 @@ impl<'w> App<'w> {
         (name, names): (Option<&str>, &[String]),
         request: RequestId,
         revision: u64,
-        done: Text,
+        (done, approval): (Text, Option<&str>),
         next: Option<String>,
     ) -> Result<(), Failure> {
         let validate_only = self.global.dry_run;
@@ -267,6 +316,7 @@ impl<'w> App<'w> {
             revision,
             request_id,
             validate_only,
+            approval,
             done,
             next,
         })

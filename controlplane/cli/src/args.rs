@@ -1,31 +1,49 @@
 //! The command line: `sekisho NOUN VERB`. Each noun's verbs stand with the noun under [`crate::command`].
 
 use crate::command::{
-    audit, job, key, landmark, member, node, operator, pki, policy, quota, residency, site,
-    snapshot, status, tenant,
+    approval, audit, break_glass, context, error, job, key, landmark, login, member, node,
+    operation, operator, pki, policy, quota, residency, site, snapshot, status, support, tenant,
+    watch,
 };
+use crate::complete::Shell;
 use crate::dev::DevCommand;
+use crate::language::Text;
 use crate::output::Format;
 use sekisho_types::error_code::Language;
 use sekisho_types::id::RequestId;
 use std::path::PathBuf;
 
-const EXAMPLES: &str = "\
+/// Below the help of the whole program.
+pub const EXAMPLES: Text = Text::new(
+    "\
 Examples:
-  sekisho dev                        start a federation of three operators on this machine
+  sekisho dev                        start a federation of three operators here
+  sekisho context check              who am I, which members answer
   sekisho status                     health on one screen, worst first
   sekisho job plan job.yaml          what would happen to this job now
   sekisho job submit job.yaml --wait running
   sekisho job explain sapporo/train  why a job waits
+  sekisho job list --watch           jobs, and what becomes of them
   sekisho residency status           where each node is proven to be
   sekisho audit verify bundle.bin    check every placement again, offline
-
-Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 auth, 5 conflict, 6 quota or precondition,
-7 no leader, 8 timeout; `job plan`: 0 placed now, 10 would wait, 11 never.";
+  sekisho help exit-codes            what a script can tell apart",
+    "\
+例:
+  sekisho dev                        このマシンで3事業者の連合を起動
+  sekisho context check              自分の資格と、応答するメンバーを確認
+  sekisho status                     連合の状態を1画面で(悪い順)
+  sekisho job plan job.yaml          このジョブが今どうなるか
+  sekisho job submit job.yaml --wait running
+  sekisho job explain sapporo/train  ジョブが待っている理由
+  sekisho job list --watch           ジョブの一覧と、その変化
+  sekisho residency status           各ノードの所在の証明
+  sekisho audit verify bundle.bin    すべての配置をオフラインで再検証
+  sekisho help exit-codes            スクリプト向けの終了コード",
+);
 
 /// Sovereign GPU compute in Japan: the federation's command line.
 #[derive(Debug, clap::Parser)]
-#[command(name = "sekisho", version, after_help = EXAMPLES, propagate_version = true)]
+#[command(name = "sekisho", version, propagate_version = true)]
 #[command(arg_required_else_help = true)]
 pub struct Cli {
     /// Options that every command takes.
@@ -49,6 +67,9 @@ pub struct Global {
     /// Sign as this context too; only in federations made by `sekisho dev`
     #[arg(long, global = true, value_name = "NAME")]
     pub cosign: Vec<String>,
+    /// How long a change that takes two operators waits for the other one's signature, at most 7d; else 1d
+    #[arg(long, global = true, value_name = "TIME", value_parser = crate::duration::seconds)]
+    pub approval_wait: Option<u64>,
     /// Form of the result
     #[arg(short, long, global = true, value_enum, default_value_t)]
     pub output: Format,
@@ -85,6 +106,10 @@ fn language(text: &str) -> Result<Language, String> {
 pub enum Command {
     /// Run a federation of three operators on this machine
     Dev(DevCommand),
+    /// Get a certificate and a key for half a day, with the operator's identity provider or by a file
+    Login(login::LoginArgs),
+    /// Take that key back and remove the files
+    Logout(login::LogoutArgs),
     /// Keys and certificates of one operator
     #[command(subcommand)]
     Pki(pki::PkiCommand),
@@ -112,6 +137,12 @@ pub enum Command {
     /// Registered signing keys: who may do what
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Changes that wait for the signature of another operator
+    #[command(subcommand)]
+    Approval(approval::ApprovalCommand),
+    /// The emergency right: stop and narrow beyond one's own borders, alone and for hours
+    #[command(subcommand)]
+    BreakGlass(break_glass::BreakGlassCommand),
     /// Jobs
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -123,12 +154,36 @@ pub enum Command {
     Operator(operator::OperatorCommand),
     /// The federation's health on one screen, worst first
     Status(status::StatusCommand),
+    /// Follow rows as they change, newline JSON with `-o json`; it goes on at another member by itself
+    Watch(watch::WatchArgs),
+    /// What goes on after a command was answered: drains, enforcement of policies, members, revoked sites
+    #[command(subcommand)]
+    Operation(operation::OperationCommand),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Backups
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
+    /// Error codes: what each means, and what to do
+    #[command(subcommand)]
+    Error(error::ErrorCommand),
+    /// Federations to act in: through which members, as whom
+    #[command(subcommand)]
+    Context(context::ContextCommand),
+    /// Write what an engineer needs to see to one file: no payload, log or key, and without --names no name
+    SupportBundle(support::SupportArgs),
+    /// Print a shell's completion, which offers the federation's names too
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the man pages
+    Man {
+        /// Folder: English goes to man1, Japanese to ja/man1
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Version of this program
     Version,
 }
@@ -142,12 +197,17 @@ impl Command {
         use operator::OperatorCommand;
         use snapshot::SnapshotCommand;
         match self {
-            Self::Dev(_) => false,
+            Self::Dev(_)
+            | Self::Login(_)
+            | Self::Logout(_)
+            | Self::SupportBundle(_)
+            | Self::Man { .. } => false,
             Self::Pki(command) => matches!(command, pki::PkiCommand::Show { .. }),
             Self::Operator(command) => match command {
                 OperatorCommand::Prepare(_) | OperatorCommand::Install { .. } => false,
                 OperatorCommand::Trust(trust) => !trust.writes(),
-                OperatorCommand::List
+                OperatorCommand::List(_)
+                | OperatorCommand::Get { .. }
                 | OperatorCommand::Sign { .. }
                 | OperatorCommand::Add { .. }
                 | OperatorCommand::Remove { .. }
@@ -160,7 +220,9 @@ impl Command {
                     | MemberCommand::Founder(_)
             ),
             Self::Snapshot(command) => !matches!(command, SnapshotCommand::Save { .. }),
-            Self::Audit(command) => !matches!(command, AuditCommand::Export { .. }),
+            Self::Audit(command) => {
+                matches!(command, AuditCommand::Show(_) | AuditCommand::Verify(_))
+            }
             Self::Residency(command) => command.takes_dry_run(),
             Self::Site(_)
             | Self::Node(_)
@@ -169,8 +231,15 @@ impl Command {
             | Self::Policy(_)
             | Self::Quota(_)
             | Self::Key(_)
+            | Self::Approval(_)
+            | Self::BreakGlass(_)
             | Self::Job(_)
             | Self::Status(_)
+            | Self::Watch(_)
+            | Self::Operation(_)
+            | Self::Error(_)
+            | Self::Context(_)
+            | Self::Completion { .. }
             | Self::Version => true,
         }
     }
@@ -208,6 +277,8 @@ mod tests {
             "sekisho operator trust --genesis g --write",
             "sekisho member package f",
             "sekisho audit export f",
+            "sekisho audit prove 7",
+            "sekisho audit watch --head f",
             "sekisho snapshot save f",
             "sekisho residency prove a/n",
             "sekisho residency map f.svg",

@@ -1,13 +1,15 @@
 //! Calls to members: follows the leader, repeats what may be repeated, ends by the deadline (L3).
 //!
+//! A site that is down costs a quarter of a second, and the next command begins elsewhere (`reach.rs`).
 //! Every write carries a request id, so repeating one is harmless (R3). Decisions rest on error codes alone.
 
-use crate::context::Context;
+use crate::context::{Context, Endpoint};
 use crate::failure::{Failure, of_file};
+use crate::reach::Reach;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use sekisho_evidence::genesis::GenesisMember;
-use sekisho_proto::status::ApiError;
+use sekisho_proto::status::{ACCEPT_LANGUAGE, ApiError};
 use sekisho_proto::v1;
 use sekisho_transport::address::Address;
 use sekisho_transport::bundle::{Bundle, TrustBundles};
@@ -18,14 +20,15 @@ use sekisho_transport::dial::Dialer;
 use sekisho_transport::leader::{CallError, CallOptions, Endpoints, Verdict};
 use sekisho_transport::pki::file;
 use sekisho_transport::verify::Expect;
-use sekisho_types::error_code::ErrorCode;
+use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::principal::{Principal, Workload};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Response, Status};
+use tonic::{Request, Response, Status};
 
 /// Metadata in which a refusal names the leader's address.
 const LEADER: &str = "leader";
@@ -39,6 +42,15 @@ pub struct Client {
     members: usize,
     timeout: Duration,
     dialer: Dialer,
+    language: Language,
+    reach: Reach,
+}
+
+/// A request whose caller reads this language.
+pub fn asked_in<T>(language: Language, request: T) -> Request<T> {
+    let mut request = Request::new(request);
+    request.metadata_mut().insert(ACCEPT_LANGUAGE, MetadataValue::from_static(language.tag()));
+    request
 }
 
 /// Calls `client`: `ask!(client, site_service_client::SiteServiceClient, list_sites, request)`.
@@ -46,9 +58,10 @@ pub struct Client {
 macro_rules! ask {
     ($client:expr, $service:ident :: $stub:ident, $method:ident, $request:expr) => {{
         let request = $request;
+        let language = $client.language();
         $client
             .call(|channel| {
-                let request = request.clone();
+                let request = $crate::client::asked_in(language, request.clone());
                 async move { sekisho_proto::v1::$service::$stub::new(channel).$method(request).await }
             })
             .await
@@ -61,6 +74,18 @@ impl Client {
     /// # Errors
     /// `UNAUTHENTICATED` for an unusable identity, `INVALID_ARGUMENT` for other files.
     pub fn open(context: &Context, timeout: Duration) -> Result<(Self, Identity), Failure> {
+        Self::open_from(context, timeout, Reach::none())
+    }
+
+    /// As [`Client::open`], beginning with the member that answered last.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub fn open_from(
+        context: &Context,
+        timeout: Duration,
+        reach: Reach,
+    ) -> Result<(Self, Identity), Failure> {
         let identity = identity(context)?;
         let clock = Arc::new(SystemClock);
         let bundles = TrustBundles::new(clock);
@@ -68,8 +93,9 @@ impl Client {
             .replace(&roots(context)?)
             .map_err(|error| Failure::invalid(format!("roots: {error}")))?;
         let dialer = Dialer::new(Some(identity.clone()), bundles).asking(context.names()?);
-        let client = Self::to(dialer, &context.addresses()?, Expect::AnyMember, timeout)?;
-        Ok((client, identity))
+        let order = reach.order(&context.addresses()?);
+        let client = Self::to(dialer, &order, Expect::AnyMember, timeout)?;
+        Ok((Self { reach, ..client }, identity))
     }
 
     fn to(
@@ -84,7 +110,57 @@ impl Client {
         let endpoints =
             Endpoints::new(dialer.clone(), addresses, expect, options, Box::new(random))
                 .map_err(|error| Failure::invalid(format!("endpoints: {error}")))?;
-        Ok(Self { endpoints, members: addresses.len(), timeout, dialer })
+        Ok(Self {
+            endpoints,
+            members: addresses.len(),
+            timeout,
+            dialer,
+            language: Language::default(),
+            reach: Reach::none(),
+        })
+    }
+
+    /// The same for somebody who reads this language.
+    #[must_use]
+    pub fn speaking(self, language: Language) -> Self {
+        Self { language, ..self }
+    }
+
+    /// In which language its caller reads.
+    #[must_use]
+    pub const fn language(&self) -> Language {
+        self.language
+    }
+
+    /// A client without an identity, of the members of the context's own operator, who have to prove that they are: to log in
+    /// with.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for unusable files and addresses, and where the context lists none of the operator's members.
+    pub fn anonymous(context: &Context, timeout: Duration) -> Result<Self, Failure> {
+        let bundles = TrustBundles::new(Arc::new(SystemClock));
+        bundles
+            .replace(&roots(context)?)
+            .map_err(|error| Failure::invalid(format!("roots: {error}")))?;
+        let own = |endpoint: &&Endpoint| endpoint.operator == context.operator;
+        let own = Context {
+            endpoints: context.endpoints.iter().filter(own).cloned().collect(),
+            ..context.clone()
+        };
+        if own.endpoints.is_empty() {
+            let why =
+                format!("endpoints: no member of {}, which alone lets its people in", own.operator);
+            return Err(Failure::invalid(why));
+        }
+        let expect = Expect::MemberOf([own.operator.clone()].into());
+        let dialer = Dialer::new(None, bundles).asking(context.names()?);
+        Self::to(dialer, &own.addresses()?, expect, timeout)
+    }
+
+    /// How many members it knows.
+    #[must_use]
+    pub const fn members(&self) -> usize {
+        self.members
     }
 
     /// A client of one member, who has to prove that it is this very one before it is told anything.
@@ -96,7 +172,24 @@ impl Client {
         let address = address.map_err(|error| Failure::invalid(error.to_string()))?;
         let workload = Workload::Member { site: member.site.clone(), member: member.member.0 };
         let expect = Expect::Principal(Principal { operator: member.operator.clone(), workload });
-        Self::to(self.dialer.clone(), &[address], expect, timeout.min(self.timeout))
+        let client = Self::to(self.dialer.clone(), &[address], expect, timeout.min(self.timeout))?;
+        Ok(client.speaking(self.language))
+    }
+
+    /// A client of one address of the context.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for an unusable address.
+    pub fn of_endpoint(&self, endpoint: &Endpoint, timeout: Duration) -> Result<Self, Failure> {
+        let address = endpoint.address.parse::<Address>();
+        let address = address.map_err(|error| Failure::invalid(error.to_string()))?;
+        Self::to(self.dialer.clone(), &[address], Expect::AnyMember, timeout.min(self.timeout))
+    }
+
+    /// Remembers the members that the federation names, to be asked when those of the context do not answer.
+    pub fn learn(&self, members: &[v1::Member]) {
+        let standing = members.iter().filter(|member| member.standing != "removed");
+        self.reach.learn(standing.map(|member| member.address.clone()));
     }
 
     /// How long a call may take as a whole.
@@ -114,13 +207,41 @@ impl Client {
         F: Fn(Channel) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
+        self.call_by(call, decide).await
+    }
+
+    /// As [`Client::call`], of what any member does as well as another: one that is busy is left.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn call_any<T, F, Fut>(&self, call: F) -> Result<T, Failure>
+    where
+        F: Fn(Channel) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let decide = |status: &Status| match decide(status) {
+            Verdict::Again | Verdict::After(_) => Verdict::Next,
+            other @ (Verdict::Return | Verdict::Next | Verdict::Leader(_)) => other,
+        };
+        self.call_by(call, decide).await
+    }
+
+    async fn call_by<T, F, Fut>(
+        &self,
+        call: F,
+        decide: impl Fn(&Status) -> Verdict,
+    ) -> Result<T, Failure>
+    where
+        F: Fn(Channel) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
         let deadline = Deadline::after(self.timeout);
         let once = |channel| {
             let answer = call(channel);
             async { answer.await.map(Response::into_inner) }
         };
-        let refusals = AtomicUsize::new(0);
-        let decide = |status: &Status| match self.refused() {
+        let (refusals, open) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let verdict = |status: &Status| match self.refused() {
             // One member may be wrong about us; when each has said so, no repetition helps.
             Some(_)
                 if refusals.fetch_add(1, Ordering::Relaxed).saturating_add(1) < self.members =>
@@ -128,10 +249,19 @@ impl Client {
                 Verdict::Next
             }
             Some(_) => Verdict::Return,
-            None => decide(status),
+            None => {
+                if leaves_open(status) {
+                    open.store(true, Ordering::Relaxed);
+                }
+                decide(status)
+            }
         };
-        let result = self.endpoints.call(deadline, once, decide).await;
-        result.map_err(|error| self.failure(&error))
+        let result = self.endpoints.call(deadline, once, verdict).await;
+        if result.is_ok() {
+            self.reach.answered(&self.endpoints.current().0);
+        }
+        let open = open.load(Ordering::Relaxed);
+        result.map_err(|error| Failure { open, ..self.failure(&error) })
     }
 
     /// Who am I, to whom do I talk.
@@ -193,11 +323,17 @@ pub fn of_status(status: &Status) -> Failure {
     failure
 }
 
+/// Whether what was asked may have been done all the same, now or later.
+fn leaves_open(status: &Status) -> bool {
+    matches!(ApiError::from_status(status).code, ErrorCode::OutcomeUnknown | ErrorCode::Deadline)
+}
+
 /// What to do about a refusal.
 fn decide(status: &Status) -> Verdict {
     let error = ApiError::from_status(status);
     if error.code == ErrorCode::Overloaded {
-        return Verdict::Again;
+        // As the code's page promises: not sooner than the member says.
+        return error.retry_after.map_or(Verdict::Again, Verdict::After);
     }
     if !error.code.is_retryable() {
         return Verdict::Return;
@@ -243,12 +379,60 @@ mod tests {
         let led = ApiError::new(ErrorCode::NoLeader, "").with(LEADER, "127.0.0.1:7443");
         assert_eq!(decide(&status(led)), Verdict::Leader("127.0.0.1:7443".parse().unwrap()));
         assert_eq!(decide(&status(ApiError::new(ErrorCode::NoLeader, ""))), Verdict::Next);
-        assert_eq!(decide(&status(ApiError::new(ErrorCode::Overloaded, ""))), Verdict::Again);
+        let wait = Duration::from_millis(700);
+        let busy = ApiError::new(ErrorCode::Overloaded, "");
+        let told = ApiError { retry_after: Some(wait), ..busy };
+        assert_eq!(decide(&status(told)), Verdict::After(wait));
+        assert_eq!(decide(&Status::resource_exhausted("a proxy is busy")), Verdict::Again);
         assert_eq!(decide(&status(ApiError::new(ErrorCode::OutcomeUnknown, ""))), Verdict::Next);
         assert_eq!(decide(&Status::unavailable("refused")), Verdict::Next);
         for code in [ErrorCode::QuotaNone, ErrorCode::NotFound, ErrorCode::LogsElsewhere] {
             assert_eq!(decide(&status(ApiError::new(code, ""))), Verdict::Return, "{code}");
         }
+    }
+
+    /// A client of addresses where nobody listens: the calls of these tests answer themselves.
+    fn client(addresses: &[&str]) -> Client {
+        let dialer = Dialer::new(None, TrustBundles::new(Arc::new(SystemClock)));
+        let addresses: Vec<Address> = addresses.iter().map(|to| to.parse().unwrap()).collect();
+        Client::to(dialer, &addresses, Expect::AnyMember, Duration::from_secs(1)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_write_whose_outcome_was_unknown_once_stays_so_until_somebody_knows() {
+        let (client, asked) = (client(&["127.0.0.1:1"]), AtomicUsize::new(0));
+        let call = |_channel: Channel| {
+            let first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+            let code = if first { ErrorCode::OutcomeUnknown } else { ErrorCode::NoLeader };
+            async move { Err::<Response<()>, Status>(ApiError::new(code, "").into()) }
+        };
+        let failure = client.call(call).await.unwrap_err();
+        assert!(asked.load(Ordering::Relaxed) > 1);
+        assert_eq!((failure.code, failure.open), (ErrorCode::NoLeader, true));
+        let request = sekisho_types::id::RequestId([7; 16]);
+        let failure = failure.of_request(request);
+        assert_eq!(failure.exit(), crate::exit::Exit::Timeout);
+        assert!(failure.lines(Language::En).join("").contains(&request.to_string()));
+        // Where no attempt was left open, nothing happened.
+        let never = |_channel: Channel| async {
+            Err::<Response<()>, Status>(ApiError::new(ErrorCode::NoLeader, "").into())
+        };
+        let failure = client.call(never).await.unwrap_err().of_request(request);
+        assert_eq!(failure.exit(), crate::exit::Exit::NoLeader);
+    }
+
+    #[tokio::test]
+    async fn what_any_member_can_do_is_asked_of_the_next_when_one_is_busy() {
+        let client = client(&["127.0.0.1:1", "127.0.0.1:2"]);
+        let (first, _) = client.endpoints.current();
+        let call = |_channel: Channel| {
+            let busy = client.endpoints.current().0 == first;
+            let full = || ApiError::new(ErrorCode::Overloaded, "1024 watches; ask another one");
+            let answer = if busy { Err(Status::from(full())) } else { Ok(Response::new(7)) };
+            async move { answer }
+        };
+        assert_eq!(client.call_any(call).await.unwrap(), 7);
+        assert_ne!(client.endpoints.current().0, first);
     }
 
     #[test]

@@ -2,13 +2,20 @@
 //! of its own.
 
 mod agreement;
+pub mod approval;
 pub mod audit;
+pub mod break_glass;
+pub mod context;
+pub mod error;
 pub mod job;
 pub mod key;
 pub mod landmark;
+pub mod list;
+pub mod login;
 pub mod member;
 pub mod node;
 pub mod opening;
+pub mod operation;
 pub mod operator;
 pub mod pki;
 pub mod policy;
@@ -17,9 +24,11 @@ pub mod residency;
 pub mod site;
 pub mod snapshot;
 pub mod status;
+pub mod support;
 pub mod tenant;
 mod verdict;
 mod wait;
+pub mod watch;
 
 use crate::app::App;
 use crate::args::Command;
@@ -41,6 +50,8 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
     }
     match command {
         Command::Dev(command) => Box::pin(crate::dev::run(app, command)).await,
+        Command::Login(args) => Box::pin(login::run(app, args)).await,
+        Command::Logout(args) => Box::pin(login::out(app, args)).await,
         Command::Pki(command) => pki::run(app, command),
         Command::Residency(command) => Box::pin(residency::run(app, command)).await,
         Command::Site(command) => Box::pin(site::run(app, command)).await,
@@ -50,12 +61,31 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
         Command::Policy(command) => Box::pin(policy::run(app, command)).await,
         Command::Quota(command) => Box::pin(quota::run(app, command)).await,
         Command::Key(command) => Box::pin(key::run(app, command)).await,
+        Command::Approval(command) => Box::pin(approval::run(app, command)).await,
+        Command::BreakGlass(command) => Box::pin(break_glass::run(app, command)).await,
         Command::Job(command) => Box::pin(job::run(app, command)).await,
         Command::Operator(command) => Box::pin(operator::run(app, command)).await,
         Command::Member(command) => Box::pin(member::run(app, command)).await,
         Command::Status(command) => Box::pin(status::run(app, command)).await,
         Command::Audit(command) => Box::pin(audit::run(app, command)).await,
         Command::Snapshot(command) => Box::pin(snapshot::run(app, command)).await,
+        Command::Watch(args) => Box::pin(watch::run(app, args)).await,
+        Command::Operation(command) => Box::pin(operation::run(app, command)).await,
+        Command::Error(command) => error::run(app, &command),
+        Command::Context(command) => Box::pin(context::run(app, command)).await,
+        Command::SupportBundle(args) => Box::pin(support::run(app, args)).await,
+        Command::Completion { shell } => {
+            app.output.bytes(&shell.script()?)?;
+            Ok(Exit::Ok)
+        }
+        Command::Man { dir } => {
+            let count = crate::help::write_man(&dir)?;
+            let dir = dir.display();
+            let line =
+                app.output.pick(format!("{dir}: {count} pages"), format!("{dir}: {count} ページ"));
+            app.output.line(&line)?;
+            Ok(Exit::Ok)
+        }
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");
             if app.output.format.is_for_people() {
@@ -85,6 +115,6 @@ fn yes_no(language: sekisho_types::error_code::Language, value: bool) -> String 
 }
 
 /// The last part of a resource name, which is what commands take.
-fn short(name: &str) -> &str {
+pub(crate) fn short(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }

@@ -5,9 +5,12 @@
 
 use crate::failure::{Failure, of_file};
 use crate::language::pick;
+use sekisho_evidence::genesis::GenesisMember;
+use sekisho_evidence::operator::{BundleRoot, OperatorKeys};
 use sekisho_transport::address::Address;
 use sekisho_transport::names::Names;
 use sekisho_transport::part;
+use sekisho_transport::pki::certificate_pem;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{ClusterId, Digest, OperatorId, SiteId};
 use sekisho_types::principal::TrustDomain;
@@ -66,6 +69,9 @@ pub struct Context {
     /// Who is asked for the addresses of members that are named by name; without, whom this machine is set up with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resolvers: Vec<SocketAddr>,
+    /// How its people log in with the operator's identity provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoginSettings>,
     /// Members to ask, nearest first.
     pub endpoints: Vec<Endpoint>,
     /// Whom to believe.
@@ -74,6 +80,25 @@ pub struct Context {
 
 fn first() -> Incarnation {
     Incarnation(1)
+}
+
+/// An operator's identity provider, as `sekisho login` asks it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginSettings {
+    /// `https://…`, letter by letter as it names itself.
+    pub issuer: String,
+    /// As which this program is registered there; a public client.
+    pub client_id: String,
+    /// PEM file: the roots under which it proves itself. The machine's own are not used.
+    pub roots: PathBuf,
+    /// What is asked for; `openid` must be among it.
+    #[serde(default = "scopes")]
+    pub scopes: Vec<String>,
+}
+
+fn scopes() -> Vec<String> {
+    ["openid", "profile", "groups"].map(str::to_owned).to_vec()
 }
 
 /// A member's address.
@@ -183,7 +208,8 @@ impl Context {
     fn anchor(&mut self, folder: &Path) {
         let paths = [&mut self.identity, &mut self.identity_key].into_iter();
         let roots = self.roots.iter_mut().map(|root| &mut root.file);
-        for path in paths.chain(self.signing_key.as_mut()).chain(roots) {
+        let login = self.login.as_mut().map(|login| &mut login.roots);
+        for path in paths.chain(self.signing_key.as_mut()).chain(roots).chain(login) {
             *path = folder.join(&*path);
         }
     }
@@ -213,6 +239,41 @@ impl Context {
         };
         self.endpoints.iter().map(parse).collect()
     }
+}
+
+/// Members as endpoints, those of one's own operator first.
+#[must_use]
+pub fn endpoints_of(members: &[GenesisMember], own: &OperatorId) -> Vec<Endpoint> {
+    let mut near: Vec<_> = members.iter().collect();
+    near.sort_by_key(|member| member.operator != *own);
+    let endpoint = |member: &GenesisMember| Endpoint {
+        address: member.address.clone(),
+        operator: member.operator.clone(),
+        site: member.site.clone(),
+    };
+    near.into_iter().map(endpoint).collect()
+}
+
+/// Writes the roots of each operator to a file of its own under `folder`.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` if one cannot be written.
+pub fn roots_of(
+    folder: &Path,
+    operators: &[OperatorKeys],
+    roots: &[BundleRoot],
+) -> Result<Vec<Root>, Failure> {
+    std::fs::create_dir_all(folder).map_err(|error| of_file(folder, &error))?;
+    let mut named = Vec::new();
+    for keys in operators {
+        let own = roots.iter().filter(|root| root.operator == keys.operator);
+        let text: String = own.map(|root| certificate_pem(&root.der.as_slice().into())).collect();
+        let path = folder.join(format!("{}.pem", keys.operator));
+        part::replace(&path, text.as_bytes())?;
+        let (operator, trust_domain) = (keys.operator.clone(), keys.trust_domain.clone());
+        named.push(Root { operator, trust_domain, file: path });
+    }
+    Ok(named)
 }
 
 /// Line and column, from 1, of a byte offset; columns count characters.
@@ -270,6 +331,11 @@ file = "operators/kanto/root.pem"
         let contexts = Contexts::load(&path).unwrap();
         let who = |context: &Context| format!("{:?}", context.names().unwrap());
         assert!(who(&contexts.context["kanto"]).contains("configured"));
+        let login =
+            "\n[context.kanto.login]\nissuer = 'https://id'\nclient_id = 'c'\nroots = 'id.pem'";
+        let (folder, with) = written(&format!("{asks}{login}"));
+        let login = Contexts::load(&with).unwrap().context["kanto"].login.clone().unwrap();
+        assert_eq!((login.scopes.len(), login.roots), (3, folder.path().join("id.pem")));
         let without = Context { resolvers: Vec::new(), ..contexts.context["kanto"].clone() };
         assert!(who(&without).contains("host"));
         contexts.save(&path).unwrap();

@@ -105,7 +105,7 @@ pub async fn run(app: &mut App<'_>, command: DevCommand) -> Result<Exit, Failure
         .note(app.output.pick("making keys and certificates", "鍵と証明書を作成しています"))?;
     let contexts = found::prepare(&layout, &plan, app.now())?;
     let mut children = Children::default();
-    match start(app, &layout, &plan, contexts, &mut children).await {
+    match Box::pin(start(app, &layout, &plan, contexts, &mut children)).await {
         Ok(()) => {}
         Err(failure) => {
             children.stop().await;
@@ -144,7 +144,7 @@ async fn start(
     let seeder = seed::Seeder::new(app, layout, plan, contexts);
     seeder.controllers_ready(children).await?;
     seeder.register().await?;
-    seeder.register_landmarks().await?;
+    Box::pin(seeder.register_landmarks()).await?;
     children.start(layout, process::relay(layout)?)?;
     let tokens = seeder.tokens().await?;
     let hosts = plan.nodes.len();
@@ -232,4 +232,22 @@ Two-operator verbs: add `--cosign naniwa`. Logs: {dir}/logs.",
         ),
     );
     app.output.line(&text)
+}
+
+/// Test-only: the directory of a federation that nobody started, with its contexts file, whose path it returns.
+#[cfg(test)]
+pub(crate) fn test_federation(dir: &std::path::Path) -> PathBuf {
+    use sekisho_transport::clock::SystemClock;
+    use sekisho_types::time::Clock as _;
+    let layout = Layout::new(&dir.join("dev")).unwrap();
+    let plan = Plan::new(PORT_BASE).unwrap();
+    let mut contexts = found::prepare(&layout, &plan, SystemClock.wall()).unwrap();
+    // Ports on which nobody listens.
+    for context in contexts.context.values_mut() {
+        for (port, endpoint) in (1..).zip(&mut context.endpoints) {
+            endpoint.address = format!("127.0.0.1:{port}");
+        }
+    }
+    contexts.save(&layout.contexts()).unwrap();
+    layout.contexts()
 }

@@ -2,7 +2,9 @@
 //!
 //! Must hold: the numbers are a promise and never move; every error code has exactly one of them.
 
-use sekisho_types::error_code::{ErrorCode, Kind};
+use crate::language::{Text, pick};
+use crate::output::broken;
+use sekisho_types::error_code::{ErrorCode, Kind, Language};
 use std::process::ExitCode;
 
 /// How the program ends.
@@ -36,6 +38,70 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Every exit.
+    pub const ALL: [Self; 12] = [
+        Self::Ok,
+        Self::Error,
+        Self::Usage,
+        Self::NotFound,
+        Self::Auth,
+        Self::Conflict,
+        Self::Precondition,
+        Self::NoLeader,
+        Self::Timeout,
+        Self::WouldWait,
+        Self::Never,
+        Self::Interrupted,
+    ];
+
+    /// What it means.
+    #[must_use]
+    pub const fn meaning(self) -> Text {
+        match self {
+            Self::Ok => Text::new(
+                "done; `job plan`: would be placed now; also when the reader of the output left",
+                "完了。`job plan`: 今すぐ配置可能。出力先が閉じられた場合も同じ",
+            ),
+            Self::Error => Text::new(
+                "failed for a reason that no other code names; a check found something",
+                "他の番号に当たらない理由で失敗。または検査で問題を発見",
+            ),
+            Self::Usage => Text::new(
+                "the command line, a file or a field is wrong",
+                "コマンドライン、ファイル、項目のいずれかが誤り",
+            ),
+            Self::NotFound => Text::new(
+                "there is no such resource, or not for you",
+                "対象が存在しないか、参照する権限がない",
+            ),
+            Self::Auth => Text::new("you are not who may do this", "実行する権限がない"),
+            Self::Conflict => Text::new("somebody else was first", "他の変更が先に行われた"),
+            Self::Precondition => Text::new(
+                "quota or another precondition does not hold",
+                "クォータなどの前提条件を満たさない",
+            ),
+            Self::NoLeader => Text::new(
+                "no leader, or no member answered",
+                "リーダーがいないか、応答するメンバーがない",
+            ),
+            Self::Timeout => Text::new(
+                "no answer in time; of a change the outcome is unknown: repeat it with its --request-id",
+                "時間内に応答なし。変更の結果は不明: 同じ --request-id で再実行する",
+            ),
+            Self::WouldWait => {
+                Text::new("`job plan`: the job would wait", "`job plan`: 待機になる")
+            }
+            Self::Never => Text::new(
+                "`job plan`: the job can never be placed as asked",
+                "`job plan`: この条件では配置できない",
+            ),
+            Self::Interrupted => Text::new(
+                "Ctrl-C ended it; what was ordered before goes on",
+                "Ctrl-C で終了。すでに指示した処理は継続する",
+            ),
+        }
+    }
+
     /// The exit of an error code.
     #[must_use]
     pub fn of(code: ErrorCode) -> Self {
@@ -54,6 +120,26 @@ impl Exit {
             Kind::Internal => Self::Error,
         }
     }
+}
+
+/// The page `sekisho help exit-codes`.
+pub(crate) fn page(language: Language, width: usize) -> String {
+    /// Columns of a number with the gap behind it.
+    const NUMBER: usize = 5;
+    let title = pick(
+        language,
+        "Exit codes, for scripts: they never change.",
+        "終了コード(変更されません):",
+    );
+    let mut text = format!("{title}\n\n");
+    for exit in Exit::ALL {
+        let mut head = format!("{:>3}  ", exit as u8);
+        for part in broken(exit.meaning().of(language), width.saturating_sub(NUMBER)) {
+            text.push_str(&format!("{head}{part}\n"));
+            head = " ".repeat(NUMBER);
+        }
+    }
+    text
 }
 
 impl From<Exit> for ExitCode {

@@ -6,7 +6,7 @@
 use crate::client::identity;
 use crate::context::Context;
 use crate::failure::{Failure, of_file};
-use sekisho_evidence::command::Intention;
+use sekisho_evidence::command::{CommandSignature, Intention};
 use sekisho_evidence::key::SigningKey;
 use sekisho_evidence::sealed::{self, seed_of};
 use sekisho_fsm::command::Command;
@@ -15,7 +15,7 @@ use sekisho_proto::v1;
 use sekisho_transport::credential::Identity;
 use sekisho_transport::pki::signing;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::RequestId;
+use sekisho_types::id::{OperatorId, RequestId};
 use sekisho_types::principal::Principal;
 
 /// Somebody who signs.
@@ -42,6 +42,21 @@ impl Signer {
     /// The seed to seal a payload of this request with; `None` for a context that only reads.
     pub(crate) fn seal_seed(&self, request: &RequestId, of: &sealed::Context) -> Option<[u8; 32]> {
         seed_of(self.key.as_ref()?, request, of).ok()
+    }
+
+    /// Whose it is, if it has a key.
+    pub(crate) fn operator(&self) -> Option<&OperatorId> {
+        self.key.as_ref().map(|_key| &self.principal.operator)
+    }
+
+    /// Whom it signs for.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Signs what somebody else proposed; `None` for a context that only reads.
+    pub(crate) fn join(&self, proposed: &Intention) -> Option<CommandSignature> {
+        Some(proposed.sign(self.principal.clone(), self.key.as_ref()?))
     }
 
     /// The signer of a context.
@@ -84,7 +99,6 @@ pub fn intent(
 mod tests {
     use super::*;
     use crate::pki::{OperatorDir, Plan, SIGN_FILE};
-    use sekisho_evidence::command::CommandSignature;
     use sekisho_evidence::genesis::GenesisSite;
     use sekisho_fsm::entry::{Entry, FEATURE_LEVEL};
     use sekisho_transport::pki::file::{CHAIN_FILE, KEY_FILE};
@@ -98,7 +112,7 @@ mod tests {
     /// An operator's administrator, with keys in `dir`.
     fn context(dir: &Path, operator: &str, signs: bool) -> Context {
         let own = OperatorDir::new(dir.join(operator));
-        let operator: sekisho_types::id::OperatorId = operator.parse().unwrap();
+        let operator: OperatorId = operator.parse().unwrap();
         let plan = Plan {
             operator: operator.clone(),
             trust_domain: TrustDomain::parse(&format!("{operator}.example")).unwrap(),
@@ -124,6 +138,7 @@ mod tests {
             signing_key: signs.then(|| user.join(SIGN_FILE)),
             dev: true,
             resolvers: Vec::new(),
+            login: None,
             endpoints: Vec::new(),
             roots: Vec::new(),
         }

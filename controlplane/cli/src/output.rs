@@ -3,9 +3,14 @@
 //! Must hold: `-o json` and `-o yaml` are stable: snake_case keys, additive changes only, never translated; tables
 //! are for people and stand in 80 columns with Japanese text. No secret has a type that can be shown here.
 
+mod frame;
 mod table;
+mod waiting;
 
 pub(crate) use table::broken;
+pub use waiting::Waiting;
+
+use frame::Frame;
 
 use crate::failure::Failure;
 use crate::language::{Text, pick};
@@ -88,6 +93,9 @@ pub struct Output<'w> {
     pub color: bool,
     /// Columns of the terminal.
     pub width: u16,
+    /// Word that something is waited for.
+    pub waiting: Waiting,
+    frame: Option<Frame>,
     out: &'w mut dyn Write,
     err: &'w mut dyn Write,
 }
@@ -104,7 +112,64 @@ pub const WIDTH: u16 = 80;
 impl<'w> Output<'w> {
     /// An output for people in English, 80 columns, without colour; its fields are open to change.
     pub fn new(out: &'w mut dyn Write, err: &'w mut dyn Write) -> Self {
-        Self { format: Format::Table, language: Language::En, color: false, width: WIDTH, out, err }
+        Self {
+            format: Format::Table,
+            language: Language::En,
+            color: false,
+            width: WIDTH,
+            waiting: Waiting::default(),
+            frame: None,
+            out,
+            err,
+        }
+    }
+
+    /// Where results go.
+    fn out(&mut self) -> &mut dyn Write {
+        self.waiting.end(self.err);
+        match &mut self.frame {
+            Some(frame) => frame.text(),
+            None => self.out,
+        }
+    }
+
+    /// Where messages go. Of a read that is made again they belong to what is shown of it.
+    fn err(&mut self) -> &mut dyn Write {
+        self.waiting.end(self.err);
+        match &mut self.frame {
+            Some(frame) => frame.text(),
+            None => self.err,
+        }
+    }
+
+    /// From now on only what changes from round to round is shown; `redraws` at a terminal.
+    pub fn begin_rounds(&mut self, redraws: bool) {
+        self.frame = Some(Frame::new(redraws));
+    }
+
+    /// Shows what is new in this round.
+    ///
+    /// # Errors
+    /// When stdout does not take it.
+    pub fn end_round(&mut self) -> Result<(), Failure> {
+        let Some(mut frame) = self.frame.take() else { return Ok(()) };
+        let (text, lines) = frame.end();
+        let shown = if self.format.is_for_people() {
+            self.bytes(&text)
+        } else {
+            lines.iter().try_for_each(|line| self.event(line))
+        };
+        self.frame = Some(frame);
+        shown
+    }
+
+    /// Whether programs get this as an item of a round.
+    fn takes_item<T: Serialize>(&mut self, value: &T) -> Result<bool, Failure> {
+        let Some(frame) = &mut self.frame else { return Ok(false) };
+        let item = serde_json::to_value(value)
+            .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+        frame.item(item);
+        Ok(true)
     }
 
     /// One of two texts, in the language of the reader.
@@ -125,19 +190,22 @@ impl<'w> Output<'w> {
             unreachable: &'a [String],
         }
         if !self.format.is_for_people() {
+            if self.frame.is_some() {
+                return items.iter().try_for_each(|item| self.takes_item(item).map(drop));
+            }
             let Listed { revision, unreachable } = beside;
             return self.data(&Whole { items, revision: *revision, unreachable });
         }
         if items.is_empty() {
             let none = self.pick("(none)", "(なし)");
-            writeln!(self.err, "{none}")?;
+            writeln!(self.err(), "{none}")?;
         } else {
             let text = table::rows(items, self.format, self.language, self.look());
-            writeln!(self.out, "{text}")?;
+            writeln!(self.out(), "{text}")?;
         }
         for site in &beside.unreachable {
             let line = self.pick(format!("unreachable: {site}"), format!("応答なし: {site}"));
-            writeln!(self.err, "{line}")?;
+            writeln!(self.err(), "{line}")?;
         }
         Ok(())
     }
@@ -151,7 +219,7 @@ impl<'w> Output<'w> {
             return self.data(item);
         }
         let text = table::card(item, self.language, self.look());
-        Ok(writeln!(self.out, "{text}")?)
+        Ok(writeln!(self.out(), "{text}")?)
     }
 
     fn look(&self) -> table::Look {
@@ -163,6 +231,9 @@ impl<'w> Output<'w> {
     /// # Errors
     /// When stdout does not take it.
     pub fn data<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
+        if self.takes_item(value)? {
+            return Ok(());
+        }
         let bad =
             |error: &dyn std::fmt::Display| Failure::new(ErrorCode::Internal, error.to_string());
         let text = if self.format == Format::Yaml {
@@ -170,7 +241,7 @@ impl<'w> Output<'w> {
         } else {
             serde_json::to_string_pretty(value).map_err(|error| bad(&error))?
         };
-        Ok(writeln!(self.out, "{}", text.trim_end())?)
+        Ok(writeln!(self.out(), "{}", text.trim_end())?)
     }
 
     /// One of several results that come one after the other: a line of JSON, or a YAML document.
@@ -182,12 +253,12 @@ impl<'w> Output<'w> {
             |error: &dyn std::fmt::Display| Failure::new(ErrorCode::Internal, error.to_string());
         if self.format == Format::Yaml {
             let text = serde_saphyr::to_string(value).map_err(|error| bad(&error))?;
-            writeln!(self.out, "---\n{}", text.trim_end())?;
+            writeln!(self.out(), "---\n{}", text.trim_end())?;
         } else {
             let text = serde_json::to_string(value).map_err(|error| bad(&error))?;
-            writeln!(self.out, "{text}")?;
+            writeln!(self.out(), "{text}")?;
         }
-        Ok(self.out.flush()?)
+        Ok(self.out().flush()?)
     }
 
     /// The result of a change: a sentence for people, data for programs, then the command that comes next.
@@ -203,9 +274,9 @@ impl<'w> Output<'w> {
         let at = self.pick("revision", "リビジョン");
         for name in change.name.into_iter().chain(change.names.iter().map(String::as_str)) {
             if change.validate_only {
-                writeln!(self.out, "{name}: {checked}")?;
+                writeln!(self.out(), "{name}: {checked}")?;
             } else {
-                writeln!(self.out, "{name} {verb} ({at} {})", change.revision)?;
+                writeln!(self.out(), "{name} {verb} ({at} {})", change.revision)?;
             }
         }
         if let Some(next) = &change.next {
@@ -247,7 +318,18 @@ impl<'w> Output<'w> {
     /// # Errors
     /// When stdout does not take it.
     pub fn line(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(writeln!(self.out, "{text}")?)
+        Ok(writeln!(self.out(), "{text}")?)
+    }
+
+    /// A sentence for people, in as many lines as the width asks for.
+    ///
+    /// # Errors
+    /// When stdout does not take it.
+    pub fn sentence(&mut self, text: &str) -> Result<(), Failure> {
+        if self.format == Format::Wide {
+            return self.line(text);
+        }
+        broken(text, usize::from(self.width)).iter().try_for_each(|line| self.line(line))
     }
 
     /// Bytes as they are: a job's output.
@@ -255,8 +337,8 @@ impl<'w> Output<'w> {
     /// # Errors
     /// When stdout does not take it.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.out.write_all(bytes)?;
-        Ok(self.out.flush()?)
+        self.out().write_all(bytes)?;
+        Ok(self.out().flush()?)
     }
 
     /// Bytes as they are, on stderr: a job's messages.
@@ -264,8 +346,8 @@ impl<'w> Output<'w> {
     /// # Errors
     /// When stderr does not take it.
     pub fn error_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.err.write_all(bytes)?;
-        Ok(self.err.flush()?)
+        self.err().write_all(bytes)?;
+        Ok(self.err().flush()?)
     }
 
     /// A message beside the result, on stderr.
@@ -273,13 +355,26 @@ impl<'w> Output<'w> {
     /// # Errors
     /// When stderr does not take it.
     pub fn note(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(writeln!(self.err, "{text}")?)
+        Ok(writeln!(self.err(), "{text}")?)
+    }
+
+    /// Everything that was said has gone out.
+    ///
+    /// # Errors
+    /// When stdout does not take it.
+    pub fn finish(&mut self) -> Result<(), Failure> {
+        self.waiting.end(self.err);
+        Ok(self.out.flush()?)
     }
 
     /// A failure, on stderr. Nothing is left to do if stderr does not take it.
     pub fn fail(&mut self, failure: &Failure) {
-        let result: io::Result<()> =
-            failure.lines(self.language).iter().try_for_each(|line| writeln!(self.err, "{line}"));
+        if failure.reader_left {
+            return;
+        }
+        let lines = failure.lines(self.language);
+        let err = self.err();
+        let result: io::Result<()> = lines.iter().try_for_each(|line| writeln!(err, "{line}"));
         drop(result);
     }
 }
@@ -299,6 +394,9 @@ pub struct Change<'a> {
     pub request_id: String,
     /// Nothing was changed.
     pub validate_only: bool,
+    /// The approval that the change waits for, or was made by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<&'a str>,
     /// What was done, for people.
     #[serde(skip)]
     pub done: Text,

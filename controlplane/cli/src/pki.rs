@@ -11,6 +11,7 @@
 //! OP/next/ OP/old/TIME/                          keys that will be, and keys that were
 //! OP/sites/SITE/issuer.pem issuer.key            issuer for members and agents of that site only
 //! OP/members/N/identity.pem identity.key checkpoint.key
+//! OP/login/issuer.pem issuer.key registrar.key registrar.json  for its controllers, which take logins
 //! OP/landmarks/L/identity.pem identity.key landmark.key  one that runs apart from a controller
 //! OP/users/NAME/identity.pem identity.key sign.key
 //! ```
@@ -46,6 +47,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub mod genesis;
+pub mod login;
 mod member;
 pub mod rotate;
 

@@ -30,6 +30,15 @@ pub(crate) enum Told {
     Lost(Failure),
 }
 
+/// What comes down a watch.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// A row or a bookmark.
+    Message(Box<WatchResponse>),
+    /// As [`Told::Lost`].
+    Lost(Failure),
+}
+
 /// Tells on stderr that a watch broke off and goes on.
 ///
 /// # Errors
@@ -68,6 +77,22 @@ impl<'c> Watch<'c> {
     /// A refusal that no repetition changes.
     pub(crate) async fn next(&mut self) -> Result<Told, Failure> {
         loop {
+            match self.message().await? {
+                Heard::Message(message) => match message.item {
+                    Some(Item::Bookmark(_)) | None => {}
+                    Some(item) => return Ok(Told::Row(Box::new(item))),
+                },
+                Heard::Lost(failure) => return Ok(Told::Lost(failure)),
+            }
+        }
+    }
+
+    /// The next message, bookmarks among them, or word of a break.
+    ///
+    /// # Errors
+    /// A refusal that no repetition changes.
+    pub(crate) async fn message(&mut self) -> Result<Heard, Failure> {
+        loop {
             let heard = match &mut self.stream {
                 None => match self.open().await {
                     Ok(stream) => {
@@ -95,15 +120,18 @@ impl<'c> Watch<'c> {
             match heard {
                 Ok(message) => {
                     self.lost = false;
-                    if let Some(item) = self.place.take(message) {
-                        return Ok(Told::Row(Box::new(item)));
-                    }
+                    self.place.take(&message);
+                    return Ok(Heard::Message(Box::new(message)));
                 }
                 Err(failure) => {
                     self.stream = None;
+                    // It has no place for us, or is too busy to keep us told: another may.
+                    if failure.code == ErrorCode::Overloaded {
+                        self.client.leave();
+                    }
                     self.place.resume(&failure)?;
                     if !std::mem::replace(&mut self.lost, true) {
-                        return Ok(Told::Lost(failure));
+                        return Ok(Heard::Lost(failure));
                     }
                 }
             }
@@ -115,21 +143,17 @@ impl<'c> Watch<'c> {
             let request = self.place.0.clone();
             async move { EventServiceClient::new(channel).watch(request).await }
         };
-        self.client.call(ask).await
+        self.client.call_any(ask).await
     }
 }
 
 impl Place {
     /// Notes where to go on.
-    fn take(&mut self, message: WatchResponse) -> Option<Item> {
+    fn take(&mut self, message: &WatchResponse) {
         self.0.seen_revision = self.0.seen_revision.max(message.revision);
-        match message.item? {
-            Item::Bookmark(mark) => {
-                self.0.resume_revision = Some(message.revision);
-                self.0.resume_incarnation = mark.incarnation;
-                None
-            }
-            row @ (Item::Job(_) | Item::Node(_) | Item::Deleted(_)) => Some(row),
+        if let Some(Item::Bookmark(mark)) = &message.item {
+            self.0.resume_revision = Some(message.revision);
+            self.0.resume_incarnation = mark.incarnation;
         }
     }
 
@@ -138,8 +162,9 @@ impl Place {
         if failure.code == ErrorCode::RevisionCompacted {
             // Revisions of another incarnation say nothing about this one.
             let request = std::mem::take(&mut self.0);
-            let WatchRequest { topics, parent, progress_interval_ms, .. } = request;
-            self.0 = WatchRequest { topics, parent, progress_interval_ms, ..Default::default() };
+            let WatchRequest { topics, parent, names, progress_interval_ms, .. } = request;
+            self.0 =
+                WatchRequest { topics, parent, names, progress_interval_ms, ..Default::default() };
             return Ok(());
         }
         match failure.code.kind() {
@@ -168,11 +193,11 @@ mod tests {
         let mut place = Place(asked.clone());
         let told = |revision, item| WatchResponse { revision, item: Some(item) };
         let row = || Item::Deleted(Deleted { name: "sites/a/nodes/n".into() });
-        assert!(place.take(told(7, row())).is_some());
+        place.take(&told(7, row()));
         assert_eq!((place.0.resume_revision, place.0.seen_revision), (None, 7));
         let mark = Bookmark { incarnation: 3, stale: false };
-        assert!(place.take(told(9, Item::Bookmark(mark))).is_none());
-        assert!(place.take(told(12, row())).is_some());
+        place.take(&told(9, Item::Bookmark(mark)));
+        place.take(&told(12, row()));
         let WatchRequest { resume_revision, resume_incarnation, seen_revision, .. } = place.0;
         assert_eq!((resume_revision, resume_incarnation, seen_revision), (Some(9), 3, 12));
         for code in [ErrorCode::NoLeader, ErrorCode::Overloaded, ErrorCode::Deadline] {

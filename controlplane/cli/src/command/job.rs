@@ -7,11 +7,11 @@ mod seal;
 mod upload;
 mod view;
 
+use super::list::{ListArgs, beside};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::Listed;
 use crate::spec::{JobSpec, Override, parse, read_text};
 use sekisho_proto::name::{ANY, Resource as _};
 use sekisho_proto::v1;
@@ -19,7 +19,8 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{JobId, TenantId};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use view::{JobView, is_final, word};
+pub(super) use view::JobView;
+use view::{is_final, word};
 
 /// Pause between two looks at a job that is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -56,6 +57,9 @@ pub enum JobCommand {
         /// Only of this tenant
         #[arg(long)]
         tenant: Option<TenantId>,
+        /// Which of them
+        #[command(flatten)]
+        args: ListArgs,
     },
     /// Show one job and its placements
     Status {
@@ -151,7 +155,7 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
             let spec = read_spec(app, &file.file, &file.over)?;
             Box::pin(explain::plan(app, &spec)).await
         }
-        JobCommand::List { tenant } => list(app, tenant).await.map(|()| Exit::Ok),
+        JobCommand::List { tenant, args } => list(app, tenant, args).await.map(|()| Exit::Ok),
         JobCommand::Status { job } => {
             let session = app.session()?;
             let found = get(app, &session, &job).await?;
@@ -229,20 +233,28 @@ async fn wait_for(
     }
 }
 
-async fn list(app: &mut App<'_>, tenant: Option<TenantId>) -> Result<(), Failure> {
+async fn list(
+    app: &mut App<'_>,
+    tenant: Option<TenantId>,
+    ListArgs { filter, sort }: ListArgs,
+) -> Result<(), Failure> {
     let session = app.session()?;
     let parent = tenant.map_or_else(|| format!("tenants/{ANY}"), |tenant| tenant.name());
     let (mut items, mut page_token) = (Vec::new(), String::new());
     loop {
-        let read = app.read();
-        let request =
-            v1::ListJobsRequest { parent: parent.clone(), page_size: PAGE, page_token, read };
+        let request = v1::ListJobsRequest {
+            parent: parent.clone(),
+            page_size: PAGE,
+            page_token,
+            filter: filter.clone(),
+            order_by: sort.clone(),
+            read: app.read(),
+        };
         let page = ask!(session.client, job_service_client::JobServiceClient, list_jobs, request)?;
         items.extend(page.jobs.into_iter().map(JobView::from));
         page_token = page.next_page_token;
         if page_token.is_empty() {
-            let beside = Listed { revision: page.revision, ..Listed::default() };
-            return app.output.list(&items, &beside);
+            return app.output.list(&items, &beside!(page));
         }
     }
 }

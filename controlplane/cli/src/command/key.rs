@@ -1,20 +1,23 @@
 //! `sekisho key`: registered signing keys, which say who may do what.
 
-use super::instant;
+use super::list::{ListArgs, beside};
+use super::{approval, instant};
 use crate::app::{App, PAGE};
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::{Failure, of_file};
 use crate::language::Text;
-use crate::output::{Column, Listed, Shown, column, wide};
+use crate::output::{Column, Shown, column, wide};
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::key::{Purpose, SigningKey};
 use sekisho_fsm::command::Command;
-use sekisho_proto::convert::key::{RegisterKey, RevokeKey, parse_role};
+use sekisho_proto::convert::key::{RegisterKey, parse_role};
+use sekisho_proto::name::{KeyId, Resource as _};
 use sekisho_proto::v1;
 use sekisho_transport::pki::signing;
 use sekisho_types::error_code::Language;
 use sekisho_types::id::PublicKey;
+use sekisho_types::joint::Joint;
 use sekisho_types::principal::{KeyRecord, Principal, Role};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -26,12 +29,20 @@ const LIFETIME: &str = "365d";
 #[derive(Debug, clap::Subcommand)]
 pub enum KeyCommand {
     /// List registered keys
-    List,
+    List(ListArgs),
+    /// Show one key
+    Get {
+        /// OPERATOR/user/NAME
+        principal: Principal,
+        /// The public key
+        #[arg(long)]
+        public_key: PublicKey,
+    },
     /// Bind a key and a role to a person; the issuer key of the person's operator vouches
     Register {
         /// OPERATOR/user/NAME
         principal: Principal,
-        /// federation-admin, operator-admin, tenant-admin:T, tenant-user:T, auditor, monitor or archivist:SITE
+        /// federation-admin, operator-admin, tenant-admin:T, tenant-user:T, auditor, monitor, archivist:SITE or registrar:ROLE+ROLE
         #[arg(long, value_parser = role)]
         role: Role,
         /// The public key, 64 hexadecimal digits: `sekisho pki show`
@@ -54,14 +65,15 @@ pub enum KeyCommand {
     },
 }
 
-fn role(text: &str) -> Result<Role, String> {
+pub(super) fn role(text: &str) -> Result<Role, String> {
     let known = "federation-admin, operator-admin, tenant-admin:T, tenant-user:T, auditor, monitor, \
-                 archivist:SITE";
+                 archivist:SITE, registrar:ROLE+ROLE";
     parse_role(text).ok_or_else(|| format!("must be one of {known}"))
 }
 
 #[derive(Debug, Serialize)]
-struct KeyView {
+pub(super) struct KeyView {
+    name: String,
     principal: String,
     role: String,
     public_key: String,
@@ -72,6 +84,7 @@ impl From<v1::Key> for KeyView {
     fn from(key: v1::Key) -> Self {
         let public_key = PublicKey::try_from(&key.public_key[..]).map(|key| key.to_string());
         Self {
+            name: key.name,
             principal: key.principal,
             role: key.role,
             public_key: public_key.unwrap_or_default(),
@@ -99,7 +112,15 @@ impl Shown for KeyView {
 
 pub(super) async fn run(app: &mut App<'_>, command: KeyCommand) -> Result<Exit, Failure> {
     match command {
-        KeyCommand::List => list(app).await?,
+        KeyCommand::List(args) => list(app, args).await?,
+        KeyCommand::Get { principal, public_key } => {
+            let session = app.session()?;
+            let name = KeyId { principal, key: public_key }.name();
+            let request = v1::GetKeyRequest { name, read: app.read() };
+            let found =
+                ask!(session.client, key_service_client::KeyServiceClient, get_key, request)?;
+            app.output.one(&KeyView::from(found))?;
+        }
         KeyCommand::Register { principal, role, public_key, issuer_key, lifetime } => {
             let issuer =
                 signing::read(&issuer_key).map_err(|error| of_file(&issuer_key, &error))?;
@@ -110,8 +131,8 @@ pub(super) async fn run(app: &mut App<'_>, command: KeyCommand) -> Result<Exit, 
             let session = app.signing_session().await?;
             let command = Command::RevokeKey { principal: principal.clone(), key: public_key };
             let prepared = app.prepare(&session, &command)?;
-            let revoke = RevokeKey { principal: principal.clone(), key: public_key };
-            let request = revoke.request(prepared.intent);
+            let name = KeyId { principal: principal.clone(), key: public_key }.name();
+            let request = v1::RevokeKeyRequest { name, intent: Some(prepared.intent) };
             let written =
                 ask!(session.client, key_service_client::KeyServiceClient, revoke_key, request)
                     .map_err(|failure| failure.of_request(prepared.request))?;
@@ -128,17 +149,22 @@ pub(super) async fn run(app: &mut App<'_>, command: KeyCommand) -> Result<Exit, 
     Ok(Exit::Ok)
 }
 
-async fn list(app: &mut App<'_>) -> Result<(), Failure> {
+async fn list(app: &mut App<'_>, ListArgs { filter, sort }: ListArgs) -> Result<(), Failure> {
     let session = app.session()?;
     let (mut items, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = v1::ListKeysRequest { page_size: PAGE, page_token, read: app.read() };
+        let request = v1::ListKeysRequest {
+            page_size: PAGE,
+            page_token,
+            filter: filter.clone(),
+            order_by: sort.clone(),
+            read: app.read(),
+        };
         let page = ask!(session.client, key_service_client::KeyServiceClient, list_keys, request)?;
         items.extend(page.keys.into_iter().map(KeyView::from));
         page_token = page.next_page_token;
         if page_token.is_empty() {
-            let beside = Listed { revision: page.revision, ..Listed::default() };
-            return app.output.list(&items, &beside);
+            return app.output.list(&items, &beside!(page));
         }
     }
 }
@@ -153,8 +179,14 @@ pub(crate) async fn register(
     let issuer = issuer.sign(Purpose::KeyRecord, &bytes);
     let session = app.signing_session().await?;
     let name = record.principal.to_string();
-    let command = Command::RegisterKey { record: record.clone(), issuer };
-    let prepared = app.prepare(&session, &command)?;
+    let prepared = if record.role == Role::FederationAdmin {
+        let joint = Joint::RegisterKey { record: record.clone(), issuer };
+        approval::prepare(app, &session, joint, &name).await?
+    } else {
+        let command = Command::RegisterKey { record: record.clone(), issuer };
+        Some(app.prepare(&session, &command)?)
+    };
+    let Some(prepared) = prepared else { return Ok(()) };
     let request = RegisterKey { record, issuer }.request(prepared.intent);
     let written = ask!(session.client, key_service_client::KeyServiceClient, register_key, request)
         .map_err(|failure| failure.of_request(prepared.request))?;

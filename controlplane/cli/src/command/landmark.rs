@@ -1,5 +1,7 @@
 //! `sekisho landmark`: hosts of known position that time how long nodes take to answer.
 
+use super::etag;
+use super::list::{ListArgs, beside};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::exit::Exit;
@@ -8,7 +10,7 @@ use crate::language::Text;
 use crate::output::{Column, Listed, Output, Shown, column, wide};
 use sekisho_evidence::location::landmark::{Landmark, LandmarkId};
 use sekisho_fsm::command::Command;
-use sekisho_proto::convert::landmark::Reached;
+use sekisho_proto::convert::landmark::{DeleteLandmark, Reached};
 use sekisho_proto::name::{ANY, Resource as _};
 use sekisho_proto::v1;
 use sekisho_types::error_code::Language;
@@ -24,6 +26,9 @@ pub enum LandmarkCommand {
         /// Only of this operator
         #[arg(long)]
         operator: Option<OperatorId>,
+        /// Which of them
+        #[command(flatten)]
+        args: ListArgs,
     },
     /// Show one landmark
     Get {
@@ -65,7 +70,7 @@ pub struct CreateArgs {
 }
 
 #[derive(Debug, Serialize)]
-struct LandmarkView {
+pub(super) struct LandmarkView {
     name: String,
     position: String,
     survey_m: u32,
@@ -154,22 +159,16 @@ impl Shown for LandmarkView {
 
 pub(super) async fn run(app: &mut App<'_>, command: LandmarkCommand) -> Result<Exit, Failure> {
     match command {
-        LandmarkCommand::List { operator } => list(app, operator.as_ref()).await?,
+        LandmarkCommand::List { operator, args } => list(app, operator.as_ref(), &args).await?,
         LandmarkCommand::Get { landmark } => {
             let session = app.session()?;
-            let request = v1::GetLandmarkRequest { name: landmark.name(), read: app.read() };
-            let found = ask!(
-                session.client,
-                landmark_service_client::LandmarkServiceClient,
-                get_landmark,
-                request
-            )?;
+            let found = get(app, &session, &landmark).await?;
             app.output.one(&LandmarkView::from(found))?;
         }
         LandmarkCommand::Create(args) => {
             let CreateArgs { landmark: id, position, survey, key, address, datagrams } = args;
             let landmark = Landmark { id, position, survey_m: survey, key };
-            create(app, Reached { landmark, address, datagrams }).await?;
+            Box::pin(create(app, Reached { landmark, address, datagrams })).await?;
         }
         LandmarkCommand::Delete { landmark, yes } => delete(app, &landmark, yes).await?,
     }
@@ -180,8 +179,18 @@ pub(super) async fn run(app: &mut App<'_>, command: LandmarkCommand) -> Result<E
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) landmarks: Vec<v1::Landmark>,
-    revision: u64,
     table: String,
+    beside: Listed,
+}
+
+async fn get(
+    app: &App<'_>,
+    session: &Session,
+    landmark: &LandmarkId,
+) -> Result<v1::Landmark, Failure> {
+    let request = v1::GetLandmarkRequest { name: landmark.name(), read: app.read() };
+    let client = &session.client;
+    ask!(client, landmark_service_client::LandmarkServiceClient, get_landmark, request)
 }
 
 /// Every landmark of an operator, or of all.
@@ -189,13 +198,20 @@ pub(super) async fn all(
     app: &App<'_>,
     session: &Session,
     operator: Option<&OperatorId>,
+    ListArgs { filter, sort }: &ListArgs,
 ) -> Result<Known, Failure> {
     let parent = operator.map_or(ANY, OperatorId::as_str);
     let parent = format!("operators/{parent}");
     let (mut landmarks, mut page_token) = (Vec::new(), String::new());
     loop {
-        let (parent, read) = (parent.clone(), app.read());
-        let request = v1::ListLandmarksRequest { parent, page_size: PAGE, page_token, read };
+        let request = v1::ListLandmarksRequest {
+            parent: parent.clone(),
+            page_size: PAGE,
+            page_token,
+            filter: filter.clone(),
+            order_by: sort.clone(),
+            read: app.read(),
+        };
         let page = ask!(
             session.client,
             landmark_service_client::LandmarkServiceClient,
@@ -205,36 +221,41 @@ pub(super) async fn all(
         landmarks.extend(page.landmarks);
         page_token = page.next_page_token;
         if page_token.is_empty() {
-            return Ok(Known { landmarks, revision: page.revision, table: page.table });
+            return Ok(Known { landmarks, table: page.table, beside: beside!(page) });
         }
     }
 }
 
-async fn list(app: &mut App<'_>, operator: Option<&OperatorId>) -> Result<(), Failure> {
+async fn list(
+    app: &mut App<'_>,
+    operator: Option<&OperatorId>,
+    args: &ListArgs,
+) -> Result<(), Failure> {
     let session = app.session()?;
-    let Known { landmarks, revision, table } = all(app, &session, operator).await?;
+    let Known { landmarks, table, beside } = all(app, &session, operator, args).await?;
     let items: Vec<LandmarkView> = landmarks.into_iter().map(LandmarkView::from).collect();
-    tell(&mut app.output, &items, revision, &table)
+    tell(&mut app.output, &items, &beside, &table)
 }
 
 /// A list, and beside it the hash that `residency verify --landmarks` takes.
 fn tell(
     output: &mut Output<'_>,
     items: &[LandmarkView],
-    revision: u64,
+    beside: &Listed,
     table: &str,
 ) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Whole<'l> {
         items: &'l [LandmarkView],
         revision: u64,
-        unreachable: [&'l str; 0],
+        unreachable: &'l [String],
         table: &'l str,
     }
     if !output.format.is_for_people() {
-        return output.data(&Whole { items, revision, unreachable: [], table });
+        let Listed { revision, unreachable } = beside;
+        return output.data(&Whole { items, revision: *revision, unreachable, table });
     }
-    output.list(items, &Listed { revision, unreachable: Vec::new() })?;
+    output.list(items, beside)?;
     let note = output.pick(format!("table of all: {table}"), format!("全体の表: {table}"));
     output.note(&note)
 }
@@ -264,8 +285,11 @@ pub(crate) async fn create(app: &mut App<'_>, new: Reached) -> Result<(), Failur
 async fn delete(app: &mut App<'_>, id: &LandmarkId, yes: bool) -> Result<(), Failure> {
     app.confirm(yes, &id.name())?;
     let session = app.signing_session().await?;
-    let prepared = app.prepare(&session, &Command::RemoveLandmark { id: id.clone() })?;
-    let request = v1::DeleteLandmarkRequest { name: id.name(), intent: Some(prepared.intent) };
+    let read = get(app, &session, id).await?;
+    let delete = DeleteLandmark { id: id.clone(), expected: etag(&read.etag)? };
+    let command = Command::RemoveLandmark { id: id.clone(), expected: delete.expected };
+    let prepared = app.prepare(&session, &command)?;
+    let request = delete.request(prepared.intent);
     let written = ask!(
         session.client,
         landmark_service_client::LandmarkServiceClient,

@@ -8,27 +8,34 @@ mod list;
 
 pub(super) use list::MemberView;
 
+use super::list::ListArgs;
 use super::opening::{FounderArgs, OpenArgs};
-use super::{agreement, opening, short};
+use super::{agreement, approval, opening, short};
 use crate::app::App;
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::language::Text;
 use sekisho_evidence::terms::Terms;
-use sekisho_fsm::command::Command;
 use sekisho_proto::convert::member::{SetMemberAddress, SetVoter};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_transport::part;
 use sekisho_types::id::{MemberId, SiteId};
+use sekisho_types::joint::Joint;
 use std::path::PathBuf;
 
 /// Verbs of a member.
 #[derive(Debug, clap::Subcommand)]
 pub enum MemberCommand {
     /// List controllers
-    List,
+    List(ListArgs),
+    /// Show one controller
+    Get {
+        /// Its number
+        #[arg(value_parser = number)]
+        member: MemberId,
+    },
     /// Write a change of who takes part to a file, signed by this operator
     Prepare(PrepareArgs),
     /// Write the trust package that a new controller, or a host that was away, begins with
@@ -127,7 +134,8 @@ pub(super) fn number(text: &str) -> Result<MemberId, String> {
 
 pub(super) async fn run(app: &mut App<'_>, command: MemberCommand) -> Result<Exit, Failure> {
     match command {
-        MemberCommand::List => list::list(app).await?,
+        MemberCommand::List(args) => list::list(app, &args).await?,
+        MemberCommand::Get { member } => list::get(app, member).await?,
         MemberCommand::Prepare(args) => file::prepare(app, args).await?,
         MemberCommand::Package { file } => write_package(app, &file).await?,
         MemberCommand::Add { file } => add(app, &file).await?,
@@ -177,8 +185,10 @@ async fn add(app: &mut App<'_>, file: &std::path::Path) -> Result<(), Failure> {
 async fn set_voter(app: &mut App<'_>, set: SetVoter) -> Result<(), Failure> {
     let session = app.signing_session().await?;
     let SetVoter { member, voter, accept_quorum_in_one_hand } = set;
-    let command = Command::SetVoter { member, voter, accept_quorum_in_one_hand };
-    let prepared = app.prepare(&session, &command)?;
+    let joint = Joint::SetVoter { member, voter, accept_quorum_in_one_hand };
+    let Some(prepared) = approval::prepare(app, &session, joint, &member.name()).await? else {
+        return Ok(());
+    };
     let request = set.request(prepared.intent);
     let written =
         ask!(session.client, member_service_client::MemberServiceClient, set_voter, request)
@@ -195,7 +205,10 @@ async fn set_voter(app: &mut App<'_>, set: SetVoter) -> Result<(), Failure> {
 async fn set_address(app: &mut App<'_>, set: SetMemberAddress) -> Result<(), Failure> {
     let session = app.signing_session().await?;
     let (member, address) = (set.member, set.address.clone());
-    let prepared = app.prepare(&session, &Command::SetMemberAddress { member, address })?;
+    let joint = Joint::SetMemberAddress { member, address };
+    let Some(prepared) = approval::prepare(app, &session, joint, &member.name()).await? else {
+        return Ok(());
+    };
     let request = set.request(prepared.intent);
     let written = ask!(
         session.client,

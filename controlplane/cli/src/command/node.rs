@@ -6,6 +6,7 @@ pub(super) mod location;
 mod quarantine;
 mod view;
 
+use super::list::{ListArgs, beside};
 use crate::app::{App, PAGE, Session, random};
 use crate::ask;
 use crate::exit::Exit;
@@ -22,7 +23,8 @@ use sekisho_transport::pki::file;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{ClusterId, Digest, NodeId, SiteId};
 use std::path::{Path, PathBuf};
-use view::{NodeView, PendingView};
+pub(super) use view::NodeView;
+use view::PendingView;
 
 /// Verbs of a node.
 #[derive(Debug, clap::Subcommand)]
@@ -35,6 +37,9 @@ pub enum NodeCommand {
         /// Only those that have joined and wait for approval
         #[arg(long)]
         pending: bool,
+        /// Which of them
+        #[command(flatten)]
+        args: ListArgs,
     },
     /// Show one node
     Get {
@@ -123,9 +128,9 @@ pub enum TokenCommand {
 
 pub(super) async fn run(app: &mut App<'_>, command: NodeCommand) -> Result<Exit, Failure> {
     match command {
-        NodeCommand::List { site, pending } => {
+        NodeCommand::List { site, pending, args } => {
             let session = app.session()?;
-            let (nodes, beside) = all(app, &session, site.as_ref()).await?;
+            let (nodes, beside) = all(app, &session, site.as_ref(), &args).await?;
             if pending {
                 let waits = nodes.into_iter().filter(|node| node.pending);
                 let items: Vec<PendingView> = waits.map(PendingView::from).collect();
@@ -191,19 +196,25 @@ pub(crate) async fn all(
     app: &App<'_>,
     session: &Session,
     site: Option<&SiteId>,
+    ListArgs { filter, sort }: &ListArgs,
 ) -> Result<(Vec<v1::Node>, Listed), Failure> {
     let parent = site.map_or_else(|| format!("sites/{ANY}"), sekisho_proto::name::Resource::name);
     let (mut items, mut page_token) = (Vec::new(), String::new());
     loop {
-        let read = app.read();
-        let request =
-            v1::ListNodesRequest { parent: parent.clone(), page_size: PAGE, page_token, read };
+        let request = v1::ListNodesRequest {
+            parent: parent.clone(),
+            page_size: PAGE,
+            page_token,
+            filter: filter.clone(),
+            order_by: sort.clone(),
+            read: app.read(),
+        };
         let page =
             ask!(session.client, node_service_client::NodeServiceClient, list_nodes, request)?;
         items.extend(page.nodes);
         page_token = page.next_page_token;
         if page_token.is_empty() {
-            return Ok((items, Listed { revision: page.revision, unreachable: page.unreachable }));
+            return Ok((items, beside!(page)));
         }
     }
 }

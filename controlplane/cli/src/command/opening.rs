@@ -144,7 +144,8 @@ fn load(path: &Path, dir: &OperatorDir, identity: Option<&Path>) -> Result<Good,
     let (_, report, good) = inspect(0, opened, Some(&dir.genesis()?));
     good.ok_or_else(|| {
         let found = report.steps.iter().flat_map(|step| step.findings.first()).next();
-        let why = format!("{}: {}", path.display(), found.map_or("", String::as_str));
+        let why =
+            format!("{}: {}", path.display(), found.map_or("", |finding| finding.detail.as_str()));
         Failure::new(ErrorCode::SnapshotMismatch, why)
     })
 }

@@ -5,8 +5,10 @@
 
 mod prepare;
 mod trust;
+mod view;
 
 use super::agreement::{self, add_signature, send};
+use super::list::ListArgs;
 use super::member::number;
 use super::opening::{self, BackupArgs};
 use crate::app::App;
@@ -21,8 +23,13 @@ use std::path::{Path, PathBuf};
 /// Verbs of an operator.
 #[derive(Debug, clap::Subcommand)]
 pub enum OperatorCommand {
-    /// List the companies that take part, with their keys
-    List,
+    /// List the companies that take part, with their keys, as the walk to the bundle in force finds them
+    List(ListArgs),
+    /// Show one company: its controllers, sites and fingerprints, as the asked member has them
+    Get {
+        /// Its id
+        operator: OperatorId,
+    },
     /// Write a change of the companies or of a company's keys to a file, signed by this operator
     Prepare(PrepareArgs),
     /// Add an operator's signature to a change of companies, keys or controllers
@@ -138,7 +145,8 @@ fn digest(text: &str) -> Result<Digest, String> {
 
 pub(super) async fn run(app: &mut App<'_>, command: OperatorCommand) -> Result<Exit, Failure> {
     match command {
-        OperatorCommand::List => trust::list(app).await?,
+        OperatorCommand::List(args) => trust::list(app, &args).await?,
+        OperatorCommand::Get { operator } => view::get(app, &operator).await?,
         OperatorCommand::Prepare(args) => prepare::prepare(app, args).await?,
         OperatorCommand::Sign { file, operator_dir, fingerprint, from, identity, stopped } => {
             if let Some(from) = from {

@@ -18,6 +18,8 @@ use sekisho_types::principal::{Principal, TrustDomain};
 use serde::Serialize;
 use std::path::PathBuf;
 
+mod login;
+
 /// Verbs of an operator's keys.
 #[derive(Debug, clap::Subcommand)]
 pub enum PkiCommand {
@@ -25,6 +27,10 @@ pub enum PkiCommand {
     Init(Box<InitArgs>),
     /// Make a fresh certificate from this operator's own issuers: a controller's or landmark's for seven days, a person's for twelve hours
     Renew(RenewArgs),
+    /// Make a registrar, by which the operator's controllers register people who log in
+    Registrar(login::RegistrarArgs),
+    /// Sign the request of somebody who logs in by a file
+    SignRequest(login::SignArgs),
     /// Show the public part of an operator's directory, or with no directory the context's identity
     Show {
         /// The operator's directory
@@ -194,6 +200,8 @@ pub(super) fn run(app: &mut App<'_>, command: PkiCommand) -> Result<Exit, Failur
     match command {
         PkiCommand::Init(args) => init(app, *args)?,
         PkiCommand::Renew(args) => renew(app, &args)?,
+        PkiCommand::Registrar(args) => login::registrar(app, args)?,
+        PkiCommand::SignRequest(args) => login::sign_request(app, args)?,
         PkiCommand::Show { dir: Some(dir) } => {
             app.output.one(&CardView::from(OperatorDir::new(dir).card()?))?;
         }

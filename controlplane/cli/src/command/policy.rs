@@ -4,22 +4,24 @@ mod plan;
 pub(super) use plan::{NodeVerdictView, bound as plan_bound};
 mod status;
 
-use super::{etag, instant, short, yes_no};
+use super::list::{ListArgs, beside};
+use super::{approval, etag, instant, short, yes_no};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::duration::text;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::language::Text;
-use crate::output::{Column, Listed, Shown, column, wide};
+use crate::output::{Column, Shown, column, wide};
 use crate::spec::read_text;
 use crate::spec::residency::{Raw, parse, placeless, unplaced};
 use sekisho_fsm::command::Command;
-use sekisho_proto::convert::policy::PutPolicy;
+use sekisho_proto::convert::policy::{DeletePolicy, PutPolicy};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_types::error_code::Language;
 use sekisho_types::id::PolicyId;
+use sekisho_types::joint::Joint;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::{PROOF_F_DEFAULT, Rules};
 use sekisho_types::time::Date;
@@ -30,13 +32,13 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Subcommand)]
 pub enum PolicyCommand {
     /// List policies
-    List,
+    List(ListArgs),
     /// Show one policy
     Get {
         /// Its id
         policy: PolicyId,
     },
-    /// Create a policy; federation-admins of two operators sign
+    /// Create a policy; federation-admins of two operators sign, at once or by an approval
     Create {
         /// Its id
         policy: PolicyId,
@@ -52,6 +54,14 @@ pub enum PolicyCommand {
         #[command(flatten)]
         rules: RuleArgs,
     },
+    /// Take out a policy that no tenant and no open job names
+    Delete {
+        /// Its id
+        policy: PolicyId,
+        /// Do it: it cannot be undone
+        #[arg(long)]
+        yes: bool,
+    },
     /// What an update with these rules would do now: what would leave, wait for ever, be lost or gained. Changes nothing
     Plan {
         /// Its id
@@ -64,6 +74,9 @@ pub enum PolicyCommand {
     Status {
         /// Its id; without it, of each
         policy: Option<PolicyId>,
+        /// Which of them
+        #[command(flatten)]
+        args: ListArgs,
     },
 }
 
@@ -155,7 +168,7 @@ impl RuleArgs {
 }
 
 #[derive(Debug, Serialize)]
-struct PolicyView {
+pub(super) struct PolicyView {
     name: String,
     areas: Vec<String>,
     denied_areas: Vec<String>,
@@ -248,7 +261,7 @@ impl PolicyView {
 
 pub(super) async fn run(app: &mut App<'_>, command: PolicyCommand) -> Result<Exit, Failure> {
     match command {
-        PolicyCommand::List => list(app).await?,
+        PolicyCommand::List(args) => list(app, args).await?,
         PolicyCommand::Get { policy } => {
             let session = app.session()?;
             let found = get(app, &session, &policy).await?;
@@ -263,13 +276,16 @@ pub(super) async fn run(app: &mut App<'_>, command: PolicyCommand) -> Result<Exi
             let session = app.signing_session().await?;
             let read = get(app, &session, &policy).await?;
             let put = PutPolicy { policy, rules, expected: Some(etag(&read.etag)?) };
-            update(app, &session, put).await?;
+            Box::pin(update(app, &session, put)).await?;
         }
         PolicyCommand::Plan { policy, rules } => {
             let rules = rules.rules(app.today())?;
             Box::pin(plan::run(app, &policy, &rules)).await?;
         }
-        PolicyCommand::Status { policy } => Box::pin(status::run(app, policy.as_ref())).await?,
+        PolicyCommand::Delete { policy, yes } => delete(app, policy, yes).await?,
+        PolicyCommand::Status { policy, args } => {
+            Box::pin(status::run(app, policy.as_ref(), args)).await?;
+        }
     }
     Ok(Exit::Ok)
 }
@@ -279,11 +295,17 @@ async fn get(app: &App<'_>, session: &Session, policy: &PolicyId) -> Result<v1::
     ask!(session.client, policy_service_client::PolicyServiceClient, get_policy, request)
 }
 
-async fn list(app: &mut App<'_>) -> Result<(), Failure> {
+async fn list(app: &mut App<'_>, ListArgs { filter, sort }: ListArgs) -> Result<(), Failure> {
     let session = app.session()?;
     let (mut items, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = v1::ListPoliciesRequest { page_size: PAGE, page_token, read: app.read() };
+        let request = v1::ListPoliciesRequest {
+            page_size: PAGE,
+            page_token,
+            filter: filter.clone(),
+            order_by: sort.clone(),
+            read: app.read(),
+        };
         let page = ask!(
             session.client,
             policy_service_client::PolicyServiceClient,
@@ -293,14 +315,13 @@ async fn list(app: &mut App<'_>) -> Result<(), Failure> {
         items.extend(page.policies.into_iter().map(PolicyView::from));
         page_token = page.next_page_token;
         if page_token.is_empty() {
-            let beside = Listed { revision: page.revision, ..Listed::default() };
-            return app.output.list(&items, &beside);
+            return app.output.list(&items, &beside!(page));
         }
     }
 }
 
-fn command(put: &PutPolicy) -> Command {
-    Command::PutPolicy {
+fn joint(put: &PutPolicy) -> Joint {
+    Joint::PutPolicy {
         policy: put.policy.clone(),
         rules: put.rules.clone(),
         expected: put.expected,
@@ -310,7 +331,10 @@ fn command(put: &PutPolicy) -> Command {
 /// Creates a policy.
 pub(crate) async fn create(app: &mut App<'_>, put: PutPolicy) -> Result<(), Failure> {
     let session = app.signing_session().await?;
-    let prepared = app.prepare(&session, &command(&put))?;
+    let of = put.policy.name();
+    let Some(prepared) = approval::prepare(app, &session, joint(&put), &of).await? else {
+        return Ok(());
+    };
     let request = put.create_request(prepared.intent);
     let written =
         ask!(session.client, policy_service_client::PolicyServiceClient, create_policy, request)
@@ -326,7 +350,10 @@ pub(crate) async fn create(app: &mut App<'_>, put: PutPolicy) -> Result<(), Fail
 }
 
 async fn update(app: &mut App<'_>, session: &Session, put: PutPolicy) -> Result<(), Failure> {
-    let prepared = app.prepare(session, &command(&put))?;
+    let of = put.policy.name();
+    let Some(prepared) = approval::prepare(app, session, joint(&put), &of).await? else {
+        return Ok(());
+    };
     let request = put.update_request(prepared.intent);
     let written =
         ask!(session.client, policy_service_client::PolicyServiceClient, update_policy, request)
@@ -338,4 +365,20 @@ async fn update(app: &mut App<'_>, session: &Session, put: PutPolicy) -> Result<
         Text::new("updated", "を更新しました"),
         None,
     )
+}
+
+async fn delete(app: &mut App<'_>, policy: PolicyId, yes: bool) -> Result<(), Failure> {
+    app.confirm(yes, &policy.name())?;
+    let session = app.signing_session().await?;
+    let read = get(app, &session, &policy).await?;
+    let delete = DeletePolicy { policy, expected: etag(&read.etag)? };
+    let command =
+        Command::DeletePolicy { policy: delete.policy.clone(), expected: delete.expected };
+    let prepared = app.prepare(&session, &command)?;
+    let request = delete.request(prepared.intent);
+    let written =
+        ask!(session.client, policy_service_client::PolicyServiceClient, delete_policy, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let done = Text::new("deleted", "を削除しました");
+    app.changed(&delete.policy.name(), prepared.request, written.revision, done, None)
 }

@@ -1,6 +1,7 @@
 //! `sekisho site`: places with nodes, controllers or both.
 
-use super::yes_no;
+use super::list::{ListArgs, beside};
+use super::{approval, etag, yes_no};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::exit::Exit;
@@ -9,11 +10,12 @@ use crate::language::Text;
 use crate::output::{Column, Listed, Shown, column, wide};
 use sekisho_evidence::sealed::SignedSiteKey;
 use sekisho_fsm::command::Command;
-use sekisho_proto::convert::site::NewSite;
+use sekisho_proto::convert::site::{NewSite, UpdateSite};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{OperatorId, SiteId};
+use sekisho_types::joint::Joint;
 use sekisho_types::jurisdiction::{Area, AreaError};
 use serde::Serialize;
 
@@ -21,7 +23,7 @@ use serde::Serialize;
 #[derive(Debug, clap::Subcommand)]
 pub enum SiteCommand {
     /// List sites
-    List,
+    List(ListArgs),
     /// Show one site
     Get {
         /// Its id
@@ -41,6 +43,14 @@ pub enum SiteCommand {
         #[arg(long, default_value = "")]
         display_name: String,
     },
+    /// Change a site's name for people; an administrator of its operator or of the federation signs
+    Update {
+        /// Its id
+        site: SiteId,
+        /// New name for people
+        #[arg(long)]
+        display_name: String,
+    },
     /// Take a site out for good: no new grant, its jobs stop within the lease
     Revoke {
         /// Its id
@@ -52,7 +62,7 @@ pub enum SiteCommand {
 }
 
 #[derive(Debug, Serialize)]
-struct SiteView {
+pub(super) struct SiteView {
     name: String,
     operator: String,
     area: String,
@@ -115,14 +125,13 @@ pub(super) fn area(text: &str) -> Result<Area, Failure> {
 
 pub(super) async fn run(app: &mut App<'_>, command: SiteCommand) -> Result<Exit, Failure> {
     match command {
-        SiteCommand::List => list(app).await?,
+        SiteCommand::List(args) => list(app, &args).await?,
         SiteCommand::Get { site } => {
             let session = app.session()?;
-            let request = v1::GetSiteRequest { name: site.name(), read: app.read() };
-            let found =
-                ask!(session.client, site_service_client::SiteServiceClient, get_site, request)?;
+            let found = get(app, &session, &site).await?;
             app.output.one(&SiteView::from(found))?;
         }
+        SiteCommand::Update { site, display_name } => update(app, site, display_name).await?,
         SiteCommand::Create { site, operator, area: text, display_name } => {
             let area = area(&text)?;
             area.valid_on(app.today())
@@ -151,27 +160,57 @@ pub(super) async fn run(app: &mut App<'_>, command: SiteCommand) -> Result<Exit,
     Ok(Exit::Ok)
 }
 
-/// Every site.
+async fn get(app: &App<'_>, session: &Session, site: &SiteId) -> Result<v1::Site, Failure> {
+    let request = v1::GetSiteRequest { name: site.name(), read: app.read() };
+    ask!(session.client, site_service_client::SiteServiceClient, get_site, request)
+}
+
+async fn update(app: &mut App<'_>, site: SiteId, display_name: String) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let read = get(app, &session, &site).await?;
+    let update = UpdateSite { site, display_name, expected: etag(&read.etag)? };
+    let command = Command::UpdateSite {
+        site: update.site.clone(),
+        display_name: update.display_name.clone(),
+        expected: update.expected,
+    };
+    let prepared = app.prepare(&session, &command)?;
+    let request = update.request(prepared.intent);
+    let written =
+        ask!(session.client, site_service_client::SiteServiceClient, update_site, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let done = Text::new("updated", "を更新しました");
+    app.changed(&update.site.name(), prepared.request, written.revision, done, None)
+}
+
+/// Every site that is asked for.
 pub(super) async fn all(
     app: &App<'_>,
     session: &Session,
+    ListArgs { filter, sort }: &ListArgs,
 ) -> Result<(Vec<v1::Site>, Listed), Failure> {
     let (mut sites, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = v1::ListSitesRequest { page_size: PAGE, page_token, read: app.read() };
+        let request = v1::ListSitesRequest {
+            page_size: PAGE,
+            page_token,
+            filter: filter.clone(),
+            order_by: sort.clone(),
+            read: app.read(),
+        };
         let page =
             ask!(session.client, site_service_client::SiteServiceClient, list_sites, request)?;
         sites.extend(page.sites);
         page_token = page.next_page_token;
         if page_token.is_empty() {
-            return Ok((sites, Listed { revision: page.revision, unreachable: page.unreachable }));
+            return Ok((sites, beside!(page)));
         }
     }
 }
 
-async fn list(app: &mut App<'_>) -> Result<(), Failure> {
+async fn list(app: &mut App<'_>, args: &ListArgs) -> Result<(), Failure> {
     let session = app.session()?;
-    let (sites, beside) = all(app, &session).await?;
+    let (sites, beside) = all(app, &session, args).await?;
     let items: Vec<SiteView> = sites.into_iter().map(SiteView::from).collect();
     app.output.list(&items, &beside)
 }
@@ -179,13 +218,16 @@ async fn list(app: &mut App<'_>) -> Result<(), Failure> {
 /// Registers a site.
 pub(crate) async fn create(app: &mut App<'_>, new: NewSite) -> Result<(), Failure> {
     let session = app.signing_session().await?;
-    let command = Command::CreateSite {
+    let joint = Joint::CreateSite {
         site: new.site.clone(),
         operator: new.operator.clone(),
         area: new.area,
         display_name: new.display_name.clone(),
     };
-    let prepared = app.prepare(&session, &command)?;
+    let of = new.site.name();
+    let Some(prepared) = approval::prepare(app, &session, joint, &of).await? else {
+        return Ok(());
+    };
     let request = new.request(prepared.intent);
     let written =
         ask!(session.client, site_service_client::SiteServiceClient, create_site, request)

@@ -119,7 +119,7 @@ fn look(
         steps: &report.steps,
     };
     let mut lines = about(&subject, app.output.language);
-    lines.extend(report.verdicts(app.output.language));
+    lines.extend(report.verdicts(app.output.language, app.output.width));
     verdict::tell(&mut app.output, &report, trusted.as_ref(), &lines, &whole)
 }
 

@@ -99,6 +99,7 @@ pub(super) async fn run(app: &mut App<'_>, _command: StatusCommand) -> Result<Ex
     let request = v1::GetStatusRequest {};
     let mut found =
         ask!(session.client, member_service_client::MemberServiceClient, get_status, request)?;
+    session.client.learn(&found.members);
     // Worst first; the server's order decides among equals.
     found.findings.sort_by_key(|finding| Reverse(finding.severity));
     if app.output.format.is_for_people() {
@@ -260,12 +261,15 @@ mod tests {
                 .with("landmarks", "kanto/otemachi, hokuto/ishikari")
                 .with("landmark", "hokuto/fukuoka")
                 .with("other", "kanto/otemachi")
-                .with("problem", "its key is not in the endorser bundle");
+                .with("problem", "its key is not in the endorser bundle")
+                .with("by", "kanto/user/admin")
+                .with("until", "2026-11-22T02:02:03.000Z")
+                .with("reason", "a miner on ishikari-1/n-01");
             let numbers =
                 ["left", "voters", "entries", "count", "seconds", "records", "k", "operators"];
             numbers
                 .into_iter()
-                .chain(["free", "percent", "load", "bytes"])
+                .chain(["free", "percent", "load", "bytes", "uses", "revision"])
                 .fold(found, |found, name| found.with(name, 42))
         });
         found.map(|found| Finding::from(&found)).collect()

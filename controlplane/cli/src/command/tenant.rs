@@ -1,26 +1,29 @@
 //! `sekisho tenant`: customers.
 
+use super::list::{ListArgs, beside};
 use super::policy::plan_bound;
-use super::{etag, short};
+use super::{approval, etag, short};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::language::Text;
-use crate::output::{Column, Listed, Shown, column, wide};
+use crate::output::{Column, Shown, column, wide};
 use sekisho_fsm::command::Command;
-use sekisho_proto::convert::tenant::PutTenant;
+use sekisho_proto::convert::tenant::{DeleteTenant, PutTenant};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_types::error_code::Language;
 use sekisho_types::id::{PolicyId, TenantId};
+use sekisho_types::joint::Joint;
+use sekisho_types::patch::Patch;
 use serde::Serialize;
 
 /// Verbs of a tenant.
 #[derive(Debug, clap::Subcommand)]
 pub enum TenantCommand {
     /// List tenants
-    List,
+    List(ListArgs),
     /// Show one tenant
     Get {
         /// Its id
@@ -51,6 +54,14 @@ pub enum TenantCommand {
         #[arg(long)]
         no_policy: bool,
     },
+    /// Take a tenant out, with its quotas: one that has no open job, and whose users' keys were taken back
+    Delete {
+        /// Its id
+        tenant: TenantId,
+        /// Do it: it cannot be undone
+        #[arg(long)]
+        yes: bool,
+    },
     /// What an update with this policy would do now: what would leave, wait for ever, be lost or gained. Changes nothing
     Plan {
         /// Its id
@@ -65,7 +76,7 @@ pub enum TenantCommand {
 }
 
 #[derive(Debug, Serialize)]
-struct TenantView {
+pub(super) struct TenantView {
     name: String,
     display_name: String,
     policy: Option<String>,
@@ -102,27 +113,29 @@ impl Shown for TenantView {
 
 pub(super) async fn run(app: &mut App<'_>, command: TenantCommand) -> Result<Exit, Failure> {
     match command {
-        TenantCommand::List => list(app).await?,
+        TenantCommand::List(args) => list(app, args).await?,
         TenantCommand::Get { tenant } => {
             let session = app.session()?;
             let found = get(app, &session, &tenant).await?;
             app.output.one(&TenantView::from(found))?;
         }
         TenantCommand::Create { tenant, display_name, policy } => {
+            let (display_name, policy) = (Patch::Set(display_name), Patch::Set(policy));
             create(app, PutTenant { tenant, display_name, policy, expected: None }).await?;
         }
         TenantCommand::Update { tenant, display_name, policy, no_policy } => {
             let session = app.signing_session().await?;
             let read = get(app, &session, &tenant).await?;
-            let kept = PolicyId::from_name(&read.policy).filter(|_| !no_policy);
+            let bound = policy.is_some() || no_policy;
             let put = PutTenant {
                 tenant,
-                display_name: display_name.unwrap_or(read.display_name),
-                policy: policy.or(kept),
+                display_name: display_name.map_or(Patch::Keep, Patch::Set),
+                policy: if bound { Patch::Set(policy) } else { Patch::Keep },
                 expected: Some(etag(&read.etag)?),
             };
             update(app, &session, put).await?;
         }
+        TenantCommand::Delete { tenant, yes } => delete(app, tenant, yes).await?,
         // `no_policy` is that none is named: one of the two is.
         TenantCommand::Plan { tenant, policy, no_policy: _ } => {
             plan_bound(app, &tenant, policy.as_ref()).await?;
@@ -136,11 +149,17 @@ async fn get(app: &App<'_>, session: &Session, tenant: &TenantId) -> Result<v1::
     ask!(session.client, tenant_service_client::TenantServiceClient, get_tenant, request)
 }
 
-async fn list(app: &mut App<'_>) -> Result<(), Failure> {
+async fn list(app: &mut App<'_>, ListArgs { filter, sort }: ListArgs) -> Result<(), Failure> {
     let session = app.session()?;
     let (mut items, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = v1::ListTenantsRequest { page_size: PAGE, page_token, read: app.read() };
+        let request = v1::ListTenantsRequest {
+            page_size: PAGE,
+            page_token,
+            filter: filter.clone(),
+            order_by: sort.clone(),
+            read: app.read(),
+        };
         let page = ask!(
             session.client,
             tenant_service_client::TenantServiceClient,
@@ -150,8 +169,7 @@ async fn list(app: &mut App<'_>) -> Result<(), Failure> {
         items.extend(page.tenants.into_iter().map(TenantView::from));
         page_token = page.next_page_token;
         if page_token.is_empty() {
-            let beside = Listed { revision: page.revision, ..Listed::default() };
-            return app.output.list(&items, &beside);
+            return app.output.list(&items, &beside!(page));
         }
     }
 }
@@ -184,7 +202,13 @@ pub(crate) async fn create(app: &mut App<'_>, put: PutTenant) -> Result<(), Fail
 }
 
 async fn update(app: &mut App<'_>, session: &Session, put: PutTenant) -> Result<(), Failure> {
-    let prepared = app.prepare(session, &command(&put))?;
+    let expected = put.expected.unwrap_or_default();
+    let PutTenant { tenant, display_name, policy, expected: _ } = put.clone();
+    let joint = Joint::UpdateTenant { tenant, display_name, policy, expected };
+    let of = put.tenant.name();
+    let Some(prepared) = approval::prepare(app, session, joint, &of).await? else {
+        return Ok(());
+    };
     let request = put.update_request(prepared.intent);
     let written =
         ask!(session.client, tenant_service_client::TenantServiceClient, update_tenant, request)
@@ -196,4 +220,20 @@ async fn update(app: &mut App<'_>, session: &Session, put: PutTenant) -> Result<
         Text::new("updated", "を更新しました"),
         None,
     )
+}
+
+async fn delete(app: &mut App<'_>, tenant: TenantId, yes: bool) -> Result<(), Failure> {
+    app.confirm(yes, &tenant.name())?;
+    let session = app.signing_session().await?;
+    let read = get(app, &session, &tenant).await?;
+    let delete = DeleteTenant { tenant, expected: etag(&read.etag)? };
+    let command =
+        Command::DeleteTenant { tenant: delete.tenant.clone(), expected: delete.expected };
+    let prepared = app.prepare(&session, &command)?;
+    let request = delete.request(prepared.intent);
+    let written =
+        ask!(session.client, tenant_service_client::TenantServiceClient, delete_tenant, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let done = Text::new("deleted", "を削除しました");
+    app.changed(&delete.tenant.name(), prepared.request, written.revision, done, None)
 }

@@ -143,6 +143,7 @@ fn context(plan: &Plan, signed: &SignedGenesis, operator: &OperatorId, user: &Na
         dev: signed.genesis.dev,
         // Addresses only: nobody is asked for anything.
         resolvers: Vec::new(),
+        login: None,
         endpoints: near.iter().map(endpoint).collect(),
         roots: plan.operators.iter().map(root).collect(),
     }

@@ -8,6 +8,7 @@ use super::process::Children;
 use crate::app::{App, PAGE};
 use crate::ask;
 use crate::client::Client;
+use crate::command::list::ListArgs;
 use crate::command::{key, landmark, node, policy, quota, tenant};
 use crate::context::{Context, Contexts};
 use crate::failure::{Failure, of_file};
@@ -16,13 +17,13 @@ use crate::pki::OperatorDir;
 use sekisho_evidence::location::landmark::Landmark;
 use sekisho_proto::convert::landmark::Reached;
 use sekisho_proto::convert::policy::PutPolicy;
-use sekisho_proto::convert::quota::SetQuota;
 use sekisho_proto::convert::tenant::PutTenant;
 use sekisho_proto::name::{ANY, QuotaId, Resource as _};
 use sekisho_proto::v1;
 use sekisho_transport::pki::signing;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
+use sekisho_types::patch::Patch;
 use sekisho_types::quota::Limit;
 use sekisho_types::residency::Rules;
 use std::collections::BTreeSet;
@@ -131,14 +132,14 @@ impl<'s> Seeder<'s> {
         for wanted in self.plan.tenants.iter().filter(|wanted| !known.contains(&wanted.id.name())) {
             let put = PutTenant {
                 tenant: wanted.id.clone(),
-                display_name: wanted.display_name.to_owned(),
-                policy: Some(wanted.policy.clone()),
+                display_name: Patch::Set(wanted.display_name.to_owned()),
+                policy: Patch::Set(Some(wanted.policy.clone())),
                 expected: None,
             };
             tenant::create(&mut app, put).await?;
             app.next_request();
             let id = QuotaId { tenant: wanted.id.clone(), class: self.plan.class.clone() };
-            quota::set(&mut app, SetQuota { quota: id, limit: Limit::Gpus(wanted.gpus) }).await?;
+            quota::set(&mut app, id, Limit::Gpus(wanted.gpus)).await?;
             app.next_request();
         }
         for user in &self.plan.users {
@@ -164,7 +165,7 @@ impl<'s> Seeder<'s> {
             let (address, datagrams) = (wanted.address.to_string(), wanted.address.to_string());
             let mut sinks = (Vec::new(), Vec::new());
             let mut app = self.act(&mut sinks, wanted.id.operator.as_str(), &[]);
-            landmark::create(&mut app, Reached { landmark, address, datagrams }).await?;
+            Box::pin(landmark::create(&mut app, Reached { landmark, address, datagrams })).await?;
         }
         Ok(())
     }
@@ -173,9 +174,12 @@ impl<'s> Seeder<'s> {
         let mut sinks = (Vec::new(), Vec::new());
         let mut app = self.act(&mut sinks, "kanto", &[]);
         let session = app.session()?;
-        let (parent, page_size, read) = (format!("operators/{ANY}"), PAGE, app.read());
-        let request =
-            v1::ListLandmarksRequest { parent, page_size, page_token: String::new(), read };
+        let request = v1::ListLandmarksRequest {
+            parent: format!("operators/{ANY}"),
+            page_size: PAGE,
+            read: app.read(),
+            ..v1::ListLandmarksRequest::default()
+        };
         let client = &session.client;
         let found =
             ask!(client, landmark_service_client::LandmarkServiceClient, list_landmarks, request)?;
@@ -189,11 +193,13 @@ impl<'s> Seeder<'s> {
         let mut app = self.act(&mut sinks, "kanto", &[]);
         let session = app.session()?;
         let (page_size, read) = (PAGE, app.read());
-        let request = v1::ListPoliciesRequest { page_size, page_token: String::new(), read };
+        let request =
+            v1::ListPoliciesRequest { page_size, read, ..v1::ListPoliciesRequest::default() };
         let client = &session.client;
         let policies =
             ask!(client, policy_service_client::PolicyServiceClient, list_policies, request)?;
-        let request = v1::ListTenantsRequest { page_size, page_token: String::new(), read };
+        let request =
+            v1::ListTenantsRequest { page_size, read, ..v1::ListTenantsRequest::default() };
         let tenants =
             ask!(client, tenant_service_client::TenantServiceClient, list_tenants, request)?;
         let names = policies.policies.into_iter().map(|policy| policy.name);
@@ -223,7 +229,7 @@ impl<'s> Seeder<'s> {
         let mut sinks = (Vec::new(), Vec::new());
         let mut app = self.act(&mut sinks, "kanto", &[]);
         let session = app.session()?;
-        node::all(&app, &session, None).await.map(|(nodes, _)| nodes)
+        node::all(&app, &session, None, &ListArgs::default()).await.map(|(nodes, _)| nodes)
     }
 
     /// Waits until every node is ready.

@@ -57,7 +57,7 @@ pub(super) fn rows<T: Shown>(
 /// Narrowest column that still reads.
 const NARROW: usize = 12;
 
-/// Lets only the widest column be wrapped if that is enough: names and times stay whole.
+/// Lets only the widest column be wrapped if that is enough: names and times stay whole. Else all but the first may be.
 fn give_way(table: &mut Table, room: usize) {
     let widths: Vec<usize> =
         table.column_max_content_widths().into_iter().map(usize::from).collect();
@@ -67,11 +67,16 @@ fn give_way(table: &mut Table, room: usize) {
     };
     let spent =
         widths.iter().fold(0usize, |sum, width| sum.saturating_add(width.saturating_add(GAP)));
-    if spent <= room || spent.saturating_sub(width).saturating_add(NARROW) > room {
+    if spent <= room {
         return;
     }
+    let is_enough = spent.saturating_sub(width).saturating_add(NARROW) <= room;
+    // Where it is not, at least the name: a name that is cut cannot be copied.
+    let is_short = widths.first().is_some_and(|first| first.saturating_mul(2) <= room);
     for column in table.column_iter_mut() {
-        if column.index != widest {
+        let is_whole =
+            if is_enough { column.index != widest } else { column.index == 0 && is_short };
+        if is_whole {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }

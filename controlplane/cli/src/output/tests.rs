@@ -130,6 +130,7 @@ fn a_change_names_what_comes_next() {
         revision: 9,
         request_id: "ab".repeat(16),
         validate_only,
+        approval: None,
         done: Text::new("created", "を作成しました"),
         next: Some("sekisho quota set sapporo".to_owned()),
     };

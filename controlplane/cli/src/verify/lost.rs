@@ -65,33 +65,19 @@ impl Begun {
     }
 }
 
-/// The agreement of an accepted entry that opens an incarnation.
-fn opened(record: &Record) -> Option<Agreement> {
-    let Body::Entry { entry, rejected: None } = &record.body else { return None };
-    let Command::OpenIncarnation { agreement, .. } = decode::<Entry>(entry).ok()?.command else {
-        return None;
-    };
-    Some(*agreement)
-}
-
-/// Every new beginning in these records.
+/// The new beginning that an accepted agreement in record `index` makes.
 #[must_use]
-pub fn openings(records: &[Record]) -> Vec<Begun> {
-    let mut found = Vec::new();
-    for (record, index) in records.iter().zip(0u64..) {
-        let Some(agreement) = opened(record) else { continue };
-        let Some(opening) = opening(&agreement) else { continue };
-        found.push(Begun {
-            incarnation: agreement.signed.bundle.incarnation.0,
-            record: index,
-            opened: opening.opened.to_string(),
-            recovered: opening.cause == Cause::Recovered,
-            by: opening.openers().iter().map(ToString::to_string).collect(),
-            restored: opening.restored.head.size,
-            highest: opening.shown(),
-        });
-    }
-    found
+pub fn begun(index: u64, agreement: &Agreement) -> Option<Begun> {
+    let opening = opening(agreement)?;
+    Some(Begun {
+        incarnation: agreement.signed.bundle.incarnation.0,
+        record: index,
+        opened: opening.opened.to_string(),
+        recovered: opening.cause == Cause::Recovered,
+        by: opening.openers().iter().map(ToString::to_string).collect(),
+        restored: opening.restored.head.size,
+        highest: opening.shown(),
+    })
 }
 
 /// A command that one log has and the other lost.
@@ -107,10 +93,10 @@ pub struct Lost {
     pub command: String,
 }
 
-/// The accepted commands from record `first` on.
+/// The accepted commands of these records, the first of which is record `first`.
 #[must_use]
-pub fn commands(records: &[Record], first: usize) -> Vec<Lost> {
-    let numbered = records.iter().zip(0u64..).skip(first);
+pub fn commands(records: &[Record], first: u64) -> Vec<Lost> {
+    let numbered = records.iter().zip(first..);
     let told = numbered.filter_map(|(record, index)| {
         let Body::Entry { entry, rejected: None } = &record.body else { return None };
         let entry: Entry = decode(entry).ok()?;
@@ -127,6 +113,9 @@ pub fn commands(records: &[Record], first: usize) -> Vec<Lost> {
 /// The command's word, without its fields; of a batch, how many it has of each.
 #[must_use]
 pub fn command_name(command: &Command) -> String {
+    if let Command::Propose { joint, .. } = command {
+        return format!("Propose: {}", word(joint));
+    }
     let Command::Batch(items) = command else { return word(command) };
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for item in items {
@@ -163,26 +152,30 @@ pub enum Earlier {
     },
 }
 
-/// Compares an export of `incarnation` with a later one, both verified.
-#[must_use]
+/// Compares an export of `incarnation` with a later one, both verified. `openings` are those of the later one.
+///
+/// # Errors
+/// A record that cannot be read.
 pub fn compare(
-    (earlier, of_earlier): (&[&[u8]], &[Record]),
+    earlier: &[&[u8]],
     incarnation: u64,
-    (later, of_later): (&[&[u8]], &[Record]),
-) -> Earlier {
+    (later, openings): (&[&[u8]], &[Begun]),
+) -> Result<Earlier, String> {
     let same = earlier.iter().zip(later).take_while(|(a, b)| a == b).count();
-    if same == earlier.len() {
-        return Earlier::Prefix;
-    }
+    let Some(rest) = earlier.get(same..).filter(|rest| !rest.is_empty()) else {
+        return Ok(Earlier::Prefix);
+    };
     let at = u64::try_from(same).unwrap_or(u64::MAX);
-    let next = openings(of_later).into_iter().find(|begun| begun.incarnation > incarnation);
-    match next {
-        // The opening's own record takes the place of the first one that was lost.
-        Some(begun) if begun.restored == at => {
-            Earlier::Lost { kept: at, commands: commands(of_earlier, same) }
-        }
-        Some(_) | None => Earlier::Fork { at },
+    let next = openings.iter().find(|begun| begun.incarnation > incarnation);
+    // The opening's own record takes the place of the first one that was lost.
+    if next.is_none_or(|begun| begun.restored != at) {
+        return Ok(Earlier::Fork { at });
     }
+    let read = |(index, bytes): (u64, &&[u8])| {
+        Record::parse(bytes).map_err(|error| format!("record {index}: {error}"))
+    };
+    let rest = (at..).zip(rest).map(read).collect::<Result<Vec<_>, String>>()?;
+    Ok(Earlier::Lost { kept: at, commands: commands(&rest, at) })
 }
 
 #[cfg(test)]

@@ -1,71 +1,167 @@
-//! The auditor's own judgement of D1, Q1, P1 and P2, from the records alone.
+//! The auditor's own judgement of D1, Q1, P1, P2 and A3, from the records alone.
 //!
 //! Must hold: nothing of the state machine's state or rules is asked; what counts is written here a second time,
 //! short enough to be read by whoever doubts the first. The entry type is shared as a data format, the residency
 //! verdict because it *is* the rule.
 
+mod approval;
+mod delete;
 mod desired;
 mod grant;
 mod location;
 mod model;
 mod node;
 
-use super::report::{Report, Step};
+use super::pipeline::{Chunk, Taker};
+use super::report::{QuotaSum, Report, Step};
 use model::Model;
 use sekisho_evidence::canonical::decode;
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::record::{Body, Record};
+use sekisho_fsm::State;
 use sekisho_fsm::entry::Entry;
-use std::fmt;
+use sekisho_types::quota::Limit;
+use std::ops::ControlFlow;
 
 /// Where in the log something stands.
 #[derive(Debug, Clone, Copy)]
 struct At<'r> {
-    index: usize,
+    index: u64,
     record: &'r Record,
 }
 
-impl fmt::Display for At<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "record {} (revision {})", self.index, self.record.revision)
+/// The judgement, record by record.
+#[derive(Debug)]
+pub struct Oracle {
+    model: Model,
+    /// What it found.
+    pub report: Report,
+    grants: usize,
+    sets: usize,
+    /// Approvals that were over, and uses of break-glasses.
+    told: usize,
+    last: Option<(u64, Record)>,
+}
+
+impl Taker for Oracle {
+    fn take(&mut self, chunk: &Chunk<'_>) -> ControlFlow<()> {
+        for (index, _, read) in chunk.iter() {
+            self.record(index, &read.record, read.entry.as_ref().map(|(entry, _)| entry));
+        }
+        if let (Some(last), Some(read)) = (chunk.iter().last(), chunk.reads.last()) {
+            self.last = Some((last.0, read.record.clone()));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Oracle {
+    /// Nothing judged yet.
+    #[must_use]
+    pub fn new(genesis: &SignedGenesis) -> Self {
+        let (model, report) = (Model::new(&genesis.genesis), Report::default());
+        Self { model, report, grants: 0, sets: 0, told: 0, last: None }
+    }
+
+    fn record(&mut self, index: u64, record: &Record, entry: Option<&Entry>) {
+        let (at, model, report) = (At { index, record }, &mut self.model, &mut self.report);
+        match &record.body {
+            Body::Entry { rejected, .. } => {
+                model.settled(at, report);
+                model.actor = entry.map(|entry| entry.actor.clone());
+                if let Some(entry) = entry.filter(|_| rejected.is_none()) {
+                    model.entry(at, entry, report);
+                }
+            }
+            Body::Approval { id, failed } => {
+                self.told = self.told.saturating_add(1);
+                model.approved(at, id, failed.is_none(), report);
+            }
+            Body::BreakGlass { opened } => {
+                self.told = self.told.saturating_add(1);
+                model.broke_glass(at, *opened, report);
+            }
+            Body::Grant(grant) => {
+                self.grants = self.grants.saturating_add(1);
+                model.grant(at, grant, report);
+            }
+            Body::Desired(desired) => {
+                self.sets = self.sets.saturating_add(1);
+                model.desired(at, desired, report);
+            }
+        }
+    }
+
+    /// After the last record: what was found of its steps.
+    #[must_use]
+    pub fn finish(mut self) -> Report {
+        if let Some((index, record)) = self.last.take() {
+            let index = index.saturating_add(1);
+            self.model.settled(At { index, record: &record }, &mut self.report);
+        }
+        for step in [Step::Residency, Step::Quota, Step::Capacity] {
+            self.report.passed(step, self.grants);
+        }
+        self.report.passed(Step::Fencing, self.sets);
+        self.report.passed(Step::Access, self.told);
+        self.report.passed(Step::Receipts, self.model.receipts);
+        self.report.quotas = self.quotas();
+        self.report
+    }
+
+    /// What each tenant was charged for at most, and is at the end.
+    fn quotas(&self) -> Vec<QuotaSum> {
+        let sum = |(key, peak): (&_, &u64)| {
+            let (tenant, class) = key;
+            QuotaSum {
+                tenant: ToString::to_string(tenant),
+                class: ToString::to_string(class),
+                limit: self.model.limits.get(key).copied().unwrap_or(Limit::None).to_string(),
+                peak: *peak,
+                charged: self.model.charged.get(key).copied().unwrap_or(0),
+            }
+        };
+        self.model.peaks.iter().map(sum).collect()
+    }
+}
+
+/// The sums of the oracle are those of the state machine (Q1).
+pub fn compare_sums(state: &State, report: &mut Report) {
+    let own = |q: &QuotaSum| ((q.tenant.clone(), q.class.clone()), q.charged);
+    let mut own: Vec<_> = report.quotas.iter().map(own).filter(|(_, sum)| *sum > 0).collect();
+    let mut theirs: Vec<_> = state
+        .usages()
+        .map(|((tenant, class), sum)| ((tenant.to_string(), class.to_string()), *sum))
+        .filter(|(_, sum)| *sum > 0)
+        .collect();
+    own.sort();
+    theirs.sort();
+    if own != theirs {
+        let why = format!("charged by the grants: {own:?}, by the state machine: {theirs:?}");
+        report.failed(Step::Quota, why);
     }
 }
 
 /// Judges every grant, charge, bucket and desired set.
 pub fn judge(genesis: &SignedGenesis, records: &[Record], report: &mut Report) {
-    let mut model = Model::new(&genesis.genesis);
-    let (mut grants, mut sets) = (0usize, 0usize);
-    for (index, record) in records.iter().enumerate() {
-        let at = At { index, record };
-        match &record.body {
-            Body::Entry { entry, rejected } => {
-                model.settled(at, report);
-                let entry: Entry = match decode(entry) {
-                    Ok(entry) => entry,
-                    Err(error) => {
-                        report.failed(Step::Fencing, format!("{at}: unreadable entry: {error}"));
-                        continue;
-                    }
-                };
-                if rejected.is_none() {
-                    model.entry(at, &entry, report);
+    let mut oracle = Oracle::new(genesis);
+    for (index, record) in (0..).zip(records) {
+        let entry = match &record.body {
+            Body::Entry { entry, .. } => match decode::<Entry>(entry) {
+                Ok(entry) => Some(entry),
+                Err(error) => {
+                    let why = format!("unreadable entry: {error}");
+                    oracle.report.found(Step::Fencing, Some(index), why);
+                    None
                 }
+            },
+            Body::Grant(_) | Body::Desired(_) | Body::Approval { .. } | Body::BreakGlass { .. } => {
+                None
             }
-            Body::Grant(grant) => {
-                grants = grants.saturating_add(1);
-                model.grant(at, grant, report);
-            }
-            Body::Desired(desired) => {
-                sets = sets.saturating_add(1);
-                model.desired(at, desired, report);
-            }
-        }
+        };
+        oracle.record(index, record, entry.as_ref());
     }
-    if let Some(record) = records.last() {
-        model.settled(At { index: records.len(), record }, report);
-    }
-    for step in [Step::Residency, Step::Quota, Step::Capacity] {
-        report.passed(step, grants);
-    }
-    report.passed(Step::Fencing, sets);
+    let size = u64::try_from(records.len()).unwrap_or(u64::MAX);
+    oracle.last = records.last().map(|last| (size.saturating_sub(1), last.clone()));
+    report.absorb(oracle.finish());
 }

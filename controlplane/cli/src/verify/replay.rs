@@ -5,10 +5,11 @@
 //! log; a clock that could not have come there is a finding.
 //! Payloads are not in the log. A rejection *because of* a payload is reproduced with one that is certainly wrong.
 
-use sekisho_evidence::canonical::decode;
+use super::pipeline::{self, Chunk, Read, Taker};
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::record::{Body, Record};
 use sekisho_fsm::State;
+use sekisho_fsm::apply::Ahead;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::{Entry, FEATURE_LEVEL};
 use sekisho_fsm::outcome::Applied;
@@ -16,61 +17,108 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::limit::CLOCK_STEP_MAX;
 use sekisho_types::revision::Revision;
 use sekisho_types::time::Timestamp;
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 /// Ticks put back beyond those that move the clock. They make the state forget old answers as the members did.
 const IDLE_TICKS_MAX: u64 = 256;
 
+/// Why records do not come out as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Differs {
+    /// The first one that does not.
+    pub record: u64,
+    /// Why.
+    pub why: String,
+}
+
 /// Applies every entry again. Returns their number, and the state that they make.
 ///
 /// # Errors
-/// The first record that comes out different.
-pub fn replay(
-    genesis: &SignedGenesis,
-    raw: &[&[u8]],
-    records: &[Record],
-) -> Result<(usize, State), String> {
-    let mut replay = Replay { state: State::default(), tick: None };
-    let (mut index, mut entries) = (0usize, 0usize);
-    while let Some(record) = records.get(index) {
-        let Body::Entry { entry, rejected } = &record.body else {
-            return Err(format!("record {index} follows from no entry"));
-        };
-        let entry: Entry = decode(entry).map_err(|error| format!("record {index}: {error}"))?;
-        if index == 0 && !begins(&entry, genesis) {
-            return Err("the first record does not begin this federation".to_owned());
-        }
-        replay.catch_up(record, &entry).map_err(|why| format!("record {index}: {why}"))?;
-        let next = replay.next_tick(&entry);
-        let leaves = replay.leaves(record, entry, *rejected);
-        replay.tick = next;
-        if leaves.is_empty() {
-            return Err(format!("record {index}: the entry leaves no record"));
-        }
-        for leaf in &leaves {
-            if raw.get(index) != Some(&leaf.as_slice()) {
-                return Err(format!(
-                    "record {index} of revision {} comes out different",
-                    record.revision
-                ));
-            }
-            index = index.saturating_add(1);
-        }
-        entries = entries.saturating_add(1);
-    }
-    Ok((entries, replay.state))
+/// The first record that comes out different, in words.
+pub fn replay(genesis: &SignedGenesis, raw: &[&[u8]]) -> Result<(usize, State), String> {
+    let mut replay = Replay::new(genesis);
+    let read = pipeline::run(raw, &mut [&mut replay]);
+    let told = |record, why| format!("record {record}: {why}");
+    read.map_err(|bad| told(bad.index, bad.why))?;
+    replay.finish().map_err(|differs| told(differs.record, differs.why))
 }
 
-fn begins(entry: &Entry, first: &SignedGenesis) -> bool {
-    matches!(&entry.command, Command::Bootstrap(genesis) if **genesis == *first)
-}
-
-struct Replay {
+/// The state machine, run once more.
+#[derive(Debug)]
+pub struct Replay<'g> {
+    genesis: &'g SignedGenesis,
     state: State,
     /// A tick of a first member of the incarnation.
     tick: Option<Entry>,
+    /// Records that the last entry gave, and that have not come yet.
+    due: VecDeque<Vec<u8>>,
+    entries: usize,
+    taken: u64,
+    differs: Option<Differs>,
 }
 
-impl Replay {
+impl Taker for Replay<'_> {
+    fn take(&mut self, chunk: &Chunk<'_>) -> ControlFlow<()> {
+        for (index, raw, read) in chunk.iter() {
+            if let Err(why) = self.record(index, raw, read) {
+                self.differs = Some(Differs { record: index, why });
+                return ControlFlow::Break(());
+            }
+            self.taken = index.saturating_add(1);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl<'g> Replay<'g> {
+    /// Nothing applied yet.
+    #[must_use]
+    pub fn new(genesis: &'g SignedGenesis) -> Self {
+        let (state, due) = (State::default(), VecDeque::new());
+        Self { genesis, state, tick: None, due, entries: 0, taken: 0, differs: None }
+    }
+
+    /// After the last record: the number of entries, and the state.
+    ///
+    /// # Errors
+    /// The first record that came out different.
+    pub fn finish(self) -> Result<(usize, State), Differs> {
+        if let Some(differs) = self.differs {
+            return Err(differs);
+        }
+        if !self.due.is_empty() {
+            let why = "the log ends within the records of one entry".to_owned();
+            return Err(Differs { record: self.taken, why });
+        }
+        Ok((self.entries, self.state))
+    }
+
+    fn record(&mut self, index: u64, raw: &[u8], read: &Read) -> Result<(), String> {
+        if self.due.is_empty() {
+            let Some((entry, ahead)) = &read.entry else {
+                return Err("follows from no entry".to_owned());
+            };
+            if index == 0 && !self.begins(entry) {
+                return Err("the first record does not begin this federation".to_owned());
+            }
+            self.catch_up(&read.record, entry)?;
+            let next = self.next_tick(entry);
+            self.due = self.leaves(&read.record, entry, ahead).into();
+            self.tick = next;
+            self.entries = self.entries.saturating_add(1);
+        }
+        let due = self.due.pop_front().ok_or("the entry leaves no record")?;
+        if due == raw {
+            return Ok(());
+        }
+        Err(format!("revision {} comes out different", read.record.revision))
+    }
+
+    fn begins(&self, entry: &Entry) -> bool {
+        matches!(&entry.command, Command::Bootstrap(genesis) if **genesis == *self.genesis)
+    }
+
     /// What stands for the ticks after this entry: by whoever began the incarnation.
     fn next_tick(&mut self, entry: &Entry) -> Option<Entry> {
         let begins =
@@ -115,30 +163,37 @@ impl Replay {
     }
 
     /// Applies the entry and returns its records.
-    fn leaves(
-        &mut self,
-        record: &Record,
-        mut entry: Entry,
-        rejected: Option<ErrorCode>,
-    ) -> Vec<Vec<u8>> {
-        let before = self.state.clone();
-        let applied = self.state.replay(record.revision, &entry);
+    fn leaves(&mut self, record: &Record, entry: &Entry, ahead: &Ahead) -> Vec<Vec<u8>> {
+        let rejected = match &record.body {
+            Body::Entry { rejected, .. } => *rejected,
+            Body::Grant(_) | Body::Desired(_) | Body::Approval { .. } | Body::BreakGlass { .. } => {
+                None
+            }
+        };
+        let records = |applied: Applied| applied.leaves.into_iter().map(|leaf| leaf.record);
         let by_payload =
             matches!(rejected, Some(ErrorCode::PayloadMismatch | ErrorCode::InvalidArgument));
+        if !by_payload {
+            return records(self.state.replay_with(record.revision, entry, ahead.clone()))
+                .collect();
+        }
+        // Kept only here: a second version makes the state's tables copy what they change.
+        let before = self.state.clone();
         // Another refusal than the record's: without the payload, apply got further than it had.
         let as_told = |applied: &Applied| {
             applied.outcome.as_ref().err().map(|rejection| rejection.code) == rejected
         };
-        if !by_payload || as_told(&applied) {
-            return applied.leaves.into_iter().map(|leaf| leaf.record).collect();
+        let applied = self.state.replay_with(record.revision, entry, ahead.clone());
+        if as_told(&applied) {
+            return records(applied).collect();
         }
         // No digest is that of both: one of the two is the wrong payload, whatever the facts name.
         for wrong in [vec![0u8], vec![1u8]] {
             self.state = before.clone();
-            entry.payload = wrong;
-            let applied = self.state.replay(record.revision, &entry);
+            let entry = Entry { payload: wrong, ..entry.clone() };
+            let applied = self.state.replay_with(record.revision, &entry, ahead.clone());
             if as_told(&applied) {
-                return applied.leaves.into_iter().map(|leaf| leaf.record).collect();
+                return records(applied).collect();
             }
         }
         Vec::new()

@@ -1,103 +1,42 @@
 //! What verification found, for people in two languages and for programs as data.
+//!
+//! Must hold: a step that was not done says so and is never good; each finding has the record that it is about, where there is
+//! one, and a code that does not change. Words for people stand under `plain.rs` and with each [`Step`].
 
+mod plain;
+mod step;
+
+pub use step::Step;
+
+use super::access::BrokenGlass;
+use super::census::Census;
 use super::fixes::JudgedFix;
 use super::lost::{Begun, Lost};
-use crate::language::{Text, pick};
 use sekisho_evidence::audit_bundle::AuditBundleHead;
 use sekisho_evidence::checkpoint::VerifiedCheckpoint;
-use sekisho_types::error_code::Language;
 use serde::Serialize;
 use std::fmt;
 
 /// Findings kept for each step: enough to see the pattern, bounded on a log that is wrong throughout.
 pub const FINDINGS_MAX: usize = 20;
 
-/// A step of verification, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    /// The file is whole.
-    File,
-    /// The genesis stands and is the expected one.
-    Trust,
-    /// Every record is in its one form.
-    Records,
-    /// k operators signed exactly these records.
-    Head,
-    /// D1: every grant, judged again.
-    Residency,
-    /// Q1: no charge above its limit.
-    Quota,
-    /// P2: fencing epochs and desired sets.
-    Fencing,
-    /// P1: no device granted twice.
-    Capacity,
-    /// The state machine gives the same records.
-    Replay,
-    /// The state machine gives the image of a snapshot.
-    Image,
-    /// A1: what was exported earlier is a prefix, or was lost when an incarnation was opened.
-    Earlier,
+/// Something wrong, or something to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Index of the record, if it is about one.
+    pub record: Option<u64>,
+    /// Which check: [`Step::code`].
+    pub code: &'static str,
+    /// In words.
+    pub detail: String,
 }
 
-impl Step {
-    /// Those of a snapshot file, in order.
-    pub const SNAPSHOT: [Self; 5] =
-        [Self::File, Self::Trust, Self::Records, Self::Head, Self::Image];
-
-    /// Those of an audit bundle, in order.
-    pub const BUNDLE: [Self; 9] = [
-        Self::File,
-        Self::Trust,
-        Self::Records,
-        Self::Head,
-        Self::Residency,
-        Self::Quota,
-        Self::Fencing,
-        Self::Capacity,
-        Self::Replay,
-    ];
-
-    fn text(self) -> Text {
-        match self {
-            Self::File => Text::new("the file is whole (bytes)", "ファイルは完全 (バイト)"),
-            Self::Trust => Text::new(
-                "genesis signed by every operator (operators)",
-                "創設文書は全事業者が署名 (事業者数)",
-            ),
-            Self::Records => {
-                Text::new("records in their one form (records)", "記録は唯一の正規形 (記録数)")
-            }
-            Self::Head => Text::new(
-                "head signed over exactly these records (operators)",
-                "この記録群への署名 (事業者数)",
-            ),
-            Self::Residency => {
-                Text::new("D1 placed inside its policy (grants)", "D1 ポリシー内への配置 (許可数)")
-            }
-            Self::Quota => {
-                Text::new("Q1 never above quota (charges)", "Q1 割当枠の超過なし (課金数)")
-            }
-            Self::Fencing => {
-                Text::new("P2 fencing and desired sets (sets)", "P2 世代管理と目標集合 (集合数)")
-            }
-            Self::Capacity => Text::new(
-                "P1 no device granted twice (grants)",
-                "P1 デバイスの二重許可なし (許可数)",
-            ),
-            Self::Replay => Text::new(
-                "replayed to the same records (entries)",
-                "再実行で同一の記録 (エントリー数)",
-            ),
-            Self::Earlier => Text::new(
-                "A1 the earlier bundle is a prefix, but for what was lost (records)",
-                "A1 以前のファイルは、失われた分を除き先頭部分と一致 (記録数)",
-            ),
-            Self::Image => Text::new(
-                "the records give this image (entries)",
-                "記録から同一の内容を再現 (エントリー数)",
-            ),
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(record) = self.record {
+            write!(f, "record {record}: ")?;
         }
+        write!(f, "{}: {}", self.code, self.detail)
     }
 }
 
@@ -111,9 +50,11 @@ pub struct Result {
     /// Things checked, in the unit of the step.
     pub checked: u64,
     /// What is wrong, at most [`FINDINGS_MAX`].
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
     /// How much is wrong in all.
     pub violations: u64,
+    /// What is not wrong in the log, and yet somebody should look at it; at most [`FINDINGS_MAX`].
+    pub notes: Vec<Finding>,
 }
 
 /// Outcome of a step.
@@ -124,7 +65,7 @@ pub enum Verdict {
     Passed,
     /// At least one violation.
     Failed,
-    /// An earlier step failed.
+    /// An earlier step failed, or the file does not have what it takes.
     NotChecked,
 }
 
@@ -139,14 +80,43 @@ pub struct Subject {
     pub records: u64,
     /// SHA-256 of the endorser bundle in the genesis: compare it with what your operators published.
     pub fingerprint: String,
+    /// It was compared with a genesis that the auditor brought.
+    pub trusted: bool,
     /// Operators whose signatures under the head verified.
     pub signed_by: Vec<String>,
+    /// Operators of the federation at the end of the log.
+    pub operators: Vec<String>,
+    /// Of how many of them a head needs signatures.
+    pub k: u32,
+    /// Root over the records.
+    pub root: String,
+    /// State clock of the first record.
+    pub from: String,
+    /// State clock of the last record.
+    pub to: String,
     /// State clock of the head.
     pub time: String,
     /// Made by `sekisho dev`: one person may have signed for all.
     pub dev: bool,
     /// Every new beginning that the log tells of.
     pub openings: Vec<Begun>,
+    /// Every emergency right that was taken.
+    pub break_glasses: Vec<BrokenGlass>,
+}
+
+/// What a tenant was charged for, summed up from its grants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QuotaSum {
+    /// Whom.
+    pub tenant: String,
+    /// Device class.
+    pub class: String,
+    /// Limit in force at the end.
+    pub limit: String,
+    /// Most GPUs charged at once.
+    pub peak: u64,
+    /// GPUs charged at the end.
+    pub charged: u64,
 }
 
 /// The whole report.
@@ -156,8 +126,14 @@ pub struct Report {
     pub subject: Subject,
     /// Every step, in order.
     pub steps: Vec<Result>,
+    /// What happened, counted.
+    pub counts: Census,
+    /// What tenants were charged.
+    pub quotas: Vec<QuotaSum>,
     /// Accepted commands of an earlier bundle that a new incarnation lost.
     pub lost: Vec<Lost>,
+    /// What no log of this kind proves.
+    pub not_proven: &'static [&'static str],
     /// Every fix that the log took, for who asks about places: `residency verify --bundle`.
     #[serde(skip)]
     pub fixes: Vec<JudgedFix>,
@@ -180,9 +156,17 @@ impl Report {
             checked: 0,
             findings: Vec::new(),
             violations: 0,
+            notes: Vec::new(),
         };
-        let steps = steps.iter().copied().map(step).collect();
-        Self { subject: Subject::default(), steps, lost: Vec::new(), fixes: Vec::new() }
+        Self {
+            subject: Subject::default(),
+            steps: steps.iter().copied().map(step).collect(),
+            counts: Census::default(),
+            quotas: Vec::new(),
+            lost: Vec::new(),
+            not_proven: plain::NOT_PROVEN,
+            fixes: Vec::new(),
+        }
     }
 
     /// One more step.
@@ -212,13 +196,42 @@ impl Report {
 
     /// A step found something wrong; it may find more.
     pub fn failed(&mut self, step: Step, what: impl fmt::Display) {
+        self.found(step, None, what);
+    }
+
+    /// As [`Report::failed`], about a record.
+    pub fn found(&mut self, step: Step, record: Option<u64>, what: impl fmt::Display) {
         if let Some(result) = self.step(step) {
             result.verdict = Verdict::Failed;
             result.violations = result.violations.saturating_add(1);
             if result.findings.len() < FINDINGS_MAX {
-                result.findings.push(what.to_string());
+                let finding = Finding { record, code: step.code(), detail: what.to_string() };
+                result.findings.push(finding);
             }
         }
+    }
+
+    /// Something that is not wrong in the log, and yet somebody should look at it.
+    pub fn note(&mut self, step: Step, record: Option<u64>, what: impl fmt::Display) {
+        if let Some(result) = self.step(step)
+            && result.notes.len() < FINDINGS_MAX
+        {
+            let note = Finding { record, code: step.code(), detail: what.to_string() };
+            result.notes.push(note);
+        }
+    }
+
+    /// Takes over the steps, sums and fixes of a part of the work that was done apart.
+    pub fn absorb(&mut self, part: Self) {
+        for done in part.steps {
+            let touched = done.verdict != Verdict::NotChecked || !done.notes.is_empty();
+            if let Some(result) = self.step(done.step).filter(|_| touched) {
+                *result = done;
+            }
+        }
+        self.quotas = part.quotas;
+        self.counts.refusals = part.counts.refusals;
+        self.fixes = part.fixes;
     }
 
     /// Takes over what the file says about itself.
@@ -238,80 +251,24 @@ impl Report {
     pub fn signed_by(&mut self, signed: &VerifiedCheckpoint) {
         self.subject.signed_by = signed.operators.iter().map(ToString::to_string).collect();
         self.subject.time = signed.checkpoint.time.to_string();
+        self.subject.root = signed.checkpoint.head.root.to_string();
     }
 
-    /// Whether every step passed.
+    /// Whether no step failed, and each that the verdict needs was done.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.steps.iter().all(|result| result.verdict == Verdict::Passed)
+        let good = |result: &Result| match result.verdict {
+            Verdict::Passed => true,
+            Verdict::Failed => false,
+            Verdict::NotChecked => result.step.may_be_left_out(),
+        };
+        self.steps.iter().all(good)
     }
 
-    /// The report in plain language.
+    /// Whether every step was done and is good.
     #[must_use]
-    pub fn lines(&self, language: Language) -> Vec<String> {
-        let say = |en: &str, ja: &str| pick(language, en.to_owned(), ja.to_owned());
-        let about = &self.subject;
-        let mut lines = Vec::new();
-        if !about.cluster.is_empty() {
-            let (federation, life) = (say("federation", "連合"), say("incarnation", "世代"));
-            lines.push(format!("{federation}: {} ({life} {})", about.cluster, about.incarnation));
-            lines.push(format!("{}: {}", say("fingerprint", "指紋"), about.fingerprint));
-            let signers = about.signed_by.join(", ");
-            lines.push(format!("{}: {signers}  {}", say("signed by", "署名者"), about.time));
-        }
-        lines.extend(about.openings.iter().map(|begun| begun.line(language)));
-        if about.dev {
-            lines.push(say(
-                "made by `sekisho dev`: one person may have signed for all operators",
-                "`sekisho dev` による作成: 一人が全事業者を代表して署名している可能性があります",
-            ));
-        }
-        if !self.lost.is_empty() {
-            let count = self.lost.len();
-            lines.push(pick(
-                language,
-                format!("commands that the new incarnation lost: {count}"),
-                format!("新しい世代で失われた操作: {count} 件"),
-            ));
-        }
-        for Lost { record, time, actor, command } in &self.lost {
-            lines.push(format!("      {record}  {time}  {command}  {actor}"));
-        }
-        lines.extend(self.verdicts(language));
-        lines
-    }
-
-    /// Step by step, and the verdict over all.
-    #[must_use]
-    pub fn verdicts(&self, language: Language) -> Vec<String> {
-        let say = |en: &str, ja: &str| pick(language, en.to_owned(), ja.to_owned());
-        let mut lines = Vec::new();
-        for result in &self.steps {
-            let mark = match result.verdict {
-                Verdict::Passed => say("good", "適合"),
-                Verdict::Failed => say("BAD ", "違反"),
-                Verdict::NotChecked => say("-   ", "未検"),
-            };
-            lines.push(format!("{mark}  {}: {}", result.step.text().of(language), result.checked));
-            lines.extend(result.findings.iter().map(|finding| format!("      {finding}")));
-            let kept = u64::try_from(result.findings.len()).unwrap_or(u64::MAX);
-            let more = result.violations.saturating_sub(kept);
-            if more > 0 {
-                lines.push(pick(
-                    language,
-                    format!("      and {more} more"),
-                    format!("      ほか {more} 件"),
-                ));
-            }
-        }
-        lines.push(if self.is_good() {
-            say("verified: every check passed", "検証成功: すべての検査に適合しました")
-        } else {
-            say(
-                "NOT VERIFIED: do not rely on this file",
-                "検証失敗: このファイルを信頼しないでください",
-            )
-        });
-        lines
+    pub fn is_complete(&self) -> bool {
+        let whole = self.counts.missing_members.is_empty();
+        whole && self.steps.iter().all(|result| result.verdict == Verdict::Passed)
     }
 }

@@ -148,7 +148,7 @@ fn check(
     let signed = signed(head, &trust, &raw, &records).map_err(|why| (Step::Head, why))?;
     report.passed(Step::Head, signed.operators.len());
     subject.signed_by(&signed);
-    let (entries, state) = restored(head, image, &raw, &records)
+    let (entries, state) = restored(head, image, &raw)
         .map_err(|why| (Step::Image, format!("{}: {why}", ErrorCode::SnapshotMismatch)))?;
     report.passed(Step::Image, entries);
     subject.counts(&state, head.image_len);
@@ -201,15 +201,10 @@ fn signed(
 }
 
 /// The image, once the records have given the same tables.
-fn restored(
-    head: &SnapshotHead,
-    image: &[u8],
-    raw: &[&[u8]],
-    records: &[Record],
-) -> Result<(usize, State), String> {
+fn restored(head: &SnapshotHead, image: &[u8], raw: &[&[u8]]) -> Result<(usize, State), String> {
     let image = Image::decode(image).map_err(|error| error.to_string())?;
     let state = &image.state;
-    let (entries, replayed) = replay::replay(&head.package.genesis, raw, records)?;
+    let (entries, replayed) = replay::replay(&head.package.genesis, raw)?;
     if let Some(table) = state.differs(&replayed) {
         return Err(format!("table `{table}` is not what the records give"));
     }

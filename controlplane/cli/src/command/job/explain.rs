@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::output::{Column, Listed, Shown, column};
 use crate::spec::JobSpec;
 use sekisho_proto::name::Resource as _;
+use sekisho_proto::phrase::say;
 use sekisho_proto::v1;
 use sekisho_proto::v1::explanation::Verdict;
 use sekisho_types::error_code::{ErrorCode, Language};
@@ -27,8 +28,8 @@ impl Shown for StepView {
         column("condition", "条件"),
         column("code", "コード"),
     ];
-    fn cells(&self, _language: Language) -> Vec<String> {
-        vec![self.nodes_left.to_string(), self.condition.clone(), self.reason.clone()]
+    fn cells(&self, language: Language) -> Vec<String> {
+        vec![self.nodes_left.to_string(), say(&self.condition, language), self.reason.clone()]
     }
 }
 
@@ -126,12 +127,12 @@ fn show(app: &mut App<'_>, answer: v1::Explanation) -> Result<(), Failure> {
         "never" => app.output.pick("never, as asked", "この要求では配置不可"),
         _ => "?",
     };
-    app.output.line(&format!("{verdict}: {}", view.summary))?;
+    let language = app.output.language;
+    app.output.sentence(&format!("{verdict}: {}", say(&view.summary, language)))?;
     if let Some(binding) = &view.binding {
-        let language = app.output.language;
         let text = ErrorCode::parse(binding).map_or("", |code| code.text(language));
         let head = app.output.pick("binding constraint", "決め手の制約");
-        app.output.line(&format!("{head}: {binding} {text}"))?;
+        app.output.sentence(&format!("{head}: {binding} {text}"))?;
     }
     if let Some(position) = view.queue_position {
         let line = app
@@ -146,7 +147,9 @@ fn show(app: &mut App<'_>, answer: v1::Explanation) -> Result<(), Failure> {
     }
     for relaxation in &view.relaxations {
         let head = app.output.pick("would help", "緩和案");
-        app.output.line(&format!("{head}: {} -> {}", relaxation.change, relaxation.effect))?;
+        let change = say(&relaxation.change, language);
+        let line = format!("{head}: {change} -> {}", say(&relaxation.effect, language));
+        app.output.sentence(&line)?;
     }
     Ok(())
 }

@@ -12,13 +12,17 @@ use crate::failure::Failure;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_proto::v1::read_job_logs_request::Stream;
+use sekisho_transport::leader::ATTEMPT;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::JobId;
 use std::pin::Pin;
 use std::time::Duration;
 
-/// Longest wait for output that is asked of a member; it has a bound of its own.
-const WAIT_MAX: Duration = Duration::from_secs(3);
+/// Longest wait for output that is asked of a member; it has a bound of its own. Less than an attempt, which is counted from
+/// before the connection is made: else each look at a quiet job would be cut off, and the command would end though nothing
+/// is wrong. The second between them is for the dial and the way to the node and back.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+const _: () = assert!(WAIT_MAX.as_millis() + 1000 <= ATTEMPT.as_millis());
 /// Pause after an empty answer: a member that does not wait must not be asked without end.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Pause before it is looked again whether the job has a place.
@@ -201,11 +205,14 @@ async fn await_place(app: &mut App<'_>, session: &Session, job: &JobId) -> Resul
     }
 }
 
+/// How long a member is asked to wait: the answer itself has to come before the caller's own deadline.
+fn wait_of(timeout: Duration) -> Duration {
+    WAIT_MAX.min(timeout / 2)
+}
+
 async fn read(session: &Session, job: &JobId, wanted: Wanted, reader: &Reader) -> Answer {
     let stream = if reader.stderr { Stream::Stderr } else { Stream::Stdout };
-    // The answer itself has to come before the caller's own deadline.
-    let wait =
-        if wanted.follow { WAIT_MAX.min(session.client.timeout() / 2) } else { Duration::ZERO };
+    let wait = if wanted.follow { wait_of(session.client.timeout()) } else { Duration::ZERO };
     let request = v1::ReadJobLogsRequest {
         name: job.name(),
         rank: wanted.rank,
@@ -263,6 +270,18 @@ mod tests {
         let mut tail = reader(Some(3));
         assert_eq!(tail.take(answer("p", 90, "ab", false), true), (Next::GoOn(b"ab".into()), 0));
         assert_eq!((tail.offset, tail.tail), (92, None));
+    }
+
+    /// A job that says nothing for a minute is followed all the same: no look at it is cut off.
+    #[test]
+    fn a_quiet_look_ends_before_the_attempt_and_before_the_callers_own_time() {
+        let margin = Duration::from_secs(1);
+        for seconds in [1, 2, 4, 15, 600] {
+            let timeout = Duration::from_secs(seconds);
+            let wait = wait_of(timeout);
+            assert!(wait + margin <= ATTEMPT, "{wait:?}");
+            assert!(!wait.is_zero() && wait * 2 <= timeout, "{wait:?} of {timeout:?}");
+        }
     }
 
     #[test]

@@ -180,7 +180,12 @@ impl Sites {
         let members = members.unwrap_or_default();
         let (mut sites, mut page_token) = (Vec::new(), String::new());
         loop {
-            let request = v1::ListSitesRequest { page_size: PAGE, page_token, read: app.read() };
+            let request = v1::ListSitesRequest {
+                page_size: PAGE,
+                page_token,
+                read: app.read(),
+                ..v1::ListSitesRequest::default()
+            };
             let page =
                 ask!(session.client, site_service_client::SiteServiceClient, list_sites, request)?;
             let standing = page.sites.iter().filter(|site| !site.revoked);

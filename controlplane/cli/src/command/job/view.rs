@@ -122,7 +122,7 @@ impl Shown for PlacementView {
 
 /// A job as shown.
 #[derive(Debug, Serialize)]
-pub(super) struct JobView {
+pub(in crate::command) struct JobView {
     name: String,
     phase: &'static str,
     message: String,

@@ -1,13 +1,16 @@
 //! `sekisho member list`: what each controller is and shall be, how far behind it is, and who could stop the quorum alone.
 
 use super::super::short;
-use crate::app::{App, Session};
+use crate::app::{App, PAGE, Session};
 use crate::ask;
+use crate::command::list::ListArgs;
 use crate::failure::Failure;
 use crate::language::pick;
 use crate::output::{Column, Listed, Shown, column, wide};
+use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_types::error_code::Language;
+use sekisho_types::id::MemberId;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -116,6 +119,7 @@ struct Whole {
     term: u64,
     revision: u64,
     can_stop_quorum: Vec<String>,
+    unreachable: Vec<String>,
 }
 
 /// What the leader knows, if something changes and another member was asked: it alone knows what it waits for.
@@ -132,10 +136,7 @@ async fn ask_leader(
         return Ok(found);
     };
     session.client.go_to(&address)?;
-    let request = v1::ListMembersRequest { read: app.read() };
-    let again =
-        ask!(session.client, member_service_client::MemberServiceClient, list_members, request);
-    Ok(again.unwrap_or(found))
+    Ok(ask_list(app, session, &ListArgs::default()).await.unwrap_or(found))
 }
 
 /// How many voters may be lost.
@@ -149,18 +150,49 @@ fn tolerance(app: &App<'_>, items: &[MemberView]) -> String {
     )
 }
 
-pub(super) async fn list(app: &mut App<'_>) -> Result<(), Failure> {
+async fn ask_list(
+    app: &App<'_>,
+    session: &Session,
+    ListArgs { filter, sort }: &ListArgs,
+) -> Result<v1::ListMembersResponse, Failure> {
+    let request = v1::ListMembersRequest {
+        page_size: PAGE,
+        filter: filter.clone(),
+        order_by: sort.clone(),
+        read: app.read(),
+        ..v1::ListMembersRequest::default()
+    };
+    ask!(session.client, member_service_client::MemberServiceClient, list_members, request)
+}
+
+pub(super) async fn get(app: &mut App<'_>, member: MemberId) -> Result<(), Failure> {
     let session = app.session()?;
-    let request = v1::ListMembersRequest { read: app.read() };
+    let request = v1::GetMemberRequest { name: member.name(), read: app.read() };
     let found =
-        ask!(session.client, member_service_client::MemberServiceClient, list_members, request)?;
-    let found = ask_leader(app, &session, found).await?;
-    let items: Vec<MemberView> = found.members.into_iter().map(MemberView::from).collect();
-    let (term, revision, can_stop_quorum) = (found.term, found.revision, found.can_stop_quorum);
-    if !app.output.format.is_for_people() {
-        return app.output.data(&Whole { items, term, revision, can_stop_quorum });
+        ask!(session.client, member_service_client::MemberServiceClient, get_member, request)?;
+    app.output.one(&MemberView::from(found))
+}
+
+pub(super) async fn list(app: &mut App<'_>, args: &ListArgs) -> Result<(), Failure> {
+    let session = app.session()?;
+    let found = ask_list(app, &session, &ListArgs::default()).await?;
+    let mut found = ask_leader(app, &session, found).await?;
+    session.client.learn(&found.members);
+    if args.is_given() {
+        found = ask_list(app, &session, args).await?;
     }
-    app.output.list(&items, &Listed::default())?;
+    let beside = Listed { revision: found.revision, unreachable: found.unreachable };
+    let items: Vec<MemberView> = found.members.into_iter().map(MemberView::from).collect();
+    let (term, can_stop_quorum) = (found.term, found.can_stop_quorum);
+    if !app.output.format.is_for_people() {
+        let Listed { revision, unreachable } = beside;
+        return app.output.data(&Whole { items, term, revision, can_stop_quorum, unreachable });
+    }
+    app.output.list(&items, &beside)?;
+    if args.is_given() {
+        // What follows is of all of them.
+        return Ok(());
+    }
     let language = app.output.language;
     for line in items.iter().filter_map(|member| member.waiting(language)) {
         app.output.line(&line)?;

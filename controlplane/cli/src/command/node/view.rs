@@ -22,7 +22,7 @@ struct BucketView {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct NodeView {
+pub(in crate::command) struct NodeView {
     name: String,
     operator: String,
     area: String,

@@ -52,10 +52,12 @@ impl Later {
         if bundle.records.len() == own {
             return Ok(Self::default());
         }
-        let records = log::records(&bundle.records).map_err(|why| refused(&why))?;
-        let mut later =
-            Self { note: Some(bundle.head.note), lost: commands(&records, own), ..Self::default() };
-        records.iter().skip(own).for_each(|record| later.take(record));
+        let after = bundle.records.get(own..).unwrap_or_default();
+        let records = log::records(after).map_err(|why| refused(&why))?;
+        let first = u64::try_from(own).unwrap_or(u64::MAX);
+        let lost = commands(&records, first);
+        let mut later = Self { note: Some(bundle.head.note), lost, ..Self::default() };
+        records.iter().for_each(|record| later.take(record));
         Ok(later)
     }
 

@@ -1,18 +1,17 @@
 //! Whom the federation trusts, walked from the genesis or as a controller says it.
 
-use super::TrustArgs;
+use super::{TrustArgs, view};
 use crate::app::App;
 use crate::command::agreement::{fingerprint, open, package};
-use crate::context::{Context, Endpoint, Root};
+use crate::command::list::ListArgs;
+use crate::context::{Context, endpoints_of, roots_of};
 use crate::failure::{Failure, of_file};
 use crate::output::{Column, Listed, Shown, column, wide};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::operator::{Keys, OperatorKeys};
 use sekisho_evidence::package::Trust;
-use sekisho_transport::part;
 use sekisho_transport::pki::backup::recipient;
-use sekisho_transport::pki::certificate_pem;
 use sekisho_types::error_code::{ErrorCode, Language};
 use serde::Serialize;
 use std::fmt::Display;
@@ -69,10 +68,13 @@ impl Shown for OperatorView {
     }
 }
 
-fn show(app: &mut App<'_>, trust: &Trust) -> Result<(), Failure> {
+fn show(
+    app: &mut App<'_>,
+    trust: &Trust,
+    (items, beside): (&[OperatorView], &Listed),
+) -> Result<(), Failure> {
     let bundle = &trust.bundle;
-    let items: Vec<_> = bundle.operators.iter().map(OperatorView::from).collect();
-    app.output.list(&items, &Listed::default())?;
+    app.output.list(items, beside)?;
     let (version, hash, k) = (bundle.version, fingerprint(bundle)?, bundle.k);
     let line = app.output.pick(
         format!("endorser bundle version {version}, fingerprint {hash}, {k} operator(s) sign"),
@@ -81,13 +83,25 @@ fn show(app: &mut App<'_>, trust: &Trust) -> Result<(), Failure> {
     app.output.note(&line)
 }
 
-/// As a controller says it.
-pub(super) async fn list(app: &mut App<'_>) -> Result<(), Failure> {
+fn views(trust: &Trust) -> Vec<OperatorView> {
+    trust.bundle.operators.iter().map(OperatorView::from).collect()
+}
+
+/// As a controller says it; which of them, and in which order, is the controller's to say too.
+pub(super) async fn list(app: &mut App<'_>, args: &ListArgs) -> Result<(), Failure> {
     let session = app.session()?;
     let package = package(app, &session).await?;
     let walked = package.walk(&package.genesis.genesis.bundle);
     let trust = walked.map_err(|e| Failure::new(ErrorCode::BundleMismatch, e.to_string()))?;
-    show(app, &trust)
+    let mut items = views(&trust);
+    if !args.is_given() {
+        return show(app, &trust, (&items, &Listed::default()));
+    }
+    let (names, beside) = view::names(app, &session, args).await?;
+    let place = |item: &OperatorView| names.iter().position(|name| *name == item.operator);
+    items.retain(|item| place(item).is_some());
+    items.sort_by_key(place);
+    show(app, &trust, (&items, &beside))
 }
 
 /// Walked from a genesis that is known.
@@ -103,7 +117,7 @@ pub(super) async fn walk(app: &mut App<'_>, args: TrustArgs) -> Result<(), Failu
     };
     let walked = package.walk(&genesis.genesis.bundle);
     let trust = walked.map_err(|e| Failure::new(ErrorCode::BundleMismatch, e.to_string()))?;
-    show(app, &trust)?;
+    show(app, &trust, (&views(&trust), &Listed::default()))?;
     if args.write { write(app, &trust) } else { Ok(()) }
 }
 
@@ -128,35 +142,15 @@ fn write(app: &mut App<'_>, trust: &Trust) -> Result<(), Failure> {
     let context = contexts.context.get(&name);
     let context = context.ok_or_else(|| Failure::new(ErrorCode::NotFound, name.clone()))?;
     forward(context, &trust.bundle)?;
-    let dir = file.with_file_name("roots").join(&name);
-    std::fs::create_dir_all(&dir).map_err(|error| of_file(&dir, &error))?;
-    let mut roots = Vec::new();
-    for keys in &trust.bundle.operators {
-        let own = trust.roots.iter().filter(|root| root.operator == keys.operator);
-        let text: String = own.map(|root| certificate_pem(&root.der.as_slice().into())).collect();
-        let path = dir.join(format!("{}.pem", keys.operator));
-        part::replace(&path, text.as_bytes())?;
-        roots.push(Root {
-            operator: keys.operator.clone(),
-            trust_domain: keys.trust_domain.clone(),
-            file: path,
-        });
-    }
+    let folder = file.with_file_name("roots").join(&name);
+    let roots = roots_of(&folder, &trust.bundle.operators, &trust.roots)?;
     let context = contexts.context.get_mut(&name);
     let context = context.ok_or_else(|| Failure::new(ErrorCode::NotFound, name.clone()))?;
-    let own = context.operator.clone();
     context.roots = roots;
     context.incarnation = trust.bundle.incarnation;
     context.bundle_version = trust.bundle.version;
     context.bundle = Some(fingerprint(&trust.bundle)?);
-    let mut near: Vec<_> = trust.members.iter().collect();
-    near.sort_by_key(|member| member.operator != own);
-    let endpoint = |m: &&sekisho_evidence::genesis::GenesisMember| Endpoint {
-        address: m.address.clone(),
-        operator: m.operator.clone(),
-        site: m.site.clone(),
-    };
-    context.endpoints = near.iter().map(endpoint).collect();
+    context.endpoints = endpoints_of(&trust.members, &context.operator);
     contexts.save(&file)?;
     let line = app.output.pick(
         format!("context `{name}` uses these roots and members now"),
@@ -185,6 +179,7 @@ mod tests {
             signing_key: None,
             dev: false,
             resolvers: Vec::new(),
+            login: None,
             endpoints: Vec::new(),
             roots: Vec::new(),
         };

@@ -3,6 +3,7 @@
 use super::plan::node;
 use crate::app::{App, PAGE};
 use crate::ask;
+use crate::command::list::{ListArgs, beside};
 use crate::command::{instant, short};
 use crate::failure::Failure;
 use crate::language::pick;
@@ -143,13 +144,23 @@ impl Shown for StatusView {
 }
 
 /// Asks and shows: one with the nodes that lag, or all of them.
-pub(super) async fn run(app: &mut App<'_>, policy: Option<&PolicyId>) -> Result<(), Failure> {
+pub(super) async fn run(
+    app: &mut App<'_>,
+    policy: Option<&PolicyId>,
+    ListArgs { filter, sort }: ListArgs,
+) -> Result<(), Failure> {
     let session = app.session()?;
     let name = policy.map(PolicyId::name).unwrap_or_default();
     let (mut items, mut page_token) = (Vec::new(), String::new());
     loop {
-        let (name, read) = (name.clone(), app.read());
-        let request = v1::ListPolicyStatusesRequest { name, page_size: PAGE, page_token, read };
+        let request = v1::ListPolicyStatusesRequest {
+            name: name.clone(),
+            page_size: PAGE,
+            page_token,
+            filter: filter.clone(),
+            order_by: sort.clone(),
+            read: app.read(),
+        };
         let page = ask!(
             session.client,
             policy_service_client::PolicyServiceClient,
@@ -159,8 +170,7 @@ pub(super) async fn run(app: &mut App<'_>, policy: Option<&PolicyId>) -> Result<
         items.extend(page.statuses.into_iter().map(StatusView::from));
         page_token = page.next_page_token;
         if page_token.is_empty() {
-            let beside = Listed { revision: page.revision, ..Listed::default() };
-            return show(&mut app.output, &items, &beside, policy.is_some());
+            return show(&mut app.output, &items, &beside!(page), policy.is_some());
         }
     }
 }

@@ -142,7 +142,7 @@ fn tell(
             output.line(&line)?;
         }
     }
-    verdict::tell(output, report, trusted, &report.lines(output.language), &whole)
+    verdict::tell(output, report, trusted, &report.lines(output.language, output.width), &whole)
 }
 
 pub(super) fn run(

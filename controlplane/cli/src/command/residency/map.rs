@@ -13,6 +13,7 @@ use super::prove::fetch;
 use super::standing::{Extent, Standing};
 use super::status::is_in;
 use crate::app::App;
+use crate::command::list::ListArgs;
 use crate::command::node::location::LocationView;
 use crate::command::{landmark, node, site};
 use crate::exit::Exit;
@@ -105,9 +106,9 @@ fn landmark_of(landmark: &v1::Landmark) -> Option<(String, Position)> {
 pub(super) async fn run(app: &mut App<'_>, args: MapArgs) -> Result<Exit, Failure> {
     check_ending(&args.file, &app.output)?;
     let session = app.session()?;
-    let (sites, _) = site::all(app, &session).await?;
-    let (nodes, _) = node::all(app, &session, None).await?;
-    let landmarks = landmark::all(app, &session, None).await?.landmarks;
+    let (sites, _) = site::all(app, &session, &ListArgs::default()).await?;
+    let (nodes, _) = node::all(app, &session, None, &ListArgs::default()).await?;
+    let landmarks = landmark::all(app, &session, None, &ListArgs::default()).await?.landmarks;
     let (spots, left_out) = spots(&sites, &nodes);
     let discs = match &args.node {
         None => Vec::new(),

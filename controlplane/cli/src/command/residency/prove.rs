@@ -85,6 +85,10 @@ fn answers(item: &Item, name: &str, before: u64) -> Result<bool, Failure> {
             Err(Failure::new(ErrorCode::NotFound, format!("{name} was taken out")))
         }
         Item::Node(_) | Item::Deleted(_) | Item::Job(_) | Item::Bookmark(_) => Ok(false),
+        // Only nodes are watched.
+        Item::Site(_) | Item::Tenant(_) | Item::Policy(_) | Item::Quota(_) => Ok(false),
+        Item::Key(_) | Item::Landmark(_) | Item::Member(_) => Ok(false),
+        Item::Approval(_) | Item::BreakGlass(_) => Ok(false),
     }
 }
 

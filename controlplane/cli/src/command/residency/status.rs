@@ -4,6 +4,7 @@ use super::standing::{Extent, Standing};
 use crate::app::App;
 use crate::ask;
 use crate::command::instant;
+use crate::command::list::ListArgs;
 use crate::command::node::all;
 use crate::command::node::location::{LocationView, ids, lacking};
 use crate::duration;
@@ -256,7 +257,7 @@ pub(super) async fn run(app: &mut App<'_>, args: StatusArgs) -> Result<Exit, Fai
         app.output.one(&StatusView::of(found, app.now()))?;
         return Ok(Exit::Ok);
     }
-    let (nodes, beside) = all(app, &session, args.site.as_ref()).await?;
+    let (nodes, beside) = all(app, &session, args.site.as_ref(), &ListArgs::default()).await?;
     let now = app.now();
     let views = nodes.into_iter().filter(is_in).map(|node| StatusView::of(node, now)).collect();
     tell(&mut app.output, &ordered(views), &beside)?;

@@ -11,7 +11,7 @@ impl Model {
     pub(super) fn desired(&mut self, at: At<'_>, desired: &NodeDesired, report: &mut Report) {
         self.untold.remove(&desired.node);
         if let Err(why) = self.check_desired(at, desired) {
-            report.failed(Step::Fencing, format!("{at}: set of {}: {why}", desired.node));
+            report.found(Step::Fencing, Some(at.index), format!("set of {}: {why}", desired.node));
         }
     }
 

@@ -12,14 +12,20 @@ use sekisho_types::revision::{Epoch, PlacementId};
 
 impl Model {
     pub(super) fn grant(&mut self, at: At<'_>, grant: &Grant, report: &mut Report) {
-        // Judged when it was granted, and again by its proof; its quota may have been lowered since.
-        if self.adopting == Some(grant.placement) {
+        // Judged when it was granted, and again by its proof; its quota may have been lowered since. The proof is of these very
+        // bytes: of another grant with its name everything is judged.
+        let adopted = self.adopting.take();
+        if adopted.is_some() && adopted == grant.digest().ok() {
             self.hold(grant);
             return;
         }
         let mut fail = |step, why: Result<(), String>| {
             if let Err(why) = why {
-                report.failed(step, format!("{at}: {} on {}: {why}", grant.placement, grant.node));
+                report.found(
+                    step,
+                    Some(at.index),
+                    format!("{} on {}: {why}", grant.placement, grant.node),
+                );
             }
         };
         fail(Step::Residency, self.residency(at, grant));
@@ -49,7 +55,7 @@ impl Model {
         }
         let now = at.record.time;
         let place = proven(tag.place(), self.proof(&grant.node, now));
-        verdict(&place, &rules, now).map_err(|denial| denial.to_string())
+        verdict(&place, &rules, now).map_err(|denial| format!("{}: {denial}", denial.code()))
     }
 
     /// The job's own rules, the policy that it names, its tenant's.
@@ -153,8 +159,11 @@ impl Model {
         self.held(grant, digest);
         self.untold.insert(grant.node.clone());
         let key = (grant.job.tenant.clone(), grant.class.clone());
-        let charged = self.charged.entry(key).or_insert(0);
+        let charged = self.charged.entry(key.clone()).or_insert(0);
         *charged = charged.saturating_add(u64::from(grant.gpus));
+        let peak = self.peaks.entry(key).or_insert(0);
+        *peak = (*peak).max(*charged);
+        self.granted.insert(grant.placement, digest);
     }
 
     fn held(&mut self, grant: &Grant, digest: Digest) {

@@ -20,7 +20,7 @@ impl Model {
                 self.landmarks = table;
                 self.landmarks_known = true;
             }
-            Err(error) => report.failed(Step::Residency, format!("{at}: {error}")),
+            Err(error) => report.found(Step::Residency, Some(at.index), error),
         }
     }
 
@@ -61,7 +61,7 @@ impl Model {
             }
         }
         if taken == 0 {
-            report.failed(Step::Residency, format!("{at}: none of its ranges counts"));
+            report.found(Step::Residency, Some(at.index), "none of its ranges counts");
         }
         let stands = |id: &LandmarkId| self.landmarks.get(id).is_some();
         let among: Vec<&Pair> =
@@ -101,12 +101,13 @@ impl Model {
             area: node.tag.as_ref().and_then(|tag| tag.area.domestic()),
         };
         let judged = judge(host, fix, transcripts, at.record.time);
-        let place = (at.index, at.record.time);
+        let index = usize::try_from(at.index).unwrap_or(usize::MAX);
+        let place = (index, at.record.time);
         report.fixes.push(JudgedFix::new(place, id, transcripts.len(), &judged));
         match judged {
             Ok(fix) => drop(self.fixes.insert(id.clone(), fix)),
             Err(error) => {
-                report.failed(Step::Residency, format!("{at}: the fix of {id}: {error}"));
+                report.found(Step::Residency, Some(at.index), format!("the fix of {id}: {error}"));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What the auditor keeps while reading: registry, rules, limits, and the placements that live.
 
 use super::At;
+use super::approval::Proposal;
 use crate::verify::report::{Report, Step};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::Genesis;
@@ -16,9 +17,11 @@ use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::entry::Entry;
 use sekisho_types::device::Bucket;
 use sekisho_types::id::{
-    DeviceClass, Digest, JobId, NodeId, OperatorId, PolicyId, PublicKey, SiteId, TenantId,
+    ApprovalId, DeviceClass, Digest, JobId, NodeId, OperatorId, PolicyId, PublicKey, SiteId,
+    TenantId,
 };
 use sekisho_types::job::{JobFacts, OnDisconnect};
+use sekisho_types::patch::Patch;
 use sekisho_types::placement::Ending;
 use sekisho_types::principal::Principal;
 use sekisho_types::quota::Limit;
@@ -104,14 +107,20 @@ pub(super) struct Model {
     pub(super) policies: BTreeMap<PolicyId, (Revision, Rules)>,
     pub(super) limits: BTreeMap<(TenantId, DeviceClass), Limit>,
     pub(super) charged: BTreeMap<(TenantId, DeviceClass), u64>,
+    /// The most that each was charged at once.
+    pub(super) peaks: BTreeMap<(TenantId, DeviceClass), u64>,
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) placements: BTreeMap<PlacementId, Held>,
+    /// Every grant of the log so far, with its digest: what agents may have been shown.
+    pub(super) granted: BTreeMap<PlacementId, Digest>,
+    /// Refusal receipts that were verified.
+    pub(super) receipts: usize,
     /// Nodes whose set changed in this entry and was not told yet.
     pub(super) untold: BTreeSet<NodeId>,
     /// Grants of this entry so far.
     pub(super) ordinal: u32,
-    /// What this entry takes over from the incarnation before; its grant follows as a record.
-    pub(super) adopting: Option<PlacementId>,
+    /// Digest of the grant that this entry takes over from the incarnation before; it follows as a record.
+    pub(super) adopting: Option<Digest>,
     /// Bundles of this incarnation that were replaced, and those of the one before.
     pub(super) replaced: Vec<EndorserBundle>,
     pub(super) before: Vec<EndorserBundle>,
@@ -124,6 +133,12 @@ pub(super) struct Model {
     pub(super) ranged: BTreeMap<Pair, Timestamp>,
     /// Pairs of which one measured what cannot be, by who measured.
     pub(super) contradictions: BTreeSet<Pair>,
+    /// What was proposed and not carried out.
+    pub(super) proposals: BTreeMap<ApprovalId, Proposal>,
+    /// Who took the emergency right, by the entry, and until when.
+    pub(super) glasses: BTreeMap<Revision, (Principal, Timestamp)>,
+    /// Who asked for what is being read.
+    pub(super) actor: Option<Principal>,
 }
 
 impl Model {
@@ -143,8 +158,11 @@ impl Model {
             policies: BTreeMap::new(),
             limits: BTreeMap::new(),
             charged: BTreeMap::new(),
+            peaks: BTreeMap::new(),
             jobs: BTreeMap::new(),
             placements: BTreeMap::new(),
+            granted: BTreeMap::new(),
+            receipts: 0,
             untold: BTreeSet::new(),
             ordinal: 0,
             adopting: None,
@@ -155,6 +173,9 @@ impl Model {
             fixes: BTreeMap::new(),
             ranged: BTreeMap::new(),
             contradictions: BTreeSet::new(),
+            proposals: BTreeMap::new(),
+            glasses: BTreeMap::new(),
+            actor: None,
         }
     }
 
@@ -163,10 +184,8 @@ impl Model {
         self.ordinal = 0;
         self.adopting = None;
         for node in std::mem::take(&mut self.untold) {
-            report.failed(
-                Step::Fencing,
-                format!("before {at}: the set of {node} changed without a record"),
-            );
+            let why = format!("before it, the set of {node} changed without a record");
+            report.found(Step::Fencing, Some(at.index), why);
         }
     }
 
@@ -191,7 +210,7 @@ impl Model {
     /// A new incarnation: what it takes away is gone, and every node is told its set anew.
     fn begin(&mut self, at: At<'_>, agreement: &Agreement, report: &mut Report) {
         let Some(opening) = opening(agreement) else {
-            report.failed(Step::Fencing, format!("{at}: the agreement opens no incarnation"));
+            report.found(Step::Fencing, Some(at.index), "the agreement opens no incarnation");
             return;
         };
         let gone = &opening.withdrawn;
@@ -205,12 +224,19 @@ impl Model {
         self.untold.extend(self.nodes.keys().cloned());
         self.nodes.values_mut().for_each(|node| (node.stale, node.drain) = (true, None));
         self.remove_landmarks(|_| true);
+        self.proposals.clear();
         self.opened = at.record.revision;
     }
 
     /// Folds an accepted entry in.
+    #[expect(clippy::too_many_lines, reason = "one arm for each command, and nothing else")]
     pub(super) fn entry(&mut self, at: At<'_>, entry: &Entry, report: &mut Report) {
         match &entry.command {
+            Command::Propose { .. }
+            | Command::SignApproval { .. }
+            | Command::RefuseApproval { .. }
+            | Command::BreakGlass { .. }
+            | Command::EndBreakGlass { .. } => self.access(at, entry),
             Command::Bootstrap(_) | Command::Tick | Command::SetSchedulable { .. } => {}
             Command::DrainNode { node, .. } => self.drain(node, Some(at.record.revision)),
             Command::UndrainNode { node, .. } => self.drain(node, None),
@@ -218,7 +244,7 @@ impl Model {
             // Accepted, all of them were to go; that they had to is a matter of the replay.
             Command::EvictDenied { jobs } => jobs.iter().for_each(|job| self.stop_job(job)),
             Command::RaiseFeatureLevel { .. } => {}
-            Command::RegisterKey { .. } | Command::RevokeKey { .. } => {}
+            Command::RegisterKey { .. } | Command::RevokeKey { .. } | Command::Login(_) => {}
             Command::CreateToken { token, approved, .. } => {
                 self.tokens.insert(*token, *approved);
             }
@@ -243,7 +269,7 @@ impl Model {
             Command::QuarantineNode { node, why } => self.quarantine(node, why.session()),
             Command::ReleaseNode { node } => self.release(at, node, report),
             Command::RegisterLandmark { landmark: of, .. } => self.landmark(at, of, report),
-            Command::RemoveLandmark { id } => self.remove_landmarks(|landmark| landmark == id),
+            Command::RemoveLandmark { id, .. } => self.remove_landmarks(|landmark| landmark == id),
             Command::SubmitFix { node, fix, transcripts, .. } => {
                 self.fixed(at, node, *fix, transcripts, report);
             }
@@ -262,25 +288,32 @@ impl Model {
             }
             Command::Adopt { node, adoption, .. } => self.adopt(at, node, adoption, report),
             Command::Report { node, phases, .. } => self.report(node, phases),
-            Command::Refuse { node, receipt } => self.refuse(node, receipt),
+            Command::Refuse { node, receipt } => self.refuse(at, node, receipt, report),
             Command::ExpireLease { node, session } => self.expire(node, *session),
             Command::PutTenant { tenant, policy, .. } => {
-                self.tenants.insert(tenant.clone(), policy.clone());
+                let bound = self.tenants.entry(tenant.clone()).or_default();
+                if let Patch::Set(policy) = policy {
+                    bound.clone_from(policy);
+                }
             }
             Command::PutPolicy { policy, rules, .. } => {
                 self.policies.insert(policy.clone(), (at.record.revision, rules.clone()));
             }
-            Command::SetQuota { tenant, class, limit } => {
+            Command::SetQuota { tenant, class, limit, .. } => {
                 self.limits.insert((tenant.clone(), class.clone()), *limit);
             }
             Command::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
             // It has no more to do with a grant than whether its site can read, or whether there is anything to run.
             Command::PutSiteKey { .. } | Command::FoundPayload { .. } => {}
+            // What the log says of itself grants nothing.
+            Command::Countersign { .. } | Command::RecordJournal { .. } => {}
             Command::ResealJob { facts } => self.resealed(facts),
+            // A name decides nothing.
+            Command::UpdateSite { .. } => {}
+            Command::DeletePolicy { policy, .. } => self.delete_policy(at, policy, report),
+            Command::DeleteTenant { tenant, .. } => self.delete_tenant(at, tenant, report),
             Command::CancelJob { job } => self.stop_job(job),
-            Command::Batch(items) => {
-                items.iter().for_each(|item| self.item(at, &entry.actor, item));
-            }
+            Command::Batch(all) => all.iter().for_each(|item| self.item(at, &entry.actor, item)),
         }
     }
 

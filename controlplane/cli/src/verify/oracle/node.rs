@@ -2,6 +2,7 @@
 
 use super::At;
 use super::model::{Job, Life, Model, Node};
+use crate::verify::census::add;
 use crate::verify::report::{Report, Step};
 use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::grant::SessionId;
@@ -24,13 +25,14 @@ impl Model {
         report: &mut Report,
     ) {
         if self.retired.contains(&key) {
-            let why = format!("{at}: {id} was enrolled with a key that was retired (P5)");
-            report.failed(Step::Fencing, why);
+            let why = format!("{id} was enrolled with a key that was retired (P5)");
+            report.found(Step::Fencing, Some(at.index), why);
         }
         let Some((operator, _)) = self.sites.get(&id.site) else {
-            report.failed(
+            report.found(
                 Step::Residency,
-                format!("{at}: {id} was enrolled at a site that nobody registered"),
+                Some(at.index),
+                format!("{id} was enrolled at a site that nobody registered"),
             );
             return;
         };
@@ -61,7 +63,7 @@ impl Model {
         node.tag = match verified {
             Ok(tag) => Some(tag),
             Err(why) => {
-                report.failed(Step::Residency, format!("{at}: tag of {id}: {why}"));
+                report.found(Step::Residency, Some(at.index), format!("tag of {id}: {why}"));
                 None
             }
         };
@@ -124,7 +126,11 @@ impl Model {
     ) {
         let proven = self.before.iter().rev().find_map(|b| adoption.open(b, &self.bundle).ok());
         let Some((grant, submission)) = proven.filter(|(grant, _)| grant.node == *id) else {
-            report.failed(Step::Fencing, format!("{at}: what {id} brings over is not proven"));
+            report.found(
+                Step::Fencing,
+                Some(at.index),
+                format!("what {id} brings over is not proven"),
+            );
             return;
         };
         if self.placements.contains_key(&grant.placement) {
@@ -142,13 +148,13 @@ impl Model {
         let twin =
             self.placements.values().any(|row| row.job == grant.job && row.rank == grant.rank);
         if twin {
-            let why = format!("{at}: rank {} of {} lives elsewhere (P7)", grant.rank, grant.job);
-            report.failed(Step::Fencing, why);
+            let why = format!("rank {} of {} lives elsewhere (P7)", grant.rank, grant.job);
+            report.found(Step::Fencing, Some(at.index), why);
         }
         if let Err(why) = self.capacity(&grant) {
-            report.failed(Step::Capacity, format!("{at}: {}: {why}", grant.placement));
+            report.found(Step::Capacity, Some(at.index), format!("{}: {why}", grant.placement));
         }
-        self.adopting = Some(grant.placement);
+        self.adopting = grant.digest().ok();
     }
 
     pub(super) fn report(&mut self, id: &NodeId, phases: &[(PlacementId, Phase)]) {
@@ -166,10 +172,46 @@ impl Model {
         }
     }
 
-    /// A refusal ends what had not begun, if its signature is the node's and it names this very grant.
-    pub(super) fn refuse(&mut self, id: &NodeId, receipt: &Receipt) {
-        let Some(node) = self.nodes.get(id) else { return };
-        let Ok(refusal) = receipt.verify(&node.receipt_key) else { return };
+    /// A refusal ends what had not begun, if it names this very grant. An accepted one has the node's own signature, and is of
+    /// this federation; it may be of a grant that this log never gave, which somebody should look at.
+    pub(super) fn refuse(
+        &mut self,
+        at: At<'_>,
+        id: &NodeId,
+        receipt: &Receipt,
+        report: &mut Report,
+    ) {
+        let bad = |why: &str| format!("the receipt of {id}: {why}");
+        let Some(node) = self.nodes.get(id) else {
+            report.found(Step::Receipts, Some(at.index), bad("the node is not enrolled"));
+            return;
+        };
+        let refusal = match receipt.verify(&node.receipt_key) {
+            Ok(refusal) => refusal,
+            Err(error) => {
+                report.found(Step::Receipts, Some(at.index), bad(&error.to_string()));
+                return;
+            }
+        };
+        if refusal.node != *id || refusal.cluster != self.bundle.cluster {
+            report.found(Step::Receipts, Some(at.index), bad("of another node or federation"));
+        }
+        if refusal.log_size > at.index {
+            let why = format!("it knows {} records, of {}", refusal.log_size, at.index);
+            // Where an incarnation was lost, a host may know more than the log for a while.
+            if self.opened == Revision(0) {
+                report.found(Step::Receipts, Some(at.index), bad(&why));
+            } else {
+                report.note(Step::Receipts, Some(at.index), bad(&why));
+            }
+        }
+        self.receipts = self.receipts.saturating_add(1);
+        add(&mut report.counts.refusals, refusal.code.as_str(), 1);
+        if self.granted.get(&refusal.placement) != Some(&refusal.grant) {
+            let why =
+                format!("{} was shown a grant that this log never gave: {}", id, refusal.placement);
+            report.note(Step::Receipts, Some(at.index), why);
+        }
         let open = self.placements.get(&refusal.placement).is_some_and(|row| {
             row.node == *id && row.digest == refusal.grant && row.life != Life::Begun
         });
@@ -198,7 +240,11 @@ impl Model {
         if self.nodes.get(id).is_some_and(|node| node.key == *key) {
             self.pending.remove(id);
         } else {
-            report.failed(Step::Fencing, format!("{at}: {id} was approved with another key"));
+            report.found(
+                Step::Fencing,
+                Some(at.index),
+                format!("{id} was approved with another key"),
+            );
         }
     }
 
@@ -209,8 +255,8 @@ impl Model {
         self.fixes.remove(id);
         self.pending.remove(id);
         if let Some(left) = node.held.first() {
-            let why = format!("{at}: {id} was taken out with {left} on it (P3)");
-            report.failed(Step::Fencing, why);
+            let why = format!("{id} was taken out with {left} on it (P3)");
+            report.found(Step::Fencing, Some(at.index), why);
         }
     }
 
@@ -227,8 +273,8 @@ impl Model {
     pub(super) fn release(&mut self, at: At<'_>, id: &NodeId, report: &mut Report) {
         self.quarantined.remove(id);
         if self.nodes.get(id).is_some_and(|node| node.session.is_some() && !node.expired) {
-            let why = format!("{at}: {id} was released while a lease of it may run (P1)");
-            report.failed(Step::Fencing, why);
+            let why = format!("{id} was released while a lease of it may run (P1)");
+            report.found(Step::Fencing, Some(at.index), why);
         }
     }
 

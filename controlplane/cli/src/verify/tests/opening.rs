@@ -50,7 +50,7 @@ fn a_log_that_goes_on_behind_an_opening_verifies_and_tells_of_it() {
     let known = records(&before).len() as u64;
     assert_eq!((begun.incarnation, begun.record, begun.restored), (2, known, known));
     assert_eq!((begun.lost(), begun.by.as_slice()), (0, &BY.map(str::to_owned)[..]));
-    let words = report.lines(Language::Ja).join("\n");
+    let words = report.lines(Language::Ja, 80).join("\n");
     assert!(words.contains("第 2 世代") && words.contains("(復元)"), "{words}");
     // Signed by the members of before: they speak for nobody any more.
     let old = signed(&all, &[1, 2]);
@@ -63,7 +63,7 @@ fn what_was_lost_is_told_and_everything_else_that_differs_is_a_fork() {
     let all = begun_anew(&before);
     let now = bundle(&all);
     let since =
-        |earlier: &[Vec<u8>]| verify_since(&now, &signed(earlier, &[1, 2]), Some(&genesis()));
+        |earlier: &[Vec<u8>]| verify_since(&now, &signed(earlier, &[1, 2]), Known::default());
     let kept = records(&before);
     let prefix = since(&kept);
     assert!(prefix.is_good() && prefix.lost.is_empty(), "{:#?}", prefix.steps);
@@ -74,7 +74,7 @@ fn what_was_lost_is_told_and_everything_else_that_differs_is_a_fork() {
     assert!(told.is_good(), "{:#?}", told.steps);
     let commands: Vec<_> = told.lost.iter().map(|lost| lost.command.as_str()).collect();
     assert_eq!(commands, ["SubmitJob", "RevokeNode"]);
-    assert!(told.lines(Language::En).join("\n").contains("that the new incarnation lost: 2"));
+    assert!(told.lines(Language::En, 80).join("\n").contains("that the new incarnation lost: 2"));
     // A history that differs before the restored head.
     let mut fork = Federation::furnished();
     fork.submit(job("fork", 1, 1, &[]));
@@ -88,13 +88,10 @@ fn within_one_incarnation_nothing_may_differ() {
     let one = records(&eventful());
     let mut other = one.clone();
     other.truncate(other.len() - 1);
-    let parse = |all: &[Vec<u8>]| all.iter().map(|r| Record::parse(r).unwrap()).collect::<Vec<_>>();
-    let raw = |all: &[Vec<u8>]| all.to_vec();
     let judge = |earlier: &[Vec<u8>], later: &[Vec<u8>]| {
-        let (then, now) = (raw(earlier), raw(later));
-        let then: Vec<&[u8]> = then.iter().map(Vec::as_slice).collect();
-        let now: Vec<&[u8]> = now.iter().map(Vec::as_slice).collect();
-        compare((&then, &parse(earlier)), 1, (&now, &parse(later)))
+        let then: Vec<&[u8]> = earlier.iter().map(Vec::as_slice).collect();
+        let now: Vec<&[u8]> = later.iter().map(Vec::as_slice).collect();
+        compare(&then, 1, (&now, &[])).unwrap()
     };
     assert_eq!(judge(&other, &one), Earlier::Prefix);
     // The later one is shorter than what was exported before.

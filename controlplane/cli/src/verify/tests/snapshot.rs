@@ -86,7 +86,7 @@ fn a_backup_of_an_eventful_federation_passes_and_says_what_it_is() {
     assert_eq!((subject.voters.len(), subject.members.len()), (3, 3));
     assert_eq!(subject.counts.jobs, federation.state.jobs().count());
     assert_eq!(subject.last_log, format!("2/1/{}", subject.revision));
-    let words = report.verdicts(Language::Ja).join("\n");
+    let words = report.verdicts(Language::Ja, 80).join("\n");
     assert!(words.contains("記録から同一の内容を再現") && words.contains("検証成功"), "{words}");
 }
 

@@ -88,7 +88,13 @@ impl Progress {
         let (name, node) = match item {
             Item::Node(node) => (node.name.clone(), Some(node)),
             Item::Deleted(Deleted { name }) => (name, None),
-            Item::Job(_) | Item::Bookmark(_) => return Vec::new(),
+            // Only nodes are watched.
+            Item::Job(_) | Item::Bookmark(_) | Item::Site(_) | Item::Tenant(_) => {
+                return Vec::new();
+            }
+            Item::Policy(_) | Item::Quota(_) | Item::Key(_) => return Vec::new(),
+            Item::Landmark(_) | Item::Member(_) => return Vec::new(),
+            Item::Approval(_) | Item::BreakGlass(_) => return Vec::new(),
         };
         let Some(id) = NodeId::from_name(&name) else { return Vec::new() };
         let Some(seen) = self.nodes.get_mut(&id).filter(|seen| !seen.over) else {

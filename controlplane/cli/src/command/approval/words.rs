@@ -1,0 +1,100 @@
+//! What an approval would change, in words: everything that is signed, so that nobody signs what he was not told.
+
+use sekisho_types::joint::Joint;
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::patch::Patch;
+use sekisho_types::residency::Rules;
+use std::fmt::Display;
+
+/// The change in one line, and everything else about it.
+pub(super) fn of(joint: &Joint) -> (String, Vec<String>) {
+    match joint {
+        Joint::CreateSite { site, operator, area, display_name } => (
+            format!("create site {site}"),
+            vec![
+                format!("operator {operator}"),
+                format!("area {} ({area})", area.label()),
+                format!("name {display_name:?}"),
+            ],
+        ),
+        Joint::UpdateTenant { tenant, display_name, policy, expected } => {
+            let policy = match policy {
+                Patch::Keep => "policy as it is".to_owned(),
+                Patch::Set(None) => "policy none".to_owned(),
+                Patch::Set(Some(policy)) => format!("policy {policy}"),
+            };
+            let name = match display_name {
+                Patch::Keep => "name as it is".to_owned(),
+                Patch::Set(name) => format!("name {name:?}"),
+            };
+            let details = vec![policy, name, format!("in place of revision {expected}")];
+            (format!("update tenant {tenant}"), details)
+        }
+        Joint::PutPolicy { policy, rules, expected } => match expected {
+            None => (format!("create policy {policy}"), all(rules)),
+            Some(expected) => {
+                let mut details = all(rules);
+                details.push(format!("in place of version {expected}"));
+                (format!("update policy {policy}"), details)
+            }
+        },
+        Joint::SetQuota { tenant, class, limit, expected } => {
+            let details = vec![format!("in place of revision {expected}")];
+            (format!("set quota of {tenant} for {class} to {limit}"), details)
+        }
+        Joint::SetVoter { member, voter, accept_quorum_in_one_hand } => {
+            let verb = if *voter { "promote" } else { "demote" };
+            let accepted = "one operator may hold a quorum alone".to_owned();
+            let details = if *accept_quorum_in_one_hand { vec![accepted] } else { Vec::new() };
+            (format!("{verb} member {member}"), details)
+        }
+        Joint::RegisterKey { record, issuer: _ } => {
+            let details = vec![
+                format!("role {}", record.role),
+                format!("key {}", record.public_key),
+                format!("until {}", record.expires),
+            ];
+            (format!("register a key of {}", record.principal), details)
+        }
+        Joint::SetMemberAddress { member, address } => {
+            (format!("move member {member} to {address:?}"), Vec::new())
+        }
+    }
+}
+
+/// Every rule. None is left out: a rule that is not there is the widest.
+fn all(rules: &Rules) -> Vec<String> {
+    let Rules {
+        areas,
+        denied_areas,
+        operators,
+        denied_operators,
+        country_tier,
+        area_tier,
+        allow_run_to_completion,
+        proof_f,
+        max_proof_age_s,
+        on_stale_proof,
+    } = rules;
+    let labels = |areas: &std::collections::BTreeSet<Area>| list(areas.iter().map(|a| a.label()));
+    let age = max_proof_age_s.map_or("any".to_owned(), |seconds| format!("{seconds} s"));
+    let any = |text: String| if text == "none" { "any".to_owned() } else { text };
+    let areas = if areas.is_empty() { Area::Japan.label() } else { labels(areas) };
+    vec![
+        format!("areas {areas}"),
+        format!("denied areas {}", labels(denied_areas)),
+        format!("operators {}", any(list(operators.iter()))),
+        format!("denied operators {}", list(denied_operators.iter())),
+        format!("tiers {country_tier}/{area_tier}"),
+        format!(
+            "run to completion {}",
+            if *allow_run_to_completion { "allowed" } else { "forbidden" }
+        ),
+        format!("proof f {proof_f}, age {age}, when stale {on_stale_proof}"),
+    ]
+}
+
+fn list<T: Display>(items: impl Iterator<Item = T>) -> String {
+    let items: Vec<String> = items.map(|item| item.to_string()).collect();
+    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+}
