@@ -360,7 +360,12 @@ fn lost(federation: &Federation, options: &Options, killed: &[NodeId]) -> Result
         let (mut lost, mut page_token) = (0u64, String::new());
         loop {
             let parent = "sites/tokyo-1".to_owned();
-            let ask = ListNodesRequest { parent, page_size: 1000, page_token, read: None };
+            let ask = ListNodesRequest {
+                parent,
+                page_size: 1000,
+                page_token,
+                ..ListNodesRequest::default()
+            };
             let page = client.list_nodes(ask).await?.into_inner();
             let gone = page
                 .nodes

@@ -1,5 +1,6 @@
 //! `make demo`: a narrated tour of a whole federation. Ends with 0 only if every step came out right.
 
+mod access;
 mod audit;
 mod leader;
 mod places;
@@ -60,6 +61,7 @@ pub fn run(dir: &Path, port_base: u16) -> Result<()> {
     places::gang(&federation, &mut narrator).context("a gang of two nodes")?;
     places::nowhere(&federation, &mut narrator).context("a job for a prefecture without a site")?;
     places::over_quota(&federation, &mut narrator).context("a job over quota")?;
+    access::break_glass(&federation, &mut narrator).context("a broken glass")?;
     rogue::busan_joins(&federation, &mut narrator).context("an agent in Busan")?;
     rogue::foreign_area(&federation, &mut narrator).context("a rogue grant for a foreign area")?;
     rogue::tagged_abroad(&federation, &mut narrator)

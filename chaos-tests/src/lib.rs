@@ -1,6 +1,7 @@
 //! Drills, workloads and checks that drive Sekisho from outside.
 
 pub mod agents;
+pub mod audit;
 pub mod bench;
 pub mod ceremony;
 pub mod crash;
@@ -9,10 +10,9 @@ pub mod egress;
 pub mod federation;
 pub mod host;
 pub mod landmark;
-pub mod model;
 pub mod partition;
+pub mod partner;
 pub mod rogue;
 pub mod sequence;
-pub mod sim;
 pub mod start;
 pub mod work;

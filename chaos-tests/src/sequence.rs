@@ -21,6 +21,7 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, MemberId, NodeId};
 use sekisho_types::job::{JobFacts, OnDisconnect};
 use sekisho_types::jurisdiction::{Area, table_hash};
+use sekisho_types::patch::Patch;
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::principal::Principal;
 use sekisho_types::quota::Limit;
@@ -327,11 +328,9 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
                 11 => Limit::Unlimited,
                 gpus => Limit::Gpus(u64::from(*gpus)),
             };
-            Command::SetQuota {
-                tenant: tenant_name(*t).parse().ok()?,
-                class: CLASS.parse().ok()?,
-                limit,
-            }
+            let (tenant, class) = (tenant_name(*t).parse().ok()?, CLASS.parse().ok()?);
+            let expected = federation.state.quota_revision(&tenant, &class);
+            Command::SetQuota { tenant, class, limit, expected }
         }
         Operation::Policy(t, areas) => {
             let areas: BTreeSet<Area> = AREAS
@@ -345,8 +344,8 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
                 let tenant = tenant_name(*t).parse().ok()?;
                 let row = federation.state.tenant(&tenant)?;
                 if row.policy.is_none() {
-                    let (display_name, expected) = (row.display_name.clone(), Some(row.revision));
-                    Command::PutTenant { tenant, display_name, policy: Some(policy), expected }
+                    let (policy, expected) = (Patch::Set(Some(policy)), Some(row.revision));
+                    Command::PutTenant { tenant, display_name: Patch::Keep, policy, expected }
                 } else {
                     let rules = Rules { areas, ..Rules::default() };
                     Command::PutPolicy { policy, rules, expected }

@@ -6,6 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sekisho_chaos::demo;
 use sekisho_chaos::federation::{Federation, rows};
+use sekisho_chaos::partner;
 use sekisho_chaos::work::{lost, nodes, running, spec, submit, write};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -28,6 +29,15 @@ fn nothing_acknowledged_is_lost_to_kill_9() {
     let (_dir, mut federation) = federation(27_210);
     let term = federation.read("kanto", &["status"]).unwrap()["term"].as_u64().unwrap();
     assert!(term < 10, "the lead went round {term} times before anything happened");
+    // While everything is well: what a partner's own tooling does.
+    partner::operation(&federation).unwrap();
+    partner::python_client(&federation).unwrap();
+    // A job that says nothing for longer than a call may take is followed to its end.
+    let script = "sleep 20; echo at last";
+    let quiet = submit(&federation, "quiet", &spec("quiet", 1, 1, "Hokkaido", script)).unwrap();
+    let followed = federation.run("sapporo", &["job", "logs", &quiet, "--follow"]).unwrap();
+    let followed = followed.ok().unwrap();
+    assert!(followed.stdout.contains("at last"), "{}", followed.stdout);
     let mut written = Vec::new();
     for member in 1..=3u64 {
         written.push(write(&federation, &format!("before-{member}")).unwrap());

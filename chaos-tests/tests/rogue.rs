@@ -56,7 +56,7 @@ fn an_agent_refuses_what_a_rogue_quorum_signs() {
         (
             Attempt::Unsubmitted,
             ErrorCode::GrantSubmission,
-            "the issuer of kanto has not signed the submitter's key",
+            "operator kanto does not vouch for the submitter's key",
         ),
     ];
     for (attempt, code, why) in attempts {

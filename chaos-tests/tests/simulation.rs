@@ -6,9 +6,9 @@
     reason = "helpers of tests: what goes wrong should fail loudly"
 )]
 
-use sekisho_chaos::sim::plan::{Bug, Plan};
-use sekisho_chaos::sim::report::Sweep;
-use sekisho_chaos::sim::{find, run, sweep};
+use sekisho_sim::plan::{Bug, Plan};
+use sekisho_sim::report::Sweep;
+use sekisho_sim::{find, run, sweep};
 use std::process::Command;
 
 /// Seeds of one `make test`: twenty seconds of two cores.

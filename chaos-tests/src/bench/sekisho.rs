@@ -312,8 +312,7 @@ impl Cluster for Sekisho {
             for member in 0..MEMBERS {
                 let channel = self.callers.administrator.channel(self.port(member)?)?;
                 let mut client = MemberServiceClient::new(channel);
-                let Ok(answer) = client.list_members(ListMembersRequest { read: None }).await
-                else {
+                let Ok(answer) = client.list_members(ListMembersRequest::default()).await else {
                     continue;
                 };
                 let leader = answer.into_inner().members.into_iter().find(|m| m.leader);

@@ -3,13 +3,14 @@
 
 use clap::Parser;
 use sekisho_chaos::agents;
+use sekisho_chaos::audit;
 use sekisho_chaos::bench;
 use sekisho_chaos::crash;
 use sekisho_chaos::demo::{self, PORT_BASE};
 use sekisho_chaos::host;
 use sekisho_chaos::landmark;
-use sekisho_chaos::sim;
 use sekisho_chaos::start;
+use sekisho_sim as sim;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,6 +38,8 @@ enum Drill {
     Sim(sim::drill::Options),
     /// Thousands of simulated agents at real controllers, one of which is killed
     Agents(agents::Options),
+    /// Make an audit bundle of so many records, and measure how long it takes to verify
+    Audit(audit::Options),
     /// How many acknowledgements of renewals one core signs and verifies
     Acknowledge,
     /// What it costs a landmark to measure many hosts
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
             Drill::Host(options) => host::run(options),
             Drill::Sim(options) => sim::drill::run(options),
             Drill::Agents(options) => agents::tell(options, scratch.path()),
+            Drill::Audit(options) => audit::measure(options, scratch.path()),
             Drill::Acknowledge => agents::acknowledge::measure(),
             Drill::Challenge(options) => landmark::measure(options),
             Drill::Start(options) => start::measure(options, scratch.path()),

@@ -1,9 +1,9 @@
 //! Where jobs land, and why some wait.
 
-use super::Narrator;
+use super::{Narrator, access};
 use crate::federation::Federation;
 use crate::work::{nodes, spec, submit};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 pub(super) fn bound_to_hokkaido(federation: &Federation, narrator: &mut Narrator) -> Result<()> {
     let job =
@@ -47,14 +47,7 @@ pub(super) fn nowhere(federation: &Federation, narrator: &mut Narrator) -> Resul
 
 pub(super) fn over_quota(federation: &Federation, narrator: &mut Narrator) -> Result<()> {
     // Two companies sign: a quota is everyone's.
-    let set = ["quota", "set", "sapporo", "sim-h100", "4"];
-    let alone = federation.run("kanto", &set)?;
-    ensure!(
-        alone.code != 0 && alone.stderr.contains("SIGNATURES_MISSING"),
-        "one signature: {}",
-        alone.stderr
-    );
-    federation.run("kanto", &[&set[..], &["--cosign", "naniwa"]].concat())?.ok()?;
+    access::quota_by_approval(federation, "4").context("a quota by approval")?;
     let holder = submit(federation, "holder", &spec("holder", 1, 3, "", "sleep 300"))?;
     federation.await_job(&holder, &["running"])?;
     let waits = submit(federation, "waits", &spec("waits", 1, 2, "", "true"))?;
@@ -68,6 +61,6 @@ pub(super) fn over_quota(federation: &Federation, narrator: &mut Narrator) -> Re
     federation.await_job(&waits, &["succeeded"])?;
     narrator.step(
         "a job over its quota waited, and ran as soon as GPUs were given back",
-        "QUOTA_EXCEEDED at 4 GPUs, then succeeded; setting the quota took two companies' signatures",
+        "QUOTA_EXCEEDED at 4 GPUs, then succeeded; kanto proposed the quota, naniwa looked at it and signed",
     )
 }

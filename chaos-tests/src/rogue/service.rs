@@ -108,7 +108,11 @@ impl AgentService for Rogue {
                     sets.drain(..).for_each(|set| drop(send.try_send(down(Down::Desired(set)))));
                     None
                 }
-                Up::Attach(_) | Up::Head(_) | Up::Log(_) | Up::Proving(_) => None,
+                Up::Attach(_)
+                | Up::Head(_)
+                | Up::Log(_)
+                | Up::Proving(_)
+                | Up::Countersigned(_) => None,
             });
         let stream = ReceiverStream::new(receive).merge(answers);
         Ok(Response::new(Box::pin(stream)))

@@ -8,6 +8,7 @@ use sekisho_evidence::command::Intention;
 use sekisho_evidence::grant::Grant;
 use sekisho_evidence::key::{Purpose, SigningKey};
 use sekisho_evidence::submission::{Submission, submit_command};
+use sekisho_evidence::voucher::Voucher;
 use sekisho_types::id::{Digest, RequestId};
 use sekisho_types::job::{JobFacts, OverLimit, Resources};
 use sekisho_types::principal::{KeyRecord, Role};
@@ -41,7 +42,7 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
     let command = Digest::of(&submit_command(&facts)?);
     let intention = Intention { cluster: grant.cluster, incarnation, request, command };
     let signature = intention.sign(key.principal.clone(), &forger);
-    let issuer = forger.sign(Purpose::KeyRecord, &encode(&key)?);
+    let voucher = Voucher::Issuer(forger.sign(Purpose::KeyRecord, &encode(&key)?));
     Ok(Submission {
         facts,
         place: None,
@@ -50,7 +51,7 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
         submitted_at: now,
         signature,
         key,
-        issuer,
+        voucher,
         resealed: false,
     })
 }

@@ -5,10 +5,14 @@ use sekisho_agent_core::strict;
 use sekisho_evidence::acknowledgement::{Acknowledgement, SignedRenewal};
 use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::audit_bundle::AuditBundle;
+use sekisho_evidence::audit_proof::AuditProof;
 use sekisho_evidence::canonical::{decode, encode};
 use sekisho_evidence::checkpoint::Checkpoint;
+use sekisho_evidence::countersign::Countersignature;
+use sekisho_evidence::fork::Fork;
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::join_token::JoinToken;
+use sekisho_evidence::journal;
 use sekisho_evidence::location::evidence::Evidence;
 use sekisho_evidence::location::transcript::SignedTranscript;
 use sekisho_evidence::location::wire::Datagram;
@@ -66,4 +70,15 @@ decoders! {
     payload: [sample::payload()], |bytes: &[u8]| form(payload::read(bytes), encode);
     sealed: [sample::sealed()], |bytes: &[u8]| form(SealedPayload::parse(bytes), SealedPayload::bytes);
     site_key: [sample::site_key()], |bytes: &[u8]| form(SignedSiteKey::parse(bytes), SignedSiteKey::bytes);
+    countersignature: [sample::countersignature()], |bytes: &[u8]| form(Countersignature::parse(bytes), Countersignature::bytes);
+    denial: sample::denials(), |bytes: &[u8]| form(journal::Entry::parse(bytes), journal::Entry::bytes);
+    fork: [sample::fork()], |bytes: &[u8]| match Fork::parse(bytes) {
+        // As with a fix: judging is a part of reading.
+        Ok(fork) => { drop(fork.judge(sample::endorsers())); Read::Canonical(fork.bytes().unwrap()) }
+        Err(_) => Read::Refused,
+    };
+    proof: [sample::proof()], |bytes: &[u8]| match AuditProof::open(bytes) {
+        Ok(proof) => { drop(proof.verify(None)); Read::Canonical(proof.bytes().unwrap()) }
+        Err(_) => Read::Refused,
+    };
 }

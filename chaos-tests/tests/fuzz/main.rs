@@ -6,9 +6,15 @@
 //!
 //! Three ways in the tests: samples made today by the code itself, with every byte flipped and every length cut, and blocks
 //! moved about by a fixed seed; random bytes; and the files beside this one, `__fuzz__/NAME/corpus` (what a coverage-guided
-//! run found) and `__fuzz__/NAME/crashes` (what once went wrong). `make fuzz` is that run.
+//! run of `cargo bolero` found) and `__fuzz__/NAME/crashes` (what once went wrong). `make fuzz` is the long form: as many
+//! times the mutants and random bytes as [`ROUNDS`] says, by the seed in [`SEED`].
 #![expect(unexpected_cfgs, reason = "the coverage-guided run sets `fuzzing`; no crate declares it")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a broken set-up should fail loudly")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests: a broken set-up should fail loudly"
+)]
 
 mod evidence;
 mod request;
@@ -25,6 +31,20 @@ const RANDOM: usize = 300;
 const MUTANTS: u64 = 300;
 /// Bytes of a sample that are flipped one by one at most; of a longer one, evenly spread ones.
 const FLIPS: usize = 600;
+/// Names the variable that multiplies [`MUTANTS`] and [`RANDOM`]; 1 without it.
+const ROUNDS: &str = "SEKISHO_FUZZ_ROUNDS";
+/// Names the variable with the seed of the mutants; without it, they are the same ones each time.
+const SEED: &str = "SEKISHO_FUZZ_SEED";
+
+/// A number that a variable gives.
+fn told(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// Times the short form.
+pub(crate) fn rounds() -> u64 {
+    told(ROUNDS, 1)
+}
 
 /// What reading some bytes came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,8 +106,10 @@ pub(crate) fn mutate(decode: impl Decoder, samples: &[Vec<u8>]) {
             }
             check(decode, &sample[..at]);
         }
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ u64::try_from(number).unwrap());
-        for _ in 0..MUTANTS {
+        let seed = told(SEED, 0x9e37_79b9_7f4a_7c15);
+        // Nought would stay nought.
+        let mut dice = Dice((seed ^ u64::try_from(number).unwrap()).max(1));
+        for _ in 0..MUTANTS * rounds() {
             check(decode, &shuffled(sample, &samples[dice.below(samples.len())], &mut dice));
         }
     }
@@ -128,9 +150,11 @@ macro_rules! decoders {
                 $crate::mutate(decode, &$samples);
             }
             bolero::check!()
-                .with_iterations($crate::RANDOM)
+                .with_iterations($crate::RANDOM * usize::try_from($crate::rounds()).unwrap())
                 .with_max_len($crate::RANDOM_MAX)
-                .for_each(move |bytes: &[u8]| drop($crate::check(decode, bytes)));
+                .for_each(move |bytes: &[u8]| {
+                    let _judged = $crate::check(decode, bytes);
+                });
         }
     )+};
 }

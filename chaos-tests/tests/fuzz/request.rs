@@ -2,10 +2,12 @@
 
 use crate::{Read, decoders, sample};
 use prost::Message;
+use sekisho_proto::convert::approval::{NewApproval, SignApproval};
 use sekisho_proto::convert::intent::Intent;
 use sekisho_proto::convert::job::NewJob;
-use sekisho_proto::convert::key::{RegisterKey, RevokeKey};
+use sekisho_proto::convert::key::RegisterKey;
 use sekisho_proto::convert::landmark::Reached;
+use sekisho_proto::convert::login::Login;
 use sekisho_proto::convert::member::{SetMemberAddress, SetVoter};
 use sekisho_proto::convert::node::NewToken;
 use sekisho_proto::convert::policy::PutPolicy;
@@ -13,6 +15,7 @@ use sekisho_proto::convert::quota::SetQuota;
 use sekisho_proto::convert::site::NewSite;
 use sekisho_proto::convert::tenant::PutTenant;
 use sekisho_proto::convert::trust::ChangeBundle;
+use sekisho_proto::name::{KeyId, Resource as _};
 use sekisho_proto::v1;
 use sekisho_types::residency::Rules;
 
@@ -95,9 +98,10 @@ decoders! {
     }]), |bytes: &[u8]| message(bytes, |m: v1::CreatePolicyRequest| PutPolicy::try_from(&m));
     set_quota: of(&[&|| {
         let name = "tenants/sapporo/quotas/sim-h100".to_owned();
-        let quota = Some(v1::Quota { name, limit: "12".to_owned(), used: 0 });
-        v1::SetQuotaRequest { quota, intent: intent() }.encode_to_vec()
-    }]), |bytes: &[u8]| message(bytes, |m: v1::SetQuotaRequest| SetQuota::try_from(&m));
+        let quota = Some(v1::Quota { name, limit: "12".to_owned(), used: 0, etag: "7".to_owned() });
+        let update_mask = None;
+        v1::UpdateQuotaRequest { quota, update_mask, intent: intent() }.encode_to_vec()
+    }]), |bytes: &[u8]| message(bytes, |m: v1::UpdateQuotaRequest| SetQuota::try_from(&m));
     create_site: of(&[&|| {
         let site = v1::Site { operator: "kanto".to_owned(), area: "131016".to_owned(), ..v1::Site::default() };
         v1::CreateSiteRequest { site_id: "tokyo-2".to_owned(), site: Some(site), intent: intent() }.encode_to_vec()
@@ -111,6 +115,7 @@ decoders! {
     }.encode_to_vec()]), |bytes: &[u8]| message(bytes, |m: v1::CreateJoinTokenRequest| NewToken::try_from(&m));
     register_key: of(&[&|| {
         let key = v1::Key {
+            name: String::new(),
             principal: "kanto/user/ops".to_owned(),
             public_key: vec![1; 32].into(),
             role: "tenant-user:sapporo".to_owned(),
@@ -118,11 +123,10 @@ decoders! {
         };
         v1::RegisterKeyRequest { key: Some(key), issuer_signature: vec![2; 64].into(), intent: intent() }.encode_to_vec()
     }]), |bytes: &[u8]| message(bytes, |m: v1::RegisterKeyRequest| RegisterKey::try_from(&m));
-    revoke_key: of(&[&|| v1::RevokeKeyRequest {
-        principal: "kanto/user/ops".to_owned(),
-        public_key: vec![1; 32].into(),
-        intent: intent(),
-    }.encode_to_vec()]), |bytes: &[u8]| message(bytes, |m: v1::RevokeKeyRequest| RevokeKey::try_from(&m));
+    revoke_key: of(&[&|| {
+        let name = format!("operators/kanto/users/ops/keys/{}", "0a".repeat(32));
+        v1::RevokeKeyRequest { name, intent: intent() }.encode_to_vec()
+    }]), |bytes: &[u8]| message(bytes, |m: v1::RevokeKeyRequest| KeyId::from_field("name", &m.name));
     create_landmark: of(&[&|| {
         let landmark = v1::Landmark {
             position: "35.686,139.764".to_owned(),
@@ -150,6 +154,25 @@ decoders! {
         address: "c4.kanto.example:7443".to_owned(),
         intent: intent(),
     }.encode_to_vec()]), |bytes: &[u8]| message(bytes, |m: v1::SetMemberAddressRequest| SetMemberAddress::try_from(&m));
-    change_bundle: vec![sample::change_bundle(intent())],
+    change_bundle: [sample::change_bundle(intent())],
         |bytes: &[u8]| message(bytes, |m: v1::ChangeBundleRequest| ChangeBundle::try_from(&m));
+    create_approval: of(&[&|| {
+        let name = "tenants/sapporo/quotas/sim-h100".to_owned();
+        let quota = Some(v1::Quota { name, limit: "12".to_owned(), used: 0, etag: "7".to_owned() });
+        let update = v1::UpdateQuotaRequest { quota, update_mask: None, intent: None };
+        let change = Some(v1::approval::change::Change::UpdateQuota(update));
+        let change = Some(v1::approval::Change { change });
+        v1::CreateApprovalRequest { change, expires_ms: 1_800_000_000_000, intent: intent() }.encode_to_vec()
+    }]), |bytes: &[u8]| message(bytes, |m: v1::CreateApprovalRequest| NewApproval::try_from(&m));
+    sign_approval: of(&[&|| {
+        let signature = intent().and_then(|intent| intent.signatures.into_iter().next());
+        let name = format!("approvals/{}", "0a".repeat(16));
+        v1::SignApprovalRequest { name, signature, intent: intent() }.encode_to_vec()
+    }]), |bytes: &[u8]| message(bytes, |m: v1::SignApprovalRequest| SignApproval::try_from(&m));
+    login: of(&[&|| v1::LoginRequest {
+        id_token: "a.b.c".to_owned(),
+        csr: vec![0x30, 0].into(),
+        public_key: vec![1; 32].into(),
+        possession: vec![2; 64].into(),
+    }.encode_to_vec()]), |bytes: &[u8]| message(bytes, |m: v1::LoginRequest| Login::try_from(&m));
 }

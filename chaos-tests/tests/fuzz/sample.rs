@@ -4,10 +4,15 @@ use prost::Message as _;
 use sekisho_evidence::acknowledgement::{Asked, Counted, Renewal, acknowledge};
 use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::audit_bundle::{AuditBundleHead, BundleWriter, FORMAT};
+use sekisho_evidence::audit_proof::AuditProof;
+use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::checkpoint::{Checkpoint, assemble};
+use sekisho_evidence::countersign::Seen;
+use sekisho_evidence::fork::Fork;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::join_token::JoinToken;
+use sekisho_evidence::journal::{self, Denial, Peer, Summed};
 use sekisho_evidence::location::evidence::Evidence;
 use sekisho_evidence::location::wire::Datagram;
 use sekisho_evidence::location::{foreign, prefecture};
@@ -145,21 +150,72 @@ fn head() -> Head {
     Head { size: frontier.size(), root: frontier.root().unwrap() }
 }
 
+/// The head of all records, signed by every member.
 pub(crate) fn note() -> Vec<u8> {
+    signed(&checkpoint())
+}
+
+fn checkpoint() -> Checkpoint {
     let last = Record::parse(all_records().last().unwrap()).unwrap();
-    let checkpoint = Checkpoint {
+    Checkpoint {
         cluster: cluster(),
         incarnation: Incarnation(1),
         head: head(),
         revision: last.revision,
         time: last.time,
-    };
+    }
+}
+
+fn signed(checkpoint: &Checkpoint) -> Vec<u8> {
     let members = &signed_genesis().genesis.members;
     let line = |m: &sekisho_evidence::genesis::GenesisMember| {
         checkpoint.sign(&m.operator, m.member, &checkpoint_key(m.member)).unwrap()
     };
     let lines: Vec<_> = members.iter().map(line).collect();
     assemble(&checkpoint.text().unwrap(), &lines)
+}
+
+pub(crate) fn endorsers() -> &'static EndorserBundle {
+    &FEDERATION.state.federation().unwrap().bundle
+}
+
+/// Two heads of one size.
+pub(crate) fn fork() -> Vec<u8> {
+    let mut other = checkpoint();
+    other.head.root = Digest([7; 32]);
+    Fork { first: note(), second: signed(&other), extended: None }.bytes().unwrap()
+}
+
+pub(crate) fn countersignature() -> Vec<u8> {
+    let node: NodeId = "ishikari-1/n-01".parse().unwrap();
+    let (key, revision) = (receipt_key(&node), checkpoint().revision);
+    let (cluster, incarnation) = (cluster(), Incarnation(1));
+    let seen = Seen { cluster, incarnation, node, head: head(), revision };
+    seen.sign(&key).unwrap().bytes().unwrap()
+}
+
+pub(crate) fn denials() -> Vec<Vec<u8>> {
+    let at = Timestamp(1_800_000_000_000);
+    let denied = Denial {
+        at,
+        peer: Peer::Principal(admin("kanto")),
+        method: "/sekisho.v1.JobService/CreateJob".to_owned(),
+        target: "tenants/sapporo".to_owned(),
+        code: ErrorCode::PermissionDenied,
+        request: None,
+    };
+    let summed =
+        Summed { from: at, to: at, peer: Some(Peer::Address("127.0.0.1".to_owned())), count: 9 };
+    [journal::Entry::Denied(denied), journal::Entry::Summed(summed)]
+        .map(|entry| entry.bytes().unwrap())
+        .to_vec()
+}
+
+pub(crate) fn proof() -> Vec<u8> {
+    let adoption = Adoption::parse(&adoption()).unwrap();
+    let Adoption { record, index, path, note, .. } = adoption;
+    let package = FEDERATION.state.federation().unwrap().package();
+    AuditProof { package, note, index, record, path }.bytes().unwrap()
 }
 
 pub(crate) fn bundle() -> Vec<u8> {

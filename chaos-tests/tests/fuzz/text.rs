@@ -23,8 +23,9 @@ fn all(texts: &[&str]) -> Vec<Vec<u8>> {
 
 const SPEC: &str = "\
 name: train
-gpus: { class: sim-h100, count: 2, memory: 80 GiB }
+tenant: sapporo
 group: 2
+resources: { class: sim-h100, gpus: 2, memory_gib: 80 }
 residency: { areas: [JP-01, 東京都], country_tier: T2, max_proof_age: 10m, operators: [kanto] }
 run: { command: [\"/bin/sh\", \"-c\", \"echo ok\"], env: { A: \"1\" } }
 time_limit: 1h
@@ -41,9 +42,11 @@ decoders! {
     position: all(&["35.686,139.764"]), |bytes: &[u8]| text(bytes, str::parse::<Position>);
     limit: all(&["none", "unlimited", "12"]), |bytes: &[u8]| text(bytes, |t| Limit::parse(t).ok_or(()));
     error_code: all(&["QUOTA_NONE"]), |bytes: &[u8]| text(bytes, |t| ErrorCode::parse(t).ok_or(()));
+    tile: all(&["/tile/0/x001/234.p/5", "/tile/2/000", "/tile/entries/067"]),
+        |bytes: &[u8]| text(bytes, |t| sekisho_evidence::tile::TilePath::parse(t).ok_or(()));
     duration: all(&["15s", "1h30m"]), |bytes: &[u8]| text(bytes, sekisho_cli::duration::seconds);
     trace: all(&["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]),
         |bytes: &[u8]| text(bytes, |t| sekisho_transport::trace::TraceContext::parse(t).ok_or(()));
-    roots: vec![crate::sample::root_pem()], |bytes: &[u8]| text(bytes, |t| Bundle::from_pem("kanto".parse().unwrap(), t));
-    identity: vec![crate::sample::chain_pem()], |bytes: &[u8]| text(bytes, |t| Identity::from_pem(t, crate::sample::key_pem()));
+    roots: [crate::sample::root_pem()], |bytes: &[u8]| text(bytes, |t| Bundle::from_pem("kanto".parse().unwrap(), t));
+    identity: [crate::sample::chain_pem()], |bytes: &[u8]| text(bytes, |t| Identity::from_pem(t, crate::sample::key_pem()));
 }

@@ -27,15 +27,20 @@ use tonic::{Code, Status};
 const PORT_BASE: u16 = 27_240;
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Asks member 1 for jobs and status, as whoever holds `identity`; what both answered.
-async fn ask(federation: &Federation, identity: Option<Identity>) -> [Result<(), Status>; 2] {
+/// What whoever asks member 1 believes: kanto's root.
+fn trust(federation: &Federation) -> Arc<TrustBundles> {
     let kanto: OperatorId = "kanto".parse().unwrap();
     let pem = std::fs::read_to_string(federation.dir().join("operators/kanto/root.pem")).unwrap();
     let trust = TrustBundles::new(Arc::new(SystemClock));
     let domain = TrustDomain::parse("kanto.example").unwrap();
     trust.replace(&BTreeMap::from([(domain, Bundle::from_pem(kanto, &pem).unwrap())])).unwrap();
+    trust
+}
+
+/// Asks member 1 for jobs and status, as whoever holds `identity`; what both answered.
+async fn ask(federation: &Federation, identity: Option<Identity>) -> [Result<(), Status>; 2] {
     let address: Address = format!("127.0.0.1:{PORT_BASE}").parse().unwrap();
-    let dialer = Dialer::new(identity, trust);
+    let dialer = Dialer::new(identity, trust(federation));
     let route = dialer.channel(&address, &Expect::AnyMember, ChannelOptions::default()).unwrap();
     let list = ListJobsRequest { parent: "tenants/sapporo".into(), ..ListJobsRequest::default() };
     let jobs = JobServiceClient::new(route.channel()).list_jobs(list).await.map(drop);
@@ -51,6 +56,14 @@ fn user(issuer: &Issuer, name: &str) -> Identity {
     Identity::from_pem(&issued.chain_pem, key.expose()).unwrap()
 }
 
+/// An administrator's certificate of another authority that claims kanto's domain.
+fn impostor() -> Identity {
+    let now = SystemClock.wall();
+    let domain = TrustDomain::parse("kanto.example").unwrap();
+    let false_ca = OperatorCa::create("kanto".parse().unwrap(), domain, now).unwrap();
+    user(&false_ca.issuer(&[], now).unwrap(), "admin")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_get_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -60,11 +73,7 @@ async fn strangers_get_nothing() {
         assert_eq!(answer.unwrap_err().code(), Code::Unimplemented);
     }
     // Another authority that claims kanto's domain: no connection at all.
-    let now = SystemClock.wall();
-    let domain = TrustDomain::parse("kanto.example").unwrap();
-    let false_ca = OperatorCa::create("kanto".parse().unwrap(), domain, now).unwrap();
-    let claims = user(&false_ca.issuer(&[], now).unwrap(), "admin");
-    for answer in ask(&federation, Some(claims)).await {
+    for answer in ask(&federation, Some(impostor())).await {
         let refused = answer.unwrap_err();
         assert!(!ApiError::from_status(&refused).explained, "a member answered: {refused:?}");
     }
