@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify fix bench crash sim drill doc clean
+.PHONY: help demo test verify fix bench crash sim drill fuzz doc clean
 
 # Numbers from an unoptimised build compare with nothing.
 BENCH_PROFILE ?= release
@@ -15,6 +15,8 @@ CUTS ?= 1000
 SEEDS ?= 1000
 # Minutes of trouble; some scenes of it are among the tests.
 MINUTES ?= 30
+# Times the mutants of the tests, for each decoder.
+ROUNDS ?= 100
 export CARGO_INCREMENTAL := 0
 
 scripts := deploy/scripts
@@ -50,6 +52,10 @@ sim: ## simulate SEEDS federations on virtual time, from SEED on
 drill: ## kill, stop, freeze, fill and cut a federation for MINUTES, by SEED, and watch its devices
 	@$(call enter,test); cargo build --locked --workspace --bins; \
 	"$$CARGO_TARGET_DIR/debug/sekisho-drill" host --scenes --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+fuzz: ## ROUNDS times the hostile bytes of the tests at every decoder, by SEED
+	@$(call enter,test); seed=$(or $(SEED),$$RANDOM); echo "fuzz: ROUNDS=$(ROUNDS) SEED=$$seed"; \
+	SEKISHO_FUZZ_ROUNDS=$(ROUNDS) SEKISHO_FUZZ_SEED=$$seed cargo test --locked --workspace --test fuzz
 
 doc: ## API documentation of every crate
 	@$(call enter,build); RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps

@@ -13,6 +13,12 @@ source "$root/deploy/scripts/env.sh"
 job=${1:-build}
 
 NEXTEST=0.9.143 # the version whose JUnit record `xtask tally` is tested with
+BUF=1.75.0      # whose rules proto/buf.yaml names
+# SHA-512 of the npm packages `@bufbuild/buf-linux-ARCH` of that version, by what `uname -m` says.
+declare -A BUF_SUMS=(
+  [x86_64]=606189031d25a4c084eda3168cd38971fa04686fdefa26079d30b8499d0fe5e4b821f7ccaf203d678fdb6f59b5c0d5c0109f004c530464e024ff9c7d544e3b8a
+  [aarch64]=797f97ca8933243aac348168f1bd4edc306f6e792c3a8ccf257e1056c367eb526a494b56b29c9335e62ac20f254436a770c2fe6c3a9910314f0018c0b1509019
+)
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -150,8 +156,59 @@ nextest() {
   fi
 }
 
+# What tests run in Python (an identity provider, the example client), into a virtual environment of this repository's own; the
+# files name each package by its hashes.
+python_tools() {
+  case $job in build | bench) return 0 ;; esac
+  local provider=$root/deploy/scripts/requirements.txt client=$root/docs/examples/python/requirements.txt
+  local tools=$SEKISHO_CACHE/tools/python log
+  cat "$provider" "$client" | cmp -s - "$tools/requirements.txt" && return 0
+  if ! have python3; then
+    say "python3 is missing; the tests that need it do not run"
+    return 0
+  fi
+  say "installing the Python packages that tests need, once per machine"
+  rm -rf "$tools"
+  log=$(mktemp)
+  if python3 -m venv "$tools" >"$log" 2>&1 &&
+    "$tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement "$provider" \
+      --requirement "$client" >>"$log" 2>&1; then
+    cat "$provider" "$client" >"$tools/requirements.txt"
+  else
+    tail -n 5 "$log" >&2
+    rm -rf "$tools"
+    say "not installed (on Debian: apt-get install python3-venv); the tests that need them do not run"
+  fi
+  rm -f "$log"
+}
+
+# One program out of an npm package, which npm only fetches: nothing of it is run to install it.
+buf() {
+  case $job in build | bench) return 0 ;; esac
+  local tools=$SEKISHO_CACHE/tools arch sum work
+  [ "$(PATH="$tools/bin:$PATH" command buf --version 2>/dev/null)" = "$BUF" ] && return 0
+  arch=$(uname -m)
+  sum=${BUF_SUMS[$arch]:-}
+  if [ -z "$sum" ] || ! have npm; then
+    say "buf $BUF is missing and needs npm on x86_64 or aarch64; the checks of the protobuf files do not run"
+    return 0
+  fi
+  work=$(mktemp -d)
+  if (cd "$work" && npm pack --silent "@bufbuild/buf-linux-${arch/x86_64/x64}@$BUF" >/dev/null 2>&1) &&
+    (cd "$work" && sha512sum --check --status <<<"$sum  bufbuild-buf-linux-${arch/x86_64/x64}-$BUF.tgz") &&
+    tar -xzf "$work"/*.tgz -C "$work" package/bin/buf; then
+    mkdir -p "$tools/bin"
+    mv "$work/package/bin/buf" "$tools/bin/buf"
+  else
+    say "buf $BUF could not be fetched, or is not the one that is known; the checks of the protobuf files do not run"
+  fi
+  rm -rf "$work"
+}
+
 rust
 system_packages
 drill_packages
 bench_packages
 nextest
+python_tools
+buf

@@ -17,6 +17,9 @@ if command -v shellcheck >/dev/null 2>&1; then shellcheck "${scripts[@]}"; fi
 step "format"
 cargo fmt --all --check
 
+step "protobuf files"
+deploy/scripts/proto.sh check
+
 step "house rules"
 cargo build --locked --quiet --workspace --bins
 "$CARGO_TARGET_DIR/debug/xtask" floors

@@ -10,9 +10,11 @@ use crate::files::{self, TextFile};
 use crate::report::Violation;
 use crate::workspace::Workspace;
 
+mod codes;
 mod docs;
 mod lists;
 mod metrics;
+mod phrases;
 mod place;
 mod scan;
 mod socket;
@@ -43,6 +45,8 @@ fn check_files(workspace: &Workspace, files: &[TextFile]) -> Vec<Violation> {
     found.extend(lists::check(workspace, files));
     found.extend(docs::links(files));
     found.extend(docs::error_codes(files));
+    found.extend(codes::check(files));
+    found.extend(phrases::check(files));
     found.extend(metrics::check(files));
     found.extend(socket::check(files));
     found
