@@ -121,13 +121,16 @@ impl Shown for DenialView {
         column("who", "主体"),
         column("what", "内容"),
         column("code", "コード"),
+        wide("method", "メソッド"),
         wide("until", "最後"),
         wide("member", "メンバー"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
-        let what = match (&self.method, &self.target) {
+        // The service's name says nothing that the method's does not.
+        let method = self.method.as_deref().map(|path| path.rsplit('/').next().unwrap_or(path));
+        let what = match (method, &self.target) {
             (Some(method), Some(target)) => format!("{method} {target}"),
-            (Some(method), None) => method.clone(),
+            (Some(method), None) => method.to_owned(),
             (None, _) => {
                 let count = self.count;
                 pick(language, format!("{count} more, counted"), format!("ほか {count} 件"))
@@ -140,6 +143,7 @@ impl Shown for DenialView {
             peer.unwrap_or_else(|| pick(language, "many", "多数").to_owned()),
             what.escape_debug().to_string(),
             self.code.unwrap_or("-").to_owned(),
+            self.method.as_deref().unwrap_or("-").escape_debug().to_string(),
             instant(self.to_ms),
             self.member.to_string(),
         ]

@@ -28,6 +28,20 @@ pub(super) fn word(phase: Phase) -> &'static str {
     }
 }
 
+/// The phase for people; `-o json` has the stable word.
+fn shown(language: Language, phase: &'static str) -> &'static str {
+    match (language, phase) {
+        (Language::Ja, "queued") => "待機中",
+        (Language::Ja, "placed") => "配置済み",
+        (Language::Ja, "running") => "実行中",
+        (Language::Ja, "stopping") => "停止中",
+        (Language::Ja, "succeeded") => "成功",
+        (Language::Ja, "failed") => "失敗",
+        (Language::Ja, "cancelled") => "取消済み",
+        (Language::En | Language::Ja, other) => other,
+    }
+}
+
 /// Whether nothing more happens to a job in this phase.
 pub(super) fn is_final(phase: Phase) -> bool {
     matches!(phase, Phase::Succeeded | Phase::Failed | Phase::Cancelled)
@@ -198,7 +212,7 @@ impl Shown for JobView {
         wide("sealed to", "封緘先"),
         wide("payload", "ペイロード"),
     ];
-    fn cells(&self, _language: Language) -> Vec<String> {
+    fn cells(&self, language: Language) -> Vec<String> {
         let id =
             JobId::from_name(&self.name).map_or_else(|| self.name.clone(), |id| id.to_string());
         let mut places: Vec<&str> = self.placements.iter().map(|p| p.area_label.as_str()).collect();
@@ -207,7 +221,7 @@ impl Shown for JobView {
         let areas: Vec<String> = self.areas.iter().map(label).collect();
         vec![
             id,
-            self.phase.to_owned(),
+            shown(language, self.phase).to_owned(),
             format!("{}x{} {}", self.group, self.gpus, self.device_class),
             if places.is_empty() { "-".to_owned() } else { places.join(", ") },
             self.message.clone(),

@@ -52,6 +52,16 @@ impl From<v1::Member> for MemberView {
     }
 }
 
+/// A role for people; `-o json` has the server's word.
+fn role_word(language: Language, role: &str) -> &str {
+    match (language, role) {
+        (Language::Ja, "voter") => "投票者",
+        (Language::Ja, "learner") => "学習者",
+        (Language::Ja, "none") => "なし",
+        (Language::En | Language::Ja, other) => other,
+    }
+}
+
 impl MemberView {
     /// Whether it is not yet what it shall be. A server that does not say what it shall be knows of no changes.
     fn changes(&self) -> bool {
@@ -88,9 +98,12 @@ impl Shown for MemberView {
     ];
     fn cells(&self, language: Language) -> Vec<String> {
         let role = match (self.leader, self.changes()) {
-            (_, true) => format!("{}>{}", self.role, self.standing),
+            (_, true) => {
+                let is = role_word(language, &self.role);
+                format!("{is}>{}", role_word(language, &self.standing))
+            }
             (true, false) => pick(language, "leader", "リーダー").to_owned(),
-            (false, false) => self.role.clone(),
+            (false, false) => role_word(language, &self.role).to_owned(),
         };
         let state = if self.reachable {
             pick(language, "reachable", "応答あり")

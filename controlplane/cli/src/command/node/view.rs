@@ -106,6 +106,19 @@ impl DrainView {
     }
 }
 
+/// The state for people; `-o json` has the stable word.
+fn shown(language: Language, state: &'static str) -> &'static str {
+    match (language, state) {
+        (Language::Ja, "enrolled") => "登録済み",
+        (Language::Ja, "ready") => "稼働中",
+        (Language::Ja, "unreachable") => "応答なし",
+        (Language::Ja, "lost") => "喪失",
+        (Language::Ja, "revoked") => "失効",
+        (Language::Ja, "quarantined") => "隔離中",
+        (Language::En | Language::Ja, other) => other,
+    }
+}
+
 /// The state's word; stable.
 pub(crate) fn state(state: v1::node::State) -> &'static str {
     match state {
@@ -181,8 +194,10 @@ impl Shown for NodeView {
         let unfit = blocks.then(|| pick(language, "unfit", "点検不合格"));
         let cordoned = (!self.schedulable).then(|| pick(language, "cordoned", "閉鎖中"));
         let drain = self.drain.as_ref().map(|drain| drain.word(language));
-        let state: Vec<&str> =
-            [Some(self.state), pending, unfit, drain, cordoned].into_iter().flatten().collect();
+        let state: Vec<&str> = [Some(shown(language, self.state)), pending, unfit, drain, cordoned]
+            .into_iter()
+            .flatten()
+            .collect();
         vec![
             self.id(),
             self.operator.clone(),
