@@ -179,6 +179,18 @@ impl Federation {
         Ok(())
     }
 
+    /// Waits until a process that was killed is gone, whose child it may be.
+    ///
+    /// # Errors
+    /// It is not, in time.
+    pub fn gone(&self, name: &str) -> Result<()> {
+        let pid = self.pid(name)?;
+        self.until(&format!("the former {name} to be gone"), || {
+            ensure!(process::is_over(pid), "process {pid} is still there");
+            Ok(())
+        })
+    }
+
     /// Waits until the process of a member that was killed, or ends by itself, is gone. A signal is obeyed when the kernel
     /// gets to it: a process that is writing its log to disk goes on to hold its directory and its port until that is
     /// done, and the next one would be refused them.
@@ -186,12 +198,7 @@ impl Federation {
     /// # Errors
     /// It is not, in time.
     pub fn await_end(&mut self, member: u64) -> Result<()> {
-        let name = format!("controller-{member}");
-        let pid = self.pid(&name)?;
-        self.until(&format!("the former {name} to be gone"), || {
-            ensure!(process::is_over(pid), "process {pid} is still there");
-            Ok(())
-        })?;
+        self.gone(&format!("controller-{member}"))?;
         if let Some(mut child) = self.revived.remove(&member) {
             child.wait()?;
         }
@@ -283,6 +290,8 @@ impl Federation {
     /// # Errors
     /// It cannot be started.
     pub fn start_agent(&self, site: &str, name: &str) -> Result<Child> {
+        // It would find its state locked.
+        self.gone(&format!("agent-{site}-{name}"))?;
         let dir = self.dir.join("agents").join(site).join(name);
         let log = File::options()
             .append(true)

@@ -45,6 +45,7 @@ fn a_landmark_alone_measures_the_hosts_of_a_federation_once_it_is_registered() {
     federation.run("kanto", &[create.as_slice(), &reached].concat()).unwrap().ok().unwrap();
     // An agent that starts is measured at once.
     federation.signal("agent-tokyo-1-n-01", Signal::SIGKILL).unwrap();
+    federation.gone("agent-tokyo-1-n-01").unwrap();
     let config = federation.dir().join("agents/tokyo-1/n-01/agent.toml");
     let args = ["run", "--config", config.to_str().unwrap()];
     let _agent = Beside::start(&federation, "sekisho-agent", "agent-again", &args).unwrap();
