@@ -22,6 +22,7 @@ use sekisho_transport::pki::file;
 use sekisho_transport::verify::Expect;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::principal::{Principal, Workload};
+use sekisho_types::time::{Clock as _, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -44,6 +45,8 @@ pub struct Client {
     dialer: Dialer,
     language: Language,
     reach: Reach,
+    /// When the own certificate ends; `None` without one.
+    ends: Option<Timestamp>,
 }
 
 /// A request whose caller reads this language.
@@ -95,7 +98,8 @@ impl Client {
         let dialer = Dialer::new(Some(identity.clone()), bundles).asking(context.names()?);
         let order = reach.order(&context.addresses()?);
         let client = Self::to(dialer, &order, Expect::AnyMember, timeout)?;
-        Ok((Self { reach, ..client }, identity))
+        let ends = Some(identity.validity().1);
+        Ok((Self { reach, ends, ..client }, identity))
     }
 
     fn to(
@@ -117,6 +121,7 @@ impl Client {
             dialer,
             language: Language::default(),
             reach: Reach::none(),
+            ends: None,
         })
     }
 
@@ -241,7 +246,7 @@ impl Client {
             async { answer.await.map(Response::into_inner) }
         };
         let (refusals, open) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let verdict = |status: &Status| match self.refused() {
+        let verdict = |status: &Status| match self.refused(status) {
             // One member may be wrong about us; when each has said so, no repetition helps.
             Some(_)
                 if refusals.fetch_add(1, Ordering::Relaxed).saturating_add(1) < self.members =>
@@ -286,13 +291,19 @@ impl Client {
         self.endpoints.move_on(&address);
     }
 
-    /// Why the present member refused our certificate, if it did.
-    fn refused(&self) -> Option<Arc<String>> {
-        self.endpoints.current().1.refused()
+    /// Why the present member refused our certificate, if it did. One that is over is refused by everybody, though the word of it
+    /// may be lost with the connection.
+    fn refused(&self, status: &Status) -> Option<Arc<String>> {
+        let told = self.endpoints.current().1.refused();
+        told.or_else(|| {
+            let over = self.ends.is_some_and(|ends| SystemClock.wall() >= ends);
+            let silent = !ApiError::from_status(status).explained;
+            (over && silent).then(|| Arc::new("it has expired, by this machine's clock".to_owned()))
+        })
     }
 
     fn failure(&self, error: &CallError) -> Failure {
-        if let Some(why) = self.refused() {
+        if let Some(why) = self.refused(&error.status) {
             let why = format!("{} refused the certificate: {why}", error.address);
             return Failure::new(ErrorCode::Unauthenticated, why);
         }
@@ -396,6 +407,23 @@ mod tests {
         let dialer = Dialer::new(None, TrustBundles::new(Arc::new(SystemClock)));
         let addresses: Vec<Address> = addresses.iter().map(|to| to.parse().unwrap()).collect();
         Client::to(dialer, &addresses, Expect::AnyMember, Duration::from_secs(1)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn where_the_own_certificate_is_over_silence_is_a_refusal_and_an_answer_is_none() {
+        let over = Client { ends: Some(Timestamp(1)), ..client(&["127.0.0.1:1"]) };
+        let cut = |_channel: Channel| async {
+            Err::<Response<()>, Status>(Status::cancelled("operation was canceled"))
+        };
+        let failure = over.call(cut).await.unwrap_err();
+        assert_eq!(failure.code, ErrorCode::Unauthenticated, "{failure:?}");
+        assert!(failure.detail.contains("has expired"), "{failure:?}");
+        let answered = |_channel: Channel| async {
+            Err::<Response<()>, Status>(ApiError::new(ErrorCode::NotFound, "").into())
+        };
+        assert_eq!(over.call(answered).await.unwrap_err().code, ErrorCode::NotFound);
+        let good = Client { ends: Some(Timestamp(u64::MAX)), ..client(&["127.0.0.1:1"]) };
+        assert_ne!(good.call(cut).await.unwrap_err().code, ErrorCode::Unauthenticated);
     }
 
     #[tokio::test]
