@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 const NOUNS: [&str; 7] = ["job", "node", "site", "policy", "tenant", "quota", "key"];
 /// Hosts of the federation, all of which are proven soon.
 const HOSTS: usize = 4;
-/// What members write by themselves as time goes by; refusals lead to the second.
-const OWN: [&str; 3] = ["Tick", "RecordJournal", "Countersign"];
+/// What members and hosts write by themselves as time goes by; refusals lead to the second.
+const OWN: [&str; 5] = ["Tick", "RecordJournal", "Countersign", "SubmitRange", "SubmitFix"];
 /// Records that one look asks for: far more than ticks between two looks.
 const RECORDS: &str = "1000";
 

@@ -85,7 +85,10 @@ fn a_directory_that_was_set_back_is_refused_and_the_original_is_not() {
     cluster.stop(3);
     replace(&cluster.dir(3), Some(backup.path()));
     cluster.start(3);
-    assert_eq!(refused(&cluster, 3), Objection::FewerStarts { claimed: 2, known: 3 });
+    // A majority has heard of the third start; the other one may answer first.
+    let told = [Objection::FewerStarts { claimed: 2, known: 3 }, Objection::Copied { starts: 2 }];
+    let objection = refused(&cluster, 3);
+    assert!(told.contains(&objection), "{objection:?}");
 }
 
 #[test]

@@ -100,9 +100,12 @@ fn what_cannot_succeed_is_refused_at_once() {
         .collect();
     let answers = cluster.wait(futures::future::join_all(ticks));
     let shed = answers.iter().filter(|a| matches!(a, Err(ProposeError::Overloaded { .. })));
-    assert_eq!(shed.count(), 50);
+    // While the last ones come, the first ones may be done.
+    let shed = u64::try_from(shed.count()).unwrap();
+    assert!((1..=50).contains(&shed), "{shed}");
     let accepted = answers.iter().filter(|a| a.as_ref().is_ok_and(|c| c.outcome.is_ok()));
-    assert_eq!(accepted.count(), usize::try_from(IN_FLIGHT_PRIORITY).unwrap());
+    let accepted = u64::try_from(accepted.count()).unwrap();
+    assert_eq!(accepted + shed, u64::from(IN_FLIGHT_PRIORITY) + 50);
     // A stopped member says so.
     let consensus = cluster.consensus(2);
     cluster.stop(2);
