@@ -88,14 +88,23 @@ impl Conn {
     }
 
     /// After a write that failed: why, if the peer has said so. Whoever refuses a certificate says it and closes, and a client that
-    /// goes on to write hears of the close alone; it would take a refusal for a member that is not there.
-    fn hear<T>(&mut self, cx: &mut Context<'_>, written: &Poll<io::Result<T>>) {
-        if self.refused.is_none() || !matches!(written, Poll::Ready(Err(_))) {
-            return;
+    /// goes on to write hears of the close alone; it would take a refusal for a member that is not there. Of a socket that is
+    /// closed there is always something to read, if only its end: until the runtime has seen that, the failure waits.
+    fn hear<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let Poll::Ready(Err(error)) = &written else { return written };
+        let closed = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
+        if self.refused.is_none() || !closed.contains(&error.kind()) {
+            return written;
         }
         let mut said = [0; 64];
         let result = Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut said));
         self.note(&result, 0);
+        // The next write fails as this one did.
+        if result.is_pending() { Poll::Pending } else { written }
     }
 
     /// The far end.
@@ -194,8 +203,7 @@ impl AsyncWrite for Conn {
         self.writable()?;
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.written(&result);
-        self.hear(cx, &result);
-        result
+        self.hear(cx, result)
     }
 
     fn poll_write_vectored(
@@ -206,8 +214,7 @@ impl AsyncWrite for Conn {
         self.writable()?;
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.written(&result);
-        self.hear(cx, &result);
-        result
+        self.hear(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -217,8 +224,7 @@ impl AsyncWrite for Conn {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.writable()?;
         let result = Pin::new(&mut self.stream).poll_flush(cx);
-        self.hear(cx, &result);
-        result
+        self.hear(cx, result)
     }
 
     /// A cut connection says no goodbye: its path may be gone, and the goodbye would wait for it.
