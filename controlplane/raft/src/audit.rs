@@ -3,8 +3,9 @@
 //! Must hold: a member that installed a snapshot serves no audit log until the rows that it lacks were backfilled:
 //! an auditor who pages through it must never meet a gap (A1).
 
+use crate::aside::blocking;
 use crate::error::AuditIncomplete;
-use sekisho_store::{AuditTable, Store, StoreError, StoreResult};
+use sekisho_store::{AuditTable, Store, StoreResult};
 use sekisho_types::id::Digest;
 use std::sync::Arc;
 
@@ -46,9 +47,7 @@ impl AuditLog {
     /// # Errors
     /// As [`AuditTable::sync`].
     pub async fn sync(&self) -> StoreResult<()> {
-        let store = Arc::clone(&self.0);
-        let synced = tokio::task::spawn_blocking(move || store.audit().sync()).await;
-        synced.map_err(|_cancelled| StoreError::Closed)?
+        blocking(&self.0, |store| store.audit().sync()).await
     }
 }
 
@@ -66,8 +65,6 @@ impl Payloads {
     /// # Errors
     /// As [`sekisho_store::PayloadTable::get`].
     pub async fn get(&self, digest: Digest) -> StoreResult<Option<Vec<u8>>> {
-        let store = Arc::clone(&self.0);
-        let read = tokio::task::spawn_blocking(move || store.payloads().get(&digest.0)).await;
-        read.map_err(|_cancelled| StoreError::Closed)?
+        blocking(&self.0, move |store| store.payloads().get(&digest.0)).await
     }
 }

@@ -1,6 +1,7 @@
 //! Payloads that stay in their job's area, in the store of this member: beside consensus, which never sees them.
 
-use sekisho_store::{HeldRow, Store, StoreError, StoreResult};
+use crate::aside::blocking;
+use sekisho_store::{HeldRow, Store, StoreResult};
 use sekisho_types::id::Digest;
 use std::sync::Arc;
 
@@ -11,15 +12,6 @@ pub struct Held(Arc<Store>);
 impl Held {
     pub(crate) fn new(store: Arc<Store>) -> Self {
         Self(store)
-    }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Store) -> StoreResult<T> + Send + 'static,
-    ) -> StoreResult<T> {
-        let store = Arc::clone(&self.0);
-        let done = tokio::task::spawn_blocking(move || work(&store)).await;
-        done.map_err(|_cancelled| StoreError::Closed)?
     }
 
     /// Keeps a payload. Durable on return.
@@ -33,7 +25,7 @@ impl Held {
         owner: String,
         bytes: Vec<u8>,
     ) -> StoreResult<()> {
-        self.blocking(move |store| store.held().put(&digest.0, at_ms, &owner, &bytes)).await
+        blocking(&self.0, move |store| store.held().put(&digest.0, at_ms, &owner, &bytes)).await
     }
 
     /// A payload, if it is kept.
@@ -41,7 +33,7 @@ impl Held {
     /// # Errors
     /// As [`sekisho_store::HeldTable::get`].
     pub async fn get(&self, digest: Digest) -> StoreResult<Option<Vec<u8>>> {
-        self.blocking(move |store| store.held().get(&digest.0)).await
+        blocking(&self.0, move |store| store.held().get(&digest.0)).await
     }
 
     /// Forgets payloads.
@@ -49,7 +41,7 @@ impl Held {
     /// # Errors
     /// As [`sekisho_store::HeldTable::delete`].
     pub async fn delete(&self, digests: Vec<Digest>) -> StoreResult<()> {
-        self.blocking(move |store| {
+        blocking(&self.0, move |store| {
             let digests: Vec<_> = digests.iter().map(|digest| digest.0).collect();
             store.held().delete(&digests)
         })
@@ -61,7 +53,7 @@ impl Held {
     /// # Errors
     /// As [`sekisho_store::HeldTable::rows`].
     pub async fn rows(&self) -> StoreResult<Vec<(Digest, HeldRow)>> {
-        let rows = self.blocking(|store| store.held().rows()).await?;
+        let rows = blocking(&self.0, |store| store.held().rows()).await?;
         Ok(rows.into_iter().map(|(digest, row)| (Digest(digest), row)).collect())
     }
 }

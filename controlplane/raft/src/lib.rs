@@ -16,6 +16,7 @@
 //! Not here: what an entry means (`fsm`), how bytes reach the disk (`store`), who may connect (`transport`), when a
 //! leader proposes what (`controllers`).
 
+mod aside;
 pub mod audit;
 pub mod changes;
 pub mod checkpoint;
