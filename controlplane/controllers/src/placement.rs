@@ -1,8 +1,7 @@
 //! The placement duty: plans on the published state and commits the plan.
 //!
 //! Must hold: one `CommitPlacement` in flight, at most one per [`PLACEMENT_EVERY`] (each makes every voter sign); the
-//! next plan is made on a state that has the last one. Plans from the head of the queue first, so that urgent jobs
-//! never wait for a pass over the whole queue; only a head without result lets it look deeper.
+//! next plan is made on a state that has the last one.
 
 use crate::driver::{Duty, DutyError};
 use crate::limit::{PLACEMENT_EVERY, PLACEMENT_PERIOD, PLAN_INLINE_MAX};
@@ -11,9 +10,8 @@ use crate::stamp::Stamp;
 use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::outcome::{Rejection, Reply};
-use sekisho_fsm::state::QueueKey;
 use sekisho_raft::view::{View, Wake};
-use sekisho_scheduler::{Plan, Waiting, plan_from};
+use sekisho_scheduler::{Plan, Planner, Waiting};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::limit::PROPOSE_DEADLINE;
 use std::sync::Arc;
@@ -26,45 +24,37 @@ pub struct Placement<R> {
     replica: R,
     stamp: Stamp,
     committed: Option<Instant>,
-    /// Where the look behind a head without result goes on.
-    deeper: Option<QueueKey>,
+    /// Follows the state from plan to plan. One that was lost with a plan that was given up is built anew.
+    planner: Planner,
 }
 
 impl<R: Replica> Placement<R> {
     /// Placements by this member.
     #[must_use]
     pub fn new(replica: R, stamp: Stamp) -> Self {
-        Self { replica, stamp, committed: None, deeper: None }
+        Self { replica, stamp, committed: None, planner: Planner::default() }
     }
 
-    /// The next plan that has groups; an empty one if neither the head nor the next stretch behind it has any.
-    async fn next_plan(&mut self, view: &Arc<View>) -> Result<Plan, DutyError> {
-        let head = self.plan(view, None).await?;
-        let Waiting { rules, quota, room, payload } = head.waiting;
-        record_waiting([rules, quota, room, payload].map(f64::from));
-        if !head.groups.is_empty() {
-            return Ok(head);
-        }
-        let Some(behind) = head.resume else {
-            self.deeper = None;
-            return Ok(head);
-        };
-        let from = self.deeper.filter(|deeper| *deeper > behind).unwrap_or(behind);
-        let plan = self.plan(view, Some(from)).await?;
-        self.deeper = plan.resume;
-        Ok(plan)
-    }
-
-    async fn plan(&self, view: &Arc<View>, from: Option<QueueKey>) -> Result<Plan, DutyError> {
+    /// A plan on the published state, by the index that has followed so far.
+    async fn plan(&mut self, view: &Arc<View>) -> Result<Plan, DutyError> {
+        let mut planner = std::mem::take(&mut self.planner);
         let size =
             view.state.queue_len().saturating_add(view.state.nodes().take(PLAN_INLINE_MAX).count());
-        if size <= PLAN_INLINE_MAX {
-            return Ok(plan_from(&view.state, from));
-        }
-        let view = Arc::clone(view);
-        tokio::task::spawn_blocking(move || plan_from(&view.state, from))
-            .await
-            .map_err(DutyError::Planner)
+        let plan = if size <= PLAN_INLINE_MAX {
+            let plan = planner.plan(&view.state);
+            self.planner = planner;
+            plan
+        } else {
+            let view = Arc::clone(view);
+            let work = move || (planner.plan(&view.state), planner);
+            let (plan, planner) =
+                tokio::task::spawn_blocking(work).await.map_err(DutyError::Planner)?;
+            self.planner = planner;
+            plan
+        };
+        let Waiting { rules, quota, budget, offer, room, payload } = plan.waiting;
+        record_waiting([rules, quota, budget, offer, room, payload].map(f64::from));
+        Ok(plan)
     }
 
     async fn commit(&mut self, state: &State, plan: Plan) -> Result<Proposed, DutyError> {
@@ -81,12 +71,14 @@ impl<R: Replica> Placement<R> {
 }
 
 /// Jobs at the head of the queue by what they wait for; NaN from a member that does not plan.
-fn record_waiting([rules, quota, room, payload]: [f64; 4]) {
+fn record_waiting([rules, quota, budget, offer, room, payload]: [f64; 6]) {
     let gauge = |reason: &'static str, jobs: f64| {
         metrics::gauge!("sekisho_placement_waiting", "for" => reason).set(jobs);
     };
     gauge("rules", rules);
     gauge("quota", quota);
+    gauge("budget", budget);
+    gauge("offer", offer);
     gauge("room", room);
     gauge("payload", payload);
 }
@@ -124,23 +116,23 @@ impl<R: Replica> Duty for Placement<R> {
     const WAKE: Option<Wake> = Some(Wake::Plannable);
 
     fn begin(&mut self, _term: u64) {
-        (self.committed, self.deeper) = (None, None);
+        (self.committed, self.planner) = (None, Planner::default());
     }
 
     async fn run(&mut self) -> Result<Duration, DutyError> {
         let view = self.replica.view();
         if view.state.queue_len() == 0 {
-            record_waiting([0.0; 4]);
+            record_waiting([0.0; 6]);
         }
         if view.state.queue_len() == 0 || self.stamp.is_behind(&view.state) {
             return Ok(PLACEMENT_PERIOD);
         }
         let began = Instant::now();
-        let plan = self.next_plan(&view).await?;
+        let plan = self.plan(&view).await?;
         metrics::histogram!("sekisho_placement_plan_seconds").record(began.elapsed().as_secs_f64());
-        let more_behind = plan.resume.is_some();
+        let more_behind = plan.more;
         if plan.groups.is_empty() {
-            return Ok(if more_behind { Duration::ZERO } else { PLACEMENT_PERIOD });
+            return Ok(PLACEMENT_PERIOD);
         }
         let proposed = self.commit(&view.state, plan).await?;
         let again = settle(&proposed)?;
@@ -148,7 +140,8 @@ impl<R: Replica> Duty for Placement<R> {
     }
 
     fn end(&mut self) {
-        record_waiting([f64::NAN; 4]);
+        self.planner = Planner::default();
+        record_waiting([f64::NAN; 6]);
     }
 }
 

@@ -10,10 +10,12 @@ mod ahead;
 mod approval;
 mod batch;
 mod break_glass;
+mod budget;
 mod bundle;
 mod change;
 mod countersign;
 mod drain;
+mod escrow;
 mod eviction;
 mod fix;
 mod genesis;
@@ -27,6 +29,7 @@ mod level;
 mod login;
 mod member;
 mod node;
+mod offer;
 pub mod operator;
 mod payload;
 pub(crate) mod placement;
@@ -261,9 +264,10 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
             token::enroll(change, token, &token::Candidate { node, node_key, receipt_key, tag })
         }
         Command::RenewTag { node, tag } => node::renew_tag(change, node, tag),
-        Command::OpenSession { node, session, previous, buckets, live, table, findings } => {
+        Command::OpenSession { node, session, previous, buckets, live, table, findings, rack } => {
             let (session, previous) = (*session, *previous);
-            let opening = session::Opening { session, previous, buckets, live, table, findings };
+            let opening =
+                session::Opening { session, previous, buckets, live, table, findings, rack };
             session::open(change, node, &opening)
         }
         Command::Report { node, session, phases } => report::report(change, node, *session, phases),
@@ -271,14 +275,14 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         Command::ExpireLease { node, session } => lease::expire(change, node, *session),
         Command::SetSchedulable { node, schedulable: on } => node::cordon(change, node, *on),
         Command::RevokeNode { node } => node::revoke(change, node),
-        Command::PutTenant { tenant, display_name, policy, expected } => {
-            tenant::put(change, tenant, (display_name, policy), *expected)
+        Command::PutTenant { tenant, display_name, policy, parent, expected } => {
+            tenant::put(change, tenant, (display_name, policy, parent), *expected)
         }
         Command::PutPolicy { policy, rules, expected } => {
             policy::put(change, policy, rules, *expected)
         }
-        Command::SetQuota { tenant, class, limit, expected } => {
-            quota::set(change, (tenant, class), *limit, *expected)
+        Command::SetQuota { tenant, class, area, allotment, expected } => {
+            quota::set(change, (tenant, class, *area), *allotment, *expected)
         }
         Command::SubmitJob { facts } => job::submit(change, facts),
         Command::CancelJob { job } => job::cancel(change, job),
@@ -329,6 +333,20 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         }
         Command::DeletePolicy { policy, expected } => policy::delete(change, policy, *expected),
         Command::DeleteTenant { tenant, expected } => tenant::delete(change, tenant, *expected),
+        Command::SetBudget { tenant, name, budget, expected } => {
+            budget::set(change, (tenant, name), budget.as_ref(), *expected)
+        }
+        Command::SetEscrow { site, tenant, class, gpus, expected } => {
+            escrow::set(change, (site, tenant, class), *gpus, *expected)
+        }
+        Command::PutOffer { site, name, offer, expected } => {
+            offer::put(change, (site, name), offer, *expected)
+        }
+        Command::WithdrawOffer { site, name, expected } => {
+            offer::withdraw(change, (site, name), *expected)
+        }
+        Command::Veto { operator, of, reason } => offer::veto(change, operator, of, reason),
+        Command::LiftVeto { operator, of } => offer::lift(change, operator, of),
     }
 }
 

@@ -44,14 +44,15 @@ pub fn command(joint: &Joint) -> Command {
         Joint::CreateSite { site, operator, area, display_name } => {
             Command::CreateSite { site, operator, area, display_name }
         }
-        Joint::UpdateTenant { tenant, display_name, policy, expected } => {
-            Command::PutTenant { tenant, display_name, policy, expected: Some(expected) }
+        Joint::UpdateTenant { tenant, display_name, policy, parent, expected } => {
+            let expected = Some(expected);
+            Command::PutTenant { tenant, display_name, policy, parent, expected }
         }
         Joint::PutPolicy { policy, rules, expected } => {
             Command::PutPolicy { policy, rules, expected }
         }
-        Joint::SetQuota { tenant, class, limit, expected } => {
-            Command::SetQuota { tenant, class, limit, expected }
+        Joint::SetQuota { tenant, class, area, allotment, expected } => {
+            Command::SetQuota { tenant, class, area, allotment, expected }
         }
         Joint::SetVoter { member, voter, accept_quorum_in_one_hand } => {
             Command::SetVoter { member, voter, accept_quorum_in_one_hand }
@@ -60,6 +61,9 @@ pub fn command(joint: &Joint) -> Command {
             Command::SetMemberAddress { member, address }
         }
         Joint::RegisterKey { record, issuer } => Command::RegisterKey { record, issuer },
+        Joint::SetBudget { tenant, name, budget, expected } => {
+            Command::SetBudget { tenant, name, budget, expected }
+        }
     }
 }
 
@@ -73,6 +77,7 @@ pub fn verb(joint: &Joint) -> Verb {
         Joint::SetQuota { .. } => Verb::SetQuota,
         Joint::SetVoter { .. } | Joint::SetMemberAddress { .. } => Verb::ChangeMembers,
         Joint::RegisterKey { .. } => Verb::RegisterAdmin,
+        Joint::SetBudget { .. } => Verb::SetBudget,
     }
 }
 

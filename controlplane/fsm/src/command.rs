@@ -2,13 +2,17 @@
 //! behind a feature level.
 
 mod batch;
+mod group;
+mod login;
+mod signed;
 
 pub use batch::Item;
 pub(crate) use batch::tree;
+pub use group::{Group, Slot};
+pub use login::Login;
 
 use crate::quarantine::Twin;
 use sekisho_evidence::adoption::Adoption;
-use sekisho_evidence::canonical::{CanonicalError, encode};
 use sekisho_evidence::command::CommandSignature;
 use sekisho_evidence::countersign::Countersignature;
 use sekisho_evidence::genesis::SignedGenesis;
@@ -20,7 +24,7 @@ use sekisho_evidence::receipt::Receipt;
 use sekisho_evidence::sealed::SignedSiteKey;
 use sekisho_evidence::tag::SignedTag;
 use sekisho_evidence::terms::Agreement;
-use sekisho_evidence::voucher::Voucher;
+use sekisho_types::budget::BudgetSpec;
 use sekisho_types::device::Bucket;
 use sekisho_types::fitness::Unfit;
 use sekisho_types::id::{
@@ -30,10 +34,12 @@ use sekisho_types::id::{
 use sekisho_types::job::JobFacts;
 use sekisho_types::joint::Joint;
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::name::Name;
+use sekisho_types::offer::{OfferSpec, Vetoed};
 use sekisho_types::patch::Patch;
 use sekisho_types::placement::Phase;
 use sekisho_types::principal::{KeyRecord, Principal};
-use sekisho_types::quota::Limit;
+use sekisho_types::quota::Allotment;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{PlacementId, Revision};
 use sekisho_types::time::Timestamp;
@@ -123,6 +129,8 @@ pub enum Command {
         table: Digest,
         /// What its own checks found wrong.
         findings: Vec<Unfit>,
+        /// The rack that it stands in, if it was told.
+        rack: Option<Name>,
     },
     /// An agent tells how its placements fare.
     Report {
@@ -167,6 +175,8 @@ pub enum Command {
         display_name: Patch<String>,
         /// A policy that binds every job of it.
         policy: Patch<Option<PolicyId>>,
+        /// The tenant that it is a part of.
+        parent: Patch<Option<TenantId>>,
         /// Revision at which the caller read it; `None` = must not exist.
         expected: Option<Revision>,
     },
@@ -179,14 +189,16 @@ pub enum Command {
         /// Revision at which the caller read it; `None` = must not exist.
         expected: Option<Revision>,
     },
-    /// Sets how many GPUs of a class a tenant may hold at once.
+    /// Sets how many GPUs of a class a tenant may hold at once in an area.
     SetQuota {
         /// The tenant.
         tenant: TenantId,
         /// The class.
         class: DeviceClass,
-        /// The limit.
-        limit: Limit,
+        /// Where.
+        area: Area,
+        /// Its own, and what it borrows and lends.
+        allotment: Allotment,
         /// Revision at which the caller read it; 0 = it was none.
         expected: Revision,
     },
@@ -207,8 +219,7 @@ pub enum Command {
         /// Applied in order; each sees the charges of those before it.
         groups: Vec<Group>,
     },
-    /// Changes who takes part, as the operators agreed: a controller comes as a learner or goes for good, dead or alive;
-    /// a company comes, goes, or replaces its keys.
+    /// Changes who takes part, as the operators agreed: a controller comes or goes, a company comes, goes or replaces its keys.
     ChangeBundle(Box<Agreement>),
     /// Gives a member its vote, or takes it.
     SetVoter {
@@ -238,8 +249,7 @@ pub enum Command {
         /// What was agreed: [`sekisho_evidence::terms::Terms::Open`].
         agreement: Box<Agreement>,
     },
-    /// An agent that comes over to this incarnation still runs something to completion that the restored state may not
-    /// know. The payload is in the entry.
+    /// An agent that comes over still runs something to completion that the restored state may not know.
     Adopt {
         /// The node.
         node: NodeId,
@@ -248,11 +258,9 @@ pub enum Command {
         /// The job's program runs; otherwise it is being started.
         running: bool,
     },
-    /// Several commands of one caller: all of them take effect, or none. The payloads of its jobs are in the entry, one
-    /// behind the other.
+    /// Several commands of one caller: all take effect, or none. The payloads of its jobs are in the entry one after the other.
     Batch(Vec<Item>),
-    /// Takes nothing new on a node and, from the deadline on, moves what is left there. Of a node that is being drained,
-    /// changes deadline and message.
+    /// Takes nothing new on a node and, from the deadline on, moves what is left; of one being drained, changes how.
     DrainNode {
         /// The node.
         node: NodeId,
@@ -296,8 +304,7 @@ pub enum Command {
         /// The entry that last said how it is drained; of another drain there is no effect.
         drain: Revision,
     },
-    /// There are two hosts of one node: nothing is granted to it and nobody renews its lease. Proposed by the member that
-    /// saw it.
+    /// There are two hosts of one node, a member saw: nothing is granted to it and nobody renews its lease.
     QuarantineNode {
         /// The node.
         node: NodeId,
@@ -337,8 +344,7 @@ pub enum Command {
         /// [`FIX_LANDMARKS_MAX`](sekisho_evidence::location::verdict::FIX_LANDMARKS_MAX).
         transcripts: Vec<SignedTranscript>,
     },
-    /// Moves jobs that the rules in force no longer allow where they are: all of them, or, if one of them may stay by now,
-    /// none. Proposed by the leader, judged in apply.
+    /// Moves jobs that the rules in force no longer allow where they are: all of them, or none if one may stay by now.
     EvictDenied {
         /// At most [`EVICTIONS_MAX`](sekisho_types::limit::EVICTIONS_MAX); of one that does not go on there is no effect.
         jobs: Vec<JobId>,
@@ -348,8 +354,7 @@ pub enum Command {
         /// Of the next epoch, signed by the operator's site-tag key.
         key: Box<SignedSiteKey>,
     },
-    /// Replaces the payload of a queued job by one that is sealed to other sites or keys; nothing else about it. The payload is
-    /// in the entry.
+    /// Replaces the payload of a queued job, in the entry, by one that is sealed to other sites or keys; nothing else of it.
     ResealJob {
         /// The job's facts, as they are from now on.
         facts: Box<JobFacts>,
@@ -374,8 +379,7 @@ pub enum Command {
         /// Its head.
         head: JournalHead,
     },
-    /// Asks other operators to sign a command that takes two of them. Its own request id names the approval, and everybody
-    /// signs this very command: so a signature counts for no other, and not past the end.
+    /// Asks other operators to sign a command that takes two. Its request id names the approval; all sign this very command.
     Propose {
         /// What is asked for.
         joint: Box<Joint>,
@@ -408,8 +412,7 @@ pub enum Command {
         /// The entry that opened it.
         opened: Revision,
     },
-    /// Registers the key of a person who logged in, for half a day. Proposed by a member of the person's operator, or by the
-    /// person.
+    /// Registers the key of a person who logged in, for half a day; by a member of the person's operator, or the person.
     Login(Box<Login>),
     /// Changes a site's name for people.
     UpdateSite {
@@ -434,55 +437,64 @@ pub enum Command {
         /// Revision at which the caller read it.
         expected: Revision,
     },
-}
-
-/// Who logged in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Login {
-    /// The binding.
-    pub record: KeyRecord,
-    /// How the person's operator vouches for it.
-    pub voucher: Voucher,
-    /// SHA-256 of the key in the certificate that goes with it.
-    pub certificate_key: Digest,
-    /// By the key that is registered, under that: it is the person's own.
-    pub possession: Signature,
-}
-
-impl Command {
-    /// What a signature under the command binds: the SHA-256 of its canonical bytes; of a batch, what its tree says.
-    ///
-    /// # Errors
-    /// Never for this type; see [`encode`].
-    pub fn digest(&self) -> Result<Digest, CanonicalError> {
-        if let Self::Batch(items) = self {
-            tree(items)?.digest()
-        } else {
-            Ok(Digest::of(&encode(self)?))
-        }
-    }
-
-    /// Commands in it: one, or those of a batch.
-    #[must_use]
-    pub fn commands(&self) -> usize {
-        if let Self::Batch(items) = self { items.len() } else { 1 }
-    }
-}
-
-/// Places for one all-or-nothing group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Group {
-    /// The job.
-    pub job: JobId,
-    /// One place for each member, by rank.
-    pub places: Vec<Slot>,
-}
-
-/// A place: a bucket of a node.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Slot {
-    /// The node.
-    pub node: NodeId,
-    /// Index into its buckets.
-    pub bucket: u16,
+    /// Sets what a tenant may use over time.
+    SetBudget {
+        /// The tenant.
+        tenant: TenantId,
+        /// Its name.
+        name: Name,
+        /// What it is; `None` = it goes.
+        budget: Option<BudgetSpec>,
+        /// Revision at which the caller read it; 0 = there was none.
+        expected: Revision,
+    },
+    /// Has a site hold a slice of a tenant's quota, or a smaller or larger one, or none.
+    SetEscrow {
+        /// The site.
+        site: SiteId,
+        /// The tenant.
+        tenant: TenantId,
+        /// The class.
+        class: DeviceClass,
+        /// All that the site holds from now on.
+        gpus: u64,
+        /// Revision at which the caller read it; 0 = it held none.
+        expected: Revision,
+    },
+    /// Offers devices of a site, or changes an offer.
+    PutOffer {
+        /// The site.
+        site: SiteId,
+        /// Its name.
+        name: Name,
+        /// What it is.
+        offer: Box<OfferSpec>,
+        /// Revision at which the caller read it; `None` = must not exist.
+        expected: Option<Revision>,
+    },
+    /// Withdraws an offer. What is charged to it goes on, or is moved, as the offer says.
+    WithdrawOffer {
+        /// The site.
+        site: SiteId,
+        /// Its name.
+        name: Name,
+        /// Revision at which the caller read it.
+        expected: Revision,
+    },
+    /// An operator takes no work of a tenant, or not this job. What runs of it there is moved.
+    Veto {
+        /// Whose devices.
+        operator: OperatorId,
+        /// What it does not take.
+        of: Vetoed,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Takes a veto back.
+    LiftVeto {
+        /// Whose devices.
+        operator: OperatorId,
+        /// What it takes again.
+        of: Vetoed,
+    },
 }

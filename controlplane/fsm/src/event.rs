@@ -3,10 +3,14 @@
 //! Must hold: an entry that changes a row that is shown names it; otherwise who watches would not see it. What a row only
 //! counts (a tenant's open jobs, what is used of a quota) is as of its reading and makes no event.
 
+use crate::escrow::EscrowKey;
+use crate::offer::VetoKey;
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_types::id::{
     ApprovalId, DeviceClass, JobId, MemberId, NodeId, PolicyId, PublicKey, SiteId, TenantId,
 };
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::name::Name;
 use sekisho_types::principal::Principal;
 use sekisho_types::revision::Revision;
 
@@ -36,7 +40,15 @@ pub enum Event {
     /// A policy has another version.
     Policy(PolicyId),
     /// A limit changed.
-    Quota(TenantId, DeviceClass),
+    Quota(TenantId, DeviceClass, Area),
+    /// A budget was set or went.
+    Budget(TenantId, Name),
+    /// A site holds another slice of a tenant's quota.
+    Escrow(Box<EscrowKey>),
+    /// An offer was made, changed or withdrawn, or its last placement ended.
+    Offer(SiteId, Name),
+    /// An operator vetoed something, or took that back.
+    Veto(Box<VetoKey>),
     /// A key was registered or taken back.
     Key(Box<(Principal, PublicKey)>),
     /// A landmark came, went, or contradicts another one.

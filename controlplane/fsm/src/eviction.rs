@@ -123,8 +123,16 @@ fn ms(duration: Duration) -> u64 {
 }
 
 /// How a placement stands on its node.
-fn stay(state: &State, row: &Placement, node: &Node, job: &Job) -> Stay {
+fn stay(state: &State, (id, row): (&PlacementId, &Placement), node: &Node, job: &Job) -> Stay {
     let facts = &job.facts;
+    if let Some(((operator, of), veto)) = state.vetoed(&node.operator, &facts.id) {
+        let why = format!("{operator} takes no work of {of}: {}", veto.reason);
+        return Stay::Leaves(Rejection::new(ErrorCode::OfferVetoed, why));
+    }
+    if state.is_surplus(id, row) {
+        let why = format!("less is offered at {} than runs there", row.grant.node.site);
+        return Stay::Leaves(Rejection::new(ErrorCode::OfferFull, why));
+    }
     // A policy that the state does not know, of a job that was adopted into it: what it was granted under binds.
     let rules: Vec<&Rules> = match named(state, facts) {
         Ok(named) => named.into_iter().map(|(_, rules)| rules).collect(),
@@ -173,7 +181,7 @@ impl State {
     pub fn residence(&self, id: &PlacementId) -> Option<Residence<'_>> {
         let row = self.placements.get(id)?;
         let (node, job) = (self.nodes.get(&row.grant.node)?, self.jobs.get(&row.grant.job)?);
-        Some(Residence { id: *id, row, node, job, stay: stay(self, row, node, job) })
+        Some(Residence { id: *id, row, node, job, stay: stay(self, (id, row), node, job) })
     }
 
     /// How each placement stands that is to go on, node by node.
@@ -212,7 +220,9 @@ impl State {
         let put = policies.iter().map(|policy| policy.since);
         let bound = bound.and_then(|tenant| self.written(tenant.revision));
         let tag = [node.tag.issued, node.tag.expires];
-        let all = put.chain(proofs).chain(bound).chain(tag);
+        let veto = self.vetoed(&node.operator, &facts.id).map(|(_, veto)| veto.since);
+        let offer = self.offer_of(residence.row).map(|offer| offer.lowered(self.clock));
+        let all = put.chain(proofs).chain(bound).chain(tag).chain(veto).chain(offer);
         all.filter(|at| *at <= self.clock).max().unwrap_or_default()
     }
 

@@ -1,12 +1,14 @@
 //! Self-checks of a state: one function per promise, each named by its id. Tests, the simulator and the auditor run
 //! them after every step; they read everything, so a member does not.
 
+mod charge;
+
 use crate::location::NodeProof;
 use crate::state::{Standing, State};
 use sekisho_evidence::genesis::{GenesisMember, quorum_holder};
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::location::range::convicted;
-use sekisho_types::id::{DeviceClass, Digest, NodeId, PolicyId, TenantId};
+use sekisho_types::id::{Digest, NodeId, PolicyId, TenantId};
 use sekisho_types::job::JobPhase;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::time::Timestamp;
@@ -17,7 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # Errors
 /// The id of the first that does not hold, and what was found.
 pub fn check(state: &State) -> Result<(), String> {
-    usage_is_the_sum_of_living_placements(state)?;
+    charge::usage_is_the_sum_of_living_placements(state)?;
+    charge::the_tree_sums_up(state)?;
+    charge::offers_are_charged_what_they_hold(state)?;
     capacity_is_not_exceeded(state)?;
     queue_is_the_queued_jobs(state)?;
     payloads_are_those_of_open_jobs(state)?;
@@ -83,17 +87,6 @@ fn countersignatures_are_of_nodes(state: &State) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Q1/Q2: usage equals the sum of the GPUs of placements that are not ended.
-fn usage_is_the_sum_of_living_placements(state: &State) -> Result<(), String> {
-    let mut sums: BTreeMap<(TenantId, DeviceClass), u64> = BTreeMap::new();
-    for (_, row) in state.placements().filter(|(_, row)| !row.phase.is_ended()) {
-        let sum = sums.entry((row.grant.job.tenant.clone(), row.grant.class.clone())).or_insert(0);
-        *sum = sum.saturating_add(u64::from(row.grant.gpus));
-    }
-    let usage: BTreeMap<_, _> = state.usages().map(|(key, gpus)| (key.clone(), *gpus)).collect();
-    if usage == sums { Ok(()) } else { Err(format!("Q2: usage {usage:?}, placements {sums:?}")) }
 }
 
 /// P1: no bucket holds more than it has, and the node's count is that of its placements.
@@ -231,8 +224,11 @@ fn what_is_named_exists(state: &State) -> Result<(), String> {
             return Err(format!("D1: the tenant or policy of {id} is gone"));
         }
     }
-    match state.quotas().find(|((of, _), _)| !tenant(of)) {
-        None => Ok(()),
-        Some((key, _)) => Err(format!("Q1: a quota {key:?} of no tenant")),
+    if let Some((key, _)) = state.holdings().find(|((of, _), _)| !tenant(of)) {
+        return Err(format!("Q1: a holding {key:?} of no tenant"));
     }
+    if let Some((key, _)) = state.budgets().find(|((of, _), _)| !tenant(of)) {
+        return Err(format!("Q1: a budget {key:?} of no tenant"));
+    }
+    Ok(())
 }

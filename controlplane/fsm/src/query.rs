@@ -5,8 +5,8 @@ use crate::audit::{Contradicted, Countersigned, RecordedJournal};
 use crate::location::{Convicted, KeptFix, Landmarks};
 use crate::outcome::Rejection;
 use crate::state::{
-    Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, Quota, ReplyKey, Retired,
-    Site, SiteKeys, State, Tenant, Token,
+    Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, ReplyKey, Retired, Site,
+    SiteKeys, State, Tenant, Token,
 };
 use sekisho_evidence::canonical::{CanonicalError, encode};
 use sekisho_evidence::grant::BoundRules;
@@ -14,13 +14,11 @@ use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::location::range::{Pair, Range};
 use sekisho_evidence::merkle::{Head, MerkleError};
 use sekisho_types::id::{
-    DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey, RequestId,
-    SiteId, TenantId,
+    Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey, RequestId, SiteId, TenantId,
 };
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::{Principal, Role};
-use sekisho_types::quota::Limit;
 use sekisho_types::revision::{PlacementId, Revision};
 use sekisho_types::time::Timestamp;
 
@@ -212,31 +210,6 @@ impl State {
     pub fn policies(&self) -> impl DoubleEndedIterator<Item = (&PolicyId, &Policy)> {
         self.policies.iter()
     }
-    /// A tenant's limit for a class; unset = none.
-    #[must_use]
-    pub fn quota(&self, tenant: &TenantId, class: &DeviceClass) -> Limit {
-        let key = (tenant.clone(), class.clone());
-        self.quotas.get(&key).map_or(Limit::None, |row| row.limit)
-    }
-    /// The revision of its last change; 0 where it is none.
-    #[must_use]
-    pub fn quota_revision(&self, tenant: &TenantId, class: &DeviceClass) -> Revision {
-        let key = (tenant.clone(), class.clone());
-        self.quotas.get(&key).map_or(Revision(0), |row| row.revision)
-    }
-    /// All limits but those that are none.
-    pub fn quotas(&self) -> impl DoubleEndedIterator<Item = (&(TenantId, DeviceClass), &Quota)> {
-        self.quotas.iter()
-    }
-    /// GPUs that a tenant is charged for.
-    #[must_use]
-    pub fn usage(&self, tenant: &TenantId, class: &DeviceClass) -> u64 {
-        self.usage.get(&(tenant.clone(), class.clone())).copied().unwrap_or(0)
-    }
-    /// All charges above zero.
-    pub fn usages(&self) -> impl DoubleEndedIterator<Item = (&(TenantId, DeviceClass), &u64)> {
-        self.usage.iter()
-    }
     /// One job.
     #[must_use]
     pub fn job(&self, id: &JobId) -> Option<&Job> {
@@ -249,6 +222,15 @@ impl State {
     /// Queued jobs in the order in which they are planned: priority, then age.
     pub fn queue(&self) -> impl DoubleEndedIterator<Item = (&QueueKey, &JobId)> {
         self.queue.iter()
+    }
+    /// The job that is queued under a key.
+    #[must_use]
+    pub fn queued(&self, key: &QueueKey) -> Option<&JobId> {
+        self.queue.get(key)
+    }
+    /// Keys of the queue under which there is not the same job as in an earlier state; it costs what changed.
+    pub fn changed_queue<'s>(&'s self, before: &'s Self) -> impl Iterator<Item = &'s QueueKey> {
+        self.queue.changed(&before.queue)
     }
     /// Jobs in the queue.
     #[must_use]
@@ -324,7 +306,11 @@ impl State {
             self.tenants.lanes(),
             self.policies.lanes(),
             self.quotas.lanes(),
-            self.usage.lanes(),
+            self.budgets.lanes(),
+            self.escrows.lanes(),
+            self.offers.lanes(),
+            self.vetoes.lanes(),
+            self.fair.lanes(),
             self.jobs.lanes(),
             self.queue.lanes(),
             self.placements.lanes(),
@@ -350,6 +336,7 @@ impl State {
             self.feature_level,
             &self.frontier,
             &self.landmarks,
+            self.fair_base,
         );
         Ok(Digest::of(&encode(&(scalars, tables))?))
     }

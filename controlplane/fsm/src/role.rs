@@ -6,8 +6,11 @@
 //! `docs/roles.md` is made of it (`SEKISHO_GOLDEN=write`), and a test holds both together; another holds it cell by cell to
 //! a table that was written by hand.
 
+mod repeat;
+
+pub use repeat::is_deduplicated;
+
 use crate::apply::Ahead;
-use crate::command::Command;
 use crate::entry::Entry;
 use crate::outcome::Rejection;
 use crate::state::State;
@@ -98,11 +101,25 @@ pub enum Verb {
     DeletePolicy,
     /// Take out a tenant without open jobs.
     DeleteTenant,
+    /// Set what a tenant may use over time.
+    SetBudget,
+    /// Have a site hold a slice of a tenant's quota.
+    SetEscrow,
+    /// Offer devices of a site, or change an offer.
+    PutOffer,
+    /// Withdraw an offer.
+    WithdrawOffer,
+    /// Take no work of a tenant, or not a job.
+    Veto,
+    /// Take a veto back.
+    LiftVeto,
+    /// Read what operators do not take, and why.
+    ReadVetoes,
 }
 
 impl Verb {
     /// Every verb, for tests that walk the table.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 46] = [
         Self::ReadStatus,
         Self::ReadFederation,
         Self::ReadTenant,
@@ -142,6 +159,13 @@ impl Verb {
         Self::UpdateSite,
         Self::DeletePolicy,
         Self::DeleteTenant,
+        Self::SetBudget,
+        Self::SetEscrow,
+        Self::PutOffer,
+        Self::WithdrawOffer,
+        Self::Veto,
+        Self::LiftVeto,
+        Self::ReadVetoes,
     ];
 }
 
@@ -158,6 +182,7 @@ pub enum Target<'t> {
 
 /// The table: whether `role`, held by a principal of `own`, allows `verb` on `target`.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "the table, and nothing else")]
 pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> bool {
     let own_operator = matches!(target, Target::Operator(operator) if operator == own);
     let tenant_of = |tenant: &TenantId| matches!(target, Target::Tenant(asked) if asked == tenant);
@@ -166,7 +191,8 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::ReadStatus | Verb::ReadFederation | Verb::ReadTenant | Verb::ReadAudit => true,
             Verb::CreateSite | Verb::UpdateSite | Verb::RevokeSite | Verb::RevokeNode => true,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => true,
-            Verb::DeletePolicy | Verb::DeleteTenant => true,
+            Verb::DeletePolicy | Verb::DeleteTenant | Verb::SetBudget | Verb::SetEscrow => true,
+            Verb::ReadVetoes => true,
             Verb::RegisterKey | Verb::RevokeKey | Verb::RegisterAdmin => true,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => true,
             Verb::ProveNode | Verb::ReadFix => true,
@@ -175,6 +201,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::CreateToken | Verb::Cordon | Verb::Drain | Verb::Undrain => own_operator,
             Verb::ApproveNode | Verb::Decommission | Verb::Uncordon => own_operator,
             Verb::ReleaseNode | Verb::RegisterLandmark | Verb::RemoveLandmark => own_operator,
+            Verb::PutOffer | Verb::WithdrawOffer | Verb::Veto | Verb::LiftVeto => own_operator,
             Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs | Verb::SaveSnapshot => false,
         },
         Role::OperatorAdmin => match verb {
@@ -185,11 +212,13 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::RegisterKey | Verb::RevokeKey | Verb::ReleaseNode => own_operator,
             Verb::RegisterLandmark | Verb::RemoveLandmark => own_operator,
             Verb::ProveNode | Verb::ReadFix | Verb::Uncordon => own_operator,
+            Verb::PutOffer | Verb::WithdrawOffer | Verb::Veto | Verb::LiftVeto => own_operator,
+            Verb::ReadVetoes => own_operator,
             // Whoever sees harm done must not have to wait for another company; what it allows, see `by_glass`.
             Verb::BreakGlass => true,
             // Whoever services a machine must be able to take the leadership away from it.
             Verb::TransferLeader => own_operator,
-            Verb::DeletePolicy | Verb::DeleteTenant => false,
+            Verb::DeletePolicy | Verb::DeleteTenant | Verb::SetBudget | Verb::SetEscrow => false,
             Verb::ChangeBundle | Verb::ChangeMembers => false,
             Verb::ReadTenant | Verb::ReadAudit | Verb::CreateSite => false,
             // What is proposed names tenants.
@@ -211,6 +240,8 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::Drain | Verb::Undrain | Verb::ApproveNode | Verb::Decommission => false,
             Verb::RegisterLandmark | Verb::RemoveLandmark => false,
             Verb::UpdateSite | Verb::DeletePolicy | Verb::DeleteTenant => false,
+            Verb::SetBudget | Verb::SetEscrow | Verb::PutOffer | Verb::WithdrawOffer => false,
+            Verb::Veto | Verb::LiftVeto | Verb::ReadVetoes => false,
             Verb::ProveNode | Verb::ReadFix => false,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => false,
@@ -226,6 +257,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
                     | Verb::ReadAudit
                     | Verb::ReadFix
                     | Verb::ReadApprovals
+                    | Verb::ReadVetoes
             )
         }
         Role::Monitor => matches!(verb, Verb::ReadStatus),
@@ -260,7 +292,10 @@ pub fn signing(verb: Verb) -> Signed {
         | Verb::ReadLogs
         | Verb::ReadFix
         | Verb::ReadApprovals
+        | Verb::ReadVetoes
         | Verb::SaveSnapshot => Signed::No,
+        // They offer less.
+        Verb::WithdrawOffer | Verb::Veto => Signed::No,
         Verb::RevokeSite | Verb::RevokeKey | Verb::RevokeNode | Verb::CancelJob => Signed::No,
         // It widens nothing, and leaves no trace in the state.
         Verb::TransferLeader => Signed::No,
@@ -286,12 +321,15 @@ pub fn signing(verb: Verb) -> Signed {
         | Verb::SubmitJob => Signed::Caller,
         // What nothing refers to binds nobody, and a name decides nothing: but who did it is told for ever.
         Verb::UpdateSite | Verb::DeletePolicy | Verb::DeleteTenant => Signed::Caller,
+        // A slice of what is granted already; devices of one's own.
+        Verb::SetEscrow | Verb::PutOffer | Verb::LiftVeto => Signed::Caller,
         // The issuers of k operators sign the agreement itself.
         Verb::ChangeBundle => Signed::Caller,
         Verb::CreateSite
         | Verb::UpdateTenant
         | Verb::PutPolicy
         | Verb::SetQuota
+        | Verb::SetBudget
         | Verb::RegisterAdmin
         | Verb::ChangeMembers => Signed::Operators(2),
     }
@@ -313,7 +351,10 @@ pub fn by_glass(verb: Verb) -> bool {
         Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => false,
         Verb::SubmitJob | Verb::ChangeBundle | Verb::ChangeMembers => false,
         Verb::RegisterAdmin | Verb::UpdateSite => false,
-        Verb::DeletePolicy | Verb::DeleteTenant => false,
+        Verb::DeletePolicy | Verb::DeleteTenant | Verb::SetBudget | Verb::SetEscrow => false,
+        // What a partner offers stays its own matter.
+        Verb::PutOffer | Verb::WithdrawOffer | Verb::Veto | Verb::LiftVeto => false,
+        Verb::ReadVetoes => false,
         // It would move the leadership for no good that stopping does not do.
         Verb::TransferLeader => false,
         Verb::Undrain | Verb::Uncordon | Verb::ApproveNode | Verb::Decommission => false,
@@ -433,48 +474,6 @@ impl State {
 
 /// Most signatures under one command: every operator of a large federation, and bounded work in apply.
 pub const SIGNATURES_MAX: usize = 16;
-
-/// Whether answers to this command are kept by request id (R3): what people and pipelines send. Commands of members
-/// and agents are idempotent by their content.
-#[must_use]
-pub fn is_deduplicated(command: &Command) -> bool {
-    match command {
-        Command::Bootstrap(_)
-        | Command::Tick
-        | Command::EnrollNode { .. }
-        | Command::RenewTag { .. } => false,
-        Command::OpenSession { .. } | Command::Report { .. } | Command::Refuse { .. } => false,
-        Command::ExpireLease { .. } | Command::CommitPlacement { .. } => false,
-        Command::RaiseFeatureLevel { .. } | Command::OpenIncarnation { .. } => false,
-        Command::Adopt { .. } | Command::EvictDrained { .. } | Command::QuarantineNode { .. } => {
-            false
-        }
-        Command::RegisterKey { .. } | Command::RevokeKey { .. } => true,
-        Command::CreateSite { .. } | Command::RevokeSite { .. } => true,
-        Command::CreateToken { .. } | Command::SetSchedulable { .. } => true,
-        Command::RevokeNode { .. } | Command::PutTenant { .. } | Command::PutPolicy { .. } => true,
-        Command::SetQuota { .. } | Command::SubmitJob { .. } | Command::CancelJob { .. } => true,
-        Command::Batch(_) | Command::ReleaseNode { .. } => true,
-        Command::DrainNode { .. } | Command::UndrainNode { .. } => true,
-        Command::ApproveNode { .. } | Command::DecommissionNode { .. } => true,
-        Command::ReportFitness { .. } | Command::SubmitFix { .. } => false,
-        Command::EvictDenied { .. } | Command::SubmitRange { .. } => false,
-        Command::RegisterLandmark { .. } | Command::RemoveLandmark { .. } => true,
-        Command::PutSiteKey { .. } | Command::FoundPayload { .. } => false,
-        Command::Countersign { .. } | Command::RecordJournal { .. } => false,
-        // The same key once more changes nothing.
-        Command::Login(_) => false,
-        Command::ResealJob { .. } | Command::UpdateSite { .. } => true,
-        Command::DeletePolicy { .. } | Command::DeleteTenant { .. } => true,
-        Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
-            true
-        }
-        Command::Propose { .. } | Command::SignApproval { .. } | Command::RefuseApproval { .. } => {
-            true
-        }
-        Command::BreakGlass { .. } | Command::EndBreakGlass { .. } => true,
-    }
-}
 
 #[cfg(test)]
 mod tests;

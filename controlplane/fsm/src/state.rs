@@ -6,41 +6,43 @@
 use crate::approval::Approval;
 use crate::audit::{Contradicted, Countersigned, RecordedJournal};
 use crate::break_glass::BreakGlass;
+use crate::budget::{Budget, BudgetKey};
+use crate::escrow::{Escrow, EscrowKey};
 use crate::location::{Convicted, KeptFix, Landmarks, NodeProof};
+use crate::offer::{Offer, OfferKey, Veto, VetoKey};
 use crate::outcome::Outcome;
+use crate::purse::Charge;
 use crate::quarantine::Quarantine;
+use crate::quota::{Holding, HoldingKey};
 use crate::table::Table;
-use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::canonical::encode;
-use sekisho_evidence::genesis::{GenesisMember, SignedGenesis};
 use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::location::fix::proven;
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::location::range::{Pair, Range};
 use sekisho_evidence::merkle::Frontier;
-use sekisho_evidence::operator::BundleRoot;
-use sekisho_evidence::package::{TrustPackage, begun, opening};
 use sekisho_evidence::sealed::{SignedSiteKey, SitePublicKey};
 use sekisho_evidence::tag::{SignedTag, SiteTag};
-use sekisho_evidence::terms::Agreement;
 use sekisho_evidence::voucher::Voucher;
 use sekisho_types::device::Bucket;
 use sekisho_types::fitness::Unfit;
 use sekisho_types::id::{
-    ApprovalId, ClusterId, DeviceClass, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId,
-    PublicKey, RequestId, SiteId, TenantId,
+    ApprovalId, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey, RequestId,
+    SiteId, TenantId,
 };
 use sekisho_types::job::{JobFacts, JobPhase};
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::name::Name;
 use sekisho_types::placement::Phase;
 use sekisho_types::principal::{Principal, Role};
-use sekisho_types::quota::Limit;
 use sekisho_types::residency::{Place, Rules};
-use sekisho_types::revision::{Incarnation, KeyEpoch, PlacementId, Revision};
+use sekisho_types::revision::{KeyEpoch, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub use crate::federation::{Federation, Standing};
 
 /// A site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +158,8 @@ pub struct Node {
     pub proof: Option<NodeProof>,
     /// The last proof that ended before its time or gave way to one of a lower f, and when.
     pub lapsed: Option<NodeProof>,
+    /// The rack that it stands in, as its operator told its agent.
+    pub rack: Option<Name>,
 }
 
 /// The key of a node that was decommissioned.
@@ -189,18 +193,11 @@ pub struct Tenant {
     pub display_name: String,
     /// A policy that binds every job of it.
     pub policy: Option<PolicyId>,
+    /// The tenant that it is a part of: what it uses beyond its own, it has of that one, and of the other parts.
+    pub parent: Option<TenantId>,
     /// Jobs that are not final.
     pub open_jobs: u32,
     /// Last change by an administrator.
-    pub revision: Revision,
-}
-
-/// How many GPUs of a class a tenant may hold at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quota {
-    /// The limit, never [`Limit::None`]: that has no row.
-    pub limit: Limit,
-    /// Last change.
     pub revision: Revision,
 }
 
@@ -290,6 +287,8 @@ pub struct Placement {
     pub phase: Phase,
     /// When the phase last changed, on the state clock.
     pub changed: Timestamp,
+    /// What it is charged for.
+    pub charge: Charge,
 }
 
 /// The kept answer to a request id.
@@ -355,8 +354,14 @@ pub struct State {
     pub(crate) keys: Table<(Principal, PublicKey), Key>,
     pub(crate) tenants: Table<TenantId, Tenant>,
     pub(crate) policies: Table<PolicyId, Policy>,
-    pub(crate) quotas: Table<(TenantId, DeviceClass), Quota>,
-    pub(crate) usage: Table<(TenantId, DeviceClass), u64>,
+    pub(crate) quotas: Table<HoldingKey, Holding>,
+    pub(crate) budgets: Table<BudgetKey, Budget>,
+    pub(crate) escrows: Table<EscrowKey, Escrow>,
+    pub(crate) offers: Table<OfferKey, Offer>,
+    pub(crate) vetoes: Table<VetoKey, Veto>,
+    /// What tenants have used lately, each itself, by weights that begin at the time beside it.
+    pub(crate) fair: Table<TenantId, u128>,
+    pub(crate) fair_base: Timestamp,
     pub(crate) jobs: Table<JobId, Job>,
     pub(crate) queue: Table<QueueKey, JobId>,
     pub(crate) placements: Table<PlacementId, Placement>,
@@ -388,78 +393,6 @@ pub struct State {
     pub(crate) approvals: Table<ApprovalId, Approval>,
     /// By the entry that opened them.
     pub(crate) break_glasses: Table<Revision, BreakGlass>,
-}
-
-/// What a member shall be in the Raft group. The leader's membership duty makes the group follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Standing {
-    /// Receives the log only.
-    Learner,
-    /// Counts for a majority.
-    Voter,
-    /// Out for good. The row stays, because a member's id is never used again.
-    Removed,
-}
-
-/// What genesis fixed and ceremonies may change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Federation {
-    /// Which federation.
-    pub cluster: ClusterId,
-    /// Which life of it.
-    pub incarnation: Incarnation,
-    /// The entry that opened it; 0 in the first incarnation. What is older is of a life before.
-    pub opened: Revision,
-    /// Whose checkpoint signatures count.
-    pub bundle: EndorserBundle,
-    /// Controllers that take part, by Raft id. One that was removed is not among them.
-    pub members: BTreeMap<MemberId, GenesisMember>,
-    /// What each of them shall be, and who was removed.
-    pub standings: BTreeMap<MemberId, Standing>,
-    /// The root certificates that the bundle names.
-    pub roots: Vec<BundleRoot>,
-    /// When an operator began to replace keys, on the state clock, until it is finished.
-    pub rotations: BTreeMap<OperatorId, Timestamp>,
-    /// The signed beginning.
-    pub genesis: Arc<SignedGenesis>,
-    /// Every change of the bundle since, so that whoever holds an older one can follow.
-    pub agreements: Vec<Arc<Agreement>>,
-    /// Jurisdiction table of the federation.
-    pub table: Digest,
-    /// Made by `sekisho dev`.
-    pub dev: bool,
-}
-
-impl Federation {
-    /// What a member shall be; `None` for an id that was never used.
-    #[must_use]
-    pub fn standing(&self, member: MemberId) -> Option<Standing> {
-        self.standings.get(&member).copied()
-    }
-
-    /// By which this life of this federation is told from every other.
-    #[must_use]
-    pub fn begun(&self) -> Digest {
-        let opened = self.agreements.iter().rev().find(|agreement| opening(agreement).is_some());
-        begun(&self.genesis, opened.map(|agreement| agreement.as_ref()))
-    }
-
-    /// What leads from any earlier bundle to the one in force.
-    #[must_use]
-    pub fn package(&self) -> TrustPackage {
-        TrustPackage {
-            genesis: Arc::clone(&self.genesis),
-            steps: self.agreements.clone(),
-            members: self.members.values().cloned().collect(),
-        }
-    }
-
-    /// Members that shall vote.
-    #[must_use]
-    pub fn voters(&self) -> BTreeSet<MemberId> {
-        let voters = self.standings.iter().filter(|(_, standing)| **standing == Standing::Voter);
-        voters.map(|(member, _)| *member).collect()
-    }
 }
 
 impl Node {

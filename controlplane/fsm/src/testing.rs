@@ -7,15 +7,17 @@
 )]
 
 pub mod history;
+mod job;
 pub mod location;
 mod membership;
 mod quota;
 pub mod sealed;
 
+pub use job::{PAYLOAD, job, payload_of};
 pub use membership::{administrator, agreement, company, endorser, newcomer, signed_bundle};
-pub use quota::first_quota;
+pub use quota::{first_quota, offer};
 
-use crate::command::{Command, Group, Item, Slot};
+use crate::command::{Command, Group, Slot};
 use crate::entry::{Entry, FEATURE_LEVEL};
 use crate::outcome::Applied;
 use crate::state::State;
@@ -29,7 +31,7 @@ use sekisho_types::device::Bucket;
 use sekisho_types::id::{
     ClusterId, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, RequestId, TenantId,
 };
-use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
+use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::patch::Patch;
 use sekisho_types::principal::{KeyRecord, Principal, Role, TrustDomain, Workload};
@@ -37,7 +39,6 @@ use sekisho_types::quota::Limit;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Incarnation, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
-use std::collections::BTreeSet;
 
 /// Operators, their sites and areas: Tokyo, Sakai, Ishikari.
 pub const OPERATORS: [(&str, &str, &str); 3] = [
@@ -231,9 +232,17 @@ impl Default for Federation {
 }
 
 impl Federation {
-    /// A federation that has begun: sites and administrators, no nodes or tenants.
+    /// A federation that has begun: sites that offer whatever they have, and administrators; no nodes or tenants.
     #[must_use]
     pub fn new() -> Self {
+        let mut federation = Self::begun();
+        federation.offer_all();
+        federation
+    }
+
+    /// The first entry alone: nothing is offered.
+    #[must_use]
+    pub fn begun() -> Self {
         let mut federation = Self {
             state: State::default(),
             log: Vec::new(),
@@ -308,6 +317,7 @@ impl Federation {
                 | Command::PutTenant { .. }
                 | Command::PutPolicy { .. }
                 | Command::SetQuota { .. }
+                | Command::SetBudget { .. }
                 | Command::SetVoter { .. }
                 | Command::SetMemberAddress { .. }
         );
@@ -329,6 +339,7 @@ impl Federation {
             tenant: tenant.clone(),
             display_name: Patch::Set(name.to_owned()),
             policy: Patch::Keep,
+            parent: Patch::Keep,
             expected: None,
         };
         self.accept(admin("kanto"), put);
@@ -404,32 +415,52 @@ impl Federation {
 
     /// An enrolled node with an open session and one bucket of `gpus` GPUs.
     pub fn ready_node(&mut self, node: &str, gpus: u32) -> NodeId {
+        self.ready_node_in(node, gpus, None)
+    }
+
+    /// As [`Self::ready_node`], in a rack.
+    pub fn ready_node_in(&mut self, node: &str, gpus: u32, rack: Option<&str>) -> NodeId {
         let node: NodeId = node.parse().unwrap();
         let area = OPERATORS.iter().find(|(_, site, _)| *site == node.site.as_str()).unwrap().2;
         let enrol = self.enrolment(&node, area);
         self.accept(member(agent(&node).operator.as_str()), enrol);
-        self.open(&node, gpus, None);
+        let session = self.fresh_session(&node);
+        let open = self.session_of(&node, (session, None), gpus, rack);
+        self.accept(agent(&node), open);
         node
     }
 
     /// Opens a session on a node; `previous` as its ledger would say.
     pub fn open(&mut self, node: &NodeId, gpus: u32, previous: Option<SessionId>) -> SessionId {
-        let session = SessionId(
-            Digest::of(format!("{node}/{}", self.requests).as_bytes()).0[..16].try_into().unwrap(),
-        );
-        let bucket =
-            Bucket { class: CLASS.parse().unwrap(), memory_mib: 81_920, island: 0, count: gpus };
-        let open = Command::OpenSession {
+        let session = self.fresh_session(node);
+        let open = self.session_of(node, (session, previous), gpus, None);
+        self.accept(agent(node), open);
+        session
+    }
+
+    fn fresh_session(&self, node: &NodeId) -> SessionId {
+        let digest = Digest::of(format!("{node}/{}", self.requests).as_bytes());
+        SessionId(digest.0[..16].try_into().unwrap())
+    }
+
+    fn session_of(
+        &self,
+        node: &NodeId,
+        (session, previous): (SessionId, Option<SessionId>),
+        gpus: u32,
+        rack: Option<&str>,
+    ) -> Command {
+        let class = CLASS.parse().unwrap();
+        Command::OpenSession {
             node: node.clone(),
             session,
             previous,
-            buckets: vec![bucket],
+            buckets: vec![Bucket { class, memory_mib: 81_920, island: 0, count: gpus }],
             live: Vec::new(),
             table: table_hash(),
             findings: Vec::new(),
-        };
-        self.accept(agent(node), open);
-        session
+            rack: rack.map(|rack| rack.parse::<TenantId>().unwrap().0),
+        }
     }
 
     /// Submits a job as its tenant's user.
@@ -452,41 +483,5 @@ impl Federation {
     #[must_use]
     pub fn placements(&self, job: &JobId) -> Vec<PlacementId> {
         self.state.job(job).unwrap().placements.clone()
-    }
-}
-
-/// The content that goes with a command: [`PAYLOAD`] of each job that it submits.
-#[must_use]
-pub fn payload_of(command: &Command) -> Vec<u8> {
-    let submits = |item: &&Item| matches!(item, Item::SubmitJob { .. });
-    let jobs = if let Command::Batch(items) = command {
-        items.iter().filter(submits).count()
-    } else {
-        usize::from(matches!(command, Command::SubmitJob { .. }))
-    };
-    PAYLOAD.repeat(jobs)
-}
-
-/// Payload of every job of the fixture.
-pub const PAYLOAD: &[u8] = b"true";
-
-/// Facts of a job `sapporo/NAME` of `group` members with `gpus` GPUs each, allowed in `areas`.
-#[must_use]
-pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
-    let areas: BTreeSet<Area> = areas.iter().map(|area| Area::resolve(area).unwrap()).collect();
-    JobFacts {
-        id: JobId { tenant: "sapporo".parse().unwrap(), name: name.parse().unwrap() },
-        group,
-        resources: Resources { class: CLASS.parse().unwrap(), gpus, memory_mib: 0 },
-        priority: 50,
-        policy: None,
-        residency: Rules { areas, ..Rules::default() },
-        on_disconnect: OnDisconnect::Stop,
-        over_limit: OverLimit::Queue,
-        time_limit_s: 3600,
-        payload: Digest::of(PAYLOAD),
-        payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
-        sealed_to: [].into(),
-        area_only: false,
     }
 }

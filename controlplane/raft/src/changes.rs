@@ -13,10 +13,15 @@
 use crate::limit::{CHANGES_BYTES, CHANGES_KEPT, CHANGES_PIECE};
 use parking_lot::Mutex;
 use sekisho_evidence::location::landmark::LandmarkId;
+use sekisho_fsm::escrow::EscrowKey;
 use sekisho_fsm::event::Event;
+use sekisho_fsm::offer::VetoKey;
 use sekisho_types::id::{
     ApprovalId, DeviceClass, JobId, MemberId, NodeId, PolicyId, PublicKey, SiteId, TenantId,
 };
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::name::Name;
+use sekisho_types::offer::Vetoed;
 use sekisho_types::principal::Principal;
 use sekisho_types::revision::Revision;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -37,7 +42,7 @@ pub enum Key {
     /// A policy.
     Policy(PolicyId),
     /// A quota.
-    Quota(TenantId, DeviceClass),
+    Quota(TenantId, DeviceClass, Area),
     /// A registered key; in a box, or it would be as large as all others together.
     Key(Box<(Principal, PublicKey)>),
     /// A landmark.
@@ -48,6 +53,14 @@ pub enum Key {
     Approval(ApprovalId),
     /// A break-glass, by the entry that opened it.
     BreakGlass(Revision),
+    /// A budget.
+    Budget(TenantId, Name),
+    /// What a site holds of a tenant's quota; in a box, as it has three names.
+    Escrow(Box<EscrowKey>),
+    /// An offer.
+    Offer(SiteId, Name),
+    /// A veto; in a box, as it has up to three names.
+    Veto(Box<VetoKey>),
 }
 
 impl Key {
@@ -59,7 +72,13 @@ impl Key {
             Event::Site(id) => Some(Self::Site(id.clone())),
             Event::Tenant(id) => Some(Self::Tenant(id.clone())),
             Event::Policy(id) => Some(Self::Policy(id.clone())),
-            Event::Quota(tenant, class) => Some(Self::Quota(tenant.clone(), class.clone())),
+            Event::Quota(tenant, class, area) => {
+                Some(Self::Quota(tenant.clone(), class.clone(), *area))
+            }
+            Event::Budget(tenant, name) => Some(Self::Budget(tenant.clone(), name.clone())),
+            Event::Escrow(id) => Some(Self::Escrow(id.clone())),
+            Event::Offer(site, name) => Some(Self::Offer(site.clone(), name.clone())),
+            Event::Veto(id) => Some(Self::Veto(id.clone())),
             Event::Key(id) => Some(Self::Key(id.clone())),
             Event::Landmark(id) => Some(Self::Landmark(id.clone())),
             Event::Member(id) => Some(Self::Member(*id)),
@@ -78,7 +97,24 @@ impl Key {
             Self::Site(id) => id.as_str().len(),
             Self::Tenant(id) => id.as_str().len(),
             Self::Policy(id) => id.as_str().len(),
-            Self::Quota(tenant, class) => both(tenant.as_str(), class.as_str()),
+            Self::Quota(tenant, class, _) => both(tenant.as_str(), class.as_str()),
+            Self::Budget(tenant, name) => both(tenant.as_str(), name.as_str()),
+            Self::Offer(site, name) => both(site.as_str(), name.as_str()),
+            Self::Escrow(id) => {
+                let (site, tenant, class) = id.as_ref();
+                let names =
+                    both(site.as_str(), tenant.as_str()).saturating_add(class.as_str().len());
+                names.saturating_add(size_of::<EscrowKey>())
+            }
+            Self::Veto(id) => {
+                let (operator, of) = id.as_ref();
+                let names = match of {
+                    Vetoed::Tenant(tenant) => tenant.as_str().len(),
+                    Vetoed::Job(job) => both(job.tenant.as_str(), job.name.as_str()),
+                };
+                let names = names.saturating_add(operator.as_str().len());
+                names.saturating_add(size_of::<VetoKey>())
+            }
             // What its names have is bounded by a certificate's.
             Self::Key(id) => size_of_val::<(Principal, PublicKey)>(id).saturating_mul(2),
             Self::Landmark(id) => both(id.operator.as_str(), id.name.as_str()),

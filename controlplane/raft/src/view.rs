@@ -88,6 +88,10 @@ impl Wake {
             | Event::Tenant(_)
             | Event::Policy(_)
             | Event::Quota(..)
+            | Event::Budget(..)
+            | Event::Escrow(_)
+            | Event::Offer(..)
+            | Event::Veto(_)
             | Event::Key(_)
             | Event::Landmark(_)
             | Event::Member(_) => None,

@@ -3,15 +3,16 @@
 //! Must hold: the answer speaks of one state and of the same filters as the plan. It looks at this job alone: jobs
 //! ahead of it in the queue may take what is free before its turn. Nothing depends on who asks.
 
+mod charge;
+
 use crate::filter::Filter;
-use crate::quota::Fit;
 use crate::survey::{Ask, Funnel, Survey};
 use crate::{relax, wait};
 use sekisho_evidence::grant::BoundRules;
 use sekisho_fsm::State;
 use sekisho_fsm::outcome::Rejection;
 use sekisho_fsm::state::Job;
-use sekisho_types::error_code::ErrorCode;
+use sekisho_types::error_code::{ErrorCode, Kind};
 use sekisho_types::id::{OperatorId, SiteId};
 use sekisho_types::job::{JobFacts, JobPhase, PRIORITY_MAX};
 use sekisho_types::jurisdiction::Area;
@@ -89,10 +90,8 @@ pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
         Err(rejection) => return unknown(state, facts, rejection, position),
     };
     let ask = Ask {
-        tenant: &facts.id.tenant,
+        facts: facts.clone(),
         rules,
-        resources: facts.resources.clone(),
-        group: facts.group,
         avoid: known.map(|job| &job.avoid),
         unsealed: unsealed(state, facts),
         missing: state.is_missing(&facts.payload),
@@ -134,10 +133,12 @@ fn unsealed<'s>(state: &'s State, facts: &JobFacts) -> BTreeSet<&'s SiteId> {
 pub(crate) fn verdict(funnel: &Funnel<'_, '_>) -> Verdict {
     match funnel.binding() {
         None => Verdict::PlacedNow,
-        Some((filter, code)) if filter.is_never() || code == ErrorCode::QuotaNone => Verdict::Never,
+        Some((_, code)) if code.kind() == Kind::Never => Verdict::Never,
         Some(_) => Verdict::WouldWait,
     }
 }
+
+pub(crate) use charge::within;
 
 fn unknown(
     state: &State,
@@ -169,20 +170,16 @@ fn position(state: &State, job: &Job) -> Option<u64> {
 }
 
 fn steps(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>) -> Vec<Step> {
-    let step = |filter: Filter| {
-        let never = filter == Filter::Quota && funnel.quota == Fit::Never;
-        let code = if never { ErrorCode::QuotaNone } else { filter.code() };
-        Step {
-            token: code.as_str(),
-            nodes_left: funnel.left(filter),
-            condition: condition(state, ask, funnel, filter),
-        }
+    let step = |filter: Filter| Step {
+        token: funnel.code(filter).as_str(),
+        nodes_left: funnel.left(filter),
+        condition: condition(state, ask, funnel, filter),
     };
     Filter::ALL.into_iter().map(step).collect()
 }
 
 fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filter) -> String {
-    let (wanted, rules) = (&ask.resources, &ask.rules);
+    let (wanted, rules) = (ask.wanted(), &ask.rules);
     match filter {
         Filter::Country => "inside Japan".to_owned(),
         Filter::Tier => {
@@ -204,12 +201,11 @@ fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filt
         Filter::Usable => "schedulable and in contact".to_owned(),
         Filter::Tag => "site tag in force".to_owned(),
         Filter::Capacity => format!("{} of them free in one bucket", wanted.gpus),
-        Filter::Quota => {
-            let (limit, used) =
-                (state.quota(ask.tenant, &wanted.class), state.usage(ask.tenant, &wanted.class));
-            let (tenant, class, need) = (ask.tenant, &wanted.class, ask.gpus());
-            format!("quota of {tenant} for {class}: {limit}, in use {used}, needed {need}")
-        }
+        Filter::Vetoed => "taken by its operator".to_owned(),
+        Filter::Offered => charge::offered(state, &ask.facts),
+        Filter::Offer => format!("{} of what is offered free", wanted.gpus),
+        Filter::Quota => charge::quota(state, &ask.facts),
+        Filter::Budget => charge::budget(state, &ask.facts),
     }
 }
 
@@ -223,7 +219,7 @@ fn sealed(funnel: &Funnel<'_, '_>) -> String {
 }
 
 fn devices(ask: &Ask<'_>) -> String {
-    let wanted = &ask.resources;
+    let wanted = ask.wanted();
     if wanted.memory_mib == 0 {
         return format!("{} x {}", wanted.gpus, wanted.class);
     }

@@ -16,10 +16,14 @@ pub enum Filter {
     Area,
     /// Of an operator that every rule set allows.
     Operator,
+    /// Its operator takes work of the tenant, and this job.
+    Vetoed,
     /// Has such devices, enough of them in one bucket, in use or not.
     Device,
     /// Neither it nor its site is revoked (P5).
     Enrolled,
+    /// Offered to the tenant now, for so long.
+    Offered,
     /// Its agents can read what the job runs.
     Sealed,
     /// Somebody keeps what the job runs.
@@ -40,19 +44,25 @@ pub enum Filter {
     Tag,
     /// Enough of the devices are free in one bucket.
     Capacity,
-    /// The tenant's quota admits the whole group (Q1).
+    /// What is offered there is not all in use.
+    Offer,
+    /// The tenant's quotas admit the whole group (Q1).
     Quota,
+    /// So do the budgets.
+    Budget,
 }
 
 impl Filter {
     /// Every filter, in order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Country,
         Self::Tier,
         Self::Area,
         Self::Operator,
+        Self::Vetoed,
         Self::Device,
         Self::Enrolled,
+        Self::Offered,
         Self::Sealed,
         Self::Kept,
         Self::Willing,
@@ -63,11 +73,13 @@ impl Filter {
         Self::Usable,
         Self::Tag,
         Self::Capacity,
+        Self::Offer,
         Self::Quota,
+        Self::Budget,
     ];
 
-    /// The code that stands for it. [`Filter::Quota`] has a second one, `QUOTA_NONE`, for a limit that is too small
-    /// even when nothing is charged.
+    /// The code that stands for it. [`Filter::Quota`] and [`Filter::Budget`] have a second one, `QUOTA_NONE` and
+    /// `BUDGET_TOO_SMALL`, for a limit that is too small even when nothing is charged.
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {
@@ -75,6 +87,8 @@ impl Filter {
             Self::Tier => ErrorCode::ResidencyTier,
             Self::Area => ErrorCode::ResidencyArea,
             Self::Operator => ErrorCode::ResidencyOperator,
+            Self::Vetoed => ErrorCode::OfferVetoed,
+            Self::Offered => ErrorCode::OfferNone,
             Self::Sealed => ErrorCode::PayloadNotSealed,
             Self::Kept => ErrorCode::PayloadNotHere,
             Self::Willing | Self::Usable => ErrorCode::NodeUnavailable,
@@ -86,8 +100,20 @@ impl Filter {
             Self::Enrolled => ErrorCode::NodeRevoked,
             Self::Tag => ErrorCode::TagExpired,
             Self::Capacity => ErrorCode::CapacityFull,
+            Self::Offer => ErrorCode::OfferFull,
             Self::Quota => ErrorCode::QuotaExceeded,
+            Self::Budget => ErrorCode::BudgetExhausted,
         }
+    }
+
+    /// The filter that a code of a purse belongs to.
+    #[must_use]
+    pub fn of_purse(code: ErrorCode) -> Self {
+        if code == ErrorCode::BudgetTooSmall {
+            return Self::Budget;
+        }
+        let own = [Self::Vetoed, Self::Offered, Self::Offer, Self::Budget];
+        own.into_iter().find(|filter| filter.code() == code).unwrap_or(Self::Quota)
     }
 
     /// The residency filter that a code of a denial belongs to; `None` for a code that is no denial of residency.
@@ -114,7 +140,7 @@ mod tests {
         assert!(Filter::ALL.is_sorted_by(|a, b| a < b));
         let never: Vec<_> = Filter::ALL.into_iter().filter(|f| f.is_never()).collect();
         assert!(Filter::ALL.starts_with(&never), "never comes before not yet");
-        assert_eq!(never.len(), 6);
+        assert_eq!(never.len(), 7);
         for filter in Filter::ALL.into_iter().take(4) {
             assert_eq!(Filter::of_residency(filter.code()), Some(filter));
         }

@@ -6,20 +6,24 @@
 //! Does not know: who leads, the log, time other than the state clock; it never changes a state.
 #![deny(clippy::arithmetic_side_effects)]
 
+mod books;
 pub mod explain;
 pub mod filter;
+mod fleet;
 pub mod limit;
 mod node;
-pub mod plan;
-mod quota;
+mod pick;
+pub mod planner;
+mod queue;
 mod relax;
 mod residency;
-mod room;
+mod share;
 mod survey;
+mod till;
 mod wait;
 
 #[cfg(test)]
 mod tests;
 
 pub use explain::{Explanation, Relaxation, Step, Verdict, explain};
-pub use plan::{Plan, Waiting, plan, plan_from};
+pub use planner::{Plan, Planner, Waiting, plan};

@@ -3,9 +3,8 @@
 use sekisho_types::limit::{ENTRY_MAX, GROUP_MAX};
 use sekisho_types::name::NAME_MAX;
 
-/// Queued jobs that one round looks at: about 20 ms, so that a fresh urgent job never waits for a pass over a
-/// million old ones. The next round goes on where this one ended.
-pub const JOBS_PER_PLAN_MAX: u32 = 20_000;
+/// Lanes in which one round looks in vain: about 20 ms, so that a fresh urgent job never waits for a pass over all.
+pub const LANES_PER_PLAN_MAX: u32 = 20_000;
 
 /// Estimated bytes of the places in one plan: leaves a quarter of an entry for the rest of it.
 pub const PLAN_BYTES_MAX: usize = ENTRY_MAX / 4 * 3;

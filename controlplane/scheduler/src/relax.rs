@@ -3,14 +3,13 @@
 //! Must hold: a change is named only if asking again with it gave the stated verdict. The national baseline is never
 //! offered for relaxation (D2).
 
-use crate::explain::{Relaxation, Verdict, list, verdict};
+use crate::explain::{Relaxation, Verdict, list, verdict, within};
 use crate::filter::Filter;
 use crate::limit::CLASSES_TRIED_MAX;
-use crate::quota::Fit;
 use crate::survey::{Ask, Funnel, Survey};
 use sekisho_types::id::DeviceClass;
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::quota::Limit;
+use sekisho_types::quota::Amount;
 use sekisho_types::residency::{Rules, Tier, describe};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,19 +101,31 @@ fn loosened(rules: &Rules) -> Vec<(String, Rules)> {
 
 /// What the verdict would be if the quota admitted the group, and by how much it has to be raised.
 fn raise_quota(survey: &Survey<'_>, ask: &Ask<'_>, funnel: &Funnel<'_, '_>) -> Option<Relaxation> {
-    let (tenant, class) = (ask.tenant, &ask.resources.class);
-    let limit = survey.state.quota(tenant, class);
-    let wanted = survey.state.usage(tenant, class).saturating_add(ask.gpus());
-    let change = match (funnel.quota, limit) {
-        (Fit::Admitted, _) | (_, Limit::Unlimited) => return None,
-        (_, Limit::None) => format!("set a quota of {wanted} for {tenant} on {class}"),
-        (_, Limit::Gpus(now)) => {
-            let by = wanted.saturating_sub(now);
-            format!("raise the quota of {tenant} for {class} by {by} to {wanted}")
+    let (tenant, class, need) = (&ask.facts.id.tenant, &ask.wanted().class, ask.facts.gpus());
+    let (held, state) = (funnel.binding()?.0 == Filter::Quota || funnel.beyond, survey.state);
+    if !held && funnel.left(Filter::Quota) >= ask.facts.group {
+        return None;
+    }
+    let lines = state.holding(tenant, class).map(|holding| &holding.lines);
+    let rows = lines.into_iter().flatten().filter_map(|(area, line)| {
+        let by = state.room(tenant, class, *area).short_of(need);
+        Some((by, *area, line.quota?.allotment.nominal)).filter(|(by, ..)| *by > 0)
+    });
+    let change = match rows.max_by_key(|(by, ..)| *by) {
+        Some((by, area, nominal)) => {
+            let to = match Amount::from(nominal).plus(Amount::Gpus(by)) {
+                Amount::Gpus(to) => to,
+                Amount::Unbounded => return None,
+            };
+            format!("raise the quota of {tenant} for {class}{} by {by} to {to}", within(area))
+        }
+        None => {
+            let wanted = state.usage(tenant, class).saturating_add(need);
+            format!("set a quota of {wanted} for {tenant} on {class}")
         }
     };
     let rest = Filter::ALL.into_iter().take_while(|filter| *filter < Filter::Quota);
-    let effect = match rest.into_iter().find(|filter| funnel.left(*filter) < ask.group) {
+    let effect = match rest.into_iter().find(|filter| funnel.left(*filter) < ask.facts.group) {
         None => Verdict::PlacedNow,
         Some(filter) if filter.is_never() => Verdict::Never,
         Some(_) => Verdict::WouldWait,
@@ -129,9 +140,12 @@ fn fewer_members(
 ) -> Option<Relaxation> {
     // Nodes with room first; failing that, nodes that could have room one day.
     let sizes = [funnel.left(Filter::Capacity), funnel.left(Filter::Enrolled)];
-    let tried = sizes.into_iter().filter(|size| (1..ask.group).contains(size)).map(|group| {
-        let effect = verdict(&survey.funnel(&Ask { group, ..ask.clone() }));
-        Relaxation { change: format!("make the group {group} instead of {}", ask.group), effect }
+    let members = ask.facts.group;
+    let tried = sizes.into_iter().filter(|size| (1..members).contains(size)).map(|group| {
+        let mut relaxed = ask.clone();
+        relaxed.facts.group = group;
+        let effect = verdict(&survey.funnel(&relaxed));
+        Relaxation { change: format!("make the group {group} instead of {members}"), effect }
     });
     tried.min_by_key(|relaxation| relaxation.effect)
 }
@@ -141,10 +155,10 @@ fn fewer_members(
 fn fewer_gpus(survey: &Survey<'_>, ask: &Ask<'_>, now: Verdict) -> Option<Relaxation> {
     let with = |gpus: u32| {
         let mut relaxed = ask.clone();
-        relaxed.resources.gpus = gpus;
+        relaxed.facts.resources.gpus = gpus;
         verdict(&survey.funnel(&relaxed))
     };
-    let (mut helps, mut too_many) = (1u32, ask.resources.gpus);
+    let (mut helps, mut too_many) = (1u32, ask.wanted().gpus);
     let effect = with(helps);
     if too_many <= helps || effect >= now {
         return None;
@@ -157,22 +171,22 @@ fn fewer_gpus(survey: &Survey<'_>, ask: &Ask<'_>, now: Verdict) -> Option<Relaxa
             too_many = middle;
         }
     }
-    let change = format!("ask for {helps} GPUs a member instead of {}", ask.resources.gpus);
+    let change = format!("ask for {helps} GPUs a member instead of {}", ask.wanted().gpus);
     Some(Relaxation { change, effect })
 }
 
 fn memory<'a>(ask: &Ask<'a>) -> Option<(String, Ask<'a>)> {
-    (ask.resources.memory_mib > 0).then(|| {
+    (ask.wanted().memory_mib > 0).then(|| {
         let mut relaxed = ask.clone();
-        relaxed.resources.memory_mib = 0;
-        (format!("ask for {} of any memory", ask.resources.class), relaxed)
+        relaxed.facts.resources.memory_mib = 0;
+        (format!("ask for {} of any memory", ask.wanted().class), relaxed)
     })
 }
 
 fn classes<'a>(survey: &Survey<'_>, ask: &Ask<'a>) -> Vec<(String, Ask<'a>)> {
     let mut seen: BTreeMap<&DeviceClass, ()> = BTreeMap::new();
     for bucket in survey.hosts.iter().flat_map(|host| &host.node.buckets) {
-        if bucket.class != ask.resources.class {
+        if bucket.class != ask.wanted().class {
             seen.insert(&bucket.class, ());
         }
         if seen.len() >= CLASSES_TRIED_MAX {
@@ -181,8 +195,8 @@ fn classes<'a>(survey: &Survey<'_>, ask: &Ask<'a>) -> Vec<(String, Ask<'a>)> {
     }
     let changed = seen.into_keys().map(|class| {
         let mut relaxed = ask.clone();
-        relaxed.resources.class = class.clone();
-        (format!("ask for {class} instead of {}", ask.resources.class), relaxed)
+        relaxed.facts.resources.class = class.clone();
+        (format!("ask for {class} instead of {}", ask.wanted().class), relaxed)
     });
     changed.collect()
 }

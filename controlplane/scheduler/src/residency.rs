@@ -19,33 +19,44 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// What a verdict depends on.
-type PlaceKey = (OperatorId, Option<Area>, Tier, Tier, Option<PlaceProof>);
+pub(crate) type PlaceKey = (OperatorId, Option<Area>, Tier, Tier, Option<PlaceProof>);
 
 /// Proofs of one such time count as one.
 const PROOF_STEP_MS: u64 = 60_000;
+
+/// The place of a node at `now` on the state clock.
+pub(crate) fn place_key(node: &Node, now: Timestamp) -> PlaceKey {
+    let place = node.place(now);
+    let proof = place.proof.map(|proof| {
+        let step = proof.oldest.0.checked_rem(PROOF_STEP_MS).unwrap_or_default();
+        PlaceProof { oldest: Timestamp(proof.oldest.0.saturating_sub(step)), ..proof }
+    });
+    (place.operator, place.area, place.country_tier, place.area_tier, proof)
+}
+
+/// A node that stands for all at a place, with a tag that never expires: otherwise a place abroad would look like one whose
+/// tag only needs renewal.
+pub(crate) fn example(node: &Node, place: &PlaceKey) -> Node {
+    let mut example = node.clone();
+    (example.tag.issued, example.tag.expires) = (Timestamp(0), Timestamp(u64::MAX));
+    example.proof = place.4.map(|proof| NodeProof { proof, expires: Timestamp(u64::MAX) });
+    example
+}
 
 /// The distinct places of the nodes, numbered.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     numbers: BTreeMap<PlaceKey, usize>,
-    /// One node of each place stands for all of them, with a tag that never expires: otherwise a place abroad
-    /// would look like one whose tag only needs renewal.
+    /// One node of each.
     pub(crate) examples: Vec<Node>,
 }
 
 impl Places {
     /// The number of the node's place.
     pub(crate) fn number(&mut self, node: &Node, now: Timestamp) -> usize {
-        let place = node.place(now);
-        let proof = place.proof.map(|proof| {
-            let step = proof.oldest.0.checked_rem(PROOF_STEP_MS).unwrap_or_default();
-            PlaceProof { oldest: Timestamp(proof.oldest.0.saturating_sub(step)), ..proof }
-        });
-        let key = (place.operator, place.area, place.country_tier, place.area_tier, proof);
+        let key = place_key(node, now);
+        let example = example(node, &key);
         *self.numbers.entry(key).or_insert_with(|| {
-            let mut example = node.clone();
-            (example.tag.issued, example.tag.expires) = (Timestamp(0), Timestamp(u64::MAX));
-            example.proof = proof.map(|proof| NodeProof { proof, expires: Timestamp(u64::MAX) });
             self.examples.push(example);
             self.examples.len().saturating_sub(1)
         })
@@ -64,10 +75,14 @@ pub(crate) fn judge(state: &State, rules: &[BoundRules], example: &Node) -> Resu
 }
 
 /// Rules in an order, so that jobs with equal rules find each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct OrderedRules<'s>(&'s Rules);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OrderedRules(pub(crate) Rules);
 
-impl Ord for OrderedRules<'_> {
+/// The same, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ByOrder<'s>(&'s Rules);
+
+impl Ord for ByOrder<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         let key = |r: &'_ Rules| {
             let proof = (r.proof_f, r.max_proof_age_s, r.on_stale_proof);
@@ -83,21 +98,33 @@ impl Ord for OrderedRules<'_> {
     }
 }
 
-impl PartialOrd for OrderedRules<'_> {
+impl PartialOrd for ByOrder<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for OrderedRules {
+    fn cmp(&self, other: &Self) -> Ordering {
+        ByOrder(&self.0).cmp(&ByOrder(&other.0))
+    }
+}
+
+impl PartialOrd for OrderedRules {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 /// Everything of a job that `State::rules_for` reads.
-type RulesKey<'s> = (&'s TenantId, Option<&'s PolicyId>, bool, OrderedRules<'s>);
+type RulesKey<'s> = (&'s TenantId, Option<&'s PolicyId>, bool, ByOrder<'s>);
 
 #[derive(Debug)]
 struct Binding {
     /// `None` if a policy or the tenant does not exist: unknown = denied.
     rules: Option<Vec<BoundRules>>,
-    /// By number of the place; `None` = not asked yet.
-    verdicts: Vec<Option<bool>>,
+    /// By place, as far as it was asked.
+    verdicts: BTreeMap<PlaceKey, bool>,
 }
 
 /// Verdicts of one planning round, by distinct rules and place.
@@ -111,33 +138,32 @@ impl<'s> Verdicts<'s> {
     /// The number of the job's rules; `None` if they are not known.
     pub(crate) fn number(&mut self, state: &'s State, facts: &'s JobFacts) -> Option<usize> {
         let completes = facts.on_disconnect == OnDisconnect::RunToCompletion;
-        let own = OrderedRules(&facts.residency);
+        let own = ByOrder(&facts.residency);
         let key = (&facts.id.tenant, facts.policy.as_ref(), completes, own);
         let bindings = &mut self.bindings;
         let number = *self.numbers.entry(key).or_insert_with(|| {
             let rules = state.rules_for(facts).ok();
-            bindings.push(Binding { rules, verdicts: Vec::new() });
+            bindings.push(Binding { rules, verdicts: BTreeMap::new() });
             bindings.len().saturating_sub(1)
         });
         self.bindings.get(number)?.rules.as_ref().map(|_known| number)
     }
 
-    /// Whether nodes of `place` may hold jobs with the rules of this number.
+    /// Whether nodes of a place may hold jobs with the rules of this number.
     pub(crate) fn allows(
         &mut self,
         state: &State,
         rules: usize,
-        place: usize,
-        places: &Places,
+        place: &PlaceKey,
+        example: &Node,
     ) -> bool {
         let Some(binding) = self.bindings.get_mut(rules) else { return false };
-        let (Some(bound), Some(example)) = (&binding.rules, places.examples.get(place)) else {
-            return false;
-        };
-        if binding.verdicts.len() < places.examples.len() {
-            binding.verdicts.resize(places.examples.len(), None);
+        let Some(bound) = &binding.rules else { return false };
+        if let Some(verdict) = binding.verdicts.get(place) {
+            return *verdict;
         }
-        let Some(verdict) = binding.verdicts.get_mut(place) else { return false };
-        *verdict.get_or_insert_with(|| judge(state, bound, example).is_ok())
+        let verdict = judge(state, bound, example).is_ok();
+        binding.verdicts.insert(place.clone(), verdict);
+        verdict
     }
 }

@@ -2,27 +2,23 @@
 
 use crate::filter::Filter;
 use crate::node::{has_devices, has_room, usable};
-use crate::quota::{Fit, fit};
 use crate::residency::{Places, judge};
+use crate::till::Till;
 use sekisho_evidence::grant::BoundRules;
 use sekisho_fsm::State;
 use sekisho_fsm::state::Node;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{NodeId, SiteId, TenantId};
-use sekisho_types::job::Resources;
+use sekisho_types::id::{NodeId, SiteId};
+use sekisho_types::job::{JobFacts, Resources};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A question: the needs of a group, changed or not.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask<'a> {
-    /// Who pays.
-    pub(crate) tenant: &'a TenantId,
+    /// What the job asks for.
+    pub(crate) facts: JobFacts,
     /// Every rule set that binds.
     pub(crate) rules: Vec<BoundRules>,
-    /// Needs of each member.
-    pub(crate) resources: Resources,
-    /// Members.
-    pub(crate) group: u32,
     /// Nodes that refused the job.
     pub(crate) avoid: Option<&'a BTreeSet<NodeId>>,
     /// Sites whose agents cannot read what it runs.
@@ -32,9 +28,9 @@ pub(crate) struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    /// GPUs that the whole group charges.
-    pub(crate) fn gpus(&self) -> u64 {
-        u64::from(self.group).saturating_mul(u64::from(self.resources.gpus))
+    /// Needs of each member.
+    pub(crate) fn wanted(&self) -> &Resources {
+        &self.facts.resources
     }
 }
 
@@ -66,8 +62,10 @@ pub(crate) struct Funnel<'v, 's> {
     pub(crate) eligible: Vec<&'v Host<'s>>,
     /// Sites whose nodes were dropped because their agents cannot read what the job runs.
     pub(crate) closed: BTreeSet<&'s SiteId>,
-    /// How the need stands to the tenant's quota.
-    pub(crate) quota: Fit,
+    /// Members that may be charged together on nodes with room, and what keeps the next one off.
+    pub(crate) charged: (u32, Option<ErrorCode>),
+    /// The whole group is more than the tenant could ever hold.
+    pub(crate) beyond: bool,
     need: u32,
 }
 
@@ -90,21 +88,23 @@ impl<'s> Survey<'s> {
         let examples = self.places.examples.iter();
         let verdicts: Vec<Result<(), Filter>> =
             examples.map(|example| judge(self.state, &ask.rules, example)).collect();
-        let (limit, used) = (
-            self.state.quota(ask.tenant, &ask.resources.class),
-            self.state.usage(ask.tenant, &ask.resources.class),
-        );
+        let tenant = &ask.facts.id.tenant;
+        let most = self.state.most(tenant, &ask.wanted().class);
+        let path = self.state.path(tenant);
+        let mut till = Till::of(self.state, &ask.facts, &path);
         let mut funnel = Funnel {
             dropped: BTreeMap::new(),
             total: u32::try_from(self.hosts.len()).unwrap_or(u32::MAX),
             eligible: Vec::new(),
             closed: BTreeSet::new(),
-            quota: fit(limit, used, ask.gpus()),
-            need: ask.group,
+            charged: (0, None),
+            beyond: !most.ever.covers(ask.facts.gpus()),
+            need: ask.facts.group,
         };
         for host in &self.hosts {
             let reside = verdicts.get(host.place).copied().unwrap_or(Err(Filter::Country));
-            if let Err(filter) = reside.and_then(|()| eligible(host, ask)) {
+            let offered = || till.offered(host);
+            if let Err(filter) = reside.and_then(|()| eligible(host, ask, offered)) {
                 funnel.drop(filter);
                 if filter == Filter::Sealed {
                     funnel.closed.insert(&host.id.site);
@@ -112,21 +112,33 @@ impl<'s> Survey<'s> {
                 continue;
             }
             funnel.eligible.push(host);
-            if !has_room(host.node, &ask.resources) {
+            if !has_room(host.node, ask.wanted()) {
                 funnel.drop(Filter::Capacity);
+            } else if let Err(filter) = till.take(host) {
+                funnel.drop(filter);
             }
         }
+        funnel.charged = till.charged();
         funnel
     }
 }
 
-fn eligible(host: &Host<'_>, ask: &Ask<'_>) -> Result<(), Filter> {
-    if !has_devices(host.node, &ask.resources) {
+fn eligible(
+    host: &Host<'_>,
+    ask: &Ask<'_>,
+    offered: impl FnOnce() -> Result<(), Filter>,
+) -> Result<(), Filter> {
+    let offered = offered();
+    if offered == Err(Filter::Vetoed) {
+        return offered;
+    }
+    if !has_devices(host.node, ask.wanted()) {
         return Err(Filter::Device);
     }
     if host.usable == Err(Filter::Enrolled) {
         return Err(Filter::Enrolled);
     }
+    offered?;
     if ask.unsealed.contains(&host.id.site) {
         return Err(Filter::Sealed);
     }
@@ -147,12 +159,22 @@ impl Funnel<'_, '_> {
 
     /// Nodes that pass `filter` and everything before it.
     pub(crate) fn left(&self, filter: Filter) -> u32 {
-        if filter == Filter::Quota && self.quota != Fit::Admitted {
-            return 0;
-        }
         let dropped =
             self.dropped.range(..=filter).fold(0u32, |sum, (_, count)| sum.saturating_add(*count));
-        self.total.saturating_sub(dropped)
+        let left = self.total.saturating_sub(dropped);
+        // Each of them may be charged, but not all that it takes together.
+        let (members, kept_off) = self.charged;
+        let together = kept_off.map(Filter::of_purse).filter(|_| members < self.need);
+        if together.is_some_and(|at| at <= filter) { left.min(members) } else { left }
+    }
+
+    /// The code of a filter, if the group is held by it.
+    pub(crate) fn code(&self, filter: Filter) -> ErrorCode {
+        if filter == Filter::Quota && self.beyond {
+            return ErrorCode::QuotaNone;
+        }
+        let (_, kept_off) = self.charged;
+        kept_off.filter(|code| Filter::of_purse(*code) == filter).unwrap_or_else(|| filter.code())
     }
 
     /// The filter to name if the group cannot be placed now: the first that leaves too few nodes, unless waiting
@@ -163,9 +185,9 @@ impl Funnel<'_, '_> {
             return Some((Filter::Device, Filter::Device.code()));
         }
         let first = Filter::ALL.into_iter().find(|filter| self.left(*filter) < self.need)?;
-        if self.quota == Fit::Never && !first.is_never() {
+        if self.beyond && !first.is_never() {
             return Some((Filter::Quota, ErrorCode::QuotaNone));
         }
-        Some((first, first.code()))
+        Some((first, self.code(first)))
     }
 }

@@ -5,7 +5,6 @@
 
 use crate::limit::PLACEMENTS_CONSIDERED_MAX;
 use crate::node::matching;
-use crate::quota::Fit;
 use crate::survey::{Ask, Funnel, Host, Survey};
 use sekisho_fsm::State;
 use sekisho_fsm::state::Placement;
@@ -58,16 +57,16 @@ pub(crate) fn outlook<'v, 's>(
     funnel: &Funnel<'v, 's>,
 ) -> Outlook {
     let (fit, full): (Vec<&Host<'s>>, Vec<&Host<'s>>) =
-        funnel.eligible.iter().partition(|host| crate::node::has_room(host.node, &ask.resources));
+        funnel.eligible.iter().partition(|host| crate::node::has_room(host.node, ask.wanted()));
     let have = u32::try_from(fit.len()).unwrap_or(u32::MAX);
-    let charge = match funnel.quota {
-        Fit::Admitted => 0,
-        Fit::Exceeded(by) => by,
-        Fit::Never => return Outlook::default(),
-    };
+    if funnel.beyond {
+        return Outlook::default();
+    }
+    let most = survey.state.most(&ask.facts.id.tenant, &ask.wanted().class);
+    let charge = most.now.short_of(ask.facts.gpus());
     let missing = Missing {
-        wanted: &ask.resources,
-        nodes: ask.group.saturating_sub(have),
+        wanted: ask.wanted(),
+        nodes: ask.facts.group.saturating_sub(have),
         charge,
         full: full.into_iter().map(|host| (host.id, host)).collect(),
     };
@@ -98,7 +97,7 @@ fn releases<'s>(
             }
             seen = seen.saturating_add(1);
             let grant = &placement.grant;
-            let pays = grant.job.tenant == *ask.tenant && grant.class == ask.resources.class;
+            let pays = grant.job.tenant == ask.facts.id.tenant && grant.class == ask.wanted().class;
             let release = found.entry(&grant.job).or_default();
             release.by = release.by.max(latest_end(placement));
             if pays {

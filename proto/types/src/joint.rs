@@ -3,11 +3,13 @@
 //! Must hold: append-only, with the fields of the command of the same name, because these bytes are signed and kept.
 //! Does not know: the commands themselves, who may do what, and how many have to sign.
 
+use crate::budget::BudgetSpec;
 use crate::id::{DeviceClass, MemberId, OperatorId, PolicyId, Signature, SiteId, TenantId};
 use crate::jurisdiction::Area;
+use crate::name::Name;
 use crate::patch::Patch;
 use crate::principal::KeyRecord;
-use crate::quota::Limit;
+use crate::quota::Allotment;
 use crate::residency::Rules;
 use crate::revision::Revision;
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,8 @@ pub enum Joint {
         display_name: Patch<String>,
         /// A policy that binds every job of it.
         policy: Patch<Option<PolicyId>>,
+        /// The tenant that it is a part of.
+        parent: Patch<Option<TenantId>>,
         /// Revision at which the proposer read it.
         expected: Revision,
     },
@@ -53,8 +57,10 @@ pub enum Joint {
         tenant: TenantId,
         /// The class.
         class: DeviceClass,
-        /// The limit.
-        limit: Limit,
+        /// Where.
+        area: Area,
+        /// What it may hold there.
+        allotment: Allotment,
         /// Revision at which the proposer read it; 0 = it was none.
         expected: Revision,
     },
@@ -80,5 +86,16 @@ pub enum Joint {
         record: KeyRecord,
         /// By the issuer key of the principal's operator.
         issuer: Signature,
+    },
+    /// `SetBudget`.
+    SetBudget {
+        /// The tenant.
+        tenant: TenantId,
+        /// Its name.
+        name: Name,
+        /// What it is; `None` = it goes.
+        budget: Option<BudgetSpec>,
+        /// Revision at which the proposer read it; 0 = there was none.
+        expected: Revision,
     },
 }

@@ -315,6 +315,17 @@ impl Area {
         false
     }
 
+    /// This area and every one that it lies in, smallest first, Japan last. Empty for a code outside the table.
+    pub fn chain(self) -> impl Iterator<Item = Self> {
+        let mut at = Some(self).filter(|area| area.info().is_some());
+        let next = move || {
+            let area = at?;
+            at = area.info().and_then(|info| info.parent);
+            Some(area)
+        };
+        std::iter::from_fn(next).take(DEPTH_MAX)
+    }
+
     /// The prefecture that this area is or lies in.
     #[must_use]
     pub fn prefecture(self) -> Option<Self> {

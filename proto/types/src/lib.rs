@@ -5,6 +5,7 @@
 //! Does not know: protobuf, storage, consensus, the state machine.
 #![deny(clippy::arithmetic_side_effects)]
 
+pub mod budget;
 pub mod cause;
 pub mod device;
 pub mod error_code;
@@ -15,6 +16,7 @@ pub mod joint;
 pub mod jurisdiction;
 pub mod limit;
 pub mod name;
+pub mod offer;
 pub mod patch;
 pub mod payload;
 pub mod placement;

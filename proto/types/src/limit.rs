@@ -34,6 +34,18 @@ pub const BUCKET_DEVICES_MAX: u32 = 64;
 /// Jobs of one tenant that are not finished: protects the state's memory from one runaway script.
 pub const OPEN_JOBS_PER_TENANT_MAX: u32 = 1_000_000;
 
+/// Levels of a tree of tenants: a ministry, its bureaus and their projects; each is looked at for each placement.
+pub const TENANT_DEPTH_MAX: usize = 8;
+
+/// Budgets of one tenant: each that counts a placement is charged with it.
+pub const BUDGETS_PER_TENANT_MAX: usize = 16;
+
+/// Periods of a budget that are kept when they are over: three years of months, for whoever compares.
+pub const BUDGET_PERIODS_KEPT: usize = 36;
+
+/// Things that one operator vetoes: each is looked at where it is asked for, and people have to oversee them.
+pub const VETOES_PER_OPERATOR_MAX: usize = 1024;
+
 /// Longest time limit of a job: 30 days. Longer work checkpoints and resubmits.
 pub const TIME_LIMIT_MAX: Duration = Duration::from_secs(30 * 86_400);
 

@@ -12,6 +12,9 @@ pub struct Timestamp(pub u64);
 
 const MS_PER_DAY: u64 = 86_400_000;
 
+/// Japan is so far ahead of UTC, all the year.
+const AHEAD_OF_UTC_MS: u64 = 9 * 3_600_000;
+
 impl Timestamp {
     /// This instant plus `ms` milliseconds, saturating.
     #[must_use]
@@ -28,7 +31,13 @@ impl Timestamp {
     /// The civil date in Japan (UTC+9) at this instant: laws and area codes change at midnight there.
     #[must_use]
     pub fn date_in_japan(self) -> Date {
-        Date::from_days(self.0.saturating_add(9 * 3_600_000) / MS_PER_DAY)
+        Date::from_days(self.0.saturating_add(AHEAD_OF_UTC_MS) / MS_PER_DAY)
+    }
+
+    /// The instant at which a day begins in Japan.
+    #[must_use]
+    pub fn of_midnight_in_japan(date: Date) -> Self {
+        Self(date.days().saturating_mul(MS_PER_DAY).saturating_sub(AHEAD_OF_UTC_MS))
     }
 }
 
@@ -72,6 +81,36 @@ impl Date {
             year: u32::try_from(year).unwrap_or(u32::MAX),
             month: u8::try_from(month).unwrap_or(u8::MAX),
             day,
+        }
+    }
+
+    /// Days from 1970-01-01 to this date, 0 for one before it (the inverse of the same algorithm).
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "years have 32 bits, so nothing comes near the ends of 64"
+    )]
+    fn days(self) -> u64 {
+        let month = u64::from(self.month.clamp(1, 12));
+        let year = u64::from(self.year) - u64::from(month <= 2 && self.year > 0);
+        let (era, yoe) = (year / 400, year % 400);
+        let mp = (month + 9) % 12;
+        let doy = (153 * mp + 2) / 5 + u64::from(self.day.max(1)) - 1;
+        let doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+        (era * 146_097 + doe).saturating_sub(719_468)
+    }
+
+    /// The day after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self::from_days(self.days().saturating_add(1))
+    }
+
+    /// The first day of the month after it.
+    #[must_use]
+    pub fn next_month(self) -> Self {
+        match self.month {
+            12 => Self { year: self.year.saturating_add(1), month: 1, day: 1 },
+            month => Self { month: month.saturating_add(1), day: 1, ..self },
         }
     }
 
@@ -120,5 +159,20 @@ mod tests {
         assert_eq!(Date::parse("2024-01-01").map(|d| d.to_string()).as_deref(), Some("2024-01-01"));
         assert_eq!(Date::parse("2024-13-01"), None);
         assert_eq!(Date::parse("24-01-01"), None);
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_in_japan_and_every_day_has_one_after_it() {
+        let mut date = Date { year: 1970, month: 1, day: 2 };
+        for days in 1..60_000 {
+            assert_eq!(date.days(), days);
+            let midnight = Timestamp::of_midnight_in_japan(date);
+            assert_eq!(midnight.date_in_japan(), date);
+            assert_ne!(Timestamp(midnight.0 - 1).date_in_japan(), date);
+            date = date.next();
+        }
+        let december = Date { year: 2024, month: 12, day: 31 };
+        assert_eq!(december.next_month(), Date { year: 2025, month: 1, day: 1 });
+        assert_eq!(december.next(), december.next_month());
     }
 }

@@ -35,7 +35,7 @@ impl HeadStore for Heads {
     }
     fn hash(&self, index: u64) -> Result<Option<Digest>, HeadStoreError> {
         // Ticks add no record: the tree is that of the beginning.
-        let begun = Federation::new().applied.remove(0);
+        let begun = Federation::begun().applied.remove(0);
         let leaf = begun.leaves.iter().find(|leaf| leaf.first_hash == index);
         Ok(leaf.and_then(|leaf| leaf.hashes.first().copied()))
     }
@@ -53,7 +53,7 @@ struct Setup {
 impl Setup {
     fn new() -> Self {
         Self {
-            federation: Federation::new(),
+            federation: Federation::begun(),
             heads: Arc::default(),
             clock: Arc::new(FakeClock::default()),
         }
@@ -101,7 +101,7 @@ async fn every_point_of_a_batch_is_signed_and_k_operators_make_a_note() {
         Some(checkpoint_key(MemberId(3))),
     );
     let state = {
-        let mut federation = Federation::new();
+        let mut federation = Federation::begun();
         federation.accept(member("kanto"), Command::Tick);
         federation.accept(member("kanto"), Command::Tick);
         federation.state

@@ -7,10 +7,11 @@
 //! Does not take in what is bound to a lease: that has ended with it.
 
 use super::change::{Change, not_found};
-use super::placement::{charged, end};
+use super::placement::{end, enter};
 use super::{bytes_of, payload};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
+use crate::purse::Charge;
 use crate::state::{Fate, Federation, Job, Placement};
 use sekisho_evidence::adoption::{Adoption, AdoptionError};
 use sekisho_evidence::bundle::EndorserBundle;
@@ -21,6 +22,7 @@ use sekisho_evidence::submission::Submission;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect};
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::BTreeSet;
@@ -199,10 +201,18 @@ fn end_earlier(change: &mut Change<'_>, grant: &Grant) {
 fn hold(change: &mut Change<'_>, grant: &Grant, digest: Digest, bucket: u16, running: bool) {
     let phase = if running { Phase::Running } else { Phase::Starting };
     let changed = change.now();
-    let row = Placement { grant: grant.clone(), bucket, digest, record: 0, phase, changed };
-    charged(change, grant.placement, row);
-    let gpus = u64::from(grant.gpus);
-    change.state.charge(&grant.job.tenant, &grant.class, gpus);
+    let place = change.state.nodes.get(&grant.node).and_then(|node| node.tag.area.domestic());
+    // It was charged in the incarnation before; here it counts for what it holds, and for nothing that it spends.
+    let charge = Charge {
+        place: place.unwrap_or(Area::Japan),
+        offer: None,
+        yen_per_gpu_hour: 0,
+        from: changed,
+        until: changed.plus_ms(grant.time_limit_s.saturating_mul(1000)),
+        budgets: Vec::new(),
+    };
+    let row = Placement { grant: grant.clone(), bucket, digest, record: 0, phase, changed, charge };
+    enter(change, grant.placement, row);
 }
 
 /// The job follows: one that is not known is made, one that was given up goes on.

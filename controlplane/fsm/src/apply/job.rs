@@ -3,7 +3,7 @@
 use super::change::{Change, not_found};
 use super::placement::order_stop;
 use super::policy::check_rules;
-use super::{payload, residency, site_key};
+use super::{offer, payload, residency, site_key};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -13,7 +13,6 @@ use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::job::{JobFacts, JobPhase, OverLimit, PRIORITY_MAX};
 use sekisho_types::limit::{ATTEMPTS_MAX, OPEN_JOBS_PER_TENANT_MAX};
 use sekisho_types::placement::{Ending, Phase};
-use sekisho_types::quota::Limit;
 use sekisho_types::revision::PlacementId;
 use std::collections::BTreeSet;
 
@@ -123,26 +122,26 @@ pub(super) fn reseal(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     Ok(Reply::Done)
 }
 
+/// Refuses a job that asks for it and could not be placed now, whatever is free: not within the rows of its tenant all
+/// together, nor within a hard budget of GPU-hours for the whole country.
 fn reject_over_limit(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
     if facts.over_limit == OverLimit::Queue {
         return Ok(());
     }
-    let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
-    let limit = change.state.quota(tenant, class);
-    if !limit.admits(facts.gpus()) {
-        let code = ErrorCode::QuotaNone;
-        return Err(Rejection::new(
-            code,
-            format!("{tenant} may hold {limit} {class}, the job needs {}", facts.gpus()),
-        ));
+    let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
+    let most = change.state.most(tenant, class);
+    if !most.ever.covers(need) {
+        let why = format!("{tenant} may hold {} {class}, the job needs {need}", most.ever);
+        return Err(Rejection::new(ErrorCode::QuotaNone, why));
     }
-    let used = change.state.usage(tenant, class);
-    if !limit.admits(used.saturating_add(facts.gpus())) {
-        let why =
-            format!("{tenant} holds {used} of {limit} {class}, the job needs {}", facts.gpus());
+    if !most.now.covers(need) {
+        let why = format!("{tenant} has room for {} {class}, the job needs {need}", most.now);
         return Err(Rejection::new(ErrorCode::QuotaExceeded, why));
     }
-    Ok(())
+    match change.state.over_budget(facts) {
+        None => Ok(()),
+        Some((code, why)) => Err(Rejection::new(code, why)),
+    }
 }
 
 /// Cancels a job. What runs is ordered to stop and stays charged until it is confirmed dead.
@@ -347,17 +346,7 @@ fn finish(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
     for digest in kept.iter().flatten() {
         payload::release(change, digest);
     }
+    offer::forget(change, id);
     change.effects.events.insert(Event::Job(id.clone()));
     change.effects.events.insert(Event::Plannable);
-}
-
-/// The tenant's limit admits the whole group beside what it holds (Q1).
-pub(super) fn within_quota(change: &Change<'_>, facts: &JobFacts) -> Result<(), ErrorCode> {
-    let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
-    let limit: Limit = change.state.quota(tenant, class);
-    if !limit.admits(facts.gpus()) {
-        return Err(ErrorCode::QuotaNone);
-    }
-    let usage = change.state.usage(tenant, class).saturating_add(facts.gpus());
-    if limit.admits(usage) { Ok(()) } else { Err(ErrorCode::QuotaExceeded) }
 }

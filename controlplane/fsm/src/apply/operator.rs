@@ -8,7 +8,7 @@
 
 use super::change::{Change, not_found};
 use super::site::area_rejection;
-use super::{job, key, landmark};
+use super::{job, key, landmark, offer};
 use crate::event::Event;
 use crate::outcome::Rejection;
 use crate::state::{Key, Site};
@@ -174,6 +174,7 @@ pub(super) fn go(change: &mut Change<'_>, operator: &OperatorId) {
         change.drop_key(key);
     }
     landmark::take_out(change, |id| id.operator == *operator);
+    offer::forget_vetoes(change, |(of, _)| of == operator);
     let why = "the operator of its submitter left the federation";
     job::fail_queued(change, why, |job| job.submitter.operator == *operator);
 }

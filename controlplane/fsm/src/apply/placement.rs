@@ -3,15 +3,17 @@
 //! Must hold: P2, P3, Q1. A group is checked whole on the current state, whoever planned it and on what basis, and
 //! is charged in the entry that grants it. What was granted is freed once, when it is confirmed dead.
 
-use super::bytes_of;
 use super::change::Change;
-use super::job::{follow, granted, tear_down, within_quota};
+use super::job::{follow, granted, tear_down};
+use super::{budget, bytes_of, offer};
 use crate::command::{Group, Slot};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
+use crate::purse::{Charge, Own, Purse};
+use crate::quota;
 use crate::state::{Fate, Job, Placement};
 use sekisho_evidence::grant::{BoundRules, Grant};
-use sekisho_types::error_code::ErrorCode;
+use sekisho_types::error_code::{ErrorCode, Kind};
 use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::job::JobPhase;
 use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
@@ -45,8 +47,8 @@ pub(super) fn commit(change: &mut Change<'_>, basis: Revision, groups: &[Group])
     let (mut done, mut rejected) = (Vec::new(), Vec::new());
     for group in groups {
         match check_group(change, group) {
-            Ok(rules) => {
-                grant_group(change, group, &rules)?;
+            Ok((rules, charges)) => {
+                grant_group(change, group, &rules, charges)?;
                 done.push(group.job.clone());
             }
             Err(code) => rejected.push((group.job.clone(), code)),
@@ -55,7 +57,11 @@ pub(super) fn commit(change: &mut Change<'_>, basis: Revision, groups: &[Group])
     Ok(Reply::Placed { granted: done, rejected })
 }
 
-fn check_group(change: &Change<'_>, group: &Group) -> Result<Vec<BoundRules>, ErrorCode> {
+/// The rules that bind the group, and what each member is charged.
+fn check_group(
+    change: &Change<'_>,
+    group: &Group,
+) -> Result<(Vec<BoundRules>, Vec<Charge>), ErrorCode> {
     let job = change.state.jobs.get(&group.job).ok_or(ErrorCode::NotFound)?;
     if job.phase != JobPhase::Queued {
         return Err(ErrorCode::WrongPhase);
@@ -72,8 +78,34 @@ fn check_group(change: &Change<'_>, group: &Group) -> Result<Vec<BoundRules>, Er
     for slot in &group.places {
         check_slot(change, job, &rules, slot)?;
     }
-    within_quota(change, &job.facts)?;
-    Ok(rules)
+    let charges = charges(change, job, &group.places)?;
+    Ok((rules, charges))
+}
+
+/// What each member is charged, if quotas, budgets and offers admit all of them together (Q1).
+fn charges(change: &Change<'_>, job: &Job, places: &[Slot]) -> Result<Vec<Charge>, ErrorCode> {
+    let (state, facts) = (&*change.state, &job.facts);
+    let (books, path) = (Own(state), state.path(&facts.id.tenant));
+    let mut purse = Purse::open(state, &books, facts, &path);
+    // What no waiting changes is said first; what is full now, by its place.
+    purse
+        .covers(facts.gpus())
+        .or_else(|code| if code.kind() == Kind::Never { Err(code) } else { Ok(()) })?;
+    let mut charges = Vec::with_capacity(places.len());
+    for slot in places {
+        let node = state.nodes.get(&slot.node).ok_or(ErrorCode::NotFound)?;
+        let place = node.tag.area.domestic().ok_or(ErrorCode::ResidencyOutsideJp)?;
+        let spend = purse.spend(&books, (&slot.node.site, &node.operator), place)?;
+        charges.push(Charge {
+            place,
+            offer: Some(spend.offer.1.clone()),
+            yen_per_gpu_hour: spend.yen_per_gpu_hour,
+            from: change.now(),
+            until: purse.until(),
+            budgets: budget::counting(change, &path, (&facts.resources.class, place)),
+        });
+    }
+    Ok(charges)
 }
 
 fn check_slot(
@@ -123,18 +155,11 @@ fn grant_group(
     change: &mut Change<'_>,
     group: &Group,
     rules: &[BoundRules],
+    charges: Vec<Charge>,
 ) -> Result<(), Rejection> {
     let mut placements = Vec::with_capacity(group.places.len());
-    for (rank, slot) in (0u32..).zip(&group.places) {
-        placements.push(grant(change, &group.job, rank, slot, rules)?);
-    }
-    let charged = change
-        .state
-        .jobs
-        .get(&group.job)
-        .map(|job| (job.facts.resources.class.clone(), job.facts.gpus()));
-    if let Some((class, gpus)) = charged {
-        change.state.charge(&group.job.tenant, &class, gpus);
+    for ((rank, slot), charge) in (0u32..).zip(&group.places).zip(charges) {
+        placements.push(grant(change, (&group.job, rank), slot, rules, charge)?);
     }
     granted(change, &group.job, placements);
     Ok(())
@@ -142,10 +167,10 @@ fn grant_group(
 
 fn grant(
     change: &mut Change<'_>,
-    id: &JobId,
-    rank: u32,
+    (id, rank): (&JobId, u32),
     slot: &Slot,
     rules: &[BoundRules],
+    charge: Charge,
 ) -> Result<PlacementId, Rejection> {
     let lost = || Rejection::new(ErrorCode::Internal, "a checked group lost its job or node");
     let ordinal = u32::try_from(change.grants.len()).map_err(|_range| lost())?;
@@ -179,15 +204,16 @@ fn grant(
     };
     let digest = Digest::of(&bytes_of(&grant));
     let changed = change.now();
-    let row =
-        Placement { grant, bucket: slot.bucket, digest, record: 0, phase: Phase::Granted, changed };
-    charged(change, placement, row);
+    let (bucket, phase) = (slot.bucket, Phase::Granted);
+    let row = Placement { grant, bucket, digest, record: 0, phase, changed, charge };
+    enter(change, placement, row);
     Ok(placement)
 }
 
-/// Enters a placement at its node; its grant becomes a record. The quota is charged by the caller.
-pub(super) fn charged(change: &mut Change<'_>, placement: PlacementId, row: Placement) {
+/// Enters a placement at its node and charges it, in this entry (Q1); its grant becomes a record.
+pub(super) fn enter(change: &mut Change<'_>, placement: PlacementId, row: Placement) {
     let (node, bucket, gpus) = (row.grant.node.clone(), row.bucket, row.grant.gpus);
+    charge(change, &row);
     change.state.placements.insert(placement, row);
     change.state.nodes.update(&node, |node| {
         node.placements.insert(placement);
@@ -197,6 +223,34 @@ pub(super) fn charged(change: &mut Change<'_>, placement: PlacementId, row: Plac
     change.effects.events.insert(Event::NodeShown(node.clone()));
     change.effects.touched.insert(node);
     change.grants.push(placement);
+}
+
+/// Charges a placement to all that [`Charge`] names.
+fn charge(change: &mut Change<'_>, row: &Placement) {
+    let (grant, charge) = (&row.grant, &row.charge);
+    let gpus = u64::from(grant.gpus);
+    let path = change.state.path(&grant.job.tenant);
+    quota::charge(&mut change.state.quotas, &path, &grant.class, charge.place, gpus);
+    let ms = charge.until.since_ms(charge.from);
+    change.state.use_fairly(&grant.job.tenant, gpus, ms, charge.from);
+    budget::charge(change, row);
+    if let Some(name) = &charge.offer {
+        offer::charge(change, &(grant.node.site.clone(), name.clone()), gpus);
+    }
+}
+
+/// Gives all of it back that is not used up (Q2).
+fn refund(change: &mut Change<'_>, row: &Placement) {
+    let (grant, charge) = (&row.grant, &row.charge);
+    let gpus = u64::from(grant.gpus);
+    let path = change.state.path(&grant.job.tenant);
+    quota::refund(&mut change.state.quotas, &path, &grant.class, charge.place, gpus);
+    let left = charge.until.since_ms(change.now().max(charge.from));
+    change.state.unuse_fairly(&grant.job.tenant, gpus, left, charge.from);
+    budget::refund(change, row);
+    if let Some(name) = &charge.offer {
+        offer::refund(change, &(grant.node.site.clone(), name.clone()), gpus);
+    }
 }
 
 /// Moves a placement forward without ending it; the caller has checked that it may.
@@ -230,13 +284,12 @@ pub(super) fn order_stop(change: &mut Change<'_>, id: &PlacementId) {
 
 /// Confirms a placement dead: capacity and quota return, once (P3, Q2).
 pub(super) fn end(change: &mut Change<'_>, id: &PlacementId, ending: &Ending) {
-    let Some(row) = change.state.placements.get(id) else { return };
+    let Some(row) = change.state.placements.get_arc(id).cloned() else { return };
     if row.phase.is_ended() {
         return;
     }
     let (was_desired, bucket) = (is_desired(&row.phase), row.bucket);
     let (job, node, gpus) = (row.grant.job.clone(), row.grant.node.clone(), row.grant.gpus);
-    let class = row.grant.class.clone();
     let now = change.now();
     change.state.placements.update(id, |row| {
         row.phase = Phase::Ended(ending.clone());
@@ -251,7 +304,7 @@ pub(super) fn end(change: &mut Change<'_>, id: &PlacementId, ending: &Ending) {
             node.used.insert(bucket, left);
         }
     });
-    change.state.refund(&job.tenant, &class, u64::from(gpus));
+    refund(change, &row);
     if was_desired {
         change.effects.touched.insert(node.clone());
     }

@@ -17,6 +17,7 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::fitness::{self, Unfit};
 use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::limit::{BUCKET_DEVICES_MAX, BUCKETS_MAX};
+use sekisho_types::name::Name;
 use sekisho_types::placement::Ending;
 use sekisho_types::revision::PlacementId;
 
@@ -28,6 +29,7 @@ pub(super) struct Opening<'o> {
     pub(super) live: &'o [PlacementId],
     pub(super) table: &'o Digest,
     pub(super) findings: &'o [Unfit],
+    pub(super) rack: &'o Option<Name>,
 }
 
 fn check_buckets(buckets: &[Bucket]) -> Result<(), Rejection> {
@@ -99,6 +101,7 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
     change.state.nodes.update(id, |node| {
         node.buckets = opening.buckets.to_vec();
         node.findings = opening.findings.to_vec();
+        node.rack = opening.rack.clone();
     });
     placement::resettle(change, id);
     Ok(Reply::Done)

@@ -4,7 +4,7 @@
 //! id taken, and its nodes go with it. It judges no node's place: that is `residency`.
 
 use super::change::{Change, not_found};
-use super::node;
+use super::{escrow, node, offer};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -111,5 +111,7 @@ pub(super) fn take_out(change: &mut Change<'_>, site: &SiteId) {
     for id in &nodes {
         node::take_out(change, id);
     }
+    escrow::take_back(change, site);
+    offer::take_out_of(change, site);
     change.effects.events.insert(Event::Trust);
 }

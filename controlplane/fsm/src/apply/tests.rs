@@ -7,9 +7,11 @@ mod area_only;
 mod batch;
 mod beacon;
 mod break_glass;
+mod budget;
 mod countersign;
 mod delete;
 mod drain;
+mod escrow;
 mod event;
 mod eviction;
 mod fix;
@@ -21,8 +23,10 @@ mod lease;
 mod login;
 mod member;
 mod node;
+mod offer;
 mod operator;
 mod quarantine;
+mod quota;
 mod range;
 mod site_key;
 mod submission;
@@ -32,7 +36,7 @@ use crate::command::Command;
 use crate::invariant;
 use crate::outcome::{Applied, Reply};
 use crate::testing::{
-    CLASS, Federation, admin, agent, job, member, node_key, receipt_key, user, user_key,
+    CLASS, Federation, admin, agent, job, member, node_key, offer, receipt_key, user, user_key,
 };
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Refusal;
@@ -42,10 +46,11 @@ use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::job::{JobPhase, OverLimit};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::limit::ATTEMPTS_MAX;
+use sekisho_types::offer::OfferSpec;
 use sekisho_types::patch::Patch;
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::principal::Principal;
-use sekisho_types::quota::Limit;
+use sekisho_types::quota::{Allotment, Limit};
 use sekisho_types::residency::{Rules, Tier};
 use std::collections::BTreeSet;
 

@@ -125,10 +125,8 @@ pub(super) fn enroll(
     let (tag, operator) =
         check_tag(change.state, candidate.node, candidate.node_key, candidate.tag)?;
     if joining != operator {
-        return Err(Rejection::new(
-            ErrorCode::PermissionDenied,
-            "a node joins through its own operator",
-        ));
+        let why = "a node joins through its own operator";
+        return Err(Rejection::new(ErrorCode::PermissionDenied, why));
     }
     let (now, approved) = (change.now(), row.approved);
     if let Some((key, at)) = row.used {
@@ -182,6 +180,7 @@ pub(super) fn enroll(
         quarantine: None,
         proof: None,
         lapsed: None,
+        rack: None,
     };
     change.state.nodes.insert(candidate.node.clone(), node);
     change.state.tokens.update(token, |row| row.used = Some((*candidate.node_key, now)));

@@ -4,6 +4,7 @@ mod page;
 mod table;
 
 use super::*;
+use crate::command::Command;
 use crate::testing::{BEGIN, Federation, admin, key, user, user_key};
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::key::Purpose;

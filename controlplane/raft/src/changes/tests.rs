@@ -21,12 +21,16 @@ fn read(ring: &Changes, after: u64, until: u64) -> Result<Vec<(u64, String)>, Co
         Key::Site(id) => id.to_string(),
         Key::Tenant(id) => id.to_string(),
         Key::Policy(id) => id.to_string(),
-        Key::Quota(tenant, class) => format!("{tenant}/{class}"),
+        Key::Quota(tenant, class, area) => format!("{tenant}/{class}.{area}"),
         Key::Key(id) => id.0.to_string(),
         Key::Landmark(id) => id.to_string(),
         Key::Member(id) => id.to_string(),
         Key::Approval(id) => id.to_string(),
         Key::BreakGlass(opened) => opened.to_string(),
+        Key::Budget(tenant, name) => format!("{tenant}/{name}"),
+        Key::Escrow(id) => format!("{}/{}/{}", id.0, id.1, id.2),
+        Key::Offer(site, name) => format!("{site}/{name}"),
+        Key::Veto(id) => format!("{} of {}", id.1, id.0),
     };
     Ok(changes.into_iter().map(|change| (change.revision.0, name(change.key))).collect())
 }
@@ -62,6 +66,41 @@ fn each_row_comes_once_at_its_newest_revision_of_the_span() {
     push(&ring, 8, &[Event::Site("tokyo-1".parse().unwrap()), key, Event::Member(MemberId(3))]);
     let rest = named(&[(8, "tokyo-1"), (8, "kanto/user/ops"), (8, "3")]);
     assert_eq!(read(&ring, 7, 8), rest, "by kind");
+}
+
+#[test]
+fn what_is_shared_out_is_told_row_by_row() {
+    let ring = Changes::default();
+    let (tenant, site): (TenantId, SiteId) = ("acme".parse().unwrap(), "tokyo-1".parse().unwrap());
+    let (class, name): (DeviceClass, Name) = ("h100".parse().unwrap(), "night".parse().unwrap());
+    let job = Vetoed::Job("acme/train".parse().unwrap());
+    let here = Area::resolve("131016").unwrap();
+    let quota = |area| Event::Quota(tenant.clone(), class.clone(), area);
+    let veto = |of| Event::Veto(Box::new(("kanto".parse().unwrap(), of)));
+    let events = [
+        quota(Area::Japan),
+        quota(here),
+        Event::Budget(tenant.clone(), name.clone()),
+        Event::Escrow(Box::new((site.clone(), tenant.clone(), class.clone()))),
+        Event::Offer(site, name),
+        veto(Vetoed::Tenant(tenant.clone())),
+        veto(job),
+        quota(Area::Japan),
+    ];
+    push(&ring, 1, &events);
+    let told = [
+        "acme/h100.JP",
+        "acme/h100.131016",
+        "acme/night",
+        "tokyo-1/acme/h100",
+        "tokyo-1/night",
+        "tenant acme of kanto",
+        "job acme/train of kanto",
+    ];
+    assert_eq!(read(&ring, 0, 1), named(&told.map(|name| (1, name))), "each once");
+    let sizes: usize =
+        events.iter().filter_map(Key::of).collect::<BTreeSet<_>>().iter().map(Key::size).sum();
+    assert_eq!(ring.0.lock().bytes, sizes);
 }
 
 #[test]

@@ -42,8 +42,10 @@ RESIDENCY_OUTSIDE_JP   6  inside Japan
 RESIDENCY_TIER         6  country established at T1 or better, area at T1 or better
 RESIDENCY_AREA         4  in 北海道 (010006), 東京都 (130001) (the job)
 RESIDENCY_OPERATOR     4  not of naniwa (the job)
+OFFER_VETOED           4  taken by its operator
 NO_DEVICE              4  has 3 x sim-h100 with 40960 MiB or more each in one bucket
 NODE_REVOKED           4  not revoked
+OFFER_NONE             4  offered to sapporo until 2026-11-22T01:00:00.000Z
 PAYLOAD_NOT_SEALED     4  can read the payload
 PAYLOAD_NOT_HERE       4  some member keeps the payload
 NODE_UNAVAILABLE       4  has not refused this job
@@ -54,7 +56,9 @@ NODE_QUARANTINED       4  not in quarantine
 NODE_UNAVAILABLE       3  schedulable and in contact
 TAG_EXPIRED            3  site tag in force
 CAPACITY_FULL          2  3 of them free in one bucket
-QUOTA_EXCEEDED         2  quota of sapporo for sim-h100: 8, in use 0, needed 6";
+OFFER_FULL             2  3 of what is offered free
+QUOTA_EXCEEDED         2  quota of sapporo for sim-h100: 8, in use 0, room for 8, needed 6
+BUDGET_EXHAUSTED       2  no hard budget";
     assert_eq!(text(&found), golden);
     assert_eq!((found.verdict, found.binding), (Verdict::PlacedNow, None));
     assert_eq!((found.nodes, found.nodes_needed, found.position), (6, 2, None));
@@ -159,9 +163,9 @@ fn quota_tells_none_from_in_use() {
     let mut facts = job("more", 3, 3, &[]);
     let found = explain(&federation.state, &facts);
     assert_eq!((found.verdict, found.binding), (Verdict::Never, Some(ErrorCode::QuotaNone)));
-    assert!(text(&found).ends_with(
-        "QUOTA_NONE             0  quota of sapporo for sim-h100: 8, in use 0, needed 9"
-    ));
+    let said_of_quota = "\
+QUOTA_NONE             2  quota of sapporo for sim-h100: 8, in use 0, room for 8, needed 9";
+    assert!(text(&found).contains(said_of_quota), "{}", text(&found));
     assert_eq!(
         changes(&found)[0],
         said("raise the quota of sapporo for sim-h100 by 1 to 9", Verdict::PlacedNow)

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use sekisho_fsm::State;
 use sekisho_fsm::testing::job;
 use sekisho_types::job::JobFacts;
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::quota::Limit;
 
 const AREAS: [&[&str]; 5] = [&[], &["JP-01"], &["Tokyo", "JP-27"], &["JP-47"], &["012351"]];
@@ -43,7 +44,8 @@ fn check_bounds(state: &State) -> Result<(), TestCaseError> {
         }
     }
     for ((tenant, class), used) in state.usages() {
-        prop_assert!(state.quota(tenant, class).admits(*used), "{} holds {}", tenant, used);
+        let limit = state.quota(tenant, class, Area::Japan).nominal;
+        prop_assert!(limit.admits(used), "{} holds {}", tenant, used);
     }
     Ok(())
 }

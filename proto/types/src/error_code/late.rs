@@ -249,6 +249,46 @@ $($early)*
         "削除しようとしている対象は、まだ使われています。",
         "Change or end what the message names, then delete it.",
         "メッセージに示されたものを変更するか終了してから、削除してください。";
+    OfferNone = 99, "OFFER_NONE", NotYet,
+        "No operator offers such devices to this tenant for so long now.",
+        "このテナントにこの期間、適合するデバイスを提供している事業者がいません。",
+        "See `sekisho offer list`; a shorter time limit may fit an offer that ends.",
+        "`sekisho offer list` を確認してください。時間制限を短くすると提供期間内に収まる場合があります。";
+    OfferFull = 100, "OFFER_FULL", NotYet,
+        "What the operators offer of such devices is in use.",
+        "事業者が提供しているデバイスはすべて使用中です。",
+        "Wait, or have more offered: `sekisho offer create`.",
+        "空きを待つか、`sekisho offer create` で提供を増やしてもらってください。";
+    OfferVetoed = 101, "OFFER_VETOED", Never,
+        "The operator takes no work of this tenant, or not this job.",
+        "事業者がこのテナントまたはこのジョブを受け入れていません。",
+        "Ask the operator (`sekisho veto list`), or allow others in the job's residency.",
+        "事業者に確認するか(`sekisho veto list`)、他の事業者を許可してください。";
+    BudgetExhausted = 102, "BUDGET_EXHAUSTED", NotYet,
+        "What is left of a budget does not cover the whole time limit.",
+        "予算の残りが時間制限の全体に足りません。",
+        "Wait for the next period or for refunds, shorten the time limit, or have the budget raised: `sekisho budget list`.",
+        "次の期間または払い戻しを待つか、時間制限を短くするか、予算を増やしてください(`sekisho budget list`)。";
+    BudgetTooSmall = 103, "BUDGET_TOO_SMALL", Never,
+        "A whole period of a budget does not cover the job's time limit.",
+        "予算の一期間の全額でも、このジョブの時間制限に足りません。",
+        "Shorten the time limit, ask for fewer GPUs, or have the budget raised: `sekisho budget set`.",
+        "時間制限を短くするか、GPU数を減らすか、予算を増やしてください(`sekisho budget set`)。";
+    QuotaContradicts = 104, "QUOTA_CONTRADICTS", Invalid,
+        "The numbers of the quota contradict each other or the tenant's place in the tree.",
+        "割当枠の数値が互いに、またはテナントの階層上の位置と矛盾しています。",
+        "Lend at most what is one's own; only a tenant with a parent borrows.",
+        "貸出は自分の枠以内にしてください。借用できるのは親を持つテナントだけです。";
+    TenantTree = 105, "TENANT_TREE", Invalid,
+        "The tenant would be a part of itself, or of too deep a tree.",
+        "テナントが自身の一部になるか、階層が深すぎます。",
+        "Choose another parent: `sekisho tenant list`.",
+        "別の親を選んでください(`sekisho tenant list`)。";
+    BudgetPast = 106, "BUDGET_PAST", Invalid,
+        "The whole span of the budget is over.",
+        "予算の期間はすでに終わっています。",
+        "Set a span that ends in the future.",
+        "未来に終わる期間を設定してください。";
         }
     };
 }

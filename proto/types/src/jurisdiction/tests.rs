@@ -270,3 +270,13 @@ fn every_municipality_with_an_office_has_its_position() {
     let office = area("012351").info().unwrap().office.unwrap();
     assert_eq!(office.to_string(), "43.171388,141.315555");
 }
+
+#[test]
+fn a_chain_leads_from_the_ward_to_japan() {
+    let ward = Area::resolve("011011").unwrap();
+    let chain: Vec<String> = ward.chain().map(|area| area.to_string()).collect();
+    assert_eq!(chain, ["011011", "011002", "010006", "JP"]);
+    assert!(ward.chain().all(|area| area.contains(ward)));
+    assert_eq!(Area::Japan.chain().collect::<Vec<_>>(), [Area::Japan]);
+    assert_eq!(Area::Code(1).chain().count(), 0);
+}

@@ -128,6 +128,7 @@ fn ends(f: &mut Federation, placement: PlacementId) {
         live: vec![placement],
         table: sekisho_types::jurisdiction::table_hash(),
         findings: vec![],
+        rack: None,
     };
     f.accept(agent(&node), open);
     assert!(f.state.node(&node).unwrap().placements.contains(&placement));

@@ -23,7 +23,8 @@ fn quota(gpus: u64) -> Joint {
     Joint::SetQuota {
         tenant: "sapporo".parse().unwrap(),
         class: CLASS.parse().unwrap(),
-        limit: Limit::Gpus(gpus),
+        area: Area::Japan,
+        allotment: Allotment::own(Limit::Gpus(gpus)),
         expected: crate::testing::first_quota(),
     }
 }
@@ -63,7 +64,7 @@ fn stage(f: &Federation, id: ApprovalId) -> Stage {
 }
 
 fn limit(f: &Federation) -> Limit {
-    f.state.quota(&"sapporo".parse().unwrap(), &CLASS.parse().unwrap())
+    f.limit("sapporo")
 }
 
 /// Walks the state clock on, which an entry moves by a bound only.
@@ -131,6 +132,7 @@ fn each_of_the_commands_that_take_two_is_carried_out_as_by_itself() {
             tenant: "sapporo".parse().unwrap(),
             display_name: Patch::Set("Sapporo City".into()),
             policy: Patch::Set(Some("gov".parse().unwrap())),
+            parent: Patch::Keep,
             expected: revision(&apart),
         },
         Joint::CreateSite {

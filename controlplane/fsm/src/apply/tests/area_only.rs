@@ -136,6 +136,7 @@ fn who_may_keep_it_follows_the_rules_in_force_and_never_the_submitters_word_alon
         tenant,
         display_name: Patch::Keep,
         policy: Patch::Set(Some(policy)),
+        parent: Patch::Keep,
         expected,
     };
     f.accept(admin("kanto"), bound);

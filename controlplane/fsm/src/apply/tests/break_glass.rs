@@ -67,7 +67,8 @@ fn widening(f: &Federation) -> Vec<Command> {
         Command::SetQuota {
             tenant: tenant.clone(),
             class,
-            limit: Limit::Unlimited,
+            area: Area::Japan,
+            allotment: Allotment::own(Limit::Unlimited),
             expected: crate::testing::first_quota(),
         },
         Command::PutPolicy {
@@ -79,6 +80,7 @@ fn widening(f: &Federation) -> Vec<Command> {
             tenant,
             display_name: Patch::Keep,
             policy: Patch::Keep,
+            parent: Patch::Keep,
             expected: None,
         },
         Command::RevokeKey { key: user_key(&principal).public(), principal },

@@ -22,7 +22,8 @@ fn delete_policy(f: &Federation, policy: &PolicyId) -> Command {
 
 fn put_tenant(f: &Federation, policy: Patch<Option<PolicyId>>) -> Command {
     let expected = f.state.tenant(&sapporo()).map(|row| row.revision);
-    Command::PutTenant { tenant: sapporo(), display_name: Patch::Keep, policy, expected }
+    let (display_name, parent) = (Patch::Keep, Patch::Keep);
+    Command::PutTenant { tenant: sapporo(), display_name, policy, parent, expected }
 }
 
 fn take_key_back(f: &mut Federation) {
@@ -55,7 +56,7 @@ fn a_tenant_goes_when_nothing_of_it_is_left() {
     f.accept(admin("kanto"), delete.clone());
     assert_eq!(invariant::check(&f.state), Ok(()));
     assert_eq!(f.state.tenant(&sapporo()), None);
-    assert!(!f.state.quotas().any(|((of, _), _)| *of == sapporo()), "its quotas go with it");
+    assert!(!f.state.quotas().any(|((of, _), _, _)| *of == sapporo()), "its quotas go with it");
     assert!(f.state.job(&id).is_some(), "what it ran is kept");
     refused(&mut f, admin("kanto"), delete, ErrorCode::NotFound);
     // Its name is that of the jobs that are kept.
@@ -127,6 +128,7 @@ fn what_an_update_does_not_name_stays() {
         tenant: sapporo(),
         display_name: Patch::Set("札幌市".to_owned()),
         policy: Patch::Keep,
+        parent: Patch::Keep,
         expected,
     };
     f.accept(admin("kanto"), rename);
@@ -184,13 +186,15 @@ fn a_site_is_named_by_its_operator_or_the_federation() {
 fn a_quota_is_changed_as_it_was_read() {
     let mut f = Federation::furnished();
     let class: sekisho_types::id::DeviceClass = CLASS.parse().unwrap();
+    let area = Area::Japan;
     let set = |limit, expected| Command::SetQuota {
         tenant: sapporo(),
         class: CLASS.parse().unwrap(),
-        limit,
+        area,
+        allotment: Allotment::own(limit),
         expected,
     };
-    let read = f.state.quota_revision(&sapporo(), &class);
+    let read = f.state.quota_revision(&sapporo(), &class, area);
     f.accept(admin("kanto"), set(Limit::Gpus(3), read));
     refused(&mut f, admin("kanto"), set(Limit::Unlimited, read), ErrorCode::RevisionMismatch);
     refused(
@@ -200,7 +204,7 @@ fn a_quota_is_changed_as_it_was_read() {
         ErrorCode::RevisionMismatch,
     );
     f.quota(&sapporo(), Limit::None);
-    assert_eq!(f.state.quota_revision(&sapporo(), &class), Revision(0));
+    assert_eq!(f.state.quota_revision(&sapporo(), &class, area), Revision(0));
     f.accept(admin("kanto"), set(Limit::Gpus(3), Revision(0)));
-    assert_eq!(f.state.quota(&sapporo(), &class), Limit::Gpus(3));
+    assert_eq!(f.limit("sapporo"), Limit::Gpus(3));
 }

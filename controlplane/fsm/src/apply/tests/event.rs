@@ -35,14 +35,30 @@ fn rows(state: &State) -> BTreeMap<Event, String> {
     }
     for (id, row) in state.tenants() {
         // How many jobs it has is as of the reading.
-        let name = (&row.display_name, &row.policy, row.revision);
+        let name = (&row.display_name, &row.policy, &row.parent, row.revision);
         rows.insert(Event::Tenant(id.clone()), format!("{name:?}"));
     }
     for (id, row) in state.policies() {
         rows.insert(Event::Policy(id.clone()), format!("{row:?}"));
     }
-    for ((tenant, class), limit) in state.quotas() {
-        rows.insert(Event::Quota(tenant.clone(), class.clone()), format!("{limit:?}"));
+    for ((tenant, class), area, line) in state.quotas() {
+        let event = Event::Quota(tenant.clone(), class.clone(), area);
+        rows.insert(event, format!("{:?}", line.quota));
+    }
+    for ((tenant, name), row) in state.budgets() {
+        let shown = (&row.spec, row.revision);
+        rows.insert(Event::Budget(tenant.clone(), name.clone()), format!("{shown:?}"));
+    }
+    for (key, row) in state.escrows() {
+        rows.insert(Event::Escrow(Box::new(key.clone())), format!("{row:?}"));
+    }
+    for ((site, name), row) in state.offers() {
+        // What is charged to it is as of the reading.
+        let shown = (&row.spec, row.withdrawn, row.revision);
+        rows.insert(Event::Offer(site.clone(), name.clone()), format!("{shown:?}"));
+    }
+    for (key, row) in state.vetoes() {
+        rows.insert(Event::Veto(Box::new(key.clone())), format!("{row:?}"));
     }
     for (id, row) in state.approvals() {
         rows.insert(Event::Approval(*id), format!("{row:?}"));
@@ -157,11 +173,13 @@ fn what_administrators_change_is_named() {
     let tenant: TenantId = f.tenant("otaru", Limit::Gpus(8));
     let expected = Some(f.state.tenant(&tenant).unwrap().revision);
     let (display_name, policy) = (Patch::Set("Otaru".to_owned()), Patch::Set(Some(near)));
-    let put = Command::PutTenant { tenant: tenant.clone(), display_name, policy, expected };
+    let parent = Patch::Set(Some("sapporo".parse().unwrap()));
+    let put = Command::PutTenant { tenant: tenant.clone(), display_name, policy, parent, expected };
     f.accept(admin("kanto"), put);
-    let (class, limit) = (CLASS.parse().unwrap(), Limit::None);
-    let expected = f.state.quota_revision(&tenant, &class);
-    f.accept(admin("kanto"), Command::SetQuota { tenant, class, limit, expected });
+    let (class, area) = (CLASS.parse().unwrap(), Area::Japan);
+    let allotment = Allotment::NONE;
+    let expected = f.state.quota_revision(&tenant, &class, area);
+    f.accept(admin("kanto"), Command::SetQuota { tenant, class, area, allotment, expected });
     // One key is taken back; when it has expired, its row goes with the next one that is.
     let key = |of: &str, days: u64| KeyRecord {
         principal: user("kanto", of),

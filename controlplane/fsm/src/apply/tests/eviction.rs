@@ -37,7 +37,7 @@ fn bind(f: &mut Federation, policy: Option<&str>) {
     let row = f.state.tenant(&tenant).unwrap();
     let (display_name, expected) = (Patch::Keep, Some(row.revision));
     let policy = Patch::Set(policy.map(|policy| policy.parse().unwrap()));
-    let put = Command::PutTenant { tenant, display_name, policy, expected };
+    let put = Command::PutTenant { tenant, display_name, policy, parent: Patch::Keep, expected };
     f.accept(admin("kanto"), put);
 }
 
@@ -117,11 +117,11 @@ fn a_tighter_policy_moves_what_it_no_longer_allows_and_quota_comes_back_with_the
     let applied = f.accept(member("naniwa"), evict(&[&goes]));
     assert!(applied.checkpoint.is_some(), "the agent is told under a checkpoint (P2)");
     assert_eq!((phase(&f, &goes), phase(&f, &stays)), (JobPhase::Stopping, JobPhase::Placed));
-    assert_eq!((due(&f), f.state.usages().next().unwrap().1), (vec![], &2));
+    assert_eq!((due(&f), f.state.usages().next().unwrap().1), (vec![], 2));
     // Ordered once, and what ended meanwhile is passed over.
     assert!(f.accept(member("naniwa"), evict(&[&goes])).checkpoint.is_none());
     ended(&mut f, &goes);
-    assert_eq!(f.state.usages().next().unwrap().1, &1);
+    assert_eq!(f.state.usages().next().unwrap().1, 1);
     let moved = f.state.job(&goes).unwrap();
     assert_eq!((moved.phase, moved.attempts), (JobPhase::Queued, 0));
     assert!(moved.message.contains("RESIDENCY_AREA"), "{}", moved.message);
@@ -321,6 +321,7 @@ fn reopen(f: &mut Federation, node: &NodeId, previous: SessionId, live: Vec<Plac
         live,
         table: table_hash(),
         findings: Vec::new(),
+        rack: None,
     };
     f.accept(agent(node), open);
 }

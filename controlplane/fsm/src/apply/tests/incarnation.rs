@@ -115,6 +115,7 @@ fn no_job_of_before_is_placed_again_and_nothing_stays_charged() {
         live,
         table: sekisho_types::jurisdiction::table_hash(),
         findings: vec![],
+        rack: None,
     };
     f.accept(agent(&node), open);
     assert_eq!((phase(&f, &gone), usage(&f)), (JobPhase::Failed, 1), "not queued again (P7)");

@@ -88,6 +88,7 @@ fn residency_follows_tenant_and_named_policies_too() {
         tenant: named.tenant.clone(),
         display_name: Patch::Set("札幌市".into()),
         policy: Patch::Set(Some(policy.clone())),
+        parent: Patch::Keep,
         expected,
     };
     f.accept(admin("naniwa"), put);

@@ -60,6 +60,7 @@ fn a_host_that_knows_no_session_opens_none_and_an_honest_restart_does() {
         live: vec![],
         table: sekisho_types::jurisdiction::table_hash(),
         findings: vec![],
+        rack: None,
     };
     refused(&mut f, agent(&node), open(None), ErrorCode::SessionWaits);
     let held = f.state.node(&node).unwrap().session.as_ref().unwrap().id;
@@ -137,6 +138,7 @@ fn a_revoked_site_gets_nothing_more_and_stops_what_it_has() {
         live: vec![],
         table: sekisho_types::jurisdiction::table_hash(),
         findings: vec![],
+        rack: None,
     };
     refused(&mut f, agent(&node), open, ErrorCode::NodeRevoked);
     f.accept(member("kanto"), Command::ExpireLease { node, session });
@@ -237,6 +239,7 @@ fn a_session_begins_with_what_its_host_found() {
         live: vec![],
         table: sekisho_types::jurisdiction::table_hash(),
         findings,
+        rack: None,
     };
     let backwards = vec![unfit("data-dir", true), unfit("clock", true)];
     refused(&mut f, agent(&node), open(backwards), ErrorCode::InvalidArgument);

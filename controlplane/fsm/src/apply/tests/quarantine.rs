@@ -28,6 +28,7 @@ fn open(id: u8, previous: Option<SessionId>) -> Command {
         live: vec![],
         table: sekisho_types::jurisdiction::table_hash(),
         findings: Vec::new(),
+        rack: None,
     }
 }
 

@@ -51,6 +51,13 @@ fn words(verb: Verb) -> (&'static str, &'static str) {
         Verb::ReadApprovals => ("read approvals", "承認の閲覧"),
         Verb::BreakGlass => ("break the glass", "緊急権限の開始"),
         Verb::RegisterAdmin => ("bind a federation-admin's key", "連合管理者の鍵の登録"),
+        Verb::SetBudget => ("set a budget", "予算の設定"),
+        Verb::SetEscrow => ("have a site hold a slice of a quota", "割当枠の拠点への預託"),
+        Verb::PutOffer => ("offer devices of a site", "拠点のデバイスの提供"),
+        Verb::WithdrawOffer => ("withdraw an offer", "提供の取り下げ"),
+        Verb::Veto => ("veto a tenant or a job", "テナントやジョブの拒否"),
+        Verb::LiftVeto => ("take a veto back", "拒否の取り消し"),
+        Verb::ReadVetoes => ("read vetoes", "拒否の閲覧"),
         Verb::EndBreakGlass => ("end somebody else's break-glass", "他者の緊急権限の終了"),
     }
 }

@@ -58,6 +58,13 @@ fn due(verb: Verb) -> ([&'static str; 9], Signed) {
         Verb::BreakGlass =>        ([ALL,  ALL,  NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], Caller),
         Verb::EndBreakGlass =>     ([ALL,  NONE, NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], No),
         Verb::RegisterAdmin =>     ([ALL,  NONE, NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], TWO),
+        Verb::SetBudget =>         ([ALL,  NONE, NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], TWO),
+        Verb::SetEscrow =>         ([ALL,  NONE, NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], Caller),
+        Verb::PutOffer =>          ([OWN,  OWN,  NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], Caller),
+        Verb::WithdrawOffer =>     ([OWN,  OWN,  NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], No),
+        Verb::Veto =>              ([OWN,  OWN,  NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], No),
+        Verb::LiftVeto =>          ([OWN,  OWN,  NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], Caller),
+        Verb::ReadVetoes =>        ([ALL,  OWN,  NONE,   NONE,   ALL,  NONE, NONE, NONE, NONE], No),
     }
 }
 
@@ -116,7 +123,7 @@ fn no_verb_is_missing_among_all_of_them() {
     let numbers: Vec<usize> = Verb::ALL.iter().map(|verb| *verb as usize).collect();
     assert_eq!(numbers, (0..Verb::ALL.len()).collect::<Vec<_>>());
     // The last one of the enum: a verb behind it would be in no test.
-    assert_eq!(Verb::ALL.last(), Some(&Verb::DeleteTenant));
+    assert_eq!(Verb::ALL.last(), Some(&Verb::ReadVetoes));
 }
 
 #[test]

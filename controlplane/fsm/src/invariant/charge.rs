@@ -1,0 +1,94 @@
+//! Quotas, budgets and offers against what runs: every sum computed once more from its parts.
+
+use crate::quota::{Holding, HoldingKey, Line, edit};
+use crate::state::State;
+use crate::table::Table;
+use sekisho_types::id::{DeviceClass, SiteId, TenantId};
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::limit::TENANT_DEPTH_MAX;
+use sekisho_types::name::Name;
+use std::collections::BTreeMap;
+
+type Sums = BTreeMap<(TenantId, DeviceClass), BTreeMap<Area, u64>>;
+
+fn add(sums: &mut Sums, key: (TenantId, DeviceClass), place: Area, gpus: u64) {
+    let areas = sums.entry(key).or_default();
+    for area in place.chain() {
+        let sum = areas.entry(area).or_insert(0);
+        *sum = sum.saturating_add(gpus);
+    }
+}
+
+/// What is charged to each tenant itself, by area, from its placements and what sites hold of its quota.
+fn charged(state: &State) -> Sums {
+    let mut sums = Sums::new();
+    for (_, row) in state.placements().filter(|(_, row)| !row.phase.is_ended()) {
+        let key = (row.grant.job.tenant.clone(), row.grant.class.clone());
+        add(&mut sums, key, row.charge.place, u64::from(row.grant.gpus));
+    }
+    for ((_, tenant, class), held) in state.escrows() {
+        add(&mut sums, (tenant.clone(), class.clone()), held.place, held.gpus);
+    }
+    sums
+}
+
+/// Q1/Q2: usage equals the sum of the GPUs of placements that are not ended, and of what sites hold.
+pub(super) fn usage_is_the_sum_of_living_placements(state: &State) -> Result<(), String> {
+    let mut usage = Sums::new();
+    for (key, holding) in state.holdings() {
+        for (area, line) in holding.lines.iter().filter(|(_, line)| line.own > 0) {
+            usage.entry(key.clone()).or_default().insert(*area, line.own);
+        }
+    }
+    let sums = charged(state);
+    if usage == sums { Ok(()) } else { Err(format!("Q2: usage {usage:?}, placements {sums:?}")) }
+}
+
+/// Q1: what each tenant carries for its parts, and what they lend it, is what it comes to when the tree is built anew; and
+/// the tree is one.
+pub(super) fn the_tree_sums_up(state: &State) -> Result<(), String> {
+    for (tenant, row) in state.tenants() {
+        let path = state.path(tenant);
+        let whole = path.last().and_then(|last| state.tenant(last));
+        if whole.is_none_or(|row| row.parent.is_some()) || path.len() > TENANT_DEPTH_MAX {
+            return Err(format!("Q1: {tenant} of {:?} is in no tree", row.parent));
+        }
+    }
+    let mut anew: Table<HoldingKey, Holding> = Table::default();
+    for ((tenant, class), holding) in state.holdings() {
+        let path = state.path(tenant);
+        for (area, line) in &holding.lines {
+            edit(&mut anew, &path, class, |lines| {
+                let fresh = lines.entry(*area).or_insert_with(Line::default);
+                (fresh.quota, fresh.own) = (line.quota, line.own);
+            });
+        }
+    }
+    for (key, holding) in state.holdings() {
+        if anew.get(key) != Some(holding) {
+            let other = anew.get(key);
+            return Err(format!("Q1: {key:?} has {holding:?}, its parts come to {other:?}"));
+        }
+    }
+    if anew.len() == state.holdings().count() {
+        return Ok(());
+    }
+    Err("Q1: the tree has a tenant that holds something and is not there".to_owned())
+}
+
+/// Every offer has charged what stands on it; none that is withdrawn stays without a reason.
+pub(super) fn offers_are_charged_what_they_hold(state: &State) -> Result<(), String> {
+    let mut sums: BTreeMap<(SiteId, Name), u64> = BTreeMap::new();
+    for (_, row) in state.placements().filter(|(_, row)| !row.phase.is_ended()) {
+        let Some(name) = &row.charge.offer else { continue };
+        let sum = sums.entry((row.grant.node.site.clone(), name.clone())).or_insert(0);
+        *sum = sum.saturating_add(u64::from(row.grant.gpus));
+    }
+    for (key, offer) in state.offers() {
+        let sum = sums.remove(key).unwrap_or(0);
+        if offer.used != sum || (offer.withdrawn && sum == 0) {
+            return Err(format!("Q2: offer {key:?} counts {}, it holds {sum}", offer.used));
+        }
+    }
+    if sums.is_empty() { Ok(()) } else { Err(format!("Q2: charged to no offer {sums:?}")) }
+}

@@ -1,0 +1,297 @@
+//! What one group may charge: quota, budgets and offers, member by member.
+//!
+//! Must hold: one function says for the planner and for apply whether the next member may be charged, so that they agree;
+//! a group is charged whole or not at all, in the entry that grants it (Q1). What binds members binds areas that contain one
+//! another or are apart, or sites: so members that are taken one by one are as many as can be, but where a row's border runs
+//! through a site, or a budget of yen meets sites of different prices. There it may be fewer, never more than are admitted.
+//! Does not know: devices, nodes and what else keeps a job off them.
+
+use crate::budget::{Budget, BudgetKey, Charged};
+use crate::offer::OfferKey;
+use crate::quota::{Holding, HoldingKey, Holdings, ceiling, room};
+use crate::state::State;
+use sekisho_types::budget::Exhausted;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{OperatorId, SiteId, TenantId};
+use sekisho_types::job::JobFacts;
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::name::Name;
+use sekisho_types::quota::Amount;
+use sekisho_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a placement was charged; by it everything is given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// The place that counts for quotas and budgets.
+    pub place: Area,
+    /// The offer of its site; `None` of what a host brought over from another incarnation.
+    pub offer: Option<Name>,
+    /// At this price.
+    pub yen_per_gpu_hour: u64,
+    /// Budgets are charged from here, on the state clock …
+    pub from: Timestamp,
+    /// … to here.
+    pub until: Timestamp,
+    /// Which budgets.
+    pub budgets: Vec<Charged>,
+}
+
+/// What is charged already: in the state, and by what a plan has taken beside it.
+pub trait Books: Holdings {
+    /// Charged to a budget in the period that begins at `first`, beside what the state says.
+    fn planned_of_budget(&self, key: &BudgetKey, first: Timestamp) -> u128;
+    /// Devices charged to an offer, beside what the state says.
+    fn planned_of_offer(&self, key: &OfferKey) -> u64;
+}
+
+/// The state's own books: nothing beside it.
+#[derive(Debug, Clone, Copy)]
+pub struct Own<'s>(pub &'s State);
+
+impl Holdings for Own<'_> {
+    fn holding(&self, key: &HoldingKey) -> Option<&Holding> {
+        self.0.quotas.get(key)
+    }
+}
+
+impl Books for Own<'_> {
+    fn planned_of_budget(&self, _key: &BudgetKey, _first: Timestamp) -> u128 {
+        0
+    }
+    fn planned_of_offer(&self, _key: &OfferKey) -> u64 {
+        0
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    area: Area,
+    room: Amount,
+    /// The room if nobody else held anything.
+    ceiling: Amount,
+}
+
+/// A part of the time limit in one period.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    ms: u64,
+    /// What is left of the period.
+    left: u128,
+    /// What would be left if nobody else had used any.
+    whole: u128,
+}
+
+#[derive(Debug, Clone)]
+struct Left<'s> {
+    key: &'s BudgetKey,
+    budget: &'s Budget,
+    /// Of each period that the time limit lies in.
+    periods: Vec<Part>,
+}
+
+#[derive(Debug, Clone)]
+struct Offered<'s> {
+    key: &'s OfferKey,
+    yen: u64,
+    left: u64,
+}
+
+/// What a group may still charge.
+#[derive(Debug, Clone)]
+pub struct Purse<'s> {
+    state: &'s State,
+    facts: &'s JobFacts,
+    until: Timestamp,
+    rows: Vec<Row>,
+    budgets: Vec<Left<'s>>,
+    offers: BTreeMap<SiteId, Vec<Offered<'s>>>,
+}
+
+impl<'s> Purse<'s> {
+    /// The purse of a job; `path` is its tenant and all above it ([`State::path`]).
+    #[must_use]
+    pub fn open(
+        state: &'s State,
+        books: &impl Books,
+        facts: &'s JobFacts,
+        path: &[TenantId],
+    ) -> Self {
+        let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
+        let until = state.clock.plus_ms(facts.time_limit_s.saturating_mul(1000));
+        let lines = books.holding(&(tenant.clone(), class.clone())).map(|held| &held.lines);
+        let rows = lines.into_iter().flatten().filter(|(_, line)| line.quota.is_some());
+        let rows = rows.map(|(area, _)| Row {
+            area: *area,
+            room: room(books, path, class, *area),
+            ceiling: ceiling(books, path, class, *area),
+        });
+        let all = path.iter().flat_map(|tenant| state.budgets_of(tenant));
+        let hard = all.filter(|(_, budget)| {
+            budget.spec.exhausted == Exhausted::Stop
+                && budget.spec.class.as_ref().is_none_or(|of| of == class)
+        });
+        let left = |(key, budget): (&'s BudgetKey, &'s Budget)| {
+            let periods = budget.spec.period.parts(state.clock, until);
+            let periods = periods.map(|(first, ms)| {
+                let left = budget.left(first).saturating_sub(books.planned_of_budget(key, first));
+                Part { ms, left, whole: budget.spec.whole() }
+            });
+            Left { key, budget, periods: periods.collect() }
+        };
+        Self {
+            state,
+            facts,
+            until,
+            rows: rows.collect(),
+            budgets: hard.map(left).collect(),
+            offers: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the rows all together have room for a whole group, and budgets of the whole country are as large as it: no more
+    /// than a first look, which places it nowhere.
+    ///
+    /// # Errors
+    /// `QUOTA_NONE` or `BUDGET_TOO_SMALL` if they never will have, else `QUOTA_EXCEEDED`.
+    pub fn covers(&self, gpus: u64) -> Result<(), ErrorCode> {
+        let inside = |row: &Row| {
+            self.rows.iter().any(|of| of.area != row.area && of.area.contains(row.area))
+        };
+        let widest = || self.rows.iter().filter(|row| !inside(row));
+        let all = |of: fn(&Row) -> Amount| widest().map(of).fold(Amount::NONE, Amount::plus);
+        if !all(|row| row.ceiling).covers(gpus) {
+            return Err(ErrorCode::QuotaNone);
+        }
+        let national = self.budgets.iter().filter(|left| left.budget.spec.area == Area::Japan);
+        for left in national {
+            // What it costs is not known before its places are; in GPU-hours it is.
+            let rate = left.budget.spec.rate(gpus, 0);
+            let need = |part: &Part| rate.saturating_mul(u128::from(part.ms));
+            if left.periods.iter().any(|part| need(part) > part.whole) {
+                return Err(ErrorCode::BudgetTooSmall);
+            }
+        }
+        if all(|row| row.room).covers(gpus) { Ok(()) } else { Err(ErrorCode::QuotaExceeded) }
+    }
+
+    /// Charges one more member at a site of `operator`, in `place`.
+    ///
+    /// # Errors
+    /// The code of the first that does not admit it; nothing is charged then.
+    pub fn spend(
+        &mut self,
+        books: &impl Books,
+        (site, operator): (&SiteId, &OperatorId),
+        place: Area,
+    ) -> Result<Spend<'s>, ErrorCode> {
+        if self.state.vetoed(operator, &self.facts.id).is_some() {
+            return Err(ErrorCode::OfferVetoed);
+        }
+        let gpus = u64::from(self.facts.resources.gpus);
+        let offer = self.offered(books, site, gpus)?;
+        self.has_room(place, gpus)?;
+        let (key, yen) = self
+            .offers
+            .get(site)
+            .and_then(|offers| offers.get(offer))
+            .map(|offered| (offered.key, offered.yen))
+            .ok_or(ErrorCode::Internal)?;
+        let bound = |left: &&Left<'_>| left.budget.spec.area.contains(place);
+        for left in self.budgets.iter().filter(bound) {
+            let rate = left.budget.spec.rate(gpus, yen);
+            let need = |ms: u64| rate.saturating_mul(u128::from(ms));
+            if left.periods.iter().any(|part| need(part.ms) > part.whole) {
+                return Err(ErrorCode::BudgetTooSmall);
+            }
+            if left.periods.iter().any(|part| need(part.ms) > part.left) {
+                return Err(ErrorCode::BudgetExhausted);
+            }
+        }
+        self.take(place, gpus, (site, offer), yen);
+        Ok(Spend { place, offer: key, yen_per_gpu_hour: yen })
+    }
+
+    /// The number of the offer to charge, in the order in which they are.
+    fn offered(
+        &mut self,
+        books: &impl Books,
+        site: &SiteId,
+        gpus: u64,
+    ) -> Result<usize, ErrorCode> {
+        let (state, facts, until) = (self.state, self.facts, self.until);
+        let offers = self.offers.entry(site.clone()).or_insert_with(|| {
+            let whose = (&facts.id.tenant, &facts.resources.class);
+            let made = state.offers_for(site, whose, until).into_iter();
+            let left = |(key, offer): (&'s OfferKey, &'s crate::offer::Offer)| {
+                let used = offer.used.saturating_add(books.planned_of_offer(key));
+                let left = offer.spec.gpus.saturating_sub(used);
+                Offered { key, yen: offer.spec.yen_per_gpu_hour, left }
+            };
+            made.map(left).collect()
+        });
+        if offers.is_empty() {
+            return Err(ErrorCode::OfferNone);
+        }
+        offers.iter().position(|offer| offer.left >= gpus).ok_or(ErrorCode::OfferFull)
+    }
+
+    fn has_room(&self, place: Area, gpus: u64) -> Result<(), ErrorCode> {
+        let bound = || self.rows.iter().filter(|row| row.area.contains(place));
+        if bound().next().is_none() || bound().any(|row| !row.ceiling.covers(gpus)) {
+            return Err(ErrorCode::QuotaNone);
+        }
+        if bound().all(|row| row.room.covers(gpus)) {
+            return Ok(());
+        }
+        Err(ErrorCode::QuotaExceeded)
+    }
+
+    fn take(&mut self, place: Area, gpus: u64, (site, offer): (&SiteId, usize), yen: u64) {
+        for row in self.rows.iter_mut().filter(|row| row.area.contains(place)) {
+            row.room = row.room.less(gpus);
+            row.ceiling = row.ceiling.less(gpus);
+        }
+        let bound = |left: &&mut Left<'_>| left.budget.spec.area.contains(place);
+        for left in self.budgets.iter_mut().filter(bound) {
+            let rate = left.budget.spec.rate(gpus, yen);
+            for part in &mut left.periods {
+                let spent = rate.saturating_mul(u128::from(part.ms));
+                part.left = part.left.saturating_sub(spent);
+                part.whole = part.whole.saturating_sub(spent);
+            }
+        }
+        let offered = self.offers.get_mut(site).and_then(|offers| offers.get_mut(offer));
+        if let Some(offered) = offered {
+            offered.left = offered.left.saturating_sub(gpus);
+        }
+    }
+
+    /// The hard budgets that bind the job, with the least part of a period that is left to it.
+    pub fn budgets(&self) -> impl Iterator<Item = (&'s BudgetKey, &'s Budget)> + '_ {
+        self.budgets.iter().map(|left| (left.key, left.budget))
+    }
+
+    /// Rows of its tenant, and the room in each.
+    pub fn rows(&self) -> impl Iterator<Item = (Area, Amount)> + '_ {
+        self.rows.iter().map(|row| (row.area, row.room))
+    }
+
+    /// Until when the job's time is charged.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+}
+
+/// What one member is charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spend<'s> {
+    /// Where it counts.
+    pub place: Area,
+    /// The offer.
+    pub offer: &'s OfferKey,
+    /// Its price.
+    pub yen_per_gpu_hour: u64,
+}

@@ -1,0 +1,45 @@
+//! Jobs of the fixture.
+
+use super::CLASS;
+use crate::command::{Command, Item};
+use sekisho_types::id::{Digest, JobId};
+use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::residency::Rules;
+use std::collections::BTreeSet;
+
+/// The content that goes with a command: [`PAYLOAD`] of each job that it submits.
+#[must_use]
+pub fn payload_of(command: &Command) -> Vec<u8> {
+    let submits = |item: &&Item| matches!(item, Item::SubmitJob { .. });
+    let jobs = if let Command::Batch(items) = command {
+        items.iter().filter(submits).count()
+    } else {
+        usize::from(matches!(command, Command::SubmitJob { .. }))
+    };
+    PAYLOAD.repeat(jobs)
+}
+
+/// Payload of every job of the fixture.
+pub const PAYLOAD: &[u8] = b"true";
+
+/// Facts of a job `sapporo/NAME` of `group` members with `gpus` GPUs each, allowed in `areas`.
+#[must_use]
+pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
+    let areas: BTreeSet<Area> = areas.iter().map(|area| Area::resolve(area).unwrap()).collect();
+    JobFacts {
+        id: JobId { tenant: "sapporo".parse().unwrap(), name: name.parse().unwrap() },
+        group,
+        resources: Resources { class: CLASS.parse().unwrap(), gpus, memory_mib: 0 },
+        priority: 50,
+        policy: None,
+        residency: Rules { areas, ..Rules::default() },
+        on_disconnect: OnDisconnect::Stop,
+        over_limit: OverLimit::Queue,
+        time_limit_s: 3600,
+        payload: Digest::of(PAYLOAD),
+        payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
+        sealed_to: [].into(),
+        area_only: false,
+    }
+}

@@ -1,0 +1,78 @@
+//! What a plan charges beside its state: quotas, budgets and offers (Q1).
+//!
+//! Must hold: each group of a plan is admitted by the purse that apply opens for it, on books that have the charges of the
+//! groups before it. The sums are the state machine's own.
+
+use sekisho_fsm::State;
+use sekisho_fsm::budget::BudgetKey;
+use sekisho_fsm::offer::OfferKey;
+use sekisho_fsm::purse::{Books, Spend};
+use sekisho_fsm::quota::{Holding, HoldingKey, Holdings, Keep, charge};
+use sekisho_types::id::TenantId;
+use sekisho_types::job::JobFacts;
+use sekisho_types::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// The books of one planning round.
+#[derive(Debug)]
+pub(crate) struct Overlay<'s> {
+    state: &'s State,
+    holdings: BTreeMap<HoldingKey, Holding>,
+    budgets: BTreeMap<(BudgetKey, Timestamp), u128>,
+    offers: BTreeMap<OfferKey, u64>,
+}
+
+impl Holdings for Overlay<'_> {
+    fn holding(&self, key: &HoldingKey) -> Option<&Holding> {
+        self.holdings.get(key).or_else(|| self.state.holding(&key.0, &key.1))
+    }
+}
+
+impl Keep for Overlay<'_> {
+    fn keep(&mut self, key: HoldingKey, holding: Holding) {
+        self.holdings.insert(key, holding);
+    }
+}
+
+impl Books for Overlay<'_> {
+    fn planned_of_budget(&self, key: &BudgetKey, first: Timestamp) -> u128 {
+        self.budgets.get(&(key.clone(), first)).copied().unwrap_or(0)
+    }
+
+    fn planned_of_offer(&self, key: &OfferKey) -> u64 {
+        self.offers.get(key).copied().unwrap_or(0)
+    }
+}
+
+impl<'s> Overlay<'s> {
+    /// Nothing beside the state.
+    pub(crate) fn of(state: &'s State) -> Self {
+        let (holdings, budgets, offers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { state, holdings, budgets, offers }
+    }
+
+    /// Charges what a purse has admitted.
+    pub(crate) fn charge(
+        &mut self,
+        facts: &JobFacts,
+        path: &[TenantId],
+        spends: &[Spend<'s>],
+        until: Timestamp,
+    ) {
+        let gpus = u64::from(facts.resources.gpus);
+        for spend in spends {
+            charge(self, path, &facts.resources.class, spend.place, gpus);
+            let used = self.offers.entry(spend.offer.clone()).or_default();
+            *used = used.saturating_add(gpus);
+            let all = path.iter().flat_map(|tenant| self.state.budgets_of(tenant));
+            let class = &facts.resources.class;
+            for (key, budget) in all.filter(|(_, one)| one.spec.counts(class, spend.place)) {
+                let rate = budget.spec.rate(gpus, spend.yen_per_gpu_hour);
+                for (first, ms) in budget.spec.period.parts(self.state.clock(), until) {
+                    let sum = self.budgets.entry((key.clone(), first)).or_default();
+                    *sum = sum.saturating_add(rate.saturating_mul(u128::from(ms)));
+                }
+            }
+        }
+    }
+}

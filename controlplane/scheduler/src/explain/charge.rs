@@ -1,0 +1,56 @@
+//! What quotas, budgets and offers want, in words.
+
+use sekisho_fsm::State;
+use sekisho_fsm::budget::hours;
+use sekisho_fsm::quota::Line;
+use sekisho_types::budget::Exhausted;
+use sekisho_types::job::JobFacts;
+use sekisho_types::jurisdiction::Area;
+
+/// ` in AREA`, but for the whole country.
+pub(crate) fn within(area: Area) -> String {
+    if area == Area::Japan { String::new() } else { format!(" in {}", area.label()) }
+}
+
+pub(super) fn offered(state: &State, facts: &JobFacts) -> String {
+    let until = state.clock().plus_ms(facts.time_limit_s.saturating_mul(1000));
+    format!("offered to {} until {until}", facts.id.tenant)
+}
+
+pub(super) fn quota(state: &State, facts: &JobFacts) -> String {
+    let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
+    let lines = state.holding(tenant, class).map(|holding| &holding.lines);
+    let row = |(area, line): (&Area, &Line)| {
+        let quota = line.quota?;
+        let (limit, room) = (quota.allotment.nominal, state.room(tenant, class, *area));
+        let place = within(*area);
+        Some(format!("{limit}{place}, in use {}, room for {room}", line.used()))
+    };
+    let rows: Vec<String> = lines.into_iter().flatten().filter_map(row).collect();
+    let rows = if rows.is_empty() { "none".to_owned() } else { rows.join("; ") };
+    format!("quota of {tenant} for {class}: {rows}, needed {need}")
+}
+
+pub(super) fn budget(state: &State, facts: &JobFacts) -> String {
+    let path = state.path(&facts.id.tenant);
+    let until = state.clock().plus_ms(facts.time_limit_s.saturating_mul(1000));
+    let class = &facts.resources.class;
+    let all = path.iter().flat_map(|tenant| state.budgets_of(tenant));
+    let hard = all.filter(|(_, budget)| {
+        budget.spec.exhausted == Exhausted::Stop
+            && budget.spec.class.as_ref().is_none_or(|of| of == class)
+    });
+    let told = hard.map(|((tenant, name), budget)| {
+        let parts = budget.spec.period.parts(state.clock(), until);
+        let left = parts.map(|(first, _)| budget.left(first)).min();
+        let left = hours(left.unwrap_or_else(|| budget.spec.whole()));
+        let (amount, unit, place) =
+            (budget.spec.amount, budget.spec.unit, within(budget.spec.area));
+        if *tenant != facts.id.tenant {
+            return format!("a budget above {}", facts.id.tenant);
+        }
+        format!("{tenant}/{name} has {left} of {amount} {unit} left{place}")
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { "no hard budget".to_owned() } else { told.join("; ") }
+}

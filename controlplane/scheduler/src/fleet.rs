@@ -1,0 +1,239 @@
+//! The devices of usable nodes, kept so that places are found without a walk over the nodes.
+//!
+//! ```text
+//! class ─> shelf: site, memory, place ─> free devices ─> rack, node, bucket
+//! ```
+//! Everything on a shelf is equal to rules, offers, quotas and budgets, so each of them is asked once for a shelf. The index
+//! follows the state by what changed of it; a plan takes from it, and what it took from is set right with the next state.
+//!
+//! Must hold: an index that followed is the one that would be built anew, so equal states give equal plans; it holds usable
+//! nodes alone, and of each bucket as many free devices as the state says (P1).
+
+use crate::node::usable;
+use crate::residency::{PlaceKey, example, place_key};
+use sekisho_fsm::State;
+use sekisho_fsm::state::Node;
+use sekisho_types::id::{DeviceClass, NodeId, SiteId};
+use sekisho_types::job::Resources;
+use sekisho_types::name::Name;
+use sekisho_types::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What is equal on a shelf.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ShelfKey {
+    pub(crate) site: SiteId,
+    pub(crate) memory_mib: u64,
+    pub(crate) place: PlaceKey,
+}
+
+/// A bucket of a node: its rack first, so that neighbours stand together.
+pub(crate) type Spot = (Option<Name>, NodeId, u16);
+
+/// A bucket on its rack.
+type Seat = (NodeId, u16);
+
+/// Buckets of one class, alike but for what is free.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    /// By free devices.
+    by_free: BTreeMap<u32, BTreeSet<Spot>>,
+    /// The same of each rack.
+    racks: BTreeMap<Option<Name>, BTreeMap<u32, BTreeSet<Seat>>>,
+    /// One node of it stands for all.
+    pub(crate) example: Arc<Node>,
+}
+
+impl Shelf {
+    fn put(&mut self, free: u32, spot: Spot) {
+        let (rack, node, bucket) = spot.clone();
+        self.racks.entry(rack).or_default().entry(free).or_default().insert((node, bucket));
+        self.by_free.entry(free).or_default().insert(spot);
+    }
+
+    fn take(&mut self, free: u32, spot: &Spot) {
+        if let Some(spots) = self.by_free.get_mut(&free) {
+            spots.remove(spot);
+            if spots.is_empty() {
+                self.by_free.remove(&free);
+            }
+        }
+        let Some(seats) = self.racks.get_mut(&spot.0) else { return };
+        if let Some(free_seats) = seats.get_mut(&free) {
+            free_seats.remove(&(spot.1.clone(), spot.2));
+            if free_seats.is_empty() {
+                seats.remove(&free);
+            }
+        }
+        if seats.is_empty() {
+            self.racks.remove(&spot.0);
+        }
+    }
+
+    /// Buckets with so many free devices, fullest first, then by rack and node: what is begun is filled up, so that whole
+    /// nodes stay free for whom needs them.
+    pub(crate) fn spots(&self, gpus: u32) -> impl Iterator<Item = Spot> + '_ {
+        self.by_free.range(gpus..).flat_map(|(_, spots)| spots).cloned()
+    }
+
+    /// The same of one rack.
+    pub(crate) fn spots_in(
+        &self,
+        rack: Option<Name>,
+        gpus: u32,
+    ) -> impl Iterator<Item = Spot> + use<'_> {
+        let seats = self.racks.get(&rack).into_iter().flat_map(move |seats| seats.range(gpus..));
+        let seats = seats.flat_map(|(_, seats)| seats);
+        seats.map(move |(node, bucket)| (rack.clone(), node.clone(), *bucket))
+    }
+
+    /// Racks, with the buckets of each that have so many free devices.
+    pub(crate) fn racks(&self, gpus: u32) -> impl Iterator<Item = (&Option<Name>, u32)> {
+        self.racks.iter().map(move |(rack, seats)| {
+            let fit =
+                seats.range(gpus..).fold(0usize, |sum, (_, seats)| sum.saturating_add(seats.len()));
+            (rack, u32::try_from(fit).unwrap_or(u32::MAX))
+        })
+    }
+
+    /// Buckets with so many free devices.
+    pub(crate) fn count(&self, gpus: u32) -> u32 {
+        self.racks(gpus).fold(0u32, |sum, (_, count)| sum.saturating_add(count))
+    }
+}
+
+/// Where a node stands in the index.
+#[derive(Debug)]
+struct Standing {
+    spots: Vec<(DeviceClass, Arc<ShelfKey>, u32, Spot)>,
+    /// When time alone changes it.
+    due: Option<Timestamp>,
+}
+
+/// The index.
+#[derive(Debug, Default)]
+pub(crate) struct Fleet {
+    classes: BTreeMap<DeviceClass, BTreeMap<Arc<ShelfKey>, Shelf>>,
+    nodes: BTreeMap<NodeId, Standing>,
+    due: BTreeSet<(Timestamp, NodeId)>,
+    /// Nodes that a plan has taken from.
+    touched: BTreeSet<NodeId>,
+}
+
+impl Fleet {
+    /// Follows from `before` to `after`; from nothing it is built.
+    pub(crate) fn follow(&mut self, before: &State, after: &State) {
+        let mut changed: BTreeSet<NodeId> = std::mem::take(&mut self.touched);
+        changed.extend(after.changed_nodes(before).cloned());
+        for site in after.changed_sites(before) {
+            changed.extend(after.nodes().map(|(id, _)| id).filter(|id| id.site == *site).cloned());
+        }
+        // Not reached: the state clock is that instant or later.
+        while let Some((due, node)) = self.due.pop_first() {
+            if due > after.clock() {
+                self.due.insert((due, node));
+                break;
+            }
+            changed.insert(node);
+        }
+        for id in &changed {
+            self.set(after, id);
+        }
+    }
+
+    fn set(&mut self, state: &State, id: &NodeId) {
+        if let Some(Standing { spots, due }) = self.nodes.remove(id) {
+            for (class, key, free, spot) in &spots {
+                self.drop_spot(class, key, *free, spot);
+            }
+            if let Some(due) = due {
+                self.due.remove(&(due, id.clone()));
+            }
+        }
+        let Some(node) = state.node(id) else { return };
+        let mut standing = Standing { spots: Vec::new(), due: next_change(node, state.clock()) };
+        if usable(state, id, node).is_ok() {
+            let place = place_key(node, state.clock());
+            for (at, bucket) in (0u16..).zip(&node.buckets) {
+                let (site, memory_mib) = (id.site.clone(), bucket.memory_mib);
+                let key = Arc::new(ShelfKey { site, memory_mib, place: place.clone() });
+                let (free, spot) = (node.free(at), (node.rack.clone(), id.clone(), at));
+                self.put_spot(&bucket.class, &key, free, spot.clone(), node);
+                standing.spots.push((bucket.class.clone(), key, free, spot));
+            }
+        }
+        if let Some(due) = standing.due {
+            self.due.insert((due, id.clone()));
+        }
+        self.nodes.insert(id.clone(), standing);
+    }
+
+    fn put_spot(
+        &mut self,
+        class: &DeviceClass,
+        key: &Arc<ShelfKey>,
+        free: u32,
+        spot: Spot,
+        node: &Node,
+    ) {
+        let shelves = self.classes.entry(class.clone()).or_default();
+        let empty = || Shelf {
+            by_free: BTreeMap::new(),
+            racks: BTreeMap::new(),
+            example: Arc::new(example(node, &key.place)),
+        };
+        shelves.entry(Arc::clone(key)).or_insert_with(empty).put(free, spot);
+    }
+
+    fn drop_spot(&mut self, class: &DeviceClass, key: &Arc<ShelfKey>, free: u32, spot: &Spot) {
+        let Some(shelves) = self.classes.get_mut(class) else { return };
+        if let Some(shelf) = shelves.get_mut(key) {
+            shelf.take(free, spot);
+            if shelf.by_free.is_empty() {
+                shelves.remove(key);
+            }
+        }
+        if shelves.is_empty() {
+            self.classes.remove(class);
+        }
+    }
+
+    /// Shelves of the wanted class and memory, in one order.
+    pub(crate) fn shelves(
+        &self,
+        wanted: &Resources,
+    ) -> impl Iterator<Item = (&Arc<ShelfKey>, &Shelf)> {
+        let of_class = self.classes.get(&wanted.class).into_iter().flatten();
+        let memory_mib = wanted.memory_mib;
+        of_class.filter(move |(key, _)| key.memory_mib >= memory_mib)
+    }
+
+    /// Takes devices of a spot for the rest of this plan.
+    pub(crate) fn take(
+        &mut self,
+        class: &DeviceClass,
+        key: &Arc<ShelfKey>,
+        spot: &Spot,
+        gpus: u32,
+    ) {
+        let Some(standing) = self.nodes.get_mut(&spot.1) else { return };
+        let found = standing.spots.iter_mut().find(|(_, _, _, own)| own.2 == spot.2);
+        let Some((_, _, free, _)) = found else { return };
+        let (had, left) = (*free, free.saturating_sub(gpus));
+        *free = left;
+        self.touched.insert(spot.1.clone());
+        let shelf = self.classes.get_mut(class).and_then(|shelves| shelves.get_mut(key));
+        if let Some(shelf) = shelf {
+            shelf.take(had, spot);
+            shelf.put(left, spot.clone());
+        }
+    }
+}
+
+/// When time alone next changes how a node stands: its tag begins or ends, or its proof ends.
+fn next_change(node: &Node, now: Timestamp) -> Option<Timestamp> {
+    let proof = node.proof.map(|proof| proof.expires);
+    let all = [Some(node.tag.issued), Some(node.tag.expires), proof];
+    all.into_iter().flatten().filter(|at| *at > now).min()
+}
