@@ -6,6 +6,8 @@
 
 pub mod agent;
 pub mod approval;
+pub mod budget;
+pub mod escrow;
 pub mod finding;
 pub mod fitness;
 pub mod intent;
@@ -15,6 +17,7 @@ pub mod landmark;
 pub mod login;
 pub mod member;
 pub mod node;
+pub mod offer;
 pub mod policy;
 pub mod quota;
 pub mod rules;

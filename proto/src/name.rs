@@ -6,6 +6,9 @@ use sekisho_types::id::{
     ApprovalId, DeviceClass, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey, SiteId,
     TenantId,
 };
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::name::Name;
+use sekisho_types::offer::Vetoed;
 use sekisho_types::principal::{Principal, Workload};
 use sekisho_types::revision::Revision;
 use std::fmt::Display;
@@ -45,9 +48,49 @@ pub trait Resource: Sized {
     }
 }
 
-/// One tenant's quota for one class.
+/// One tenant's quota for one class in one area.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct QuotaId {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The class.
+    pub class: DeviceClass,
+    /// Where.
+    pub area: Area,
+}
+
+/// One tenant's budget.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BudgetId {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its name, unique within the tenant.
+    pub name: Name,
+}
+
+/// What one site offers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OfferId {
+    /// The site.
+    pub site: SiteId,
+    /// Its name, unique within the site.
+    pub name: Name,
+}
+
+/// What one operator does not take.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VetoId {
+    /// The operator.
+    pub operator: OperatorId,
+    /// A tenant, or a job of one.
+    pub of: Vetoed,
+}
+
+/// What one site holds of one tenant's quota for one class.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EscrowId {
+    /// The site.
+    pub site: SiteId,
     /// The tenant.
     pub tenant: TenantId,
     /// The class.
@@ -151,13 +194,88 @@ impl Resource for JobId {
 }
 
 impl Resource for QuotaId {
-    const FORM: &'static str = "tenants/TENANT/quotas/CLASS";
+    const FORM: &'static str = "tenants/TENANT/quotas/CLASS[.AREA]";
     fn name(&self) -> String {
-        join([&"tenants", &self.tenant, &"quotas", &self.class])
+        let row = match self.area {
+            Area::Japan => self.class.to_string(),
+            Area::Code(_) => format!("{}.{}", self.class, self.area),
+        };
+        join([&"tenants", &self.tenant, &"quotas", &row])
     }
     fn from_name(name: &str) -> Option<Self> {
-        let (tenant, class) = nested(name, "tenants", "quotas")?;
-        Some(Self { tenant: tenant.parse().ok()?, class: class.parse().ok()? })
+        let (tenant, row) = nested(name, "tenants", "quotas")?;
+        let (class, area) = match row.split_once('.') {
+            None => (row, Area::Japan),
+            Some((class, code)) => (class, area(code)?),
+        };
+        Some(Self { tenant: tenant.parse().ok()?, class: class.parse().ok()?, area })
+    }
+}
+
+/// An area by its six digits. One spelling: all Japan is left out, and a name would be another one of the same quota.
+fn area(code: &str) -> Option<Area> {
+    let found = Area::resolve(code).ok()?;
+    (found != Area::Japan && found.to_string() == code).then_some(found)
+}
+
+impl Resource for BudgetId {
+    const FORM: &'static str = "tenants/TENANT/budgets/BUDGET";
+    fn name(&self) -> String {
+        join([&"tenants", &self.tenant, &"budgets", &self.name])
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let (tenant, budget) = nested(name, "tenants", "budgets")?;
+        Some(Self { tenant: tenant.parse().ok()?, name: budget.parse().ok()? })
+    }
+}
+
+impl Resource for OfferId {
+    const FORM: &'static str = "sites/SITE/offers/OFFER";
+    fn name(&self) -> String {
+        join([&"sites", &self.site, &"offers", &self.name])
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let (site, offer) = nested(name, "sites", "offers")?;
+        Some(Self { site: site.parse().ok()?, name: offer.parse().ok()? })
+    }
+}
+
+impl Resource for VetoId {
+    const FORM: &'static str = "operators/OPERATOR/vetoes/TENANT[.JOB]";
+    fn name(&self) -> String {
+        let of = match &self.of {
+            Vetoed::Tenant(tenant) => tenant.to_string(),
+            Vetoed::Job(job) => format!("{}.{}", job.tenant, job.name),
+        };
+        join([&"operators", &self.operator, &"vetoes", &of])
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let (operator, of) = nested(name, "operators", "vetoes")?;
+        // Names have no dots, so that one parts them.
+        let of = match of.split_once('.') {
+            None => Vetoed::Tenant(of.parse().ok()?),
+            Some((tenant, job)) => {
+                Vetoed::Job(JobId { tenant: tenant.parse().ok()?, name: job.parse().ok()? })
+            }
+        };
+        Some(Self { operator: operator.parse().ok()?, of })
+    }
+}
+
+impl Resource for EscrowId {
+    const FORM: &'static str = "sites/SITE/escrows/TENANT.CLASS";
+    fn name(&self) -> String {
+        let row = format!("{}.{}", self.tenant, self.class);
+        join([&"sites", &self.site, &"escrows", &row])
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let (site, row) = nested(name, "sites", "escrows")?;
+        let (tenant, class) = row.split_once('.')?;
+        Some(Self {
+            site: site.parse().ok()?,
+            tenant: tenant.parse().ok()?,
+            class: class.parse().ok()?,
+        })
     }
 }
 
@@ -227,7 +345,6 @@ mod tests {
             &["sites/tokyo-1", "sites/tokyo-1/node/n", "sites/t/nodes/n/x", "sites//nodes/n"],
         );
         same::<JobId>(&["tenants/acme/jobs/train"], &["tenants/acme/jobs/", "tenants/-/jobs/x"]);
-        same::<QuotaId>(&["tenants/acme/quotas/h100-80g"], &["tenants/acme/quota/h100-80g"]);
         let digits = "0a".repeat(16);
         let (good, upper) = (format!("approvals/{digits}"), digits.to_uppercase());
         same::<ApprovalId>(&[&good], &["approvals/", &digits, &format!("approvals/{upper}")]);
@@ -237,6 +354,49 @@ mod tests {
         let (good, bad) = (key("0a"), [key("0A"), key("0"), format!("{}/x", key("0a"))]);
         same::<KeyId>(&[&good], &[&bad[0], &bad[1], &bad[2], "operators/kanto/keys/0a"]);
         same::<MemberId>(&["members/3"], &["members/03", "members/+3", "members/x", "member/3"]);
+    }
+
+    #[test]
+    fn what_is_shared_out_has_one_spelling_each() {
+        let quota = |row: &str| format!("tenants/acme/quotas/{row}");
+        same::<QuotaId>(
+            &[&quota("h100-80g"), &quota("h100-80g.131016"), &quota("h100-80g.010006")],
+            &[
+                "tenants/acme/quota/h100-80g",
+                &quota("h100-80g.JP"),
+                &quota("h100-80g."),
+                &quota("h100-80g.13101"),
+                &quota("h100-80g.JP-13"),
+                &quota("h100-80g.東京都"),
+                &quota("h100-80g.999999"),
+                &quota("h100-80g.131016.131016"),
+                &quota(".131016"),
+            ],
+        );
+        let whole = QuotaId::from_name(&quota("h100-80g")).unwrap();
+        assert_eq!(whole.area, Area::Japan);
+        same::<BudgetId>(
+            &["tenants/acme/budgets/fy-2026"],
+            &["tenants/acme/budgets/", "tenants/acme/budget/x", "tenants/-/budgets/x"],
+        );
+        same::<OfferId>(
+            &["sites/tokyo-1/offers/night"],
+            &["sites/tokyo-1/offers/", "sites/tokyo-1/offers/Night", "tokyo-1/offers/night"],
+        );
+        let veto = |of: &str| format!("operators/kanto/vetoes/{of}");
+        same::<VetoId>(
+            &[&veto("acme"), &veto("acme.train")],
+            &[&veto(""), &veto("acme."), &veto(".train"), &veto("acme.train.x"), &veto("acme/x")],
+        );
+        same::<EscrowId>(
+            &["sites/tokyo-1/escrows/acme.h100-80g"],
+            &[
+                "sites/tokyo-1/escrows/acme",
+                "sites/tokyo-1/escrows/acme.",
+                "sites/tokyo-1/escrows/acme.h100-80g.x",
+                "sites/tokyo-1/escrow/acme.h100-80g",
+            ],
+        );
     }
 
     #[test]

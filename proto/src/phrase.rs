@@ -220,8 +220,8 @@ mod tests {
     fn what_stands_around_a_phrase_is_kept_and_what_is_unknown_stays_english() {
         let ja = |text| say(text, Language::Ja);
         assert_eq!(
-            ja("sapporo holds 6 of 8 h100, the job needs 4"),
-            "sapporo は h100 の割当枠 8 のうち 6 を使用中で、このジョブには 4 が必要です"
+            ja("sapporo has room for 2 h100, the job needs 4"),
+            "sapporo に残る h100 の割当枠は 2 で、このジョブには 4 が必要です"
         );
         assert_eq!(ja("spec.group: must be given"), "spec.group: 指定が必要です");
         assert_eq!(
@@ -231,9 +231,9 @@ mod tests {
         for text in ["the moon is blue", "site a is built of cheese", ""] {
             assert_eq!(ja(text), text);
         }
-        let text = "item 3 of the batch: sapporo holds 6 of 8 h100, the job needs 4";
+        let text = "item 3 of the batch: sapporo has room for 2 h100, the job needs 4";
         let named = arguments(text);
-        assert_eq!(named[..3], [("item", "3"), ("tenant", "sapporo"), ("used", "6")]);
+        assert_eq!(named[..3], [("item", "3"), ("tenant", "sapporo"), ("room", "2")]);
         assert_eq!(arguments("spec.group: must be 1 to 64"), [("most", "64")]);
         assert_eq!(arguments("the moon: is blue"), []);
     }

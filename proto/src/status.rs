@@ -329,16 +329,16 @@ mod tests {
 
     #[test]
     fn a_message_is_told_in_the_readers_language_and_its_values_to_programs() {
-        let words = "sapporo holds 6 of 8 h100, the job needs 4";
-        let error = ApiError::new(ErrorCode::QuotaExceeded, words).with("used", "kept");
+        let words = "sapporo has room for 2 h100, the job needs 4";
+        let error = ApiError::new(ErrorCode::QuotaExceeded, words).with("room", "kept");
         let error = error.with_arguments();
         assert!(
             error
                 .localized(Language::Ja)
-                .starts_with("テナントの割当枠を使い切っています: sapporo は")
+                .starts_with("テナントの割当枠を使い切っています: sapporo に")
         );
-        assert_eq!(error.metadata["limit"], "8");
-        assert_eq!(error.metadata["used"], "kept");
+        assert_eq!(error.metadata["need"], "4");
+        assert_eq!(error.metadata["room"], "kept");
         let plain = ApiError::new(ErrorCode::NotFound, "");
         assert_eq!(plain.localized(Language::Ja), ErrorCode::NotFound.text(Language::Ja));
     }

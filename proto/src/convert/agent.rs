@@ -13,6 +13,7 @@ use sekisho_types::device::Bucket;
 use sekisho_types::fitness::Unfit;
 use sekisho_types::id::{Digest, NodeId, PublicKey};
 use sekisho_types::limit::{BUCKET_DEVICES_MAX, BUCKETS_MAX, ENTRY_MAX};
+use sekisho_types::name::Name;
 use sekisho_types::placement::Phase;
 use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
 
@@ -90,6 +91,8 @@ pub struct OpenSession {
     pub incarnation: Incarnation,
     /// What the host's own checks find wrong.
     pub findings: Vec<Unfit>,
+    /// The rack that the host stands in, if its agent was told.
+    pub rack: Option<Name>,
 }
 
 impl TryFrom<&internal::OpenSessionRequest> for OpenSession {
@@ -100,6 +103,7 @@ impl TryFrom<&internal::OpenSessionRequest> for OpenSession {
         let previous = Some(&message.previous).filter(|bytes| !bytes.is_empty());
         let buckets = message.buckets.iter();
         let buckets = buckets.map(|b| b.try_into().map_err(|e: FieldError| e.within("buckets")));
+        let rack = Some(&message.rack).filter(|rack| !rack.is_empty());
         Ok(Self {
             session: session("session", &message.session)?,
             previous: previous.map(|bytes| session("previous", bytes)).transpose()?,
@@ -108,6 +112,7 @@ impl TryFrom<&internal::OpenSessionRequest> for OpenSession {
             table: Digest(array("table", &message.table)?),
             incarnation: Incarnation(message.incarnation),
             findings: fitness::findings(&message.findings)?,
+            rack: rack.map(|rack| parsed("rack", rack)).transpose()?,
         })
     }
 }
@@ -122,6 +127,7 @@ impl From<&OpenSession> for internal::OpenSessionRequest {
             table: open.table.0.to_vec().into(),
             incarnation: open.incarnation.0,
             findings: fitness::told(&open.findings),
+            rack: open.rack.as_ref().map(Name::to_string).unwrap_or_default(),
         }
     }
 }
@@ -334,12 +340,13 @@ mod tests {
             table: Digest([3; 32]),
             incarnation: Incarnation(2),
             findings: Vec::new(),
+            rack: Some("r12".parse().unwrap()),
         }
     }
 
     #[test]
     fn sessions_round_trip_and_every_bad_field_is_named() {
-        for open in [open(), OpenSession { previous: None, live: vec![], ..open() }] {
+        for open in [open(), OpenSession { previous: None, live: vec![], rack: None, ..open() }] {
             assert_eq!(OpenSession::try_from(&internal::OpenSessionRequest::from(&open)), Ok(open));
         }
         let refused = |change: &dyn Fn(&mut internal::OpenSessionRequest)| {
@@ -354,6 +361,7 @@ mod tests {
         assert_eq!(refused(&|m| m.live = vec!["x".into()]), "live");
         assert_eq!(refused(&|m| m.live = vec!["p-1-1-1".into(); PLACEMENTS_MAX + 1]), "live");
         assert_eq!(refused(&|m| m.table = Bytes::new()), "table");
+        assert_eq!(refused(&|m| m.rack = "R 12".into()), "rack");
     }
 
     #[test]

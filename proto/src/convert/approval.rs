@@ -2,6 +2,7 @@
 //!
 //! Must hold: what a signer builds from the message is what the proposer signed, byte for byte, or no message.
 
+use super::budget::{DeleteBudget, PutBudget};
 use super::key::RegisterKey;
 use super::member::{SetMemberAddress, SetVoter};
 use super::policy::PutPolicy;
@@ -9,11 +10,13 @@ use super::quota::SetQuota;
 use super::site::NewSite;
 use super::tenant::PutTenant;
 use crate::field::{FieldError, FieldResult, required, words};
-use crate::name::{QuotaId, Resource as _};
+use crate::name::{BudgetId, QuotaId, Resource as _};
 use crate::v1::{self, approval::change::Change};
 use sekisho_evidence::command::CommandSignature;
+use sekisho_types::budget::BudgetSpec;
 use sekisho_types::id::ApprovalId;
 use sekisho_types::joint::Joint;
+use sekisho_types::revision::Revision;
 use sekisho_types::time::Timestamp;
 
 impl TryFrom<&v1::approval::Change> for Joint {
@@ -28,15 +31,15 @@ impl TryFrom<&v1::approval::Change> for Joint {
                 let put = PutTenant::try_from(request)?;
                 let none = || FieldError::new("tenant.etag", "must be given");
                 let expected = put.expected.ok_or_else(none)?;
-                let PutTenant { tenant, display_name, policy, expected: _ } = put;
-                Self::UpdateTenant { tenant, display_name, policy, expected }
+                let PutTenant { tenant, display_name, policy, parent, expected: _ } = put;
+                Self::UpdateTenant { tenant, display_name, policy, parent, expected }
             }
             Change::CreatePolicy(request) => put_policy(PutPolicy::try_from(request)?),
             Change::UpdatePolicy(request) => put_policy(PutPolicy::try_from(request)?),
             Change::UpdateQuota(request) => {
-                let SetQuota { quota: QuotaId { tenant, class }, limit, expected } =
-                    SetQuota::try_from(request)?;
-                Self::SetQuota { tenant, class, limit, expected }
+                let SetQuota { quota, allotment, expected } = SetQuota::try_from(request)?;
+                let QuotaId { tenant, class, area } = quota;
+                Self::SetQuota { tenant, class, area, allotment, expected }
             }
             Change::SetVoter(request) => {
                 let SetVoter { member, voter, accept_quorum_in_one_hand } =
@@ -51,6 +54,13 @@ impl TryFrom<&v1::approval::Change> for Joint {
                 let SetMemberAddress { member, address } = SetMemberAddress::try_from(request)?;
                 Self::SetMemberAddress { member, address }
             }
+            Change::CreateBudget(request) => put_budget(PutBudget::try_from(request)?),
+            Change::UpdateBudget(request) => put_budget(PutBudget::try_from(request)?),
+            Change::DeleteBudget(request) => {
+                let DeleteBudget { budget, expected } = DeleteBudget::try_from(request)?;
+                let BudgetId { tenant, name } = budget;
+                Self::SetBudget { tenant, name, budget: None, expected }
+            }
         })
     }
 }
@@ -58,6 +68,11 @@ impl TryFrom<&v1::approval::Change> for Joint {
 fn put_policy(put: PutPolicy) -> Joint {
     let PutPolicy { policy, rules, expected } = put;
     Joint::PutPolicy { policy, rules, expected }
+}
+
+fn put_budget(put: PutBudget) -> Joint {
+    let PutBudget { budget: BudgetId { tenant, name }, spec, expected } = put;
+    Joint::SetBudget { tenant, name, budget: Some(spec), expected }
 }
 
 impl From<&Joint> for v1::approval::Change {
@@ -72,8 +87,9 @@ fn change(joint: &Joint) -> Change {
             let new = NewSite { site, operator, area, display_name };
             Change::CreateSite(v1::CreateSiteRequest { intent: None, ..new.request(none()) })
         }
-        Joint::UpdateTenant { tenant, display_name, policy, expected } => {
-            let put = PutTenant { tenant, display_name, policy, expected: Some(expected) };
+        Joint::UpdateTenant { tenant, display_name, policy, parent, expected } => {
+            let expected = Some(expected);
+            let put = PutTenant { tenant, display_name, policy, parent, expected };
             let request = put.update_request(none());
             Change::UpdateTenant(v1::UpdateTenantRequest { intent: None, ..request })
         }
@@ -86,8 +102,8 @@ fn change(joint: &Joint) -> Change {
             let request = put.update_request(none());
             Change::UpdatePolicy(v1::UpdatePolicyRequest { intent: None, ..request })
         }
-        Joint::SetQuota { tenant, class, limit, expected } => {
-            let set = SetQuota { quota: QuotaId { tenant, class }, limit, expected };
+        Joint::SetQuota { tenant, class, area, allotment, expected } => {
+            let set = SetQuota { quota: QuotaId { tenant, class, area }, allotment, expected };
             Change::UpdateQuota(v1::UpdateQuotaRequest { intent: None, ..set.request(none()) })
         }
         Joint::SetVoter { member, voter, accept_quorum_in_one_hand } => {
@@ -104,7 +120,24 @@ fn change(joint: &Joint) -> Change {
             let request = set.request(none());
             Change::SetMemberAddress(v1::SetMemberAddressRequest { intent: None, ..request })
         }
+        Joint::SetBudget { tenant, name, budget, expected } => {
+            set_budget(BudgetId { tenant, name }, budget, expected)
+        }
     }
+}
+
+fn set_budget(budget: BudgetId, spec: Option<BudgetSpec>, expected: Revision) -> Change {
+    let Some(spec) = spec else {
+        let request = DeleteBudget { budget, expected }.request(none());
+        return Change::DeleteBudget(v1::DeleteBudgetRequest { intent: None, ..request });
+    };
+    let put = PutBudget { budget, spec, expected };
+    if expected == Revision(0) {
+        let request = put.create_request(none());
+        return Change::CreateBudget(v1::CreateBudgetRequest { intent: None, ..request });
+    }
+    let request = put.update_request(none());
+    Change::UpdateBudget(v1::UpdateBudgetRequest { intent: None, ..request })
 }
 
 /// The intent that the request by itself would carry, and that of the proposal stands for.
@@ -210,12 +243,12 @@ impl RefuseApproval {
 mod tests {
     use super::*;
     use crate::convert::rules::tests::rules;
+    use sekisho_types::budget::{Exhausted, Period, Unit};
     use sekisho_types::id::{MemberId, PublicKey, Signature};
     use sekisho_types::jurisdiction::Area;
     use sekisho_types::patch::Patch;
     use sekisho_types::principal::{KeyRecord, Role};
-    use sekisho_types::quota::Limit;
-    use sekisho_types::revision::Revision;
+    use sekisho_types::quota::{Allotment, Limit};
 
     fn all() -> Vec<Joint> {
         let (tenant, policy) = ("acme".parse().unwrap(), "gov".parse().unwrap());
@@ -230,6 +263,7 @@ mod tests {
                 tenant,
                 display_name: Patch::Set("市役所".into()),
                 policy: Patch::Set(Some("gov".parse().unwrap())),
+                parent: Patch::Set(Some("ministry".parse().unwrap())),
                 expected: Revision(7),
             },
             Joint::PutPolicy { policy, rules: rules(), expected: None },
@@ -241,7 +275,12 @@ mod tests {
             Joint::SetQuota {
                 tenant: "acme".parse().unwrap(),
                 class: "h100-80g".parse().unwrap(),
-                limit: Limit::Unlimited,
+                area: Area::resolve("131016").unwrap(),
+                allotment: Allotment {
+                    nominal: Limit::Unlimited,
+                    borrowing: Limit::None,
+                    lending: Limit::Gpus(8),
+                },
                 expected: Revision(3),
             },
             Joint::SetVoter { member: MemberId(4), voter: true, accept_quorum_in_one_hand: true },
@@ -258,9 +297,29 @@ mod tests {
         ]
     }
 
+    fn budgets() -> Vec<Joint> {
+        let spec = BudgetSpec {
+            unit: Unit::Yen,
+            amount: 5000,
+            period: Period::FiscalYear,
+            class: None,
+            area: Area::Japan,
+            exhausted: Exhausted::Stop,
+        };
+        // One that is made, one that is changed and one that goes.
+        let each = [(Some(spec.clone()), 0), (Some(spec), 9), (None, 9)];
+        let joint = |(budget, expected)| Joint::SetBudget {
+            tenant: "acme".parse().unwrap(),
+            name: "fy-2026".parse().unwrap(),
+            budget,
+            expected: Revision(expected),
+        };
+        each.into_iter().map(joint).collect()
+    }
+
     #[test]
     fn every_change_round_trips() {
-        for joint in all() {
+        for joint in all().into_iter().chain(budgets()) {
             let new = NewApproval { joint, expires: Timestamp(12) };
             let request = new.request(v1::Intent::default());
             assert_eq!(NewApproval::try_from(&request), Ok(new));

@@ -18,6 +18,8 @@ pub struct PutTenant {
     pub display_name: Patch<String>,
     /// A policy that binds every job of it.
     pub policy: Patch<Option<PolicyId>>,
+    /// The tenant that it is a part of.
+    pub parent: Patch<Option<TenantId>>,
     /// Revision at which the caller read it; `None` = must not exist.
     pub expected: Option<Revision>,
 }
@@ -41,8 +43,19 @@ pub(super) fn policy_name(policy: Option<&PolicyId>) -> String {
     policy.map(Resource::name).unwrap_or_default()
 }
 
+/// The name of a tenant, or nothing.
+fn tenant_name(tenant: Option<&TenantId>) -> String {
+    tenant.map(Resource::name).unwrap_or_default()
+}
+
+/// A tenant name, or nothing.
+fn optional_tenant(field: &str, name: &str) -> FieldResult<Option<TenantId>> {
+    if name.is_empty() { Ok(None) } else { TenantId::from_field(field, name).map(Some) }
+}
+
 const NAME: &str = "display_name";
 const POLICY: &str = "policy";
+const PARENT: &str = "parent";
 
 fn read(
     tenant: TenantId,
@@ -51,10 +64,12 @@ fn read(
 ) -> FieldResult<PutTenant> {
     let display_name = words("tenant.display_name", &content.display_name)?;
     let policy = optional_policy("tenant.policy", &content.policy)?;
+    let parent = optional_tenant("tenant.parent", &content.parent)?;
     Ok(PutTenant {
         tenant,
         display_name: if named.contains(&NAME) { Patch::Set(display_name) } else { Patch::Keep },
         policy: if named.contains(&POLICY) { Patch::Set(policy) } else { Patch::Keep },
+        parent: if named.contains(&PARENT) { Patch::Set(parent) } else { Patch::Keep },
         expected,
     })
 }
@@ -65,7 +80,7 @@ impl TryFrom<&v1::CreateTenantRequest> for PutTenant {
         let content = required("tenant", message.tenant.as_ref())?;
         let tenant: TenantId = parsed("tenant_id", &message.tenant_id)?;
         same_name("tenant.name", &content.name, &tenant.name())?;
-        read(tenant, content, (&[NAME, POLICY], None))
+        read(tenant, content, (&[NAME, POLICY, PARENT], None))
     }
 }
 
@@ -74,8 +89,11 @@ impl TryFrom<&v1::UpdateTenantRequest> for PutTenant {
     fn try_from(message: &v1::UpdateTenantRequest) -> FieldResult<Self> {
         let content = required("tenant", message.tenant.as_ref())?;
         let tenant = TenantId::from_field("tenant.name", &content.name)?;
-        let known =
-            [(NAME, !content.display_name.is_empty()), (POLICY, !content.policy.is_empty())];
+        let known = [
+            (NAME, !content.display_name.is_empty()),
+            (POLICY, !content.policy.is_empty()),
+            (PARENT, !content.parent.is_empty()),
+        ];
         let named = mask::named("tenant", message.update_mask.as_ref(), &known)?;
         read(tenant, content, (&named, Some(etag("tenant.etag", &content.etag)?)))
     }
@@ -87,6 +105,7 @@ impl PutTenant {
             name: self.tenant.name(),
             display_name: self.display_name.set().cloned().unwrap_or_default(),
             policy: policy_name(self.policy.set().and_then(Option::as_ref)),
+            parent: tenant_name(self.parent.set().and_then(Option::as_ref)),
             etag: self.expected.map(|revision| revision.to_string()).unwrap_or_default(),
             ..v1::Tenant::default()
         }
@@ -107,7 +126,8 @@ impl PutTenant {
     pub fn update_request(&self, intent: v1::Intent) -> v1::UpdateTenantRequest {
         let name = self.display_name.set().map(|_| NAME);
         let policy = self.policy.set().map(|_| POLICY);
-        let named: Vec<&str> = name.into_iter().chain(policy).collect();
+        let parent = self.parent.set().map(|_| PARENT);
+        let named: Vec<&str> = name.into_iter().chain(policy).chain(parent).collect();
         v1::UpdateTenantRequest {
             tenant: Some(self.content()),
             update_mask: Some(mask::of(&named)),
@@ -145,6 +165,7 @@ mod tests {
             tenant: "acme".parse().unwrap(),
             display_name: Patch::Set("市役所".into()),
             policy: Patch::Set(Some("gov".parse().unwrap())),
+            parent: Patch::Set(Some("ministry".parse().unwrap())),
             expected: expected.map(Revision),
         }
     }
@@ -153,14 +174,20 @@ mod tests {
     fn tenants_round_trip() {
         let intent = v1::Intent::default;
         let free = PutTenant { policy: Patch::Set(None), ..put(None) };
-        for new in [put(None), free] {
+        let apart = PutTenant { parent: Patch::Set(None), ..put(None) };
+        for new in [put(None), free, apart] {
             assert_eq!(PutTenant::try_from(&new.create_request(intent())), Ok(new));
         }
         let changed = put(Some(42));
         let renamed = PutTenant { policy: Patch::Keep, ..changed.clone() };
         let freed =
             PutTenant { display_name: Patch::Keep, policy: Patch::Set(None), ..changed.clone() };
-        for change in [changed, renamed, freed] {
+        let (kept, parted) = (Patch::Keep, Patch::Set(None));
+        let moved =
+            PutTenant { policy: kept.clone(), display_name: Patch::Keep, ..changed.clone() };
+        let apart = PutTenant { parent: parted, policy: kept, ..changed.clone() };
+        let stays = PutTenant { parent: Patch::Keep, ..changed.clone() };
+        for change in [changed, renamed, freed, moved, apart, stays] {
             assert_eq!(PutTenant::try_from(&change.update_request(intent())), Ok(change));
         }
         let delete = DeleteTenant { tenant: "acme".parse().unwrap(), expected: Revision(7) };
@@ -181,6 +208,7 @@ mod tests {
         };
         assert_eq!(refused(&|t| t.name = "acme".into()), "tenant.name");
         assert_eq!(refused(&|t| t.policy = "gov".into()), "tenant.policy");
+        assert_eq!(refused(&|t| t.parent = "ministry".into()), "tenant.parent");
         assert_eq!(refused(&|t| t.display_name = "\u{7}".into()), "tenant.display_name");
         // Without the etag an update would overwrite what somebody else wrote.
         for bad in ["", "x", "042", "+42"] {

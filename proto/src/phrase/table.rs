@@ -124,8 +124,8 @@ phrases! {
         "{tenant} の未完了ジョブは {open} 件で、テナントの上限に達しています";
     "{tenant} may hold {limit} {class}, the job needs {need}" =
         "{tenant} の {class} の割当枠は {limit} ですが、このジョブには {need} が必要です";
-    "{tenant} holds {used} of {limit} {class}, the job needs {need}" =
-        "{tenant} は {class} の割当枠 {limit} のうち {used} を使用中で、このジョブには {need} が必要です";
+    "{tenant} has room for {room} {class}, the job needs {need}" =
+        "{tenant} に残る {class} の割当枠は {room} で、このジョブには {need} が必要です";
     "only a job has a payload" = "ペイロードを持てるのはジョブだけです";
     "the payload is not the one that the facts name" = "ペイロードが仕様に示されたものと異なります";
     "the payload is not that of the batch's jobs, one behind the other" =
@@ -152,6 +152,54 @@ phrases! {
         "ノードは、ジョブの地域内のどのメンバーにも接続していません";
     "too many readers of this node" = "このノードの読み手が多すぎます";
     "{placement} is not kept" = "{placement} は保存されていません";
+
+    // Quotas, budgets, escrow, offers and vetoes.
+    "quota {tenant}/{class}.{area}" = "割当枠 {tenant}/{class}.{area}";
+    "budget {tenant}/{name}" = "予算 {tenant}/{name}";
+    "offer {site}/{name}" = "提供 {site}/{name}";
+    "escrow {site}/{tenant}/{class}" = "拠点への預託枠 {site}/{tenant}/{class}";
+    "{field}: at most {most}" = "{field}: {most} 以下にしてください";
+    "{tenant} would lend {lends} of its {own}" =
+        "{tenant} の貸出 {lends} が、自分の枠 {own} を超えています";
+    "{tenant} has no parent to borrow from" = "{tenant} には借用元となる親がありません";
+    "{id} borrows {class} in {area}, and would have no parent" =
+        "{id} は {area} で {class} を借用しているため、親が必要です";
+    "{id} would be a part of itself" = "{id} が自身の一部になります";
+    "{parent} is a part of {id}" = "{parent} は {id} の一部です";
+    "tenant {part} is a part of {id}" = "テナント {part} は {id} の一部です";
+    "the tree would have {levels} levels, it may have {most}" =
+        "階層が {levels} 段になります。上限は {most} 段です";
+    "{tenant} has no quota for {class} in {place}" = "{tenant} には {place} での {class} の割当枠がありません";
+    "{tenant} has room for {room} {class} in {area}, {more} more are asked for" =
+        "{tenant} に残る {area} での {class} の割当枠は {room} ですが、さらに {more} が求められています";
+    "must be GPU_HOURS or YEN" = "GPU_HOURS または YEN を指定してください";
+    "must be STOP or WARN" = "STOP または WARN を指定してください";
+    "must be `day`, `month`, `fiscal-year` or empty" =
+        "`day`、`month`、`fiscal-year` を指定するか、空にしてください";
+    "must be given where there is no period" = "期間の種別を指定しない場合は必要です";
+    "must not be given where there is a period" = "期間の種別を指定する場合は指定できません";
+    "period: must begin before it ends, and within ten years of that" =
+        "period: 開始は終了より前で、10年以内にしてください";
+    "period: ended at {until}" = "period: {until} に終了しています";
+    "{tenant} has {most} budgets, the most of a tenant" =
+        "{tenant} の予算は {most} 件で、テナントの上限に達しています";
+    "budget {tenant}/{name} counts something else: only its amount and what happens at its end change" =
+        "予算 {tenant}/{name} の対象は変更できません。変更できるのは金額と超過時の扱いだけです";
+    "budget {tenant}/{name} has {left} of {amount} GPU-hours left, the job needs {need}" =
+        "予算 {tenant}/{name} の残りは {amount} GPU時間のうち {left} で、このジョブには {need} が必要です";
+    "must be KEEP or DRAIN" = "KEEP または DRAIN を指定してください";
+    "must be a name `{tenants}` or `{jobs}`" = "`{tenants}` または `{jobs}` の形式の名前を指定してください";
+    "until: must come after from" = "until: from より後にしてください";
+    "until: is over" = "until: すでに過ぎています";
+    "excluded: at most {most} tenants" = "excluded: {most} テナント以下にしてください";
+    "{what*} was withdrawn" = "{what*} は撤回されています";
+    "{what*} is of {class}: make another one" = "{what*} は {class} のものです。別の提供を作成してください";
+    "{site} has {most} offers, the most of a site" = "{site} の提供は {most} 件で、拠点の上限に達しています";
+    "{operator} has {most} vetoes, the most of an operator" =
+        "{operator} の拒否は {most} 件で、事業者の上限に達しています";
+    "a veto of {operator} against {of*}" = "{of*} に対する {operator} の拒否";
+    "{operator} takes no work of {of*}: {reason*}" = "{operator} は {of*} を受け入れていません: {reason*}";
+    "less is offered at {site} than runs there" = "{site} で実行中の台数を、提供台数が下回っています";
 
     // Why a place is none.
     "the place is not inside Japan" = "場所が日本国内ではありません";
@@ -204,8 +252,12 @@ phrases! {
     "schedulable and in contact" = "配置可能で応答がある";
     "site tag in force" = "拠点タグが有効";
     "{gpus} of them free in one bucket" = "そのうち {gpus} 台が1台のホストで空いている";
-    "quota of {tenant} for {class}: {limit}, in use {used}, needed {need}" =
-        "{tenant} の {class} の割当枠 {limit}、使用中 {used}、必要 {need}";
+    "taken by its operator" = "事業者が受け入れている";
+    "offered to {tenant} until {until}" = "{tenant} に {until} まで提供されている";
+    "{gpus} of what is offered free" = "提供されているうち {gpus} 台が空いている";
+    "quota of {tenant} for {class}: {rows*}, needed {need}" =
+        "{tenant} の {class} の割当枠 {rows*}、必要 {need}";
+    "no hard budget" = "上限となる予算なし";
     "can read the payload" = "ペイロードを読める";
     "payload not sealed to {sites*}" = "ペイロードが {sites*} に封緘されていない";
     "no node is enrolled" = "登録されたノードがありません";
@@ -223,8 +275,6 @@ phrases! {
     "allow the denied operators {denied*}" = "拒否された事業者 {denied*} を許可する";
     "lower the tiers to {tier}" = "証明段階を {tier} に下げる";
     "set a quota of {wanted} for {tenant} on {class}" = "{tenant} に {class} の割当枠 {wanted} を設定する";
-    "raise the quota of {tenant} for {class} by {by} to {wanted}" =
-        "{tenant} の {class} の割当枠を {by} 増やして {wanted} にする";
     "make the group {group} instead of {was}" = "グループのメンバー数を {was} から {group} に減らす";
     "ask for {helps} GPUs a member instead of {was}" = "1メンバーあたりのGPUを {was} から {helps} に減らす";
     "ask for {class} of any memory" = "メモリの条件なしで {class} を要求する";
