@@ -253,18 +253,18 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_is_told_in_the_callers_language() {
         use tonic_types::StatusExt as _;
-        let quota = "sapporo holds 6 of 8 h100, the job needs 4";
+        let quota = "sapporo has room for 2 h100, the job needs 4";
         let error = || Status::from(ApiError::new(ErrorCode::QuotaExceeded, quota));
         for (accept, locale, start) in [
-            (None, "en", "The tenant's quota is in use: sapporo holds"),
-            (Some("ja, en;q=0.5"), "ja", "テナントの割当枠を使い切っています: sapporo は"),
+            (None, "en", "The tenant's quota is in use: sapporo has room"),
+            (Some("ja, en;q=0.5"), "ja", "テナントの割当枠を使い切っています: sapporo に"),
         ] {
             let status = refused(error(), accept).await;
             let told = status.get_error_details().localized_message().cloned().unwrap();
             assert_eq!(told.locale, locale);
             assert!(told.message.starts_with(start), "{}", told.message);
             assert_eq!(status.message(), quota);
-            assert_eq!(ApiError::from_status(&status).metadata["used"], "6");
+            assert_eq!(ApiError::from_status(&status).metadata["room"], "2");
         }
     }
 

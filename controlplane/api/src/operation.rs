@@ -72,6 +72,10 @@ pub(crate) fn follows(command: &Command) -> Option<OperationId> {
         Command::RefuseApproval { .. } | Command::BreakGlass { .. } => None,
         Command::EndBreakGlass { .. } | Command::Login(_) | Command::UpdateSite { .. } => None,
         Command::DeletePolicy { .. } | Command::DeleteTenant { .. } => None,
+        Command::SetBudget { .. } | Command::SetEscrow { .. } => None,
+        // What may not stay for their sake, the leader's duty moves; it is of no one entry.
+        Command::PutOffer { .. } | Command::WithdrawOffer { .. } => None,
+        Command::Veto { .. } | Command::LiftVeto { .. } => None,
     }
 }
 

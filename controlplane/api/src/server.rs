@@ -14,6 +14,8 @@ use crate::service::agent::AgentApi;
 use crate::service::approval::ApprovalApi;
 use crate::service::audit::AuditApi;
 use crate::service::break_glass::BreakGlassApi;
+use crate::service::budget::BudgetApi;
+use crate::service::escrow::EscrowApi;
 use crate::service::event::EventApi;
 use crate::service::job::JobApi;
 use crate::service::join::JoinApi;
@@ -23,6 +25,7 @@ use crate::service::landmark_host::LandmarkHostApi;
 use crate::service::login::LoginApi;
 use crate::service::member::MemberApi;
 use crate::service::node::NodeApi;
+use crate::service::offer::OfferApi;
 use crate::service::operation::OperationApi;
 use crate::service::operator::OperatorApi;
 use crate::service::peer::PeerApi;
@@ -43,6 +46,8 @@ use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::approval_service_server::ApprovalServiceServer;
 use sekisho_proto::v1::audit_service_server::AuditServiceServer;
 use sekisho_proto::v1::break_glass_service_server::BreakGlassServiceServer;
+use sekisho_proto::v1::budget_service_server::BudgetServiceServer;
+use sekisho_proto::v1::escrow_service_server::EscrowServiceServer;
 use sekisho_proto::v1::event_service_server::EventServiceServer;
 use sekisho_proto::v1::job_service_server::JobServiceServer;
 use sekisho_proto::v1::key_service_server::KeyServiceServer;
@@ -50,6 +55,7 @@ use sekisho_proto::v1::landmark_service_server::LandmarkServiceServer;
 use sekisho_proto::v1::login_service_server::LoginServiceServer;
 use sekisho_proto::v1::member_service_server::MemberServiceServer;
 use sekisho_proto::v1::node_service_server::NodeServiceServer;
+use sekisho_proto::v1::offer_service_server::OfferServiceServer;
 use sekisho_proto::v1::operator_service_server::OperatorServiceServer;
 use sekisho_proto::v1::policy_service_server::PolicyServiceServer;
 use sekisho_proto::v1::quota_service_server::QuotaServiceServer;
@@ -129,6 +135,9 @@ impl Services {
             .add_service(bounded!(TenantServiceServer, TenantApi(core()), REQUEST_MAX))
             .add_service(bounded!(PolicyServiceServer, PolicyApi(core()), REQUEST_MAX))
             .add_service(bounded!(QuotaServiceServer, QuotaApi(core()), REQUEST_MAX))
+            .add_service(bounded!(BudgetServiceServer, BudgetApi(core()), REQUEST_MAX))
+            .add_service(bounded!(EscrowServiceServer, EscrowApi(core()), REQUEST_MAX))
+            .add_service(bounded!(OfferServiceServer, OfferApi(core()), REQUEST_MAX))
             .add_service(bounded!(JobServiceServer, JobApi(core()), REQUEST_MAX))
             .add_service(bounded!(MemberServiceServer, MemberApi(core()), REQUEST_MAX))
             .add_service(bounded!(OperatorServiceServer, OperatorApi(core()), REQUEST_MAX))

@@ -167,7 +167,7 @@ impl Watch {
         // The iterator must not borrow what sending changes.
         let scope = self.scope.clone();
         for key in scope.rows(&state) {
-            let item = self.core.row(&state, &key);
+            let item = self.core.row(&self.call, &state, &key);
             self.send_row(state.revision(), item).await?;
         }
         drop(state);
@@ -189,7 +189,7 @@ impl Watch {
         let changes = self.changes.between(self.seen, until, wants).map_err(compacted)?;
         self.batch = Deadline::after(WATCH_BATCH);
         for change in changes {
-            let item = self.core.row(&state, &change.key);
+            let item = self.core.row(&self.call, &state, &change.key);
             self.send_row(change.revision, item).await?;
         }
         self.seen = self.seen.max(until);

@@ -130,7 +130,8 @@ impl AgentService for AgentApi {
     ) -> Result<Response<internal::OpenSessionResponse>, Status> {
         let (call, node) = self.alone(&request)?;
         let open = OpenSession::try_from(request.get_ref())?;
-        let OpenSession { session, previous, buckets, live, table, incarnation, findings } = open;
+        let OpenSession { session, previous, buckets, live, table, incarnation, findings, rack } =
+            open;
         let present = federation(&self.0.replica.state())?.incarnation;
         if incarnation != present {
             // What it would be granted it could not believe.
@@ -138,9 +139,16 @@ impl AgentService for AgentApi {
             return Err(ApiError::new(ErrorCode::IncarnationOver, why).into());
         }
         let _place = self.enter(&node).await?;
-        let id = node.clone();
-        let command =
-            Command::OpenSession { node: id, session, previous, buckets, live, table, findings };
+        let command = Command::OpenSession {
+            node: node.clone(),
+            session,
+            previous,
+            buckets,
+            live,
+            table,
+            findings,
+            rack,
+        };
         let revision = self.propose(&call, command).await?;
         tracing::info!(%node, %session, revision, "agent session opened");
         Ok(Response::new(internal::OpenSessionResponse { revision }))

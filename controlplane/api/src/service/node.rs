@@ -26,6 +26,7 @@ use sekisho_proto::v1::{self, node_service_server::NodeService};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, NodeId, SiteId};
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::name::Name;
 use sekisho_types::placement::Phase;
 use sekisho_types::revision::PlacementId;
 use std::sync::Arc;
@@ -118,6 +119,7 @@ impl Core {
             quarantine: node.quarantine.as_ref().map(quarantine),
             contact: node.live_session().map(|_| self.contact(id).into()),
             location: state.fix(id).map(|kept| location(kept, node, state.clock())),
+            rack: node.rack.as_ref().map(Name::to_string).unwrap_or_default(),
         }
     }
 

@@ -26,16 +26,18 @@ pub(crate) fn message(id: &TenantId, tenant: &Tenant) -> v1::Tenant {
         policy: policy_name(tenant),
         open_jobs: tenant.open_jobs,
         etag: tenant.revision.to_string(),
+        parent: parent_name(tenant),
     }
 }
 
 pub(super) type Row<'s> = (&'s TenantId, &'s Tenant);
 
-pub(super) fn fields<'s>() -> [Field<Row<'s>>; 4] {
+pub(super) fn fields<'s>() -> [Field<Row<'s>>; 5] {
     [
         Field::new("name", Kind::Text, |(id, _)| id.name().into()),
         Field::new("display_name", Kind::Text, |(_, row)| row.display_name.as_str().into()),
         Field::new("policy", Kind::Text, |(_, row)| policy_name(row).into()),
+        Field::new("parent", Kind::Text, |(_, row)| parent_name(row).into()),
         Field::new("open_jobs", Kind::Number, |(_, row)| row.open_jobs.into()),
     ]
 }
@@ -44,9 +46,13 @@ fn policy_name(tenant: &Tenant) -> String {
     tenant.policy.as_ref().map(|policy| policy.name()).unwrap_or_default()
 }
 
+fn parent_name(tenant: &Tenant) -> String {
+    tenant.parent.as_ref().map(|parent| parent.name()).unwrap_or_default()
+}
+
 fn command(put: PutTenant) -> Command {
-    let PutTenant { tenant, display_name, policy, expected } = put;
-    Command::PutTenant { tenant, display_name, policy, expected }
+    let PutTenant { tenant, display_name, policy, parent, expected } = put;
+    Command::PutTenant { tenant, display_name, policy, parent, expected }
 }
 
 #[tonic::async_trait]

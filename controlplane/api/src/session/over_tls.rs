@@ -265,6 +265,7 @@ async fn open(channel: &Channel, session: SessionId) {
         table: table_hash(),
         incarnation: Incarnation(1),
         findings: vec![],
+        rack: None,
     };
     AgentServiceClient::new(channel.clone())
         .open_session(internal::OpenSessionRequest::from(&open))

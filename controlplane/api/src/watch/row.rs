@@ -1,18 +1,20 @@
 //! A row as a watch tells it.
 //!
-//! Must hold: a row looks as its list shows it. What only the answering member observes (contact, lag) is as of the sending.
+//! Must hold: a row looks as its list shows it to whoever watches. What only the answering member observes (contact, lag) is
+//! as of the sending.
 
+use crate::call::Call;
 use crate::core::Core;
-use crate::service::{approval, break_glass, job, key, landmark, policy, site, tenant};
+use crate::service::{approval, break_glass, budget, escrow, job, key, landmark, offer, policy};
+use crate::service::{quota, site, tenant};
 use crate::status::Health;
 use sekisho_fsm::State;
-use sekisho_proto::name::{BreakGlassId, QuotaId, Resource as _};
+use sekisho_proto::name::{BreakGlassId, BudgetId, OfferId, QuotaId, Resource as _};
 use sekisho_proto::v1;
 use sekisho_proto::v1::watch_response::{Deleted, Item};
 use sekisho_raft::changes::Key;
-use sekisho_types::id::{DeviceClass, MemberId, TenantId};
+use sekisho_types::id::MemberId;
 use sekisho_types::principal::Workload;
-use sekisho_types::quota::Limit;
 
 /// The name of a row.
 pub(super) fn name(key: &Key) -> String {
@@ -22,8 +24,8 @@ pub(super) fn name(key: &Key) -> String {
         Key::Site(id) => id.name(),
         Key::Tenant(id) => id.name(),
         Key::Policy(id) => id.name(),
-        Key::Quota(tenant, class) => {
-            QuotaId { tenant: tenant.clone(), class: class.clone() }.name()
+        Key::Quota(tenant, class, area) => {
+            QuotaId { tenant: tenant.clone(), class: class.clone(), area: *area }.name()
         }
         Key::Key(id) => {
             let (principal, key) = id.as_ref();
@@ -40,24 +42,45 @@ pub(super) fn name(key: &Key) -> String {
         Key::Member(id) => id.name(),
         Key::Approval(id) => id.name(),
         Key::BreakGlass(opened) => BreakGlassId(*opened).name(),
+        Key::Budget(tenant, name) => BudgetId { tenant: tenant.clone(), name: name.clone() }.name(),
+        Key::Escrow(id) => escrow::name(id),
+        Key::Offer(site, name) => OfferId { site: site.clone(), name: name.clone() }.name(),
+        Key::Veto(id) => offer::veto_name(id),
     }
 }
 
-fn quota(state: &State, tenant: &TenantId, class: &DeviceClass) -> Option<v1::Quota> {
-    match state.quota(tenant, class) {
-        Limit::None => None,
-        limit @ (Limit::Gpus(_) | Limit::Unlimited) => Some(v1::Quota {
-            name: QuotaId { tenant: tenant.clone(), class: class.clone() }.name(),
-            limit: limit.to_string(),
-            used: state.usage(tenant, class),
-            etag: state.quota_revision(tenant, class).to_string(),
+/// A row of what tenants may hold and use, or of what operators share out.
+fn share(call: &Call, state: &State, key: &Key) -> Option<Item> {
+    match key {
+        Key::Quota(tenant, class, area) => {
+            let line = state.line(tenant, class, *area);
+            line.quota.map(|_| Item::Quota(quota::message(state, tenant, class, *area)))
+        }
+        Key::Budget(tenant, name) => state.budget(tenant, name).map(|row| {
+            let key = (tenant.clone(), name.clone());
+            Item::Budget(budget::message(state, (&key, row)))
         }),
+        Key::Escrow(id) => {
+            let (site, tenant, class) = id.as_ref();
+            let row = state.escrow(site, tenant, class);
+            row.map(|row| Item::Escrow(escrow::message((id.as_ref(), row))))
+        }
+        Key::Offer(site, name) => {
+            offer::message(call, state, &(site.clone(), name.clone())).map(Item::Offer)
+        }
+        Key::Veto(id) => {
+            let row = state.veto(&id.0, &id.1);
+            row.map(|row| Item::Veto(offer::veto_message((id.as_ref(), row))))
+        }
+        Key::Job(_) | Key::Node(_) | Key::Site(_) | Key::Tenant(_) | Key::Policy(_) => None,
+        Key::Key(_) | Key::Landmark(_) | Key::Member(_) => None,
+        Key::Approval(_) | Key::BreakGlass(_) => None,
     }
 }
 
 impl Core {
-    /// A row as it is in this state.
-    pub(super) fn row(&self, state: &State, key: &Key) -> Item {
+    /// A row as it is in this state, for this caller.
+    pub(super) fn row(&self, call: &Call, state: &State, key: &Key) -> Item {
         let row = match key {
             Key::Job(id) => state.job(id).map(|row| Item::Job(job::message(state, id, row))),
             Key::Node(id) => {
@@ -69,7 +92,6 @@ impl Core {
             }),
             Key::Tenant(id) => state.tenant(id).map(|row| Item::Tenant(tenant::message(id, row))),
             Key::Policy(id) => state.policy(id).map(|row| Item::Policy(policy::message(id, row))),
-            Key::Quota(tenant, class) => quota(state, tenant, class).map(Item::Quota),
             Key::Key(id) => {
                 state.key(&id.0, &id.1).map(|row| Item::Key(key::message((id.as_ref(), row))))
             }
@@ -85,6 +107,9 @@ impl Core {
             Key::BreakGlass(opened) => state
                 .break_glass(*opened)
                 .map(|row| Item::BreakGlass(break_glass::message(state, *opened, row))),
+            Key::Quota(..) | Key::Budget(..) | Key::Escrow(_) | Key::Offer(..) | Key::Veto(_) => {
+                share(call, state, key)
+            }
         };
         row.unwrap_or_else(|| Item::Deleted(Deleted { name: name(key) }))
     }

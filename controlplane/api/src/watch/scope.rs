@@ -50,6 +50,10 @@ fn topic(key: &Key) -> Topic {
         Key::Member(_) => Topic::Members,
         Key::Approval(_) => Topic::Approvals,
         Key::BreakGlass(_) => Topic::BreakGlasses,
+        Key::Budget(..) => Topic::Budgets,
+        Key::Escrow(_) => Topic::Escrows,
+        Key::Offer(..) => Topic::Offers,
+        Key::Veto(_) => Topic::Vetoes,
     }
 }
 
@@ -85,15 +89,15 @@ fn parent(topics: &BTreeSet<Topic>, parent: &str) -> FieldResult<Parent> {
     if parent.is_empty() {
         return Ok(Parent::Any);
     }
-    if only(&[Topic::Jobs, Topic::Quotas, Topic::Tenants]) {
+    if only(&[Topic::Jobs, Topic::Quotas, Topic::Tenants, Topic::Budgets, Topic::Escrows]) {
         let tenant = TenantId::from_parent("parent", parent)?;
         return Ok(tenant.map_or(Parent::Any, Parent::Tenant));
     }
-    if only(&[Topic::Nodes, Topic::Sites]) {
+    if only(&[Topic::Nodes, Topic::Sites, Topic::Offers]) {
         let site = SiteId::from_parent("parent", parent)?;
         return Ok(site.map_or(Parent::Any, Parent::Site));
     }
-    if only(&[Topic::Landmarks, Topic::Keys]) {
+    if only(&[Topic::Landmarks, Topic::Keys, Topic::Vetoes]) {
         let operator = OperatorId::from_parent("parent", parent)?;
         return Ok(operator.map_or(Parent::Any, Parent::Operator));
     }
@@ -127,11 +131,16 @@ impl Scope {
         match (&self.parent, key) {
             (Parent::Any, _) => true,
             (Parent::Tenant(only), Key::Job(id)) => *only == id.tenant,
-            (Parent::Tenant(only), Key::Tenant(tenant) | Key::Quota(tenant, _)) => only == tenant,
+            (
+                Parent::Tenant(only),
+                Key::Tenant(tenant) | Key::Quota(tenant, ..) | Key::Budget(tenant, _),
+            ) => only == tenant,
+            (Parent::Tenant(only), Key::Escrow(id)) => *only == id.1,
             (Parent::Site(only), Key::Node(id)) => *only == id.site,
-            (Parent::Site(only), Key::Site(site)) => only == site,
+            (Parent::Site(only), Key::Site(site) | Key::Offer(site, _)) => only == site,
             (Parent::Operator(only), Key::Landmark(id)) => *only == id.operator,
             (Parent::Operator(only), Key::Key(id)) => *only == id.0.operator,
+            (Parent::Operator(only), Key::Veto(id)) => *only == id.0,
             // Topics of another kind are refused with a parent.
             (Parent::Tenant(_) | Parent::Site(_) | Parent::Operator(_), _) => false,
         }
@@ -148,7 +157,8 @@ impl Scope {
     fn target(&self) -> Target<'_> {
         match &self.parent {
             Parent::Tenant(tenant) => Target::Tenant(tenant),
-            Parent::Any | Parent::Site(_) | Parent::Operator(_) => Target::Federation,
+            Parent::Operator(operator) => Target::Operator(operator),
+            Parent::Any | Parent::Site(_) => Target::Federation,
         }
     }
 
@@ -166,15 +176,17 @@ impl Scope {
     pub(super) fn may_go_on(&self, call: &Call, state: &State) -> Result<(), ApiError> {
         for topic in &self.topics {
             match topic {
-                Topic::Jobs | Topic::Quotas | Topic::Tenants => {
+                Topic::Jobs | Topic::Quotas | Topic::Tenants | Topic::Budgets | Topic::Escrows => {
                     call.may(state, Verb::ReadTenant, self.target())?;
                 }
+                Topic::Vetoes => call.may(state, Verb::ReadVetoes, self.target())?,
                 Topic::Nodes
                 | Topic::Sites
                 | Topic::Policies
                 | Topic::Keys
                 | Topic::Landmarks
                 | Topic::BreakGlasses
+                | Topic::Offers
                 | Topic::Unspecified => {
                     call.may(state, Verb::ReadFederation, Target::Federation)?;
                 }
@@ -192,10 +204,17 @@ impl Scope {
         let sites = state.sites().map(|(id, _)| Key::Site(id.clone()));
         let tenants = state.tenants().map(|(id, _)| Key::Tenant(id.clone()));
         let policies = state.policies().map(|(id, _)| Key::Policy(id.clone()));
-        let quotas = state.quotas().map(|((tenant, class), _)| {
+        let quotas = state.quotas().map(|((tenant, class), area, _)| {
             let (tenant, class) = (tenant.clone(), class.clone());
-            Key::Quota(tenant, class)
+            Key::Quota(tenant, class, area)
         });
+        let budgets = state.budgets().map(|((tenant, name), _)| {
+            let (tenant, name) = (tenant.clone(), name.clone());
+            Key::Budget(tenant, name)
+        });
+        let escrows = state.escrows().map(|(id, _)| Key::Escrow(Box::new(id.clone())));
+        let offers = state.offers().map(|((site, name), _)| Key::Offer(site.clone(), name.clone()));
+        let vetoes = state.vetoes().map(|(id, _)| Key::Veto(Box::new(id.clone())));
         let keys = state.keys().map(|(id, _)| Key::Key(Box::new(id.clone())));
         let landmarks = landmark::all(state).into_keys().map(|id| Key::Landmark(id.clone()));
         let members = state.federation().into_iter().flat_map(|held| held.members.keys());
@@ -204,7 +223,8 @@ impl Scope {
         let glasses = state.break_glasses().map(|(opened, _)| Key::BreakGlass(*opened));
         let work = jobs.chain(nodes).chain(sites).chain(tenants).chain(policies);
         let who = keys.chain(landmarks).chain(members).chain(approvals).chain(glasses);
-        let all = work.chain(quotas).chain(who);
+        let shared = quotas.chain(budgets).chain(escrows).chain(offers).chain(vetoes);
+        let all = work.chain(shared).chain(who);
         all.filter(|key| self.wants(key))
     }
 }

@@ -6,6 +6,7 @@ use sekisho_fsm::State;
 use sekisho_fsm::state::Node;
 use sekisho_proto::name::Resource as _;
 use sekisho_types::id::NodeId;
+use sekisho_types::name::Name;
 use sekisho_types::residency::Tier;
 
 /// A node, as the answering member sees it.
@@ -39,7 +40,7 @@ pub(super) fn tiers(state: &State, node: &Node) -> (Tier, Tier) {
     (tier(place.country_tier), tier(place.area_tier))
 }
 
-pub(in crate::service) fn fields<'s>() -> [Field<Row<'s>>; 13] {
+pub(in crate::service) fn fields<'s>() -> [Field<Row<'s>>; 14] {
     [
         Field::new("name", Kind::Text, |row| row.id.name().into()),
         Field::new("site", Kind::Text, |row| row.id.site.name().into()),
@@ -59,6 +60,9 @@ pub(in crate::service) fn fields<'s>() -> [Field<Row<'s>>; 13] {
         }),
         Field::new("joined_ms", Kind::Number, |row| row.node.joined.0.into()),
         Field::new("tag_expires_ms", Kind::Number, |row| row.node.tag.expires.0.into()),
+        Field::new("rack", Kind::Text, |row| {
+            row.node.rack.as_ref().map(Name::as_str).unwrap_or_default().into()
+        }),
     ]
 }
 

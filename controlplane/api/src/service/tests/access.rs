@@ -6,11 +6,14 @@ use super::*;
 use crate::service::approval::ApprovalApi;
 use crate::service::audit::AuditApi;
 use crate::service::break_glass::BreakGlassApi;
+use crate::service::budget::BudgetApi;
+use crate::service::escrow::EscrowApi;
 use crate::service::job::JobApi;
 use crate::service::key::KeyApi;
 use crate::service::landmark::LandmarkApi;
 use crate::service::member::MemberApi;
 use crate::service::node::NodeApi;
+use crate::service::offer::OfferApi;
 use crate::service::policy::PolicyApi;
 use crate::service::quota::QuotaApi;
 use crate::service::site::SiteApi;
@@ -23,26 +26,32 @@ use sekisho_fsm::role::{Target, Verb, allows};
 use sekisho_fsm::testing::location::landmark;
 use sekisho_fsm::testing::{BEGIN, CLASS, admin, first_quota, job, key, node_key, user, user_key};
 use sekisho_proto::convert::approval::NewApproval;
+use sekisho_proto::convert::budget::PutBudget;
+use sekisho_proto::convert::escrow::SetEscrow;
 use sekisho_proto::convert::job::NewJob;
 use sekisho_proto::convert::key::RegisterKey;
 use sekisho_proto::convert::landmark::Reached;
 use sekisho_proto::convert::member::SetVoter;
 use sekisho_proto::convert::node::NewToken;
+use sekisho_proto::convert::offer::{NewVeto, PutOffer};
 use sekisho_proto::convert::policy::PutPolicy;
 use sekisho_proto::convert::quota::SetQuota;
 use sekisho_proto::convert::site::{NewSite, UpdateSite};
 use sekisho_proto::convert::tenant::PutTenant;
 use sekisho_proto::convert::trust::ChangeBundle;
-use sekisho_proto::name::{KeyId, QuotaId, Resource as _};
+use sekisho_proto::name::{BudgetId, EscrowId, KeyId, OfferId, QuotaId, Resource as _, VetoId};
 use sekisho_proto::v1;
 use sekisho_proto::v1::approval_service_server::ApprovalService as _;
 use sekisho_proto::v1::audit_service_server::AuditService as _;
 use sekisho_proto::v1::break_glass_service_server::BreakGlassService as _;
+use sekisho_proto::v1::budget_service_server::BudgetService as _;
+use sekisho_proto::v1::escrow_service_server::EscrowService as _;
 use sekisho_proto::v1::job_service_server::JobService as _;
 use sekisho_proto::v1::key_service_server::KeyService as _;
 use sekisho_proto::v1::landmark_service_server::LandmarkService as _;
 use sekisho_proto::v1::member_service_server::MemberService as _;
 use sekisho_proto::v1::node_service_server::NodeService as _;
+use sekisho_proto::v1::offer_service_server::OfferService as _;
 use sekisho_proto::v1::policy_service_server::PolicyService as _;
 use sekisho_proto::v1::quota_service_server::QuotaService as _;
 use sekisho_proto::v1::site_service_server::SiteService as _;
@@ -51,10 +60,11 @@ use sekisho_proto::v1::trust_service_server::TrustService as _;
 use sekisho_types::id::{Digest, MemberId, NodeId, OperatorId, PublicKey, TenantId};
 use sekisho_types::joint::Joint;
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::offer::Vetoed;
 use sekisho_types::patch::Patch;
 use sekisho_types::payload::JobPayload;
 use sekisho_types::principal::{KeyRecord, Principal, Role};
-use sekisho_types::quota::Limit;
+use sekisho_types::quota::{Allotment, Limit};
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::Revision;
 use std::collections::BTreeSet;
@@ -104,6 +114,13 @@ fn elsewhere(verb: Verb) -> Option<&'static str> {
         | Verb::UpdateSite
         | Verb::DeletePolicy
         | Verb::DeleteTenant
+        | Verb::SetBudget
+        | Verb::SetEscrow
+        | Verb::PutOffer
+        | Verb::WithdrawOffer
+        | Verb::Veto
+        | Verb::LiftVeto
+        | Verb::ReadVetoes
         | Verb::BreakGlass
         | Verb::EndBreakGlass => None,
     }
@@ -195,9 +212,11 @@ async fn each_verb_of_the_api_is_admitted_as_the_table_says() {
     let fake = peopled();
     let mut cells = Cells::default();
     federation(&fake, &mut cells).await;
+    quotas(&fake, &mut cells).await;
     power(&fake, &mut cells).await;
     for (things, tenant) in [(OWN, "sapporo"), (OTHER, "otaru")] {
         operators(&fake, &mut cells, things).await;
+        offers(&fake, &mut cells, things).await;
         nodes(&fake, &mut cells, things).await;
         tenants(&fake, &mut cells, &tenant.parse().unwrap()).await;
     }
@@ -209,7 +228,7 @@ async fn each_verb_of_the_api_is_admitted_as_the_table_says() {
         "cells through admission: {} of {verbs} verbs and {roles} roles, {} allow",
         cells.count, cells.allowed
     );
-    assert_eq!(cells.count, 56 * roles);
+    assert_eq!(cells.count, 68 * roles);
 }
 
 /// What is of the federation as a whole.
@@ -245,21 +264,15 @@ async fn federation(fake: &Fake, cells: &mut Cells) {
         tenant: "mito".parse().unwrap(),
         display_name: Patch::Set(String::new()),
         policy: Patch::Set(None),
+        parent: Patch::Set(None),
         expected: None,
     };
     let api = TenantApi(core());
     cell!(cells, Verb::CreateTenant, whole, api, create_tenant, new.create_request(dry()));
     let tenant: TenantId = "sapporo".parse().unwrap();
     let expected = Some(Revision(1));
-    let put = PutTenant { tenant: tenant.clone(), expected, ..new };
+    let put = PutTenant { tenant, expected, ..new };
     cell!(cells, Verb::UpdateTenant, whole, api, update_tenant, put.update_request(dry()));
-    let quota = QuotaId { tenant, class: CLASS.parse().unwrap() };
-    let (limit, expected) = (Limit::Gpus(1), first_quota());
-    let set = SetQuota { quota: quota.clone(), limit, expected };
-    cell!(cells, Verb::SetQuota, whole, QuotaApi(core()), update_quota, set.request(dry()));
-    let joint = Joint::SetQuota { tenant: quota.tenant, class: quota.class, limit, expected };
-    let new = NewApproval { joint, expires: BEGIN.plus_ms(1000) };
-    cell!(cells, Verb::SetQuota, whole, ApprovalApi(core()), create_approval, new.request(dry()));
     let delete = || v1::DeletePolicyRequest {
         name: "policies/standing".into(),
         etag: "1".into(),
@@ -272,6 +285,29 @@ async fn federation(fake: &Fake, cells: &mut Cells) {
         intent: Some(dry()),
     };
     cell!(cells, Verb::DeleteTenant, whole, TenantApi(core()), delete_tenant, delete());
+}
+
+/// What tenants may hold and use.
+async fn quotas(fake: &Fake, cells: &mut Cells) {
+    let core = || Arc::clone(&fake.core);
+    let whole = Target::Federation;
+    let (tenant, class) = ("sapporo".parse::<TenantId>().unwrap(), || CLASS.parse().unwrap());
+    let area = Area::Japan;
+    let quota = QuotaId { tenant: tenant.clone(), class: class(), area };
+    let (allotment, expected) = (Allotment::own(Limit::Gpus(1)), first_quota());
+    let set = SetQuota { quota, allotment, expected };
+    cell!(cells, Verb::SetQuota, whole, QuotaApi(core()), update_quota, set.request(dry()));
+    let (of, class_of) = (tenant.clone(), class());
+    let joint = Joint::SetQuota { tenant: of, class: class_of, area, allotment, expected };
+    let new = NewApproval { joint, expires: BEGIN.plus_ms(1000) };
+    cell!(cells, Verb::SetQuota, whole, ApprovalApi(core()), create_approval, new.request(dry()));
+    let budget = BudgetId { tenant: tenant.clone(), name: "month".parse().unwrap() };
+    let put = PutBudget { budget, spec: monthly(), expected: Revision(0) };
+    let budgets = BudgetApi(core());
+    cell!(cells, Verb::SetBudget, whole, budgets, create_budget, put.create_request(dry()));
+    let escrow = EscrowId { site: "tokyo-1".parse().unwrap(), tenant, class: class() };
+    let hold = SetEscrow { escrow, gpus: 1, expected: Revision(0) };
+    cell!(cells, Verb::SetEscrow, whole, EscrowApi(core()), update_escrow, hold.request(dry()));
 }
 
 /// What is of all and takes or moves power.
@@ -354,6 +390,29 @@ async fn operators(fake: &Fake, cells: &mut Cells, (operator, site, _): (&str, &
     let delete =
         || v1::DeleteLandmarkRequest { name: name.clone(), etag: "1".into(), intent: Some(dry()) };
     cell!(cells, Verb::RemoveLandmark, target, landmarks, delete_landmark, delete());
+}
+
+/// What an operator offers and does not take.
+async fn offers(fake: &Fake, cells: &mut Cells, (operator, site, _): (&str, &str, &str)) {
+    let operator: OperatorId = operator.parse().unwrap();
+    let target = Target::Operator(&operator);
+    let api = OfferApi(Arc::clone(&fake.core));
+    let offer = OfferId { site: site.parse().unwrap(), name: "spare".parse().unwrap() };
+    let put = PutOffer { offer, spec: testing::offer(4), expected: None };
+    cell!(cells, Verb::PutOffer, target, api, create_offer, put.create_request(dry()));
+    let name = format!("sites/{site}/offers/all");
+    let withdraw =
+        || v1::WithdrawOfferRequest { name: name.clone(), etag: "1".into(), intent: Some(dry()) };
+    cell!(cells, Verb::WithdrawOffer, target, api, withdraw_offer, withdraw());
+    let of = Vetoed::Tenant("otaru".parse().unwrap());
+    let (by, reason) = (operator.clone(), "drill".to_owned());
+    let veto = NewVeto { operator: by, of: of.clone(), reason };
+    cell!(cells, Verb::Veto, target, api, create_veto, veto.request(dry()));
+    let name = VetoId { operator: operator.clone(), of }.name();
+    let lift = || v1::DeleteVetoRequest { name: name.clone(), intent: Some(dry()) };
+    cell!(cells, Verb::LiftVeto, target, api, delete_veto, lift());
+    let list = || v1::ListVetoesRequest { parent: operator.name(), ..Default::default() };
+    cell!(cells, Verb::ReadVetoes, target, api, list_vetoes, list());
 }
 
 /// What is done to a node.

@@ -3,14 +3,17 @@
 use super::*;
 use crate::limit::GATE_ROOMS;
 use crate::service::agent::AgentApi;
+use crate::service::node::NodeApi;
 use parking_lot::Mutex;
 use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::submission::Submission;
 use sekisho_fsm::command::Command;
-use sekisho_fsm::testing::{self, agent, job};
+use sekisho_fsm::testing::{self, admin, agent, job};
 use sekisho_proto::convert::agent::{FetchPayload, OpenSession, Report};
 use sekisho_proto::internal::v1 as internal;
 use sekisho_proto::internal::v1::agent_service_server::AgentService as _;
+use sekisho_proto::v1;
+use sekisho_proto::v1::node_service_server::NodeService as _;
 use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::job::JobPhase;
 use sekisho_types::jurisdiction::table_hash;
@@ -42,6 +45,7 @@ async fn an_agent_opens_a_session_reports_and_fetches_what_it_runs() {
         table: table_hash(),
         incarnation: Incarnation(1),
         findings: Vec::new(),
+        rack: Some("r12".parse().unwrap()),
     };
     let astray = OpenSession { incarnation: Incarnation(2), ..open.clone() };
     let refused = code(api.open_session(request(&me, (&astray).into())).await);
@@ -86,6 +90,36 @@ async fn an_agent_opens_a_session_reports_and_fetches_what_it_runs() {
 }
 
 #[tokio::test]
+async fn a_node_is_shown_and_found_in_the_rack_that_its_agent_told_last() {
+    let fake = fake();
+    let api = AgentApi(Arc::clone(&fake.core));
+    let mut previous = fake.core.replica.state().node(&node()).unwrap().session.clone().unwrap().id;
+    for (number, rack, found) in [(7, "r12", 1), (8, "r13", 0), (9, "", 0)] {
+        let session = SessionId([number; 16]);
+        let open = OpenSession {
+            session,
+            previous: Some(previous),
+            buckets: fake.core.replica.state().node(&node()).unwrap().buckets.clone(),
+            live: Vec::new(),
+            table: table_hash(),
+            incarnation: Incarnation(1),
+            findings: Vec::new(),
+            rack: rack.parse().ok(),
+        };
+        api.open_session(request(&agent(&node()), (&open).into())).await.unwrap();
+        previous = session;
+        let state = fake.core.replica.state();
+        let row = state.node(&node()).unwrap();
+        assert_eq!(fake.core.node_message(&state, &node(), row).rack, rack);
+        let (parent, filter) = ("sites/-".to_owned(), "rack = r12".to_owned());
+        let asked = v1::ListNodesRequest { parent, filter, ..Default::default() };
+        let api = NodeApi(Arc::clone(&fake.core));
+        let listed = api.list_nodes(request(&admin("kanto"), asked)).await.unwrap().into_inner();
+        assert_eq!(listed.nodes.len(), found, "{rack}");
+    }
+}
+
+#[tokio::test]
 async fn a_copied_host_and_the_one_that_it_is_a_copy_of_are_both_told() {
     let fake = fake();
     let api = AgentApi(Arc::clone(&fake.core));
@@ -100,6 +134,7 @@ async fn a_copied_host_and_the_one_that_it_is_a_copy_of_are_both_told() {
             table: table_hash(),
             incarnation: Incarnation(1),
             findings: Vec::new(),
+            rack: None,
         };
         api.open_session(request(&me, (&open).into()))
     };
@@ -151,6 +186,7 @@ async fn thousands_of_agents_that_come_at_once_are_let_in_in_order_and_none_is_l
             table: table_hash(),
             incarnation: Incarnation(1),
             findings: Vec::new(),
+            rack: None,
         };
         async move {
             let mut tries = 0;

@@ -21,8 +21,9 @@ use sekisho_proto::v1::member_service_server::MemberService as _;
 use sekisho_proto::v1::status::Severity;
 use sekisho_types::id::{ApprovalId, RequestId};
 use sekisho_types::joint::Joint;
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::Principal;
-use sekisho_types::quota::Limit;
+use sekisho_types::quota::{Allotment, Limit};
 use sekisho_types::revision::Incarnation;
 use std::sync::Arc;
 
@@ -30,7 +31,8 @@ fn new() -> NewApproval {
     let joint = Joint::SetQuota {
         tenant: "sapporo".parse().unwrap(),
         class: CLASS.parse().unwrap(),
-        limit: Limit::Gpus(20),
+        area: Area::Japan,
+        allotment: Allotment::own(Limit::Gpus(20)),
         expected: testing::first_quota(),
     };
     NewApproval { joint, expires: BEGIN.plus_ms(3_600_000) }
@@ -90,9 +92,7 @@ async fn what_is_shown_is_what_is_signed_and_the_last_signature_carries_it_out()
     api.sign_approval(request(&admin("naniwa"), sign(2, id, &admin("naniwa")))).await.unwrap();
     let shown = get(&fake, &admin("kanto"), id).await.unwrap().into_inner();
     assert_eq!((shown.state(), shown.signatures_missing), (State::Done, 0));
-    let state = fake.core.replica.state();
-    let limit = state.quota(&"sapporo".parse().unwrap(), &CLASS.parse().unwrap());
-    assert_eq!(limit, Limit::Gpus(20));
+    assert_eq!(fake.replica.federation.lock().limit("sapporo"), Limit::Gpus(20));
     let listed = api.list_approvals(request(&admin("hokuto"), ask())).await.unwrap();
     assert!(listed.into_inner().approvals.is_empty());
     // R3: the same request, the same answer; another one is too late.
@@ -158,8 +158,7 @@ async fn a_break_glass_is_shown_red_to_everybody_and_lets_its_holder_stop_a_job(
     assert_eq!((row.uses, row.revisions.len(), row.open), (1, 1, true));
     let end = |number, who: Principal| {
         let name = format!("breakGlasses/{}", opened.revision);
-        let command =
-            Command::EndBreakGlass { opened: sekisho_types::revision::Revision(opened.revision) };
+        let command = Command::EndBreakGlass { opened: Revision(opened.revision) };
         let intent = Some(intent(number, &command, &[]));
         glass.end_break_glass(request(&who, v1::EndBreakGlassRequest { name, intent }))
     };

@@ -67,6 +67,10 @@ fn named(row: &Item) -> String {
         Item::Member(row) => row.name.clone(),
         Item::Approval(row) => row.name.clone(),
         Item::BreakGlass(row) => row.name.clone(),
+        Item::Budget(row) => row.name.clone(),
+        Item::Escrow(row) => row.name.clone(),
+        Item::Offer(row) => row.name.clone(),
+        Item::Veto(row) => row.name.clone(),
         Item::Deleted(_) | Item::Bookmark(_) => panic!("no row"),
     }
 }
@@ -98,6 +102,8 @@ impl Client {
             row @ (Item::Policy(_) | Item::Quota(_) | Item::Key(_)) => (named(&row), Some(row)),
             row @ (Item::Landmark(_) | Item::Member(_)) => (named(&row), Some(row)),
             row @ (Item::Approval(_) | Item::BreakGlass(_)) => (named(&row), Some(row)),
+            row @ (Item::Budget(_) | Item::Escrow(_)) => (named(&row), Some(row)),
+            row @ (Item::Offer(_) | Item::Veto(_)) => (named(&row), Some(row)),
         };
         self.told.push(name.clone());
         match row {

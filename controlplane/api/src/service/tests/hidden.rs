@@ -6,6 +6,7 @@ use crate::layer::{Measure, Measured};
 use crate::server::Services;
 use crate::service::tests::job::new_job;
 use crate::service::tests::write::intent;
+use crate::service::tests::{monthly, share};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use prost::Message as _;
@@ -72,6 +73,10 @@ enum Of {
     Operator,
     Tenant,
     Quota,
+    Budget,
+    Escrow,
+    Offer,
+    Veto,
     Job,
     Key,
     Approval,
@@ -97,6 +102,26 @@ impl Of {
             Self::Quota => (
                 "tenants/sapporo/quotas/sim-h100",
                 &["tenants/sapporu/quotas/sim-h100", "tenants/sapporo/quotas/sim-h900"],
+            ),
+            Self::Budget => (
+                "tenants/sapporo/budgets/month",
+                &["tenants/sapporu/budgets/month", "tenants/sapporo/budgets/mouth"],
+            ),
+            Self::Escrow => (
+                "sites/tokyo-1/escrows/sapporo.sim-h100",
+                &[
+                    "sites/tokyo-1/escrows/sapporo.sim-h900",
+                    "sites/tokyo-1/escrows/sapporu.sim-h100",
+                    "sites/tokyo-9/escrows/sapporo.sim-h100",
+                ],
+            ),
+            Self::Offer => (
+                "sites/tokyo-1/offers/spare",
+                &["sites/tokyo-1/offers/spaze", "sites/tokyo-9/offers/spare"],
+            ),
+            Self::Veto => (
+                "operators/naniwa/vetoes/sapporo",
+                &["operators/naniwa/vetoes/sapporu", "operators/naniwo/vetoes/sapporo"],
             ),
             Self::Job => (
                 "tenants/sapporo/jobs/train",
@@ -126,6 +151,10 @@ impl Of {
             | Self::Operator
             | Self::Tenant
             | Self::Quota
+            | Self::Budget
+            | Self::Escrow
+            | Self::Offer
+            | Self::Veto
             | Self::Job
             | Self::Key => {
                 let principal = user("kanto", "sapporo");
@@ -194,6 +223,14 @@ fn landmark() -> Landmark {
     }
 }
 
+fn budget() -> Budget {
+    (&monthly()).into()
+}
+
+fn offer() -> Offer {
+    (&testing::offer(4)).into()
+}
+
 macro_rules! rows {
     ($($module:ident :: $client:ident, $method:ident, $of:ident, |$name:ident| $request:expr;)+) => {
         &[$((
@@ -250,7 +287,23 @@ const ROWS: &[Row] = rows! {
     tenant_service_client::TenantServiceClient, plan_tenant, Tenant, |name| PlanTenantRequest { name, ..Default::default() };
     quota_service_client::QuotaServiceClient, list_quotas, Tenant, |name| ListQuotasRequest { parent: name, ..Default::default() };
     quota_service_client::QuotaServiceClient, get_quota, Quota, |name| GetQuotaRequest { name, read: None };
-    quota_service_client::QuotaServiceClient, update_quota, Quota, |name| UpdateQuotaRequest { quota: Some(Quota { name, limit: "1".into(), used: 0, etag: "1".into() }), update_mask: None, intent: any() };
+    quota_service_client::QuotaServiceClient, update_quota, Quota, |name| UpdateQuotaRequest { quota: Some(Quota { name, limit: "1".into(), etag: "1".into(), ..Default::default() }), update_mask: None, intent: any() };
+    budget_service_client::BudgetServiceClient, list_budgets, Tenant, |name| ListBudgetsRequest { parent: name, ..Default::default() };
+    budget_service_client::BudgetServiceClient, get_budget, Budget, |name| GetBudgetRequest { name, read: None };
+    budget_service_client::BudgetServiceClient, create_budget, Tenant, |name| CreateBudgetRequest { parent: name, budget_id: "year".into(), budget: Some(budget()), intent: any() };
+    budget_service_client::BudgetServiceClient, update_budget, Budget, |name| UpdateBudgetRequest { budget: Some(Budget { name, etag: "1".into(), ..budget() }), update_mask: None, intent: any() };
+    budget_service_client::BudgetServiceClient, delete_budget, Budget, |name| DeleteBudgetRequest { name, etag: "1".into(), intent: any() };
+    escrow_service_client::EscrowServiceClient, list_escrows, Site, |name| ListEscrowsRequest { parent: name, ..Default::default() };
+    escrow_service_client::EscrowServiceClient, get_escrow, Escrow, |name| GetEscrowRequest { name, read: None };
+    escrow_service_client::EscrowServiceClient, update_escrow, Escrow, |name| UpdateEscrowRequest { escrow: Some(Escrow { name, gpus: 1, etag: "1".into(), ..Default::default() }), intent: any() };
+    offer_service_client::OfferServiceClient, list_offers, Site, |name| ListOffersRequest { parent: name, ..Default::default() };
+    offer_service_client::OfferServiceClient, get_offer, Offer, |name| GetOfferRequest { name, read: None };
+    offer_service_client::OfferServiceClient, create_offer, Site, |name| CreateOfferRequest { parent: name, offer_id: "night".into(), offer: Some(offer()), intent: any() };
+    offer_service_client::OfferServiceClient, update_offer, Offer, |name| UpdateOfferRequest { offer: Some(Offer { name, etag: "1".into(), ..offer() }), update_mask: None, intent: any() };
+    offer_service_client::OfferServiceClient, withdraw_offer, Offer, |name| WithdrawOfferRequest { name, etag: "1".into(), intent: any() };
+    offer_service_client::OfferServiceClient, list_vetoes, Operator, |name| ListVetoesRequest { parent: name, ..Default::default() };
+    offer_service_client::OfferServiceClient, create_veto, Operator, |name| CreateVetoRequest { parent: name, of: "tenants/sapporo".into(), reason: String::new(), intent: any() };
+    offer_service_client::OfferServiceClient, delete_veto, Veto, |name| DeleteVetoRequest { name, intent: any() };
     operator_service_client::OperatorServiceClient, get_operator, Operator, |name| GetOperatorRequest { name, read: None };
     member_service_client::MemberServiceClient, get_member, Member, |name| GetMemberRequest { name, read: None };
     key_service_client::KeyServiceClient, get_key, Key, |name| GetKeyRequest { name, read: None };
@@ -352,6 +405,7 @@ fn furnished() -> Fake {
         let command = Command::Propose { joint, expires: until };
         let entry = federation.entry(testing::admin("kanto"), &[], command);
         federation.apply(entry).outcome.unwrap();
+        share(federation, &"sapporo".parse().unwrap());
     });
     fake
 }
@@ -396,7 +450,7 @@ async fn what_exists_and_what_does_not_look_alike_to_those_who_may_not_read_it()
     let (stranger, other) = (user("kanto", "stranger"), user("kanto", "otaru"));
     for (client, method, of, ask) in ROWS {
         let (there, missing) = of.names();
-        let is_tenants = matches!(of, Of::Tenant | Of::Quota | Of::Job);
+        let is_tenants = matches!(of, Of::Tenant | Of::Quota | Of::Budget | Of::Escrow | Of::Job);
         for caller in [Some(&stranger), Some(&other).filter(|_| is_tenants)].into_iter().flatten() {
             let door = door(caller);
             let (answered, known) = learned(&fake, &door, *ask, &there).await;

@@ -10,7 +10,8 @@ use crate::service::node::NodeApi;
 use crate::service::policy::PolicyApi;
 use crate::service::site::SiteApi;
 use crate::service::tenant::TenantApi;
-use crate::service::{job, key, landmark, member, node, operator, policy, quota, site, tenant};
+use crate::service::{budget, escrow, job, key, landmark, member, node, offer, operator, policy};
+use crate::service::{quota, site, tenant};
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::{admin, job as facts, user};
 use sekisho_proto::DESCRIPTORS;
@@ -43,6 +44,10 @@ fn the_fields_are_those_that_the_comments_name() {
         named(&site::fields()),
         named(&tenant::fields()),
         named(&quota::fields()),
+        named(&budget::fields()),
+        named(&escrow::fields()),
+        named(&offer::fields()),
+        named(&offer::veto_fields()),
         named(&key::fields()),
         named(&landmark::fields()),
         named(&policy::fields()),

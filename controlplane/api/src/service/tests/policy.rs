@@ -180,7 +180,8 @@ async fn a_tenants_bound_is_planned_as_a_policy_is() {
         assert_eq!(planned.etag, row.revision.to_string());
         let (display_name, expected) = (Patch::Keep, Some(row.revision));
         let policy = Patch::Set(Some("gov".parse().unwrap()));
-        let put = Command::PutTenant { tenant, display_name, policy, expected };
+        let parent = Patch::Keep;
+        let put = Command::PutTenant { tenant, display_name, policy, parent, expected };
         federation.accept(admin("kanto"), put);
     });
     let moved: Vec<String> =

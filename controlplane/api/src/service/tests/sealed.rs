@@ -157,7 +157,7 @@ async fn a_revoked_host_gets_no_key_and_its_site_the_next_one() {
     let (gone, left) = (node("tokyo-1/n-02"), node("tokyo-1/n-01"));
     assert_eq!(keys_of(&fake, &gone).await.unwrap().len(), 1);
     fake.replica.elsewhere(|federation| {
-        federation.accept(testing::admin("kanto"), Command::RevokeNode { node: gone.clone() })
+        federation.accept(admin("kanto"), Command::RevokeNode { node: gone.clone() })
     });
     fake.core.give_site_keys().await;
     fake.core.give_site_keys().await;

@@ -32,7 +32,7 @@ use sekisho_types::id::{Digest, NodeId, PublicKey, RequestId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::patch::Patch;
 use sekisho_types::principal::{KeyRecord, Principal, Role};
-use sekisho_types::quota::Limit;
+use sekisho_types::quota::{Allotment, Limit};
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Incarnation, Revision};
 use std::collections::BTreeSet;
@@ -90,27 +90,31 @@ async fn what_a_client_signs_is_what_the_server_rebuilds() {
         tenant: "otaru".parse().unwrap(),
         display_name: Patch::Set("小樽市".into()),
         policy: Patch::Set(Some(put.policy)),
+        parent: Patch::Set(Some("sapporo".parse().unwrap())),
         expected: None,
     };
     let put = |tenant: PutTenant| {
-        let PutTenant { tenant, display_name, policy, expected } = tenant;
-        Command::PutTenant { tenant, display_name, policy, expected }
+        let PutTenant { tenant, display_name, policy, parent, expected } = tenant;
+        Command::PutTenant { tenant, display_name, policy, parent, expected }
     };
     let api = TenantApi(core());
     accepted!(api, create_tenant, 3, put(tenant.clone()), |i| tenant.create_request(i));
     let revision = fake.core.replica.state().tenant(&tenant.tenant).unwrap().revision;
-    let (policy, display_name) = (Patch::Set(None), Patch::Keep);
-    let changed = PutTenant { policy, display_name, expected: Some(revision), ..tenant };
+    let (policy, display_name, parent) = (Patch::Set(None), Patch::Keep, Patch::Keep);
+    let changed = PutTenant { policy, display_name, parent, expected: Some(revision), ..tenant };
     accepted!(api, update_tenant, 4, put(changed.clone()), |i| changed.update_request(i));
 
     let class = testing::CLASS.parse().unwrap();
-    let (quota, expected) = (QuotaId { tenant: changed.tenant, class }, Revision(0));
-    let set = SetQuota { quota, limit: Limit::Gpus(4), expected };
-    let (tenant, class, limit) = (set.quota.tenant.clone(), set.quota.class.clone(), set.limit);
-    let command =
-        Command::SetQuota { tenant: tenant.clone(), class: class.clone(), limit, expected };
+    let area = Area::resolve("131016").unwrap();
+    let quota = QuotaId { tenant: changed.tenant, class, area };
+    let (nominal, borrowing, lending) = (Limit::Gpus(4), Limit::Unlimited, Limit::Gpus(1));
+    let allotment = Allotment { nominal, borrowing, lending };
+    let set = SetQuota { quota, allotment, expected: Revision(0) };
+    let SetQuota { quota: QuotaId { tenant, class, area }, allotment, expected } = set.clone();
+    let command = Command::SetQuota { tenant, class, area, allotment, expected };
     accepted!(QuotaApi(core()), update_quota, 5, command, |i| set.request(i));
-    assert_eq!(fake.core.replica.state().quota(&tenant, &class), Limit::Gpus(4));
+    let QuotaId { tenant, class, area } = &set.quota;
+    assert_eq!(fake.core.replica.state().quota(tenant, class, *area), allotment);
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ fn happen(federation: &mut Federation, dice: &mut Dice, step: u64) {
                 let session = federation.state.node(&node).unwrap().session.clone().unwrap().id;
                 let phases = vec![(placement, Phase::Ended(Ending::Exited(0)))];
                 let report = Command::Report { node: node.clone(), session, phases };
-                federation.run(sekisho_fsm::testing::agent(&node), report);
+                federation.run(testing::agent(&node), report);
             }
         }
     }

@@ -5,10 +5,12 @@ use sekisho_fsm::testing::key;
 use sekisho_proto::name::{BreakGlassId, Resource as _};
 use sekisho_types::id::TenantId;
 use sekisho_types::joint::Joint;
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::{KeyRecord, Role};
+use sekisho_types::quota::Allotment;
 use sekisho_types::residency::Rules;
 
-const REST: [Topic; 9] = [
+const REST: [Topic; 13] = [
     Topic::Sites,
     Topic::Tenants,
     Topic::Policies,
@@ -18,6 +20,10 @@ const REST: [Topic; 9] = [
     Topic::Members,
     Topic::Approvals,
     Topic::BreakGlasses,
+    Topic::Budgets,
+    Topic::Escrows,
+    Topic::Offers,
+    Topic::Vetoes,
 ];
 
 fn only(topic: Topic, names: &[&str]) -> v1::WatchRequest {
@@ -29,10 +35,8 @@ fn only(topic: Topic, names: &[&str]) -> v1::WatchRequest {
 fn administer(federation: &mut Federation) -> [String; 3] {
     federation.policy("near", Rules::default());
     let tenant: TenantId = federation.tenant("otaru", Limit::Gpus(8));
-    let (class, limit) = (sekisho_fsm::testing::CLASS.parse().unwrap(), Limit::None);
-    let expected = federation.state.quota_revision(&tenant, &class);
-    let set = Command::SetQuota { tenant, class, limit, expected };
-    federation.accept(admin("kanto"), set);
+    share(federation, &tenant);
+    federation.quota(&tenant, Limit::None);
     let site = "ishikari-1".parse().unwrap();
     federation.accept(admin("hokuto"), Command::RevokeSite { site });
     let (member, address) = (MemberId(3), "127.0.0.1:9".to_owned());
@@ -40,10 +44,12 @@ fn administer(federation: &mut Federation) -> [String; 3] {
     let of = user("kanto", "otaru");
     let (public, principal) = (user_key(&of).public(), of.clone());
     federation.accept(admin("kanto"), Command::RevokeKey { principal, key: public });
-    let (now, class) = (federation.state.clock(), sekisho_fsm::testing::CLASS.parse().unwrap());
+    let (now, class) = (federation.state.clock(), testing::CLASS.parse().unwrap());
     let tenant: TenantId = "sapporo".parse().unwrap();
-    let expected = federation.state.quota_revision(&tenant, &class);
-    let joint = Joint::SetQuota { tenant, class, limit: Limit::Gpus(20), expected };
+    let area = Area::Japan;
+    let expected = federation.state.quota_revision(&tenant, &class, area);
+    let allotment = Allotment::own(Limit::Gpus(20));
+    let joint = Joint::SetQuota { tenant, class, area, allotment, expected };
     let expires = now.plus_ms(60_000);
     federation.accept(admin("kanto"), Command::Propose { joint: Box::new(joint), expires });
     let reason = "a node that burns".to_owned();
@@ -60,7 +66,7 @@ async fn every_kind_is_listed_followed_and_resumed() {
     fake.replica.elsewhere(Federation::landmarks);
     let (api, who) = (api(&fake), admin("hokuto"));
     let (mut client, mut stream) = watching(&api, &who, &ask(&REST)).await;
-    let kinds = ["sites/", "tenants/", "/quotas/", "/keys/", "/landmarks/", "members/"];
+    let kinds = ["sites/", "tenants/", "/quotas/", "/keys/", "/landmarks/", "members/", "/offers/"];
     for kind in kinds {
         assert!(client.rows.keys().any(|name| name.contains(kind)), "{kind}: {:?}", client.rows);
     }
@@ -69,7 +75,8 @@ async fn every_kind_is_listed_followed_and_resumed() {
     client.follow(&mut stream, revision(&fake)).await.unwrap();
     let mut told = client.told();
     told.sort();
-    let quota = format!("tenants/otaru/quotas/{}", sekisho_fsm::testing::CLASS);
+    let quota = format!("tenants/otaru/quotas/{}", testing::CLASS);
+    let escrow = format!("sites/tokyo-1/escrows/otaru.{}", testing::CLASS);
     let [revoked, approval, glass] = &changed;
     let mut expected = [
         "members/3",
@@ -80,6 +87,10 @@ async fn every_kind_is_listed_followed_and_resumed() {
         "sites/ishikari-1",
         "tenants/otaru",
         &quota,
+        &escrow,
+        "tenants/otaru/budgets/month",
+        "sites/tokyo-1/offers/spare",
+        "operators/naniwa/vetoes/otaru",
     ];
     expected.sort_unstable();
     assert_eq!(told, expected, "each once, those that are gone again among them");
@@ -112,11 +123,16 @@ async fn names_and_parents_choose_rows() {
     }
     client.follow(&mut stream, revision(&fake)).await.unwrap();
     assert_eq!(client.told(), ["tenants/sapporo/jobs/train-1", "tenants/sapporo/jobs/one"]);
+    fake.replica.elsewhere(|federation| share(federation, &"sapporo".parse().unwrap()));
     let of = |topic, parent: &str| v1::WatchRequest { parent: parent.into(), ..ask(&[topic]) };
     for (ask, prefix) in [
         (of(Topic::Sites, "sites/tokyo-1"), "sites/tokyo-1"),
         (of(Topic::Tenants, "tenants/sapporo"), "tenants/sapporo"),
         (of(Topic::Quotas, "tenants/sapporo"), "tenants/sapporo/quotas/"),
+        (of(Topic::Budgets, "tenants/sapporo"), "tenants/sapporo/budgets/month"),
+        (of(Topic::Escrows, "tenants/sapporo"), "sites/tokyo-1/escrows/sapporo."),
+        (of(Topic::Offers, "sites/tokyo-1"), "sites/tokyo-1/offers/"),
+        (of(Topic::Vetoes, "operators/naniwa"), "operators/naniwa/vetoes/sapporo"),
         (of(Topic::Landmarks, "operators/hokuto"), "operators/hokuto/landmarks/"),
         (of(Topic::Keys, "operators/naniwa"), "operators/naniwa/users/"),
         (only(Topic::Members, &["members/2"]), "members/2"),
@@ -133,6 +149,9 @@ async fn names_and_parents_choose_rows() {
         of(Topic::Policies, "policies/near"),
         of(Topic::Members, "operators/kanto"),
         of(Topic::Keys, "tenants/sapporo"),
+        of(Topic::Budgets, "sites/tokyo-1"),
+        of(Topic::Offers, "tenants/sapporo"),
+        of(Topic::Vetoes, "tenants/sapporo"),
     ] {
         let refused = watch(&api, &who, &bad).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::InvalidArgument, "{:?}", bad.parent);
@@ -146,7 +165,7 @@ async fn each_topic_is_for_whoever_may_read_it() {
     let principal = user("kanto", "watcher");
     fake.replica.elsewhere(|federation| {
         let public_key = user_key(&principal).public();
-        let expires = sekisho_fsm::testing::BEGIN.plus_ms(86_400_000);
+        let expires = testing::BEGIN.plus_ms(86_400_000);
         let record =
             KeyRecord { principal: principal.clone(), role: Role::Monitor, public_key, expires };
         let issuer = key("issuer", "kanto");
@@ -156,7 +175,7 @@ async fn each_topic_is_for_whoever_may_read_it() {
     });
     let api = api(&fake);
     let all = [Topic::Jobs, Topic::Nodes].into_iter().chain(REST);
-    let tenants = [Topic::Jobs, Topic::Tenants, Topic::Quotas];
+    let tenants = [Topic::Jobs, Topic::Tenants, Topic::Quotas, Topic::Budgets, Topic::Escrows];
     let tenant = user("kanto", "sapporo");
     for topic in all {
         let code = async |who: &Principal, ask: v1::WatchRequest| {
@@ -173,7 +192,8 @@ async fn each_topic_is_for_whoever_may_read_it() {
         let of_all = tenants.contains(&topic);
         let due = if topic == Topic::Members { None } else { denied };
         assert_eq!(code(&principal, ask(&[topic])).await, due, "monitor, {topic:?}");
-        let due = if of_all || topic == Topic::Approvals { denied } else { None };
+        let of_few = [Topic::Approvals, Topic::Vetoes].contains(&topic);
+        let due = if of_all || of_few { denied } else { None };
         assert_eq!(code(&tenant, ask(&[topic])).await, due, "tenant, {topic:?}");
         assert_eq!(code(&admin("naniwa"), ask(&[topic])).await, None, "{topic:?}");
         if of_all {
