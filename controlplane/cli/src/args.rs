@@ -1,9 +1,9 @@
 //! The command line: `sekisho NOUN VERB`. Each noun's verbs stand with the noun under [`crate::command`].
 
 use crate::command::{
-    approval, audit, break_glass, context, error, job, key, landmark, login, member, node,
-    operation, operator, pki, policy, quota, residency, site, snapshot, status, support, tenant,
-    watch,
+    approval, audit, break_glass, budget, context, error, escrow, job, key, landmark, login,
+    member, node, offer, operation, operator, pki, policy, quota, residency, site, snapshot,
+    status, support, tenant, veto, watch,
 };
 use crate::complete::Shell;
 use crate::dev::DevCommand;
@@ -134,6 +134,18 @@ pub enum Command {
     /// GPUs that a tenant may hold at once
     #[command(subcommand)]
     Quota(quota::QuotaCommand),
+    /// What a tenant may use over time: GPU-hours or yen for each period
+    #[command(subcommand)]
+    Budget(budget::BudgetCommand),
+    /// GPUs that operators offer at their sites: nothing is granted beyond them
+    #[command(subcommand)]
+    Offer(offer::OfferCommand),
+    /// Tenants and jobs of which an operator takes no work
+    #[command(subcommand)]
+    Veto(veto::VetoCommand),
+    /// Slices of tenants' quotas that sites hold
+    #[command(subcommand)]
+    Escrow(escrow::EscrowCommand),
     /// Registered signing keys: who may do what
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -230,6 +242,10 @@ impl Command {
             | Self::Tenant(_)
             | Self::Policy(_)
             | Self::Quota(_)
+            | Self::Budget(_)
+            | Self::Offer(_)
+            | Self::Veto(_)
+            | Self::Escrow(_)
             | Self::Key(_)
             | Self::Approval(_)
             | Self::BreakGlass(_)

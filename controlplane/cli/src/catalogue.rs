@@ -22,6 +22,7 @@ macro_rules! pages {
 
 mod access;
 mod audit;
+mod charge;
 mod grant;
 mod node;
 mod payload;
@@ -34,8 +35,9 @@ mod service;
 const DIRECTORY: &str = "docs/error-codes";
 
 /// The pages, subject by subject.
-const SUBJECTS: [&[Page]; 9] = [
+const SUBJECTS: [&[Page]; 10] = [
     placement::PAGES,
+    charge::PAGES,
     request::PAGES,
     access::PAGES,
     people::PAGES,

@@ -5,8 +5,10 @@ mod agreement;
 pub mod approval;
 pub mod audit;
 pub mod break_glass;
+pub mod budget;
 pub mod context;
 pub mod error;
+pub mod escrow;
 pub mod job;
 pub mod key;
 pub mod landmark;
@@ -14,6 +16,7 @@ pub mod list;
 pub mod login;
 pub mod member;
 pub mod node;
+pub mod offer;
 pub mod opening;
 pub mod operation;
 pub mod operator;
@@ -27,8 +30,10 @@ pub mod status;
 pub mod support;
 pub mod tenant;
 mod verdict;
+pub mod veto;
 mod wait;
 pub mod watch;
+mod when;
 
 use crate::app::App;
 use crate::args::Command;
@@ -60,6 +65,10 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
         Command::Tenant(command) => Box::pin(tenant::run(app, command)).await,
         Command::Policy(command) => Box::pin(policy::run(app, command)).await,
         Command::Quota(command) => Box::pin(quota::run(app, command)).await,
+        Command::Budget(command) => Box::pin(budget::run(app, command)).await,
+        Command::Offer(command) => Box::pin(offer::run(app, command)).await,
+        Command::Veto(command) => Box::pin(veto::run(app, command)).await,
+        Command::Escrow(command) => Box::pin(escrow::run(app, command)).await,
         Command::Key(command) => Box::pin(key::run(app, command)).await,
         Command::Approval(command) => Box::pin(approval::run(app, command)).await,
         Command::BreakGlass(command) => Box::pin(break_glass::run(app, command)).await,

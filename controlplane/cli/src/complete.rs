@@ -7,6 +7,7 @@
 
 mod names;
 
+use crate::command::tenant::Parent;
 use crate::help;
 use crate::program::Surroundings;
 use clap::{Arg, Command};
@@ -70,10 +71,11 @@ impl Shell {
 /// What the values of an argument name.
 fn of_type(arg: &Arg) -> Option<Names> {
     let id = arg.get_value_parser().type_id();
-    let types: [(TypeId, Names); 9] = [
+    let types: [(TypeId, Names); 10] = [
         (TypeId::of::<SiteId>(), Names::Sites),
         (TypeId::of::<NodeId>(), Names::Nodes),
         (TypeId::of::<TenantId>(), Names::Tenants),
+        (TypeId::of::<Parent>(), Names::Tenants),
         (TypeId::of::<JobId>(), Names::Jobs),
         (TypeId::of::<PolicyId>(), Names::Policies),
         (TypeId::of::<MemberId>(), Names::Members),
@@ -82,9 +84,20 @@ fn of_type(arg: &Arg) -> Option<Names> {
         (TypeId::of::<ApprovalId>(), Names::Approvals),
     ];
     let typed = types.into_iter().find(|(known, _)| id == *known).map(|(_, names)| names);
-    // A context's name is a word like any other: it is known by what its argument is called.
-    let is_context = ["context", "context_name", "cosign"].contains(&arg.get_id().as_str());
-    typed.or_else(|| is_context.then_some(Names::Contexts))
+    typed.or_else(|| {
+        // A word like any other is known by what its argument is called.
+        let called: [(&str, Names); 5] = [
+            ("context", Names::Contexts),
+            ("context_name", Names::Contexts),
+            ("cosign", Names::Contexts),
+            ("budget", Names::Budgets),
+            ("offer", Names::Offers),
+        ];
+        called
+            .into_iter()
+            .find(|(known, _)| arg.get_id().as_str() == *known)
+            .map(|(_, names)| names)
+    })
 }
 
 /// The command line with candidates.

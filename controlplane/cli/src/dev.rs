@@ -145,6 +145,7 @@ async fn start(
     seeder.controllers_ready(children).await?;
     seeder.register().await?;
     Box::pin(seeder.register_landmarks()).await?;
+    Box::pin(seeder.register_offers()).await?;
     children.start(layout, process::relay(layout)?)?;
     let tokens = seeder.tokens().await?;
     let hosts = plan.nodes.len();

@@ -161,7 +161,7 @@ mod tests {
         assert!(ja[1].starts_with("対処: "), "{ja:?}");
         let quota = Failure::new(
             ErrorCode::QuotaExceeded,
-            "item 1 of the batch: sapporo holds 6 of 8 h100, the job needs 4",
+            "item 1 of the batch: sapporo has room for 2 h100, the job needs 4",
         );
         assert!(quota.lines(Language::Ja)[0].ends_with("このジョブには 4 が必要です"));
         assert_eq!(failure.exit(), Exit::NotFound);

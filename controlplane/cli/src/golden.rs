@@ -6,6 +6,7 @@
 
 mod answers;
 mod beside;
+mod charge;
 mod pending;
 mod server;
 
@@ -33,6 +34,14 @@ const READS: &[&str] = &[
     "policy get hokkaido-only",
     "quota list",
     "quota get sapporo nvidia-h200",
+    "quota status",
+    "budget list",
+    "budget get sapporo fy-2026",
+    "offer list",
+    "offer get ishikari-1 all",
+    "veto list",
+    "escrow list",
+    "escrow get ishikari-1 sapporo nvidia-h200",
     "key list",
     "key get hokuto/user/sapporo --public-key 0707070707070707070707070707070707070707070707070707070707070707",
     "approval list",
@@ -68,6 +77,8 @@ const NOT_SHOWN: &[&str] = &[
     "audit watch",
     "break-glass end",
     "break-glass open",
+    "budget delete",
+    "budget set",
     "completion",
     "context add",
     "context check",
@@ -78,6 +89,7 @@ const NOT_SHOWN: &[&str] = &[
     "dev",
     "dev relay",
     "dev stop",
+    "escrow set",
     "exit-codes",
     "job cancel",
     "job logs",
@@ -111,6 +123,10 @@ const NOT_SHOWN: &[&str] = &[
     "node token create",
     "node uncordon",
     "node undrain",
+    "offer create",
+    "offer lower",
+    "offer update",
+    "offer withdraw",
     "operation cancel",
     "operation wait",
     "operator add",
@@ -149,6 +165,8 @@ const NOT_SHOWN: &[&str] = &[
     "tenant plan",
     "tenant update",
     "version",
+    "veto add",
+    "veto lift",
     "watch",
 ];
 

@@ -33,6 +33,7 @@ const WATCHED: &[(&str, Option<&str>)] = &[
     ("site", Some("get")),
     ("member", Some("list")),
     ("quota", Some("list")),
+    ("quota", Some("status")),
 ];
 
 const WATCH: &str = "watch";

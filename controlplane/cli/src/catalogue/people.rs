@@ -66,8 +66,8 @@ pages! {
              "コンテキストのログイン設定のルート証明書とリゾルバーを `sekisho context show` で確認してください。";
         said "https://login.kanto.example: no answer within 10 s";
     ResourceInUse:
-        met "Administrators who delete something that is still referred to: a policy that binds a tenant or an open job, a tenant with open jobs, with GPUs charged to it, or for which somebody holds a key."
-            "まだ参照されているものを削除しようとした管理者が遭遇します。テナントや未完了のジョブに適用中のポリシー、未完了のジョブや課金中のGPUがあるテナント、またはそのテナントの鍵を持つ人がいる場合です。";
+        met "Administrators who delete something that is still referred to: a policy that binds a tenant or an open job, a tenant with open jobs or parts, with GPUs charged to it, or for which somebody holds a key."
+            "まだ参照されているものを削除しようとした管理者が遭遇します。テナントや未完了のジョブに適用中のポリシー、未完了のジョブ、部分のテナント、計上中のGPUがあるテナント、またはそのテナントの鍵を持つ人がいる場合です。";
         step "Of a policy: see whom it binds: `sekisho policy status`. Bind them by another one, or end the jobs."
              "ポリシーの場合は、適用先を `sekisho policy status` で確認し、別のポリシーに変更するか、ジョブを終了してください。";
         step "Of a tenant: `sekisho job list --tenant TENANT` and `sekisho job cancel JOB`; keys: `sekisho key list` and `sekisho key revoke PRINCIPAL KEY`."

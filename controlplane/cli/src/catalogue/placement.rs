@@ -68,13 +68,13 @@ pages! {
     QuotaExceeded:
         met "Submitters: the tenant's running jobs of this device class, with this one, would pass its quota; the job waits. `sekisho job submit` is refused with it where the spec says `over_limit: reject`, and when the tenant has as many open jobs as a tenant may have."
             "ジョブの提出者が遭遇します。このデバイス種別で実行中のジョブとあわせて割当枠を超えるため、ジョブは待機します。ジョブ仕様に `over_limit: reject` と書いた場合と、テナントの未完了ジョブ数が上限に達した場合は、`sekisho job submit` がこのコードで拒否されます。";
-        step "See limit and use: `sekisho quota list`. See what holds it: `sekisho job list`."
-             "上限と使用量は `sekisho quota list`、使用中のジョブは `sekisho job list` で確認してください。";
+        step "See limit, use and what may be borrowed: `sekisho quota status`. See what holds it: `sekisho job list`."
+             "上限・使用量・借用は `sekisho quota status`、使用中のジョブは `sekisho job list` で確認してください。";
         step "Wait for a job to end, or end one: `sekisho job cancel JOB`."
              "ジョブの終了を待つか、`sekisho job cancel JOB` で終了させてください。";
         step "Or ask for more: `sekisho quota set TENANT CLASS LIMIT`, which federation-admins of two operators sign."
              "または `sekisho quota set TENANT CLASS LIMIT` で増やしてもらってください。2事業者の連合管理者の署名が必要です。";
-        said "sapporo holds 6 of 8 h100, the job needs 4";
+        said "sapporo has room for 2 h100, the job needs 4";
     QuotaNone:
         met "Submitters: the tenant has no quota for this device class, or one that is smaller than this job alone. Waiting does not help, so `sekisho job submit` refuses at once, and `sekisho job plan` ends with exit 11."
             "ジョブの提出者が遭遇します。このデバイス種別の割当枠がないか、このジョブ単独の必要数より小さい枠しかありません。待っても解決しないため、`sekisho job submit` は直ちに拒否し、`sekisho job plan` は終了コード11で終わります。";

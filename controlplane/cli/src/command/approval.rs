@@ -5,7 +5,7 @@
 
 mod words;
 
-use super::list::{ListArgs, beside};
+use super::list::{ListArgs, beside, pages};
 use super::{instant, short};
 use crate::app::{App, PAGE, Prepared, Session};
 use crate::ask;
@@ -248,8 +248,7 @@ async fn list(app: &mut App<'_>, args: ListArgs) -> Result<(), Failure> {
     let ordered = !args.sort.is_empty();
     let ListArgs { filter, sort } = args;
     let session = app.session()?;
-    let (mut items, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (approvals, page) = pages!(approvals, |page_token| {
         let request = v1::ListApprovalsRequest {
             page_size: PAGE,
             page_token,
@@ -257,26 +256,22 @@ async fn list(app: &mut App<'_>, args: ListArgs) -> Result<(), Failure> {
             order_by: sort.clone(),
             read: app.read(),
         };
-        let page = ask!(
+        ask!(
             session.client,
             approval_service_client::ApprovalServiceClient,
             list_approvals,
             request
-        )?;
-        for message in page.approvals {
-            items.push(ApprovalView::listed(message)?);
-        }
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            if !ordered {
-                // The newest first: what waits stands on top.
-                items.sort_by_key(|view| {
-                    std::cmp::Reverse((view.state == word(State::Pending), view.proposed_ms))
-                });
-            }
-            return app.output.list(&items, &beside!(page));
-        }
+        )
+    });
+    let items = approvals.into_iter().map(ApprovalView::listed);
+    let mut items = items.collect::<Result<Vec<_>, _>>()?;
+    if !ordered {
+        // The newest first: what waits stands on top.
+        items.sort_by_key(|view| {
+            std::cmp::Reverse((view.state == word(State::Pending), view.proposed_ms))
+        });
     }
+    app.output.list(&items, &beside!(page))
 }
 
 async fn sign(app: &mut App<'_>, id: ApprovalId, compared: Digest) -> Result<(), Failure> {

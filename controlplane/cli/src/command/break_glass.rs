@@ -1,6 +1,6 @@
 //! `sekisho break-glass`: the emergency right.
 
-use super::list::{ListArgs, beside};
+use super::list::{ListArgs, beside, pages};
 use super::{instant, short, yes_no};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
@@ -205,8 +205,7 @@ async fn get(app: &mut App<'_>, opened: Revision) -> Result<(), Failure> {
 async fn list(app: &mut App<'_>, args: ListArgs) -> Result<(), Failure> {
     let ListArgs { filter, sort } = args;
     let session = app.session()?;
-    let (mut items, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (rows, page) = pages!(break_glasses, |page_token| {
         let request = v1::ListBreakGlassesRequest {
             page_size: PAGE,
             page_token,
@@ -214,19 +213,16 @@ async fn list(app: &mut App<'_>, args: ListArgs) -> Result<(), Failure> {
             order_by: sort.clone(),
             read: app.read(),
         };
-        let page = ask!(
+        ask!(
             session.client,
             break_glass_service_client::BreakGlassServiceClient,
             list_break_glasses,
             request
-        )?;
-        items.extend(page.break_glasses.into_iter().map(BreakGlassView::from));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            if sort.is_empty() {
-                items.reverse();
-            }
-            return app.output.list(&items, &beside!(page));
-        }
+        )
+    });
+    let mut items: Vec<BreakGlassView> = rows.into_iter().map(BreakGlassView::from).collect();
+    if sort.is_empty() {
+        items.reverse();
     }
+    app.output.list(&items, &beside!(page))
 }

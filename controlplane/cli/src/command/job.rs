@@ -7,7 +7,7 @@ mod seal;
 mod upload;
 mod view;
 
-use super::list::{ListArgs, beside};
+use super::list::{ListArgs, beside, pages};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::exit::Exit;
@@ -240,8 +240,7 @@ async fn list(
 ) -> Result<(), Failure> {
     let session = app.session()?;
     let parent = tenant.map_or_else(|| format!("tenants/{ANY}"), |tenant| tenant.name());
-    let (mut items, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (jobs, page) = pages!(jobs, |page_token| {
         let request = v1::ListJobsRequest {
             parent: parent.clone(),
             page_size: PAGE,
@@ -250,11 +249,8 @@ async fn list(
             order_by: sort.clone(),
             read: app.read(),
         };
-        let page = ask!(session.client, job_service_client::JobServiceClient, list_jobs, request)?;
-        items.extend(page.jobs.into_iter().map(JobView::from));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return app.output.list(&items, &beside!(page));
-        }
-    }
+        ask!(session.client, job_service_client::JobServiceClient, list_jobs, request)
+    });
+    let items: Vec<JobView> = jobs.into_iter().map(JobView::from).collect();
+    app.output.list(&items, &beside!(page))
 }

@@ -1,6 +1,6 @@
 //! `sekisho key`: registered signing keys, which say who may do what.
 
-use super::list::{ListArgs, beside};
+use super::list::{ListArgs, beside, pages};
 use super::{approval, instant};
 use crate::app::{App, PAGE};
 use crate::ask;
@@ -151,8 +151,7 @@ pub(super) async fn run(app: &mut App<'_>, command: KeyCommand) -> Result<Exit, 
 
 async fn list(app: &mut App<'_>, ListArgs { filter, sort }: ListArgs) -> Result<(), Failure> {
     let session = app.session()?;
-    let (mut items, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (keys, page) = pages!(keys, |page_token| {
         let request = v1::ListKeysRequest {
             page_size: PAGE,
             page_token,
@@ -160,13 +159,10 @@ async fn list(app: &mut App<'_>, ListArgs { filter, sort }: ListArgs) -> Result<
             order_by: sort.clone(),
             read: app.read(),
         };
-        let page = ask!(session.client, key_service_client::KeyServiceClient, list_keys, request)?;
-        items.extend(page.keys.into_iter().map(KeyView::from));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return app.output.list(&items, &beside!(page));
-        }
-    }
+        ask!(session.client, key_service_client::KeyServiceClient, list_keys, request)
+    });
+    let items: Vec<KeyView> = keys.into_iter().map(KeyView::from).collect();
+    app.output.list(&items, &beside!(page))
 }
 
 /// Binds a key, vouched for by the operator's issuer key.

@@ -1,7 +1,7 @@
 //! `sekisho landmark`: hosts of known position that time how long nodes take to answer.
 
 use super::etag;
-use super::list::{ListArgs, beside};
+use super::list::{ListArgs, beside, pages};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::exit::Exit;
@@ -202,8 +202,7 @@ pub(super) async fn all(
 ) -> Result<Known, Failure> {
     let parent = operator.map_or(ANY, OperatorId::as_str);
     let parent = format!("operators/{parent}");
-    let (mut landmarks, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (landmarks, page) = pages!(landmarks, |page_token| {
         let request = v1::ListLandmarksRequest {
             parent: parent.clone(),
             page_size: PAGE,
@@ -212,18 +211,14 @@ pub(super) async fn all(
             order_by: sort.clone(),
             read: app.read(),
         };
-        let page = ask!(
+        ask!(
             session.client,
             landmark_service_client::LandmarkServiceClient,
             list_landmarks,
             request
-        )?;
-        landmarks.extend(page.landmarks);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(Known { landmarks, table: page.table, beside: beside!(page) });
-        }
-    }
+        )
+    });
+    Ok(Known { landmarks, table: page.table, beside: beside!(page) })
 }
 
 async fn list(

@@ -25,3 +25,24 @@ macro_rules! beside {
     };
 }
 pub(crate) use beside;
+
+/// Every page of a list: the rows of all of them, and the last page without rows, for what it says beside. Ends the function
+/// with a page's failure. With a bound, no page is asked for after so many rows.
+macro_rules! pages {
+    ($rows:ident, |$token:ident| $asked:expr) => {
+        $crate::command::list::pages!($rows, usize::MAX, |$token| $asked)
+    };
+    ($rows:ident, $most:expr, |$token:ident| $asked:expr) => {{
+        let most: usize = $most;
+        let (mut rows, mut $token) = (Vec::new(), String::new());
+        loop {
+            let mut page = $asked?;
+            rows.append(&mut page.$rows);
+            if page.next_page_token.is_empty() || rows.len() >= most {
+                break (rows, page);
+            }
+            $token = page.next_page_token;
+        }
+    }};
+}
+pub(crate) use pages;

@@ -6,7 +6,7 @@ pub(super) mod location;
 mod quarantine;
 mod view;
 
-use super::list::{ListArgs, beside};
+use super::list::{ListArgs, beside, pages};
 use crate::app::{App, PAGE, Session, random};
 use crate::ask;
 use crate::exit::Exit;
@@ -199,8 +199,7 @@ pub(crate) async fn all(
     ListArgs { filter, sort }: &ListArgs,
 ) -> Result<(Vec<v1::Node>, Listed), Failure> {
     let parent = site.map_or_else(|| format!("sites/{ANY}"), sekisho_proto::name::Resource::name);
-    let (mut items, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (nodes, page) = pages!(nodes, |page_token| {
         let request = v1::ListNodesRequest {
             parent: parent.clone(),
             page_size: PAGE,
@@ -209,14 +208,9 @@ pub(crate) async fn all(
             order_by: sort.clone(),
             read: app.read(),
         };
-        let page =
-            ask!(session.client, node_service_client::NodeServiceClient, list_nodes, request)?;
-        items.extend(page.nodes);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok((items, beside!(page)));
-        }
-    }
+        ask!(session.client, node_service_client::NodeServiceClient, list_nodes, request)
+    });
+    Ok((nodes, beside!(page)))
 }
 
 async fn schedulable(

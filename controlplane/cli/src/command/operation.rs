@@ -2,6 +2,7 @@
 
 use crate::app::{App, PAGE, Session};
 use crate::command::instant;
+use crate::command::list::pages;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::language::pick;
@@ -160,8 +161,7 @@ pub(super) async fn run(app: &mut App<'_>, command: OperationCommand) -> Result<
 async fn list(app: &mut App<'_>, all: bool) -> Result<(), Failure> {
     let session = app.session()?;
     let filter = if all { "" } else { "done=false" };
-    let (mut items, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (operations, page) = pages!(operations, |page_token| {
         let request = ListOperationsRequest {
             name: "operations".to_owned(),
             filter: filter.to_owned(),
@@ -169,18 +169,15 @@ async fn list(app: &mut App<'_>, all: bool) -> Result<(), Failure> {
             page_token,
             ..Default::default()
         };
-        let page = session.client.call(|channel| {
+        let asked = session.client.call(|channel| {
             let request = request.clone();
             async move { OperationsClient::new(channel).list_operations(request).await }
         });
-        let page = page.await?;
-        items.extend(page.operations.iter().map(OperationView::from));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            let beside = Listed { unreachable: page.unreachable, ..Listed::default() };
-            return app.output.list(&items, &beside);
-        }
-    }
+        asked.await
+    });
+    let items: Vec<OperationView> = operations.iter().map(OperationView::from).collect();
+    let beside = Listed { unreachable: page.unreachable, ..Listed::default() };
+    app.output.list(&items, &beside)
 }
 
 async fn get(session: &Session, name: &str) -> Result<Operation, Failure> {

@@ -4,7 +4,7 @@ mod plan;
 pub(super) use plan::{NodeVerdictView, bound as plan_bound};
 mod status;
 
-use super::list::{ListArgs, beside};
+use super::list::{ListArgs, beside, pages};
 use super::{approval, etag, instant, short, yes_no};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
@@ -297,8 +297,7 @@ async fn get(app: &App<'_>, session: &Session, policy: &PolicyId) -> Result<v1::
 
 async fn list(app: &mut App<'_>, ListArgs { filter, sort }: ListArgs) -> Result<(), Failure> {
     let session = app.session()?;
-    let (mut items, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (policies, page) = pages!(policies, |page_token| {
         let request = v1::ListPoliciesRequest {
             page_size: PAGE,
             page_token,
@@ -306,18 +305,10 @@ async fn list(app: &mut App<'_>, ListArgs { filter, sort }: ListArgs) -> Result<
             order_by: sort.clone(),
             read: app.read(),
         };
-        let page = ask!(
-            session.client,
-            policy_service_client::PolicyServiceClient,
-            list_policies,
-            request
-        )?;
-        items.extend(page.policies.into_iter().map(PolicyView::from));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return app.output.list(&items, &beside!(page));
-        }
-    }
+        ask!(session.client, policy_service_client::PolicyServiceClient, list_policies, request)
+    });
+    let items: Vec<PolicyView> = policies.into_iter().map(PolicyView::from).collect();
+    app.output.list(&items, &beside!(page))
 }
 
 fn joint(put: &PutPolicy) -> Joint {

@@ -1,6 +1,6 @@
 //! `sekisho site`: places with nodes, controllers or both.
 
-use super::list::{ListArgs, beside};
+use super::list::{ListArgs, beside, pages};
 use super::{approval, etag, yes_no};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
@@ -189,8 +189,7 @@ pub(super) async fn all(
     session: &Session,
     ListArgs { filter, sort }: &ListArgs,
 ) -> Result<(Vec<v1::Site>, Listed), Failure> {
-    let (mut sites, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (sites, page) = pages!(sites, |page_token| {
         let request = v1::ListSitesRequest {
             page_size: PAGE,
             page_token,
@@ -198,14 +197,9 @@ pub(super) async fn all(
             order_by: sort.clone(),
             read: app.read(),
         };
-        let page =
-            ask!(session.client, site_service_client::SiteServiceClient, list_sites, request)?;
-        sites.extend(page.sites);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok((sites, beside!(page)));
-        }
-    }
+        ask!(session.client, site_service_client::SiteServiceClient, list_sites, request)
+    });
+    Ok((sites, beside!(page)))
 }
 
 async fn list(app: &mut App<'_>, args: &ListArgs) -> Result<(), Failure> {

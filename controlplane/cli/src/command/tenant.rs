@@ -1,6 +1,6 @@
 //! `sekisho tenant`: customers.
 
-use super::list::{ListArgs, beside};
+use super::list::{ListArgs, beside, pages};
 use super::policy::plan_bound;
 use super::{approval, etag, short};
 use crate::app::{App, PAGE, Session};
@@ -8,7 +8,7 @@ use crate::ask;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::language::Text;
-use crate::output::{Column, Shown, column, wide};
+use crate::output::{Column, Listed, Shown, column, wide};
 use sekisho_fsm::command::Command;
 use sekisho_proto::convert::tenant::{DeleteTenant, PutTenant};
 use sekisho_proto::name::Resource as _;
@@ -16,6 +16,7 @@ use sekisho_proto::v1;
 use sekisho_types::error_code::Language;
 use sekisho_types::id::{PolicyId, TenantId};
 use sekisho_types::joint::Joint;
+use sekisho_types::name::NameError;
 use sekisho_types::patch::Patch;
 use serde::Serialize;
 
@@ -39,6 +40,9 @@ pub enum TenantCommand {
         /// Policy that binds every job of it
         #[arg(long)]
         policy: Option<PolicyId>,
+        /// Tenant that it is a part of: it may borrow from that one and its other parts; `none` if left out
+        #[arg(long, value_name = "TENANT", value_parser = parent)]
+        parent: Option<Parent>,
     },
     /// Change a tenant; federation-admins of two operators sign
     Update {
@@ -53,8 +57,11 @@ pub enum TenantCommand {
         /// Take the policy away
         #[arg(long)]
         no_policy: bool,
+        /// Tenant that it is a part of from now on, with all that it holds; `none` takes it out of its parent
+        #[arg(long, value_name = "TENANT", value_parser = parent)]
+        parent: Option<Parent>,
     },
-    /// Take a tenant out, with its quotas: one that has no open job, and whose users' keys were taken back
+    /// Take a tenant out, with its quotas and budgets: one that has no open job and no part, and whose users' keys were taken back
     Delete {
         /// Its id
         tenant: TenantId,
@@ -75,6 +82,17 @@ pub enum TenantCommand {
     },
 }
 
+/// A tenant's place in the tree: what it is a part of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent(Option<TenantId>);
+
+fn parent(text: &str) -> Result<Parent, String> {
+    if text == "none" {
+        return Ok(Parent(None));
+    }
+    text.parse().map(|tenant| Parent(Some(tenant))).map_err(|error: NameError| error.to_string())
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct TenantView {
     name: String,
@@ -82,13 +100,15 @@ pub(super) struct TenantView {
     policy: Option<String>,
     open_jobs: u32,
     etag: String,
+    parent: Option<String>,
 }
 
 impl From<v1::Tenant> for TenantView {
     fn from(tenant: v1::Tenant) -> Self {
-        let v1::Tenant { name, display_name, policy, open_jobs, etag } = tenant;
+        let v1::Tenant { name, display_name, policy, open_jobs, etag, parent } = tenant;
         let policy = Some(policy).filter(|policy| !policy.is_empty());
-        Self { name, display_name, policy, open_jobs, etag }
+        let parent = Some(parent).filter(|parent| !parent.is_empty());
+        Self { name, display_name, policy, open_jobs, etag, parent }
     }
 }
 
@@ -97,6 +117,7 @@ impl Shown for TenantView {
         column("tenant", "テナント"),
         column("name", "名称"),
         column("policy", "ポリシー"),
+        column("parent", "親"),
         column("open jobs", "未完了ジョブ"),
         wide("etag", "etag"),
     ];
@@ -105,6 +126,7 @@ impl Shown for TenantView {
             short(&self.name).to_owned(),
             self.display_name.clone(),
             self.policy.as_deref().map_or("-", short).to_owned(),
+            self.parent.as_deref().map_or("-", short).to_owned(),
             self.open_jobs.to_string(),
             self.etag.clone(),
         ]
@@ -113,17 +135,18 @@ impl Shown for TenantView {
 
 pub(super) async fn run(app: &mut App<'_>, command: TenantCommand) -> Result<Exit, Failure> {
     match command {
-        TenantCommand::List(args) => list(app, args).await?,
+        TenantCommand::List(args) => list(app, &args).await?,
         TenantCommand::Get { tenant } => {
             let session = app.session()?;
             let found = get(app, &session, &tenant).await?;
             app.output.one(&TenantView::from(found))?;
         }
-        TenantCommand::Create { tenant, display_name, policy } => {
+        TenantCommand::Create { tenant, display_name, policy, parent } => {
             let (display_name, policy) = (Patch::Set(display_name), Patch::Set(policy));
-            create(app, PutTenant { tenant, display_name, policy, expected: None }).await?;
+            let parent = Patch::Set(parent.and_then(|Parent(parent)| parent));
+            create(app, PutTenant { tenant, display_name, policy, parent, expected: None }).await?;
         }
-        TenantCommand::Update { tenant, display_name, policy, no_policy } => {
+        TenantCommand::Update { tenant, display_name, policy, no_policy, parent } => {
             let session = app.signing_session().await?;
             let read = get(app, &session, &tenant).await?;
             let bound = policy.is_some() || no_policy;
@@ -131,6 +154,7 @@ pub(super) async fn run(app: &mut App<'_>, command: TenantCommand) -> Result<Exi
                 tenant,
                 display_name: display_name.map_or(Patch::Keep, Patch::Set),
                 policy: if bound { Patch::Set(policy) } else { Patch::Keep },
+                parent: parent.map_or(Patch::Keep, |Parent(parent)| Patch::Set(parent)),
                 expected: Some(etag(&read.etag)?),
             };
             update(app, &session, put).await?;
@@ -144,15 +168,22 @@ pub(super) async fn run(app: &mut App<'_>, command: TenantCommand) -> Result<Exi
     Ok(Exit::Ok)
 }
 
-async fn get(app: &App<'_>, session: &Session, tenant: &TenantId) -> Result<v1::Tenant, Failure> {
+pub(super) async fn get(
+    app: &App<'_>,
+    session: &Session,
+    tenant: &TenantId,
+) -> Result<v1::Tenant, Failure> {
     let request = v1::GetTenantRequest { name: tenant.name(), read: app.read() };
     ask!(session.client, tenant_service_client::TenantServiceClient, get_tenant, request)
 }
 
-async fn list(app: &mut App<'_>, ListArgs { filter, sort }: ListArgs) -> Result<(), Failure> {
-    let session = app.session()?;
-    let (mut items, mut page_token) = (Vec::new(), String::new());
-    loop {
+/// Every tenant that is asked for.
+pub(super) async fn all(
+    app: &App<'_>,
+    session: &Session,
+    ListArgs { filter, sort }: &ListArgs,
+) -> Result<(Vec<v1::Tenant>, Listed), Failure> {
+    let (tenants, page) = pages!(tenants, |page_token| {
         let request = v1::ListTenantsRequest {
             page_size: PAGE,
             page_token,
@@ -160,18 +191,16 @@ async fn list(app: &mut App<'_>, ListArgs { filter, sort }: ListArgs) -> Result<
             order_by: sort.clone(),
             read: app.read(),
         };
-        let page = ask!(
-            session.client,
-            tenant_service_client::TenantServiceClient,
-            list_tenants,
-            request
-        )?;
-        items.extend(page.tenants.into_iter().map(TenantView::from));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return app.output.list(&items, &beside!(page));
-        }
-    }
+        ask!(session.client, tenant_service_client::TenantServiceClient, list_tenants, request)
+    });
+    Ok((tenants, beside!(page)))
+}
+
+async fn list(app: &mut App<'_>, args: &ListArgs) -> Result<(), Failure> {
+    let session = app.session()?;
+    let (tenants, beside) = all(app, &session, args).await?;
+    let items: Vec<TenantView> = tenants.into_iter().map(TenantView::from).collect();
+    app.output.list(&items, &beside)
 }
 
 fn command(put: &PutTenant) -> Command {
@@ -179,6 +208,7 @@ fn command(put: &PutTenant) -> Command {
         tenant: put.tenant.clone(),
         display_name: put.display_name.clone(),
         policy: put.policy.clone(),
+        parent: put.parent.clone(),
         expected: put.expected,
     }
 }
@@ -203,8 +233,8 @@ pub(crate) async fn create(app: &mut App<'_>, put: PutTenant) -> Result<(), Fail
 
 async fn update(app: &mut App<'_>, session: &Session, put: PutTenant) -> Result<(), Failure> {
     let expected = put.expected.unwrap_or_default();
-    let PutTenant { tenant, display_name, policy, expected: _ } = put.clone();
-    let joint = Joint::UpdateTenant { tenant, display_name, policy, expected };
+    let PutTenant { tenant, display_name, policy, parent, expected: _ } = put.clone();
+    let joint = Joint::UpdateTenant { tenant, display_name, policy, parent, expected };
     let of = put.tenant.name();
     let Some(prepared) = approval::prepare(app, session, joint, &of).await? else {
         return Ok(());

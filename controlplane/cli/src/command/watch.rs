@@ -5,7 +5,8 @@
 
 use crate::app::App;
 use crate::command::{
-    approval, break_glass, job, key, landmark, member, node, policy, quota, site, tenant,
+    approval, break_glass, budget, escrow, job, key, landmark, member, node, offer, policy, quota,
+    site, tenant, veto,
 };
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -22,8 +23,8 @@ use std::str::FromStr;
 /// What to watch.
 #[derive(Debug, clap::Args)]
 pub struct WatchArgs {
-    /// jobs, nodes, sites, tenants, policies, quotas, keys, landmarks, members, approvals or break-glasses, each with `:NAME` for
-    /// some of them, in which `*` stands for any text: `jobs:sapporo/train-*`, `nodes:tokyo-1/*`, `members:2`
+    /// jobs, nodes, sites, tenants, policies, quotas, budgets, offers, vetoes, escrows, keys, landmarks, members, approvals or
+    /// break-glasses, each with `:NAME` for some of them, in which `*` stands for any text: `jobs:sapporo/train-*`, `nodes:tokyo-1/*`, `members:2`
     #[arg(required = true, value_name = "TOPIC[:NAME]")]
     what: Vec<Wanted>,
     /// Go on after this bookmark of an earlier watch of the same, and print only what changed since
@@ -32,13 +33,17 @@ pub struct WatchArgs {
 }
 
 /// A topic's words: as it is named, and its rows' names by `*` for each part.
-const TOPICS: [(Topic, &str, &[&str]); 11] = [
+const TOPICS: [(Topic, &str, &[&str]); 15] = [
     (Topic::Jobs, "jobs", &["tenants", "jobs"]),
     (Topic::Nodes, "nodes", &["sites", "nodes"]),
     (Topic::Sites, "sites", &["sites"]),
     (Topic::Tenants, "tenants", &["tenants"]),
     (Topic::Policies, "policies", &["policies"]),
     (Topic::Quotas, "quotas", &["tenants", "quotas"]),
+    (Topic::Budgets, "budgets", &["tenants", "budgets"]),
+    (Topic::Offers, "offers", &["sites", "offers"]),
+    (Topic::Vetoes, "vetoes", &["operators", "vetoes"]),
+    (Topic::Escrows, "escrows", &["sites", "escrows"]),
     (Topic::Keys, "keys", &["operators", "users", "keys"]),
     (Topic::Landmarks, "landmarks", &["operators", "landmarks"]),
     (Topic::Members, "members", &["members"]),
@@ -190,6 +195,16 @@ impl Line {
             }
             Item::Quota(row) => {
                 Self::row(revision, "quotas", &quota::QuotaView::from(row), language)?
+            }
+            Item::Budget(row) => {
+                Self::row(revision, "budgets", &budget::BudgetView::from(row), language)?
+            }
+            Item::Offer(row) => {
+                Self::row(revision, "offers", &offer::OfferView::from(row), language)?
+            }
+            Item::Veto(row) => Self::row(revision, "vetoes", &veto::VetoView::from(row), language)?,
+            Item::Escrow(row) => {
+                Self::row(revision, "escrows", &escrow::EscrowView::from(row), language)?
             }
             Item::Key(row) => Self::row(revision, "keys", &key::KeyView::from(row), language)?,
             Item::Landmark(row) => {

@@ -40,6 +40,8 @@ pub(crate) enum Names {
     Operators,
     Landmarks,
     Approvals,
+    Budgets,
+    Offers,
 }
 
 impl Names {
@@ -55,6 +57,8 @@ impl Names {
             Self::Operators => "operators",
             Self::Landmarks => "landmarks",
             Self::Approvals => "approvals",
+            Self::Budgets => "budgets",
+            Self::Offers => "offers",
         }
     }
 }
@@ -189,7 +193,37 @@ async fn list(client: &Client, names: Names) -> Result<BTreeSet<String>, Failure
             let all = approvals(client, read).await?;
             shorts(all.into_iter().map(|approval| approval.name).collect())
         }
+        Names::Budgets => shorts(all_budgets(client).await?),
+        Names::Offers => shorts(offers(client, read).await?),
     })
+}
+
+/// As of jobs, for who may not see every tenant's.
+async fn all_budgets(client: &Client) -> Result<Vec<String>, Failure> {
+    if let Ok(all) = budgets(client, format!("tenants/{ANY}")).await {
+        return Ok(all);
+    }
+    let mut own = Vec::new();
+    for tenant in Box::pin(list(client, Names::Tenants)).await?.iter().take(TENANTS_MAX) {
+        own.extend(budgets(client, format!("tenants/{tenant}")).await?);
+    }
+    Ok(own)
+}
+
+async fn budgets(client: &Client, parent: String) -> Result<Vec<String>, Failure> {
+    let read = Some(v1::Read { local: true });
+    let request =
+        v1::ListBudgetsRequest { parent, page_size: NAMES_MAX, read, ..Default::default() };
+    let page = ask!(client, budget_service_client::BudgetServiceClient, list_budgets, request)?;
+    Ok(page.budgets.into_iter().map(|budget| budget.name).collect())
+}
+
+async fn offers(client: &Client, read: Option<v1::Read>) -> Result<Vec<String>, Failure> {
+    let parent = format!("sites/{ANY}");
+    let request =
+        v1::ListOffersRequest { parent, page_size: NAMES_MAX, read, ..Default::default() };
+    let page = ask!(client, offer_service_client::OfferServiceClient, list_offers, request)?;
+    Ok(page.offers.into_iter().map(|offer| offer.name).collect())
 }
 
 async fn jobs(client: &Client, parent: String) -> Result<BTreeSet<String>, Failure> {

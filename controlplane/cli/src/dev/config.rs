@@ -54,6 +54,8 @@ struct Agent<'p> {
     node: String,
     /// Where the host says it stands.
     area: String,
+    /// Of its site.
+    rack: &'p str,
     data_dir: PathBuf,
     /// Only until it joined.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,6 +159,7 @@ pub(super) fn write_agent(
     let config = Agent {
         node: node.id.to_string(),
         area: node.area.to_string(),
+        rack: node.rack.as_str(),
         data_dir: dir.join("data"),
         token: joining.then(|| layout.token(&node.id)),
         log: LOG,
@@ -257,6 +260,7 @@ mod tests {
                 .parse()
                 .unwrap();
         assert_eq!(agent["node"].as_str(), Some("ishikari-1/n-02"));
+        assert_eq!(agent["rack"].as_str(), Some("r2"));
         assert_eq!(agent["devices"]["groups"][0]["devices"].as_integer(), Some(2));
         assert_eq!(agent["landmark_via"].as_table().unwrap().len(), 6);
         assert_eq!(agent["landmark_via"]["kanto/tokyo-1"].as_str(), Some("127.0.3.16:17440"));

@@ -20,16 +20,25 @@ const OPERATORS: [[&str; 5]; 3] = [
     ["hokuto", "hokuto.example", "ishikari-1", "012351", "Hokuto Internet 石狩第一"],
 ];
 
-/// Node, operator, simulated GPUs.
-const NODES: [(&str, &str, u32); 4] = [
-    ("tokyo-1/n-01", "kanto", 4),
-    ("sakai-1/n-01", "naniwa", 4),
-    ("ishikari-1/n-01", "hokuto", 4),
-    ("ishikari-1/n-02", "hokuto", 2),
+/// What each operator asks for one GPU and hour, yen.
+const PRICES: [u64; 3] = [300, 320, 280];
+/// What every operator's offer is called.
+const OFFER: &str = "all";
+/// What it offers: more than the machine could pretend to have.
+const OFFERED: u64 = 1_000_000;
+
+/// Node, operator, simulated GPUs, rack.
+type NodeRow = (&'static str, &'static str, u32, &'static str);
+
+const NODES: [NodeRow; 4] = [
+    ("tokyo-1/n-01", "kanto", 4, "r1"),
+    ("sakai-1/n-01", "naniwa", 4, "r1"),
+    ("ishikari-1/n-01", "hokuto", 4, "r1"),
+    ("ishikari-1/n-02", "hokuto", 2, "r2"),
 ];
 
 /// A host that has a certificate and a tag of Tokyo and stands in Seoul; only if asked for.
-const ABROAD: (&str, &str, u32) = ("tokyo-1/n-31", "kanto", 4);
+const ABROAD: NodeRow = ("tokyo-1/n-31", "kanto", 4, "r2");
 
 /// Class of the simulated GPUs.
 pub(super) const CLASS: &str = "sim-h100";
@@ -99,6 +108,8 @@ pub(super) struct Operator {
     pub(super) listen: String,
     /// Where the controller shows its metrics.
     pub(super) metrics: String,
+    /// Asks for one GPU and hour, yen.
+    pub(super) yen_per_gpu_hour: u64,
 }
 
 /// A node.
@@ -108,6 +119,8 @@ pub(super) struct Node {
     pub(super) operator: OperatorId,
     pub(super) area: Area,
     pub(super) gpus: u32,
+    /// Of its site.
+    pub(super) rack: Name,
     pub(super) stands: Place,
 }
 
@@ -142,6 +155,8 @@ pub(super) struct Plan {
     pub(super) policies: Vec<(PolicyId, Vec<Area>)>,
     pub(super) tenants: Vec<Tenant>,
     pub(super) class: DeviceClass,
+    /// What every operator's offer is called, and how many GPUs it offers.
+    pub(super) offer: (Name, u64),
     /// Administrators' login name.
     pub(super) admin: Name,
     /// Persons of tenants.
@@ -167,12 +182,12 @@ fn area(text: &str) -> Result<Area, Failure> {
 }
 
 /// A host that stands at its site.
-fn node(operators: &[Operator], (id, operator, gpus): (&str, &str, u32)) -> Result<Node, Failure> {
+fn node(operators: &[Operator], (id, operator, gpus, rack): NodeRow) -> Result<Node, Failure> {
     let (id, operator): (NodeId, OperatorId) = (read(id)?, read(operator)?);
     let at = operators.iter().find(|known| known.site == id.site);
     let area = at.map_or(Area::Japan, |operator| operator.area);
     let stands = Place::Site(id.site.clone());
-    Ok(Node { id, operator, area, gpus, stands })
+    Ok(Node { id, operator, area, gpus, rack: read(rack)?, stands })
 }
 
 /// A person named as their tenant.
@@ -245,7 +260,8 @@ impl Plan {
     /// `INVALID_ARGUMENT` if there are not that many ports.
     pub(super) fn behind(port_base: u16, listen_base: u16) -> Result<Self, Failure> {
         let mut operators = Vec::new();
-        for (number, [id, domain, site, code, display_name]) in (0u16..).zip(OPERATORS) {
+        let all = (0u16..).zip(OPERATORS.into_iter().zip(PRICES));
+        for (number, ([id, domain, site, code, display_name], yen_per_gpu_hour)) in all {
             let found_at = address("--port-base", port_base, number)?;
             let listen = address("--listen-base", listen_base, number)?;
             let beside = number.saturating_add(METRICS_BESIDE);
@@ -261,6 +277,7 @@ impl Plan {
                 address: found_at,
                 listen,
                 metrics,
+                yen_per_gpu_hour,
             });
         }
         let nodes = NODES.into_iter().map(|row| node(&operators, row)).collect::<Result<_, _>>()?;
@@ -287,6 +304,7 @@ impl Plan {
                 tenant("minato", "Minato Bank (demo) みなと銀行", "domestic", 8)?,
             ],
             class: read(CLASS)?,
+            offer: (read(OFFER)?, OFFERED),
             admin: read(ADMIN)?,
             users: vec![user("hokuto", "sapporo")?, user("kanto", "minato")?],
         })

@@ -3,29 +3,34 @@
 use super::distance::office;
 use super::found;
 use super::layout::Layout;
-use super::plan::Plan;
+use super::plan::{Operator, Plan};
 use super::process::Children;
 use crate::app::{App, PAGE};
 use crate::ask;
 use crate::client::Client;
 use crate::command::list::ListArgs;
-use crate::command::{key, landmark, node, policy, quota, tenant};
+use crate::command::quota::Wanted;
+use crate::command::{key, landmark, node, offer, policy, quota, tenant};
 use crate::context::{Context, Contexts};
 use crate::failure::{Failure, of_file};
 use crate::output::Output;
 use crate::pki::OperatorDir;
 use sekisho_evidence::location::landmark::Landmark;
 use sekisho_proto::convert::landmark::Reached;
+use sekisho_proto::convert::offer::PutOffer;
 use sekisho_proto::convert::policy::PutPolicy;
 use sekisho_proto::convert::tenant::PutTenant;
-use sekisho_proto::name::{ANY, QuotaId, Resource as _};
+use sekisho_proto::name::{ANY, OfferId, QuotaId, Resource as _};
 use sekisho_proto::v1;
 use sekisho_transport::pki::signing;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::offer::{OfferSpec, OnLower};
 use sekisho_types::patch::Patch;
 use sekisho_types::quota::Limit;
 use sekisho_types::residency::Rules;
+use sekisho_types::time::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -134,12 +139,16 @@ impl<'s> Seeder<'s> {
                 tenant: wanted.id.clone(),
                 display_name: Patch::Set(wanted.display_name.to_owned()),
                 policy: Patch::Set(Some(wanted.policy.clone())),
+                parent: Patch::Set(None),
                 expected: None,
             };
             tenant::create(&mut app, put).await?;
             app.next_request();
-            let id = QuotaId { tenant: wanted.id.clone(), class: self.plan.class.clone() };
-            quota::set(&mut app, id, Limit::Gpus(wanted.gpus)).await?;
+            let (tenant, class) = (wanted.id.clone(), self.plan.class.clone());
+            let id = QuotaId { tenant, class, area: Area::Japan };
+            let nominal = Limit::Gpus(wanted.gpus);
+            let wanted = Wanted { nominal, borrowing: None, lending: None };
+            Box::pin(quota::set(&mut app, id, wanted)).await?;
             app.next_request();
         }
         for user in &self.plan.users {
@@ -168,6 +177,44 @@ impl<'s> Seeder<'s> {
             Box::pin(landmark::create(&mut app, Reached { landmark, address, datagrams })).await?;
         }
         Ok(())
+    }
+
+    /// Makes each operator's offer for its site, by its own administrator: without one nothing is placed there. One that exists
+    /// is left as it is.
+    pub(super) async fn register_offers(&self) -> Result<(), Failure> {
+        let known = self.offers().await?;
+        for operator in &self.plan.operators {
+            let put = self.offer(operator);
+            if known.contains(&put.offer.name()) {
+                continue;
+            }
+            let mut sinks = (Vec::new(), Vec::new());
+            let mut app = self.act(&mut sinks, operator.id.as_str(), &[]);
+            Box::pin(offer::create(&mut app, put)).await?;
+        }
+        Ok(())
+    }
+
+    fn offer(&self, operator: &Operator) -> PutOffer {
+        let (name, gpus) = self.plan.offer.clone();
+        let spec = OfferSpec {
+            class: self.plan.class.clone(),
+            gpus,
+            from: Timestamp(0),
+            until: None,
+            excluded: BTreeSet::new(),
+            yen_per_gpu_hour: operator.yen_per_gpu_hour,
+            on_lower: OnLower::Drain,
+        };
+        PutOffer { offer: OfferId { site: operator.site.clone(), name }, spec, expected: None }
+    }
+
+    async fn offers(&self) -> Result<BTreeSet<String>, Failure> {
+        let mut sinks = (Vec::new(), Vec::new());
+        let mut app = self.act(&mut sinks, "kanto", &[]);
+        let session = app.session()?;
+        let (offers, _) = offer::all(&app, &session, None, &ListArgs::default()).await?;
+        Ok(offers.into_iter().map(|offer| offer.name).collect())
     }
 
     async fn landmarks(&self) -> Result<BTreeSet<String>, Failure> {

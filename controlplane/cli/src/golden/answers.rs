@@ -1,6 +1,7 @@
 //! Test-only: what the federation of the golden files holds. Names are as long as they come, in both scripts.
 
 use super::beside;
+use super::charge::charged;
 use super::pending::pending;
 use super::server::Answers;
 use sekisho_proto::status::ApiError;
@@ -46,6 +47,7 @@ fn node(id: &str, state: v1::node::State, label: &str) -> v1::Node {
         etag: "18".into(),
         node_key: "ab".repeat(32),
         joined_ms: AT,
+        rack: "r12".into(),
         ..Default::default()
     }
 }
@@ -187,7 +189,7 @@ pub(super) fn full() -> Answers {
         .with("AuditService/ListRecords", &v1::ListRecordsResponse::default())
         .with("AuditService/ListDenials", &beside::denials())
         .with("AuditService/ListForks", &beside::forks());
-    pending(rights(work(places(answers))))
+    charged(pending(rights(work(places(answers)))))
 }
 
 /// Sites, nodes and landmarks.
@@ -250,14 +252,15 @@ fn work(answers: Answers) -> Answers {
             why,
         ),
     ];
-    let tenant = |id: &str, name: &str| v1::Tenant {
+    let tenant = |id: &str, name: &str, parent: &str| v1::Tenant {
         name: format!("tenants/{id}"),
         display_name: name.into(),
         policy: "policies/hokkaido-only".into(),
         open_jobs: 46,
         etag: "20".into(),
+        parent: parent.into(),
     };
-    let tenants = vec![tenant("minato", "港区"), tenant("sapporo", LONG)];
+    let tenants = vec![tenant("minato", "港区", ""), tenant("sapporo", LONG, "tenants/minato")];
     answers
         .with("TenantService/GetTenant", &tenants[1])
         .with(
@@ -272,7 +275,7 @@ fn work(answers: Answers) -> Answers {
         .with("JobService/ExplainJob", &explanation(why))
 }
 
-/// Policies, quotas and keys.
+/// Policies and keys.
 fn rights(answers: Answers) -> Answers {
     let policy = v1::Policy {
         name: "policies/hokkaido-only".into(),
@@ -280,13 +283,6 @@ fn rights(answers: Answers) -> Answers {
         etag: "19".into(),
         since_ms: AT,
     };
-    let quota = |tenant: &str, limit: &str, used| v1::Quota {
-        name: format!("tenants/{tenant}/quotas/nvidia-h200"),
-        limit: limit.into(),
-        used,
-        etag: "18".into(),
-    };
-    let quotas = vec![quota("minato", "none", 0), quota("sapporo", "64", 60)];
     let key = v1::Key {
         name: format!("operators/hokuto/users/sapporo/keys/{}", "07".repeat(32)),
         principal: "hokuto/user/sapporo".into(),
@@ -303,11 +299,6 @@ fn rights(answers: Answers) -> Answers {
                 revision: 4711,
                 ..Default::default()
             },
-        )
-        .with("QuotaService/GetQuota", &quotas[1])
-        .with(
-            "QuotaService/ListQuotas",
-            &v1::ListQuotasResponse { quotas, revision: 4711, ..Default::default() },
         )
         .with("KeyService/GetKey", &key)
         .with(

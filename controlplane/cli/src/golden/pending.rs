@@ -11,7 +11,8 @@ use sekisho_proto::v1;
 use sekisho_proto::v1::approval::State;
 use sekisho_proto::v1::operation_metadata::Kind;
 use sekisho_types::joint::Joint;
-use sekisho_types::quota::Limit;
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::quota::{Allotment, Limit};
 use sekisho_types::revision::Revision;
 use sekisho_types::time::Timestamp;
 
@@ -22,7 +23,8 @@ fn approval(id: &str, gpus: u64, state: State) -> v1::Approval {
     let joint = Joint::SetQuota {
         tenant: "sapporo".parse().unwrap(),
         class: "nvidia-h200".parse().unwrap(),
-        limit: Limit::Gpus(gpus),
+        area: Area::Japan,
+        allotment: Allotment::own(Limit::Gpus(gpus)),
         expected: Revision(18),
     };
     let expires_ms = AT + 24 * HOUR_MS;

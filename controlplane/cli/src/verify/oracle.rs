@@ -1,26 +1,34 @@
 //! The auditor's own judgement of D1, Q1, P1, P2 and A3, from the records alone.
 //!
 //! Must hold: nothing of the state machine's state or rules is asked; what counts is written here a second time,
-//! short enough to be read by whoever doubts the first. The entry type is shared as a data format, the residency
-//! verdict because it *is* the rule.
+//! short enough to be read by whoever doubts the first. The entry type is shared as a data format, with the words of its
+//! fields (amounts, periods, areas), the residency verdict because it *is* the rule.
 
 mod approval;
+mod budget;
+mod charge;
 mod delete;
 mod desired;
+mod escrow;
 mod grant;
 mod location;
 mod model;
 mod node;
+mod offer;
+mod quota;
+mod tenant;
 
 use super::pipeline::{Chunk, Taker};
 use super::report::{QuotaSum, Report, Step};
 use model::Model;
+use quota::Line;
 use sekisho_evidence::canonical::decode;
 use sekisho_evidence::genesis::SignedGenesis;
 use sekisho_evidence::record::{Body, Record};
 use sekisho_fsm::State;
 use sekisho_fsm::entry::Entry;
-use sekisho_types::quota::Limit;
+use sekisho_types::id::{DeviceClass, TenantId};
+use sekisho_types::jurisdiction::Area;
 use std::ops::ControlFlow;
 
 /// Where in the log something stands.
@@ -65,6 +73,7 @@ impl Oracle {
 
     fn record(&mut self, index: u64, record: &Record, entry: Option<&Entry>) {
         let (at, model, report) = (At { index, record }, &mut self.model, &mut self.report);
+        model.now = record.time;
         match &record.body {
             Body::Entry { rejected, .. } => {
                 model.settled(at, report);
@@ -109,29 +118,38 @@ impl Oracle {
         self.report
     }
 
-    /// What each tenant was charged for at most, and is at the end.
+    /// What each tenant was charged for at most, and is at the end: in all Japan, and in each area where it has a row.
     fn quotas(&self) -> Vec<QuotaSum> {
-        let sum = |(key, peak): (&_, &u64)| {
-            let (tenant, class) = key;
+        let told =
+            |area: Area, line: &Line| line.peak > 0 && (line.row.is_some() || area == Area::Japan);
+        let lines = self.model.ledger.lines();
+        let mut lines: Vec<_> = lines.filter(|(_, area, line)| told(*area, line)).collect();
+        lines.sort_by_key(|(whose, area, _)| (*whose, *area));
+        let sum = |((tenant, class), area, line): ((&TenantId, &DeviceClass), Area, &Line)| {
+            let limit = line.row.map(|row| row.nominal.to_string());
             QuotaSum {
-                tenant: ToString::to_string(tenant),
-                class: ToString::to_string(class),
-                limit: self.model.limits.get(key).copied().unwrap_or(Limit::None).to_string(),
-                peak: *peak,
-                charged: self.model.charged.get(key).copied().unwrap_or(0),
+                tenant: tenant.to_string(),
+                class: class.to_string(),
+                area: area.to_string(),
+                limit: limit.unwrap_or_else(|| "-".to_owned()),
+                peak: line.peak,
+                charged: line.own,
             }
         };
-        self.model.peaks.iter().map(sum).collect()
+        lines.into_iter().map(sum).collect()
     }
 }
 
 /// The sums of the oracle are those of the state machine (Q1).
 pub fn compare_sums(state: &State, report: &mut Report) {
-    let own = |q: &QuotaSum| ((q.tenant.clone(), q.class.clone()), q.charged);
-    let mut own: Vec<_> = report.quotas.iter().map(own).filter(|(_, sum)| *sum > 0).collect();
+    let (japan, all) = (Area::Japan.to_string(), report.quotas.iter());
+    // Whatever counts in an area counts in Japan.
+    let all = all.filter(|sum| sum.area == japan && sum.charged > 0);
+    let mut own: Vec<_> =
+        all.map(|sum| ((sum.tenant.clone(), sum.class.clone()), sum.charged)).collect();
     let mut theirs: Vec<_> = state
         .usages()
-        .map(|((tenant, class), sum)| ((tenant.to_string(), class.to_string()), *sum))
+        .map(|((tenant, class), sum)| ((tenant.to_string(), class.to_string()), sum))
         .filter(|(_, sum)| *sum > 0)
         .collect();
     own.sort();

@@ -104,14 +104,16 @@ pub struct Subject {
     pub break_glasses: Vec<BrokenGlass>,
 }
 
-/// What a tenant was charged for, summed up from its grants.
+/// What a tenant was charged for in an area, summed up from its grants and from what sites hold for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QuotaSum {
     /// Whom.
     pub tenant: String,
     /// Device class.
     pub class: String,
-    /// Limit in force at the end.
+    /// Where; in all Japan, and wherever it has a quota.
+    pub area: String,
+    /// Its own at the end, without what it may borrow; `-` where it has no quota.
     pub limit: String,
     /// Most GPUs charged at once.
     pub peak: u64,

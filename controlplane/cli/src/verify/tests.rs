@@ -8,6 +8,7 @@ mod golden;
 mod location;
 mod long;
 mod opening;
+mod quota;
 mod snapshot;
 
 use super::report::{Step, Verdict};
@@ -385,14 +386,14 @@ fn q1_a_charge_above_its_limit_is_found() {
     let report = forged(|record| {
         if let Body::Entry { entry, .. } = &mut record.body {
             let mut read: Entry = decode(entry).unwrap();
-            if let Command::SetQuota { limit, .. } = &mut read.command {
-                *limit = sekisho_types::quota::Limit::Gpus(3);
+            if let Command::SetQuota { allotment, .. } = &mut read.command {
+                allotment.nominal = sekisho_types::quota::Limit::Gpus(3);
             }
             *entry = encode(&read).unwrap();
         }
     });
     assert!(
-        findings(&report, Step::Quota).contains("sapporo is charged 4 sim-h100 of 3"),
+        findings(&report, Step::Quota).contains("sapporo would hold 4 sim-h100 in JP, of 3"),
         "{report:#?}"
     );
     assert_eq!(verdict(&report, Step::Residency), Verdict::Passed);

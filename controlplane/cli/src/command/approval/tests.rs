@@ -1,13 +1,15 @@
 //! What is shown is what is signed, whole, or nothing is shown.
 
 use super::*;
-use sekisho_types::quota::Limit;
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::quota::{Allotment, Limit};
 
 fn joint(gpus: u32) -> Joint {
     Joint::SetQuota {
         tenant: "sapporo".parse().unwrap(),
         class: "sim-h100".parse().unwrap(),
-        limit: Limit::parse(&gpus.to_string()).unwrap(),
+        area: Area::Japan,
+        allotment: Allotment::own(Limit::Gpus(gpus.into())),
         expected: sekisho_types::revision::Revision(7),
     }
 }
@@ -62,6 +64,32 @@ fn a_change_of_an_unknown_kind_is_listed_and_never_signed() {
     assert!(Read::of(&newer).is_err());
     // One that is known and shown falsely is still refused.
     ApprovalView::listed(v1::Approval { proposal: shown(800).proposal, ..shown(8) }).unwrap_err();
+}
+
+#[test]
+fn quotas_and_budgets_are_told_whole() {
+    use sekisho_types::budget::{BudgetSpec, Exhausted, Period, Unit};
+    let Joint::SetQuota { tenant, class, allotment, expected, .. } = joint(8) else { panic!() };
+    let area = Area::resolve("JP-01").unwrap();
+    let allotment = Allotment { borrowing: Limit::Gpus(4), ..allotment };
+    let name = "fy".parse().unwrap();
+    let spec = BudgetSpec {
+        unit: Unit::Yen,
+        amount: 900,
+        period: Period::FiscalYear,
+        class: Some(class.clone()),
+        area,
+        exhausted: Exhausted::Stop,
+    };
+    let budget = |budget| Joint::SetBudget { tenant: tenant.clone(), name, budget, expected };
+    let (change, details) = words::of(&budget(Some(spec)));
+    assert_eq!(change, "update budget fy of sapporo");
+    let all = "900 yen each fiscal-year; class sim-h100; area 北海道 (010006); when nothing is left: stop; in place of revision 7";
+    assert_eq!(details.join("; "), all);
+    let quota = Joint::SetQuota { tenant, class, area, allotment, expected };
+    let (change, details) = words::of(&quota);
+    assert_eq!(change, "set quota of sapporo for sim-h100 in 北海道 (010006) to 8");
+    assert_eq!(details[1..3], ["borrows at most 4", "lends at most none"]);
 }
 
 #[test]

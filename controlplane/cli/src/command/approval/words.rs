@@ -1,9 +1,13 @@
 //! What an approval would change, in words: everything that is signed, so that nobody signs what he was not told.
 
+use sekisho_types::budget::{BudgetSpec, Period};
+use sekisho_types::id::DeviceClass;
 use sekisho_types::joint::Joint;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::patch::Patch;
+use sekisho_types::quota::Allotment;
 use sekisho_types::residency::Rules;
+use sekisho_types::revision::Revision;
 use std::fmt::Display;
 
 /// The change in one line, and everything else about it.
@@ -17,17 +21,14 @@ pub(super) fn of(joint: &Joint) -> (String, Vec<String>) {
                 format!("name {display_name:?}"),
             ],
         ),
-        Joint::UpdateTenant { tenant, display_name, policy, expected } => {
-            let policy = match policy {
-                Patch::Keep => "policy as it is".to_owned(),
-                Patch::Set(None) => "policy none".to_owned(),
-                Patch::Set(Some(policy)) => format!("policy {policy}"),
-            };
+        Joint::UpdateTenant { tenant, display_name, policy, parent, expected } => {
+            let policy = bound("policy", policy);
             let name = match display_name {
                 Patch::Keep => "name as it is".to_owned(),
                 Patch::Set(name) => format!("name {name:?}"),
             };
-            let details = vec![policy, name, format!("in place of revision {expected}")];
+            let parent = bound("parent", parent);
+            let details = vec![policy, name, parent, format!("in place of revision {expected}")];
             (format!("update tenant {tenant}"), details)
         }
         Joint::PutPolicy { policy, rules, expected } => match expected {
@@ -38,9 +39,23 @@ pub(super) fn of(joint: &Joint) -> (String, Vec<String>) {
                 (format!("update policy {policy}"), details)
             }
         },
-        Joint::SetQuota { tenant, class, limit, expected } => {
-            let details = vec![format!("in place of revision {expected}")];
-            (format!("set quota of {tenant} for {class} to {limit}"), details)
+        Joint::SetQuota { tenant, class, area, allotment, expected } => {
+            let Allotment { nominal, borrowing, lending } = allotment;
+            let details = vec![
+                format!("area {}", area.label()),
+                format!("borrows at most {borrowing}"),
+                format!("lends at most {lending}"),
+                format!("in place of revision {expected}"),
+            ];
+            let place = match area {
+                Area::Japan => String::new(),
+                Area::Code(_) => format!(" in {}", area.label()),
+            };
+            (format!("set quota of {tenant} for {class}{place} to {nominal}"), details)
+        }
+        Joint::SetBudget { tenant, name, budget, expected } => {
+            let (verb, details) = set_budget(budget.as_ref(), *expected);
+            (format!("{verb} budget {name} of {tenant}"), details)
         }
         Joint::SetVoter { member, voter, accept_quorum_in_one_hand } => {
             let verb = if *voter { "promote" } else { "demote" };
@@ -60,6 +75,44 @@ pub(super) fn of(joint: &Joint) -> (String, Vec<String>) {
             (format!("move member {member} to {address:?}"), Vec::new())
         }
     }
+}
+
+/// What becomes of what a tenant is bound to.
+fn bound<T: Display>(what: &str, patch: &Patch<Option<T>>) -> String {
+    match patch {
+        Patch::Keep => format!("{what} as it is"),
+        Patch::Set(None) => format!("{what} none"),
+        Patch::Set(Some(to)) => format!("{what} {to}"),
+    }
+}
+
+fn set_budget(budget: Option<&BudgetSpec>, expected: Revision) -> (&'static str, Vec<String>) {
+    let stands = format!("in place of revision {expected}");
+    match (budget, expected) {
+        (None, _) => ("delete", vec![stands]),
+        (Some(spec), Revision(0)) => ("create", counted(spec)),
+        (Some(spec), _) => {
+            let mut details = counted(spec);
+            details.push(stands);
+            ("update", details)
+        }
+    }
+}
+
+/// All of a budget.
+fn counted(spec: &BudgetSpec) -> Vec<String> {
+    let BudgetSpec { unit, amount, period, class, area, exhausted } = spec;
+    let each = match period {
+        Period::Once { from, until } => format!("once, from {from} until {until}"),
+        Period::Day | Period::Month | Period::FiscalYear => format!("each {period}"),
+    };
+    let class = class.as_ref().map_or("any", DeviceClass::as_str);
+    vec![
+        format!("{amount} {unit} {each}"),
+        format!("class {class}"),
+        format!("area {}", area.label()),
+        format!("when nothing is left: {exhausted}"),
+    ]
 }
 
 /// Every rule. None is left out: a rule that is not there is the widest.

@@ -12,6 +12,7 @@
 use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::command::agreement::package;
+use crate::command::list::pages;
 use crate::failure::Failure;
 use crate::spec::{JobSpec, Sealing};
 use sekisho_evidence::bundle::EndorserBundle;
@@ -178,23 +179,18 @@ impl Sites {
         };
         let (bundle, members) = trust.map(|trust| (trust.bundle, trust.members)).unzip();
         let members = members.unwrap_or_default();
-        let (mut sites, mut page_token) = (Vec::new(), String::new());
-        loop {
+        let (sites, _) = pages!(sites, |page_token| {
             let request = v1::ListSitesRequest {
                 page_size: PAGE,
                 page_token,
                 read: app.read(),
                 ..v1::ListSitesRequest::default()
             };
-            let page =
-                ask!(session.client, site_service_client::SiteServiceClient, list_sites, request)?;
-            let standing = page.sites.iter().filter(|site| !site.revoked);
-            sites.extend(standing.filter_map(|site| told(site, bundle.as_ref())));
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                return Ok(Self { told: sites, members });
-            }
-        }
+            ask!(session.client, site_service_client::SiteServiceClient, list_sites, request)
+        });
+        let standing = sites.iter().filter(|site| !site.revoked);
+        let told = standing.filter_map(|site| told(site, bundle.as_ref())).collect();
+        Ok(Self { told, members })
     }
 
     /// Sites that all of these rules allow: those with a key, and the names of those without one.

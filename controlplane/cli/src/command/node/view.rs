@@ -40,6 +40,7 @@ pub(in crate::command) struct NodeView {
     pending: bool,
     joined_ms: u64,
     findings: Vec<UnfitView>,
+    rack: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     quarantine: Option<QuarantineView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,6 +162,7 @@ impl From<v1::Node> for NodeView {
             pending: node.pending,
             joined_ms: node.joined_ms,
             findings: node.findings.into_iter().map(unfit).collect(),
+            rack: Some(node.rack).filter(|rack| !rack.is_empty()),
             quarantine: node.quarantine.map(QuarantineView::from),
             contact: node.contact.map(ContactView),
             location: node.location.map(LocationView::from),
@@ -186,6 +188,7 @@ impl Shown for NodeView {
         wide("quarantine", "隔離"),
         wide("contact", "応答"),
         wide("location", "位置証明"),
+        wide("rack", "ラック"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
         let beside = self.contact.as_ref().map(|seen| seen.beside(language)).unwrap_or_default();
@@ -215,6 +218,7 @@ impl Shown for NodeView {
             self.quarantine.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
             self.contact.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
             self.location.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
+            self.rack.clone().unwrap_or_default(),
         ]
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::app::{App, PAGE, Session};
 use crate::ask;
-use crate::command::list::{ListArgs, beside};
+use crate::command::list::{ListArgs, beside, pages};
 use crate::command::{short, yes_no};
 use crate::failure::Failure;
 use crate::output::{Column, Listed, Shown, column, wide};
@@ -92,8 +92,7 @@ pub(super) async fn names(
     session: &Session,
     ListArgs { filter, sort }: &ListArgs,
 ) -> Result<(Vec<String>, Listed), Failure> {
-    let (mut names, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (operators, page) = pages!(operators, |page_token| {
         let request = v1::ListOperatorsRequest {
             page_size: PAGE,
             page_token,
@@ -102,12 +101,8 @@ pub(super) async fn names(
             read: app.read(),
         };
         let client = &session.client;
-        let page =
-            ask!(client, operator_service_client::OperatorServiceClient, list_operators, request)?;
-        names.extend(page.operators.iter().map(|operator| short(&operator.name).to_owned()));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok((names, beside!(page)));
-        }
-    }
+        ask!(client, operator_service_client::OperatorServiceClient, list_operators, request)
+    });
+    let names = operators.iter().map(|operator| short(&operator.name).to_owned()).collect();
+    Ok((names, beside!(page)))
 }

@@ -3,7 +3,7 @@
 use super::plan::node;
 use crate::app::{App, PAGE};
 use crate::ask;
-use crate::command::list::{ListArgs, beside};
+use crate::command::list::{ListArgs, beside, pages};
 use crate::command::{instant, short};
 use crate::failure::Failure;
 use crate::language::pick;
@@ -151,8 +151,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let session = app.session()?;
     let name = policy.map(PolicyId::name).unwrap_or_default();
-    let (mut items, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (statuses, page) = pages!(statuses, |page_token| {
         let request = v1::ListPolicyStatusesRequest {
             name: name.clone(),
             page_size: PAGE,
@@ -161,18 +160,15 @@ pub(super) async fn run(
             order_by: sort.clone(),
             read: app.read(),
         };
-        let page = ask!(
+        ask!(
             session.client,
             policy_service_client::PolicyServiceClient,
             list_policy_statuses,
             request
-        )?;
-        items.extend(page.statuses.into_iter().map(StatusView::from));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return show(&mut app.output, &items, &beside!(page), policy.is_some());
-        }
-    }
+        )
+    });
+    let items: Vec<StatusView> = statuses.into_iter().map(StatusView::from).collect();
+    show(&mut app.output, &items, &beside!(page), policy.is_some())
 }
 
 fn show(

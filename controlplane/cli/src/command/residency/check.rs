@@ -2,6 +2,7 @@
 
 use crate::app::{App, PAGE};
 use crate::ask;
+use crate::command::list::pages;
 use crate::command::policy::{NodeVerdictView, RuleArgs};
 use crate::command::short;
 use crate::exit::Exit;
@@ -65,34 +66,24 @@ pub(super) async fn run(app: &mut App<'_>, args: &CheckArgs) -> Result<Exit, Fai
         }
     };
     let session = app.session()?;
-    let (mut nodes, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (nodes, page) = pages!(nodes, |page_token| {
         let (name, rules, read) = (name.clone(), rules.clone(), app.read());
         let request = v1::CheckPolicyRequest { name, rules, page_size: PAGE, page_token, read };
-        let page = ask!(
-            session.client,
-            policy_service_client::PolicyServiceClient,
-            check_policy,
-            request
-        )?;
-        let wanted = |row: &v1::NodeVerdict| {
-            args.qualifies.is_none_or(|wanted| wanted == row.reason.is_empty())
-        };
-        nodes.extend(page.nodes.into_iter().filter(wanted).map(NodeVerdictView::from));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            let site = |site: v1::SiteVerdict| {
-                let v1::SiteVerdict { site, nodes, qualifying } = site;
-                SiteView { site, nodes, qualifying }
-            };
-            let sites = page.sites.into_iter().map(site).collect();
-            let (node_count, qualifying_count) = (page.node_count, page.qualifying_count);
-            let revision = page.revision;
-            let view = CheckView { revision, node_count, qualifying_count, sites, nodes };
-            show(&mut app.output, &view)?;
-            return Ok(Exit::Ok);
-        }
-    }
+        ask!(session.client, policy_service_client::PolicyServiceClient, check_policy, request)
+    });
+    let wanted =
+        |row: &v1::NodeVerdict| args.qualifies.is_none_or(|wanted| wanted == row.reason.is_empty());
+    let nodes = nodes.into_iter().filter(wanted).map(NodeVerdictView::from).collect();
+    let site = |site: v1::SiteVerdict| {
+        let v1::SiteVerdict { site, nodes, qualifying } = site;
+        SiteView { site, nodes, qualifying }
+    };
+    let sites = page.sites.into_iter().map(site).collect();
+    let (node_count, qualifying_count) = (page.node_count, page.qualifying_count);
+    let revision = page.revision;
+    let view = CheckView { revision, node_count, qualifying_count, sites, nodes };
+    show(&mut app.output, &view)?;
+    Ok(Exit::Ok)
 }
 
 fn show(output: &mut Output<'_>, view: &CheckView) -> Result<(), Failure> {

@@ -1,10 +1,12 @@
 //! What is gathered, each file by itself: one that cannot be had is named with its reason and stops no other.
 
+mod charge;
+
 use super::pseudonym::Pseudonyms;
 use super::{Missing, json};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
-use crate::command::list::ListArgs;
+use crate::command::list::{ListArgs, pages};
 use crate::context::Contexts;
 use crate::failure::Failure;
 use crate::language::pick;
@@ -78,7 +80,16 @@ impl Facts {
         self.take("status.json", "health of the federation", status(session, names).await);
         self.take("sites.json", "sites", sites(app, session, names).await);
         self.take("nodes.json", "nodes", nodes(app, session, names).await);
-        self.take("quotas.json", "quotas and their use", quotas(app, session, names).await);
+        let quotas = charge::quotas(app, session, names).await;
+        self.take("quotas.json", "quotas and their use", quotas);
+        let budgets = charge::budgets(app, session, names).await;
+        self.take("budgets.json", "budgets and what is left of them", budgets);
+        let offers = charge::offers(app, session, names).await;
+        self.take("offers.json", "what operators offer", offers);
+        let vetoes = charge::vetoes(app, session, names).await;
+        self.take("vetoes.json", "what operators do not take, without why", vetoes);
+        let escrows = charge::escrows(app, session, names).await;
+        self.take("escrows.json", "quota that sites hold", escrows);
         self.take("jobs.json", "how many jobs are in which phase", jobs(app, session).await);
         let what = "last rejections of the audit log: when, what kind, which code";
         self.take("denials.json", what, denials(session, u64::from(records)).await);
@@ -242,8 +253,7 @@ async fn sites(app: &App<'_>, session: &Session, names: &mut Pseudonyms) -> Resu
 }
 
 async fn nodes(app: &App<'_>, session: &Session, names: &mut Pseudonyms) -> Result<Value, Failure> {
-    let (mut told, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let (nodes, page) = pages!(nodes, ROWS_MAX, |page_token| {
         let request = v1::ListNodesRequest {
             parent: format!("sites/{ANY}"),
             page_size: PAGE,
@@ -251,69 +261,38 @@ async fn nodes(app: &App<'_>, session: &Session, names: &mut Pseudonyms) -> Resu
             read: app.read(),
             ..Default::default()
         };
-        let page =
-            ask!(session.client, node_service_client::NodeServiceClient, list_nodes, request)?;
-        for node in &page.nodes {
-            let buckets: Vec<_> = node
-                .buckets
-                .iter()
-                .map(|b| json!({ "class": b.device_class, "count": b.count, "used": b.used }))
-                .collect();
-            let findings: Vec<_> = node
-                .findings
-                .iter()
-                .map(|unfit| json!({ "check": unfit.check, "blocks": unfit.blocks }))
-                .collect();
-            told.push(json!({
-                "node": names.resource(&node.name),
-                "operator": names.of("operator", &node.operator),
-                "area": names.of("area", &node.area),
-                "tiers": [node.country_tier, node.area_tier],
-                "state": node.state().as_str_name(),
-                "schedulable": node.schedulable, "pending": node.pending, "drains": node.drain.is_some(),
-                "quarantined": node.quarantine.is_some(), "placements": node.placements.len(),
-                "buckets": buckets, "findings": findings,
-            }));
-        }
-        page_token = page.next_page_token;
-        if page_token.is_empty() || told.len() >= ROWS_MAX {
-            return Ok(json!({ "revision": page.revision, "nodes": told }));
-        }
-    }
+        ask!(session.client, node_service_client::NodeServiceClient, list_nodes, request)
+    });
+    let told: Vec<_> = nodes.iter().map(|node| node_facts(node, names)).collect();
+    Ok(json!({ "revision": page.revision, "nodes": told }))
 }
 
-async fn quotas(
-    app: &App<'_>,
-    session: &Session,
-    names: &mut Pseudonyms,
-) -> Result<Value, Failure> {
-    let (mut told, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = v1::ListQuotasRequest {
-            parent: format!("tenants/{ANY}"),
-            page_size: PAGE,
-            page_token,
-            read: app.read(),
-            ..Default::default()
-        };
-        let page =
-            ask!(session.client, quota_service_client::QuotaServiceClient, list_quotas, request)?;
-        for quota in &page.quotas {
-            let name = names.resource(&quota.name);
-            told.push(json!({ "quota": name, "limit": quota.limit, "used": quota.used }));
-        }
-        page_token = page.next_page_token;
-        if page_token.is_empty() || told.len() >= ROWS_MAX {
-            return Ok(json!({ "revision": page.revision, "quotas": told }));
-        }
-    }
+fn node_facts(node: &v1::Node, names: &mut Pseudonyms) -> Value {
+    let buckets: Vec<_> = node
+        .buckets
+        .iter()
+        .map(|b| json!({ "class": b.device_class, "count": b.count, "used": b.used }))
+        .collect();
+    let findings: Vec<_> = node
+        .findings
+        .iter()
+        .map(|unfit| json!({ "check": unfit.check, "blocks": unfit.blocks }))
+        .collect();
+    json!({
+        "node": names.resource(&node.name),
+        "operator": names.of("operator", &node.operator),
+        "area": names.of("area", &node.area),
+        "tiers": [node.country_tier, node.area_tier],
+        "state": node.state().as_str_name(),
+        "schedulable": node.schedulable, "pending": node.pending, "drains": node.drain.is_some(),
+        "quarantined": node.quarantine.is_some(), "placements": node.placements.len(),
+        "buckets": buckets, "findings": findings,
+    })
 }
 
 /// Counts alone: a job's name, image and sentence are its tenant's.
 async fn jobs(app: &App<'_>, session: &Session) -> Result<Value, Failure> {
-    let (mut phases, mut page_token) = (BTreeMap::<&str, u64>::new(), String::new());
-    let mut seen = 0usize;
-    loop {
+    let (jobs, page) = pages!(jobs, ROWS_MAX, |page_token| {
         let request = v1::ListJobsRequest {
             parent: format!("tenants/{ANY}"),
             page_size: PAGE,
@@ -321,17 +300,14 @@ async fn jobs(app: &App<'_>, session: &Session) -> Result<Value, Failure> {
             read: app.read(),
             ..Default::default()
         };
-        let page = ask!(session.client, job_service_client::JobServiceClient, list_jobs, request)?;
-        seen = seen.saturating_add(page.jobs.len());
-        for job in &page.jobs {
-            let count = phases.entry(job.phase().as_str_name()).or_default();
-            *count = count.saturating_add(1);
-        }
-        page_token = page.next_page_token;
-        if page_token.is_empty() || seen >= ROWS_MAX {
-            return Ok(json!({ "revision": page.revision, "counted": seen, "phases": phases }));
-        }
+        ask!(session.client, job_service_client::JobServiceClient, list_jobs, request)
+    });
+    let mut phases = BTreeMap::<&str, u64>::new();
+    for job in &jobs {
+        let count = phases.entry(job.phase().as_str_name()).or_default();
+        *count = count.saturating_add(1);
     }
+    Ok(json!({ "revision": page.revision, "counted": jobs.len(), "phases": phases }))
 }
 
 async fn denials(session: &Session, count: u64) -> Result<Value, Failure> {

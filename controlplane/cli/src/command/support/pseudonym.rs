@@ -47,13 +47,42 @@ impl Pseudonyms {
                 "tenants" => told.push(format!("tenants/{}", self.of("tenant", id))),
                 "policies" => told.push(format!("policies/{}", self.of("policy", id))),
                 "operators" => told.push(format!("operators/{}", self.of("operator", id))),
-                // Members are numbers, device classes are products.
-                "members" | "quotas" => told.push(format!("{collection}/{id}")),
+                "budgets" => told.push(format!("budgets/{}", self.of("budget", &whole))),
+                "offers" => told.push(format!("offers/{}", self.of("offer", &whole))),
+                "quotas" => told.push(format!("quotas/{}", self.quota(id))),
+                "vetoes" => told.push(format!("vetoes/{}", self.vetoed(id))),
+                "escrows" => told.push(format!("escrows/{}", self.escrow(id))),
+                // Members are numbers.
+                "members" => told.push(format!("{collection}/{id}")),
                 // Of what kind it is, nobody knows: it is hidden as a whole.
                 _ => told.push(self.of("name", &format!("{collection}/{id}"))),
             }
         }
         told.join("/")
+    }
+
+    /// `CLASS` or `CLASS.AREA`: classes are products, an area is a place.
+    fn quota(&mut self, id: &str) -> String {
+        match id.split_once('.') {
+            None => id.to_owned(),
+            Some((class, area)) => format!("{class}.{}", self.of("area", area)),
+        }
+    }
+
+    /// `TENANT` or `TENANT.JOB`.
+    fn vetoed(&mut self, id: &str) -> String {
+        match id.split_once('.') {
+            None => self.of("tenant", id),
+            Some((tenant, _)) => format!("{}.{}", self.of("tenant", tenant), self.of("job", id)),
+        }
+    }
+
+    /// `TENANT.CLASS`.
+    fn escrow(&mut self, id: &str) -> String {
+        match id.split_once('.') {
+            None => self.of("name", id),
+            Some((tenant, class)) => format!("{}.{class}", self.of("tenant", tenant)),
+        }
     }
 }
 
@@ -72,6 +101,16 @@ mod tests {
         assert_eq!(names.resource("sites/sakai-1/nodes/n-01"), "sites/site-2/nodes/node-2");
         assert_eq!(names.resource("members/3"), "members/3");
         assert_eq!(names.resource("novelties/secret"), "name-1");
+        let named = names.resource("tenants/minato/budgets/fy");
+        assert_eq!(named, "tenants/tenant-2/budgets/budget-1");
+        let other = names.resource("tenants/sapporo/budgets/fy");
+        assert_eq!(other, "tenants/tenant-1/budgets/budget-2");
+        let somewhere = names.resource("tenants/minato/quotas/h200.012351");
+        assert_eq!(somewhere, "tenants/tenant-2/quotas/h200.area-1");
+        let vetoed = names.resource("operators/kanto/vetoes/minato.train");
+        assert_eq!(vetoed, "operators/operator-1/vetoes/tenant-2.job-1");
+        let held = names.resource("sites/tokyo-1/escrows/sapporo.h200");
+        assert_eq!(held, "sites/site-1/escrows/tenant-1.h200");
         assert_eq!(Pseudonyms::new(false).resource("tenants/minato"), "tenants/minato");
     }
 }

@@ -10,7 +10,6 @@ use sekisho_fsm::command::Command;
 use sekisho_fsm::entry::Entry;
 use sekisho_types::id::{ApprovalId, OperatorId};
 use sekisho_types::joint::Joint;
-use sekisho_types::patch::Patch;
 use sekisho_types::revision::Revision;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeSet;
@@ -77,27 +76,27 @@ impl Model {
             );
         }
         if done {
-            self.carried_out(at, proposal.joint);
+            self.carried_out(at, proposal.joint, report);
         }
     }
 
     /// As the command by itself.
-    fn carried_out(&mut self, at: At<'_>, joint: Joint) {
+    fn carried_out(&mut self, at: At<'_>, joint: Joint, report: &mut Report) {
         match joint {
             Joint::CreateSite { site, operator, area, .. } => {
                 self.sites.insert(site, (operator, area));
             }
-            Joint::UpdateTenant { tenant, policy, .. } => {
-                let bound = self.tenants.entry(tenant).or_default();
-                if let Patch::Set(policy) = policy {
-                    *bound = policy;
-                }
+            Joint::UpdateTenant { tenant, policy, parent, .. } => {
+                self.put_tenant(at, &tenant, (&policy, &parent), report);
             }
             Joint::PutPolicy { policy, rules, .. } => {
                 self.policies.insert(policy, (at.record.revision, rules));
             }
-            Joint::SetQuota { tenant, class, limit, .. } => {
-                self.limits.insert((tenant, class), limit);
+            Joint::SetQuota { tenant, class, area, allotment, .. } => {
+                self.ledger.set(&tenant, &class, area, allotment);
+            }
+            Joint::SetBudget { tenant, name, budget, .. } => {
+                self.set_budget(at, (&tenant, &name), budget.as_ref(), report);
             }
             Joint::SetVoter { .. } | Joint::SetMemberAddress { .. } | Joint::RegisterKey { .. } => {
             }

@@ -22,17 +22,18 @@ impl Model {
         self.policies.remove(policy);
     }
 
-    /// A tenant goes with its quotas. It may hold nothing.
+    /// A tenant goes with its quotas and budgets. It may hold nothing, and nobody may be a part of it.
     pub(super) fn delete_tenant(&mut self, at: At<'_>, tenant: &TenantId, report: &mut Report) {
-        let holds = |((of, _), gpus): (&(TenantId, _), &u64)| of == tenant && *gpus > 0;
-        if self.charged.iter().any(holds) {
-            report.found(
-                Step::Quota,
-                Some(at.index),
-                format!("tenant {tenant} is taken out and holds GPUs"),
-            );
+        if self.ledger.holds(tenant) {
+            let why = format!("tenant {tenant} is taken out and holds GPUs");
+            report.found(Step::Quota, Some(at.index), why);
+        }
+        if self.ledger.has_parts(tenant) {
+            let why = format!("tenant {tenant} is taken out and has parts");
+            report.found(Step::Quota, Some(at.index), why);
         }
         self.tenants.remove(tenant);
-        self.limits.retain(|(of, _), _| of != tenant);
+        self.ledger.forget(tenant);
+        self.budgets.forget(tenant);
     }
 }

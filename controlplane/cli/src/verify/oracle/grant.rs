@@ -1,22 +1,23 @@
-//! One grant, judged: D1 inside every rule that binds, Q1 within the limit, P1 within the bucket, P2 fenced.
+//! One grant, judged: D1 inside every rule that binds, Q1 within what may be charged, P1 within the bucket, P2 fenced.
 
 use super::At;
+use super::charge::Charge;
 use super::model::{Held, Job, Life, Model, Node};
 use crate::verify::report::{Report, Step};
 use sekisho_evidence::grant::{BoundRules, Grant};
 use sekisho_evidence::location::fix::proven;
 use sekisho_types::id::{Digest, PolicyId};
-use sekisho_types::quota::Limit;
 use sekisho_types::residency::{Rules, verdict};
 use sekisho_types::revision::{Epoch, PlacementId};
 
 impl Model {
     pub(super) fn grant(&mut self, at: At<'_>, grant: &Grant, report: &mut Report) {
-        // Judged when it was granted, and again by its proof; its quota may have been lowered since. The proof is of these very
-        // bytes: of another grant with its name everything is judged.
+        // Judged when it was granted, and again by its proof; what may be charged may be less since. The proof is of these
+        // very bytes: of another grant with its name everything is judged.
         let adopted = self.adopting.take();
         if adopted.is_some() && adopted == grant.digest().ok() {
-            self.hold(grant);
+            let charge = self.brought(at, grant);
+            self.hold(grant, charge);
             return;
         }
         let mut fail = |step, why: Result<(), String>| {
@@ -31,8 +32,9 @@ impl Model {
         fail(Step::Residency, self.residency(at, grant));
         fail(Step::Fencing, self.fencing(at, grant));
         fail(Step::Capacity, self.capacity(grant));
-        self.hold(grant);
-        fail(Step::Quota, self.quota(grant));
+        let (charge, wrong) = self.charge(at, grant);
+        wrong.into_iter().for_each(|why| fail(Step::Quota, Err(why)));
+        self.hold(grant, charge);
     }
 
     /// D1: the rules are those that bind the job at this moment, and the node's verified tag satisfies them.
@@ -154,19 +156,14 @@ impl Model {
         Err(format!("{all} devices granted of a bucket of {}", bucket.count))
     }
 
-    fn hold(&mut self, grant: &Grant) {
+    fn hold(&mut self, grant: &Grant, charge: Charge) {
         let Ok(digest) = grant.digest() else { return };
-        self.held(grant, digest);
+        self.held(grant, digest, charge);
         self.untold.insert(grant.node.clone());
-        let key = (grant.job.tenant.clone(), grant.class.clone());
-        let charged = self.charged.entry(key.clone()).or_insert(0);
-        *charged = charged.saturating_add(u64::from(grant.gpus));
-        let peak = self.peaks.entry(key).or_insert(0);
-        *peak = (*peak).max(*charged);
         self.granted.insert(grant.placement, digest);
     }
 
-    fn held(&mut self, grant: &Grant, digest: Digest) {
+    fn held(&mut self, grant: &Grant, digest: Digest, charge: Charge) {
         let row = Held {
             job: grant.job.clone(),
             rank: grant.rank,
@@ -178,7 +175,9 @@ impl Model {
             on_disconnect: grant.on_disconnect,
             digest,
             life: Life::Granted,
+            charge,
         };
+        self.pay(&row);
         self.placements.insert(grant.placement, row);
         if let Some(node) = self.nodes.get_mut(&grant.node) {
             node.held.insert(grant.placement);
@@ -186,17 +185,6 @@ impl Model {
         if let Some(job) = self.jobs.get_mut(&grant.job) {
             job.held.insert(grant.placement);
         }
-    }
-
-    /// Q1: what the tenant is charged for, this grant included, is within the limit in force.
-    fn quota(&self, grant: &Grant) -> Result<(), String> {
-        let key = (grant.job.tenant.clone(), grant.class.clone());
-        let limit = self.limits.get(&key).copied().unwrap_or(Limit::None);
-        let charged = self.charged.get(&key).copied().unwrap_or(0);
-        if limit.admits(charged) {
-            return Ok(());
-        }
-        Err(format!("{} is charged {charged} {} of {limit}", key.0, key.1))
     }
 
     fn node(&self, grant: &Grant) -> Result<&Node, String> {

@@ -1,7 +1,12 @@
-//! What the auditor keeps while reading: registry, rules, limits, and the placements that live.
+//! What the auditor keeps while reading: registry, rules, what is charged, and the placements that live.
 
 use super::At;
 use super::approval::Proposal;
+use super::budget::Budgets;
+use super::charge::Charge;
+use super::escrow::{Escrow, EscrowKey};
+use super::offer::Offers;
+use super::quota::Ledger;
 use crate::verify::report::{Report, Step};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::Genesis;
@@ -21,10 +26,8 @@ use sekisho_types::id::{
     TenantId,
 };
 use sekisho_types::job::{JobFacts, OnDisconnect};
-use sekisho_types::patch::Patch;
 use sekisho_types::placement::Ending;
 use sekisho_types::principal::Principal;
-use sekisho_types::quota::Limit;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
@@ -75,6 +78,7 @@ pub(super) struct Held {
     pub(super) on_disconnect: OnDisconnect,
     pub(super) digest: Digest,
     pub(super) life: Life,
+    pub(super) charge: Charge,
 }
 
 /// A submitted job.
@@ -105,10 +109,10 @@ pub(super) struct Model {
     pub(super) quarantined: BTreeSet<NodeId>,
     pub(super) tenants: BTreeMap<TenantId, Option<PolicyId>>,
     pub(super) policies: BTreeMap<PolicyId, (Revision, Rules)>,
-    pub(super) limits: BTreeMap<(TenantId, DeviceClass), Limit>,
-    pub(super) charged: BTreeMap<(TenantId, DeviceClass), u64>,
-    /// The most that each was charged at once.
-    pub(super) peaks: BTreeMap<(TenantId, DeviceClass), u64>,
+    pub(super) ledger: Ledger,
+    pub(super) budgets: Budgets,
+    pub(super) offers: Offers,
+    pub(super) escrows: BTreeMap<EscrowKey, Escrow>,
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) placements: BTreeMap<PlacementId, Held>,
     /// Every grant of the log so far, with its digest: what agents may have been shown.
@@ -139,6 +143,8 @@ pub(super) struct Model {
     pub(super) glasses: BTreeMap<Revision, (Principal, Timestamp)>,
     /// Who asked for what is being read.
     pub(super) actor: Option<Principal>,
+    /// The state clock after the entry that is being read.
+    pub(super) now: Timestamp,
 }
 
 impl Model {
@@ -156,9 +162,10 @@ impl Model {
             quarantined: BTreeSet::new(),
             tenants: BTreeMap::new(),
             policies: BTreeMap::new(),
-            limits: BTreeMap::new(),
-            charged: BTreeMap::new(),
-            peaks: BTreeMap::new(),
+            ledger: Ledger::default(),
+            budgets: Budgets::default(),
+            offers: Offers::default(),
+            escrows: BTreeMap::new(),
             jobs: BTreeMap::new(),
             placements: BTreeMap::new(),
             granted: BTreeMap::new(),
@@ -176,6 +183,7 @@ impl Model {
             proposals: BTreeMap::new(),
             glasses: BTreeMap::new(),
             actor: None,
+            now: genesis.created,
         }
     }
 
@@ -221,6 +229,12 @@ impl Model {
         };
         let out: Vec<NodeId> = self.nodes.iter().filter_map(out).collect();
         out.iter().for_each(|node| self.revoke(node));
+        let goes = |id: &SiteId, operator: &OperatorId| {
+            gone.sites.contains(id) || self.bundle.keys(operator).is_none()
+        };
+        let sites = self.sites.iter().filter(|(id, (operator, _))| goes(id, operator));
+        let sites: Vec<SiteId> = sites.map(|(id, _)| id.clone()).collect();
+        sites.iter().for_each(|site| self.take_back(site));
         self.untold.extend(self.nodes.keys().cloned());
         self.nodes.values_mut().for_each(|node| (node.stale, node.drain) = (true, None));
         self.remove_landmarks(|_| true);
@@ -290,18 +304,28 @@ impl Model {
             Command::Report { node, phases, .. } => self.report(node, phases),
             Command::Refuse { node, receipt } => self.refuse(at, node, receipt, report),
             Command::ExpireLease { node, session } => self.expire(node, *session),
-            Command::PutTenant { tenant, policy, .. } => {
-                let bound = self.tenants.entry(tenant.clone()).or_default();
-                if let Patch::Set(policy) = policy {
-                    bound.clone_from(policy);
-                }
+            Command::PutTenant { tenant, policy, parent, .. } => {
+                self.put_tenant(at, tenant, (policy, parent), report);
             }
             Command::PutPolicy { policy, rules, .. } => {
                 self.policies.insert(policy.clone(), (at.record.revision, rules.clone()));
             }
-            Command::SetQuota { tenant, class, limit, .. } => {
-                self.limits.insert((tenant.clone(), class.clone()), *limit);
+            Command::SetQuota { tenant, class, area, allotment, .. } => {
+                self.ledger.set(tenant, class, *area, *allotment);
             }
+            Command::SetBudget { tenant, name, budget, .. } => {
+                self.set_budget(at, (tenant, name), budget.as_ref(), report);
+            }
+            Command::SetEscrow { site, tenant, class, gpus, .. } => {
+                let key = (site.clone(), tenant.clone(), class.clone());
+                self.set_escrow(at, key, *gpus, report);
+            }
+            Command::PutOffer { site, name, offer, .. } => {
+                self.put_offer(at, (site, name), offer, report);
+            }
+            Command::WithdrawOffer { site, name, .. } => self.offers.withdraw(site, name),
+            Command::Veto { operator, of, .. } => self.offers.veto(operator, of),
+            Command::LiftVeto { operator, of } => self.lift_veto(at, operator, of, report),
             Command::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
             // It has no more to do with a grant than whether its site can read, or whether there is anything to run.
             Command::PutSiteKey { .. } | Command::FoundPayload { .. } => {}
@@ -337,6 +361,7 @@ impl Model {
         let of_site = |id: &&NodeId| id.site == *site;
         let nodes: Vec<NodeId> = self.nodes.keys().filter(of_site).cloned().collect();
         nodes.iter().for_each(|node| self.revoke(node));
+        self.take_back(site);
     }
 
     fn submitted(&mut self, at: At<'_>, submitter: &Principal, facts: &JobFacts) {
@@ -362,7 +387,8 @@ impl Model {
         }
     }
 
-    /// A placement is confirmed dead: its charge returns. Unless it exited well, its group goes with it.
+    /// A placement is confirmed dead: what it was charged returns, as far as it is not used up. Unless it exited well, its
+    /// group goes with it.
     pub(super) fn end(&mut self, id: &PlacementId, ending: &Ending) {
         let Some(row) = self.placements.remove(id) else { return };
         if row.life != Life::Stopping {
@@ -374,9 +400,7 @@ impl Model {
         if let Some(job) = self.jobs.get_mut(&row.job) {
             job.held.remove(id);
         }
-        if let Some(charged) = self.charged.get_mut(&(row.job.tenant.clone(), row.class)) {
-            *charged = charged.saturating_sub(u64::from(row.gpus));
-        }
+        self.give_back(&row);
         if *ending != Ending::Exited(0) {
             self.stop_job(&row.job);
         }

@@ -247,12 +247,17 @@ impl Report {
             page.pair(Text::new("journal missing", "日誌なし"), &value);
         }
         for sum in &self.quotas {
-            let value = page.say("limit", "上限");
+            let value = page.say("own quota", "自身の割当枠");
             let most = page.say("most at once", "同時最大");
             let now = page.say("at the end", "終了時");
             let value = format!(
-                "{} {}: {value} {}, {most} {}, {now} {}",
-                sum.tenant, sum.class, sum.limit, sum.peak, sum.charged
+                "{} {}, {}: {value} {}, {most} {}, {now} {}",
+                sum.tenant,
+                sum.class,
+                place(&sum.area),
+                sum.limit,
+                sum.peak,
+                sum.charged
             );
             page.pair(Text::new("GPUs", "GPU"), &value);
         }

@@ -21,7 +21,7 @@ pub enum Step {
     Countersigned,
     /// D1: every grant, judged again.
     Residency,
-    /// Q1: no charge above its limit.
+    /// Q1: no charge above quota, hard budget or offer, and none against a veto.
     Quota,
     /// P2: fencing epochs and desired sets.
     Fencing,
@@ -139,9 +139,10 @@ impl Step {
             Self::Residency => {
                 Text::new("D1 placed inside the rules (grants)", "D1 規則内への配置 (許可数)")
             }
-            Self::Quota => {
-                Text::new("Q1 never above quota (charges)", "Q1 割当枠の超過なし (課金数)")
-            }
+            Self::Quota => Text::new(
+                "Q1 never above quota, budget or offer (charges)",
+                "Q1 割当枠・予算・提供の超過なし (課金数)",
+            ),
             Self::Fencing => {
                 Text::new("P2 fencing and desired sets (sets)", "P2 世代管理と目標集合 (集合数)")
             }
@@ -216,8 +217,9 @@ impl Step {
                 "各ジョブは、その時点の規則が認める場所でのみ開始を許可されました。規則と場所の署名済み証拠から、ここで改めて判定しました。",
             ),
             Self::Quota => Text::new(
-                "No customer ever held more GPUs than was agreed. Summed up again here.",
-                "どの利用者も、合意した数を超える GPU を保持していません。ここで改めて集計しました。",
+                "No customer was given more GPUs than was agreed, or more than its budget, and no company more work than it \
+                 offered to take. Summed up again here.",
+                "どの利用者にも、合意した数や予算を超える GPU は割り当てられていません。どの事業者にも、提供した範囲を超える作業は割り当てられていません。ここで改めて集計しました。",
             ),
             Self::Fencing => Text::new(
                 "Each permission was made out to one host that was in good standing, and old permissions cannot come back.",

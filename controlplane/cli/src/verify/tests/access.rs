@@ -4,7 +4,7 @@ use super::*;
 use sekisho_types::id::ApprovalId;
 use sekisho_types::joint::Joint;
 
-fn propose(f: &mut Federation, joint: Joint) -> ApprovalId {
+pub(super) fn propose(f: &mut Federation, joint: Joint) -> ApprovalId {
     let expires = f.state.clock().plus_ms(3_600_000);
     let command = Command::Propose { joint: Box::new(joint), expires };
     let entry = f.entry(admin("kanto"), &[], command);
@@ -13,7 +13,7 @@ fn propose(f: &mut Federation, joint: Joint) -> ApprovalId {
     id
 }
 
-fn sign(f: &mut Federation, id: ApprovalId) {
+pub(super) fn sign(f: &mut Federation, id: ApprovalId) {
     let by = admin("naniwa");
     let approval = f.state.approval(&id).unwrap();
     let intention = f.state.approval_intention(&id, approval).unwrap();

@@ -93,7 +93,8 @@ impl Progress {
                 return Vec::new();
             }
             Item::Policy(_) | Item::Quota(_) | Item::Key(_) => return Vec::new(),
-            Item::Landmark(_) | Item::Member(_) => return Vec::new(),
+            Item::Budget(_) | Item::Offer(_) | Item::Veto(_) => return Vec::new(),
+            Item::Escrow(_) | Item::Landmark(_) | Item::Member(_) => return Vec::new(),
             Item::Approval(_) | Item::BreakGlass(_) => return Vec::new(),
         };
         let Some(id) = NodeId::from_name(&name) else { return Vec::new() };
