@@ -133,8 +133,8 @@ impl Agent {
         let root = config.runtime_dir();
         let identity = enrolment.identity()?;
         let trust = enrolment.trust(&clock)?;
-        let dialer =
-            Dialer::new(Some(identity.clone()), Arc::clone(&trust)).asking(config.names()?);
+        let dialer = Dialer::new(Some(identity.clone()), Arc::clone(&trust));
+        let dialer = dialer.asking(config.names()?);
         let calls = Calls::new(dialer.clone(), &enrolment.members)?;
         let calls = Arc::new(ArcSwap::from_pointee(calls));
         let (sender, events) = mpsc::channel(EVENTS_MAX);
@@ -151,7 +151,6 @@ impl Agent {
         let host = Host::of(&config, inventory.clone(), probe, identity.clone(), &clock);
         let clocks = host.clocks.clone();
         let checker = Checker::begin(host, Arc::clone(&calls)).await?;
-        let fitness = checker.fitness.clone();
         let node_key = *standing.node_key();
         let site_keys = SiteKeys::open(&config.data_dir, &enrolment, ledger.bundle(), node_key)?;
         let driver = Driver {
@@ -164,10 +163,11 @@ impl Agent {
             members: enrolment.members.clone(),
             receipt_key: enrolment.receipt_key(),
             instance: Instance(rand::random()),
+            rack: config.rack,
             tasks: TaskGroup::new(),
             streams: None,
             ended: VecDeque::new(),
-            fitness,
+            fitness: checker.fitness.clone(),
             site_keys,
         };
         let location = Location::new(driver.instance, driver.receipt_key.public());

@@ -16,6 +16,7 @@ use sekisho_transport::names::Names;
 use sekisho_types::cause::explain;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
+use sekisho_types::name::Name;
 use sekisho_types::payload::{CPU_MILLI, MEMORY_MIB};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -36,6 +37,9 @@ pub struct Config {
     /// Where the host stands: an area of Japan, or another country's ISO code, which is then refused.
     #[serde(deserialize_with = "area")]
     pub area: TagArea,
+    /// Rack of its site that the host stands in, so that groups can be placed within one. Says nothing of residency.
+    #[serde(default)]
+    pub rack: Option<Name>,
     /// Directory of everything that the agent keeps; absolute.
     pub data_dir: PathBuf,
     /// Join token to use when the host has not joined.
@@ -357,6 +361,19 @@ mod tests {
         ] {
             let refused = Config::parse(bad).map_err(|failure| failure.code);
             assert_eq!(refused, Err(ErrorCode::InvalidArgument), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_rack_is_a_name_or_is_not_told() {
+        let rack = |line: &str| {
+            let config = Config::parse(&format!("area = 'JP'\ndata_dir = '/d'\n{line}"));
+            config.map(|config| config.rack).map_err(|failure| failure.code)
+        };
+        assert_eq!(rack(""), Ok(None));
+        assert_eq!(rack("rack = 'r12'"), Ok(Some("r12".parse().unwrap())));
+        for bad in ["rack = ''", "rack = 'R 12'", "rack = 12"] {
+            assert_eq!(rack(bad), Err(ErrorCode::InvalidArgument), "{bad}");
         }
     }
 }

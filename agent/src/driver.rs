@@ -37,6 +37,7 @@ use sekisho_types::id::Digest;
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::limit::KILL_GRACE;
+use sekisho_types::name::Name;
 use sekisho_types::placement::Phase;
 use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::VecDeque;
@@ -57,6 +58,8 @@ pub(crate) struct Driver {
     pub(crate) receipt_key: SigningKey,
     /// This start of the agent.
     pub(crate) instance: Instance,
+    /// Where the settings say that the host stands in its site.
+    pub(crate) rack: Option<Name>,
     pub(crate) tasks: TaskGroup,
     pub(crate) streams: Option<Streams>,
     pub(crate) ended: VecDeque<PlacementKey>,
@@ -97,7 +100,7 @@ impl Driver {
             Action::WriteLedger => self.write(ledger).await?,
             Action::OpenSession { session, previous, buckets, live } => {
                 let (table, incarnation) = (table_hash(), ledger.bundle().incarnation);
-                let findings = self.fitness.opening(session);
+                let (findings, rack) = (self.fitness.opening(session), self.rack.clone());
                 self.open_session(OpenSession {
                     session,
                     previous,
@@ -106,6 +109,7 @@ impl Driver {
                     table,
                     incarnation,
                     findings,
+                    rack,
                 });
             }
             Action::Attach(session) => self.attach(session, ledger),

@@ -42,7 +42,8 @@ fn clock() -> Arc<dyn Clock> {
 
 fn config(dir: &Path, area: &str) -> Config {
     let text = format!(
-        "node = 'ishikari-1/n-01'\narea = '{area}'\ndata_dir = '{}'\n[devices]\nkind = 'simulated'\n\
+        "node = 'ishikari-1/n-01'\narea = '{area}'\nrack = 'r12'\ndata_dir = '{}'\n\
+         [devices]\nkind = 'simulated'\n\
          groups = [{{ class = 'h100-80g', memory_mib = 81920, islands = 1, devices = 2 }}]",
         dir.display()
     );
@@ -132,7 +133,7 @@ async fn a_host_joins_runs_what_k_operators_granted_and_nothing_else() {
 
     let agent = Running::start(&config).await;
     let session = until(&federation, |told| told.sessions.last().cloned()).await;
-    assert_eq!((session.previous, session.live.len()), (None, 0));
+    assert_eq!((session.previous, session.live.len(), &session.rack), (None, 0, &config.rack));
     assert_eq!(session.buckets.iter().map(|bucket| bucket.count).collect::<Vec<_>>(), [2]);
 
     let first = federation.grant(&shell("echo hello; exec sleep 60"), |grant| grant.gpus = 2);
