@@ -3,9 +3,11 @@
 //! Must hold: an operation names things by small numbers, so that sequences collide often and shrink well; what an
 //! operation does not find it leaves alone. Operations cover what honest programs propose and what a rogue one could.
 
+mod charge;
 mod life;
 mod twin;
 
+pub use charge::Charge;
 pub use life::{Life, catch_up};
 
 use proptest::prelude::*;
@@ -24,7 +26,7 @@ use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::patch::Patch;
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::principal::Principal;
-use sekisho_types::quota::Limit;
+use sekisho_types::quota::{Allotment, Limit};
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::BTreeSet;
@@ -76,6 +78,8 @@ pub enum Operation {
     Twin(u8, u8),
     /// Set a tenant's quota.
     Quota(u8, u8),
+    /// What a tenant may hold and spend, and what it is offered.
+    Charge(u8, Charge),
     /// Bind a tenant to areas by a policy.
     Policy(u8, u8),
     /// Add, promote, demote or remove a member: what, which, whose.
@@ -111,6 +115,7 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
         1 => (0u8..12).prop_map(Operation::RevokeSite),
         1 => (0u8..6, 0u8..4).prop_map(|(n, w)| Operation::Twin(n, w)),
         1 => (0u8..2, 0u8..12).prop_map(|(t, q)| Operation::Quota(t, q)),
+        6 => (0u8..2, charge::steps()).prop_map(|(t, step)| Operation::Charge(t, step)),
         1 => (0u8..2, 0u8..5).prop_map(|(t, a)| Operation::Policy(t, a)),
         1 => (0u8..6, 1u8..7, 0u8..3).prop_map(|(w, n, o)| Operation::Members(w, n, o)),
         1 => Just(Operation::Abroad),
@@ -126,6 +131,7 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
 pub fn start() -> Federation {
     let mut federation = Federation::furnished();
     federation.tenant(TENANTS[1], Limit::Gpus(4));
+    federation.tenant(charge::PARENT, Limit::Gpus(2));
     federation
 }
 
@@ -223,6 +229,9 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             (member("kanto"), federation.enrolment(&node, "KR-26"))
         }
         Operation::Quota(..) | Operation::Policy(..) => return governance(federation, operation),
+        Operation::Charge(t, step) => {
+            return charge::entry(federation, tenant_name(*t).parse().ok()?, step);
+        }
         Operation::Members(what, n, of) => return members(federation, *what, *n, *of),
         Operation::Twin(n, what) => return twin::command(federation, *n, *what),
         Operation::Expire(..) | Operation::Open(..) | Operation::Cordon(..) => {
@@ -284,8 +293,16 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
                 Bucket { class: CLASS.parse().ok()?, memory_mib: 81_920, island: 0, count: 4 };
             let (buckets, live, table) = (vec![bucket], Vec::new(), table_hash());
             let (actor, findings) = (agent(&node), Vec::new());
-            let open =
-                Command::OpenSession { node, session, previous, buckets, live, table, findings };
+            let open = Command::OpenSession {
+                node,
+                session,
+                previous,
+                buckets,
+                live,
+                table,
+                findings,
+                rack: None,
+            };
             (actor, open)
         }
         Operation::Cordon(n, schedulable) => {
@@ -307,6 +324,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         | Operation::Report(..)
         | Operation::Refuse(..)
         | Operation::Quota(..)
+        | Operation::Charge(..)
         | Operation::Policy(..)
         | Operation::Twin(..)
         | Operation::Pass(..)
@@ -323,14 +341,9 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
 fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entry> {
     let command = match operation {
         Operation::Quota(t, gpus) => {
-            let limit = match gpus {
-                0 => Limit::None,
-                11 => Limit::Unlimited,
-                gpus => Limit::Gpus(u64::from(*gpus)),
-            };
-            let (tenant, class) = (tenant_name(*t).parse().ok()?, CLASS.parse().ok()?);
-            let expected = federation.state.quota_revision(&tenant, &class);
-            Command::SetQuota { tenant, class, limit, expected }
+            let (tenant, own) =
+                (tenant_name(*t).parse().ok()?, Allotment::own(charge::limit(*gpus)));
+            charge::allot(federation, tenant, Area::Japan, own)?
         }
         Operation::Policy(t, areas) => {
             let areas: BTreeSet<Area> = AREAS
@@ -345,7 +358,8 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
                 let row = federation.state.tenant(&tenant)?;
                 if row.policy.is_none() {
                     let (policy, expected) = (Patch::Set(Some(policy)), Some(row.revision));
-                    Command::PutTenant { tenant, display_name: Patch::Keep, policy, expected }
+                    let (display_name, parent) = (Patch::Keep, Patch::Keep);
+                    Command::PutTenant { tenant, display_name, policy, parent, expected }
                 } else {
                     let rules = Rules { areas, ..Rules::default() };
                     Command::PutPolicy { policy, rules, expected }
@@ -367,6 +381,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         | Operation::RevokeNode(..)
         | Operation::RevokeSite(..)
         | Operation::Life(..)
+        | Operation::Charge(..)
         | Operation::Twin(..)
         | Operation::Pass(..)
         | Operation::Again(..)
@@ -428,6 +443,7 @@ pub fn wind_down(federation: &mut Federation) {
         let actor = user("kanto", job.tenant.as_str());
         federation.run(actor, Command::CancelJob { job });
     }
+    charge::return_all(federation);
     twin::release_all(federation);
     while let Some((placement, node)) = living(federation, 0) {
         let Some(session) = session(federation, &node) else { return };

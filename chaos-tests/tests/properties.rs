@@ -10,10 +10,11 @@ use sekisho_cli::verify::report::Report;
 use sekisho_evidence::record::Record;
 use sekisho_fsm::testing::{Federation, genesis};
 use sekisho_fsm::{State, invariant};
+use sekisho_scheduler::{Planner, plan};
 use std::sync::OnceLock;
 
-/// Sequences of each property; four properties share the 10,000.
-const CASES: u32 = 2_500;
+/// Sequences of each property; five properties share the 10,000.
+const CASES: u32 = 2_000;
 /// Longest sequence: long enough for a gang to be placed, fail and be placed again.
 const LONGEST: usize = 40;
 
@@ -79,6 +80,19 @@ proptest! {
         catch_up(&mut federation);
         prop_assert_eq!(invariant::nothing_goes_on_where_it_is_refused(&federation.state), Ok(()));
         judge(&federation)?;
+    }
+
+    /// R4 of the planner: an index that followed every step plans what one that is built anew does.
+    #[test]
+    fn a_planner_that_followed_plans_what_a_new_one_would(operations in operations(LONGEST)) {
+        let (mut federation, mut planner) = (begun(), Planner::default());
+        for operation in &operations {
+            if let Some(entry) = entry(&mut federation, operation) {
+                federation.apply(entry);
+                let anew = plan(&federation.state);
+                prop_assert_eq!(planner.plan(&federation.state), anew, "after {:?}", operation);
+            }
+        }
     }
 
     /// Q2: once everything has ended, nothing is charged anywhere.

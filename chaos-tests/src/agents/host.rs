@@ -106,6 +106,7 @@ impl Host {
             table: table_hash(),
             incarnation: Incarnation(1),
             findings: Vec::new(),
+            rack: None,
         };
         let request = OpenSessionRequest::from(&open);
         for door in self.doors.iter().cycle() {

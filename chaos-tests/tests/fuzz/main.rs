@@ -16,6 +16,7 @@
     reason = "helpers of tests: a broken set-up should fail loudly"
 )]
 
+mod charge;
 mod evidence;
 mod request;
 mod sample;

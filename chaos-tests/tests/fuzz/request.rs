@@ -20,15 +20,18 @@ use sekisho_proto::v1;
 use sekisho_types::residency::Rules;
 
 /// The message of these bytes, made a word of the domain by `read`.
-fn message<M: Message + Default, T, E>(bytes: &[u8], read: impl FnOnce(M) -> Result<T, E>) -> Read {
+pub(crate) fn message<M: Message + Default, T, E>(
+    bytes: &[u8],
+    read: impl FnOnce(M) -> Result<T, E>,
+) -> Read {
     M::decode(bytes).map_or(Read::Refused, |message| Read::any(read(message)))
 }
 
-fn of(messages: &[&dyn Fn() -> Vec<u8>]) -> Vec<Vec<u8>> {
+pub(crate) fn of(messages: &[&dyn Fn() -> Vec<u8>]) -> Vec<Vec<u8>> {
     messages.iter().map(|message| message()).collect()
 }
 
-fn intent() -> Option<v1::Intent> {
+pub(crate) fn intent() -> Option<v1::Intent> {
     let signature = v1::Signature {
         principal: "kanto/user/admin".to_owned(),
         public_key: vec![1; 32].into(),
@@ -98,7 +101,8 @@ decoders! {
     }]), |bytes: &[u8]| message(bytes, |m: v1::CreatePolicyRequest| PutPolicy::try_from(&m));
     set_quota: of(&[&|| {
         let name = "tenants/sapporo/quotas/sim-h100".to_owned();
-        let quota = Some(v1::Quota { name, limit: "12".to_owned(), used: 0, etag: "7".to_owned() });
+        let (limit, etag) = ("12".to_owned(), "7".to_owned());
+        let quota = Some(v1::Quota { name, limit, etag, ..v1::Quota::default() });
         let update_mask = None;
         v1::UpdateQuotaRequest { quota, update_mask, intent: intent() }.encode_to_vec()
     }]), |bytes: &[u8]| message(bytes, |m: v1::UpdateQuotaRequest| SetQuota::try_from(&m));
@@ -158,7 +162,8 @@ decoders! {
         |bytes: &[u8]| message(bytes, |m: v1::ChangeBundleRequest| ChangeBundle::try_from(&m));
     create_approval: of(&[&|| {
         let name = "tenants/sapporo/quotas/sim-h100".to_owned();
-        let quota = Some(v1::Quota { name, limit: "12".to_owned(), used: 0, etag: "7".to_owned() });
+        let (limit, etag) = ("12".to_owned(), "7".to_owned());
+        let quota = Some(v1::Quota { name, limit, etag, ..v1::Quota::default() });
         let update = v1::UpdateQuotaRequest { quota, update_mask: None, intent: None };
         let change = Some(v1::approval::change::Change::UpdateQuota(update));
         let change = Some(v1::approval::Change { change });

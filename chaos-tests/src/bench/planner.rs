@@ -1,0 +1,239 @@
+//! `make bench BENCH_ARGS="--parts planner"`: what the planner does in a second, on fleets of up to 10,000 nodes with queues of
+//! up to a million jobs ([`crate::fleet`]), and how long an explanation takes.
+//!
+//! Must hold: what is planned is committed by apply, and a refusal ends the run: a plan that is not granted is worth
+//! nothing. Each case has a process of its own, so that memory is its own. One round of each: a look at sizes, no ratio.
+//! Measures no consensus, no disk and no network: those are the other parts.
+
+mod drain;
+mod full;
+mod sample;
+
+use super::figure::{Better, Figures, OURS, What, short};
+use super::{meter, report, say};
+use anyhow::{Context as _, Result, ensure};
+use sample::{Found, Told};
+use sekisho_transport::clock::SystemClock;
+use sekisho_types::time::Clock as _;
+use serde_json::Value;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Of every fleet and of what is drawn beside it.
+const SEED: u64 = 20_261_122;
+/// Longest time that one case plans.
+const WITHIN: Duration = Duration::from_secs(60);
+/// What the names of these figures begin with.
+const PREFIX: &str = "planner, ";
+/// The lines of all figures.
+const LINES: &str = "latest.jsonl";
+
+/// What is measured in a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// A queue, until nothing more of it has room
+    Drain,
+    /// Gangs, in a fleet that is 80 % full
+    Gangs,
+    /// Explanations, in the same
+    Explain,
+}
+
+/// One case, in a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
+pub struct Case {
+    /// What to measure
+    #[arg(long)]
+    kind: Kind,
+    /// Nodes of the fleet
+    #[arg(long)]
+    nodes: u32,
+    /// Jobs in the queue, gangs, or explanations
+    #[arg(long)]
+    count: u32,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Drain, Self::Gangs, Self::Explain];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Gangs => "gangs",
+            Self::Explain => "explain",
+        }
+    }
+}
+
+impl Case {
+    fn all(short: bool) -> Vec<Self> {
+        let (fleets, queues, gangs, asks): (&[u32], &[u32], u32, u32) = if short {
+            (&[100, 1_000], &[1_000, 10_000], 100, 50)
+        } else {
+            (&[100, 1_000, 10_000], &[1_000, 10_000, 100_000, 1_000_000], 2_000, 500)
+        };
+        let mut cases = Vec::new();
+        for nodes in fleets.iter().copied() {
+            let case = |count: &u32| Self { kind: Kind::Drain, nodes, count: *count };
+            cases.extend(queues.iter().map(case));
+        }
+        let nodes = fleets.last().copied().unwrap_or(0);
+        cases.push(Self { kind: Kind::Gangs, nodes, count: gangs });
+        cases.push(Self { kind: Kind::Explain, nodes, count: asks });
+        cases
+    }
+
+    fn words(self) -> String {
+        let Self { kind, nodes, count } = self;
+        match kind {
+            Kind::Drain => format!("{nodes} nodes, {count} queued"),
+            Kind::Gangs => format!("{nodes} nodes 80 % full, {count} gangs"),
+            Kind::Explain => format!("{nodes} nodes 80 % full, {count} explanations"),
+        }
+    }
+
+    fn measure(self) -> Result<Told> {
+        match self.kind {
+            Kind::Drain => drain::measure(self.nodes, self.count, WITHIN),
+            Kind::Gangs => full::gangs(self.nodes, self.count),
+            Kind::Explain => full::explanations(self.nodes, self.count),
+        }
+    }
+
+    /// Measures in a child of this program.
+    fn ask(self) -> Result<Told> {
+        let child = Command::new(std::env::current_exe()?)
+            .args(["planner-case", "--kind", self.kind.word()])
+            .args(["--nodes", &self.nodes.to_string(), "--count", &self.count.to_string()])
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .context("the case's process")?;
+        ensure!(child.status.success(), "{}", child.status);
+        Ok(serde_json::from_slice(&child.stdout)?)
+    }
+}
+
+/// Measures one case and prints what was found as JSON.
+///
+/// # Errors
+/// Apply refused something, or standard output is gone.
+pub fn measure(case: &Case) -> Result<()> {
+    let told = serde_json::to_string(&case.measure()?)?;
+    writeln!(std::io::stdout().lock(), "{told}")?;
+    Ok(())
+}
+
+/// Measures every case, prints a table of each kind, and puts the figures among the lines in `out`.
+pub(super) fn run(short: bool, out: Option<&Path>) -> Result<()> {
+    let mut figures = Figures::default();
+    let mut told: Vec<(Case, Told)> = Vec::new();
+    for case in Case::all(short) {
+        say(&format!("{PREFIX}{}", case.words()));
+        let found = case.ask().with_context(|| case.words())?;
+        note(&mut figures, case, &found);
+        told.push((case, found));
+    }
+    let mut text = std::io::stdout().lock();
+    for line in head() {
+        writeln!(text, "{line}")?;
+    }
+    for kind in Kind::ALL {
+        let rows = told.iter().filter(|(case, _)| case.kind == kind);
+        writeln!(text, "\n{}", report::text(&table(rows)).trim_end())?;
+    }
+    match out {
+        Some(out) => keep(out, &figures.lines()),
+        None => Ok(()),
+    }
+}
+
+fn head() -> [String; 2] {
+    let profile = if cfg!(debug_assertions) { "dev (not optimised: no claim)" } else { "release" };
+    [
+        format!("{}; {}", SystemClock.wall(), meter::machine_words()),
+        format!("build profile {profile}; one round; one thread; the last column: others' cores"),
+    ]
+}
+
+fn note(figures: &mut Figures, case: Case, told: &Told) {
+    for Found { what, measure, value } in &told.found {
+        let name = format!("{PREFIX}{}: {what}", case.words());
+        if let Some(value) = value {
+            let what = What::new(name, measure.unit(), measure.better());
+            figures.add(&what, OURS, *value, told.others);
+        }
+    }
+}
+
+/// Cases of one kind: they have the same columns.
+fn table<'t>(cases: impl Iterator<Item = &'t (Case, Told)>) -> Vec<Vec<String>> {
+    let mut table: Vec<Vec<String>> = Vec::new();
+    for (case, told) in cases {
+        if table.is_empty() {
+            let columns = told.found.iter().map(|one| match one.measure.better() {
+                Better::Neither if one.measure.unit() == "1" => one.what.clone(),
+                Better::More | Better::Less | Better::Neither => {
+                    format!("{}, {}", one.what, one.measure.unit())
+                }
+            });
+            let first = std::iter::once("case".to_owned());
+            table.push(first.chain(columns).chain(["others".to_owned()]).collect());
+        }
+        let cells = told.found.iter().map(|one| one.value.map_or_else(|| "-".to_owned(), short));
+        let first = std::iter::once(case.words());
+        table.push(first.chain(cells).chain([short(told.others)]).collect());
+    }
+    table
+}
+
+fn is_ours(line: &str) -> bool {
+    let line: Option<Value> = serde_json::from_str(line).ok();
+    let name = line.as_ref().and_then(|line| line.get("name")).and_then(Value::as_str);
+    name.is_some_and(|name| name.starts_with(PREFIX))
+}
+
+/// Puts lines in the place of earlier ones of this part; all others stay.
+fn keep(out: &Path, lines: &[Value]) -> Result<()> {
+    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    let path = out.join(LINES);
+    let old = if path.exists() { std::fs::read_to_string(&path)? } else { String::new() };
+    let others = old.lines().filter(|line| !is_ours(line)).map(str::to_owned);
+    let all: Vec<String> = others.chain(lines.iter().map(Value::to_string)).collect();
+    std::fs::write(&path, all.join("\n") + "\n").with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_full_form_has_every_fleet_and_queue_and_the_short_one_is_small() {
+        let full = Case::all(false);
+        assert_eq!(full.len(), 14);
+        assert!(full.contains(&Case { kind: Kind::Drain, nodes: 10_000, count: 1_000_000 }));
+        assert!(full.contains(&Case { kind: Kind::Explain, nodes: 10_000, count: 500 }));
+        assert!(Case::all(true).iter().all(|case| case.nodes <= 1_000 && case.count <= 10_000));
+    }
+
+    #[test]
+    fn figures_replace_those_of_before_and_no_others() {
+        let case = Case { kind: Kind::Drain, nodes: 100, count: 200 };
+        let told = drain::measure(case.nodes, case.count, WITHIN).unwrap();
+        let (mut figures, dir) = (Figures::default(), tempfile::tempdir().unwrap());
+        note(&mut figures, case, &told);
+        let path = dir.path().join(LINES);
+        std::fs::write(&path, "{\"name\":\"write, 1 client\"}\n{\"name\":\"planner, old\"}\n").unwrap();
+        for _twice in 0..2 {
+            keep(dir.path(), &figures.lines()).unwrap();
+        }
+        let lines = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(lines.matches("write, 1 client").count(), 1);
+        assert_eq!(lines.matches(": first plan").count(), 1);
+        assert!(!lines.contains("planner, old"));
+        let table = table([(case, told)].iter());
+        assert!(table.len() == 2 && table[0].len() == table[1].len(), "{table:?}");
+    }
+}
