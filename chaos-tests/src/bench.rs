@@ -2,7 +2,7 @@
 //!
 //! Must hold: both sides have three members, sync before they acknowledge, and speak TLS (ZooKeeper does not, and every
 //! table says so); the generator reaches loopback only; what is claimed is a ratio with its spread, not a number.
-//! `docs/bench/README.md` says how to read it. Does not measure agents or placements.
+//! `docs/bench/README.md` says how to read it. The planner is measured by itself (`planner.rs`); agents are not.
 
 pub(crate) mod cluster;
 mod etcd;
@@ -10,6 +10,7 @@ mod fault;
 mod figure;
 mod load;
 pub(crate) mod meter;
+mod planner;
 mod plot;
 mod process;
 mod profile;
@@ -18,6 +19,8 @@ mod report;
 pub(crate) mod sekisho;
 mod suite;
 mod zookeeper;
+
+pub use planner::{Case as PlannerCase, measure as measure_planner};
 
 use anyhow::{Context as _, Result, ensure};
 use cluster::{RequestBytes, Timing};
@@ -47,6 +50,8 @@ pub enum Part {
     Restart,
     /// The leader killed and frozen
     Faults,
+    /// Plans and explanations on large fleets; beside nobody, and by itself it replaces no other figures
+    Planner,
 }
 
 /// Beside whom.
@@ -223,6 +228,9 @@ fn head(plan: &Plan, suite: &Suite<'_>, load_before: f64) -> Vec<String> {
 /// # Errors
 /// A cluster did not start, nothing was acknowledged, or something acknowledged was lost: such a run measures nothing.
 pub fn run(options: &Options, scratch: &Path) -> Result<()> {
+    if options.parts == [Part::Planner] {
+        return planner::run(options.short, options.out.as_deref());
+    }
     let dir = options.data.as_deref().unwrap_or(scratch);
     std::fs::create_dir_all(dir)?;
     // Now, and not after half an hour of measuring.
@@ -260,10 +268,13 @@ pub fn run(options: &Options, scratch: &Path) -> Result<()> {
     })?;
     let head = head(&plan, &suite, load_before);
     report::print(&suite.figures, &head)?;
-    match &options.out {
-        Some(out) => report::save(out, &suite.figures, &head),
-        None => Ok(()),
+    if let Some(out) = &options.out {
+        report::save(out, &suite.figures, &head)?;
     }
+    if options.has(Part::Planner) {
+        planner::run(options.short, options.out.as_deref())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -289,7 +300,7 @@ mod tests {
         assert!(full.has(Part::Load) && full.has(Part::Faults));
         let short = options(&["--short", "--parts", "proof,load"]);
         assert!(short.plan().rounds < CLAIM && short.plan().records == 2000);
-        assert!(short.has(Part::Proof) && !short.has(Part::Faults));
+        assert!(short.has(Part::Proof) && !short.has(Part::Faults) && !short.has(Part::Planner));
         assert_eq!(options(&["--seconds", "0"]).plan().time, Duration::from_secs(1));
     }
 

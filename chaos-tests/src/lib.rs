@@ -8,6 +8,7 @@ pub mod crash;
 pub mod demo;
 pub mod egress;
 pub mod federation;
+pub mod fleet;
 pub mod host;
 pub mod landmark;
 pub mod partition;

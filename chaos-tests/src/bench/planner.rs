@@ -32,7 +32,7 @@ const LINES: &str = "latest.jsonl";
 
 /// What is measured in a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Kind {
+enum Kind {
     /// A queue, until nothing more of it has room
     Drain,
     /// Gangs, in a fleet that is 80 % full
@@ -69,11 +69,10 @@ impl Kind {
 
 impl Case {
     fn all(short: bool) -> Vec<Self> {
-        let (fleets, queues, gangs, asks): (&[u32], &[u32], u32, u32) = if short {
-            (&[100, 1_000], &[1_000, 10_000], 100, 50)
-        } else {
-            (&[100, 1_000, 10_000], &[1_000, 10_000, 100_000, 1_000_000], 2_000, 500)
-        };
+        let fleets: &[u32] = if short { &[100, 1_000] } else { &[100, 1_000, 10_000] };
+        let queues: &[u32] =
+            if short { &[1_000, 10_000] } else { &[1_000, 10_000, 100_000, 1_000_000] };
+        let (gangs, asks) = if short { (100, 50) } else { (2_000, 500) };
         let mut cases = Vec::new();
         for nodes in fleets.iter().copied() {
             let case = |count: &u32| Self { kind: Kind::Drain, nodes, count: *count };
@@ -225,7 +224,8 @@ mod tests {
         let (mut figures, dir) = (Figures::default(), tempfile::tempdir().unwrap());
         note(&mut figures, case, &told);
         let path = dir.path().join(LINES);
-        std::fs::write(&path, "{\"name\":\"write, 1 client\"}\n{\"name\":\"planner, old\"}\n").unwrap();
+        std::fs::write(&path, "{\"name\":\"write, 1 client\"}\n{\"name\":\"planner, old\"}\n")
+            .unwrap();
         for _twice in 0..2 {
             keep(dir.path(), &figures.lines()).unwrap();
         }

@@ -49,6 +49,9 @@ enum Drill {
     /// A part of the agents of that drill
     #[command(hide = true)]
     AgentsWorker(agents::WorkerOptions),
+    /// One case of the planner's part of the benchmark
+    #[command(hide = true)]
+    PlannerCase(bench::PlannerCase),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
             Drill::Challenge(options) => landmark::measure(options),
             Drill::Start(options) => start::measure(options, scratch.path()),
             Drill::AgentsWorker(options) => agents::work(options),
+            Drill::PlannerCase(case) => bench::measure_planner(case),
         }
     };
     match run() {

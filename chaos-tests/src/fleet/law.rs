@@ -51,14 +51,8 @@ pub const OF_ONE: [Quantile; 10] = [
 ];
 
 /// Philly: of two to four.
-pub const OF_FEW: [Quantile; 6] = [
-    (0.0, LEAST_S),
-    (0.1, 15.0),
-    (0.5, 367.0),
-    (0.9, 166_199.0),
-    (0.99, 748_678.0),
-    (1.0, MOST_S),
-];
+pub const OF_FEW: [Quantile; 6] =
+    [(0.0, LEAST_S), (0.1, 15.0), (0.5, 367.0), (0.9, 166_199.0), (0.99, 748_678.0), (1.0, MOST_S)];
 
 /// Philly: of five to eight.
 pub const OF_EIGHT: [Quantile; 6] = [

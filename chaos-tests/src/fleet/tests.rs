@@ -121,9 +121,8 @@ fn arrivals_come_in_bursts_and_by_the_hour() {
     // Few and long pauses make both of them vary a lot from seed to seed.
     assert!((0.75..1.3).contains(&(mean / law::GAP_MEAN_S)), "{mean}");
     assert!((0.7..1.4).contains(&(variance.sqrt() / mean / law::GAP_CV)), "{variance}");
-    let in_hour = |hour: f64| {
-        all.iter().filter(|at| (*at % 86_400.0 / 3_600.0).floor() == hour).count()
-    };
+    let in_hour =
+        |hour: f64| all.iter().filter(|at| (*at % 86_400.0 / 3_600.0).floor() == hour).count();
     assert!(in_hour(20.0) > in_hour(4.0) * 3 / 2, "{} {}", in_hour(20.0), in_hour(4.0));
 }
 
@@ -134,7 +133,10 @@ fn the_state_has_what_the_description_says() {
     assert_eq!(federation.state.nodes().count(), 100);
     for node in &fleet.nodes {
         let row = federation.state.node(&node.id).unwrap();
-        assert_eq!((&row.buckets, &row.rack), (&vec![node.bucket.clone()], &Some(node.rack.clone())));
+        assert_eq!(
+            (&row.buckets, &row.rack),
+            (&vec![node.bucket.clone()], &Some(node.rack.clone()))
+        );
         assert!(row.approved && row.schedulable && row.live_session().is_some());
     }
     for tenant in &fleet.tenants {
@@ -184,7 +186,10 @@ fn a_job_larger_than_a_node_takes_few_nodes_alike() {
     let split = |per_node, gpus| {
         Shape::of(&class(per_node, 16), gpus).map(|shape| (shape.group, shape.gpus))
     };
-    assert_eq!((split(8, 1), split(8, 8), split(8, 24)), (Some((1, 1)), Some((1, 8)), Some((3, 8))));
+    assert_eq!(
+        (split(8, 1), split(8, 8), split(8, 24)),
+        (Some((1, 1)), Some((1, 8)), Some((3, 8)))
+    );
     assert_eq!((split(8, 12), split(4, 12)), (Some((2, 6)), Some((3, 4))));
     assert_eq!((split(8, 128), split(4, 128)), (Some((16, 8)), None));
     assert_eq!(split(0, 1), None);

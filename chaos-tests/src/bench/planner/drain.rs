@@ -119,9 +119,8 @@ mod tests {
     #[test]
     fn a_short_queue_is_placed_whole() {
         let told = measure(100, 300, Duration::from_secs(60)).unwrap();
-        let value = |what: &str| {
-            told.found.iter().find(|one| one.what == what).and_then(|one| one.value)
-        };
+        let value =
+            |what: &str| told.found.iter().find(|one| one.what == what).and_then(|one| one.value);
         assert!(value("placements") >= Some(300.0), "{told:?}");
         assert!(value("first plan") > Some(0.0) && value("plan that places nothing") > Some(0.0));
         assert!(value("placed, planner alone") >= value("placed, with apply"));
