@@ -7,6 +7,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod books;
+mod claim;
 pub mod explain;
 pub mod filter;
 mod fleet;

@@ -5,9 +5,11 @@
 //! ```
 //! Must hold: all-or-nothing groups; each group sees the room, quotas, budgets and offers that earlier groups of the plan take;
 //! residency as in apply (D1); never beyond free devices (P1, Q1). A planner that followed plans what a new one would.
-//! A job that does not fit is passed over, and its lane with it: smaller ones behind it may start.
+//! A job that does not fit is passed over, and its lane with it: smaller ones behind it may start, as far as they leave it what it
+//! will need (`claim`).
 
 use crate::books::Overlay;
+use crate::claim::{Claimant, Claims};
 use crate::filter::Filter;
 use crate::fleet::Fleet;
 use crate::limit::{GROUP_OVERHEAD, LANES_PER_PLAN_MAX, PLAN_BYTES_MAX, SLOT_OVERHEAD};
@@ -21,10 +23,13 @@ use sekisho_fsm::purse::Purse;
 use sekisho_fsm::state::Job;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{JobId, TenantId};
-use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
+use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
 use sekisho_types::revision::Revision;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// From the end of a job's time to the moment at which nothing of it is left.
+const GRACE_MS: u64 = KILL_GRACE.as_secs() * 1000;
 
 /// What to commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +168,7 @@ struct Round<'s, 'f> {
     fleet: &'f mut Fleet,
     books: Overlay<'s>,
     shares: Shares,
+    claims: Claims,
     paths: BTreeMap<&'s TenantId, Vec<TenantId>>,
     verdicts: Verdicts<'s>,
     looked: u32,
@@ -176,6 +182,7 @@ impl<'s, 'f> Round<'s, 'f> {
             fleet,
             books: Overlay::of(state),
             shares: Shares::of(state),
+            claims: Claims::default(),
             paths: BTreeMap::new(),
             verdicts: Verdicts::default(),
             looked: 0,
@@ -258,10 +265,18 @@ impl<'s, 'f> Round<'s, 'f> {
         if state.is_missing(&facts.payload) {
             return Err(Hold::Payload);
         }
-        let path =
-            self.paths.entry(&facts.id.tenant).or_insert_with(|| state.path(&facts.id.tenant));
+        let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
+        let path = self.paths.entry(tenant).or_insert_with(|| state.path(tenant));
         let purse = Purse::open(state, &self.books, facts, path);
-        purse.covers(facts.gpus()).map_err(Hold::of)?;
+        let until = purse.until().plus_ms(GRACE_MS);
+        if let Err(code) = purse.covers(need) {
+            let short = purse.room().short_of(need);
+            self.claims.make_charge(self.fleet, (tenant, class), short);
+            return Err(Hold::of(code));
+        }
+        if !self.claims.admits_charge(tenant, class, need, until) {
+            return Err(Hold::Quota);
+        }
         let verdicts = &mut self.verdicts;
         let shelves: Vec<Allowed<'_>> = self
             .fleet
@@ -278,17 +293,28 @@ impl<'s, 'f> Round<'s, 'f> {
             avoid: &job.avoid,
             books: &self.books,
             purse,
+            claims: &self.claims,
+            until,
             refused: None,
         };
         let Some(Picked { places, spends, .. }) = search.run() else {
-            return Err(search.refused.map_or(Hold::Room, Hold::of));
+            let Search { shelves, refused, .. } = search;
+            if refused.is_none() {
+                let (gpus, group) = (facts.resources.gpus, facts.group);
+                let (avoid, now) = (&job.avoid, state.clock());
+                let claimant = Claimant { gpus, group, avoid, now };
+                let _from = self.claims.make(self.fleet, &shelves, &claimant);
+            }
+            return Err(refused.map_or(Hold::Room, Hold::of));
         };
-        let until = search.purse.until();
+        let charged = search.purse.until();
         drop(search);
-        self.books.charge(facts, path, &spends, until);
+        self.books.charge(facts, path, &spends, charged);
+        self.claims.charge(tenant, class, need, until);
+        self.claims.place(places.iter().map(|(_, spot)| spot), facts.resources.gpus, until);
         let mut slots = Vec::with_capacity(places.len());
         for (key, spot) in places {
-            self.fleet.take(&facts.resources.class, &key, &spot, facts.resources.gpus);
+            self.fleet.take(class, &key, &spot, facts.resources.gpus);
             slots.push(Slot { node: spot.1, bucket: spot.2 });
         }
         Ok(Group { job: facts.id.clone(), places: slots })

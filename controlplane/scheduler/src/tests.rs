@@ -1,6 +1,7 @@
 //! The planner and its explanations on states that apply made.
 
 mod charge;
+mod claim;
 mod explain;
 mod plan;
 mod property;
