@@ -22,9 +22,10 @@ use sekisho_fsm::command::{Group, Slot};
 use sekisho_fsm::purse::Purse;
 use sekisho_fsm::state::Job;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{JobId, TenantId};
+use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
 use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
-use sekisho_types::revision::Revision;
+use sekisho_types::quota::Amount;
+use sekisho_types::revision::{KeyEpoch, Revision};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -162,6 +163,17 @@ impl<'q> Track<'q> {
     }
 }
 
+/// What decides where there is room for a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Need<'s> {
+    class: &'s DeviceClass,
+    gpus: u32,
+    memory_mib: u64,
+    group: u32,
+    rules: usize,
+    sealed_to: &'s BTreeMap<SiteId, KeyEpoch>,
+}
+
 #[derive(Debug)]
 struct Round<'s, 'f> {
     state: &'s State,
@@ -171,6 +183,10 @@ struct Round<'s, 'f> {
     claims: Claims,
     paths: BTreeMap<&'s TenantId, Vec<TenantId>>,
     verdicts: Verdicts<'s>,
+    /// Needs for which there was no room, whoever asked, with the least time limit that found none. Room only shrinks.
+    full: BTreeMap<Need<'s>, u64>,
+    /// What tenants may have more of a class at most; nor does that grow.
+    rooms: BTreeMap<(&'s TenantId, &'s DeviceClass), Amount>,
     looked: u32,
     bytes: usize,
 }
@@ -185,6 +201,8 @@ impl<'s, 'f> Round<'s, 'f> {
             claims: Claims::default(),
             paths: BTreeMap::new(),
             verdicts: Verdicts::default(),
+            full: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             looked: 0,
             bytes: 0,
         }
@@ -266,10 +284,25 @@ impl<'s, 'f> Round<'s, 'f> {
             return Err(Hold::Payload);
         }
         let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
+        if self.rooms.get(&(tenant, class)).is_some_and(|room| !room.covers(need)) {
+            return Err(Hold::Quota);
+        }
+        let sought = Need {
+            class,
+            gpus: facts.resources.gpus,
+            memory_mib: facts.resources.memory_mib,
+            group: facts.group,
+            rules,
+            sealed_to: &facts.sealed_to,
+        };
+        if self.full.get(&sought).is_some_and(|limit| *limit <= facts.time_limit_s) {
+            return Err(Hold::Room);
+        }
         let path = self.paths.entry(tenant).or_insert_with(|| state.path(tenant));
         let purse = Purse::open(state, &self.books, facts, path);
         let until = purse.until().plus_ms(GRACE_MS);
         if let Err(code) = purse.covers(need) {
+            self.rooms.insert((tenant, class), purse.room());
             let short = purse.room().short_of(need);
             self.claims.make_charge(self.fleet, (tenant, class), short);
             return Err(Hold::of(code));
@@ -304,6 +337,9 @@ impl<'s, 'f> Round<'s, 'f> {
                 let (avoid, now) = (&job.avoid, state.clock());
                 let claimant = Claimant { gpus, group, avoid, now };
                 let _from = self.claims.make(self.fleet, &shelves, &claimant);
+                if job.avoid.is_empty() {
+                    self.full.insert(sought, facts.time_limit_s);
+                }
             }
             return Err(refused.map_or(Hold::Room, Hold::of));
         };
