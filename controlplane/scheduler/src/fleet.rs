@@ -118,7 +118,13 @@ struct Held {
 }
 
 /// What somebody holds, until when at the latest.
-type Ending = ((TenantId, DeviceClass), (Timestamp, PlacementId), u32);
+#[derive(Debug)]
+struct Ending {
+    of: (TenantId, DeviceClass),
+    at: (Timestamp, PlacementId),
+    gpus: u32,
+    priority: u8,
+}
 
 /// Where a node stands in the index.
 #[derive(Debug)]
@@ -137,6 +143,8 @@ pub(crate) struct Fleet {
     due: BTreeSet<(Timestamp, NodeId)>,
     /// What tenants hold of a class, by when it comes back at the latest.
     ends: BTreeMap<(TenantId, DeviceClass), BTreeMap<(Timestamp, PlacementId), u32>>,
+    /// How many placements of a class have a priority.
+    urgencies: BTreeMap<DeviceClass, BTreeMap<u8, u32>>,
     /// Nodes that a plan has taken from.
     touched: BTreeSet<NodeId>,
 }
@@ -167,9 +175,7 @@ impl Fleet {
             for one in &held {
                 self.drop_spot(&one.class, &one.key, one.free, &one.spot);
             }
-            for (of, ending, _) in &endings {
-                self.drop_ending(of, ending);
-            }
+            endings.iter().for_each(|ending| self.drop_ending(ending));
             if let Some(due) = due {
                 self.due.remove(&(due, id.clone()));
             }
@@ -177,8 +183,11 @@ impl Fleet {
         let Some(node) = state.node(id) else { return };
         let due = next_change(node, state.clock());
         let mut standing = Standing { held: Vec::new(), endings: endings(state, node), due };
-        for (of, ending, gpus) in &standing.endings {
-            self.ends.entry(of.clone()).or_default().insert(*ending, *gpus);
+        for ending in &standing.endings {
+            self.ends.entry(ending.of.clone()).or_default().insert(ending.at, ending.gpus);
+            let urgencies = self.urgencies.entry(ending.of.1.clone()).or_default();
+            let count = urgencies.entry(ending.priority).or_default();
+            *count = count.saturating_add(1);
         }
         if usable(state, id, node).is_ok() {
             let place = place_key(node, state.clock());
@@ -197,12 +206,25 @@ impl Fleet {
         self.nodes.insert(id.clone(), standing);
     }
 
-    fn drop_ending(&mut self, of: &(TenantId, DeviceClass), ending: &(Timestamp, PlacementId)) {
-        let Some(ends) = self.ends.get_mut(of) else { return };
-        ends.remove(ending);
-        if ends.is_empty() {
-            self.ends.remove(of);
+    fn drop_ending(&mut self, ending: &Ending) {
+        if let Some(ends) = self.ends.get_mut(&ending.of) {
+            ends.remove(&ending.at);
+            if ends.is_empty() {
+                self.ends.remove(&ending.of);
+            }
         }
+        let Some(urgencies) = self.urgencies.get_mut(&ending.of.1) else { return };
+        if let Some(count) = urgencies.get_mut(&ending.priority) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                urgencies.remove(&ending.priority);
+            }
+        }
+    }
+
+    /// Priority of the least urgent of what runs on a class.
+    pub(crate) fn least_urgent(&self, class: &DeviceClass) -> Option<u8> {
+        self.urgencies.get(class)?.first_key_value().map(|(priority, _)| *priority)
     }
 
     fn held(&self, spot: &Spot) -> Option<&Held> {
@@ -310,9 +332,11 @@ fn end_of(row: &Placement) -> Timestamp {
 /// What each placement on a node holds of whose quota.
 fn endings(state: &State, node: &Node) -> Vec<Ending> {
     let rows = node.placements.iter().filter_map(|id| Some((*id, state.placement(id)?)));
-    let endings = rows.map(|(id, row)| {
-        let of = (row.grant.job.tenant.clone(), row.grant.class.clone());
-        (of, (end_of(row), id), row.grant.gpus)
+    let endings = rows.map(|(id, row)| Ending {
+        of: (row.grant.job.tenant.clone(), row.grant.class.clone()),
+        at: (end_of(row), id),
+        gpus: row.grant.gpus,
+        priority: state.job(&row.grant.job).map_or(0, |job| job.facts.priority),
     });
     endings.collect()
 }

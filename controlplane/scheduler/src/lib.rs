@@ -15,6 +15,7 @@ pub mod limit;
 mod node;
 mod pick;
 pub mod planner;
+mod preempt;
 mod queue;
 mod relax;
 mod residency;

@@ -12,13 +12,16 @@ use crate::books::Overlay;
 use crate::claim::{Claimant, Claims};
 use crate::filter::Filter;
 use crate::fleet::Fleet;
-use crate::limit::{GROUP_OVERHEAD, LANES_PER_PLAN_MAX, PLAN_BYTES_MAX, SLOT_OVERHEAD};
+use crate::limit::{
+    GROUP_OVERHEAD, HELD_MAX, LANES_PER_PLAN_MAX, PLAN_BYTES_MAX, SLOT_OVERHEAD,
+};
 use crate::pick::{Allowed, Picked, Search};
+use crate::preempt;
 use crate::queue::{Age, Lane, LaneKey, Queue};
 use crate::residency::Verdicts;
 use crate::share::{Shares, Turns};
 use sekisho_fsm::State;
-use sekisho_fsm::command::{Group, Slot};
+use sekisho_fsm::command::{Group, Preempt, Slot};
 use sekisho_fsm::purse::Purse;
 use sekisho_fsm::state::Job;
 use sekisho_types::error_code::ErrorCode;
@@ -43,6 +46,8 @@ pub struct Plan {
     pub waiting: Waiting,
     /// A bound ended the round: there may be more to place.
     pub more: bool,
+    /// The first jobs that room or quota held, at most [`HELD_MAX`]: room may be made for them ([`Planner::preempt`]).
+    pub held: Vec<JobId>,
 }
 
 /// Jobs passed over by one round, one of each lane. [`crate::explain()`] tells the full reason of one job.
@@ -70,6 +75,8 @@ enum Hold {
     Offer,
     Room,
     Payload,
+    /// Others are being moved for it.
+    Making,
 }
 
 impl Hold {
@@ -89,7 +96,7 @@ impl Waiting {
             Hold::Quota => &mut self.quota,
             Hold::Budget => &mut self.budget,
             Hold::Offer => &mut self.offer,
-            Hold::Room => &mut self.room,
+            Hold::Room | Hold::Making => &mut self.room,
             Hold::Payload => &mut self.payload,
         };
         *counter = counter.saturating_add(1);
@@ -118,7 +125,8 @@ impl Planner {
         self.queue.follow(&self.seen, state);
         self.seen = state.clone();
         let basis = state.revision();
-        let mut plan = Plan { basis, groups: Vec::new(), waiting: Waiting::default(), more: false };
+        let (groups, waiting, held) = (Vec::new(), Waiting::default(), Vec::new());
+        let mut plan = Plan { basis, groups, waiting, more: false, held };
         if self.queue.len() == 0 {
             return plan;
         }
@@ -134,6 +142,34 @@ impl Planner {
             }
         }
         plan
+    }
+}
+
+impl Planner {
+    /// Whom to move for the first of these jobs for which that makes room, on the state that was planned on last. What the plan
+    /// itself takes is not counted: it is asked when there is none, or its own is applied.
+    #[must_use]
+    pub fn preempt(&mut self, held: &[JobId]) -> Option<Preempt> {
+        let state = self.seen.clone();
+        let mut verdicts = Verdicts::default();
+        held.iter().filter_map(|id| state.job(id)).find_map(|job| {
+            let facts = &job.facts;
+            let less_urgent = self.fleet.least_urgent(&facts.resources.class);
+            let lower = less_urgent.is_some_and(|least| least < facts.priority);
+            if state.preemption(&facts.id).is_some() || !(lower || state.is_owed(facts)) {
+                return None;
+            }
+            let rules = verdicts.number(&state, facts)?;
+            let shelves: Vec<Allowed<'_>> = self
+                .fleet
+                .shelves(&facts.resources)
+                .filter(|(key, shelf)| {
+                    state.can_open(facts, &key.site)
+                        && verdicts.allows(&state, rules, &key.place, &shelf.example)
+                })
+                .collect();
+            preempt::Search::of(&state, job).run(&shelves)
+        })
     }
 }
 
@@ -247,6 +283,10 @@ impl<'s, 'f> Round<'s, 'f> {
                     Err(hold) => {
                         self.looked = self.looked.saturating_add(1);
                         plan.waiting.count(hold);
+                        let for_room = matches!(hold, Hold::Room | Hold::Quota);
+                        if for_room && plan.held.len() < HELD_MAX {
+                            plan.held.push(job.facts.id.clone());
+                        }
                         if !self.concerns_it_alone(job, hold) {
                             track.held = Some(track.held.map_or(limit, |held| held.min(limit)));
                         }
@@ -268,7 +308,7 @@ impl<'s, 'f> Round<'s, 'f> {
     /// Whether what holds a job says nothing about the others of its lane.
     fn concerns_it_alone(&self, job: &Job, hold: Hold) -> bool {
         match hold {
-            Hold::Payload => true,
+            Hold::Payload | Hold::Making => true,
             Hold::Rules => false,
             // Others may use the nodes that refused this one, and sites whose operators vetoed it.
             Hold::Room | Hold::Quota | Hold::Budget | Hold::Offer => {
@@ -282,6 +322,9 @@ impl<'s, 'f> Round<'s, 'f> {
         let rules = self.verdicts.number(state, facts).ok_or(Hold::Rules)?;
         if state.is_missing(&facts.payload) {
             return Err(Hold::Payload);
+        }
+        if state.preemption(&facts.id).is_some() {
+            return Err(Hold::Making);
         }
         let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
         if self.rooms.get(&(tenant, class)).is_some_and(|room| !room.covers(need)) {

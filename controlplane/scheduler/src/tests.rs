@@ -4,6 +4,7 @@ mod charge;
 mod claim;
 mod explain;
 mod plan;
+mod preempt;
 mod property;
 
 use sekisho_evidence::receipt::Refusal;
