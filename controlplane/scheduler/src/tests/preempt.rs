@@ -23,10 +23,15 @@ fn full() -> Federation {
     ] {
         let id = federation.submit(at(priority, name, 1, gpus));
         federation.place(&id, &[node]);
+        tick(&mut federation, 1_000);
     }
-    federation.now = federation.now.plus_ms(9_000);
-    federation.accept(member("kanto"), Command::Tick);
+    tick(&mut federation, 9_000);
     federation
+}
+
+fn tick(federation: &mut Federation, ms: u64) {
+    federation.now = federation.now.plus_ms(ms);
+    federation.accept(member("kanto"), Command::Tick);
 }
 
 fn found(federation: &Federation) -> Option<(Vec<String>, Vec<String>)> {
@@ -80,6 +85,6 @@ fn room_that_is_being_made_is_waited_for() {
     assert_eq!((plan.groups.len(), planner.preempt(&plan.held)), (0, None));
     // It makes no room for another one, and none is made for it twice.
     federation.submit(at(90, "other", 1, 2));
-    assert_eq!(found(&federation), of(&["c"], &["n-02"]));
+    assert_eq!(found(&federation), of(&["a"], &["n-01"]));
     assert!(federation.state.preemption(&id).is_some());
 }
