@@ -357,7 +357,14 @@ phrases! {
         "1メンバーあたりの購読は {most} 件までです。別のメンバーに問い合わせてください";
     "a member writes at most {most} bundles at a time; ask another one" =
         "1メンバーが同時に書き出すバンドルは {most} 件までです。別のメンバーに問い合わせてください";
+    "a member writes at most {most} scheduler snapshots at a time; ask another one" =
+        "1メンバーが同時に書き出すスケジューラースナップショットは {most} 件までです。別のメンバーに問い合わせてください";
     "too much is in flight" = "処理中の要求が多すぎます";
+    "no scheduler snapshot that this program can read" =
+        "このプログラムで読めるスケジューラースナップショットではありません";
+    "the scheduler snapshot is damaged" = "スケジューラースナップショットが破損しています";
+    "the scheduler snapshot holds no state that this program can read" =
+        "スケジューラースナップショットに、このプログラムで読める状態がありません";
     "the outcome is unknown" = "結果が不明です";
     "not answered in time" = "時間内に応答がありませんでした";
     "this member is behind revision {revision}" = "このメンバーはリビジョン {revision} に達していません";
