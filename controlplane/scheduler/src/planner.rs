@@ -118,9 +118,13 @@ pub fn plan(state: &State) -> Plan {
 }
 
 impl Planner {
-    /// Plans on a state: a later one of the same federation, or any.
+    /// Plans on a state, whichever: the index follows from one to the next.
     #[must_use]
     pub fn plan(&mut self, state: &State) -> Plan {
+        if state.clock() < self.seen.clock() {
+            // What time alone had changed would have to be changed back.
+            *self = Self::default();
+        }
         self.fleet.follow(&self.seen, state);
         self.queue.follow(&self.seen, state);
         self.seen = state.clone();
@@ -346,8 +350,11 @@ impl<'s, 'f> Round<'s, 'f> {
         let until = purse.until().plus_ms(GRACE_MS);
         if let Err(code) = purse.covers(need) {
             self.rooms.insert((tenant, class), purse.room());
-            let short = purse.room().short_of(need);
-            self.claims.make_charge(self.fleet, (tenant, class), short);
+            // Nothing is kept for what never fits.
+            if code == ErrorCode::QuotaExceeded {
+                let short = purse.room().short_of(need);
+                self.claims.make_charge(self.fleet, (tenant, class), short);
+            }
             return Err(Hold::of(code));
         }
         if !self.claims.admits_charge(tenant, class, need, until) {
