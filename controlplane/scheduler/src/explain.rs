@@ -150,7 +150,7 @@ pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
         steps: steps(state, &ask, &funnel),
         verdict,
         binding: binding.map(|(_, code)| code),
-        detail: if funnel.total == 0 { NO_NODES.to_owned() } else { String::new() },
+        detail: detail(state, facts, &funnel),
         relaxations,
         position,
         estimate: outlook.all,
@@ -161,6 +161,14 @@ pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
 fn unsealed<'s>(state: &'s State, facts: &JobFacts) -> BTreeSet<&'s SiteId> {
     let closed = |site: &&SiteId| !state.can_open(facts, site);
     state.nodes().map(|(id, _)| &id.site).filter(closed).collect()
+}
+
+fn detail(state: &State, facts: &JobFacts, funnel: &Funnel<'_, '_>) -> String {
+    if funnel.total == 0 {
+        return NO_NODES.to_owned();
+    }
+    let making = state.preemption(&facts.id).map(|row| row.victims.len());
+    making.map_or_else(String::new, |moved| format!("{moved} job(s) are being moved to make room"))
 }
 
 pub(crate) fn verdict(funnel: &Funnel<'_, '_>) -> Verdict {
