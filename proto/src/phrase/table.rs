@@ -185,8 +185,8 @@ phrases! {
         "{tenant} の予算は {most} 件で、テナントの上限に達しています";
     "budget {tenant}/{name} counts something else: only its amount and what happens at its end change" =
         "予算 {tenant}/{name} の対象は変更できません。変更できるのは金額と超過時の扱いだけです";
-    "budget {tenant}/{name} has {left} of {amount} GPU-hours left, the job needs {need}" =
-        "予算 {tenant}/{name} の残りは {amount} GPU時間のうち {left} で、このジョブには {need} が必要です";
+    "budget {tenant}/{name} has {left} GPU-hours left, the job needs {need}" =
+        "予算 {tenant}/{name} の残りは {left} GPU時間です。このジョブには {need} が必要です";
     "must be KEEP or DRAIN" = "KEEP または DRAIN を指定してください";
     "must be a name `{tenants}` or `{jobs}`" = "`{tenants}` または `{jobs}` の形式の名前を指定してください";
     "until: must come after from" = "until: from より後にしてください";
@@ -261,6 +261,15 @@ phrases! {
     "can read the payload" = "ペイロードを読める";
     "payload not sealed to {sites*}" = "ペイロードが {sites*} に封緘されていない";
     "no node is enrolled" = "登録されたノードがありません";
+    "{count} job(s) are being moved to make room" = "場所を空けるため {count} 件のジョブを移動中です";
+    "waits until {count} job(s) have made room" = "{count} 件のジョブが場所を空けるのを待っています";
+    "makes room for job {id}" = "ジョブ {id} のために場所を空けています";
+    "waits again: makes room for job {id}" = "再び待機中です: ジョブ {id} のために場所を空けました";
+    "waits for a place: the room that was made is not enough: {code}" =
+        "配置を待っています: 空けた場所では足りません({code})";
+    "a budget above {tenant} does not cover the {need} GPU-hours" =
+        "{tenant} の上位の予算が {need} GPU時間に足りません";
+    "a budget above {tenant}" = "{tenant} の上位の予算";
     "{left} of {nodes} nodes pass, {needed} needed" = "{nodes} ノード中 {left} ノードが適合、{needed} 必要";
     "at the latest {estimate*}" = "遅くとも {estimate*}";
     "wait for job {job} to end, by {until} at the latest" = "ジョブ {job} の終了を待つ(遅くとも {until})";
