@@ -57,6 +57,8 @@ pub enum Operation {
     Place(u8, u8, Vec<u8>),
     /// Grant what the planner finds.
     Plan,
+    /// Move whom the planner finds, or the n-th job for the first that waits, on its places.
+    Preempt(Option<u8>),
     /// Report a phase of the n-th living placement.
     Report(u8, u8),
     /// Refuse the n-th living placement.
@@ -105,6 +107,7 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
             .prop_map(|(t, all)| Operation::Together(t, all)),
         4 => (0u8..2, small(), prop::collection::vec(0u8..7, 1..4)).prop_map(|(t, n, p)| Operation::Place(t, n, p)),
         4 => Just(Operation::Plan),
+        2 => prop::option::weighted(0.2, small()).prop_map(Operation::Preempt),
         6 => (small(), 0u8..6).prop_map(|(n, p)| Operation::Report(n, p)),
         1 => small().prop_map(Operation::Refuse),
         1 => (0u8..6, any::<bool>()).prop_map(|(n, w)| Operation::Expire(n, w)),
@@ -210,6 +213,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             }
             (member("hokuto"), Command::CommitPlacement { basis: plan.basis, groups: plan.groups })
         }
+        Operation::Preempt(n) => (member("naniwa"), charge::preempt(federation, *n)?),
         Operation::Report(n, phase) => return report(federation, *n, *phase),
         Operation::Refuse(n) => return refuse(federation, *n),
         Operation::Pass(seconds) => {
@@ -331,6 +335,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         | Operation::Again(..)
         | Operation::Bad(..)
         | Operation::Plan
+        | Operation::Preempt(..)
         | Operation::Members(..)
         | Operation::Life(..)
         | Operation::Abroad => return None,
@@ -387,6 +392,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         | Operation::Again(..)
         | Operation::Bad(..)
         | Operation::Plan
+        | Operation::Preempt(..)
         | Operation::Members(..)
         | Operation::Abroad => return None,
     };

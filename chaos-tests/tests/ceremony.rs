@@ -69,6 +69,9 @@ fn host(federation: &Federation) -> Beside {
     let create =
         ["node", "token", "create", "hakodate-1/n-01", "--approved", "--out", &path(&token)];
     federation.run("tokai", &create).unwrap().ok().unwrap();
+    // Nothing is placed at a site before its own company offers something there.
+    let offer = ["offer", "create", "hakodate-1", "all", "--class", "sim-h100", "--gpus", "4"];
+    federation.run("tokai", &offer).unwrap().ok().unwrap();
     let first = federation.dir().join("agents/tokyo-1/n-01");
     let own = federation.dir().join("agents/hakodate-1/n-01");
     std::fs::create_dir_all(&own).unwrap();

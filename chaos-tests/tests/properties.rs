@@ -1,5 +1,5 @@
 //! Properties over random command sequences. The oracle is the auditor's: computed from the audit records alone, not
-//! by the code under test. 10,000 sequences in all.
+//! by the code under test. 12,000 sequences in all.
 #![expect(clippy::expect_used, reason = "helpers of tests: a broken record should fail loudly")]
 
 use proptest::prelude::*;
@@ -8,12 +8,13 @@ use sekisho_chaos::sequence::{Operation, catch_up, entry, operations, start, win
 use sekisho_cli::verify::oracle;
 use sekisho_cli::verify::report::Report;
 use sekisho_evidence::record::Record;
+use sekisho_fsm::planning::SchedulerSnapshot;
 use sekisho_fsm::testing::{Federation, genesis};
 use sekisho_fsm::{State, invariant};
-use sekisho_scheduler::{Planner, plan};
+use sekisho_scheduler::{Planner, explain, plan};
 use std::sync::OnceLock;
 
-/// Sequences of each property; five properties share the 10,000.
+/// Sequences of each property; six properties share the 12,000.
 const CASES: u32 = 2_000;
 /// Longest sequence: long enough for a gang to be placed, fail and be placed again.
 const LONGEST: usize = 40;
@@ -92,6 +93,26 @@ proptest! {
                 let anew = plan(&federation.state);
                 prop_assert_eq!(planner.plan(&federation.state), anew, "after {:?}", operation);
             }
+        }
+    }
+
+    /// On a scheduler snapshot the planner plans what it plans on the state, and each open job is explained alike.
+    #[test]
+    fn a_scheduler_snapshot_plans_and_explains_as_the_state_does(operations in operations(LONGEST)) {
+        let mut federation = begun();
+        for operation in &operations {
+            if let Some(entry) = entry(&mut federation, operation) {
+                federation.apply(entry);
+                let state = &federation.state;
+                prop_assert_eq!(plan(&state.for_planning()), plan(state), "after {:?}", operation);
+            }
+        }
+        let state = &federation.state;
+        let bytes = SchedulerSnapshot::of(state).expect("it has begun").bytes().expect("encodes");
+        let held = SchedulerSnapshot::read(&bytes).expect("reads").state;
+        prop_assert_eq!(plan(&held), plan(state));
+        for (id, job) in state.jobs().filter(|(_, job)| !job.phase.is_final()) {
+            prop_assert_eq!(explain(&held, &job.facts), explain(state, &job.facts), "{}", id);
         }
     }
 

@@ -1,9 +1,10 @@
 //! What tenants may hold and spend, and what operators offer, as steps of random sequences.
 
 use proptest::prelude::*;
-use sekisho_fsm::command::Command;
+use sekisho_fsm::command::{Command, Preempt, Slot};
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::testing::{CLASS, Federation, OPERATORS, admin, offer};
+use sekisho_scheduler::Planner;
 use sekisho_types::budget::{BudgetSpec, Exhausted, Period, Unit};
 use sekisho_types::id::{DeviceClass, OperatorId, SiteId, TenantId};
 use sekisho_types::jurisdiction::Area;
@@ -145,6 +146,25 @@ pub(super) fn entry(federation: &mut Federation, tenant: TenantId, step: &Charge
         Some(own) => federation.entry(admin(own.as_str()), &[], command),
         None => federation.entry(admin("kanto"), &[admin("naniwa")], command),
     })
+}
+
+/// Who makes room for whom: as the planner finds it, or the n-th job for the first that waits, as a rogue would have it.
+pub(super) fn preempt(federation: &Federation, n: Option<u8>) -> Option<Command> {
+    let state = &federation.state;
+    let Some(n) = n else {
+        let mut planner = Planner::default();
+        let held = planner.plan(state).held;
+        return planner.preempt(&held).map(|found| Command::Preempt(Box::new(found)));
+    };
+    let beneficiary = state.queue().next()?.1.clone();
+    let running: Vec<_> = state.jobs().filter(|(_, job)| !job.placements.is_empty()).collect();
+    let (victim, row) = running.get(usize::from(n).checked_rem(running.len())?)?;
+    let placed = row.placements.iter().filter_map(|id| state.placement(id));
+    let places = placed
+        .map(|row| Slot { node: row.grant.node.clone(), bucket: row.bucket })
+        .collect();
+    let victims = vec![(*victim).clone()];
+    Some(Command::Preempt(Box::new(Preempt { beneficiary, victims, places })))
 }
 
 /// Sites give back what they hold of tenants' quotas.

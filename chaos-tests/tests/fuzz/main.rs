@@ -20,6 +20,7 @@ mod charge;
 mod evidence;
 mod request;
 mod sample;
+mod scheduler;
 mod text;
 
 use std::panic::{RefUnwindSafe, UnwindSafe};

@@ -23,6 +23,7 @@ use sekisho_evidence::submission::Submission;
 use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::image::Image;
 use sekisho_fsm::outcome::PayloadEffect;
+use sekisho_fsm::planning::SchedulerSnapshot;
 use sekisho_fsm::testing::sealed as sealing;
 use sekisho_fsm::testing::{
     self, Federation, admin, checkpoint_key, cluster, genesis as signed_genesis, job, member,
@@ -255,6 +256,12 @@ pub(crate) fn snapshot() -> Vec<u8> {
     let mut writer = SnapshotWriter::start(Vec::new(), &head, &image).unwrap();
     all_records().iter().for_each(|record| writer.record(record).unwrap());
     writer.finish().unwrap()
+}
+
+pub(crate) fn scheduler_snapshot() -> Vec<u8> {
+    let mut f = FEDERATION.clone();
+    f.submit(job("waits", 2, 4, &["JP-01"]));
+    SchedulerSnapshot::of(&f.state).unwrap().bytes().unwrap()
 }
 
 pub(crate) fn tag() -> Vec<u8> {

@@ -90,6 +90,13 @@ pub const EXPORT_QUEUE: usize = 4;
 /// One for each auditor's office at work at once; who comes fifth asks again, or another member.
 pub const EXPORTS_MAX: usize = 4;
 
+/// Bytes of one chunk of a scheduler snapshot.
+pub const SCHEDULER_CHUNK: usize = 256 * 1024;
+
+/// Scheduler snapshots that one member writes at a time: each holds the open jobs in memory once more, and as a file of 256 MiB
+/// at most.
+pub const SCHEDULER_SNAPSHOTS_MAX: usize = 2;
+
 /// Backups that one member writes at a time: each holds the image in memory.
 pub const SAVES: usize = 1;
 
@@ -357,6 +364,9 @@ mod tests {
             format!(
                 "writes at a time | {EXPORTS_MAX}; one that nobody reads for {} s ends |",
                 CHUNK_DEADLINE.as_secs()
+            ),
+            format!(
+                "| scheduler snapshots that a member writes at a time | {SCHEDULER_SNAPSHOTS_MAX};"
             ),
             format!("| headers of a request | {} KiB |", HEADERS_MAX / 1024),
             format!("| a read | {} s for", READ_DEADLINE.as_secs()),

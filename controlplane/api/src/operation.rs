@@ -64,8 +64,8 @@ pub(crate) fn follows(command: &Command) -> Option<OperationId> {
         Command::EvictDrained { .. } | Command::QuarantineNode { .. } => None,
         Command::ReleaseNode { .. } | Command::RegisterLandmark { .. } => None,
         Command::RemoveLandmark { .. } | Command::SubmitFix { .. } => None,
-        Command::EvictDenied { .. } | Command::PutSiteKey { .. } => None,
-        Command::SubmitRange { .. } | Command::FoundPayload { .. } => None,
+        Command::EvictDenied { .. } | Command::PutSiteKey { .. } | Command::Preempt(_) => None,
+        Command::SubmitRange { .. } | Command::FoundPayload(_) => None,
         Command::Countersign { .. } | Command::RecordJournal { .. } => None,
         // What an approval sets going is known when it is carried out, by another one's signature.
         Command::Propose { .. } | Command::SignApproval { .. } => None,

@@ -31,6 +31,7 @@ use crate::service::operator::OperatorApi;
 use crate::service::peer::PeerApi;
 use crate::service::policy::PolicyApi;
 use crate::service::quota::QuotaApi;
+use crate::service::scheduler::SchedulerApi;
 use crate::service::site::SiteApi;
 use crate::service::snapshot::SnapshotApi;
 use crate::service::tenant::TenantApi;
@@ -59,6 +60,7 @@ use sekisho_proto::v1::offer_service_server::OfferServiceServer;
 use sekisho_proto::v1::operator_service_server::OperatorServiceServer;
 use sekisho_proto::v1::policy_service_server::PolicyServiceServer;
 use sekisho_proto::v1::quota_service_server::QuotaServiceServer;
+use sekisho_proto::v1::scheduler_service_server::SchedulerServiceServer;
 use sekisho_proto::v1::site_service_server::SiteServiceServer;
 use sekisho_proto::v1::snapshot_service_server::SnapshotServiceServer;
 use sekisho_proto::v1::tenant_service_server::TenantServiceServer;
@@ -148,6 +150,7 @@ impl Services {
             .add_service(bounded!(LandmarkServiceServer, LandmarkApi(core()), REQUEST_MAX))
             .add_service(bounded!(AuditServiceServer, AuditApi::new(core()), REQUEST_MAX))
             .add_service(bounded!(SnapshotServiceServer, SnapshotApi::new(core()), REQUEST_MAX))
+            .add_service(bounded!(SchedulerServiceServer, SchedulerApi::new(core()), REQUEST_MAX))
             .add_service(bounded!(EventServiceServer, EventApi::new(core()), REQUEST_MAX))
             .add_service(bounded!(OperationsServer, OperationApi(core()), REQUEST_MAX))
             .add_service(bounded!(AgentServiceServer, AgentApi(core()), AGENT_REQUEST_MAX))

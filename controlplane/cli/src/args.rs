@@ -2,8 +2,8 @@
 
 use crate::command::{
     approval, audit, break_glass, budget, context, error, escrow, job, key, landmark, login,
-    member, node, offer, operation, operator, pki, policy, quota, residency, site, snapshot,
-    status, support, tenant, veto, watch,
+    member, node, offer, operation, operator, pki, policy, quota, residency, scheduler, site,
+    snapshot, status, support, tenant, veto, watch,
 };
 use crate::complete::Shell;
 use crate::dev::DevCommand;
@@ -177,6 +177,9 @@ pub enum Command {
     /// Backups
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
+    /// What the planner reads, in a file to plan on again: for a placement that looks wrong
+    #[command(subcommand)]
+    Scheduler(scheduler::SchedulerCommand),
     /// Error codes: what each means, and what to do
     #[command(subcommand)]
     Error(error::ErrorCommand),
@@ -207,6 +210,7 @@ impl Command {
         use audit::AuditCommand;
         use member::MemberCommand;
         use operator::OperatorCommand;
+        use scheduler::SchedulerCommand;
         use snapshot::SnapshotCommand;
         match self {
             Self::Dev(_)
@@ -232,6 +236,7 @@ impl Command {
                     | MemberCommand::Founder(_)
             ),
             Self::Snapshot(command) => !matches!(command, SnapshotCommand::Save { .. }),
+            Self::Scheduler(command) => matches!(command, SchedulerCommand::Replay { .. }),
             Self::Audit(command) => {
                 matches!(command, AuditCommand::Show(_) | AuditCommand::Verify(_))
             }
@@ -285,6 +290,7 @@ mod tests {
             "sekisho audit verify f",
             "sekisho job list",
             "sekisho residency status",
+            "sekisho scheduler replay f",
         ] {
             assert!(takes(line), "{line}");
         }
@@ -296,6 +302,7 @@ mod tests {
             "sekisho audit prove 7",
             "sekisho audit watch --head f",
             "sekisho snapshot save f",
+            "sekisho scheduler snapshot f",
             "sekisho residency prove a/n",
             "sekisho residency map f.svg",
         ] {

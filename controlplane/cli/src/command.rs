@@ -24,6 +24,7 @@ pub mod pki;
 pub mod policy;
 pub mod quota;
 pub mod residency;
+pub mod scheduler;
 pub mod site;
 pub mod snapshot;
 pub mod status;
@@ -78,6 +79,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
         Command::Status(command) => Box::pin(status::run(app, command)).await,
         Command::Audit(command) => Box::pin(audit::run(app, command)).await,
         Command::Snapshot(command) => Box::pin(snapshot::run(app, command)).await,
+        Command::Scheduler(command) => Box::pin(scheduler::run(app, command)).await,
         Command::Watch(args) => Box::pin(watch::run(app, args)).await,
         Command::Operation(command) => Box::pin(operation::run(app, command)).await,
         Command::Error(command) => error::run(app, &command),

@@ -8,6 +8,7 @@ mod answers;
 mod beside;
 mod charge;
 mod pending;
+mod scheduler;
 mod server;
 
 use crate::exit::Exit;
@@ -153,6 +154,8 @@ const NOT_SHOWN: &[&str] = &[
     "residency map",
     "residency prove",
     "residency verify",
+    "scheduler replay",
+    "scheduler snapshot",
     "site create",
     "site revoke",
     "site update",

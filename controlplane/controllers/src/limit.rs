@@ -9,6 +9,9 @@ pub const PLACEMENT_EVERY: Duration = Duration::from_millis(5);
 /// The planner looks at the state this often even if nothing woke it: tags expire without an entry.
 pub const PLACEMENT_PERIOD: Duration = Duration::from_secs(1);
 
+/// Between two looks for jobs to move for others: each walks over the buckets of a class, and what is moved takes longer to end.
+pub const PREEMPT_EVERY: Duration = Duration::from_secs(1);
+
 /// Nodes plus queued jobs above which a plan is made on a blocking thread: below, it takes less than a millisecond.
 pub const PLAN_INLINE_MAX: usize = 256;
 

@@ -4,7 +4,7 @@
 //! next plan is made on a state that has the last one.
 
 use crate::driver::{Duty, DutyError};
-use crate::limit::{PLACEMENT_EVERY, PLACEMENT_PERIOD, PLAN_INLINE_MAX};
+use crate::limit::{PLACEMENT_EVERY, PLACEMENT_PERIOD, PLAN_INLINE_MAX, PREEMPT_EVERY};
 use crate::replica::{Proposed, Replica};
 use crate::stamp::Stamp;
 use sekisho_fsm::State;
@@ -13,6 +13,7 @@ use sekisho_fsm::outcome::{Rejection, Reply};
 use sekisho_raft::view::{View, Wake};
 use sekisho_scheduler::{Plan, Planner, Waiting};
 use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::JobId;
 use sekisho_types::limit::PROPOSE_DEADLINE;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct Placement<R> {
     replica: R,
     stamp: Stamp,
     committed: Option<Instant>,
+    /// When it last looked for jobs to move.
+    looked: Option<Instant>,
     /// Follows the state from plan to plan. One that was lost with a plan that was given up is built anew.
     planner: Planner,
 }
@@ -32,29 +35,61 @@ impl<R: Replica> Placement<R> {
     /// Placements by this member.
     #[must_use]
     pub fn new(replica: R, stamp: Stamp) -> Self {
-        Self { replica, stamp, committed: None, planner: Planner::default() }
+        let (committed, looked, planner) = (None, None, Planner::default());
+        Self { replica, stamp, committed, looked, planner }
+    }
+
+    /// Has the planner do something, apart if it may take long.
+    async fn ask<T: Send + 'static>(
+        &mut self,
+        view: &Arc<View>,
+        work: impl FnOnce(&mut Planner, &State) -> T + Send + 'static,
+    ) -> Result<T, DutyError> {
+        let mut planner = std::mem::take(&mut self.planner);
+        let size =
+            view.state.queue_len().saturating_add(view.state.nodes().take(PLAN_INLINE_MAX).count());
+        let (found, planner) = if size <= PLAN_INLINE_MAX {
+            (work(&mut planner, &view.state), planner)
+        } else {
+            let view = Arc::clone(view);
+            let apart = move || (work(&mut planner, &view.state), planner);
+            tokio::task::spawn_blocking(apart).await.map_err(DutyError::Planner)?
+        };
+        self.planner = planner;
+        Ok(found)
     }
 
     /// A plan on the published state, by the index that has followed so far.
     async fn plan(&mut self, view: &Arc<View>) -> Result<Plan, DutyError> {
-        let mut planner = std::mem::take(&mut self.planner);
-        let size =
-            view.state.queue_len().saturating_add(view.state.nodes().take(PLAN_INLINE_MAX).count());
-        let plan = if size <= PLAN_INLINE_MAX {
-            let plan = planner.plan(&view.state);
-            self.planner = planner;
-            plan
-        } else {
-            let view = Arc::clone(view);
-            let work = move || (planner.plan(&view.state), planner);
-            let (plan, planner) =
-                tokio::task::spawn_blocking(work).await.map_err(DutyError::Planner)?;
-            self.planner = planner;
-            plan
-        };
+        let plan = self.ask(view, |planner, state| planner.plan(state)).await?;
         let Waiting { rules, quota, budget, offer, room, payload } = plan.waiting;
         record_waiting([rules, quota, budget, offer, room, payload].map(f64::from));
         Ok(plan)
+    }
+
+    /// Now and then: moves jobs for one of those that are held, if any of them has a right to it.
+    async fn make_room(&mut self, view: &Arc<View>, held: Vec<JobId>) -> Result<(), DutyError> {
+        let due = self.looked.is_none_or(|looked| looked.elapsed() >= PREEMPT_EVERY);
+        if held.is_empty() || !due {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
+        let found = self.ask(view, move |planner, _| planner.preempt(&held)).await?;
+        let Some(preempt) = found else { return Ok(()) };
+        let (job, moved) = (preempt.beneficiary.clone(), preempt.victims.len());
+        let entry = self.stamp.entry(&view.state, Command::Preempt(Box::new(preempt)))?;
+        let proposed = self.replica.propose(entry, PROPOSE_DEADLINE).await?;
+        self.replica.wait_applied(proposed.revision).await;
+        match proposed.outcome {
+            Ok(_) => {
+                metrics::counter!("sekisho_placement_preempted_total")
+                    .increment(u64::try_from(moved).unwrap_or(u64::MAX));
+                tracing::info!(%job, moved, revision = %proposed.revision, "jobs make room");
+            }
+            // The state has moved on since; the next look sees it.
+            Err(rejection) => tracing::debug!(%job, %rejection, "a preemption was rejected"),
+        }
+        Ok(())
     }
 
     async fn commit(&mut self, state: &State, plan: Plan) -> Result<Proposed, DutyError> {
@@ -116,7 +151,7 @@ impl<R: Replica> Duty for Placement<R> {
     const WAKE: Option<Wake> = Some(Wake::Plannable);
 
     fn begin(&mut self, _term: u64) {
-        (self.committed, self.planner) = (None, Planner::default());
+        (self.committed, self.looked, self.planner) = (None, None, Planner::default());
     }
 
     async fn run(&mut self) -> Result<Duration, DutyError> {
@@ -130,11 +165,13 @@ impl<R: Replica> Duty for Placement<R> {
         let began = Instant::now();
         let plan = self.plan(&view).await?;
         metrics::histogram!("sekisho_placement_plan_seconds").record(began.elapsed().as_secs_f64());
-        let more_behind = plan.more;
+        let (more_behind, held) = (plan.more, plan.held.clone());
         if plan.groups.is_empty() {
+            self.make_room(&view, held).await?;
             return Ok(PLACEMENT_PERIOD);
         }
         let proposed = self.commit(&view.state, plan).await?;
+        self.make_room(&view, held).await?;
         let again = settle(&proposed)?;
         Ok(if again || more_behind { Duration::ZERO } else { PLACEMENT_PERIOD })
     }

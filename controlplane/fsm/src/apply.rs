@@ -19,6 +19,7 @@ mod escrow;
 mod eviction;
 mod fix;
 mod genesis;
+pub(crate) mod group;
 mod incarnation;
 mod job;
 mod journal;
@@ -34,6 +35,7 @@ pub mod operator;
 mod payload;
 pub(crate) mod placement;
 pub(crate) mod policy;
+mod preemption;
 mod quarantine;
 mod quota;
 mod range;
@@ -316,10 +318,11 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
             fix::submit(change, node, *session, *of, transcripts)
         }
         Command::EvictDenied { jobs } => eviction::evict(change, jobs),
+        Command::Preempt(of) => preemption::begin(change, of),
         Command::PutSiteKey { key } => site_key::put(change, key),
         Command::ResealJob { facts } => job::reseal(change, facts),
         Command::SubmitRange { transcripts } => range::submit(change, transcripts),
-        Command::FoundPayload { payload } => payload::found(change, payload),
+        Command::FoundPayload(payload) => payload::found(change, payload),
         Command::Countersign { heads } => countersign::take(change, heads),
         Command::RecordJournal { head } => journal::record(change, head),
         Command::Propose { joint, expires } => approval::propose(change, joint, *expires),

@@ -8,7 +8,7 @@ mod signed;
 
 pub use batch::Item;
 pub(crate) use batch::tree;
-pub use group::{Group, Slot};
+pub use group::{Group, Preempt, Slot};
 pub use login::Login;
 
 use crate::quarantine::Twin;
@@ -365,10 +365,7 @@ pub enum Command {
         transcripts: Vec<SignedTranscript>,
     },
     /// A member inside a job's area keeps what that job runs, which a host had found nowhere.
-    FoundPayload {
-        /// SHA-256 of it.
-        payload: Digest,
-    },
+    FoundPayload(Digest),
     /// Audit heads that agents were shown. Proposed by the members that heard them.
     Countersign {
         /// At most [`COUNTERSIGNATURES_MAX`](crate::audit::COUNTERSIGNATURES_MAX).
@@ -497,4 +494,6 @@ pub enum Command {
         /// What it takes again.
         of: Vetoed,
     },
+    /// Moves jobs for one that may; all of them, or none if one may stay by now. Proposed by the leader, judged in apply.
+    Preempt(Box<Preempt>),
 }

@@ -22,6 +22,7 @@ pub fn check(state: &State) -> Result<(), String> {
     charge::usage_is_the_sum_of_living_placements(state)?;
     charge::the_tree_sums_up(state)?;
     charge::offers_are_charged_what_they_hold(state)?;
+    charge::what_is_kept_is_being_made_room(state)?;
     capacity_is_not_exceeded(state)?;
     queue_is_the_queued_jobs(state)?;
     payloads_are_those_of_open_jobs(state)?;

@@ -32,6 +32,8 @@ pub mod invariant;
 pub mod location;
 pub mod offer;
 pub mod outcome;
+pub mod planning;
+pub mod preemption;
 pub mod purse;
 pub mod quarantine;
 pub mod query;

@@ -150,18 +150,27 @@ impl<'s> Purse<'s> {
         }
     }
 
+    /// Room of the rows all together.
+    #[must_use]
+    pub fn room(&self) -> Amount {
+        self.widest().map(|row| row.room).fold(Amount::NONE, Amount::plus)
+    }
+
+    fn widest(&self) -> impl Iterator<Item = &Row> {
+        let inside = |row: &Row| {
+            self.rows.iter().any(|of| of.area != row.area && of.area.contains(row.area))
+        };
+        self.rows.iter().filter(move |row| !inside(row))
+    }
+
     /// Whether the rows all together have room for a whole group, and budgets of the whole country are as large as it: no more
     /// than a first look, which places it nowhere.
     ///
     /// # Errors
     /// `QUOTA_NONE` or `BUDGET_TOO_SMALL` if they never will have, else `QUOTA_EXCEEDED`.
     pub fn covers(&self, gpus: u64) -> Result<(), ErrorCode> {
-        let inside = |row: &Row| {
-            self.rows.iter().any(|of| of.area != row.area && of.area.contains(row.area))
-        };
-        let widest = || self.rows.iter().filter(|row| !inside(row));
-        let all = |of: fn(&Row) -> Amount| widest().map(of).fold(Amount::NONE, Amount::plus);
-        if !all(|row| row.ceiling).covers(gpus) {
+        let ever = self.widest().map(|row| row.ceiling).fold(Amount::NONE, Amount::plus);
+        if !ever.covers(gpus) {
             return Err(ErrorCode::QuotaNone);
         }
         let national = self.budgets.iter().filter(|left| left.budget.spec.area == Area::Japan);
@@ -173,7 +182,7 @@ impl<'s> Purse<'s> {
                 return Err(ErrorCode::BudgetTooSmall);
             }
         }
-        if all(|row| row.room).covers(gpus) { Ok(()) } else { Err(ErrorCode::QuotaExceeded) }
+        if self.room().covers(gpus) { Ok(()) } else { Err(ErrorCode::QuotaExceeded) }
     }
 
     /// Charges one more member at a site of `operator`, in `place`.

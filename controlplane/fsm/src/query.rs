@@ -311,6 +311,7 @@ impl State {
             self.offers.lanes(),
             self.vetoes.lanes(),
             self.fair.lanes(),
+            self.preemptions.lanes(),
             self.jobs.lanes(),
             self.queue.lanes(),
             self.placements.lanes(),

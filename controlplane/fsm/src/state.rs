@@ -11,6 +11,7 @@ use crate::escrow::{Escrow, EscrowKey};
 use crate::location::{Convicted, KeptFix, Landmarks, NodeProof};
 use crate::offer::{Offer, OfferKey, Veto, VetoKey};
 use crate::outcome::Outcome;
+use crate::preemption::{Kept, Preemption};
 use crate::purse::Charge;
 use crate::quarantine::Quarantine;
 use crate::quota::{Holding, HoldingKey};
@@ -160,6 +161,8 @@ pub struct Node {
     pub lapsed: Option<NodeProof>,
     /// The rack that it stands in, as its operator told its agent.
     pub rack: Option<Name>,
+    /// GPUs that are kept for a job for which others make room, by bucket index.
+    pub kept: BTreeMap<u16, Kept>,
 }
 
 /// The key of a node that was decommissioned.
@@ -359,6 +362,8 @@ pub struct State {
     pub(crate) escrows: Table<EscrowKey, Escrow>,
     pub(crate) offers: Table<OfferKey, Offer>,
     pub(crate) vetoes: Table<VetoKey, Veto>,
+    /// By the job that room is made for.
+    pub(crate) preemptions: Table<JobId, Preemption>,
     /// What tenants have used lately, each itself, by weights that begin at the time beside it.
     pub(crate) fair: Table<TenantId, u128>,
     pub(crate) fair_base: Timestamp,
@@ -422,10 +427,19 @@ impl Node {
         self.drain.as_ref().filter(|drain| drain.deadline.is_some_and(|deadline| deadline <= now))
     }
 
-    /// GPUs of a bucket that nothing is charged on.
+    /// GPUs of a bucket that nothing is charged on and nothing kept of.
     #[must_use]
     pub fn free(&self, bucket: u16) -> u32 {
         let count = self.buckets.get(usize::from(bucket)).map_or(0, |b| b.count);
-        count.saturating_sub(self.used.get(&bucket).copied().unwrap_or(0))
+        let kept = self.kept.get(&bucket).map_or(0, |kept| kept.gpus);
+        let used = self.used.get(&bucket).copied().unwrap_or(0);
+        count.saturating_sub(used).saturating_sub(kept)
+    }
+
+    /// The same for a job, with what is kept for it. Nothing of a bucket is kept for two.
+    #[must_use]
+    pub fn free_for(&self, bucket: u16, job: &JobId) -> u32 {
+        let own = self.kept.get(&bucket).filter(|kept| kept.job == *job);
+        self.free(bucket).saturating_add(own.map_or(0, |kept| kept.gpus))
     }
 }

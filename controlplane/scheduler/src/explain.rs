@@ -20,6 +20,7 @@ use sekisho_types::residency::{Tier, describe};
 use sekisho_types::revision::Revision;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// Said of an empty fleet, where every filter is short of nodes and none of them is the reason.
 const NO_NODES: &str = "no node is enrolled";
@@ -33,6 +34,17 @@ pub enum Verdict {
     WouldWait,
     /// Waiting cannot help: the request, a policy, a quota or the fleet has to change.
     Never,
+}
+
+/// In words, as part of a sentence.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::PlacedNow => "placed now",
+            Self::WouldWait => "would wait",
+            Self::Never => "never",
+        })
+    }
 }
 
 /// One line of the funnel.
@@ -80,6 +92,27 @@ pub struct Explanation {
     pub estimate: Option<Timestamp>,
 }
 
+impl Explanation {
+    /// One sentence without the verdict, which whoever shows it says in the reader's language.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let left = self.steps.last().map_or(0, |step| step.nodes_left);
+        let (needed, nodes) = (self.nodes_needed, self.nodes);
+        let mut parts = vec![format!("{left} of {nodes} nodes pass, {needed} needed")];
+        parts.extend(self.binding.map(|code| code.to_string()));
+        parts.extend(Some(self.detail.clone()).filter(|detail| !detail.is_empty()));
+        parts.extend(self.estimate.map(|estimate| format!("at the latest {estimate}")));
+        parts.join("; ")
+    }
+
+    /// Queued jobs before it, if it is queued.
+    #[must_use]
+    pub fn before(&self) -> Option<u32> {
+        let before = self.position?.saturating_sub(1);
+        Some(u32::try_from(before).unwrap_or(u32::MAX))
+    }
+}
+
 /// Explains a job, submitted or not. For a submitted one its own past (nodes that refused it) counts too.
 #[must_use]
 pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
@@ -117,7 +150,7 @@ pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
         steps: steps(state, &ask, &funnel),
         verdict,
         binding: binding.map(|(_, code)| code),
-        detail: if funnel.total == 0 { NO_NODES.to_owned() } else { String::new() },
+        detail: detail(state, facts, &funnel),
         relaxations,
         position,
         estimate: outlook.all,
@@ -128,6 +161,14 @@ pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
 fn unsealed<'s>(state: &'s State, facts: &JobFacts) -> BTreeSet<&'s SiteId> {
     let closed = |site: &&SiteId| !state.can_open(facts, site);
     state.nodes().map(|(id, _)| &id.site).filter(closed).collect()
+}
+
+fn detail(state: &State, facts: &JobFacts, funnel: &Funnel<'_, '_>) -> String {
+    if funnel.total == 0 {
+        return NO_NODES.to_owned();
+    }
+    let making = state.preemption(&facts.id).map(|row| row.victims.len());
+    making.map_or_else(String::new, |moved| format!("{moved} job(s) are being moved to make room"))
 }
 
 pub(crate) fn verdict(funnel: &Funnel<'_, '_>) -> Verdict {

@@ -12,10 +12,13 @@
 use crate::node::usable;
 use crate::residency::{PlaceKey, example, place_key};
 use sekisho_fsm::State;
-use sekisho_fsm::state::Node;
-use sekisho_types::id::{DeviceClass, NodeId, SiteId};
+use sekisho_fsm::state::{Node, Placement};
+use sekisho_types::id::{DeviceClass, NodeId, SiteId, TenantId};
 use sekisho_types::job::Resources;
+use sekisho_types::limit::KILL_GRACE;
 use sekisho_types::name::Name;
+use sekisho_types::placement::Phase;
+use sekisho_types::revision::PlacementId;
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -103,10 +106,31 @@ impl Shelf {
     }
 }
 
+/// A bucket in the index.
+#[derive(Debug)]
+struct Held {
+    class: DeviceClass,
+    key: Arc<ShelfKey>,
+    spot: Spot,
+    free: u32,
+    /// What comes back, and by when at the latest, the soonest first.
+    ends: Vec<(Timestamp, u32)>,
+}
+
+/// What somebody holds, until when at the latest.
+#[derive(Debug)]
+struct Ending {
+    of: (TenantId, DeviceClass),
+    at: (Timestamp, PlacementId),
+    gpus: u32,
+    priority: u8,
+}
+
 /// Where a node stands in the index.
 #[derive(Debug)]
 struct Standing {
-    spots: Vec<(DeviceClass, Arc<ShelfKey>, u32, Spot)>,
+    held: Vec<Held>,
+    endings: Vec<Ending>,
     /// When time alone changes it.
     due: Option<Timestamp>,
 }
@@ -117,6 +141,10 @@ pub(crate) struct Fleet {
     classes: BTreeMap<DeviceClass, BTreeMap<Arc<ShelfKey>, Shelf>>,
     nodes: BTreeMap<NodeId, Standing>,
     due: BTreeSet<(Timestamp, NodeId)>,
+    /// What tenants hold of a class, by when it comes back at the latest.
+    ends: BTreeMap<(TenantId, DeviceClass), BTreeMap<(Timestamp, PlacementId), u32>>,
+    /// How many placements of a class have a priority.
+    urgencies: BTreeMap<DeviceClass, BTreeMap<u8, u32>>,
     /// Nodes that a plan has taken from.
     touched: BTreeSet<NodeId>,
 }
@@ -143,16 +171,24 @@ impl Fleet {
     }
 
     fn set(&mut self, state: &State, id: &NodeId) {
-        if let Some(Standing { spots, due }) = self.nodes.remove(id) {
-            for (class, key, free, spot) in &spots {
-                self.drop_spot(class, key, *free, spot);
+        if let Some(Standing { held, endings, due }) = self.nodes.remove(id) {
+            for one in &held {
+                self.drop_spot(&one.class, &one.key, one.free, &one.spot);
             }
+            endings.iter().for_each(|ending| self.drop_ending(ending));
             if let Some(due) = due {
                 self.due.remove(&(due, id.clone()));
             }
         }
         let Some(node) = state.node(id) else { return };
-        let mut standing = Standing { spots: Vec::new(), due: next_change(node, state.clock()) };
+        let due = next_change(node, state.clock());
+        let mut standing = Standing { held: Vec::new(), endings: endings(state, node), due };
+        for ending in &standing.endings {
+            self.ends.entry(ending.of.clone()).or_default().insert(ending.at, ending.gpus);
+            let urgencies = self.urgencies.entry(ending.of.1.clone()).or_default();
+            let count = urgencies.entry(ending.priority).or_default();
+            *count = count.saturating_add(1);
+        }
         if usable(state, id, node).is_ok() {
             let place = place_key(node, state.clock());
             for (at, bucket) in (0u16..).zip(&node.buckets) {
@@ -160,13 +196,67 @@ impl Fleet {
                 let key = Arc::new(ShelfKey { site, memory_mib, place: place.clone() });
                 let (free, spot) = (node.free(at), (node.rack.clone(), id.clone(), at));
                 self.put_spot(&bucket.class, &key, free, spot.clone(), node);
-                standing.spots.push((bucket.class.clone(), key, free, spot));
+                let (class, ends) = (bucket.class.clone(), ends_in(state, node, at));
+                standing.held.push(Held { class, key, spot, free, ends });
             }
         }
         if let Some(due) = standing.due {
             self.due.insert((due, id.clone()));
         }
         self.nodes.insert(id.clone(), standing);
+    }
+
+    fn drop_ending(&mut self, ending: &Ending) {
+        if let Some(ends) = self.ends.get_mut(&ending.of) {
+            ends.remove(&ending.at);
+            if ends.is_empty() {
+                self.ends.remove(&ending.of);
+            }
+        }
+        let Some(urgencies) = self.urgencies.get_mut(&ending.of.1) else { return };
+        if let Some(count) = urgencies.get_mut(&ending.priority) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                urgencies.remove(&ending.priority);
+            }
+        }
+    }
+
+    /// Priority of the least urgent of what runs on a class.
+    pub(crate) fn least_urgent(&self, class: &DeviceClass) -> Option<u8> {
+        self.urgencies.get(class)?.first_key_value().map(|(priority, _)| *priority)
+    }
+
+    fn held(&self, spot: &Spot) -> Option<&Held> {
+        self.nodes.get(&spot.1)?.held.iter().find(|held| held.spot.2 == spot.2)
+    }
+
+    /// When a bucket has so many free devices at the latest; `None` = it is not as large.
+    pub(crate) fn ready(&self, spot: &Spot, gpus: u32, now: Timestamp) -> Option<Timestamp> {
+        let held = self.held(spot)?;
+        if held.free >= gpus {
+            return Some(now);
+        }
+        let mut free = held.free;
+        held.ends.iter().find_map(|(at, back)| {
+            free = free.saturating_add(*back);
+            (free >= gpus).then_some(*at)
+        })
+    }
+
+    /// Devices of a bucket that are free by then at the latest.
+    pub(crate) fn free_at(&self, spot: &Spot, at: Timestamp) -> u32 {
+        let Some(held) = self.held(spot) else { return 0 };
+        let back = held.ends.iter().filter(|(end, _)| *end <= at);
+        back.fold(held.free, |free, (_, gpus)| free.saturating_add(*gpus))
+    }
+
+    /// When what a tenant holds of a class comes back at the latest, the soonest first.
+    pub(crate) fn ends_of(
+        &self,
+        of: &(TenantId, DeviceClass),
+    ) -> impl Iterator<Item = (Timestamp, u32)> {
+        self.ends.get(of).into_iter().flatten().map(|((at, _), gpus)| (*at, *gpus))
     }
 
     fn put_spot(
@@ -218,10 +308,9 @@ impl Fleet {
         gpus: u32,
     ) {
         let Some(standing) = self.nodes.get_mut(&spot.1) else { return };
-        let found = standing.spots.iter_mut().find(|(_, _, _, own)| own.2 == spot.2);
-        let Some((_, _, free, _)) = found else { return };
-        let (had, left) = (*free, free.saturating_sub(gpus));
-        *free = left;
+        let Some(held) = standing.held.iter_mut().find(|held| held.spot.2 == spot.2) else { return };
+        let (had, left) = (held.free, held.free.saturating_sub(gpus));
+        held.free = left;
         self.touched.insert(spot.1.clone());
         let shelf = self.classes.get_mut(class).and_then(|shelves| shelves.get_mut(key));
         if let Some(shelf) = shelf {
@@ -229,6 +318,36 @@ impl Fleet {
             shelf.put(left, spot.clone());
         }
     }
+}
+
+/// When a placement has given everything back at the latest.
+fn end_of(row: &Placement) -> Timestamp {
+    let end = match row.phase {
+        Phase::Granted | Phase::Starting | Phase::Running => row.charge.until,
+        Phase::Stopping | Phase::Ended(_) => row.changed,
+    };
+    end.plus_ms(u64::try_from(KILL_GRACE.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What each placement on a node holds of whose quota.
+fn endings(state: &State, node: &Node) -> Vec<Ending> {
+    let rows = node.placements.iter().filter_map(|id| Some((*id, state.placement(id)?)));
+    let endings = rows.map(|(id, row)| Ending {
+        of: (row.grant.job.tenant.clone(), row.grant.class.clone()),
+        at: (end_of(row), id),
+        gpus: row.grant.gpus,
+        priority: state.job(&row.grant.job).map_or(0, |job| job.facts.priority),
+    });
+    endings.collect()
+}
+
+/// What comes back of a bucket, the soonest first.
+fn ends_in(state: &State, node: &Node, bucket: u16) -> Vec<(Timestamp, u32)> {
+    let rows = node.placements.iter().filter_map(|id| state.placement(id));
+    let of_bucket = rows.filter(|row| row.bucket == bucket);
+    let mut ends: Vec<_> = of_bucket.map(|row| (end_of(row), row.grant.gpus)).collect();
+    ends.sort_unstable();
+    ends
 }
 
 /// When time alone next changes how a node stands: its tag begins or ends, or its proof ends.

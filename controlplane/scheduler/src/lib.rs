@@ -7,6 +7,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod books;
+mod claim;
 pub mod explain;
 pub mod filter;
 mod fleet;
@@ -14,6 +15,7 @@ pub mod limit;
 mod node;
 mod pick;
 pub mod planner;
+mod preempt;
 mod queue;
 mod relax;
 mod residency;

@@ -6,6 +6,12 @@ use sekisho_types::name::NAME_MAX;
 /// Lanes in which one round looks in vain: about 20 ms, so that a fresh urgent job never waits for a pass over all.
 pub const LANES_PER_PLAN_MAX: u32 = 20_000;
 
+/// Jobs of one round for which room is kept: each looks at every bucket of its class, a millisecond on ten thousand nodes.
+pub const CLAIMS_PER_PLAN_MAX: usize = 4;
+
+/// Jobs that a plan names as held by room or quota: for the first of them that may, others are moved.
+pub const HELD_MAX: usize = 8;
+
 /// Estimated bytes of the places in one plan: leaves a quarter of an entry for the rest of it.
 pub const PLAN_BYTES_MAX: usize = ENTRY_MAX / 4 * 3;
 

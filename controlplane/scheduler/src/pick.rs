@@ -7,11 +7,13 @@
 //! Must hold: every member stands on a node of its own, and the purse admits all of them; or nothing is taken.
 //! What a gang prefers it gets where it can: a group that waits for a rack while a site has room waits for nothing.
 
+use crate::claim::Claims;
 use crate::fleet::{Shelf, ShelfKey, Spot};
 use sekisho_fsm::purse::{Books, Purse, Spend};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{NodeId, SiteId};
 use sekisho_types::name::Name;
+use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -35,6 +37,10 @@ pub(crate) struct Search<'f, 's, B> {
     pub(crate) books: &'f B,
     /// What the group may charge.
     pub(crate) purse: Purse<'s>,
+    /// What is kept for others.
+    pub(crate) claims: &'f Claims,
+    /// When the job is over at the latest.
+    pub(crate) until: Timestamp,
     /// The first code for which the purse refused a member.
     pub(crate) refused: Option<ErrorCode>,
 }
@@ -136,6 +142,9 @@ impl<'f, 's, B: Books> Search<'f, 's, B> {
                 return;
             }
             if picked.nodes.contains(&spot.1) || self.avoid.contains(&spot.1) {
+                continue;
+            }
+            if !self.claims.admits(&spot, self.gpus, self.until) {
                 continue;
             }
             match self.purse.spend(self.books, (&key.site, &example.operator), place) {

@@ -5,26 +5,35 @@
 //! ```
 //! Must hold: all-or-nothing groups; each group sees the room, quotas, budgets and offers that earlier groups of the plan take;
 //! residency as in apply (D1); never beyond free devices (P1, Q1). A planner that followed plans what a new one would.
-//! A job that does not fit is passed over, and its lane with it: smaller ones behind it may start.
+//! A job that does not fit is passed over, and its lane with it: smaller ones behind it may start, as far as they leave it what it
+//! will need (`claim`).
 
 use crate::books::Overlay;
+use crate::claim::{Claimant, Claims};
 use crate::filter::Filter;
 use crate::fleet::Fleet;
-use crate::limit::{GROUP_OVERHEAD, LANES_PER_PLAN_MAX, PLAN_BYTES_MAX, SLOT_OVERHEAD};
+use crate::limit::{
+    GROUP_OVERHEAD, HELD_MAX, LANES_PER_PLAN_MAX, PLAN_BYTES_MAX, SLOT_OVERHEAD,
+};
 use crate::pick::{Allowed, Picked, Search};
+use crate::preempt;
 use crate::queue::{Age, Lane, LaneKey, Queue};
 use crate::residency::Verdicts;
 use crate::share::{Shares, Turns};
 use sekisho_fsm::State;
-use sekisho_fsm::command::{Group, Slot};
+use sekisho_fsm::command::{Group, Preempt, Slot};
 use sekisho_fsm::purse::Purse;
 use sekisho_fsm::state::Job;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{JobId, TenantId};
-use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
-use sekisho_types::revision::Revision;
+use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
+use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
+use sekisho_types::quota::Amount;
+use sekisho_types::revision::{KeyEpoch, Revision};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// From the end of a job's time to the moment at which nothing of it is left.
+const GRACE_MS: u64 = KILL_GRACE.as_secs() * 1000;
 
 /// What to commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +46,8 @@ pub struct Plan {
     pub waiting: Waiting,
     /// A bound ended the round: there may be more to place.
     pub more: bool,
+    /// The first jobs that room or quota held, at most [`HELD_MAX`]: room may be made for them ([`Planner::preempt`]).
+    pub held: Vec<JobId>,
 }
 
 /// Jobs passed over by one round, one of each lane. [`crate::explain()`] tells the full reason of one job.
@@ -64,6 +75,8 @@ enum Hold {
     Offer,
     Room,
     Payload,
+    /// Others are being moved for it.
+    Making,
 }
 
 impl Hold {
@@ -83,7 +96,7 @@ impl Waiting {
             Hold::Quota => &mut self.quota,
             Hold::Budget => &mut self.budget,
             Hold::Offer => &mut self.offer,
-            Hold::Room => &mut self.room,
+            Hold::Room | Hold::Making => &mut self.room,
             Hold::Payload => &mut self.payload,
         };
         *counter = counter.saturating_add(1);
@@ -105,14 +118,19 @@ pub fn plan(state: &State) -> Plan {
 }
 
 impl Planner {
-    /// Plans on a state: a later one of the same federation, or any.
+    /// Plans on a state, whichever: the index follows from one to the next.
     #[must_use]
     pub fn plan(&mut self, state: &State) -> Plan {
+        if state.clock() < self.seen.clock() {
+            // What time alone had changed would have to be changed back.
+            *self = Self::default();
+        }
         self.fleet.follow(&self.seen, state);
         self.queue.follow(&self.seen, state);
         self.seen = state.clone();
         let basis = state.revision();
-        let mut plan = Plan { basis, groups: Vec::new(), waiting: Waiting::default(), more: false };
+        let (groups, waiting, held) = (Vec::new(), Waiting::default(), Vec::new());
+        let mut plan = Plan { basis, groups, waiting, more: false, held };
         if self.queue.len() == 0 {
             return plan;
         }
@@ -128,6 +146,34 @@ impl Planner {
             }
         }
         plan
+    }
+}
+
+impl Planner {
+    /// Whom to move for the first of these jobs for which that makes room, on the state that was planned on last. What the plan
+    /// itself takes is not counted: it is asked when there is none, or its own is applied.
+    #[must_use]
+    pub fn preempt(&mut self, held: &[JobId]) -> Option<Preempt> {
+        let state = self.seen.clone();
+        let mut verdicts = Verdicts::default();
+        held.iter().filter_map(|id| state.job(id)).find_map(|job| {
+            let facts = &job.facts;
+            let less_urgent = self.fleet.least_urgent(&facts.resources.class);
+            let lower = less_urgent.is_some_and(|least| least < facts.priority);
+            if state.preemption(&facts.id).is_some() || !(lower || state.is_owed(facts)) {
+                return None;
+            }
+            let rules = verdicts.number(&state, facts)?;
+            let shelves: Vec<Allowed<'_>> = self
+                .fleet
+                .shelves(&facts.resources)
+                .filter(|(key, shelf)| {
+                    state.can_open(facts, &key.site)
+                        && verdicts.allows(&state, rules, &key.place, &shelf.example)
+                })
+                .collect();
+            preempt::Search::of(&state, job).run(&shelves)
+        })
     }
 }
 
@@ -157,14 +203,30 @@ impl<'q> Track<'q> {
     }
 }
 
+/// What decides where there is room for a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Need<'s> {
+    class: &'s DeviceClass,
+    gpus: u32,
+    memory_mib: u64,
+    group: u32,
+    rules: usize,
+    sealed_to: &'s BTreeMap<SiteId, KeyEpoch>,
+}
+
 #[derive(Debug)]
 struct Round<'s, 'f> {
     state: &'s State,
     fleet: &'f mut Fleet,
     books: Overlay<'s>,
     shares: Shares,
+    claims: Claims,
     paths: BTreeMap<&'s TenantId, Vec<TenantId>>,
     verdicts: Verdicts<'s>,
+    /// Needs for which there was no room, whoever asked, with the least time limit that found none. Room only shrinks.
+    full: BTreeMap<Need<'s>, u64>,
+    /// What tenants may have more of a class at most; nor does that grow.
+    rooms: BTreeMap<(&'s TenantId, &'s DeviceClass), Amount>,
     looked: u32,
     bytes: usize,
 }
@@ -176,8 +238,11 @@ impl<'s, 'f> Round<'s, 'f> {
             fleet,
             books: Overlay::of(state),
             shares: Shares::of(state),
+            claims: Claims::default(),
             paths: BTreeMap::new(),
             verdicts: Verdicts::default(),
+            full: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             looked: 0,
             bytes: 0,
         }
@@ -222,6 +287,10 @@ impl<'s, 'f> Round<'s, 'f> {
                     Err(hold) => {
                         self.looked = self.looked.saturating_add(1);
                         plan.waiting.count(hold);
+                        let for_room = matches!(hold, Hold::Room | Hold::Quota);
+                        if for_room && plan.held.len() < HELD_MAX {
+                            plan.held.push(job.facts.id.clone());
+                        }
                         if !self.concerns_it_alone(job, hold) {
                             track.held = Some(track.held.map_or(limit, |held| held.min(limit)));
                         }
@@ -243,7 +312,7 @@ impl<'s, 'f> Round<'s, 'f> {
     /// Whether what holds a job says nothing about the others of its lane.
     fn concerns_it_alone(&self, job: &Job, hold: Hold) -> bool {
         match hold {
-            Hold::Payload => true,
+            Hold::Payload | Hold::Making => true,
             Hold::Rules => false,
             // Others may use the nodes that refused this one, and sites whose operators vetoed it.
             Hold::Room | Hold::Quota | Hold::Budget | Hold::Offer => {
@@ -258,10 +327,39 @@ impl<'s, 'f> Round<'s, 'f> {
         if state.is_missing(&facts.payload) {
             return Err(Hold::Payload);
         }
-        let path =
-            self.paths.entry(&facts.id.tenant).or_insert_with(|| state.path(&facts.id.tenant));
+        if state.preemption(&facts.id).is_some() {
+            return Err(Hold::Making);
+        }
+        let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
+        if self.rooms.get(&(tenant, class)).is_some_and(|room| !room.covers(need)) {
+            return Err(Hold::Quota);
+        }
+        let sought = Need {
+            class,
+            gpus: facts.resources.gpus,
+            memory_mib: facts.resources.memory_mib,
+            group: facts.group,
+            rules,
+            sealed_to: &facts.sealed_to,
+        };
+        if self.full.get(&sought).is_some_and(|limit| *limit <= facts.time_limit_s) {
+            return Err(Hold::Room);
+        }
+        let path = self.paths.entry(tenant).or_insert_with(|| state.path(tenant));
         let purse = Purse::open(state, &self.books, facts, path);
-        purse.covers(facts.gpus()).map_err(Hold::of)?;
+        let until = purse.until().plus_ms(GRACE_MS);
+        if let Err(code) = purse.covers(need) {
+            self.rooms.insert((tenant, class), purse.room());
+            // Nothing is kept for what never fits.
+            if code == ErrorCode::QuotaExceeded {
+                let short = purse.room().short_of(need);
+                self.claims.make_charge(self.fleet, (tenant, class), short);
+            }
+            return Err(Hold::of(code));
+        }
+        if !self.claims.admits_charge(tenant, class, need, until) {
+            return Err(Hold::Quota);
+        }
         let verdicts = &mut self.verdicts;
         let shelves: Vec<Allowed<'_>> = self
             .fleet
@@ -278,17 +376,31 @@ impl<'s, 'f> Round<'s, 'f> {
             avoid: &job.avoid,
             books: &self.books,
             purse,
+            claims: &self.claims,
+            until,
             refused: None,
         };
         let Some(Picked { places, spends, .. }) = search.run() else {
-            return Err(search.refused.map_or(Hold::Room, Hold::of));
+            let Search { shelves, refused, .. } = search;
+            if refused.is_none() {
+                let (gpus, group) = (facts.resources.gpus, facts.group);
+                let (avoid, now) = (&job.avoid, state.clock());
+                let claimant = Claimant { gpus, group, avoid, now };
+                let _from = self.claims.make(self.fleet, &shelves, &claimant);
+                if job.avoid.is_empty() {
+                    self.full.insert(sought, facts.time_limit_s);
+                }
+            }
+            return Err(refused.map_or(Hold::Room, Hold::of));
         };
-        let until = search.purse.until();
+        let charged = search.purse.until();
         drop(search);
-        self.books.charge(facts, path, &spends, until);
+        self.books.charge(facts, path, &spends, charged);
+        self.claims.charge(tenant, class, need, until);
+        self.claims.place(places.iter().map(|(_, spot)| spot), facts.resources.gpus, until);
         let mut slots = Vec::with_capacity(places.len());
         for (key, spot) in places {
-            self.fleet.take(&facts.resources.class, &key, &spot, facts.resources.gpus);
+            self.fleet.take(class, &key, &spot, facts.resources.gpus);
             slots.push(Slot { node: spot.1, bucket: spot.2 });
         }
         Ok(Group { job: facts.id.clone(), places: slots })

@@ -1,8 +1,10 @@
 //! The planner and its explanations on states that apply made.
 
 mod charge;
+mod claim;
 mod explain;
 mod plan;
+mod preempt;
 mod property;
 
 use sekisho_evidence::receipt::Refusal;

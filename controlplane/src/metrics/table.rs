@@ -199,6 +199,7 @@ pub const CONTROLLER: &[Metric] = &[
     gauge("sekisho_placement_waiting", "Jobs at the head of the queue by what they wait for; NaN on members that do not lead."),
     counter("sekisho_placement_granted_total", "Groups granted."),
     counter("sekisho_placement_rejected_total", "Groups that apply rejected."),
+    counter("sekisho_placement_preempted_total", "Jobs that were moved to make room for others."),
     histogram_seconds("sekisho_placement_plan_seconds", "Time of one plan."),
     counter("sekisho_drain_evictions_total", "Nodes on which what was left at the end of a drain's deadline was ordered to stop."),
     counter("sekisho_eviction_jobs_total", "Jobs that were ordered to leave a node which the rules in force no longer allow."),

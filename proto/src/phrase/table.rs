@@ -185,8 +185,8 @@ phrases! {
         "{tenant} の予算は {most} 件で、テナントの上限に達しています";
     "budget {tenant}/{name} counts something else: only its amount and what happens at its end change" =
         "予算 {tenant}/{name} の対象は変更できません。変更できるのは金額と超過時の扱いだけです";
-    "budget {tenant}/{name} has {left} of {amount} GPU-hours left, the job needs {need}" =
-        "予算 {tenant}/{name} の残りは {amount} GPU時間のうち {left} で、このジョブには {need} が必要です";
+    "budget {tenant}/{name} has {left} GPU-hours left, the job needs {need}" =
+        "予算 {tenant}/{name} の残りは {left} GPU時間です。このジョブには {need} が必要です";
     "must be KEEP or DRAIN" = "KEEP または DRAIN を指定してください";
     "must be a name `{tenants}` or `{jobs}`" = "`{tenants}` または `{jobs}` の形式の名前を指定してください";
     "until: must come after from" = "until: from より後にしてください";
@@ -261,6 +261,15 @@ phrases! {
     "can read the payload" = "ペイロードを読める";
     "payload not sealed to {sites*}" = "ペイロードが {sites*} に封緘されていない";
     "no node is enrolled" = "登録されたノードがありません";
+    "{count} job(s) are being moved to make room" = "場所を空けるため {count} 件のジョブを移動中です";
+    "waits until {count} job(s) have made room" = "{count} 件のジョブが場所を空けるのを待っています";
+    "makes room for job {id}" = "ジョブ {id} のために場所を空けています";
+    "waits again: makes room for job {id}" = "再び待機中です: ジョブ {id} のために場所を空けました";
+    "waits for a place: the room that was made is not enough: {code}" =
+        "配置を待っています: 空けた場所では足りません({code})";
+    "a budget above {tenant} does not cover the {need} GPU-hours" =
+        "{tenant} の上位の予算が {need} GPU時間に足りません";
+    "a budget above {tenant}" = "{tenant} の上位の予算";
     "{left} of {nodes} nodes pass, {needed} needed" = "{nodes} ノード中 {left} ノードが適合、{needed} 必要";
     "at the latest {estimate*}" = "遅くとも {estimate*}";
     "wait for job {job} to end, by {until} at the latest" = "ジョブ {job} の終了を待つ(遅くとも {until})";
@@ -357,7 +366,14 @@ phrases! {
         "1メンバーあたりの購読は {most} 件までです。別のメンバーに問い合わせてください";
     "a member writes at most {most} bundles at a time; ask another one" =
         "1メンバーが同時に書き出すバンドルは {most} 件までです。別のメンバーに問い合わせてください";
+    "a member writes at most {most} scheduler snapshots at a time; ask another one" =
+        "1メンバーが同時に書き出すスケジューラースナップショットは {most} 件までです。別のメンバーに問い合わせてください";
     "too much is in flight" = "処理中の要求が多すぎます";
+    "no scheduler snapshot that this program can read" =
+        "このプログラムで読めるスケジューラースナップショットではありません";
+    "the scheduler snapshot is damaged" = "スケジューラースナップショットが破損しています";
+    "the scheduler snapshot holds no state that this program can read" =
+        "スケジューラースナップショットに、このプログラムで読める状態がありません";
     "the outcome is unknown" = "結果が不明です";
     "not answered in time" = "時間内に応答がありませんでした";
     "this member is behind revision {revision}" = "このメンバーはリビジョン {revision} に達していません";

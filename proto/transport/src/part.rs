@@ -6,8 +6,9 @@
 //!
 //! Not for keys ([`crate::pki::file`]) and the state of a host, which have modes and envelopes of their own.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Why a file did not come about.
@@ -26,6 +27,13 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> PartError {
     move |cause| PartError { path, cause }
 }
 
+/// Where a file stands until it has its name.
+fn beside(target: &Path) -> PathBuf {
+    let mut path = target.as_os_str().to_owned();
+    path.push(".part");
+    PathBuf::from(path)
+}
+
 /// A file on its way to its name.
 #[derive(Debug)]
 pub struct Part {
@@ -40,10 +48,26 @@ impl Part {
     /// # Errors
     /// [`PartError`] with the part's path.
     pub fn create(target: &Path) -> Result<Self, PartError> {
-        let mut path = target.as_os_str().to_owned();
-        path.push(".part");
-        let path = PathBuf::from(path);
+        let path = beside(target);
         let file = File::create(&path).map_err(failed(&path))?;
+        Ok(Self { file, path, target: target.to_owned() })
+    }
+
+    /// As [`Part::create`], for this user alone: mode 0600. One that is left from before is removed, because others may have
+    /// it open.
+    ///
+    /// # Errors
+    /// [`PartError`] with the part's path.
+    pub fn create_private(target: &Path) -> Result<Self, PartError> {
+        let path = beside(target);
+        if let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(failed(&path)(error));
+        }
+        let mut open = OpenOptions::new();
+        let file = open.write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.map_err(failed(&path))?;
         Ok(Self { file, path, target: target.to_owned() })
     }
 
@@ -111,6 +135,7 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_file_has_its_name_only_when_it_is_whole() {
@@ -129,6 +154,20 @@ mod tests {
             assert_eq!(fs::read_to_string(&target).unwrap(), content);
             assert!(!beside.exists());
         }
+    }
+
+    #[test]
+    fn a_private_file_is_its_owners_alone_whatever_was_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, beside) = (dir.path().join("a"), dir.path().join("a.part"));
+        fs::write(&beside, "left").unwrap();
+        fs::set_permissions(&beside, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut part = Part::create_private(&target).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&beside), 0o600);
+        part.write_all(b"mine").unwrap();
+        part.sync().unwrap().take_name().unwrap();
+        assert_eq!((mode(&target), fs::read(&target).unwrap().as_slice()), (0o600, &b"mine"[..]));
     }
 
     #[test]

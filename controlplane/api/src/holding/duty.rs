@@ -101,7 +101,7 @@ impl Core {
             look
         };
         for payload in look.found {
-            let command = Command::FoundPayload { payload };
+            let command = Command::FoundPayload(payload);
             if let Err(error) = self.write_for(self.identity.principal(), command, None).await {
                 tracing::warn!(%payload, %error, "that it is here could not be told");
             }

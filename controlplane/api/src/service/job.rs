@@ -74,11 +74,6 @@ fn explanation(explanation: &Explanation) -> v1::Explanation {
         Verdict::WouldWait => v1::explanation::Verdict::WouldWait,
         Verdict::Never => v1::explanation::Verdict::Never,
     };
-    let effect = |verdict: Verdict| match verdict {
-        Verdict::PlacedNow => "placed now",
-        Verdict::WouldWait => "would wait",
-        Verdict::Never => "never",
-    };
     let step = |step: &sekisho_scheduler::Step| v1::explanation::Step {
         reason: step.token.to_owned(),
         condition: step.condition.clone(),
@@ -86,31 +81,18 @@ fn explanation(explanation: &Explanation) -> v1::Explanation {
     };
     let relaxation = |change: &sekisho_scheduler::Relaxation| v1::explanation::Relaxation {
         change: change.change.clone(),
-        effect: effect(change.effect).to_owned(),
+        effect: change.effect.to_string(),
     };
-    let position = explanation.position.map(|at| u32::try_from(at).unwrap_or(u32::MAX));
     v1::Explanation {
         revision: explanation.basis.0,
         verdict: verdict.into(),
         steps: explanation.steps.iter().map(step).collect(),
         binding: explanation.binding.map(|code| code.to_string()).unwrap_or_default(),
         relaxations: explanation.relaxations.iter().map(relaxation).collect(),
-        // The message counts the jobs before it, the planner its place from 1.
-        queue_position: position.map(|at| at.saturating_sub(1)),
-        summary: summary(explanation),
+        queue_position: explanation.before(),
+        summary: explanation.summary(),
         waits: Vec::new(),
     }
-}
-
-/// One sentence. The verdict has a field of its own and is said by the reader, in the reader's language.
-fn summary(explanation: &Explanation) -> String {
-    let left = explanation.steps.last().map_or(0, |step| step.nodes_left);
-    let (needed, nodes) = (explanation.nodes_needed, explanation.nodes);
-    let mut parts = vec![format!("{left} of {nodes} nodes pass, {needed} needed")];
-    parts.extend(explanation.binding.map(|code| code.to_string()));
-    parts.extend(Some(explanation.detail.clone()).filter(|detail| !detail.is_empty()));
-    parts.extend(explanation.estimate.map(|estimate| format!("at the latest {estimate}")));
-    parts.join("; ")
 }
 
 /// What a job runs must be readable by the agent, and may hold no secret if every member can read it. Of what is sealed, only

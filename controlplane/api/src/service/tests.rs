@@ -20,6 +20,7 @@ mod operator;
 mod policy;
 mod quota;
 mod read;
+mod scheduler;
 mod sealed;
 mod snapshot;
 mod write;

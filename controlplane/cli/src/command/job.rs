@@ -19,6 +19,7 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{JobId, TenantId};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+pub(super) use explain::show_found;
 pub(super) use view::JobView;
 use view::{is_final, word};
 

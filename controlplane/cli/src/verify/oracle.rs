@@ -149,7 +149,11 @@ pub fn compare_sums(state: &State, report: &mut Report) {
         all.map(|sum| ((sum.tenant.clone(), sum.class.clone()), sum.charged)).collect();
     let mut theirs: Vec<_> = state
         .usages()
-        .map(|((tenant, class), sum)| ((tenant.to_string(), class.to_string()), sum))
+        // Room that is being made is charged before it is granted.
+        .map(|((tenant, class), sum)| {
+            let granted = sum.saturating_sub(state.pending(tenant, class));
+            ((tenant.to_string(), class.to_string()), granted)
+        })
         .filter(|(_, sum)| *sum > 0)
         .collect();
     own.sort();

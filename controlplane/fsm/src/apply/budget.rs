@@ -8,7 +8,7 @@ use crate::budget::{Budget, BudgetKey, Charged};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
-use crate::state::Placement;
+use crate::state::{Placement, State};
 use sekisho_types::budget::{BudgetError, BudgetSpec};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::TenantId;
@@ -95,11 +95,11 @@ pub(super) fn forget(change: &mut Change<'_>, tenant: &TenantId) {
 
 /// Budgets that a placement has to be charged to.
 pub(super) fn counting(
-    change: &Change<'_>,
+    state: &State,
     path: &[TenantId],
     (class, place): (&sekisho_types::id::DeviceClass, sekisho_types::jurisdiction::Area),
 ) -> Vec<Charged> {
-    let all = change.state.budgets_on(path, class, place);
+    let all = state.budgets_on(path, class, place);
     all.map(|(key, budget)| Charged { key: key.clone(), created: budget.created }).collect()
 }
 

@@ -11,7 +11,9 @@
 
 use super::bundle::{amend, make_so, rejection, room_for};
 use super::change::Change;
-use super::{Source, approval, bytes_of, job, landmark, member, node, operator, site};
+use super::{
+    Source, approval, bytes_of, job, landmark, member, node, operator, preemption, site,
+};
 use crate::command::Command;
 use crate::entry::Entry;
 use crate::event::Event;
@@ -336,5 +338,6 @@ fn begin(change: &mut Change<'_>, opening: &Opening, agreement: &Agreement) {
         // Its agent accepts only sets of this incarnation from now on.
         change.effects.touched.insert(id);
     }
+    preemption::lapse_all(change);
     job::fail_queued(change, "the federation began anew: submit it again", |_job| true);
 }

@@ -3,7 +3,7 @@
 use super::change::{Change, not_found};
 use super::placement::order_stop;
 use super::policy::check_rules;
-use super::{offer, payload, residency, site_key};
+use super::{offer, payload, preemption, residency, site_key};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -347,6 +347,7 @@ fn finish(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
         payload::release(change, digest);
     }
     offer::forget(change, id);
+    preemption::lapse(change, id);
     change.effects.events.insert(Event::Job(id.clone()));
     change.effects.events.insert(Event::Plannable);
 }

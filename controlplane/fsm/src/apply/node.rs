@@ -5,7 +5,7 @@
 
 use super::change::{Change, not_found};
 use super::token::check_tag;
-use super::{fix, placement, site_key};
+use super::{fix, placement, preemption, site_key};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -136,6 +136,7 @@ pub(super) fn decommission(change: &mut Change<'_>, id: &NodeId) -> Outcome {
     }
     let (node_key, revoked, at) = (node.node_key, node.revoked, change.now());
     fix::forget(change, id);
+    preemption::lapse_on(change, id);
     change.state.countersigned.remove(id);
     change.state.nodes.remove(id);
     // One that was revoked before has made it so already, and its site may have the next key since.

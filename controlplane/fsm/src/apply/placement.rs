@@ -4,18 +4,18 @@
 //! is charged in the entry that grants it. What was granted is freed once, when it is confirmed dead.
 
 use super::change::Change;
+use super::group::check_group;
 use super::job::{follow, granted, tear_down};
-use super::{budget, bytes_of, offer};
+use super::{budget, bytes_of, offer, preemption};
 use crate::command::{Group, Slot};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
-use crate::purse::{Charge, Own, Purse};
+use crate::purse::Charge;
 use crate::quota;
-use crate::state::{Fate, Job, Placement};
+use crate::state::{Fate, Placement};
 use sekisho_evidence::grant::{BoundRules, Grant};
-use sekisho_types::error_code::{ErrorCode, Kind};
+use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
-use sekisho_types::job::JobPhase;
 use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::{PlacementId, Revision};
@@ -46,7 +46,12 @@ pub(super) fn commit(change: &mut Change<'_>, basis: Revision, groups: &[Group])
     }
     let (mut done, mut rejected) = (Vec::new(), Vec::new());
     for group in groups {
-        match check_group(change, group) {
+        if change.state.preemption(&group.job).is_some() {
+            // Others are being moved for it.
+            rejected.push((group.job.clone(), ErrorCode::WrongPhase));
+            continue;
+        }
+        match check_group(change.state, group) {
             Ok((rules, charges)) => {
                 grant_group(change, group, &rules, charges)?;
                 done.push(group.job.clone());
@@ -57,101 +62,7 @@ pub(super) fn commit(change: &mut Change<'_>, basis: Revision, groups: &[Group])
     Ok(Reply::Placed { granted: done, rejected })
 }
 
-/// The rules that bind the group, and what each member is charged.
-fn check_group(
-    change: &Change<'_>,
-    group: &Group,
-) -> Result<(Vec<BoundRules>, Vec<Charge>), ErrorCode> {
-    let job = change.state.jobs.get(&group.job).ok_or(ErrorCode::NotFound)?;
-    if job.phase != JobPhase::Queued {
-        return Err(ErrorCode::WrongPhase);
-    }
-    let nodes: BTreeSet<&NodeId> = group.places.iter().map(|slot| &slot.node).collect();
-    let members = u32::try_from(group.places.len()).unwrap_or(u32::MAX);
-    if members != job.facts.group || nodes.len() != group.places.len() {
-        return Err(ErrorCode::InvalidArgument);
-    }
-    let rules = change.state.rules_for(&job.facts).map_err(|rejection| rejection.code)?;
-    if change.state.is_missing(&job.facts.payload) {
-        return Err(ErrorCode::PayloadNotHere);
-    }
-    for slot in &group.places {
-        check_slot(change, job, &rules, slot)?;
-    }
-    let charges = charges(change, job, &group.places)?;
-    Ok((rules, charges))
-}
-
-/// What each member is charged, if quotas, budgets and offers admit all of them together (Q1).
-fn charges(change: &Change<'_>, job: &Job, places: &[Slot]) -> Result<Vec<Charge>, ErrorCode> {
-    let (state, facts) = (&*change.state, &job.facts);
-    let (books, path) = (Own(state), state.path(&facts.id.tenant));
-    let mut purse = Purse::open(state, &books, facts, &path);
-    // What no waiting changes is said first; what is full now, by its place.
-    purse
-        .covers(facts.gpus())
-        .or_else(|code| if code.kind() == Kind::Never { Err(code) } else { Ok(()) })?;
-    let mut charges = Vec::with_capacity(places.len());
-    for slot in places {
-        let node = state.nodes.get(&slot.node).ok_or(ErrorCode::NotFound)?;
-        let place = node.tag.area.domestic().ok_or(ErrorCode::ResidencyOutsideJp)?;
-        let spend = purse.spend(&books, (&slot.node.site, &node.operator), place)?;
-        charges.push(Charge {
-            place,
-            offer: Some(spend.offer.1.clone()),
-            yen_per_gpu_hour: spend.yen_per_gpu_hour,
-            from: change.now(),
-            until: purse.until(),
-            budgets: budget::counting(change, &path, (&facts.resources.class, place)),
-        });
-    }
-    Ok(charges)
-}
-
-fn check_slot(
-    change: &Change<'_>,
-    job: &Job,
-    rules: &[BoundRules],
-    slot: &Slot,
-) -> Result<(), ErrorCode> {
-    let node = change.state.nodes.get(&slot.node).ok_or(ErrorCode::NotFound)?;
-    if node.revoked {
-        return Err(ErrorCode::NodeRevoked);
-    }
-    if !node.approved {
-        return Err(ErrorCode::NodePending);
-    }
-    if !node.is_fit() {
-        return Err(ErrorCode::NodeUnfit);
-    }
-    if node.drain.is_some() {
-        return Err(ErrorCode::NodeDraining);
-    }
-    if node.quarantine.is_some() {
-        return Err(ErrorCode::NodeQuarantined);
-    }
-    if !node.schedulable || node.live_session().is_none() || job.avoid.contains(&slot.node) {
-        return Err(ErrorCode::NodeUnavailable);
-    }
-    change.state.may_reside(rules, node).map_err(|rejection| rejection.code)?;
-    if !change.state.can_open(&job.facts, &slot.node.site) {
-        return Err(ErrorCode::PayloadNotSealed);
-    }
-    let wanted = &job.facts.resources;
-    let bucket = node.buckets.get(usize::from(slot.bucket)).ok_or(ErrorCode::NoDevice)?;
-    if bucket.class != wanted.class
-        || bucket.memory_mib < wanted.memory_mib
-        || bucket.count < wanted.gpus
-    {
-        return Err(ErrorCode::NoDevice);
-    }
-    if node.free(slot.bucket) < wanted.gpus {
-        return Err(ErrorCode::CapacityFull);
-    }
-    Ok(())
-}
-
-fn grant_group(
+pub(super) fn grant_group(
     change: &mut Change<'_>,
     group: &Group,
     rules: &[BoundRules],
@@ -311,6 +222,7 @@ pub(super) fn end(change: &mut Change<'_>, id: &PlacementId, ending: &Ending) {
     change.effects.events.insert(Event::NodeShown(node.clone()));
     change.effects.events.insert(Event::Plannable);
     follow(change, &job, id, &node);
+    preemption::passed(change, &row);
 }
 
 /// Orders every job on a node to stop and to find another place.

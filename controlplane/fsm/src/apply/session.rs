@@ -8,6 +8,7 @@
 use super::change::Change;
 use super::fix;
 use super::placement::{self, end};
+use super::preemption;
 use super::quarantine::{self, SESSIONS_BEFORE};
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::state::Session;
@@ -84,6 +85,9 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
             ErrorCode::InvalidArgument,
             "buckets: may not change while placements live",
         ));
+    }
+    if change.state.nodes.get(id).is_some_and(|node| node.buckets != opening.buckets) {
+        preemption::lapse_on(change, id);
     }
     let revision = change.revision;
     change.set_node(id, |node| {

@@ -25,6 +25,7 @@ mod member;
 mod node;
 mod offer;
 mod operator;
+mod preemption;
 mod quarantine;
 mod quota;
 mod range;

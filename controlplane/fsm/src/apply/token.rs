@@ -181,6 +181,7 @@ pub(super) fn enroll(
         proof: None,
         lapsed: None,
         rack: None,
+        kept: BTreeMap::new(),
     };
     change.state.nodes.insert(candidate.node.clone(), node);
     change.state.tokens.update(token, |row| row.used = Some((*candidate.node_key, now)));

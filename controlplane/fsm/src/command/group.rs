@@ -20,3 +20,14 @@ pub struct Slot {
     /// Index into its buckets.
     pub bucket: u16,
 }
+
+/// Room for one job, made by moving others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preempt {
+    /// Who gets it.
+    pub beneficiary: JobId,
+    /// Who is moved, in order.
+    pub victims: Vec<JobId>,
+    /// Where the beneficiary's members will stand, by rank.
+    pub places: Vec<Slot>,
+}

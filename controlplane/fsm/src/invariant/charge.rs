@@ -1,9 +1,11 @@
 //! Quotas, budgets and offers against what runs: every sum computed once more from its parts.
 
+use crate::preemption::Preemption;
 use crate::quota::{Holding, HoldingKey, Line, edit};
 use crate::state::State;
 use crate::table::Table;
-use sekisho_types::id::{DeviceClass, SiteId, TenantId};
+use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
+use sekisho_types::job::JobPhase;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::limit::TENANT_DEPTH_MAX;
 use sekisho_types::name::Name;
@@ -26,13 +28,19 @@ fn charged(state: &State) -> Sums {
         let key = (row.grant.job.tenant.clone(), row.grant.class.clone());
         add(&mut sums, key, row.charge.place, u64::from(row.grant.gpus));
     }
+    for (id, row) in state.preemptions() {
+        let Some(job) = state.job(id) else { continue };
+        let key = (id.tenant.clone(), job.facts.resources.class.clone());
+        row.charged.iter().for_each(|(area, gpus)| add(&mut sums, key.clone(), *area, *gpus));
+    }
     for ((_, tenant, class), held) in state.escrows() {
         add(&mut sums, (tenant.clone(), class.clone()), held.place, held.gpus);
     }
     sums
 }
 
-/// Q1/Q2: usage equals the sum of the GPUs of placements that are not ended, and of what sites hold.
+/// Q1/Q2: usage equals the sum of the GPUs of placements that are not ended, of what sites hold, and of what is charged while
+/// room is made.
 pub(super) fn usage_is_the_sum_of_living_placements(state: &State) -> Result<(), String> {
     let mut usage = Sums::new();
     for (key, holding) in state.holdings() {
@@ -74,6 +82,31 @@ pub(super) fn the_tree_sums_up(state: &State) -> Result<(), String> {
         return Ok(());
     }
     Err("Q1: the tree has a tenant that holds something and is not there".to_owned())
+}
+
+/// P1: what is kept of a bucket is kept for a queued job for which room is being made there, and nothing is kept twice.
+pub(super) fn what_is_kept_is_being_made_room(state: &State) -> Result<(), String> {
+    for (id, node) in state.nodes() {
+        for (bucket, kept) in &node.kept {
+            let row = state.preemption(&kept.job);
+            let placed = |row: &Preemption| {
+                row.places.iter().any(|slot| slot.node == *id && slot.bucket == *bucket)
+            };
+            if !row.is_some_and(placed) {
+                return Err(format!("P1: {id} keeps {kept:?}, which nobody made room for"));
+            }
+            let count = node.buckets.get(usize::from(*bucket)).map_or(0, |bucket| bucket.count);
+            let used = node.used.get(bucket).copied().unwrap_or(0);
+            if used.saturating_add(kept.gpus) > count {
+                return Err(format!("P1: {id} bucket {bucket}: {used} used and {kept:?} of {count}"));
+            }
+        }
+    }
+    let queued = |id: &JobId| state.job(id).is_some_and(|job| job.phase == JobPhase::Queued);
+    match state.preemptions().find(|(id, _)| !queued(id)) {
+        None => Ok(()),
+        Some((id, _)) => Err(format!("P3: room is made for {id}, which does not wait")),
+    }
 }
 
 /// Every offer has charged what stands on it; none that is withdrawn stays without a reason.

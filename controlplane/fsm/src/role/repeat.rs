@@ -26,9 +26,9 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::DrainNode { .. } | Command::UndrainNode { .. } => true,
         Command::ApproveNode { .. } | Command::DecommissionNode { .. } => true,
         Command::ReportFitness { .. } | Command::SubmitFix { .. } => false,
-        Command::EvictDenied { .. } | Command::SubmitRange { .. } => false,
+        Command::EvictDenied { .. } | Command::SubmitRange { .. } | Command::Preempt(_) => false,
         Command::RegisterLandmark { .. } | Command::RemoveLandmark { .. } => true,
-        Command::PutSiteKey { .. } | Command::FoundPayload { .. } => false,
+        Command::PutSiteKey { .. } | Command::FoundPayload(_) => false,
         Command::Countersign { .. } | Command::RecordJournal { .. } => false,
         // The same key once more changes nothing.
         Command::Login(_) => false,

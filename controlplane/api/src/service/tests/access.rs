@@ -16,6 +16,7 @@ use crate::service::node::NodeApi;
 use crate::service::offer::OfferApi;
 use crate::service::policy::PolicyApi;
 use crate::service::quota::QuotaApi;
+use crate::service::scheduler::SchedulerApi;
 use crate::service::site::SiteApi;
 use crate::service::tenant::TenantApi;
 use crate::service::trust::TrustApi;
@@ -54,6 +55,7 @@ use sekisho_proto::v1::node_service_server::NodeService as _;
 use sekisho_proto::v1::offer_service_server::OfferService as _;
 use sekisho_proto::v1::policy_service_server::PolicyService as _;
 use sekisho_proto::v1::quota_service_server::QuotaService as _;
+use sekisho_proto::v1::scheduler_service_server::SchedulerService as _;
 use sekisho_proto::v1::site_service_server::SiteService as _;
 use sekisho_proto::v1::tenant_service_server::TenantService as _;
 use sekisho_proto::v1::trust_service_server::TrustService as _;
@@ -228,7 +230,7 @@ async fn each_verb_of_the_api_is_admitted_as_the_table_says() {
         "cells through admission: {} of {verbs} verbs and {roles} roles, {} allow",
         cells.count, cells.allowed
     );
-    assert_eq!(cells.count, 68 * roles);
+    assert_eq!(cells.count, 69 * roles);
 }
 
 /// What is of the federation as a whole.
@@ -241,6 +243,8 @@ async fn federation(fake: &Fake, cells: &mut Cells) {
     cell!(cells, Verb::ReadFederation, whole, SiteApi(core()), list_sites, list());
     let records = v1::ListRecordsRequest::default;
     cell!(cells, Verb::ReadAudit, whole, AuditApi::new(core()), list_records, records());
+    let (planner, snapshot) = (SchedulerApi::new(core()), v1::GetSnapshotRequest {});
+    cell!(cells, Verb::ReadAudit, whole, planner, get_snapshot, snapshot);
     let list = v1::ListApprovalsRequest::default;
     cell!(cells, Verb::ReadApprovals, whole, ApprovalApi(core()), list_approvals, list());
     let site = NewSite {

@@ -190,6 +190,8 @@ fn jobs<'r>(record: &'r Record, entry: Option<&'r Entry>) -> Vec<&'r JobId> {
         groups.iter().map(|group| &group.job).collect()
     } else if let Command::EvictDenied { jobs } = &entry.command {
         jobs.iter().collect()
+    } else if let Command::Preempt(of) = &entry.command {
+        of.victims.iter().chain([&of.beneficiary]).collect()
     } else if let Command::Batch(items) = &entry.command {
         items.iter().filter_map(job_of).collect()
     } else {

@@ -11,6 +11,7 @@ use sekisho_proto::name::Resource as _;
 use sekisho_proto::phrase::say;
 use sekisho_proto::v1;
 use sekisho_proto::v1::explanation::Verdict;
+use sekisho_scheduler as scheduler;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::JobId;
 use serde::Serialize;
@@ -93,6 +94,36 @@ impl From<v1::Explanation> for ExplanationView {
     }
 }
 
+/// What a planner at hand says, as a member would say it. What a job waits for at hosts is known to leaders alone.
+impl From<&scheduler::Explanation> for ExplanationView {
+    fn from(found: &scheduler::Explanation) -> Self {
+        let verdict = match found.verdict {
+            scheduler::Verdict::PlacedNow => Verdict::PlacedNow,
+            scheduler::Verdict::WouldWait => Verdict::WouldWait,
+            scheduler::Verdict::Never => Verdict::Never,
+        };
+        let step = |step: &scheduler::Step| StepView {
+            reason: step.token.to_owned(),
+            condition: step.condition.clone(),
+            nodes_left: step.nodes_left,
+        };
+        let relaxation = |relaxation: &scheduler::Relaxation| RelaxationView {
+            change: relaxation.change.clone(),
+            effect: relaxation.effect.to_string(),
+        };
+        Self {
+            revision: found.basis.0,
+            verdict: word(verdict),
+            summary: found.summary(),
+            binding: found.binding.map(|code| code.to_string()),
+            steps: found.steps.iter().map(step).collect(),
+            relaxations: found.relaxations.iter().map(relaxation).collect(),
+            queue_position: found.before(),
+            waits: Vec::new(),
+        }
+    }
+}
+
 /// What would happen to a spec now.
 pub(super) async fn plan(app: &mut App<'_>, spec: &JobSpec) -> Result<Exit, Failure> {
     let session = app.session()?;
@@ -103,7 +134,7 @@ pub(super) async fn plan(app: &mut App<'_>, spec: &JobSpec) -> Result<Exit, Fail
     };
     let answer = ask!(session.client, job_service_client::JobServiceClient, plan_job, request)?;
     let exit = exit(answer.verdict());
-    show(app, answer)?;
+    show(app, &answer.into())?;
     Ok(exit)
 }
 
@@ -112,14 +143,21 @@ pub(super) async fn explain(app: &mut App<'_>, job: &JobId) -> Result<Exit, Fail
     let session = app.session()?;
     let request = v1::ExplainJobRequest { name: job.name() };
     let answer = ask!(session.client, job_service_client::JobServiceClient, explain_job, request)?;
-    show(app, answer)?;
+    show(app, &answer.into())?;
     Ok(Exit::Ok)
 }
 
-fn show(app: &mut App<'_>, answer: v1::Explanation) -> Result<(), Failure> {
-    let view = ExplanationView::from(answer);
+/// What a planner at hand found.
+pub(in crate::command) fn show_found(
+    app: &mut App<'_>,
+    found: &scheduler::Explanation,
+) -> Result<(), Failure> {
+    show(app, &found.into())
+}
+
+fn show(app: &mut App<'_>, view: &ExplanationView) -> Result<(), Failure> {
     if !app.output.format.is_for_people() {
-        return app.output.data(&view);
+        return app.output.data(view);
     }
     let verdict = match view.verdict {
         "placed_now" => app.output.pick("placed now", "今すぐ配置"),

@@ -257,6 +257,7 @@ impl Model {
             Command::EvictDrained { node, drain } => self.evict(node, *drain),
             // Accepted, all of them were to go; that they had to is a matter of the replay.
             Command::EvictDenied { jobs } => jobs.iter().for_each(|job| self.stop_job(job)),
+            Command::Preempt(of) => of.victims.iter().for_each(|job| self.stop_job(job)),
             Command::RaiseFeatureLevel { .. } => {}
             Command::RegisterKey { .. } | Command::RevokeKey { .. } | Command::Login(_) => {}
             Command::CreateToken { token, approved, .. } => {
@@ -328,7 +329,7 @@ impl Model {
             Command::LiftVeto { operator, of } => self.lift_veto(at, operator, of, report),
             Command::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
             // It has no more to do with a grant than whether its site can read, or whether there is anything to run.
-            Command::PutSiteKey { .. } | Command::FoundPayload { .. } => {}
+            Command::PutSiteKey { .. } | Command::FoundPayload(_) => {}
             // What the log says of itself grants nothing.
             Command::Countersign { .. } | Command::RecordJournal { .. } => {}
             Command::ResealJob { facts } => self.resealed(facts),

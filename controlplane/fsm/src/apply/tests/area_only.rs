@@ -195,7 +195,7 @@ fn what_nobody_has_waits_until_somebody_says_that_he_has_it() {
         rejected.first().map(|(_, code)| *code)
     };
     assert_eq!(place(&mut f), Some(ErrorCode::PayloadNotHere));
-    let found = Command::FoundPayload { payload: facts.payload };
+    let found = Command::FoundPayload(facts.payload);
     refused(&mut f, member("kanto"), found.clone(), ErrorCode::PermissionDenied);
     refused(&mut f, admin("hokuto"), found.clone(), ErrorCode::PermissionDenied);
     f.accept(member("hokuto"), found.clone());

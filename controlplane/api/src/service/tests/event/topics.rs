@@ -85,6 +85,8 @@ async fn every_kind_is_listed_followed_and_resumed() {
         glass,
         "policies/near",
         "sites/ishikari-1",
+        // Nobody offers what is taken out.
+        "sites/ishikari-1/offers/all",
         "tenants/otaru",
         &quota,
         &escrow,

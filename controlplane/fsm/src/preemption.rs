@@ -1,0 +1,248 @@
+//! Room for one job, made by moving others: which may be moved, and for whom.
+//!
+//! ```text
+//! Preempt ──> victims stop, their room is kept ──> each teardown passes its charge on ──> the last one grants, or all lapses
+//! ```
+//! Must hold: who is moved has a lower priority, or a tenant that uses more than its own while the other's does not (so
+//! borrowed quota comes back); it has run for a while; each victim is needed, and together they suffice. As whoever is moved
+//! may for neither reason move its successor, preemption never loops. Nobody is moved for whom no room would be made.
+//! Does not choose: the planner does (`scheduler::preempt`).
+
+use crate::apply::group::check_group;
+use crate::apply::placement::is_desired;
+use crate::command::{Group, Preempt, Slot};
+use crate::outcome::Rejection;
+use crate::quota::refund;
+use crate::state::{Job, Placement, State};
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{DeviceClass, JobId, TenantId};
+use sekisho_types::job::{JobFacts, JobPhase};
+use sekisho_types::jurisdiction::Area;
+use sekisho_types::revision::{PlacementId, Revision};
+use sekisho_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Jobs that one preemption moves at most: each is checked to be needed.
+pub const VICTIMS_MAX: usize = 16;
+
+/// Preemptions under way at once: the rest of the fleet goes on with its work.
+pub const PENDING_MAX: usize = 32;
+
+/// A job is not moved before it has run so long: what it has loaded is worth that much.
+pub const LEAST_RUN_MS: u64 = 300_000;
+
+/// The same in a federation of `sekisho dev`, where nobody waits five minutes to see it.
+const LEAST_RUN_DEV_MS: u64 = 5_000;
+
+/// GPUs of a bucket that are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// For whom.
+    pub job: JobId,
+    /// How many by now; victims that still run hold the others.
+    pub gpus: u32,
+}
+
+/// Room that is being made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preemption {
+    /// Where the members will stand.
+    pub places: Vec<Slot>,
+    /// Who is moved.
+    pub victims: BTreeSet<JobId>,
+    /// GPUs charged to the tenant that gets the room, by place: those for which there was quota, and what victims gave back.
+    pub charged: BTreeMap<Area, u64>,
+    /// Since when, on the state clock.
+    pub since: Timestamp,
+    /// The entry that began it.
+    pub revision: Revision,
+}
+
+fn refuse<T>(code: ErrorCode, why: String) -> Result<T, Rejection> {
+    Err(Rejection::new(code, why))
+}
+
+impl State {
+    /// The room that is being made for a job.
+    #[must_use]
+    pub fn preemption(&self, job: &JobId) -> Option<&Preemption> {
+        self.preemptions.get(job)
+    }
+
+    /// All room that is being made, by job.
+    pub fn preemptions(&self) -> impl DoubleEndedIterator<Item = (&JobId, &Preemption)> {
+        self.preemptions.iter()
+    }
+
+    /// GPUs that a tenant is charged for jobs that room is being made for.
+    #[must_use]
+    pub fn pending(&self, tenant: &TenantId, class: &DeviceClass) -> u64 {
+        let own = self.preemptions.iter().filter(|(job, _)| job.tenant == *tenant);
+        let of_class = own.filter(|(job, _)| {
+            self.jobs.get(job).is_some_and(|job| job.facts.resources.class == *class)
+        });
+        of_class.flat_map(|(_, row)| row.charged.values()).fold(0, |sum, gpus| sum.saturating_add(*gpus))
+    }
+
+    /// How long a job has to have run before it may be moved.
+    #[must_use]
+    pub fn least_run_ms(&self) -> u64 {
+        if self.federation().is_some_and(|held| held.dev) { LEAST_RUN_DEV_MS } else { LEAST_RUN_MS }
+    }
+
+    /// Whether a tenant could hold a job within what is its own and its parts'.
+    fn is_within_its_own(&self, facts: &JobFacts) -> bool {
+        let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
+        let rows = self.holding(tenant, class).into_iter().flat_map(|held| held.lines.values());
+        let mut rows = rows.filter(|line| line.quota.is_some()).peekable();
+        let need = facts.gpus();
+        rows.peek().is_some() && rows.all(|line| line.pool().covers(line.used().saturating_add(need)))
+    }
+
+    /// Whether a tenant of the same tree uses more than its own of a class.
+    fn borrows_in_the_tree_of(&self, tenant: &TenantId, of: &TenantId, class: &DeviceClass) -> bool {
+        let same_tree = self.path(tenant).last() == self.path(of).last();
+        let rows = self.holding(of, class).into_iter().flat_map(|held| held.lines.values());
+        same_tree && tenant != of && rows.into_iter().any(|line| line.quota.is_some() && line.borrowed() > 0)
+    }
+
+    /// Whether a job may be moved for another one.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn may_move(&self, facts: &JobFacts, victim: &Job) -> Result<(), Rejection> {
+        let id = &victim.facts.id;
+        match victim.phase {
+            JobPhase::Placed | JobPhase::Running => {}
+            JobPhase::Queued
+            | JobPhase::Stopping
+            | JobPhase::Succeeded
+            | JobPhase::Failed
+            | JobPhase::Cancelled => {
+                return refuse(ErrorCode::WrongPhase, format!("job {id} is {}", victim.phase));
+            }
+        }
+        let class = &facts.resources.class;
+        let lower = victim.facts.priority < facts.priority;
+        let owed = || {
+            self.is_within_its_own(facts)
+                && self.borrows_in_the_tree_of(&facts.id.tenant, &id.tenant, class)
+        };
+        if victim.facts.resources.class != *class || !(lower || owed()) {
+            let why = format!("job {id} is as urgent, and within what is its tenant's own");
+            return refuse(ErrorCode::WrongPhase, why);
+        }
+        let begun = self.living(victim).map(|(_, row)| row.charge.from).max();
+        let least = self.least_run_ms();
+        if begun.is_none_or(|begun| self.clock.since_ms(begun) < least) {
+            return refuse(ErrorCode::WrongPhase, format!("job {id} has run for less than {least} ms"));
+        }
+        let away = |row: &Placement| {
+            self.nodes.get(&row.grant.node).is_none_or(|node| node.live_session().is_none())
+        };
+        if self.living(victim).any(|(_, row)| away(row)) {
+            return refuse(ErrorCode::NodeUnavailable, format!("a node of job {id} is out of contact"));
+        }
+        Ok(())
+    }
+
+    /// Placements of a job that are to go on.
+    fn living<'s>(&'s self, job: &'s Job) -> impl Iterator<Item = (&'s PlacementId, &'s Placement)> {
+        let rows = job.placements.iter().filter_map(|id| Some((id, self.placements.get(id)?)));
+        rows.filter(|(_, row)| is_desired(&row.phase))
+    }
+
+    /// This state as it would be if jobs had ended, for what concerns room and charges.
+    fn without(&self, victims: &[JobId]) -> Self {
+        let mut supposed = self.clone();
+        for job in victims.iter().filter_map(|id| self.jobs.get(id)) {
+            for (_, row) in self.living(job) {
+                let gpus = row.grant.gpus;
+                supposed.nodes.update(&row.grant.node, |node| {
+                    let used = node.used.entry(row.bucket).or_default();
+                    *used = used.saturating_sub(gpus);
+                });
+                let (tenant, class) = (&row.grant.job.tenant, &row.grant.class);
+                let path = self.path(tenant);
+                refund(&mut supposed.quotas, &path, class, row.charge.place, u64::from(gpus));
+                if let Some(name) = &row.charge.offer {
+                    let key = (row.grant.node.site.clone(), name.clone());
+                    supposed.offers.update(&key, |offer| {
+                        offer.used = offer.used.saturating_sub(u64::from(gpus));
+                    });
+                }
+            }
+        }
+        supposed
+    }
+
+    /// Whether a job would find room at its places without others.
+    #[must_use]
+    pub fn makes_room(&self, preempt: &Preempt) -> bool {
+        let Preempt { beneficiary, victims, places } = preempt;
+        let group = Group { job: beneficiary.clone(), places: places.clone() };
+        check_group(&self.without(victims), &group).is_ok()
+    }
+
+    /// Whether anybody might be moved for a job: a first look, at priorities and at what the tree lends.
+    #[must_use]
+    pub fn is_owed(&self, facts: &JobFacts) -> bool {
+        let class = &facts.resources.class;
+        let borrowers = self.quotas.iter().filter(|((tenant, of), held)| {
+            of == class && *tenant != facts.id.tenant && held.lines.values().any(|l| l.borrowed() > 0)
+        });
+        let mut borrowers = borrowers.map(|((tenant, _), _)| tenant);
+        self.is_within_its_own(facts)
+            && borrowers.any(|of| self.borrows_in_the_tree_of(&facts.id.tenant, of, class))
+    }
+
+    /// Whether jobs may be moved for another one: each of them may, and is needed, and together they make room.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check_preemption(&self, preempt: &Preempt) -> Result<(), Rejection> {
+        let Preempt { beneficiary, victims, places } = preempt;
+        if victims.is_empty()
+            || victims.len() > VICTIMS_MAX
+            || !victims.is_sorted_by(|a, b| a < b)
+            || victims.contains(beneficiary)
+        {
+            let why = format!("victims: 1 to {VICTIMS_MAX} other jobs, ordered and without doubles");
+            return refuse(ErrorCode::InvalidArgument, why);
+        }
+        let missing = |id: &JobId| Rejection::new(ErrorCode::NotFound, format!("job {id}"));
+        let job = self.jobs.get(beneficiary).ok_or_else(|| missing(beneficiary))?;
+        if self.preemptions.contains(beneficiary) {
+            let why = format!("room is being made for job {beneficiary}");
+            return refuse(ErrorCode::WrongPhase, why);
+        }
+        if self.preemptions.len() >= PENDING_MAX {
+            return refuse(ErrorCode::Overloaded, format!("{PENDING_MAX} preemptions are under way"));
+        }
+        for victim in victims {
+            let victim = self.jobs.get(victim).ok_or_else(|| missing(victim))?;
+            self.may_move(&job.facts, victim)?;
+        }
+        let taken = |slot: &Slot| {
+            self.nodes.get(&slot.node).is_some_and(|node| node.kept.contains_key(&slot.bucket))
+        };
+        if places.iter().any(taken) {
+            return refuse(ErrorCode::CapacityFull, "a place is kept for another job".to_owned());
+        }
+        let group = Group { job: beneficiary.clone(), places: places.clone() };
+        let fits = |victims: &[JobId]| check_group(&self.without(victims), &group);
+        if let Err(code) = fits(victims) {
+            let why = format!("job {beneficiary} would find no room without them");
+            return refuse(code, why);
+        }
+        for at in 0..victims.len() {
+            let mut fewer = victims.clone();
+            let spared = fewer.remove(at);
+            if fits(&fewer).is_ok() {
+                return refuse(ErrorCode::WrongPhase, format!("job {spared} need not be moved"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! What is kept for jobs that cannot start yet: conservative backfill (Mu'alem and Feitelson, 2001).
+//!
+//! A job that finds no room claims the places where it could start first, at the time by which running jobs will have left
+//! them; one that its tenant's quota keeps off claims the quota in the same way. Whoever comes behind starts only where it is
+//! gone by then, or leaves enough. So a large job is passed by small ones and not held up by them.
+//!
+//! Must hold: time limits are upper bounds, so a claim of the next round is never later than this one's, as long as nobody of
+//! higher priority comes; no claim is made on what another one has. Claims are made anew in each round, from the state alone.
+//! Does not know: budgets and offers, which come back with time and not with the end of a job.
+
+use crate::fleet::{Fleet, Spot};
+use crate::limit::CLAIMS_PER_PLAN_MAX;
+use crate::pick::Allowed;
+use sekisho_types::id::{DeviceClass, NodeId, TenantId};
+use sekisho_types::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something that is kept from a time on.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    from: Timestamp,
+    /// What is left of it then for others.
+    spare: u64,
+}
+
+impl Kept {
+    fn admits(&self, gpus: u64, until: Timestamp) -> bool {
+        until <= self.from || gpus <= self.spare
+    }
+
+    fn take(&mut self, gpus: u64, until: Timestamp) {
+        if until > self.from {
+            self.spare = self.spare.saturating_sub(gpus);
+        }
+    }
+}
+
+/// A group that claims places.
+#[derive(Debug)]
+pub(crate) struct Claimant<'c> {
+    pub(crate) gpus: u32,
+    pub(crate) group: u32,
+    pub(crate) avoid: &'c BTreeSet<NodeId>,
+    pub(crate) now: Timestamp,
+}
+
+/// The claims of one round.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    places: BTreeMap<(NodeId, u16), Kept>,
+    quotas: BTreeMap<(TenantId, DeviceClass), Kept>,
+    made: usize,
+}
+
+impl Claims {
+    /// Whether a member of a job that ends by `until` may stand there.
+    pub(crate) fn admits(&self, spot: &Spot, gpus: u32, until: Timestamp) -> bool {
+        if self.places.is_empty() {
+            return true;
+        }
+        let kept = self.places.get(&(spot.1.clone(), spot.2));
+        kept.is_none_or(|kept| kept.admits(u64::from(gpus), until))
+    }
+
+    /// Whether a tenant's job may take so much of its quota.
+    pub(crate) fn admits_charge(
+        &self,
+        tenant: &TenantId,
+        class: &DeviceClass,
+        gpus: u64,
+        until: Timestamp,
+    ) -> bool {
+        let kept = self.quotas.get(&(tenant.clone(), class.clone()));
+        kept.is_none_or(|kept| kept.admits(gpus, until))
+    }
+
+    /// A group was placed.
+    pub(crate) fn place<'p>(
+        &mut self,
+        spots: impl Iterator<Item = &'p Spot>,
+        gpus: u32,
+        until: Timestamp,
+    ) {
+        for spot in spots {
+            if let Some(kept) = self.places.get_mut(&(spot.1.clone(), spot.2)) {
+                kept.take(u64::from(gpus), until);
+            }
+        }
+    }
+
+    /// A group was charged.
+    pub(crate) fn charge(
+        &mut self,
+        tenant: &TenantId,
+        class: &DeviceClass,
+        gpus: u64,
+        until: Timestamp,
+    ) {
+        if let Some(kept) = self.quotas.get_mut(&(tenant.clone(), class.clone())) {
+            kept.take(gpus, until);
+        }
+    }
+
+    /// Claims the places where a group could start first; `None` if it never could, or enough is claimed.
+    pub(crate) fn make(
+        &mut self,
+        fleet: &Fleet,
+        shelves: &[Allowed<'_>],
+        claimant: &Claimant<'_>,
+    ) -> Option<Timestamp> {
+        if self.made >= CLAIMS_PER_PLAN_MAX {
+            return None;
+        }
+        let mut ready: Vec<(Timestamp, Spot)> = Vec::new();
+        for (_, shelf) in shelves {
+            for spot in shelf.spots(0) {
+                let taken = self.places.contains_key(&(spot.1.clone(), spot.2));
+                if taken || claimant.avoid.contains(&spot.1) {
+                    continue;
+                }
+                let at = fleet.ready(&spot, claimant.gpus, claimant.now);
+                ready.extend(at.map(|at| (at, spot)));
+            }
+        }
+        ready.sort_unstable();
+        let (mut nodes, mut chosen, mut from) = (BTreeSet::new(), Vec::new(), claimant.now);
+        for (at, spot) in ready {
+            if u32::try_from(chosen.len()).is_ok_and(|members| members >= claimant.group) {
+                break;
+            }
+            if nodes.insert(spot.1.clone()) {
+                from = from.max(at);
+                chosen.push(spot);
+            }
+        }
+        if u32::try_from(chosen.len()).is_ok_and(|members| members < claimant.group) {
+            return None;
+        }
+        for spot in chosen {
+            let free = fleet.free_at(&spot, from);
+            let spare = u64::from(free.saturating_sub(claimant.gpus));
+            self.places.insert((spot.1, spot.2), Kept { from, spare });
+        }
+        self.made = self.made.saturating_add(1);
+        Some(from)
+    }
+
+    /// Claims a tenant's quota for a job that lacks `short` GPUs of it now; nothing if no end of its own jobs gives enough back.
+    pub(crate) fn make_charge(
+        &mut self,
+        fleet: &Fleet,
+        (tenant, class): (&TenantId, &DeviceClass),
+        short: u64,
+    ) {
+        let key = (tenant.clone(), class.clone());
+        if self.quotas.contains_key(&key) {
+            return;
+        }
+        let mut freed = 0u64;
+        for (at, gpus) in fleet.ends_of(&key) {
+            freed = freed.saturating_add(u64::from(gpus));
+            if freed >= short {
+                // What is over when it starts: the room of then without what it takes.
+                let spare = freed.saturating_sub(short);
+                self.quotas.insert(key, Kept { from: at, spare });
+                return;
+            }
+        }
+    }
+}
