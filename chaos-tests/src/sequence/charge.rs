@@ -160,9 +160,8 @@ pub(super) fn preempt(federation: &Federation, n: Option<u8>) -> Option<Command>
     let running: Vec<_> = state.jobs().filter(|(_, job)| !job.placements.is_empty()).collect();
     let (victim, row) = running.get(usize::from(n).checked_rem(running.len())?)?;
     let placed = row.placements.iter().filter_map(|id| state.placement(id));
-    let places = placed
-        .map(|row| Slot { node: row.grant.node.clone(), bucket: row.bucket })
-        .collect();
+    let places =
+        placed.map(|row| Slot { node: row.grant.node.clone(), bucket: row.bucket }).collect();
     let victims = vec![(*victim).clone()];
     Some(Command::Preempt(Box::new(Preempt { beneficiary, victims, places })))
 }

@@ -82,7 +82,9 @@ impl State {
         let of_class = own.filter(|(job, _)| {
             self.jobs.get(job).is_some_and(|job| job.facts.resources.class == *class)
         });
-        of_class.flat_map(|(_, row)| row.charged.values()).fold(0, |sum, gpus| sum.saturating_add(*gpus))
+        of_class
+            .flat_map(|(_, row)| row.charged.values())
+            .fold(0, |sum, gpus| sum.saturating_add(*gpus))
     }
 
     /// How long a job has to have run before it may be moved.
@@ -97,14 +99,22 @@ impl State {
         let rows = self.holding(tenant, class).into_iter().flat_map(|held| held.lines.values());
         let mut rows = rows.filter(|line| line.quota.is_some()).peekable();
         let need = facts.gpus();
-        rows.peek().is_some() && rows.all(|line| line.pool().covers(line.used().saturating_add(need)))
+        rows.peek().is_some()
+            && rows.all(|line| line.pool().covers(line.used().saturating_add(need)))
     }
 
     /// Whether a tenant of the same tree uses more than its own of a class.
-    fn borrows_in_the_tree_of(&self, tenant: &TenantId, of: &TenantId, class: &DeviceClass) -> bool {
+    fn borrows_in_the_tree_of(
+        &self,
+        tenant: &TenantId,
+        of: &TenantId,
+        class: &DeviceClass,
+    ) -> bool {
         let same_tree = self.path(tenant).last() == self.path(of).last();
         let rows = self.holding(of, class).into_iter().flat_map(|held| held.lines.values());
-        same_tree && tenant != of && rows.into_iter().any(|line| line.quota.is_some() && line.borrowed() > 0)
+        same_tree
+            && tenant != of
+            && rows.into_iter().any(|line| line.quota.is_some() && line.borrowed() > 0)
     }
 
     /// Whether a job may be moved for another one.
@@ -136,19 +146,28 @@ impl State {
         let begun = self.living(victim).map(|(_, row)| row.charge.from).max();
         let least = self.least_run_ms();
         if begun.is_none_or(|begun| self.clock.since_ms(begun) < least) {
-            return refuse(ErrorCode::WrongPhase, format!("job {id} has run for less than {least} ms"));
+            return refuse(
+                ErrorCode::WrongPhase,
+                format!("job {id} has run for less than {least} ms"),
+            );
         }
         let away = |row: &Placement| {
             self.nodes.get(&row.grant.node).is_none_or(|node| node.live_session().is_none())
         };
         if self.living(victim).any(|(_, row)| away(row)) {
-            return refuse(ErrorCode::NodeUnavailable, format!("a node of job {id} is out of contact"));
+            return refuse(
+                ErrorCode::NodeUnavailable,
+                format!("a node of job {id} is out of contact"),
+            );
         }
         Ok(())
     }
 
     /// Placements of a job that are to go on.
-    fn living<'s>(&'s self, job: &'s Job) -> impl Iterator<Item = (&'s PlacementId, &'s Placement)> {
+    fn living<'s>(
+        &'s self,
+        job: &'s Job,
+    ) -> impl Iterator<Item = (&'s PlacementId, &'s Placement)> {
         let rows = job.placements.iter().filter_map(|id| Some((id, self.placements.get(id)?)));
         rows.filter(|(_, row)| is_desired(&row.phase))
     }
@@ -190,7 +209,9 @@ impl State {
     pub fn is_owed(&self, facts: &JobFacts) -> bool {
         let class = &facts.resources.class;
         let borrowers = self.quotas.iter().filter(|((tenant, of), held)| {
-            of == class && *tenant != facts.id.tenant && held.lines.values().any(|l| l.borrowed() > 0)
+            of == class
+                && *tenant != facts.id.tenant
+                && held.lines.values().any(|l| l.borrowed() > 0)
         });
         let mut borrowers = borrowers.map(|((tenant, _), _)| tenant);
         self.is_within_its_own(facts)
@@ -208,7 +229,8 @@ impl State {
             || !victims.is_sorted_by(|a, b| a < b)
             || victims.contains(beneficiary)
         {
-            let why = format!("victims: 1 to {VICTIMS_MAX} other jobs, ordered and without doubles");
+            let why =
+                format!("victims: 1 to {VICTIMS_MAX} other jobs, ordered and without doubles");
             return refuse(ErrorCode::InvalidArgument, why);
         }
         let missing = |id: &JobId| Rejection::new(ErrorCode::NotFound, format!("job {id}"));
@@ -218,7 +240,10 @@ impl State {
             return refuse(ErrorCode::WrongPhase, why);
         }
         if self.preemptions.len() >= PENDING_MAX {
-            return refuse(ErrorCode::Overloaded, format!("{PENDING_MAX} preemptions are under way"));
+            return refuse(
+                ErrorCode::Overloaded,
+                format!("{PENDING_MAX} preemptions are under way"),
+            );
         }
         for victim in victims {
             let victim = self.jobs.get(victim).ok_or_else(|| missing(victim))?;

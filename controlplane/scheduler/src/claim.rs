@@ -10,7 +10,7 @@
 
 use crate::fleet::{Fleet, Spot};
 use crate::limit::CLAIMS_PER_PLAN_MAX;
-use crate::pick::Allowed;
+use crate::pick::{Allowed, Place};
 use sekisho_types::id::{DeviceClass, NodeId, TenantId};
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,13 +75,8 @@ impl Claims {
     }
 
     /// A group was placed.
-    pub(crate) fn place<'p>(
-        &mut self,
-        spots: impl Iterator<Item = &'p Spot>,
-        gpus: u32,
-        until: Timestamp,
-    ) {
-        for spot in spots {
+    pub(crate) fn place(&mut self, places: &[Place], gpus: u32, until: Timestamp) {
+        for (_, spot) in places {
             if let Some(kept) = self.places.get_mut(&(spot.1.clone(), spot.2)) {
                 kept.take(u64::from(gpus), until);
             }
@@ -157,14 +152,14 @@ impl Claims {
             return;
         }
         let mut freed = 0u64;
-        for (at, gpus) in fleet.ends_of(&key) {
-            freed = freed.saturating_add(u64::from(gpus));
-            if freed >= short {
-                // What is over when it starts: the room of then without what it takes.
-                let spare = freed.saturating_sub(short);
-                self.quotas.insert(key, Kept { from: at, spare });
-                return;
-            }
+        let found = fleet.ends_of(&key).find(|(_, gpus)| {
+            freed = freed.saturating_add(u64::from(*gpus));
+            freed >= short
+        });
+        if let Some((from, _)) = found {
+            // What is over when it starts: the room of then without what it takes.
+            let spare = freed.saturating_sub(short);
+            self.quotas.insert(key, Kept { from, spare });
         }
     }
 }

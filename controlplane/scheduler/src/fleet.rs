@@ -308,7 +308,9 @@ impl Fleet {
         gpus: u32,
     ) {
         let Some(standing) = self.nodes.get_mut(&spot.1) else { return };
-        let Some(held) = standing.held.iter_mut().find(|held| held.spot.2 == spot.2) else { return };
+        let Some(held) = standing.held.iter_mut().find(|held| held.spot.2 == spot.2) else {
+            return;
+        };
         let (had, left) = (held.free, held.free.saturating_sub(gpus));
         held.free = left;
         self.touched.insert(spot.1.clone());

@@ -25,7 +25,7 @@ pub(crate) type Allowed<'f> = (&'f Arc<ShelfKey>, &'f Shelf);
 
 /// What a search is for.
 #[derive(Debug)]
-pub(crate) struct Search<'f, 's, B> {
+pub(crate) struct Search<'f, 'c, 's, B> {
     /// Devices of each member.
     pub(crate) gpus: u32,
     /// Members.
@@ -38,7 +38,7 @@ pub(crate) struct Search<'f, 's, B> {
     /// What the group may charge.
     pub(crate) purse: Purse<'s>,
     /// What is kept for others.
-    pub(crate) claims: &'f Claims,
+    pub(crate) claims: &'c Claims,
     /// When the job is over at the latest.
     pub(crate) until: Timestamp,
     /// The first code for which the purse refused a member.
@@ -53,7 +53,7 @@ pub(crate) struct Picked<'s> {
     nodes: BTreeSet<NodeId>,
 }
 
-impl<'f, 's, B: Books> Search<'f, 's, B> {
+impl<'f, 's, B: Books> Search<'f, '_, 's, B> {
     /// Places for the whole group.
     pub(crate) fn run(&mut self) -> Option<Picked<'s>> {
         if self.group == 1 {

@@ -84,6 +84,13 @@ impl Shares {
         shares
     }
 
+    /// Counts a grant.
+    pub(crate) fn add(&mut self, tenant: &TenantId, weight: u128) {
+        let account = Account { used: weight, due: 0 };
+        self.own.entry(tenant.clone()).or_default().add(account);
+        self.up(tenant, account);
+    }
+
     /// Adds to a tenant with its parts, and to all above it.
     fn up(&mut self, tenant: &TenantId, account: Account) {
         let mut at = Some(tenant.clone());
@@ -156,7 +163,6 @@ impl Turns {
 
     /// A tenant was granted something of this weight.
     pub(crate) fn grant(&mut self, shares: &mut Shares, tenant: &TenantId, weight: u128) {
-        let account = Account { used: weight, due: 0 };
         let mut path = vec![tenant.clone()];
         while let Some(parent) = path.last().and_then(|of| shares.parents.get(of)) {
             path.push(parent.clone());
@@ -164,8 +170,7 @@ impl Turns {
         let own = (Some(tenant.clone()), shares.turn(tenant, true));
         let above = path.iter().map(|of| (shares.parents.get(of).cloned(), shares.turn(of, false)));
         let before: Vec<(Option<TenantId>, Turn)> = [own].into_iter().chain(above).collect();
-        shares.own.entry(tenant.clone()).or_default().add(account);
-        shares.up(tenant, account);
+        shares.add(tenant, weight);
         for (among, old) in before {
             if let Some(turns) = self.0.get_mut(&among)
                 && turns.remove(&old)

@@ -13,13 +13,13 @@ use crate::ask;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::spec::{JobSpec, Override, parse, read_text};
+pub(super) use explain::show_found;
 use sekisho_proto::name::{ANY, Resource as _};
 use sekisho_proto::v1;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{JobId, TenantId};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-pub(super) use explain::show_found;
 pub(super) use view::JobView;
 use view::{is_final, word};
 

@@ -11,9 +11,7 @@
 
 use super::bundle::{amend, make_so, rejection, room_for};
 use super::change::Change;
-use super::{
-    Source, approval, bytes_of, job, landmark, member, node, operator, preemption, site,
-};
+use super::{Source, approval, bytes_of, job, landmark, member, node, operator, preemption, site};
 use crate::command::Command;
 use crate::entry::Entry;
 use crate::event::Event;

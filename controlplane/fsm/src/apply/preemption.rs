@@ -67,7 +67,8 @@ fn areas(change: &Change<'_>, places: &[Slot]) -> Vec<Area> {
 
 /// Charges the beneficiary's tenant for as much of what it will hold as there is quota by now.
 fn charge_more(change: &mut Change<'_>, id: &JobId) {
-    let (Some(row), Some(job)) = (change.state.preemptions.get(id), change.state.jobs.get(id)) else {
+    let (Some(row), Some(job)) = (change.state.preemptions.get(id), change.state.jobs.get(id))
+    else {
         return;
     };
     let (gpus, class) = (u64::from(job.facts.resources.gpus), job.facts.resources.class.clone());
@@ -153,7 +154,11 @@ fn settle(change: &mut Change<'_>, id: &JobId) {
         }
         Err(code) => {
             lapse(change, id);
-            said(change, id, &format!("waits for a place: the room that was made is not enough: {code}"));
+            said(
+                change,
+                id,
+                &format!("waits for a place: the room that was made is not enough: {code}"),
+            );
         }
     }
 }

@@ -98,7 +98,9 @@ pub(super) fn what_is_kept_is_being_made_room(state: &State) -> Result<(), Strin
             let count = node.buckets.get(usize::from(*bucket)).map_or(0, |bucket| bucket.count);
             let used = node.used.get(bucket).copied().unwrap_or(0);
             if used.saturating_add(kept.gpus) > count {
-                return Err(format!("P1: {id} bucket {bucket}: {used} used and {kept:?} of {count}"));
+                return Err(format!(
+                    "P1: {id} bucket {bucket}: {used} used and {kept:?} of {count}"
+                ));
             }
         }
     }

@@ -86,8 +86,7 @@ fn room_is_made_by_a_less_urgent_job_and_reaches_nobody_else() {
 #[test]
 fn only_who_may_be_and_is_needed_is_moved() {
     let mut f = Federation::furnished();
-    let (a, b) =
-        (runs(&mut f, job("a", 1, 2, &[]), NODE), runs(&mut f, job("b", 1, 2, &[]), NODE));
+    let (a, b) = (runs(&mut f, job("a", 1, 2, &[]), NODE), runs(&mut f, job("b", 1, 2, &[]), NODE));
     let far = runs(&mut f, job("far", 1, 2, &[]), "sakai-1/n-01");
     wait(&mut f);
     let (equal, high) = (f.submit(job("equal", 1, 2, &[])), f.submit(urgent("high", 1, 2)));

@@ -1,0 +1,105 @@
+//! The jobs of one priority in a round: whose turn it is, and which of its jobs.
+//!
+//! Must hold: of a lane the oldest job goes first, of a tenant the oldest of its lanes'; what holds a job holds those of its lane
+//! that would last as long.
+
+use crate::limit::HELD_MAX;
+use crate::planner::Plan;
+use crate::queue::{Age, Lane, LaneKey};
+use crate::round::{Hold, Round, Tried};
+use crate::share::Turns;
+use sekisho_types::id::{JobId, TenantId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// A lane in a round: what of it was placed, and from which time limit on it is held.
+#[derive(Debug)]
+struct Track<'q> {
+    key: &'q LaneKey,
+    jobs: &'q Lane,
+    /// By limit, the age of the last job that was placed or passed over.
+    past: BTreeMap<u64, Age>,
+    held: Option<u64>,
+}
+
+impl<'q> Track<'q> {
+    /// The oldest job that is left, with its limit.
+    fn next(&self) -> Option<(Age, u64, &'q JobId)> {
+        let limits =
+            self.jobs.iter().filter(|(limit, _)| self.held.is_none_or(|held| **limit < held));
+        let heads = limits.filter_map(|(limit, jobs)| {
+            let after = self.past.get(limit).map_or(Bound::Unbounded, |age| Bound::Excluded(*age));
+            let (age, id) = jobs.range((after, Bound::Unbounded)).next()?;
+            Some((*age, *limit, id))
+        });
+        heads.min()
+    }
+}
+
+/// The oldest job of a lane that is left: its age and limit, and which lane.
+type Head = (Age, u64, usize);
+
+/// Jobs of one priority.
+#[derive(Debug)]
+pub(crate) struct Level<'q> {
+    tracks: Vec<Track<'q>>,
+    heads: BTreeMap<TenantId, BTreeSet<Head>>,
+}
+
+impl<'q> Level<'q> {
+    pub(crate) fn of(lanes: Vec<(&'q Arc<LaneKey>, &'q Lane)>) -> Self {
+        let mut level = Self { tracks: Vec::with_capacity(lanes.len()), heads: BTreeMap::new() };
+        for (at, (key, jobs)) in lanes.into_iter().enumerate() {
+            level.tracks.push(Track { key, jobs, past: BTreeMap::new(), held: None });
+            level.put_back(at);
+        }
+        level
+    }
+
+    /// Places them; whether a bound ended it.
+    pub(crate) fn run(mut self, round: &mut Round<'_, '_>, plan: &mut Plan) -> bool {
+        let mut turns = Turns::of(&round.shares, self.heads.keys());
+        while let Some(tenant) = turns.next() {
+            let Some(head) = self.heads.get_mut(&tenant).and_then(BTreeSet::pop_first) else {
+                turns.leave(&round.shares, &tenant);
+                continue;
+            };
+            match self.attempt(round, head, plan) {
+                Tried::Granted(weight) => turns.grant(&mut round.shares, &tenant, weight),
+                Tried::Held => {}
+                Tried::Full => return true,
+            }
+        }
+        false
+    }
+
+    /// Tries to place one job.
+    fn attempt(&mut self, round: &mut Round<'_, '_>, head: Head, plan: &mut Plan) -> Tried {
+        let (age, limit, at) = head;
+        let Some(track) = self.tracks.get_mut(at) else { return Tried::Held };
+        let Some((_, _, id)) = track.next() else { return Tried::Held };
+        track.past.insert(limit, age);
+        let job = round.state.job(id);
+        let tried = job.map_or(Ok(Tried::Held), |job| round.attempt(job, plan));
+        if let (Err(hold), Some(job)) = (&tried, job) {
+            plan.waiting.count(*hold);
+            if matches!(hold, Hold::Room | Hold::Quota) && plan.held.len() < HELD_MAX {
+                plan.held.push(job.facts.id.clone());
+            }
+            if !round.concerns_it_alone(job, *hold) {
+                track.held = Some(track.held.map_or(limit, |held| held.min(limit)));
+            }
+        }
+        self.put_back(at);
+        tried.unwrap_or(Tried::Held)
+    }
+
+    /// The next job of a lane waits for its turn.
+    fn put_back(&mut self, at: usize) {
+        let Some(track) = self.tracks.get(at) else { return };
+        if let Some((age, limit, _)) = track.next() {
+            self.heads.entry(track.key.tenant.clone()).or_default().insert((age, limit, at));
+        }
+    }
+}

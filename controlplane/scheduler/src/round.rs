@@ -1,0 +1,251 @@
+//! One planning round: what it has taken so far, and whether one more job fits.
+//!
+//! Must hold: each group sees the room, quotas, budgets, offers and claims that earlier groups leave (P1, Q1); residency as in
+//! apply (D1).
+
+use crate::books::Overlay;
+use crate::claim::{Claimant, Claims};
+use crate::filter::Filter;
+use crate::fleet::Fleet;
+use crate::limit::{GROUP_OVERHEAD, LANES_PER_PLAN_MAX, PLAN_BYTES_MAX, SLOT_OVERHEAD};
+use crate::pick::{Allowed, Picked, Search};
+use crate::planner::Plan;
+use crate::residency::Verdicts;
+use crate::share::Shares;
+use sekisho_fsm::State;
+use sekisho_fsm::command::{Group, Slot};
+use sekisho_fsm::purse::Purse;
+use sekisho_fsm::state::Job;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{DeviceClass, SiteId, TenantId};
+use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
+use sekisho_types::quota::Amount;
+use sekisho_types::revision::KeyEpoch;
+use std::collections::BTreeMap;
+
+/// From the end of a job's time to the moment at which nothing of it is left.
+const GRACE_MS: u64 = KILL_GRACE.as_secs() * 1000;
+
+/// What keeps a job off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    Rules,
+    Quota,
+    Budget,
+    Offer,
+    Room,
+    Payload,
+    /// Others are being moved for it.
+    Making,
+}
+
+impl Hold {
+    /// What a purse refused for.
+    fn of(code: ErrorCode) -> Self {
+        if Filter::of_purse(code) == Filter::Budget {
+            return Self::Budget;
+        }
+        if Filter::of_purse(code) == Filter::Quota { Self::Quota } else { Self::Offer }
+    }
+}
+
+/// What became of a job in its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tried {
+    /// It was placed; so much does it count.
+    Granted(u128),
+    /// It waits on.
+    Held,
+    /// A bound ends the round.
+    Full,
+}
+
+/// What decides where there is room for a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Need<'s> {
+    class: &'s DeviceClass,
+    gpus: u32,
+    memory_mib: u64,
+    group: u32,
+    rules: usize,
+    sealed_to: &'s BTreeMap<SiteId, KeyEpoch>,
+}
+
+/// The round.
+#[derive(Debug)]
+pub(crate) struct Round<'s, 'f> {
+    pub(crate) state: &'s State,
+    fleet: &'f mut Fleet,
+    books: Overlay<'s>,
+    pub(crate) shares: Shares,
+    claims: Claims,
+    paths: BTreeMap<&'s TenantId, Vec<TenantId>>,
+    verdicts: Verdicts<'s>,
+    /// Needs for which there was no room, whoever asked, with the least time limit that found none. Room only shrinks.
+    full: BTreeMap<Need<'s>, u64>,
+    /// What tenants may have more of a class at most; nor does that grow.
+    rooms: BTreeMap<(&'s TenantId, &'s DeviceClass), Amount>,
+    looked: u32,
+    bytes: usize,
+}
+
+impl<'s, 'f> Round<'s, 'f> {
+    pub(crate) fn of(state: &'s State, fleet: &'f mut Fleet) -> Self {
+        Self {
+            state,
+            fleet,
+            books: Overlay::of(state),
+            shares: Shares::of(state),
+            claims: Claims::default(),
+            paths: BTreeMap::new(),
+            verdicts: Verdicts::default(),
+            full: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            looked: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Places a job, if it fits.
+    pub(crate) fn attempt(&mut self, job: &'s Job, plan: &mut Plan) -> Result<Tried, Hold> {
+        if plan.groups.len() >= GROUPS_PER_PLAN_MAX || self.looked >= LANES_PER_PLAN_MAX {
+            return Ok(Tried::Full);
+        }
+        let group = self.place(job).inspect_err(|_hold| {
+            self.looked = self.looked.saturating_add(1);
+        })?;
+        self.bytes = self.bytes.saturating_add(size(&group));
+        if self.bytes > PLAN_BYTES_MAX {
+            return Ok(Tried::Full);
+        }
+        plan.groups.push(group);
+        Ok(Tried::Granted(self.weight(job)))
+    }
+
+    fn weight(&self, job: &Job) -> u128 {
+        let ms = job.facts.time_limit_s.saturating_mul(1000);
+        self.state.fair_weight(job.facts.gpus(), ms)
+    }
+
+    /// Whether what holds a job says nothing about the others of its lane.
+    pub(crate) fn concerns_it_alone(&self, job: &Job, hold: Hold) -> bool {
+        match hold {
+            Hold::Payload | Hold::Making => true,
+            Hold::Rules => false,
+            // Others may use the nodes that refused this one, and sites whose operators vetoed it.
+            Hold::Room | Hold::Quota | Hold::Budget | Hold::Offer => {
+                !job.avoid.is_empty() || self.state.is_vetoed_itself(&job.facts.id)
+            }
+        }
+    }
+
+    fn place(&mut self, job: &'s Job) -> Result<Group, Hold> {
+        let (state, facts) = (self.state, &job.facts);
+        let rules = self.verdicts.number(state, facts).ok_or(Hold::Rules)?;
+        if state.is_missing(&facts.payload) {
+            return Err(Hold::Payload);
+        }
+        if state.preemption(&facts.id).is_some() {
+            return Err(Hold::Making);
+        }
+        let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
+        if self.rooms.get(&(tenant, class)).is_some_and(|room| !room.covers(need)) {
+            return Err(Hold::Quota);
+        }
+        let sought = Need {
+            class,
+            gpus: facts.resources.gpus,
+            memory_mib: facts.resources.memory_mib,
+            group: facts.group,
+            rules,
+            sealed_to: &facts.sealed_to,
+        };
+        if self.full.get(&sought).is_some_and(|limit| *limit <= facts.time_limit_s) {
+            return Err(Hold::Room);
+        }
+        let path = self.paths.entry(tenant).or_insert_with(|| state.path(tenant));
+        let purse = Purse::open(state, &self.books, facts, path);
+        let until = purse.until().plus_ms(GRACE_MS);
+        if let Err(code) = purse.covers(need) {
+            self.rooms.insert((tenant, class), purse.room());
+            // Nothing is kept for what never fits.
+            if code == ErrorCode::QuotaExceeded {
+                let short = purse.room().short_of(need);
+                self.claims.make_charge(self.fleet, (tenant, class), short);
+            }
+            return Err(Hold::of(code));
+        }
+        if !self.claims.admits_charge(tenant, class, need, until) {
+            return Err(Hold::Quota);
+        }
+        self.search(job, (rules, sought), purse)
+    }
+
+    /// Looks for places, and takes them.
+    fn search(
+        &mut self,
+        job: &'s Job,
+        (rules, sought): (usize, Need<'s>),
+        purse: Purse<'s>,
+    ) -> Result<Group, Hold> {
+        let (state, facts) = (self.state, &job.facts);
+        let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
+        let until = purse.until().plus_ms(GRACE_MS);
+        let verdicts = &mut self.verdicts;
+        let shelves: Vec<Allowed<'_>> = self
+            .fleet
+            .shelves(&facts.resources)
+            .filter(|(key, shelf)| {
+                state.can_open(facts, &key.site)
+                    && verdicts.allows(state, rules, &key.place, &shelf.example)
+            })
+            .collect();
+        let mut search = Search {
+            gpus: facts.resources.gpus,
+            group: facts.group,
+            shelves,
+            avoid: &job.avoid,
+            books: &self.books,
+            purse,
+            claims: &self.claims,
+            until,
+            refused: None,
+        };
+        let Some(Picked { places, spends, .. }) = search.run() else {
+            let Search { shelves, refused, .. } = search;
+            if refused.is_none() {
+                let (gpus, group) = (facts.resources.gpus, facts.group);
+                let (avoid, now) = (&job.avoid, state.clock());
+                let claimant = Claimant { gpus, group, avoid, now };
+                let _from = self.claims.make(self.fleet, &shelves, &claimant);
+                if job.avoid.is_empty() {
+                    self.full.insert(sought, facts.time_limit_s);
+                }
+            }
+            return Err(refused.map_or(Hold::Room, Hold::of));
+        };
+        let charged = search.purse.until();
+        drop(search);
+        let path = self.paths.get(tenant).map(Vec::as_slice).unwrap_or_default();
+        self.books.charge(facts, path, &spends, charged);
+        self.claims.charge(tenant, class, need, until);
+        self.claims.place(&places, facts.resources.gpus, until);
+        let mut slots = Vec::with_capacity(places.len());
+        for (key, spot) in places {
+            self.fleet.take(class, &key, &spot, facts.resources.gpus);
+            slots.push(Slot { node: spot.1, bucket: spot.2 });
+        }
+        Ok(Group { job: facts.id.clone(), places: slots })
+    }
+}
+
+/// Upper bound of the group's bytes in an entry.
+fn size(group: &Group) -> usize {
+    let names = |a: &str, b: &str| a.len().saturating_add(b.len());
+    let slots = group.places.iter().map(|slot| {
+        names(slot.node.site.as_str(), slot.node.name.as_str()).saturating_add(SLOT_OVERHEAD)
+    });
+    slots
+        .fold(names(group.job.tenant.as_str(), group.job.name.as_str()), usize::saturating_add)
+        .saturating_add(GROUP_OVERHEAD)
+}
