@@ -168,7 +168,10 @@ fn note(figures: &mut Figures, case: Case, told: &Told) {
 }
 
 /// Cases of one kind: they have the same columns.
-fn table<'t>(cases: impl Iterator<Item = &'t (Case, Told)>) -> Vec<Vec<String>> {
+fn table<'t, I>(cases: I) -> Vec<Vec<String>>
+where
+    I: Iterator<Item = &'t (Case, Told)>,
+{
     let mut table: Vec<Vec<String>> = Vec::new();
     for (case, told) in cases {
         if table.is_empty() {

@@ -32,7 +32,7 @@ fn equal_seeds_give_equal_fleets_and_jobs() {
     // A larger fleet is the smaller one and more.
     let (small, large) = (Fleet::new(7, 100).unwrap(), Fleet::new(7, 1_000).unwrap());
     assert_eq!(small.nodes, large.nodes[..100]);
-    assert!(Fleet::new(7, NODES_MIN - 1).is_err());
+    Fleet::new(7, NODES_MIN - 1).unwrap_err();
 }
 
 #[test]

@@ -93,6 +93,8 @@ const NOT_SHOWN: &[&str] = &[
     "escrow set",
     "exit-codes",
     "job cancel",
+    "job import kubernetes",
+    "job import slurm",
     "job logs",
     "job plan",
     "job reseal",

@@ -38,7 +38,7 @@
 //! Must hold: an unknown field is refused, never ignored: a misspelt residency rule would widen; every refusal names
 //! the field and its line and column. The facts are all that the log sees; what it runs is the payload beside them.
 
-mod refuse;
+pub(crate) mod refuse;
 pub mod residency;
 
 use crate::duration;

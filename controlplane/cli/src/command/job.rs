@@ -1,7 +1,8 @@
-//! `sekisho job`: submit, plan, list, status, explain, reseal, cancel, logs.
+//! `sekisho job`: submit, plan, import, list, status, explain, reseal, cancel, logs.
 
 mod batch;
 mod explain;
+pub mod import;
 mod logs;
 mod seal;
 mod upload;
@@ -53,6 +54,9 @@ pub enum JobCommand {
         #[command(flatten)]
         file: SpecArgs,
     },
+    /// Print the spec that a job of another system comes to; asks no federation
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// List jobs
     List {
         /// Only of this tenant
@@ -156,6 +160,7 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
             let spec = read_spec(app, &file.file, &file.over)?;
             Box::pin(explain::plan(app, &spec)).await
         }
+        JobCommand::Import(command) => import::run(app, command),
         JobCommand::List { tenant, args } => list(app, tenant, args).await.map(|()| Exit::Ok),
         JobCommand::Status { job } => {
             let session = app.session()?;

@@ -21,7 +21,7 @@ fn prefix(place: &Location) -> String {
 }
 
 /// The known name nearest to `name`, if one is near.
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     known
         .iter()
         .map(|known| (strsim::damerau_levenshtein(name, known), *known))
@@ -38,7 +38,7 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> String {
 }
 
 /// What the reader says, as a failure.
-pub(super) fn refuse_read(error: &Error) -> Failure {
+pub(crate) fn refuse_read(error: &Error) -> Failure {
     let place = prefix(&error.location().unwrap_or(Location::UNKNOWN));
     let mut inner = error.without_snippet();
     while let Error::AliasError { error, .. } = inner {

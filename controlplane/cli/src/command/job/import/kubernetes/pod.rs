@@ -1,0 +1,188 @@
+//! A Pod's spec: its one container that asks for GPUs, and the device class that its selectors name.
+
+use super::super::draft::{Given, MIB_PER_GIB, Place, Told, Why, gpus};
+use super::container::{self, Container};
+use super::reason;
+use super::tree::{Fields, Node, Word};
+use crate::failure::Failure;
+use sekisho_types::id::DeviceClass;
+use sekisho_types::payload::JobPayload;
+
+/// Label of a node: the model of its GPUs.
+const PRODUCT: &str = "nvidia.com/gpu.product";
+/// Label of a node: the memory of each of its GPUs, MiB.
+const MEMORY: &str = "nvidia.com/gpu.memory";
+
+/// What a Pod comes to.
+#[derive(Debug)]
+pub(super) struct Pod {
+    pub(super) place: Place,
+    /// Without restarts.
+    pub(super) run: JobPayload,
+    pub(super) gpus: u32,
+    pub(super) class: DeviceClass,
+    pub(super) gpu_memory_gib: Option<u64>,
+    pub(super) policy: Option<Word>,
+    /// `activeDeadlineSeconds`.
+    pub(super) deadline: Option<(u64, Place)>,
+}
+
+/// What selectors say of the GPUs.
+#[derive(Debug, Default)]
+struct Wanted {
+    products: Vec<Word>,
+    memory_gib: Option<u64>,
+}
+
+/// Reads a Pod's spec.
+pub(super) fn read(mut spec: Fields, given: &Given, told: &mut Vec<Told>) -> Result<Pod, Failure> {
+    let container = container(&mut spec, told)?;
+    let wanted = wanted(&mut spec, told)?;
+    let policy = spec.text("restartPolicy")?;
+    let deadline = spec.count("activeDeadlineSeconds")?;
+    spec.rest(told);
+    let class = class(&container, &wanted.products, given, told)?;
+    let (count, place) = container.gpus;
+    Ok(Pod {
+        place: spec.place,
+        gpus: gpus(count, place)?,
+        class,
+        gpu_memory_gib: wanted.memory_gib,
+        run: container.run,
+        policy,
+        deadline,
+    })
+}
+
+/// The container that asks for GPUs; others are told.
+fn container(spec: &mut Fields, told: &mut Vec<Told>) -> Result<Container, Failure> {
+    let list = spec.path_of("containers");
+    let mut chosen: Option<(Node, String)> = None;
+    for (index, node) in spec.list("containers")?.into_iter().enumerate() {
+        let path = format!("{list}[{index}]");
+        if !container::asks_for_gpus(&node) {
+            let name = node.find(&["name"]).map(Node::flow).unwrap_or_default();
+            let why = Why::new(
+                "a member has one command, here that of the container with GPUs: start the other from it, or leave it out",
+                "メンバーのコマンドは1つで、GPU を使うコンテナーのものです。もう一方はその中から起動するか、省いてください",
+            );
+            told.push(Told { place: node.place, quoted: format!("{path}: {name}"), why });
+            continue;
+        }
+        if let Some((_, first)) = &chosen {
+            let why =
+                format!("{path}: asks for GPUs as {first} does, and a member has one command");
+            return Err(node.place.refuse(why));
+        }
+        chosen = Some((node, path));
+    }
+    let Some((node, path)) = chosen else {
+        let fix = "Ask for some: `resources: {limits: {nvidia.com/gpu: 8}}`.";
+        let why = format!("{list}: none asks for a GPU, and every member has one");
+        return Err(spec.place.refuse(why).remedy(fix));
+    };
+    container::read(Fields::of(node, path)?, told)
+}
+
+/// Takes what selectors say of the GPUs; the rest of them is told.
+fn wanted(spec: &mut Fields, told: &mut Vec<Told>) -> Result<Wanted, Failure> {
+    let mut wanted = Wanted::default();
+    let mut selector = spec.fields("nodeSelector")?;
+    wanted.products.extend(selector.text(PRODUCT)?);
+    for entry in &selector.take_all() {
+        told.push(selector.tell(entry, reason::of_selector()));
+    }
+    let mut affinity = spec.fields("affinity")?;
+    let mut of_nodes = affinity.fields("nodeAffinity")?;
+    let mut required = of_nodes.fields("requiredDuringSchedulingIgnoredDuringExecution")?;
+    let list = required.path_of("nodeSelectorTerms");
+    let terms = required.list("nodeSelectorTerms")?;
+    let is_only = terms.len() == 1;
+    for (index, term) in terms.into_iter().enumerate() {
+        let path = format!("{list}[{index}]");
+        if !is_only {
+            let why = Why::new(
+                "one of several terms, any of which will do: a spec has one class; write the one to take",
+                "いずれかを満たせばよい条件です。仕様のクラスは1つなので、使うものを書いてください",
+            );
+            let quoted = format!("{path}: {}", term.flow());
+            told.push(Told { place: term.place, quoted, why });
+            continue;
+        }
+        let mut term = Fields::of(term, path)?;
+        let path = term.path_of("matchExpressions");
+        for (index, node) in term.list("matchExpressions")?.into_iter().enumerate() {
+            expression(&node, &format!("{path}[{index}]"), &mut wanted, told);
+        }
+        term.rest(told);
+    }
+    required.rest(told);
+    of_nodes.rest(told);
+    affinity.rest(told);
+    Ok(wanted)
+}
+
+/// One condition on a node's labels.
+fn expression(node: &Node, path: &str, wanted: &mut Wanted, told: &mut Vec<Told>) {
+    let word = |key: &str| node.find(&[key]).and_then(Node::scalar).unwrap_or_default();
+    let (key, operator) = (word("key"), word("operator"));
+    let values = node.find(&["values"]).map(Node::items).unwrap_or_default();
+    let values: Vec<Word> = values
+        .iter()
+        .filter_map(|value| Some(Word { text: value.scalar()?, place: value.place }))
+        .collect();
+    let why = match (key.as_str(), operator.as_str(), values.as_slice()) {
+        (PRODUCT, "In", [_, ..]) => {
+            wanted.products.extend(values.iter().cloned());
+            return;
+        }
+        (MEMORY, "Gt", [least]) => match above(&least.text) {
+            Some(gib) => {
+                wanted.memory_gib = wanted.memory_gib.max(Some(gib));
+                return;
+            }
+            None => Why::new(
+                "least memory is whole GiB in a spec: write resources.memory_gib",
+                "最小メモリーは GiB 単位です。resources.memory_gib に書いてください",
+            ),
+        },
+        _ => reason::of_selector(),
+    };
+    told.push(Told { place: node.place, quoted: format!("{path}: {}", node.flow()), why });
+}
+
+/// GiB, where more than so many MiB is the same as at least so many GiB.
+fn above(mib: &str) -> Option<u64> {
+    let least = mib.parse::<u64>().ok()?.checked_add(1)?;
+    least.is_multiple_of(MIB_PER_GIB).then(|| least.div_euclid(MIB_PER_GIB))
+}
+
+/// The class that the GPUs are of.
+fn class(
+    container: &Container,
+    products: &[Word],
+    given: &Given,
+    told: &mut Vec<Told>,
+) -> Result<DeviceClass, Failure> {
+    let (_, place) = container.gpus;
+    if let Some(slice) = &container.slice {
+        for product in products {
+            let why = Why::new(
+                "the class of a slice says of which model it is: see resources.class",
+                "スライスのクラスに機種も含まれます。resources.class を確認してください",
+            );
+            let quoted = format!("{PRODUCT}: {}", product.text);
+            told.push(Told { place: product.place, quoted, why });
+        }
+        return given.class(Some(slice), place);
+    }
+    let Some((first, others)) = products.split_first() else { return given.class(None, place) };
+    let class = given.class(Some(&first.text), first.place)?;
+    for other in others {
+        if given.class(Some(&other.text), other.place)? != class {
+            let why = format!("`{}` is of another class, and a member has one", other.text);
+            return Err(other.place.refuse(why));
+        }
+    }
+    Ok(class)
+}
