@@ -264,7 +264,6 @@ phrases! {
     "{count} job(s) are being moved to make room" = "場所を空けるため {count} 件のジョブを移動中です";
     "waits until {count} job(s) have made room" = "{count} 件のジョブが場所を空けるのを待っています";
     "makes room for job {id}" = "ジョブ {id} のために場所を空けています";
-    "waits again: makes room for job {id}" = "再び待機中です: ジョブ {id} のために場所を空けました";
     "waits for a place: the room that was made is not enough: {code}" =
         "配置を待っています: 空けた場所では足りません({code})";
     "a budget above {tenant} does not cover the {need} GPU-hours" =
