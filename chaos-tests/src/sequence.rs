@@ -151,7 +151,7 @@ fn facts(tenant: u8, name: u8, group: u8, gpus: u8, areas: u8, completes: bool) 
 
 fn id(tenant: u8, name: u8) -> JobId {
     let id = job(&format!("job-{name}"), 1, 1, &[]).id;
-    JobId { tenant: tenant_name(tenant).parse().unwrap_or(id.tenant), name: id.name }
+    JobId { tenant: tenant_name(tenant).parse().unwrap_or(id.tenant), name: id.name, task: None }
 }
 
 fn tenant_name(tenant: u8) -> &'static str {

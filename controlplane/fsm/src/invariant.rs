@@ -112,11 +112,8 @@ fn capacity_is_not_exceeded(state: &State) -> Result<(), String> {
 }
 
 fn queue_is_the_queued_jobs(state: &State) -> Result<(), String> {
-    let queued: BTreeSet<_> = state
-        .jobs()
-        .filter(|(_, job)| job.phase == JobPhase::Queued)
-        .map(|(id, _)| id.clone())
-        .collect();
+    let queued: BTreeSet<_> =
+        state.jobs().filter(|(_, job)| job.is_queued()).map(|(id, _)| id.clone()).collect();
     let queue: BTreeSet<_> = state.queue().map(|(_, id)| id.clone()).collect();
     if queued == queue && queue.len() == state.queue_len() {
         return Ok(());
@@ -139,9 +136,17 @@ fn payloads_are_those_of_open_jobs(state: &State) -> Result<(), String> {
         return Err(format!("L4: kept {kept:?}, used {uses:?}"));
     }
     let open = state.jobs().filter(|(_, job)| !job.phase.is_final() && job.facts.area_only);
-    let apart: BTreeMap<Digest, _> = open.map(|(id, job)| (job.facts.payload, id)).collect();
-    let told: BTreeMap<Digest, _> = state.area_only.iter().map(|(d, row)| (*d, &row.job)).collect();
-    let alone = |digest: &Digest| uses.get(digest) == Some(&1);
+    let apart: BTreeMap<Digest, _> =
+        open.map(|(id, job)| (job.facts.payload, id.whole())).collect();
+    let told: BTreeMap<Digest, _> =
+        state.area_only.iter().map(|(d, row)| (*d, row.job.whole())).collect();
+    // A task has what its whole has.
+    let open = state.jobs().filter(|(_, job)| !job.phase.is_final() && job.facts.area_only);
+    let mut wholes: BTreeMap<Digest, BTreeSet<JobId>> = BTreeMap::new();
+    for (id, job) in open {
+        wholes.entry(job.facts.payload).or_default().insert(id.whole());
+    }
+    let alone = |digest: &Digest| wholes.get(digest).is_some_and(|jobs| jobs.len() == 1);
     if apart == told && told.keys().all(alone) {
         return Ok(());
     }

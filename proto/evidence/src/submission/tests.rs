@@ -10,7 +10,7 @@ use crate::operator::{BackupKey, Keys, OperatorKeys};
 use crate::voucher::VoucherError;
 use proptest::prelude::*;
 use sekisho_types::id::{ClusterId, MemberId, PublicKey};
-use sekisho_types::job::{OnDisconnect, OverLimit, Resources};
+use sekisho_types::job::{Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::TrustDomain;
 use sekisho_types::residency::{RULE_ENTRIES_MAX, Rules};
@@ -118,7 +118,7 @@ impl Draft {
             incarnation,
             submitted_at: NOW,
             key: self.key,
-            resealed: false,
+            under: Under::Submit,
         }
     }
 }
@@ -127,6 +127,7 @@ fn facts() -> JobFacts {
     let areas = ["JP-01", "JP-13"].map(|area| Area::resolve(area).unwrap()).into();
     JobFacts {
         id: "city/train".parse().unwrap(),
+        kind: Kind::Batch,
         group: 2,
         resources: Resources { class: "h100-80g".parse().unwrap(), gpus: 4, memory_mib: 40_960 },
         priority: 50,
