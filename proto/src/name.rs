@@ -355,7 +355,17 @@ mod tests {
             &["sites/tokyo-1/nodes/n-01"],
             &["sites/tokyo-1", "sites/tokyo-1/node/n", "sites/t/nodes/n/x", "sites//nodes/n"],
         );
-        same::<JobId>(&["tenants/acme/jobs/train"], &["tenants/acme/jobs/", "tenants/-/jobs/x"]);
+        same::<JobId>(
+            &["tenants/acme/jobs/train", "tenants/acme/jobs/train/tasks/0"],
+            &[
+                "tenants/acme/jobs/",
+                "tenants/-/jobs/x",
+                "tenants/acme/jobs/x/tasks/",
+                "tenants/acme/jobs/x/tasks/01",
+                "tenants/acme/jobs/x/tasks/1/tasks/1",
+                "tenants/acme/jobs/x/tasks/4294967296",
+            ],
+        );
         let digits = "0a".repeat(16);
         let (good, upper) = (format!("approvals/{digits}"), digits.to_uppercase());
         same::<ApprovalId>(&[&good], &["approvals/", &digits, &format!("approvals/{upper}")]);

@@ -262,6 +262,15 @@ mod tests {
         let node: NodeId = "tokyo-1/n-01".parse().unwrap();
         assert_eq!(node.to_string(), "tokyo-1/n-01");
         assert_eq!("tokyo-1".parse::<NodeId>(), Err(NameError::Empty));
+        for text in ["city/train", "city/train/0", "city/train/4294967295"] {
+            assert_eq!(text.parse::<JobId>().unwrap().to_string(), text);
+        }
+        for bad in ["/01", "/+1", "/-1", "/", "/x", "/1/2", "/4294967296"] {
+            assert_eq!(format!("city/train{bad}").parse::<JobId>(), Err(NameError::Number));
+        }
+        let (whole, task) = ("city/a".parse::<JobId>().unwrap(), "city/a/9".parse().unwrap());
+        assert!(whole < task && task < "city/a/10".parse().unwrap(), "in the order of numbers");
+        assert_eq!((task.whole(), whole.task(9)), (whole, task));
         let id = RequestId([0xab; 16]);
         assert_eq!(id.to_string().parse::<RequestId>(), Ok(id));
         for bad in ["", "zz", &"+f".repeat(16), &"f".repeat(31)] {
