@@ -5,10 +5,12 @@
 
 mod charge;
 mod life;
+mod tasks;
 mod twin;
 
 pub use charge::Charge;
 pub use life::{Life, catch_up};
+pub use tasks::Tasks;
 
 use proptest::prelude::*;
 use sekisho_evidence::grant::SessionId;
@@ -59,6 +61,8 @@ pub enum Operation {
     Plan,
     /// Move whom the planner finds, or the n-th job for the first that waits, on its places.
     Preempt(Option<u8>),
+    /// Arrays and services: replace one, stop replicas, cancel a task.
+    Tasks(u8, Tasks),
     /// Report a phase of the n-th living placement.
     Report(u8, u8),
     /// Refuse the n-th living placement.
@@ -108,6 +112,7 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
         4 => (0u8..2, small(), prop::collection::vec(0u8..7, 1..4)).prop_map(|(t, n, p)| Operation::Place(t, n, p)),
         4 => Just(Operation::Plan),
         2 => prop::option::weighted(0.2, small()).prop_map(Operation::Preempt),
+        4 => (0u8..2, tasks::steps()).prop_map(|(t, step)| Operation::Tasks(t, step)),
         6 => (small(), 0u8..6).prop_map(|(n, p)| Operation::Report(n, p)),
         1 => small().prop_map(Operation::Refuse),
         1 => (0u8..6, any::<bool>()).prop_map(|(n, w)| Operation::Expire(n, w)),
@@ -142,6 +147,7 @@ fn facts(tenant: u8, name: u8, group: u8, gpus: u8, areas: u8, completes: bool) 
     let areas = AREAS.get(usize::from(areas)).copied().unwrap_or_default();
     let mut facts = job(&format!("job-{name}"), group.into(), gpus.into(), areas);
     facts.id = id(tenant, name);
+    facts.kind = tasks::kind(name);
     facts.priority = name.saturating_mul(10);
     if completes {
         facts.on_disconnect = OnDisconnect::RunToCompletion;
@@ -151,7 +157,7 @@ fn facts(tenant: u8, name: u8, group: u8, gpus: u8, areas: u8, completes: bool) 
 
 fn id(tenant: u8, name: u8) -> JobId {
     let id = job(&format!("job-{name}"), 1, 1, &[]).id;
-    JobId { tenant: tenant_name(tenant).parse().unwrap_or(id.tenant), name: id.name }
+    JobId { tenant: tenant_name(tenant).parse().unwrap_or(id.tenant), name: id.name, task: None }
 }
 
 fn tenant_name(tenant: u8) -> &'static str {
@@ -213,6 +219,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             }
             (member("hokuto"), Command::CommitPlacement { basis: plan.basis, groups: plan.groups })
         }
+        Operation::Tasks(t, step) => tasks::command(federation, *t, step)?,
         Operation::Preempt(n) => (member("naniwa"), charge::preempt(federation, *n)?),
         Operation::Report(n, phase) => return report(federation, *n, *phase),
         Operation::Refuse(n) => return refuse(federation, *n),

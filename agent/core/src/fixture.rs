@@ -25,12 +25,12 @@ use sekisho_evidence::operator::{BackupKey, BundleRoot, Keys, OperatorKeys};
 use sekisho_evidence::package::TrustPackage;
 use sekisho_evidence::record::{Body, Record};
 use sekisho_evidence::snapshot_file::LastLog;
-use sekisho_evidence::submission::{Submission, submit_command, submit_item};
+use sekisho_evidence::submission::{Submission, Under, submit_command, submit_item};
 use sekisho_evidence::tag::{SiteTag, TagArea};
 use sekisho_evidence::terms::{Agreement, Terms};
 use sekisho_evidence::voucher::Voucher;
 use sekisho_types::id::{ClusterId, Digest, MemberId, OperatorId, RequestId};
-use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
+use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::principal::{KeyRecord, Role, TrustDomain};
 use sekisho_types::residency::Rules;
@@ -335,7 +335,7 @@ impl Federation {
         let signature = intention.sign(key.principal.clone(), &alice);
         let issuer = self.key(13).sign(Purpose::KeyRecord, &encode(&key).unwrap());
         let voucher = Voucher::Issuer(issuer);
-        let (submitted_at, resealed) = (NOW, false);
+        let (submitted_at, under) = (NOW, Under::Submit);
         Submission {
             facts,
             place,
@@ -345,7 +345,7 @@ impl Federation {
             signature,
             key,
             voucher,
-            resealed,
+            under,
         }
     }
 
@@ -373,7 +373,8 @@ pub(crate) struct Set {
 /// A job of which this could be a grant.
 fn facts(grant: &Grant) -> JobFacts {
     JobFacts {
-        id: grant.job.clone(),
+        id: grant.job.whole(),
+        kind: grant.job.task.map_or(Kind::Batch, |_| Kind::Array { tasks: 10, at_most: 10 }),
         group: grant.group,
         resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
         priority: 50,

@@ -36,7 +36,7 @@ use sekisho_transport::dial::{ChannelOptions, Dialer};
 use sekisho_transport::pki::signing;
 use sekisho_transport::verify::Expect;
 use sekisho_types::id::{ClusterId, Digest, JobId, NodeId, RequestId, TenantId};
-use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
+use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::payload::JobPayload;
 use sekisho_types::principal::Principal;
 use sekisho_types::residency::Rules;
@@ -152,7 +152,8 @@ impl Callers {
         let facts = |number: u64| {
             let name = format!("b-{batch:016x}-{number}");
             Ok(JobFacts {
-                id: JobId { tenant: self.tenant.clone(), name: name.parse()? },
+                id: JobId { tenant: self.tenant.clone(), name: name.parse()?, task: None },
+                kind: Kind::Batch,
                 group: 1,
                 resources: Resources { class: CLASS.parse()?, gpus: 1, memory_mib: 0 },
                 priority: 50,

@@ -3,6 +3,8 @@
 //! ```yaml
 //! name: train-01            # unique in the tenant; a-z, 0-9, `-`
 //! tenant: sapporo           # or --tenant
+//! array: {tasks: 100, at_most: 10}   # so many alike, so many of them at once; or
+//! service: {replicas: 2, surge: 1}   # so many at all times, one more while one is replaced; without either it runs once
 //! group: 1                  # members, all or nothing, each on a node of its own; 1 to 1024
 //! resources:
 //!   class: h100-80g         # device class: sekisho node list
@@ -38,6 +40,7 @@
 //! Must hold: an unknown field is refused, never ignored: a misspelt residency rule would widen; every refusal names
 //! the field and its line and column. The facts are all that the log sees; what it runs is the payload beside them.
 
+mod kind;
 pub(crate) mod refuse;
 pub mod residency;
 
@@ -103,6 +106,8 @@ pub enum Sealing {
 struct Raw {
     name: Spanned<String>,
     tenant: Option<Spanned<String>>,
+    array: Option<Spanned<kind::RawArray>>,
+    service: Option<Spanned<kind::RawService>>,
     group: Option<Spanned<u32>>,
     resources: RawResources,
     priority: Option<Spanned<u8>>,
@@ -225,7 +230,8 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
     let time_limit_s = duration::seconds(&raw.time_limit.value)
         .map_err(|error| at(&raw.time_limit.referenced, "time_limit", &error))?;
     let facts = JobFacts {
-        id: JobId { tenant: tenant(raw.tenant.as_ref(), over)?, name },
+        id: JobId { tenant: tenant(raw.tenant.as_ref(), over)?, name, task: None },
+        kind: kind::read(raw.array.as_ref(), raw.service.as_ref())?,
         group: raw.group.map_or(1, |group| group.value),
         resources: Resources {
             class: named("resources.class", &raw.resources.class)?,
@@ -264,6 +270,7 @@ impl Places {
             ("time_limit", raw.time_limit.referenced),
             ("run", raw.run.referenced),
         ];
+        places.extend(kind::places(raw.array.as_ref(), raw.service.as_ref()));
         places.extend(raw.group.as_ref().map(|group| ("group", group.referenced)));
         places.extend(raw.priority.as_ref().map(|priority| ("priority", priority.referenced)));
         Self(places)

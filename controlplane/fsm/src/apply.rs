@@ -45,6 +45,7 @@ pub(crate) mod residency;
 mod session;
 mod site;
 mod site_key;
+mod tasks;
 mod tenant;
 mod token;
 
@@ -321,6 +322,8 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         Command::Preempt(of) => preemption::begin(change, of),
         Command::PutSiteKey { key } => site_key::put(change, key),
         Command::ResealJob { facts } => job::reseal(change, facts),
+        Command::ReplaceJob { facts } => tasks::replace(change, facts),
+        Command::StopReplicas { replicas } => tasks::stop(change, replicas),
         Command::SubmitRange { transcripts } => range::submit(change, transcripts),
         Command::FoundPayload(payload) => payload::found(change, payload),
         Command::Countersign { heads } => countersign::take(change, heads),

@@ -244,7 +244,26 @@ pub enum Fate {
     Move(String),
 }
 
-/// A job.
+/// What became of the tasks of an array or service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tasks {
+    /// The number of the next one. Each before it has a row of its own, or had.
+    pub next: u32,
+    /// Those that are not over.
+    pub open: u32,
+    /// Those of which every member runs.
+    pub running: u32,
+    /// Those that ended well.
+    pub succeeded: u32,
+    /// Those that did not.
+    pub failed: u32,
+    /// Replicas in a row that ended by themselves and soon.
+    pub early: u32,
+    /// No replica is placed before, on the state clock.
+    pub pause: Timestamp,
+}
+
+/// A job, or one task of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// What it asks for.
@@ -261,6 +280,11 @@ pub struct Job {
     pub submitted_at: Timestamp,
     /// Where it is in its life.
     pub phase: JobPhase,
+    /// Of an array or service: its tasks. They are granted, stopped and ended as jobs of their own; the whole is queued as long as
+    /// more of them may come.
+    pub tasks: Option<Tasks>,
+    /// Since when every member runs, on the state clock.
+    pub running_since: Option<Timestamp>,
     /// Its placements of the current attempt, by rank.
     pub placements: Vec<PlacementId>,
     /// How often its group was granted.
@@ -321,8 +345,9 @@ impl ReplyKey {
     }
 }
 
-/// Order of the queue: priority (as `100 - priority`), then age: the entry, and the place in its batch.
-pub type QueueKey = (u8, Revision, u32);
+/// Order of the queue: priority (as `100 - priority`), then age: the entry, and the place in its batch; then a task that goes back
+/// to the queue by its number, before the rest of its array.
+pub type QueueKey = (u8, Revision, u32, u32);
 
 /// A payload or submission that some open job refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use sekisho_fsm::command::{Group, Slot};
 use sekisho_fsm::purse::Purse;
 use sekisho_fsm::state::Job;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{DeviceClass, SiteId, TenantId};
+use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
 use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
 use sekisho_types::quota::Amount;
 use sekisho_types::revision::KeyEpoch;
@@ -85,6 +85,8 @@ pub(crate) struct Round<'s, 'f> {
     full: BTreeMap<Need<'s>, u64>,
     /// What tenants may have more of a class at most; nor does that grow.
     rooms: BTreeMap<(&'s TenantId, &'s DeviceClass), Amount>,
+    /// Groups that wholes still want, of those that were tried.
+    wanted: BTreeMap<&'s JobId, u32>,
     looked: u32,
     bytes: usize,
 }
@@ -101,6 +103,7 @@ impl<'s, 'f> Round<'s, 'f> {
             verdicts: Verdicts::default(),
             full: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            wanted: BTreeMap::new(),
             looked: 0,
             bytes: 0,
         }
@@ -111,6 +114,9 @@ impl<'s, 'f> Round<'s, 'f> {
         if plan.groups.len() >= GROUPS_PER_PLAN_MAX || self.looked >= LANES_PER_PLAN_MAX {
             return Ok(Tried::Full);
         }
+        if !self.wants(job) {
+            return Ok(Tried::Held);
+        }
         let group = self.place(job).inspect_err(|_hold| {
             self.looked = self.looked.saturating_add(1);
         })?;
@@ -119,7 +125,16 @@ impl<'s, 'f> Round<'s, 'f> {
             return Ok(Tried::Full);
         }
         plan.groups.push(group);
+        if let Some(left) = self.wanted.get_mut(&job.facts.id) {
+            *left = left.saturating_sub(1);
+        }
         Ok(Tried::Granted(self.weight(job)))
+    }
+
+    /// Whether one more group of it is wanted.
+    pub(crate) fn wants(&mut self, job: &'s Job) -> bool {
+        let state = self.state;
+        *self.wanted.entry(&job.facts.id).or_insert_with(|| state.wanted(job)) > 0
     }
 
     fn weight(&self, job: &Job) -> u128 {

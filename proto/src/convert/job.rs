@@ -7,7 +7,7 @@ use crate::v1::{self, job_spec};
 use bytes::Bytes;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, SiteId, TenantId};
-use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect, OverLimit, Resources};
+use sekisho_types::job::{JobFacts, JobPhase, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::limit::{PAYLOAD_MAX, RECIPIENTS_MAX};
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::KeyEpoch;
@@ -29,7 +29,7 @@ pub struct NewJob {
 /// [`FieldError`].
 pub fn job_id(parent: &str, job_id: &str) -> FieldResult<JobId> {
     let tenant = TenantId::from_field("parent", parent)?;
-    Ok(JobId { tenant, name: parsed("job_id", job_id)? })
+    Ok(JobId { tenant, name: parsed("job_id", job_id)?, task: None })
 }
 
 /// The facts of a spec. Bounds that need no state are checked.
@@ -46,6 +46,7 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
     let priority = u8::try_from(spec.priority);
     let facts = JobFacts {
         id,
+        kind: kind(spec)?,
         group: spec.group.max(1),
         resources: Resources {
             class: parsed("device_class", &spec.device_class)?,
@@ -77,6 +78,20 @@ fn wire_field(field: &str) -> &str {
     }
 }
 
+fn kind(spec: &v1::JobSpec) -> FieldResult<Kind> {
+    match (&spec.array, &spec.service) {
+        (None, None) => Ok(Kind::Batch),
+        (Some(_), Some(_)) => Err(FieldError::new("service", "must be absent beside `array`")),
+        (Some(array), None) => {
+            let at_most = if array.at_most == 0 { array.tasks } else { array.at_most };
+            Ok(Kind::Array { tasks: array.tasks, at_most })
+        }
+        (None, Some(service)) => {
+            Ok(Kind::Service { replicas: service.replicas, surge: service.surge.max(1) })
+        }
+    }
+}
+
 fn on_disconnect(value: i32) -> FieldResult<OnDisconnect> {
     match job_spec::OnDisconnect::try_from(value) {
         Ok(job_spec::OnDisconnect::Unspecified | job_spec::OnDisconnect::Stop) => {
@@ -105,7 +120,14 @@ impl From<&JobFacts> for v1::JobSpec {
             OverLimit::Queue => job_spec::OverLimit::Queue,
             OverLimit::Reject => job_spec::OverLimit::Reject,
         };
+        let (array, service) = match facts.kind {
+            Kind::Batch => (None, None),
+            Kind::Array { tasks, at_most } => (Some(v1::ArraySpec { tasks, at_most }), None),
+            Kind::Service { replicas, surge } => (None, Some(v1::ReplicaSpec { replicas, surge })),
+        };
         Self {
+            array,
+            service,
             group: facts.group,
             device_class: facts.resources.class.to_string(),
             gpus: facts.resources.gpus,
@@ -150,6 +172,15 @@ impl TryFrom<v1::CreateJobRequest> for NewJob {
     fn try_from(message: v1::CreateJobRequest) -> FieldResult<Self> {
         fits(&message.payload)?;
         let id = job_id(&message.parent, &message.job_id)?;
+        Self::of(id, message.spec.as_ref(), message.payload)
+    }
+}
+
+impl TryFrom<v1::ReplaceJobRequest> for NewJob {
+    type Error = FieldError;
+    fn try_from(message: v1::ReplaceJobRequest) -> FieldResult<Self> {
+        fits(&message.payload)?;
+        let id = JobId::from_field("name", &message.name)?;
         Self::of(id, message.spec.as_ref(), message.payload)
     }
 }
@@ -275,6 +306,17 @@ impl NewJob {
         }
     }
 
+    /// The request that has a service run it from now on.
+    #[must_use]
+    pub fn replace_request(&self, intent: v1::Intent) -> v1::ReplaceJobRequest {
+        v1::ReplaceJobRequest {
+            name: self.facts.id.name(),
+            spec: Some((&self.facts).into()),
+            payload: self.sent(),
+            intent: Some(intent),
+        }
+    }
+
     /// The request that stands for it.
     #[must_use]
     pub fn request(&self, intent: v1::Intent) -> v1::CreateJobRequest {
@@ -325,6 +367,7 @@ mod tests {
         let payload = Bytes::from_static(b"payload");
         let facts = JobFacts {
             id: "acme/train".parse().unwrap(),
+            kind: Kind::Array { tasks: 9, at_most: 3 },
             group: 2,
             resources: Resources {
                 class: "h100-80g".parse().unwrap(),

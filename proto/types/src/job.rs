@@ -2,7 +2,10 @@
 //! payload next to them.
 
 use crate::id::{DeviceClass, Digest, JobId, PolicyId, SiteId};
-use crate::limit::{GPUS_PER_TASK_MAX, GROUP_MAX, PAYLOAD_MAX, RECIPIENTS_MAX, TIME_LIMIT_MAX};
+use crate::limit::{
+    GPUS_PER_TASK_MAX, GROUP_MAX, PAYLOAD_MAX, RECIPIENTS_MAX, REPLICAS_MAX, TASKS_MAX,
+    TIME_LIMIT_MAX,
+};
 use crate::residency::Rules;
 use crate::revision::KeyEpoch;
 use serde::{Deserialize, Serialize};
@@ -38,11 +41,61 @@ pub struct Resources {
     pub memory_mib: u64,
 }
 
+/// How often a job runs, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Kind {
+    /// Once, to its end.
+    Batch,
+    /// As tasks that are alike but for their numbers, each a group of its own and by itself.
+    Array {
+        /// Tasks, numbered from 0; 1 to [`TASKS_MAX`].
+        tasks: u32,
+        /// Tasks that may hold devices at once, 1 to `tasks`.
+        at_most: u32,
+    },
+    /// As replicas that are alike and run until somebody ends the service. Each has its time limit, and is replaced before it is
+    /// over; a replacement has a number of its own, so that no two run under one (P7).
+    Service {
+        /// Replicas that run, 1 to [`REPLICAS_MAX`].
+        replicas: u32,
+        /// Replicas beyond these while one is replaced, 1 to `replicas`: the new one runs before the old one is stopped.
+        surge: u32,
+    },
+}
+
+impl Kind {
+    /// Whether a job of this kind has such a task.
+    #[must_use]
+    pub fn has(self, task: Option<u32>) -> bool {
+        match (self, task) {
+            (Self::Batch, None) | (Self::Service { .. }, Some(_)) => true,
+            (Self::Array { tasks, .. }, Some(task)) => task < tasks,
+            (Self::Batch, Some(_)) | (Self::Array { .. } | Self::Service { .. }, None) => false,
+        }
+    }
+
+    fn check(self) -> Result<(), (&'static str, String)> {
+        let within = |field, value: u32, most: u32| {
+            let bad = || (field, format!("must be 1 to {most}"));
+            (1..=most).contains(&value).then_some(()).ok_or_else(bad)
+        };
+        match self {
+            Self::Batch => Ok(()),
+            Self::Array { tasks, at_most } => within("array.tasks", tasks, TASKS_MAX)
+                .and_then(|()| within("array.at_most", at_most, tasks)),
+            Self::Service { replicas, surge } => within("service.replicas", replicas, REPLICAS_MAX)
+                .and_then(|()| within("service.surge", surge, replicas)),
+        }
+    }
+}
+
 /// The scheduling facts of one job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobFacts {
-    /// Tenant and name.
+    /// Tenant and name; of a task of it, with its number.
     pub id: JobId,
+    /// How often it runs.
+    pub kind: Kind,
     /// Members of the all-or-nothing group, 1 to [`GROUP_MAX`]. Each stands on a node of its own.
     pub group: u32,
     /// Needs of each member.
@@ -92,6 +145,12 @@ impl JobFacts {
     pub fn check(&self) -> Result<(), FactsError> {
         let limit_s = TIME_LIMIT_MAX.as_secs();
         let fail = |field: &str, must: String| Err(FactsError { field: field.to_owned(), must });
+        if self.id.task.is_some() {
+            return fail("name", "names a job, not a task of it".to_owned());
+        }
+        if let Err((field, must)) = self.kind.check() {
+            return fail(field, must);
+        }
         if !(1..=GROUP_MAX).contains(&self.group) {
             return fail("group", format!("must be 1 to {GROUP_MAX}"));
         }
@@ -119,7 +178,20 @@ impl JobFacts {
         !self.sealed_to.is_empty()
     }
 
-    /// GPUs that the whole group charges.
+    /// Whether it runs the same as another version of the job: in the same way and place, however often.
+    #[must_use]
+    pub fn runs_as(&self, other: &Self) -> bool {
+        let like = Self {
+            id: self.id.clone(),
+            kind: self.kind,
+            priority: self.priority,
+            over_limit: self.over_limit,
+            ..other.clone()
+        };
+        *self == like
+    }
+
+    /// GPUs that the whole group charges; of an array or service, that of one task.
     #[must_use]
     pub fn gpus(&self) -> u64 {
         u64::from(self.group).saturating_mul(u64::from(self.resources.gpus))

@@ -19,6 +19,12 @@ pub const ENTRY_MAX: usize = 256 * 1024;
 /// Members of one all-or-nothing group: a placement entry of this size still applies in under a millisecond.
 pub const GROUP_MAX: u32 = 1024;
 
+/// Tasks of one array: a page of its rows stays readable, and its counters fit any message. Larger work comes as several arrays.
+pub const TASKS_MAX: u32 = 10_000;
+
+/// Replicas of one service: what has to be weighed at once when one of them changes.
+pub const REPLICAS_MAX: u32 = 256;
+
 /// GPUs that one member of a group may ask for on one node: twice the largest shipping node.
 pub const GPUS_PER_TASK_MAX: u32 = 16;
 

@@ -8,7 +8,7 @@
 
 use super::change::{Change, not_found};
 use super::placement::{end, enter};
-use super::{bytes_of, payload};
+use super::{bytes_of, payload, tasks};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::purse::Charge;
@@ -225,7 +225,8 @@ fn join_job(
 ) {
     let (id, revision) = (&grant.job, change.revision);
     let known = change.state.jobs.get(id);
-    let open = known.is_some_and(|job| !job.phase.is_final());
+    let (open, before) =
+        (known.is_some_and(|job| !job.phase.is_final()), known.map(|job| job.phase));
     let kept: Vec<PlacementId> = known.map(|job| job.placements.clone()).unwrap_or_default();
     let row = |id: &PlacementId| change.state.placements.get(id).map(|row| row.grant.rank);
     let mut placements: Vec<PlacementId> =
@@ -236,13 +237,15 @@ fn join_job(
         change.state.placements.remove(old);
     }
     let made = Job {
-        facts: submission.facts.clone(),
+        facts: JobFacts { id: id.clone(), ..submission.facts.clone() },
         submission: grant.submission,
         submitter: grant.submitter.clone(),
         submitted: known.map_or(submitted, |job| job.submitted),
         ordinal: known.map_or(0, |job| job.ordinal),
         submitted_at: submission.submitted_at,
         phase: JobPhase::Running,
+        tasks: None,
+        running_since: Some(change.now()),
         placements,
         attempts: known.map_or(1, |job| job.attempts),
         fate: known.filter(|_| open).and_then(|job| job.fate.clone()),
@@ -262,6 +265,7 @@ fn join_job(
         let entry = change.entry;
         payload::keep_content(change, &submission.facts, &entry.payload);
     }
+    tasks::adopted(change, id, before);
     change.effects.events.insert(Event::Job(id.clone()));
     change.effects.events.insert(Event::Plannable);
 }

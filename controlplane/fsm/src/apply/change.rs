@@ -151,6 +151,7 @@ impl<'c> Change<'c> {
             self.entry.command,
             Command::SubmitJob { .. }
                 | Command::ResealJob { .. }
+                | Command::ReplaceJob { .. }
                 | Command::Adopt { .. }
                 | Command::Batch(_)
         );

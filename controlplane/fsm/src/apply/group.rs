@@ -10,7 +10,6 @@ use crate::state::{Job, State};
 use sekisho_evidence::grant::BoundRules;
 use sekisho_types::error_code::{ErrorCode, Kind};
 use sekisho_types::id::NodeId;
-use sekisho_types::job::JobPhase;
 use std::collections::BTreeSet;
 
 /// The rules that bind the group, and what each member is charged.
@@ -19,7 +18,7 @@ pub(crate) fn check_group(
     group: &Group,
 ) -> Result<(Vec<BoundRules>, Vec<Charge>), ErrorCode> {
     let job = state.jobs.get(&group.job).ok_or(ErrorCode::NotFound)?;
-    if job.phase != JobPhase::Queued {
+    if state.wanted(job) == 0 {
         return Err(ErrorCode::WrongPhase);
     }
     let nodes: BTreeSet<&NodeId> = group.places.iter().map(|slot| &slot.node).collect();

@@ -3,14 +3,14 @@
 use super::change::{Change, not_found};
 use super::placement::order_stop;
 use super::policy::check_rules;
-use super::{offer, payload, preemption, residency, site_key};
+use super::{offer, payload, preemption, residency, site_key, tasks};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
-use crate::state::{Fate, Job, QueueKey};
+use crate::state::{Fate, Job, QueueKey, Tasks};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
-use sekisho_types::job::{JobFacts, JobPhase, OverLimit, PRIORITY_MAX};
+use sekisho_types::job::{JobFacts, JobPhase, Kind, OverLimit, PRIORITY_MAX};
 use sekisho_types::limit::{ATTEMPTS_MAX, OPEN_JOBS_PER_TENANT_MAX};
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::PlacementId;
@@ -19,8 +19,9 @@ use std::collections::BTreeSet;
 /// Nodes that one job avoids at most; beyond it the oldest name is tried again rather than the set growing.
 const AVOID_MAX: usize = 64;
 
-fn queue_key(job: &Job) -> QueueKey {
-    (PRIORITY_MAX.saturating_sub(job.facts.priority), job.submitted, job.ordinal)
+pub(super) fn queue_key(job: &Job) -> QueueKey {
+    let level = PRIORITY_MAX.saturating_sub(job.facts.priority);
+    (level, job.submitted, job.ordinal, job.facts.id.task.unwrap_or(u32::MAX))
 }
 
 /// Queues a job.
@@ -51,6 +52,8 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         ordinal: change.ordinal,
         submitted_at: change.now(),
         phase: JobPhase::Queued,
+        tasks: (facts.kind != Kind::Batch).then(Tasks::default),
+        running_since: None,
         placements: Vec::new(),
         attempts: 0,
         fate: None,
@@ -84,7 +87,7 @@ pub(super) fn reseal(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         let why = format!("job {id} is sealed anew by {}, who submitted it", job.submitter);
         return Err(Rejection::new(ErrorCode::PermissionDenied, why));
     }
-    if job.phase != JobPhase::Queued {
+    if !job.is_queued() {
         let why = format!("job {id} is {}: only what is queued is sealed anew", job.phase);
         return Err(Rejection::new(ErrorCode::WrongPhase, why));
     }
@@ -114,9 +117,12 @@ pub(super) fn reseal(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     change.state.jobs.update(id, |job| {
         job.facts = anew;
         job.submission = digest;
-        job.message = "waits for a place, sealed anew".to_owned();
+        if job.phase == JobPhase::Queued {
+            job.message = "waits for a place, sealed anew".to_owned();
+        }
         job.revision = revision;
     });
+    tasks::resealed(change, id);
     change.effects.events.insert(Event::Job(id.clone()));
     change.effects.events.insert(Event::Plannable);
     Ok(Reply::Done)
@@ -151,7 +157,9 @@ pub(super) fn cancel(change: &mut Change<'_>, id: &JobId) -> Outcome {
     if job.phase.is_final() {
         return Err(Rejection::new(ErrorCode::WrongPhase, format!("job {id} is {}", job.phase)));
     }
-    if job.phase == JobPhase::Queued {
+    if job.tasks.is_some() {
+        tasks::cancel(change, id);
+    } else if job.phase == JobPhase::Queued {
         let key = queue_key(job);
         change.state.queue.remove(&key);
         finish(change, id, JobPhase::Cancelled, "cancelled before it was placed");
@@ -167,8 +175,12 @@ pub(super) fn fail_queued(change: &mut Change<'_>, why: &str, which: impl Fn(&Jo
     let queued = change.state.queue.iter().filter(|(_, id)| ends(id));
     let queued: Vec<_> = queued.map(|(key, id)| (*key, id.clone())).collect();
     for (key, id) in queued {
-        change.state.queue.remove(&key);
-        finish(change, &id, JobPhase::Failed, why);
+        if id.task.is_none() && change.state.jobs.get(&id).is_some_and(|job| job.tasks.is_some()) {
+            tasks::no_more(change, &id, Fate::Fail(why.to_owned()));
+        } else {
+            change.state.queue.remove(&key);
+            finish(change, &id, JobPhase::Failed, why);
+        }
     }
 }
 
@@ -176,7 +188,9 @@ pub(super) fn fail_queued(change: &mut Change<'_>, why: &str, which: impl Fn(&Jo
 pub(super) fn granted(change: &mut Change<'_>, id: &JobId, placements: Vec<PlacementId>) {
     let revision = change.revision;
     let Some(key) = change.state.jobs.get(id).map(queue_key) else { return };
-    change.state.queue.remove(&key);
+    if change.state.queue.get(&key) == Some(id) {
+        change.state.queue.remove(&key);
+    }
     change.state.jobs.update(id, |job| {
         job.phase = JobPhase::Placed;
         job.placements = placements;
@@ -216,14 +230,20 @@ pub(super) fn follow(change: &mut Change<'_>, id: &JobId, placement: &PlacementI
         .iter()
         .all(|phase| matches!(phase, Phase::Running | Phase::Ended(Ending::Exited(0))))
     {
-        let revision = change.revision;
-        change.state.jobs.update(id, |job| {
-            if job.phase == JobPhase::Placed {
+        let (revision, now) = (change.revision, change.now());
+        let begun = change.state.jobs.update(id, |job| {
+            let begins = job.phase == JobPhase::Placed;
+            if begins {
                 job.phase = JobPhase::Running;
+                job.running_since = Some(now);
                 job.message = "runs".to_owned();
                 job.revision = revision;
             }
+            begins
         });
+        if begun == Some(true) {
+            tasks::turned(change, id, JobPhase::Placed, JobPhase::Running);
+        }
     }
 }
 
@@ -251,6 +271,9 @@ fn avoid(change: &mut Change<'_>, id: &JobId, node: &NodeId) {
         }
         job.avoid.insert(node.clone());
     });
+    if id.task.is_some() {
+        avoid(change, &id.whole(), node);
+    }
 }
 
 /// Orders every living member to stop and notes what happens when all are dead. The first fate stands, except that
@@ -266,11 +289,13 @@ pub(super) fn tear_down(change: &mut Change<'_>, id: &JobId, fate: Fate, message
             job.fate = Some(fate);
             job.message = message.to_owned();
         }
-        job.phase = JobPhase::Stopping;
+        let before = std::mem::replace(&mut job.phase, JobPhase::Stopping);
         job.revision = revision;
-        job.placements.clone()
+        (before, job.placements.clone())
     });
-    for placement in members.unwrap_or_default() {
+    let Some((before, members)) = members else { return };
+    tasks::turned(change, id, before, JobPhase::Stopping);
+    for placement in members {
         order_stop(change, &placement);
     }
     change.effects.events.insert(Event::Job(id.clone()));
@@ -294,6 +319,12 @@ fn settle(change: &mut Change<'_>, id: &JobId) {
         None => finish(change, id, JobPhase::Succeeded, "succeeded"),
         Some(Fate::Cancel) => finish(change, id, JobPhase::Cancelled, "cancelled"),
         Some(Fate::Fail(why)) => finish(change, id, JobPhase::Failed, &why),
+        Some(Fate::Requeue(why)) if tasks::is_replica(job) => {
+            finish(change, id, JobPhase::Failed, &why);
+        }
+        Some(Fate::Move(why)) if tasks::is_replica(job) => {
+            finish(change, id, JobPhase::Cancelled, &why);
+        }
         Some(Fate::Requeue(why)) => requeue(change, id, &why),
         Some(Fate::Move(why)) => {
             change.state.jobs.update(id, |job| job.attempts = job.attempts.saturating_sub(1));
@@ -322,6 +353,7 @@ fn requeue(change: &mut Change<'_>, id: &JobId, why: &str) {
     let revision = change.revision;
     change.state.jobs.update(id, |job| {
         job.phase = JobPhase::Queued;
+        job.running_since = None;
         job.placements = Vec::new();
         job.fate = None;
         job.message = format!("waits again: {why}");
@@ -331,23 +363,25 @@ fn requeue(change: &mut Change<'_>, id: &JobId, why: &str) {
     change.effects.events.insert(Event::Plannable);
 }
 
-fn finish(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
+pub(super) fn finish(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
     let revision = change.revision;
-    let kept = change.state.jobs.update(id, |job| {
-        job.phase = phase;
+    let ended = change.state.jobs.update(id, |job| {
+        let before = std::mem::replace(&mut job.phase, phase);
         job.message = message.to_owned();
         job.revision = revision;
-        [job.facts.payload, job.submission]
+        (before, [job.facts.payload, job.submission])
     });
+    let Some((before, kept)) = ended else { return };
     change
         .state
         .tenants
         .update(&id.tenant, |tenant| tenant.open_jobs = tenant.open_jobs.saturating_sub(1));
-    for digest in kept.iter().flatten() {
+    for digest in &kept {
         payload::release(change, digest);
     }
     offer::forget(change, id);
     preemption::lapse(change, id);
     change.effects.events.insert(Event::Job(id.clone()));
     change.effects.events.insert(Event::Plannable);
+    tasks::turned(change, id, before, phase);
 }

@@ -104,7 +104,7 @@ pub(super) fn what_is_kept_is_being_made_room(state: &State) -> Result<(), Strin
             }
         }
     }
-    let queued = |id: &JobId| state.job(id).is_some_and(|job| job.phase == JobPhase::Queued);
+    let queued = |id: &JobId| state.job(id).is_some_and(Job::is_queued);
     match state.preemptions().find(|(id, _)| !queued(id)) {
         None => Ok(()),
         Some((id, _)) => Err(format!("P3: room is made for {id}, which does not wait")),

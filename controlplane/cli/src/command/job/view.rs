@@ -134,6 +134,33 @@ impl Shown for PlacementView {
     }
 }
 
+/// What became of the tasks of an array or service.
+#[derive(Debug, Serialize)]
+struct TasksView {
+    granted: u32,
+    open: u32,
+    running: u32,
+    succeeded: u32,
+    failed: u32,
+    wanted: u32,
+}
+
+impl TasksView {
+    /// In one line.
+    fn told(&self, language: Language) -> String {
+        let Self { open, running, succeeded, failed, wanted, .. } = self;
+        let waiting = open.saturating_sub(*running);
+        match language {
+            Language::En => format!(
+                "{running} run, {waiting} begin or end, {wanted} to come; {succeeded} succeeded, {failed} failed"
+            ),
+            Language::Ja => format!(
+                "実行中 {running}、開始または終了中 {waiting}、これから {wanted}、成功 {succeeded}、失敗 {failed}"
+            ),
+        }
+    }
+}
+
 /// A job as shown.
 #[derive(Debug, Serialize)]
 pub(in crate::command) struct JobView {
@@ -152,6 +179,10 @@ pub(in crate::command) struct JobView {
     policy: Option<String>,
     areas: Vec<String>,
     time_limit_s: u64,
+    array: Option<ArrayView>,
+    service: Option<ServiceView>,
+    tasks: Option<TasksView>,
+    running_since_ms: u64,
     payload_sha256: String,
     payload_len: u32,
     sealed_to: Vec<String>,
@@ -167,6 +198,14 @@ impl From<v1::Job> for JobView {
         let phase = word(job.phase());
         let spec = job.spec.unwrap_or_default();
         let payload = payload_word(&spec);
+        let tasks = job.tasks.map(|tasks| TasksView {
+            granted: tasks.granted,
+            open: tasks.open,
+            running: tasks.running,
+            succeeded: tasks.succeeded,
+            failed: tasks.failed,
+            wanted: tasks.wanted,
+        });
         Self {
             name: job.name,
             phase,
@@ -183,6 +222,10 @@ impl From<v1::Job> for JobView {
             policy: Some(spec.policy).filter(|policy| !policy.is_empty()),
             areas: spec.residency.map(|rules| rules.areas).unwrap_or_default(),
             time_limit_s: spec.time_limit_s,
+            array: spec.array.map(|array| ArrayView { tasks: array.tasks, at_most: array.at_most }),
+            service: spec.service.map(|of| ServiceView { replicas: of.replicas, surge: of.surge }),
+            tasks,
+            running_since_ms: job.running_since_ms,
             payload_sha256: spec.payload_sha256,
             payload_len: spec.payload_len,
             sealed_to: spec.sealed_to.into_iter().map(|to| short(&to.site).to_owned()).collect(),
@@ -191,6 +234,34 @@ impl From<v1::Job> for JobView {
             placements: job.placements.into_iter().map(PlacementView::from).collect(),
             waits: job.waits.into_iter().map(WaitView::from).collect(),
             etag: job.etag,
+        }
+    }
+}
+
+/// How an array runs.
+#[derive(Debug, Serialize)]
+struct ArrayView {
+    tasks: u32,
+    at_most: u32,
+}
+
+/// How a service runs.
+#[derive(Debug, Serialize)]
+struct ServiceView {
+    replicas: u32,
+    surge: u32,
+}
+
+impl JobView {
+    /// GPUs of one task, and how many tasks: `4*(2x8 h100)`.
+    fn asked(&self) -> String {
+        let one = format!("{}x{} {}", self.group, self.gpus, self.device_class);
+        let array = self.array.as_ref().map(|array| array.tasks);
+        let times = array.or_else(|| self.service.as_ref().map(|service| service.replicas));
+        // One of its tasks is told by itself.
+        match times.filter(|_| self.tasks.is_some()) {
+            None => one,
+            Some(times) => format!("{times}*({one})"),
         }
     }
 }
@@ -222,9 +293,9 @@ impl Shown for JobView {
         vec![
             id,
             shown(language, self.phase).to_owned(),
-            format!("{}x{} {}", self.group, self.gpus, self.device_class),
+            self.asked(),
             if places.is_empty() { "-".to_owned() } else { places.join(", ") },
-            self.message.clone(),
+            self.tasks.as_ref().map_or_else(|| self.message.clone(), |tasks| tasks.told(language)),
             if areas.is_empty() { Area::Japan.label() } else { areas.join(", ") },
             self.policy.as_deref().map_or("-", short).to_owned(),
             duration::text(self.time_limit_s),

@@ -6,9 +6,11 @@ use super::model::{Held, Job, Life, Model, Node};
 use crate::verify::report::{Report, Step};
 use sekisho_evidence::grant::{BoundRules, Grant};
 use sekisho_evidence::location::fix::proven;
-use sekisho_types::id::{Digest, PolicyId};
+use sekisho_types::id::{Digest, JobId, PolicyId};
+use sekisho_types::job::Kind;
 use sekisho_types::residency::{Rules, verdict};
 use sekisho_types::revision::{Epoch, PlacementId};
+use std::collections::BTreeSet;
 
 impl Model {
     pub(super) fn grant(&mut self, at: At<'_>, grant: &Grant, report: &mut Report) {
@@ -104,11 +106,12 @@ impl Model {
         if job.submitted < self.opened {
             return Err("the job is of the incarnation before (P7)".to_owned());
         }
+        self.task(grant, job)?;
         let twin = job
             .held
             .iter()
             .filter_map(|id| self.placements.get(id))
-            .any(|row| row.rank == grant.rank);
+            .any(|row| row.job == grant.job && row.rank == grant.rank);
         if twin || grant.rank >= job.facts.group || grant.group != job.facts.group {
             return Err(format!(
                 "rank {} of {} lives already or is none of the group (P7)",
@@ -126,6 +129,30 @@ impl Model {
             && grant.on_disconnect == facts.on_disconnect
             && grant.time_limit_s == facts.time_limit_s;
         if same { Ok(()) } else { Err("is not what was submitted".to_owned()) }
+    }
+
+    /// P7: it is a task of the job, of an array no more than may run at once, of a service one that never was.
+    fn task(&self, grant: &Grant, job: &Job) -> Result<(), String> {
+        if !job.facts.kind.has(grant.job.task) {
+            return Err(format!("{} is no task of what was submitted", grant.job));
+        }
+        match (job.facts.kind, grant.job.task, job.newest) {
+            (Kind::Service { .. }, Some(task), Some((newest, at)))
+                if task < newest || (task == newest && at != grant.placement.epoch.revision) =>
+            {
+                Err(format!("replica {} was granted before (P7)", grant.job))
+            }
+            (Kind::Array { at_most, .. }, _, _) => {
+                let rows = job.held.iter().filter_map(|id| self.placements.get(id));
+                let others: BTreeSet<&JobId> =
+                    rows.map(|row| &row.job).filter(|id| **id != grant.job).collect();
+                if u32::try_from(others.len()).is_ok_and(|others| others < at_most) {
+                    return Ok(());
+                }
+                Err(format!("{} tasks of {} run, at most {at_most} may", others.len(), grant.job))
+            }
+            (Kind::Batch | Kind::Service { .. }, _, _) => Ok(()),
+        }
     }
 
     /// P1: the bucket has room beside everything on it that is not confirmed dead.
@@ -182,8 +209,10 @@ impl Model {
         if let Some(node) = self.nodes.get_mut(&grant.node) {
             node.held.insert(grant.placement);
         }
-        if let Some(job) = self.jobs.get_mut(&grant.job) {
+        if let Some(job) = self.jobs.get_mut(&grant.job.whole()) {
             job.held.insert(grant.placement);
+            let granted = grant.job.task.map(|task| (task, grant.placement.epoch.revision));
+            job.newest = job.newest.max(granted);
         }
     }
 
@@ -192,6 +221,8 @@ impl Model {
     }
 
     fn job(&self, grant: &Grant) -> Result<&Job, String> {
-        self.jobs.get(&grant.job).ok_or_else(|| format!("job {} was never submitted", grant.job))
+        self.jobs
+            .get(&grant.job.whole())
+            .ok_or_else(|| format!("job {} was never submitted", grant.job))
     }
 }
