@@ -342,6 +342,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         | Operation::Again(..)
         | Operation::Bad(..)
         | Operation::Plan
+        | Operation::Tasks(..)
         | Operation::Preempt(..)
         | Operation::Members(..)
         | Operation::Life(..)
@@ -399,6 +400,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         | Operation::Again(..)
         | Operation::Bad(..)
         | Operation::Plan
+        | Operation::Tasks(..)
         | Operation::Preempt(..)
         | Operation::Members(..)
         | Operation::Abroad => return None,

@@ -50,7 +50,9 @@ pub fn of_job(spec: &PlacementSpec, work: &Path) -> BTreeMap<String, String> {
             set(JOB, format!("{tenant}/{name}"));
             set(TASK, task.to_string());
         }
-        Ok(_) | Err(_) => set(JOB, spec.job.clone()),
+        Ok(_) | Err(_) => {
+            set(JOB, spec.job.clone());
+        }
     }
     set(GPU_COUNT, spec.devices.len().to_string());
     set(RANK, spec.rank.to_string());

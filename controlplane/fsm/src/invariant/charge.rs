@@ -2,10 +2,9 @@
 
 use crate::preemption::Preemption;
 use crate::quota::{Holding, HoldingKey, Line, edit};
-use crate::state::State;
+use crate::state::{Job, State};
 use crate::table::Table;
 use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
-use sekisho_types::job::JobPhase;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::limit::TENANT_DEPTH_MAX;
 use sekisho_types::name::Name;

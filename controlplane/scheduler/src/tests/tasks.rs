@@ -38,7 +38,7 @@ fn an_array_takes_turns_with_others_and_what_fits_of_it_goes() {
     let mut federation = fleet();
     federation.submit(array("sweep", 20, 20));
     let other = array("other", 20, 20);
-    let id = sekisho_types::id::JobId { tenant: "osaka".parse().unwrap(), ..other.id.clone() };
+    let id = JobId { tenant: "osaka".parse().unwrap(), ..other.id.clone() };
     federation.submit(JobFacts { id, ..other });
     assert_eq!(commit(&mut federation), 8);
     let of = |name: &str| {
@@ -60,8 +60,7 @@ fn a_service_gets_what_it_lacks_and_its_surplus_is_named() {
     assert_eq!(planner.surplus(9), []);
     // Its host is drained: one more is wanted at a time.
     let node = "tokyo-1/n-1".parse().unwrap();
-    let drain =
-        sekisho_fsm::command::Command::DrainNode { node, within_s: None, message: String::new() };
+    let drain = Command::DrainNode { node, within_s: None, message: String::new() };
     federation.accept(admin("kanto"), drain);
     let found = planner.plan(&federation.state);
     assert_eq!(shown(&found), ["web: tokyo-1/n-2"]);

@@ -46,7 +46,7 @@ fn surplus(f: &Federation, whole: &JobId) -> Vec<JobId> {
     f.state.replicas(f.state.job(whole).unwrap()).surplus
 }
 
-fn stop(f: &mut Federation, replicas: &[&JobId]) -> Command {
+fn stop(f: &Federation, replicas: &[&JobId]) -> Command {
     let replicas = replicas.iter().map(|id| (*id).clone()).collect();
     assert_eq!(invariant::check(&f.state), Ok(()));
     Command::StopReplicas { replicas }
@@ -179,16 +179,16 @@ fn a_replica_on_a_host_that_is_drained_is_replaced_before_it_is_stopped() {
     let drain = Command::DrainNode { node, within_s: None, message: String::new() };
     f.accept(admin("kanto"), drain);
     assert_eq!((wanted(&f, &whole), surplus(&f, &whole)), (1, vec![]));
-    let early = stop(&mut f, &[&replicas[0]]);
+    let early = stop(&f, &[&replicas[0]]);
     refused(&mut f, member("kanto"), early, ErrorCode::WrongPhase);
     let fresh = next(&mut f, &whole, OTHER);
     assert_eq!(fresh, whole.task(2), "a number of its own (P7)");
     assert_eq!(surplus(&f, &whole), [], "it does not run yet");
     all(&mut f, &fresh, &Phase::Running);
     assert_eq!(surplus(&f, &whole), [replicas[0].clone()]);
-    let wrong = stop(&mut f, &[&replicas[1]]);
+    let wrong = stop(&f, &[&replicas[1]]);
     refused(&mut f, member("kanto"), wrong, ErrorCode::WrongPhase);
-    let right = stop(&mut f, &[&replicas[0]]);
+    let right = stop(&f, &[&replicas[0]]);
     refused(&mut f, admin("kanto"), right.clone(), ErrorCode::PermissionDenied);
     f.accept(member("kanto"), right);
     all(&mut f, &replicas[0], &Phase::Ended(Ending::Stopped));
@@ -216,8 +216,8 @@ fn a_service_is_replaced_one_by_one_and_never_runs_fewer_than_it_has() {
         assert_eq!(surplus(&f, &whole), []);
         all(&mut f, &fresh, &Phase::Running);
         running.push(fresh);
-        assert_eq!(surplus(&f, &whole), [victim.clone()]);
-        let order = stop(&mut f, &[victim]);
+        assert_eq!(surplus(&f, &whole), std::slice::from_ref(victim));
+        let order = stop(&f, &[victim]);
         f.accept(member("kanto"), order);
         running.retain(|id| id != victim);
         assert!(running.iter().all(|id| phase(&f, id) == JobPhase::Running));
