@@ -31,6 +31,7 @@ impl Model {
         };
         fail(Step::Residency, self.residency(at, grant));
         fail(Step::Fencing, self.fencing(at, grant));
+        fail(Step::Fencing, self.in_time(at, grant));
         fail(Step::Capacity, self.capacity(grant));
         let (charge, wrong) = self.charge(at, grant);
         wrong.into_iter().for_each(|why| fail(Step::Quota, Err(why)));
@@ -126,6 +127,20 @@ impl Model {
             && grant.on_disconnect == facts.on_disconnect
             && grant.time_limit_s == facts.time_limit_s;
         if same { Ok(()) } else { Err("is not what was submitted".to_owned()) }
+    }
+
+    /// Neither before the earliest start that its submitter signed, nor from the latest on. What became of other jobs is a
+    /// matter of the replay.
+    fn in_time(&self, at: At<'_>, grant: &Grant) -> Result<(), String> {
+        let Some(job) = self.jobs.get(&grant.job) else { return Ok(()) };
+        let (facts, now) = (&job.facts, at.record.time);
+        if let Some(from) = facts.not_before.filter(|from| now < *from) {
+            return Err(format!("the job was not to start before {from}"));
+        }
+        match facts.start_by.filter(|by| *by <= now) {
+            Some(by) => Err(format!("the job was to start before {by}")),
+            None => Ok(()),
+        }
     }
 
     /// P1: the bucket has room beside everything on it that is not confirmed dead.
