@@ -167,7 +167,8 @@ pub(super) fn judge(change: &mut Change<'_>, on: &JobId) {
 
 /// Goes on with what an earlier entry left over. Whether there was any.
 pub(super) fn go_on(change: &mut Change<'_>) -> bool {
-    let left: Vec<JobId> = change.state.unjudged.iter().map(|(on, ())| on.clone()).collect();
+    let left = change.state.unjudged.iter().map(|(on, ())| on.clone());
+    let left: Vec<JobId> = left.take(JUDGED_PER_ENTRY_MAX).collect();
     for on in &left {
         if change.judged >= JUDGED_PER_ENTRY_MAX {
             break;
