@@ -4,11 +4,13 @@
 //! operation does not find it leaves alone. Operations cover what honest programs propose and what a rogue one could.
 
 mod charge;
+mod held;
 mod life;
 mod tasks;
 mod twin;
 
 pub use charge::Charge;
+pub use held::Held;
 pub use life::{Life, catch_up};
 pub use tasks::Tasks;
 
@@ -51,6 +53,8 @@ const AREAS: [&[&str]; 5] = [&[], &["JP-01"], &["JP-27"], &["JP-01", "JP-13"], &
 pub enum Operation {
     /// Submit a job: tenant, name, group, GPUs, areas, runs to completion.
     Submit(u8, u8, u8, u8, u8, bool),
+    /// Submit a job that waits for another one, or for its time: tenant, name.
+    Hold(u8, u8, Held),
     /// Cancel a job.
     Cancel(u8, u8),
     /// Submit or cancel several jobs of a tenant at once: name, GPUs, areas, cancel.
@@ -106,6 +110,7 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
     let one = prop_oneof![
         6 => (0u8..2, small(), 1u8..4, 1u8..5, 0u8..5, any::<bool>())
             .prop_map(|(t, n, g, k, a, c)| Operation::Submit(t, n, g, k, a, c)),
+        4 => (0u8..2, small(), held::steps()).prop_map(|(t, n, held)| Operation::Hold(t, n, held)),
         1 => (0u8..2, small()).prop_map(|(t, n)| Operation::Cancel(t, n)),
         2 => (0u8..2, prop::collection::vec((small(), 1u8..4, 0u8..5, prop::bool::weighted(0.2)), 1..4))
             .prop_map(|(t, all)| Operation::Together(t, all)),
@@ -190,6 +195,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             let facts = Box::new(facts(*t, *n, *g, *k, *a, *c));
             (user("kanto", tenant_name(*t)), Command::SubmitJob { facts })
         }
+        Operation::Hold(t, n, held) => held.submission(*t, *n, federation.now),
         Operation::Cancel(t, n) => {
             (user("kanto", tenant_name(*t)), Command::CancelJob { job: id(*t, *n) })
         }
@@ -329,6 +335,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         }
         // Made elsewhere.
         Operation::Submit(..)
+        | Operation::Hold(..)
         | Operation::Cancel(..)
         | Operation::Together(..)
         | Operation::Place(..)
@@ -383,6 +390,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         }
         // Made elsewhere.
         Operation::Submit(..)
+        | Operation::Hold(..)
         | Operation::Cancel(..)
         | Operation::Together(..)
         | Operation::Place(..)

@@ -30,13 +30,15 @@ mod people;
 mod placement;
 mod request;
 mod service;
+mod start;
 
 /// Where the pages are, from the top of the source.
 const DIRECTORY: &str = "docs/error-codes";
 
 /// The pages, subject by subject.
-const SUBJECTS: [&[Page]; 10] = [
+const SUBJECTS: [&[Page]; 11] = [
     placement::PAGES,
+    start::PAGES,
     charge::PAGES,
     request::PAGES,
     access::PAGES,

@@ -2,7 +2,7 @@
 //!
 //! Must hold: a rejected command changes nothing but revision, clock, audit log and the kept reply, so each command
 //! checks everything before it changes anything; a batch goes back to the state before it. A2: one `Entry` record for
-//! each entry that is not a `Tick` or a repeat, followed by the end of an approval, the use of a break-glass, grants and
+//! each entry that is no repeat and no `Tick` without effect, followed by the end of an approval, the use of a break-glass, grants and
 //! desired sets in one fixed order.
 
 mod adopt;
@@ -18,8 +18,10 @@ mod drain;
 mod escrow;
 mod eviction;
 mod fix;
+mod forget;
 mod genesis;
 pub(crate) mod group;
+mod held;
 mod incarnation;
 mod job;
 mod journal;
@@ -47,6 +49,7 @@ mod site;
 mod site_key;
 mod tasks;
 mod tenant;
+mod timer;
 mod token;
 
 #[cfg(test)]
@@ -78,6 +81,8 @@ pub(crate) enum Source {
     Log,
     /// An audit record, which leaves the payload out.
     Record,
+    /// No record: it was a tick, and nothing was due.
+    Idle,
     /// A founder of an incarnation, before there is a log.
     Founding,
 }
@@ -117,6 +122,11 @@ impl State {
         self.apply_with(revision, entry, ahead, Source::Record)
     }
 
+    /// Applies a tick that an auditor puts where one left no record: it moved the clock, and nothing was due.
+    pub fn replay_idle(&mut self, revision: Revision, tick: &Entry) {
+        self.apply_with(revision, tick, Ahead::of(tick), Source::Idle);
+    }
+
     /// Applies the entry that opens an incarnation.
     pub(crate) fn found(&mut self, revision: Revision, entry: &Entry) -> Applied {
         self.apply_with(revision, entry, Ahead::of(entry), Source::Founding)
@@ -152,7 +162,7 @@ impl State {
         let Finished { effects, told, grants } = change.finish(outcome.is_ok());
         self.keep_reply(entry, key, command, &outcome);
         let mut leaves = Vec::new();
-        if entry.command != Command::Tick {
+        if entry.command != Command::Tick || effects.acted {
             let rejected = outcome.as_ref().err().map(|rejection| rejection.code);
             let facts = bytes_of(entry.facts().as_ref());
             leaves.push(self.append(Body::Entry { entry: facts, rejected }));
@@ -359,5 +369,6 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
 fn tick(change: &mut Change<'_>) -> Outcome {
     change.member()?;
     change.effects.checkpoint = true;
+    timer::run(change);
     Ok(Reply::Done)
 }

@@ -2,6 +2,7 @@
 //! them after every step; they read everything, so a member does not.
 
 mod charge;
+mod held;
 
 use crate::location::NodeProof;
 use crate::state::{Standing, State};
@@ -26,6 +27,8 @@ pub fn check(state: &State) -> Result<(), String> {
     capacity_is_not_exceeded(state)?;
     queue_is_the_queued_jobs(state)?;
     wholes_count_their_tasks(state)?;
+    held::what_waits_is_found(state)?;
+    held::what_is_over_is_counted(state)?;
     payloads_are_those_of_open_jobs(state)?;
     members_can_decide_and_sign(state)?;
     proofs_are_those_of_kept_fixes(state)?;

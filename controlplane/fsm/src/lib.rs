@@ -26,6 +26,7 @@ pub mod event;
 pub mod eviction;
 pub mod fair;
 pub mod federation;
+pub mod held;
 pub mod image;
 pub mod inside;
 pub mod invariant;

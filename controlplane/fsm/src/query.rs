@@ -321,6 +321,11 @@ impl State {
             self.preemptions.lanes(),
             self.jobs.lanes(),
             self.queue.lanes(),
+            self.dependents.lanes(),
+            self.unjudged.lanes(),
+            self.timers.lanes(),
+            self.ended.lanes(),
+            self.kept_jobs.lanes(),
             self.placements.lanes(),
             self.payloads.lanes(),
             self.replies.lanes(),
@@ -346,6 +351,6 @@ impl State {
             &self.landmarks,
             self.fair_base,
         );
-        Ok(Digest::of(&encode(&(scalars, tables))?))
+        Ok(Digest::of(&encode(&(scalars, tables.as_slice()))?))
     }
 }

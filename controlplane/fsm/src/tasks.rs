@@ -47,7 +47,8 @@ impl Job {
     #[must_use]
     pub fn is_queued(&self) -> bool {
         let Some(tasks) = &self.tasks else { return self.phase == JobPhase::Queued };
-        let goes_on = !self.phase.is_final() && self.fate.is_none();
+        let held = self.phase == JobPhase::Held;
+        let goes_on = !held && !self.phase.is_final() && self.fate.is_none();
         goes_on
             && match self.facts.kind {
                 Kind::Batch => false,

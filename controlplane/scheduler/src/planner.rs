@@ -63,6 +63,8 @@ impl Waiting {
             Hold::Offer => &mut self.offer,
             Hold::Room | Hold::Making => &mut self.room,
             Hold::Payload => &mut self.payload,
+            // It waits for nothing any more.
+            Hold::Late => return,
         };
         *counter = counter.saturating_add(1);
     }

@@ -37,6 +37,8 @@ pub(crate) enum Hold {
     Payload,
     /// Others are being moved for it.
     Making,
+    /// Its latest start has passed: the next tick ends it.
+    Late,
 }
 
 impl Hold {
@@ -145,7 +147,7 @@ impl<'s, 'f> Round<'s, 'f> {
     /// Whether what holds a job says nothing about the others of its lane.
     pub(crate) fn concerns_it_alone(&self, job: &Job, hold: Hold) -> bool {
         match hold {
-            Hold::Payload | Hold::Making => true,
+            Hold::Payload | Hold::Making | Hold::Late => true,
             Hold::Rules => false,
             // Others may use the nodes that refused this one, and sites whose operators vetoed it.
             Hold::Room | Hold::Quota | Hold::Budget | Hold::Offer => {
@@ -159,6 +161,9 @@ impl<'s, 'f> Round<'s, 'f> {
         let rules = self.verdicts.number(state, facts).ok_or(Hold::Rules)?;
         if state.is_missing(&facts.payload) {
             return Err(Hold::Payload);
+        }
+        if state.check_start(facts).is_err() {
+            return Err(Hold::Late);
         }
         if state.preemption(&facts.id).is_some() {
             return Err(Hold::Making);

@@ -3,6 +3,7 @@
 mod charge;
 mod claim;
 mod explain;
+mod held;
 mod plan;
 mod preempt;
 mod property;

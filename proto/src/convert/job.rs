@@ -1,5 +1,10 @@
 //! Jobs: the facts that the log carries, and the payload beside them.
 
+mod life;
+mod start;
+
+pub use life::phase;
+
 use super::tenant::{optional_policy, policy_name};
 use crate::field::{FieldError, FieldResult, items, parsed, required};
 use crate::name::Resource as _;
@@ -7,7 +12,7 @@ use crate::v1::{self, job_spec};
 use bytes::Bytes;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, SiteId, TenantId};
-use sekisho_types::job::{JobFacts, JobPhase, Kind, OnDisconnect, OverLimit, Resources};
+use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::limit::{PAYLOAD_MAX, RECIPIENTS_MAX};
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::KeyEpoch;
@@ -44,6 +49,7 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
     let rules =
         |rules: &v1::Rules| Rules::try_from(rules).map_err(|error| error.within("residency"));
     let priority = u8::try_from(spec.priority);
+    let (after, not_before, start_by) = start::read(&id.tenant, spec)?;
     let facts = JobFacts {
         id,
         kind: kind(spec)?,
@@ -59,6 +65,9 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
         on_disconnect: on_disconnect(spec.on_disconnect)?,
         over_limit: over_limit(spec.over_limit)?,
         time_limit_s: spec.time_limit_s,
+        after,
+        not_before,
+        start_by,
         payload: parsed("payload_sha256", &spec.payload_sha256)?,
         payload_len: spec.payload_len,
         sealed_to: sealed_to(&spec.sealed_to)?,
@@ -74,6 +83,7 @@ fn wire_field(field: &str) -> &str {
         "resources.gpus" => "gpus",
         "time_limit" => "time_limit_s",
         "run" => "payload_len",
+        "start_by" => "start_by_ms",
         same => same,
     }
 }
@@ -142,6 +152,9 @@ impl From<&JobFacts> for v1::JobSpec {
             payload_len: facts.payload_len,
             sealed_to: facts.sealed_to.iter().map(recipient).collect(),
             area_only: facts.area_only,
+            after: start::messages(facts),
+            not_before_ms: facts.not_before.map(|at| at.0),
+            start_by_ms: facts.start_by.map(|at| at.0),
         }
     }
 }
@@ -330,35 +343,6 @@ impl NewJob {
     }
 }
 
-impl From<JobPhase> for v1::job::Phase {
-    fn from(phase: JobPhase) -> Self {
-        match phase {
-            JobPhase::Queued => Self::Queued,
-            JobPhase::Placed => Self::Placed,
-            JobPhase::Running => Self::Running,
-            JobPhase::Stopping => Self::Stopping,
-            JobPhase::Succeeded => Self::Succeeded,
-            JobPhase::Failed => Self::Failed,
-            JobPhase::Cancelled => Self::Cancelled,
-        }
-    }
-}
-
-/// The phase of a message; `None` for one that this program does not know.
-#[must_use]
-pub fn phase(phase: v1::job::Phase) -> Option<JobPhase> {
-    match phase {
-        v1::job::Phase::Unspecified => None,
-        v1::job::Phase::Queued => Some(JobPhase::Queued),
-        v1::job::Phase::Placed => Some(JobPhase::Placed),
-        v1::job::Phase::Running => Some(JobPhase::Running),
-        v1::job::Phase::Stopping => Some(JobPhase::Stopping),
-        v1::job::Phase::Succeeded => Some(JobPhase::Succeeded),
-        v1::job::Phase::Failed => Some(JobPhase::Failed),
-        v1::job::Phase::Cancelled => Some(JobPhase::Cancelled),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -380,6 +364,9 @@ mod tests {
             on_disconnect: OnDisconnect::RunToCompletion,
             over_limit: OverLimit::Reject,
             time_limit_s: 3600,
+            after: Vec::new(),
+            not_before: None,
+            start_by: None,
             payload: Digest::of(&payload),
             payload_len: 7,
             sealed_to: [("tokyo-1", 1), ("ishikari-1", 3)]
@@ -524,14 +511,5 @@ mod tests {
         assert_eq!(refused(|m, _| m.payload = Bytes::from_static(b"paylord")), invalid("payload"));
         let large = (String::from("payload"), ErrorCode::TooLarge);
         assert_eq!(refused(|m, _| m.payload = vec![0; PAYLOAD_MAX + 1].into()), large);
-    }
-
-    #[test]
-    fn every_phase_has_a_number_of_its_own() {
-        for number in 1..8 {
-            let message = v1::job::Phase::try_from(number).unwrap();
-            assert_eq!(phase(message).map(v1::job::Phase::from), Some(message));
-        }
-        assert_eq!(phase(v1::job::Phase::Unspecified), None);
     }
 }

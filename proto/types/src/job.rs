@@ -3,13 +3,15 @@
 
 use crate::id::{DeviceClass, Digest, JobId, PolicyId, SiteId};
 use crate::limit::{
-    GPUS_PER_TASK_MAX, GROUP_MAX, PAYLOAD_MAX, RECIPIENTS_MAX, REPLICAS_MAX, TASKS_MAX,
+    AFTER_MAX, GPUS_PER_TASK_MAX, GROUP_MAX, PAYLOAD_MAX, RECIPIENTS_MAX, REPLICAS_MAX, TASKS_MAX,
     TIME_LIMIT_MAX,
 };
+use crate::name::Name;
 use crate::residency::Rules;
 use crate::revision::KeyEpoch;
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What happens to a running placement whose node is cut off (P4).
@@ -28,6 +30,40 @@ pub enum OverLimit {
     Queue,
     /// Refuse the submission.
     Reject,
+}
+
+/// What has to become of another job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum When {
+    /// Its group has begun to run.
+    Started,
+    /// It succeeded.
+    Succeeded,
+    /// It failed. One that was cancelled neither succeeded nor failed.
+    Failed,
+    /// It is over, however.
+    Ended,
+}
+
+/// In words, as part of a sentence.
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Started => "started",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Ended => "ended",
+        })
+    }
+}
+
+/// What a job waits for before it is queued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    /// Name of another job of the same tenant.
+    pub job: Name,
+    /// What has to become of it.
+    pub when: When,
 }
 
 /// What every member of the group needs on its node.
@@ -112,6 +148,12 @@ pub struct JobFacts {
     pub over_limit: OverLimit,
     /// Longest run time in seconds, 1 to 30 days.
     pub time_limit_s: u64,
+    /// What has to become of other jobs first, at most [`AFTER_MAX`]; each is named once.
+    pub after: Vec<After>,
+    /// Not queued before this instant of the state clock.
+    pub not_before: Option<Timestamp>,
+    /// Fails unless it is placed before this instant of the state clock.
+    pub start_by: Option<Timestamp>,
     /// SHA-256 of the payload.
     pub payload: Digest,
     /// Length of the payload in bytes, at most [`PAYLOAD_MAX`].
@@ -169,7 +211,43 @@ impl JobFacts {
         if self.sealed_to.len() > RECIPIENTS_MAX {
             return fail("sealed_to", format!("must be at most {RECIPIENTS_MAX} sites"));
         }
+        self.check_start()
+    }
+
+    /// What it waits for, and until when.
+    fn check_start(&self) -> Result<(), FactsError> {
+        let fail = |field: &str, must: String| Err(FactsError { field: field.to_owned(), must });
+        if self.after.len() > AFTER_MAX {
+            return fail("after", format!("must be at most {AFTER_MAX} jobs"));
+        }
+        let names: BTreeSet<&Name> = self.after.iter().map(|after| &after.job).collect();
+        if names.len() != self.after.len() {
+            return fail("after", "must name each job once".to_owned());
+        }
+        if names.contains(&self.id.name) {
+            return fail("after", "must not be the job itself".to_owned());
+        }
+        if self.start_by.is_some() && matches!(self.kind, Kind::Service { .. }) {
+            return fail(
+                "start_by",
+                "must not be given for a service: its replicas start as long as it is there"
+                    .to_owned(),
+            );
+        }
+        if self.not_before.zip(self.start_by).is_some_and(|(from, by)| from >= by) {
+            return fail("start_by", "must be later than not_before".to_owned());
+        }
         Ok(())
+    }
+
+    /// The jobs that it waits for, each with what has to become of it.
+    pub fn awaits(&self) -> impl Iterator<Item = (JobId, When)> {
+        self.after.iter().map(move |after| {
+            (
+                JobId { tenant: self.id.tenant.clone(), name: after.job.clone(), task: None },
+                after.when,
+            )
+        })
     }
 
     /// Whether only some sites can read the payload.
@@ -186,6 +264,10 @@ impl JobFacts {
             kind: self.kind,
             priority: self.priority,
             over_limit: self.over_limit,
+            // When it began is past.
+            after: self.after.clone(),
+            not_before: self.not_before,
+            start_by: self.start_by,
             ..other.clone()
         };
         *self == like
@@ -215,9 +297,17 @@ pub enum JobPhase {
     Failed,
     /// Cancelled by request.
     Cancelled,
+    /// Waits for other jobs, or for a time; not in the queue.
+    Held,
 }
 
 impl JobPhase {
+    /// Whether it waits and has no place.
+    #[must_use]
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Self::Queued | Self::Held)
+    }
+
     /// Whether nothing more happens to the job.
     #[must_use]
     pub fn is_final(self) -> bool {
@@ -235,6 +325,7 @@ impl fmt::Display for JobPhase {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Held => "held",
         })
     }
 }

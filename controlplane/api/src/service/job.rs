@@ -76,7 +76,8 @@ pub(crate) fn message(state: &State, id: &JobId, job: &Job) -> v1::Job {
                 }
             },
         }),
-        running_since_ms: job.running_since.map_or(0, |at| at.0),
+        started_ms: job.started_at.map_or(0, |at| at.0),
+        ended_ms: job.ended_at.map_or(0, |at| at.0),
         waits: Vec::new(),
         kept_by: Vec::new(),
     }

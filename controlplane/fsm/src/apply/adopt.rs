@@ -8,7 +8,7 @@
 
 use super::change::{Change, not_found};
 use super::placement::{end, enter};
-use super::{bytes_of, payload, tasks};
+use super::{bytes_of, forget, payload, tasks};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::purse::Charge;
@@ -243,9 +243,10 @@ fn join_job(
         submitted: known.map_or(submitted, |job| job.submitted),
         ordinal: known.map_or(0, |job| job.ordinal),
         submitted_at: submission.submitted_at,
+        started_at: known.and_then(|job| job.started_at).or(Some(change.now())),
+        ended_at: None,
         phase: JobPhase::Running,
         tasks: None,
-        running_since: Some(change.now()),
         placements,
         attempts: known.map_or(1, |job| job.attempts),
         fate: known.filter(|_| open).and_then(|job| job.fate.clone()),
@@ -253,6 +254,8 @@ fn join_job(
         message: "goes on: its host has come over with it".to_owned(),
         revision,
     };
+    let was_over = known.and_then(|job| job.ended_at);
+    forget::release(change, id, was_over);
     change.state.jobs.insert(id.clone(), made);
     if !open {
         let tenant = &id.tenant;

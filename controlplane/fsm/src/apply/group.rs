@@ -21,6 +21,7 @@ pub(crate) fn check_group(
     if state.wanted(job) == 0 {
         return Err(ErrorCode::WrongPhase);
     }
+    state.check_start(&job.facts)?;
     let nodes: BTreeSet<&NodeId> = group.places.iter().map(|slot| &slot.node).collect();
     let members = u32::try_from(group.places.len()).unwrap_or(u32::MAX);
     if members != job.facts.group || nodes.len() != group.places.len() {

@@ -3,7 +3,7 @@
 use super::change::{Change, not_found};
 use super::placement::order_stop;
 use super::policy::check_rules;
-use super::{offer, payload, preemption, residency, site_key, tasks};
+use super::{forget, held, offer, payload, preemption, residency, site_key, tasks};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -43,7 +43,9 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         return Err(Rejection::new(ErrorCode::QuotaExceeded, why));
     }
     reject_over_limit(change, facts)?;
+    let waits = held::check(change, facts)?;
     let submission = payload::submission(change, facts)?;
+    let (phase, message) = held::begin(change, facts, waits);
     let job = Job {
         facts: facts.clone(),
         submission: Digest::of(&submission),
@@ -51,21 +53,24 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         submitted: change.revision,
         ordinal: change.ordinal,
         submitted_at: change.now(),
-        phase: JobPhase::Queued,
+        started_at: None,
+        ended_at: None,
+        phase,
         tasks: (facts.kind != Kind::Batch).then(Tasks::default),
-        running_since: None,
         placements: Vec::new(),
         attempts: 0,
         fate: None,
         avoid: BTreeSet::new(),
-        message: "waits for a place".to_owned(),
+        message,
         revision: change.revision,
     };
     let len = u32::try_from(submission.len()).unwrap_or(u32::MAX);
     payload::keep(change, job.submission, len, &submission);
     let content = change.payload;
     payload::keep_content(change, facts, content);
-    change.state.queue.insert(queue_key(&job), facts.id.clone());
+    if phase == JobPhase::Queued {
+        change.state.queue.insert(queue_key(&job), facts.id.clone());
+    }
     change.state.jobs.insert(facts.id.clone(), job);
     change
         .state
@@ -87,7 +92,7 @@ pub(super) fn reseal(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         let why = format!("job {id} is sealed anew by {}, who submitted it", job.submitter);
         return Err(Rejection::new(ErrorCode::PermissionDenied, why));
     }
-    if !job.is_queued() {
+    if !job.phase.is_waiting() && !job.is_queued() {
         let why = format!("job {id} is {}: only what is queued is sealed anew", job.phase);
         return Err(Rejection::new(ErrorCode::WrongPhase, why));
     }
@@ -159,18 +164,28 @@ pub(super) fn cancel(change: &mut Change<'_>, id: &JobId) -> Outcome {
     }
     if job.tasks.is_some() {
         tasks::cancel(change, id);
-    } else if job.phase == JobPhase::Queued {
-        let key = queue_key(job);
-        change.state.queue.remove(&key);
-        finish(change, id, JobPhase::Cancelled, "cancelled before it was placed");
+    } else if job.phase.is_waiting() {
+        withdraw(change, id, JobPhase::Cancelled, "cancelled before it was placed");
     } else {
         tear_down(change, id, Fate::Cancel, "cancelled");
     }
     Ok(Reply::Done)
 }
 
-/// Ends queued jobs that no agent would run any more.
+/// Ends a job that waits.
+pub(super) fn withdraw(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
+    let Some(key) = change.state.jobs.get(id).map(queue_key) else { return };
+    change.state.queue.remove(&key);
+    finish(change, id, phase, message);
+}
+
+/// Ends jobs that wait and that no agent would run any more. Held ones first: the end of one may queue another.
 pub(super) fn fail_queued(change: &mut Change<'_>, why: &str, which: impl Fn(&Job) -> bool) {
+    for id in held::all(change.state, &which) {
+        if change.state.jobs.get(&id).is_some_and(|job| job.phase == JobPhase::Held) {
+            finish(change, &id, JobPhase::Failed, why);
+        }
+    }
     let ends = |id: &JobId| change.state.jobs.get(id).is_some_and(&which);
     let queued = change.state.queue.iter().filter(|(_, id)| ends(id));
     let queued: Vec<_> = queued.map(|(key, id)| (*key, id.clone())).collect();
@@ -191,6 +206,7 @@ pub(super) fn granted(change: &mut Change<'_>, id: &JobId, placements: Vec<Place
     if change.state.queue.get(&key) == Some(id) {
         change.state.queue.remove(&key);
     }
+    held::leave(change, id);
     change.state.jobs.update(id, |job| {
         job.phase = JobPhase::Placed;
         job.placements = placements;
@@ -203,6 +219,7 @@ pub(super) fn granted(change: &mut Change<'_>, id: &JobId, placements: Vec<Place
 
 /// A member of the group moved: the job follows.
 pub(super) fn follow(change: &mut Change<'_>, id: &JobId, placement: &PlacementId, node: &NodeId) {
+    held::begun(change, id);
     let Some(job) = change.state.jobs.get(id) else { return };
     let phases: Vec<Phase> = job
         .placements
@@ -230,12 +247,11 @@ pub(super) fn follow(change: &mut Change<'_>, id: &JobId, placement: &PlacementI
         .iter()
         .all(|phase| matches!(phase, Phase::Running | Phase::Ended(Ending::Exited(0))))
     {
-        let (revision, now) = (change.revision, change.now());
+        let revision = change.revision;
         let begun = change.state.jobs.update(id, |job| {
             let begins = job.phase == JobPhase::Placed;
             if begins {
                 job.phase = JobPhase::Running;
-                job.running_since = Some(now);
                 job.message = "runs".to_owned();
                 job.revision = revision;
             }
@@ -346,14 +362,18 @@ fn requeue(change: &mut Change<'_>, id: &JobId, why: &str) {
         finish(change, id, JobPhase::Failed, &why);
         return;
     }
-    let (key, old) = (queue_key(job), job.placements.clone());
+    if let Some(late) = held::too_late(change.state, &job.facts) {
+        finish(change, id, JobPhase::Failed, &format!("{why}; {late}"));
+        return;
+    }
+    let (key, old, by) = (queue_key(job), job.placements.clone(), job.facts.start_by);
+    held::watch_deadline(change, id, by);
     for placement in old {
         change.state.placements.remove(&placement);
     }
     let revision = change.revision;
     change.state.jobs.update(id, |job| {
         job.phase = JobPhase::Queued;
-        job.running_since = None;
         job.placements = Vec::new();
         job.fate = None;
         job.message = format!("waits again: {why}");
@@ -363,15 +383,25 @@ fn requeue(change: &mut Change<'_>, id: &JobId, why: &str) {
     change.effects.events.insert(Event::Plannable);
 }
 
+/// Ends a job, and judges those that wait for it.
 pub(super) fn finish(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
-    let revision = change.revision;
+    end(change, id, phase, message);
+    held::judge(change, id);
+}
+
+/// As [`finish`], for who judges those itself.
+pub(super) fn end(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
+    held::leave(change, id);
+    let (revision, now) = (change.revision, change.now());
     let ended = change.state.jobs.update(id, |job| {
         let before = std::mem::replace(&mut job.phase, phase);
         job.message = message.to_owned();
         job.revision = revision;
+        job.ended_at = Some(now);
         (before, [job.facts.payload, job.submission])
     });
     let Some((before, kept)) = ended else { return };
+    forget::keep(change, id);
     change
         .state
         .tenants

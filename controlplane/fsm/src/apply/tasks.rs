@@ -10,7 +10,7 @@
 use super::change::{Change, not_found};
 use super::job::{finish, queue_key, tear_down};
 use super::policy::check_rules;
-use super::{payload, preemption, residency, site_key};
+use super::{forget, held, payload, preemption, residency, site_key};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -32,7 +32,7 @@ const PAUSE_MS: u64 = 10_000;
 const PAUSE_MAX_MS: u64 = 300_000;
 
 /// Replicas that are over and still shown: enough to see why the last ones ended.
-const ENDED_REPLICAS_MAX: usize = 16;
+pub(super) const ENDED_REPLICAS_MAX: u32 = 16;
 
 /// Whether it is one of a service.
 pub(super) fn is_replica(job: &Job) -> bool {
@@ -48,6 +48,7 @@ pub(super) fn begin(change: &mut Change<'_>, id: &JobId) -> JobId {
     let row = Job {
         facts: JobFacts { id: task.clone(), ..whole.facts.clone() },
         tasks: None,
+        started_at: None,
         phase: JobPhase::Queued,
         placements: Vec::new(),
         attempts: 0,
@@ -90,14 +91,9 @@ fn forget_ended(change: &mut Change<'_>, whole: &JobId) {
         .filter(|(_, task)| task.phase.is_final())
         .map(|(id, _)| id.clone())
         .collect();
-    let many = ended.len().saturating_sub(ENDED_REPLICAS_MAX);
-    for id in ended.into_iter().take(many) {
-        let Some(row) = change.state.jobs.remove(&id) else { continue };
-        for placement in &row.placements {
-            change.state.placements.remove(placement);
-        }
-        change.effects.events.insert(Event::Job(id));
-    }
+    let kept = usize::try_from(ENDED_REPLICAS_MAX).unwrap_or(usize::MAX);
+    let many = ended.len().saturating_sub(kept);
+    ended.iter().take(many).for_each(|id| forget::take_out(change, id));
 }
 
 /// Changes the counters of a whole that is not over.
@@ -133,7 +129,7 @@ pub(super) fn turned(change: &mut Change<'_>, id: &JobId, before: JobPhase, afte
     }
     let Some(task) = change.state.jobs.get(id) else { return };
     let now = change.now();
-    let ran_ms = task.running_since.map_or(0, |since| now.since_ms(since));
+    let ran_ms = task.started_at.map_or(0, |since| now.since_ms(since));
     let (replica, whole) = (is_replica(task), id.whole());
     let by_itself = matches!(after, JobPhase::Succeeded | JobPhase::Failed);
     count(change, &whole, |tasks| {
@@ -152,8 +148,28 @@ pub(super) fn turned(change: &mut Change<'_>, id: &JobId, before: JobPhase, afte
             tasks.pause = now.plus_ms(pause_ms(tasks.early));
         }
     });
+    if after == JobPhase::Running {
+        started(change, &whole);
+    }
     if after.is_final() {
         over(change, &whole);
+    }
+}
+
+/// A task runs: an array has started with the first, a service once it runs as it should.
+fn started(change: &mut Change<'_>, whole: &JobId) {
+    let now = change.now();
+    let fresh = change.state.jobs.get(whole).is_some_and(|job| {
+        let running = job.tasks.as_ref().map_or(0, |tasks| tasks.running);
+        let least = match job.facts.kind {
+            Kind::Service { replicas, .. } => replicas,
+            Kind::Batch | Kind::Array { .. } => 1,
+        };
+        job.started_at.is_none() && running >= least
+    });
+    if fresh {
+        change.state.jobs.update(whole, |job| job.started_at = Some(now));
+        held::judge(change, whole);
     }
 }
 

@@ -15,6 +15,7 @@ mod escrow;
 mod event;
 mod eviction;
 mod fix;
+mod held;
 mod incarnation;
 mod job;
 mod journal;

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::output::{Column, Listed, Shown, column, wide};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
+use sekisho_proto::v1::after::When;
 use sekisho_proto::v1::job::Phase;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{JobId, NodeId};
@@ -25,6 +26,7 @@ pub(super) fn word(phase: Phase) -> &'static str {
         Phase::Succeeded => "succeeded",
         Phase::Failed => "failed",
         Phase::Cancelled => "cancelled",
+        Phase::Held => "held",
     }
 }
 
@@ -38,6 +40,7 @@ fn shown(language: Language, phase: &'static str) -> &'static str {
         (Language::Ja, "succeeded") => "成功",
         (Language::Ja, "failed") => "失敗",
         (Language::Ja, "cancelled") => "取消済み",
+        (Language::Ja, "held") => "保留中",
         (Language::En | Language::Ja, other) => other,
     }
 }
@@ -161,6 +164,33 @@ impl TasksView {
     }
 }
 
+/// Another job that one waits for.
+#[derive(Debug, Serialize)]
+struct AfterView {
+    job: String,
+    when: &'static str,
+}
+
+impl From<v1::After> for AfterView {
+    fn from(after: v1::After) -> Self {
+        let when = match after.when() {
+            When::Unspecified => "unknown",
+            When::Started => "started",
+            When::Succeeded => "succeeded",
+            When::Failed => "failed",
+            When::Ended => "ended",
+        };
+        Self { job: after.job, when }
+    }
+}
+
+impl AfterView {
+    /// For people: `prep succeeded`.
+    fn text(&self) -> String {
+        format!("{} {}", short(&self.job), self.when)
+    }
+}
+
 /// A job as shown.
 #[derive(Debug, Serialize)]
 pub(in crate::command) struct JobView {
@@ -182,7 +212,11 @@ pub(in crate::command) struct JobView {
     array: Option<ArrayView>,
     service: Option<ServiceView>,
     tasks: Option<TasksView>,
-    running_since_ms: u64,
+    started_ms: u64,
+    ended_ms: u64,
+    after: Vec<AfterView>,
+    not_before_ms: Option<u64>,
+    start_by_ms: Option<u64>,
     payload_sha256: String,
     payload_len: u32,
     sealed_to: Vec<String>,
@@ -225,7 +259,11 @@ impl From<v1::Job> for JobView {
             array: spec.array.map(|array| ArrayView { tasks: array.tasks, at_most: array.at_most }),
             service: spec.service.map(|of| ServiceView { replicas: of.replicas, surge: of.surge }),
             tasks,
-            running_since_ms: job.running_since_ms,
+            started_ms: job.started_ms,
+            ended_ms: job.ended_ms,
+            after: spec.after.into_iter().map(AfterView::from).collect(),
+            not_before_ms: spec.not_before_ms,
+            start_by_ms: spec.start_by_ms,
             payload_sha256: spec.payload_sha256,
             payload_len: spec.payload_len,
             sealed_to: spec.sealed_to.into_iter().map(|to| short(&to.site).to_owned()).collect(),
@@ -276,6 +314,9 @@ impl Shown for JobView {
         wide("areas", "許可地域"),
         wide("policy", "ポリシー"),
         wide("time limit", "制限時間"),
+        wide("after", "先行ジョブ"),
+        wide("not before", "最早開始"),
+        wide("start by", "最遅開始"),
         wide("priority", "優先度"),
         wide("attempts", "試行"),
         wide("submitter", "投入者"),
@@ -290,6 +331,7 @@ impl Shown for JobView {
         places.dedup();
         let label = |text: &String| Area::resolve(text).map_or_else(|_e| text.clone(), Area::label);
         let areas: Vec<String> = self.areas.iter().map(label).collect();
+        let after: Vec<String> = self.after.iter().map(AfterView::text).collect();
         vec![
             id,
             shown(language, self.phase).to_owned(),
@@ -299,6 +341,9 @@ impl Shown for JobView {
             if areas.is_empty() { Area::Japan.label() } else { areas.join(", ") },
             self.policy.as_deref().map_or("-", short).to_owned(),
             duration::text(self.time_limit_s),
+            if after.is_empty() { "-".to_owned() } else { after.join(", ") },
+            self.not_before_ms.map_or_else(|| "-".to_owned(), instant),
+            self.start_by_ms.map_or_else(|| "-".to_owned(), instant),
             self.priority.to_string(),
             self.attempts.to_string(),
             self.submitter.clone(),

@@ -33,6 +33,7 @@ impl Model {
         };
         fail(Step::Residency, self.residency(at, grant));
         fail(Step::Fencing, self.fencing(at, grant));
+        fail(Step::Fencing, self.in_time(at, grant));
         fail(Step::Capacity, self.capacity(grant));
         let (charge, wrong) = self.charge(at, grant);
         wrong.into_iter().for_each(|why| fail(Step::Quota, Err(why)));
@@ -152,6 +153,20 @@ impl Model {
                 Err(format!("{} tasks of {} run, at most {at_most} may", others.len(), grant.job))
             }
             (Kind::Batch | Kind::Service { .. }, _, _) => Ok(()),
+        }
+    }
+
+    /// Neither before the earliest start that its submitter signed, nor from the latest on. What became of other jobs is a
+    /// matter of the replay.
+    fn in_time(&self, at: At<'_>, grant: &Grant) -> Result<(), String> {
+        let Some(job) = self.jobs.get(&grant.job.whole()) else { return Ok(()) };
+        let (facts, now) = (&job.facts, at.record.time);
+        if let Some(from) = facts.not_before.filter(|from| now < *from) {
+            return Err(format!("the job was not to start before {from}"));
+        }
+        match facts.start_by.filter(|by| *by <= now) {
+            Some(by) => Err(format!("the job was to start before {by}")),
+            None => Ok(()),
         }
     }
 
