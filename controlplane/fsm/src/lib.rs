@@ -41,6 +41,7 @@ pub mod quota;
 pub mod role;
 pub mod snapshot;
 pub mod state;
+pub mod supposed;
 pub mod table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
