@@ -2,10 +2,12 @@
 
 mod charge;
 mod claim;
+mod estimate;
 mod explain;
 mod plan;
 mod preempt;
 mod property;
+mod relax;
 
 use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::Command;
