@@ -5,7 +5,7 @@ use crate::{Basis, Explainer, Explanation, Verdict, explain, plan};
 use proptest::prelude::*;
 use sekisho_evidence::grant::SessionId;
 use sekisho_fsm::State;
-use sekisho_fsm::testing::{job, offer};
+use sekisho_fsm::testing::{job, offer, user};
 use sekisho_types::budget::{BudgetSpec, Exhausted, Period, Unit};
 use sekisho_types::id::TenantId;
 use sekisho_types::job::{JobFacts, JobPhase};
@@ -191,7 +191,7 @@ proptest! {
         // What found no place is nobody's concern here.
         let rest: Vec<JobId> = federation.state.queue().map(|(_, id)| id.clone()).collect();
         for job in rest {
-            federation.accept(admin("kanto"), Command::CancelJob { job });
+            federation.accept(user("kanto", "sapporo"), Command::CancelJob { job });
         }
         let facts = lasting("asked", group, gpus, minutes);
         let id = federation.submit(facts.clone());
