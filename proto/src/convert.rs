@@ -18,6 +18,7 @@ pub mod login;
 pub mod member;
 pub mod node;
 pub mod offer;
+pub mod plan;
 pub mod policy;
 pub mod quota;
 pub mod rules;

@@ -8,7 +8,7 @@
 //!       otherwise ──> leaves once it has been so for STALE_PROOF_GRACE
 //! ```
 //! Must hold: one function tells it for the leader's duty, for apply, for plans and for status. It reads a state and
-//! changes nothing; a plan asks it of a state with other rules ([`State::supposing`]).
+//! changes nothing; a plan asks it of a state with other rules ([`State::supposing_policy`]).
 //! Does not say what is revoked, drained or in quarantine: that has ways of its own.
 
 use crate::apply::placement::is_desired;
@@ -277,7 +277,7 @@ impl State {
     ///
     /// # Errors
     /// As of the command that would change it.
-    pub fn supposing(&self, id: &PolicyId, rules: &Rules) -> Result<Self, Rejection> {
+    pub fn supposing_policy(&self, id: &PolicyId, rules: &Rules) -> Result<Self, Rejection> {
         if !self.policies.contains(id) {
             return Err(Rejection::new(ErrorCode::NotFound, format!("policy {id} does not exist")));
         }

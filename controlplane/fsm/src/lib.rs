@@ -42,6 +42,7 @@ pub mod quota;
 pub mod role;
 pub mod snapshot;
 pub mod state;
+pub mod supposed;
 pub mod table;
 pub mod tasks;
 #[cfg(any(test, feature = "testing"))]

@@ -91,14 +91,14 @@ impl State {
         from.take_while(move |((of, _), _)| *of == site)
     }
 
-    /// Offers of a class at a site that are made to a tenant for work until `end`, in the order in which they are charged.
+    /// Offers of a class at a site that are made to a tenant for work from `now` until `end`, in the order in which they are
+    /// charged.
     pub(crate) fn offers_for<'s>(
         &'s self,
         site: &SiteId,
         (tenant, class): (&TenantId, &DeviceClass),
-        end: Timestamp,
+        (now, end): (Timestamp, Timestamp),
     ) -> Vec<(&'s OfferKey, &'s Offer)> {
-        let now = self.clock;
         let made = |offer: &Offer| {
             !offer.withdrawn && offer.spec.class == *class && offer.spec.admits(tenant, now, end)
         };

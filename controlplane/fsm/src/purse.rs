@@ -44,6 +44,10 @@ pub trait Books: Holdings {
     fn planned_of_budget(&self, key: &BudgetKey, first: Timestamp) -> u128;
     /// Devices charged to an offer, beside what the state says.
     fn planned_of_offer(&self, key: &OfferKey) -> u64;
+    /// Devices of an offer that will have come back when the group is granted: none, unless that is later than now.
+    fn ended_of_offer(&self, _key: &OfferKey) -> u64 {
+        0
+    }
 }
 
 /// The state's own books: nothing beside it.
@@ -103,6 +107,7 @@ struct Offered<'s> {
 pub struct Purse<'s> {
     state: &'s State,
     facts: &'s JobFacts,
+    now: Timestamp,
     until: Timestamp,
     rows: Vec<Row>,
     budgets: Vec<Left<'s>>,
@@ -118,8 +123,21 @@ impl<'s> Purse<'s> {
         facts: &'s JobFacts,
         path: &[TenantId],
     ) -> Self {
+        Self::open_at(state, books, facts, path, state.clock)
+    }
+
+    /// The same if the group were granted at `now`, which the state clock may not have reached: in the periods and by the offers of
+    /// then. What will have come back by then, the books say.
+    #[must_use]
+    pub fn open_at(
+        state: &'s State,
+        books: &impl Books,
+        facts: &'s JobFacts,
+        path: &[TenantId],
+        now: Timestamp,
+    ) -> Self {
         let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
-        let until = state.clock.plus_ms(facts.time_limit_s.saturating_mul(1000));
+        let until = now.plus_ms(facts.time_limit_s.saturating_mul(1000));
         let lines = books.holding(&(tenant.clone(), class.clone())).map(|held| &held.lines);
         let rows = lines.into_iter().flatten().filter(|(_, line)| line.quota.is_some());
         let rows = rows.map(|(area, _)| Row {
@@ -133,7 +151,7 @@ impl<'s> Purse<'s> {
                 && budget.spec.class.as_ref().is_none_or(|of| of == class)
         });
         let left = |(key, budget): (&'s BudgetKey, &'s Budget)| {
-            let periods = budget.spec.period.parts(state.clock, until);
+            let periods = budget.spec.period.parts(now, until);
             let periods = periods.map(|(first, ms)| {
                 let left = budget.left(first).saturating_sub(books.planned_of_budget(key, first));
                 Part { ms, left, whole: budget.spec.whole() }
@@ -143,6 +161,7 @@ impl<'s> Purse<'s> {
         Self {
             state,
             facts,
+            now,
             until,
             rows: rows.collect(),
             budgets: hard.map(left).collect(),
@@ -229,12 +248,13 @@ impl<'s> Purse<'s> {
         site: &SiteId,
         gpus: u64,
     ) -> Result<usize, ErrorCode> {
-        let (state, facts, until) = (self.state, self.facts, self.until);
+        let (state, facts, time) = (self.state, self.facts, (self.now, self.until));
         let offers = self.offers.entry(site.clone()).or_insert_with(|| {
             let whose = (&facts.id.tenant, &facts.resources.class);
-            let made = state.offers_for(site, whose, until).into_iter();
+            let made = state.offers_for(site, whose, time).into_iter();
             let left = |(key, offer): (&'s OfferKey, &'s crate::offer::Offer)| {
-                let used = offer.used.saturating_add(books.planned_of_offer(key));
+                let used = offer.used.saturating_sub(books.ended_of_offer(key));
+                let used = used.saturating_add(books.planned_of_offer(key));
                 let left = offer.spec.gpus.saturating_sub(used);
                 Offered { key, yen: offer.spec.yen_per_gpu_hour, left }
             };

@@ -9,9 +9,9 @@
 //! run; a replacement runs before what it replaces is stopped.
 //! Functions of the state alone: planner, duty and apply ask the same ones.
 
-use crate::state::{Job, State};
+use crate::state::{Job, QueueKey, State};
 use sekisho_types::id::JobId;
-use sekisho_types::job::{JobPhase, Kind};
+use sekisho_types::job::{JobPhase, Kind, PRIORITY_MAX};
 use sekisho_types::time::Timestamp;
 
 /// A replica is replaced so much of its time limit before it is over: its replacement has to be placed and to start.
@@ -43,6 +43,13 @@ fn count<T>(of: &[T]) -> u32 {
 }
 
 impl Job {
+    /// Where it stands in the queue if it is there.
+    #[must_use]
+    pub fn queue_key(&self) -> QueueKey {
+        let level = PRIORITY_MAX.saturating_sub(self.facts.priority);
+        (level, self.submitted, self.ordinal, self.facts.id.task.unwrap_or(u32::MAX))
+    }
+
     /// Whether it is in the queue: it waits for places, or more of its tasks may.
     #[must_use]
     pub fn is_queued(&self) -> bool {

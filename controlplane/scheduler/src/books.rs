@@ -7,19 +7,22 @@ use sekisho_fsm::State;
 use sekisho_fsm::budget::BudgetKey;
 use sekisho_fsm::offer::OfferKey;
 use sekisho_fsm::purse::{Books, Spend};
-use sekisho_fsm::quota::{Holding, HoldingKey, Holdings, Keep, charge};
-use sekisho_types::id::TenantId;
+use sekisho_fsm::quota::{Holding, HoldingKey, Holdings, Keep, charge, refund};
+use sekisho_types::id::{DeviceClass, TenantId};
 use sekisho_types::job::JobFacts;
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeMap;
 
-/// The books of one planning round.
-#[derive(Debug)]
+/// The books of one planning round, or of a later time on paper.
+#[derive(Debug, Clone)]
 pub(crate) struct Overlay<'s> {
     state: &'s State,
     holdings: BTreeMap<HoldingKey, Holding>,
     budgets: BTreeMap<(BudgetKey, Timestamp), u128>,
     offers: BTreeMap<OfferKey, u64>,
+    /// What of an offer has come back by then.
+    ended: BTreeMap<OfferKey, u64>,
 }
 
 impl Holdings for Overlay<'_> {
@@ -42,13 +45,34 @@ impl Books for Overlay<'_> {
     fn planned_of_offer(&self, key: &OfferKey) -> u64 {
         self.offers.get(key).copied().unwrap_or(0)
     }
+
+    fn ended_of_offer(&self, key: &OfferKey) -> u64 {
+        self.ended.get(key).copied().unwrap_or(0)
+    }
 }
 
 impl<'s> Overlay<'s> {
     /// Nothing beside the state.
     pub(crate) fn of(state: &'s State) -> Self {
         let (holdings, budgets, offers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { state, holdings, budgets, offers }
+        Self { state, holdings, budgets, offers, ended: BTreeMap::new() }
+    }
+
+    /// The first of `path` has given GPUs at a place back.
+    pub(crate) fn give_back(
+        &mut self,
+        path: &[TenantId],
+        class: &DeviceClass,
+        place: Area,
+        gpus: u64,
+    ) {
+        refund(self, path, class, place, gpus);
+    }
+
+    /// Devices of an offer have come back.
+    pub(crate) fn end(&mut self, offer: OfferKey, gpus: u64) {
+        let ended = self.ended.entry(offer).or_default();
+        *ended = ended.saturating_add(gpus);
     }
 
     /// Charges what a purse has admitted.

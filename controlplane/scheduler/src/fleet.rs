@@ -323,7 +323,7 @@ impl Fleet {
 }
 
 /// When a placement has given everything back at the latest.
-fn end_of(row: &Placement) -> Timestamp {
+pub(crate) fn end_of(row: &Placement) -> Timestamp {
     let end = match row.phase {
         Phase::Granted | Phase::Starting | Phase::Running => row.charge.until,
         Phase::Stopping | Phase::Ended(_) => row.changed,

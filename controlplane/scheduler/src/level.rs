@@ -58,9 +58,27 @@ impl<'q> Level<'q> {
     }
 
     /// Places them; whether a bound ended it.
-    pub(crate) fn run(mut self, round: &mut Round<'_, '_>, plan: &mut Plan) -> bool {
-        let mut turns = Turns::of(&round.shares, self.heads.keys());
+    pub(crate) fn run(self, round: &mut Round<'_, '_>, plan: &mut Plan) -> bool {
+        self.run_to(round, plan, None)
+    }
+
+    /// Places those whose turn comes before that of a job of this tenant and age, if one is named; whether a bound ended it.
+    pub(crate) fn run_to(
+        mut self,
+        round: &mut Round<'_, '_>,
+        plan: &mut Plan,
+        guest: Option<(&TenantId, Age)>,
+    ) -> bool {
+        let tenants = self.heads.keys().chain(guest.map(|(tenant, _)| tenant));
+        let mut turns = Turns::of(&round.shares, tenants);
         while let Some(tenant) = turns.next() {
+            let oldest = self.heads.get(&tenant).and_then(BTreeSet::first);
+            let is_its = |(of, age): (&TenantId, Age)| {
+                *of == tenant && oldest.is_none_or(|(head, _, _)| *head > age)
+            };
+            if guest.is_some_and(is_its) {
+                return false;
+            }
             let Some(head) = self.heads.get_mut(&tenant).and_then(BTreeSet::pop_first) else {
                 turns.leave(&round.shares, &tenant);
                 continue;

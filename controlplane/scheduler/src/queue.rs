@@ -72,6 +72,13 @@ impl Queue {
         }
     }
 
+    /// Some jobs of a queue.
+    pub(crate) fn of<'q, T: IntoIterator<Item = (QueueKey, &'q Job)>>(jobs: T) -> Self {
+        let mut queue = Self::default();
+        jobs.into_iter().for_each(|(key, job)| queue.put(key, job));
+        queue
+    }
+
     fn put(&mut self, key: QueueKey, job: &Job) {
         let (level, entry, ordinal, task) = key;
         let wanted = LaneKey::of(level, &job.facts);

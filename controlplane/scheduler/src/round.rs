@@ -3,6 +3,8 @@
 //! Must hold: each group sees the room, quotas, budgets, offers and claims that earlier groups leave (P1, Q1); residency as in
 //! apply (D1).
 
+mod probe;
+
 use crate::books::Overlay;
 use crate::claim::{Claimant, Claims};
 use crate::filter::Filter;
@@ -23,8 +25,10 @@ use sekisho_types::quota::Amount;
 use sekisho_types::revision::KeyEpoch;
 use std::collections::BTreeMap;
 
+pub(crate) use probe::Probe;
+
 /// From the end of a job's time to the moment at which nothing of it is left.
-const GRACE_MS: u64 = KILL_GRACE.as_secs() * 1000;
+pub(crate) const GRACE_MS: u64 = KILL_GRACE.as_secs() * 1000;
 
 /// What keeps a job off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,7 +195,8 @@ impl<'s, 'f> Round<'s, 'f> {
             // Nothing is kept for what never fits.
             if code == ErrorCode::QuotaExceeded {
                 let short = purse.room().short_of(need);
-                self.claims.make_charge(self.fleet, (tenant, class), short);
+                let lasts_ms = until.since_ms(state.clock());
+                self.claims.make_charge(self.fleet, (tenant, class), short, lasts_ms);
             }
             return Err(Hold::of(code));
         }
@@ -236,7 +241,8 @@ impl<'s, 'f> Round<'s, 'f> {
             if refused.is_none() {
                 let (gpus, group) = (facts.resources.gpus, facts.group);
                 let (avoid, now) = (&job.avoid, state.clock());
-                let claimant = Claimant { gpus, group, avoid, now };
+                let lasts_ms = until.since_ms(now);
+                let claimant = Claimant { gpus, group, avoid, now, lasts_ms };
                 let _from = self.claims.make(self.fleet, &shelves, &claimant);
                 if job.avoid.is_empty() {
                     self.full.insert(sought, facts.time_limit_s);

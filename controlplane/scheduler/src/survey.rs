@@ -25,6 +25,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) unsealed: BTreeSet<&'a SiteId>,
     /// No member keeps what it runs.
     pub(crate) missing: bool,
+    /// Others are being moved to make room for it.
+    pub(crate) making: bool,
 }
 
 impl Ask<'_> {
@@ -85,13 +87,36 @@ impl<'s> Survey<'s> {
 
     /// Passes every node through the filters.
     pub(crate) fn funnel(&self, ask: &Ask<'_>) -> Funnel<'_, 's> {
+        self.funnel_on(self.state, ask)
+    }
+
+    /// What the places of the nodes are to the rules.
+    fn verdicts(&self, ask: &Ask<'_>) -> Vec<Result<(), Filter>> {
         let examples = self.places.examples.iter();
-        let verdicts: Vec<Result<(), Filter>> =
-            examples.map(|example| judge(self.state, &ask.rules, example)).collect();
+        examples.map(|example| judge(self.state, &ask.rules, example)).collect()
+    }
+
+    /// Nodes on which the job may stand as they are, once offers, room, quotas and budgets let it.
+    pub(crate) fn standing(&self, ask: &Ask<'_>) -> Vec<&Host<'s>> {
+        let verdicts = self.verdicts(ask);
+        let takes = |host: &Host<'_>| {
+            let veto = self.state.vetoed(&host.node.operator, &ask.facts.id);
+            veto.map_or(Ok(()), |_veto| Err(Filter::Vetoed))
+        };
+        let stands = |host: &&Host<'s>| {
+            let reside = verdicts.get(host.place).copied().unwrap_or(Err(Filter::Country));
+            reside.and_then(|()| eligible(host, ask, || takes(host))).is_ok()
+        };
+        self.hosts.iter().filter(stands).collect()
+    }
+
+    /// Passes every node through the filters of another state that has these very nodes: one that is supposed.
+    pub(crate) fn funnel_on(&self, state: &State, ask: &Ask<'_>) -> Funnel<'_, 's> {
+        let verdicts = self.verdicts(ask);
         let tenant = &ask.facts.id.tenant;
-        let most = self.state.most(tenant, &ask.wanted().class);
-        let path = self.state.path(tenant);
-        let mut till = Till::of(self.state, &ask.facts, &path);
+        let most = state.most(tenant, &ask.wanted().class);
+        let path = state.path(tenant);
+        let mut till = Till::of(state, &ask.facts, &path);
         let mut funnel = Funnel {
             dropped: BTreeMap::new(),
             total: u32::try_from(self.hosts.len()).unwrap_or(u32::MAX),

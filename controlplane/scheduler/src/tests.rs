@@ -2,11 +2,13 @@
 
 mod charge;
 mod claim;
+mod estimate;
 mod explain;
 mod held;
 mod plan;
 mod preempt;
 mod property;
+mod relax;
 mod tasks;
 
 use sekisho_evidence::receipt::Refusal;

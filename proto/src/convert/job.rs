@@ -244,6 +244,9 @@ pub fn batch(message: v1::BatchCreateJobsRequest) -> FieldResult<(TenantId, Vec<
         if one.intent.is_some() {
             return Err(FieldError::new("intent", "must be absent: the batch has one"));
         }
+        if one.if_plan.is_some() {
+            return Err(FieldError::new("if_plan", "must be absent: a plan is of one job"));
+        }
         if one.parent.is_empty() {
             one.parent.clone_from(&message.parent);
         } else if one.parent != message.parent {
@@ -339,6 +342,7 @@ impl NewJob {
             spec: Some((&self.facts).into()),
             payload: self.sent(),
             intent: Some(intent),
+            if_plan: None,
         }
     }
 }

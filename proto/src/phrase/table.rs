@@ -285,7 +285,21 @@ phrases! {
         "{tenant} の上位の予算が {need} GPU時間に足りません";
     "a budget above {tenant}" = "{tenant} の上位の予算";
     "{left} of {nodes} nodes pass, {needed} needed" = "{nodes} ノード中 {left} ノードが適合、{needed} 必要";
-    "at the latest {estimate*}" = "遅くとも {estimate*}";
+    "at the latest {at}, {basis*}" = "遅くとも {at}({basis*})";
+    "when running jobs have ended by their time limits" = "実行中のジョブが時間制限までに終了";
+    "when the jobs before it have ended by their time limits" = "先行するジョブが時間制限までに終了";
+    "when a budget's next period begins" = "予算の次の期間が開始";
+    "when an offer begins" = "提供が開始";
+    "no estimate: nothing that is known to end or begin lets it start" =
+        "見込みなし: 終了・開始が分かっているものだけでは開始できません";
+    "only the first {most} jobs of the queue were looked at" = "待ち行列の先頭 {most} 件だけを確認しました";
+    "left by the jobs whose turn is first" = "先に順番が来るジョブの残り";
+    "not kept for another job" = "他のジョブのために確保されていない";
+    "placed now" = "今すぐ配置";
+    "would wait" = "待機";
+    "never" = "配置不可";
+    "at revision {was} it was {planned*}, at revision {now} it is {is*}: {code*}" =
+        "リビジョン {was} では「{planned*}」でしたが、リビジョン {now} では「{is*}」です: {code*}";
     "wait for job {job} to end, by {until} at the latest" = "ジョブ {job} の終了を待つ(遅くとも {until})";
     "seal the payload anew for them" = "それらに向けてペイロードを封緘し直す";
     "seal the payload anew, which uploads it to members inside the area" =
@@ -298,6 +312,18 @@ phrases! {
     "allow the denied operators {denied*}" = "拒否された事業者 {denied*} を許可する";
     "lower the tiers to {tier}" = "証明段階を {tier} に下げる";
     "set a quota of {wanted} for {tenant} on {class}" = "{tenant} に {class} の割当枠 {wanted} を設定する";
+    "raise the quota of {tenant} for {class} by {by} to {to}" =
+        "{tenant} の {class} の割当枠を {by} 増やして {to} にする";
+    "raise the budget {tenant}/{name} by {by} to {to} {unit}" =
+        "予算 {tenant}/{name} を {by} 増やして {to} {unit} にする";
+    "have a budget above {tenant} raised" = "{tenant} の上位の予算を増やしてもらう";
+    "have offer {name} made to {tenant}" = "提供 {name} を {tenant} にも行ってもらう";
+    "have offer {name} last until {until}" = "提供 {name} を {until} まで延ばしてもらう";
+    "have offer {name} begin now" = "提供 {name} を今すぐ始めてもらう";
+    "have offer {name} raised by {by} to {to}" = "提供 {name} を {by} 増やして {to} にしてもらう";
+    "have offer {name} cost {yen} yen instead of {was}" = "提供 {name} の単価を {was} 円から {yen} 円にしてもらう";
+    "have {operator} lift its veto of {of*}" = "{operator} に {of*} の拒否を解除してもらう";
+    "ask for a time limit of {limit} s instead of {was}" = "時間制限を {was} 秒から {limit} 秒に短くする";
     "make the group {group} instead of {was}" = "グループのメンバー数を {was} から {group} に減らす";
     "ask for {helps} GPUs a member instead of {was}" = "1メンバーあたりのGPUを {was} から {helps} に減らす";
     "ask for {class} of any memory" = "メモリの条件なしで {class} を要求する";

@@ -4,6 +4,7 @@ mod batch;
 mod explain;
 pub mod import;
 mod logs;
+mod planned;
 mod seal;
 mod upload;
 mod view;
@@ -15,6 +16,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::spec::{JobSpec, Override, parse, read_text};
 pub(super) use explain::show_found;
+pub use planned::Planned;
 use sekisho_proto::name::{ANY, Resource as _};
 use sekisho_proto::v1;
 use sekisho_types::error_code::ErrorCode;
@@ -47,6 +49,9 @@ pub enum JobCommand {
         /// Let every member read what it runs
         #[arg(long)]
         plain: bool,
+        /// Only if it fares no worse than it was planned: what `job plan` printed, e.g. placed-now@4711
+        #[arg(long, value_name = "PLAN")]
+        if_plan: Option<Planned>,
     },
     /// What would happen to a job now; changes nothing. Exit 0 placed now, 10 would wait, 11 never
     Plan {
@@ -129,6 +134,24 @@ pub struct SpecArgs {
     over: OverArgs,
 }
 
+impl SpecArgs {
+    /// As it was written, for a command that names the same.
+    fn words(&self) -> String {
+        let quoted = |text: String| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+            if text.chars().all(plain) {
+                text
+            } else {
+                format!("'{}'", text.replace('\'', "'\\''"))
+            }
+        };
+        let mut words = vec![quoted(self.file.display().to_string())];
+        words.extend(self.over.tenant.as_ref().map(|tenant| format!("--tenant {tenant}")));
+        words.extend(self.over.name.clone().map(|name| format!("--name {}", quoted(name))));
+        words.join(" ")
+    }
+}
+
 /// What a spec leaves out, or what replaces it.
 #[derive(Debug, clap::Args)]
 pub struct OverArgs {
@@ -153,7 +176,11 @@ pub enum Wait {
 
 pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, Failure> {
     match command {
-        JobCommand::Submit { files, over, wait, wait_timeout, plain } => {
+        JobCommand::Submit { files, over, wait, wait_timeout, plain, if_plan } => {
+            if files.len() > 1 && if_plan.is_some() {
+                let why = "--if-plan is the plan of one job, and there are several";
+                return Err(Failure::invalid(why).remedy("submit each job by itself"));
+            }
             if files.len() > 1 && over.name.is_some() {
                 let why = "--name gives one name, and there are several jobs";
                 return Err(
@@ -163,11 +190,11 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
             let specs: Vec<JobSpec> =
                 files.iter().map(|file| read_spec(app, file, &over)).collect::<Result<_, _>>()?;
             let longest = Duration::from_secs(wait_timeout);
-            Box::pin(batch::submit(app, (specs, plain), wait, longest)).await
+            Box::pin(batch::submit(app, (specs, plain, if_plan), wait, longest)).await
         }
         JobCommand::Plan { file } => {
             let spec = read_spec(app, &file.file, &file.over)?;
-            Box::pin(explain::plan(app, &spec)).await
+            Box::pin(explain::plan(app, &spec, &file)).await
         }
         JobCommand::Import(command) => import::run(app, command),
         JobCommand::List { tenant, tasks_of, args } => {

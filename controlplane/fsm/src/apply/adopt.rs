@@ -243,7 +243,7 @@ fn join_job(
         submitted: known.map_or(submitted, |job| job.submitted),
         ordinal: known.map_or(0, |job| job.ordinal),
         submitted_at: submission.submitted_at,
-        started_at: known.and_then(|job| job.started_at).or(Some(change.now())),
+        started_at: known.and_then(|job| job.started_at).or_else(|| Some(change.now())),
         ended_at: None,
         phase: JobPhase::Running,
         tasks: None,

@@ -187,7 +187,7 @@ fn release(change: &mut Change<'_>, id: &JobId) -> bool {
         job::end(change, id, JobPhase::Failed, &why);
         return true;
     }
-    let (key, from) = (job::queue_key(job), job.facts.not_before);
+    let (key, from) = (job.queue_key(), job.facts.not_before);
     if let Some(from) = from {
         change.state.timers.remove(&(from, id.clone()));
     }

@@ -7,10 +7,10 @@ use super::{forget, held, offer, payload, preemption, residency, site_key, tasks
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
-use crate::state::{Fate, Job, QueueKey, Tasks};
+use crate::state::{Fate, Job, Tasks};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
-use sekisho_types::job::{JobFacts, JobPhase, Kind, OverLimit, PRIORITY_MAX};
+use sekisho_types::job::{JobFacts, JobPhase, Kind, OverLimit};
 use sekisho_types::limit::{ATTEMPTS_MAX, OPEN_JOBS_PER_TENANT_MAX};
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::PlacementId;
@@ -18,11 +18,6 @@ use std::collections::BTreeSet;
 
 /// Nodes that one job avoids at most; beyond it the oldest name is tried again rather than the set growing.
 const AVOID_MAX: usize = 64;
-
-pub(super) fn queue_key(job: &Job) -> QueueKey {
-    let level = PRIORITY_MAX.saturating_sub(job.facts.priority);
-    (level, job.submitted, job.ordinal, job.facts.id.task.unwrap_or(u32::MAX))
-}
 
 /// Queues a job.
 pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
@@ -69,7 +64,7 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     let content = change.payload;
     payload::keep_content(change, facts, content);
     if phase == JobPhase::Queued {
-        change.state.queue.insert(queue_key(&job), facts.id.clone());
+        change.state.queue.insert(job.queue_key(), facts.id.clone());
     }
     change.state.jobs.insert(facts.id.clone(), job);
     change
@@ -174,7 +169,7 @@ pub(super) fn cancel(change: &mut Change<'_>, id: &JobId) -> Outcome {
 
 /// Ends a job that waits.
 pub(super) fn withdraw(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
-    let Some(key) = change.state.jobs.get(id).map(queue_key) else { return };
+    let Some(key) = change.state.jobs.get(id).map(Job::queue_key) else { return };
     change.state.queue.remove(&key);
     finish(change, id, phase, message);
 }
@@ -202,7 +197,7 @@ pub(super) fn fail_queued(change: &mut Change<'_>, why: &str, which: impl Fn(&Jo
 /// A job's group was granted.
 pub(super) fn granted(change: &mut Change<'_>, id: &JobId, placements: Vec<PlacementId>) {
     let revision = change.revision;
-    let Some(key) = change.state.jobs.get(id).map(queue_key) else { return };
+    let Some(key) = change.state.jobs.get(id).map(Job::queue_key) else { return };
     if change.state.queue.get(&key) == Some(id) {
         change.state.queue.remove(&key);
     }
@@ -366,7 +361,7 @@ fn requeue(change: &mut Change<'_>, id: &JobId, why: &str) {
         finish(change, id, JobPhase::Failed, &format!("{why}; {late}"));
         return;
     }
-    let (key, old, by) = (queue_key(job), job.placements.clone(), job.facts.start_by);
+    let (key, old, by) = (job.queue_key(), job.placements.clone(), job.facts.start_by);
     held::watch_deadline(change, id, by);
     for placement in old {
         change.state.placements.remove(&placement);

@@ -8,7 +8,7 @@
 //! it is open and nothing is to come.
 
 use super::change::{Change, not_found};
-use super::job::{finish, queue_key, tear_down};
+use super::job::{finish, tear_down};
 use super::policy::check_rules;
 use super::{forget, held, payload, preemption, residency, site_key};
 use crate::event::Event;
@@ -43,7 +43,7 @@ pub(super) fn is_replica(job: &Job) -> bool {
 pub(super) fn begin(change: &mut Change<'_>, id: &JobId) -> JobId {
     let Some(whole) = change.state.jobs.get(id) else { return id.clone() };
     let Some(tasks) = &whole.tasks else { return id.clone() };
-    let (number, key) = (tasks.next, queue_key(whole));
+    let (number, key) = (tasks.next, whole.queue_key());
     let task = id.task(number);
     let row = Job {
         facts: JobFacts { id: task.clone(), ..whole.facts.clone() },
@@ -204,7 +204,7 @@ fn over(change: &mut Change<'_>, whole: &JobId) {
 /// Places nothing more of a whole; what is open of it goes on.
 pub(super) fn no_more(change: &mut Change<'_>, id: &JobId, fate: Fate) {
     let Some(job) = change.state.jobs.get(id).filter(|job| !job.phase.is_final()) else { return };
-    let (key, revision) = (queue_key(job), change.revision);
+    let (key, revision) = (job.queue_key(), change.revision);
     if change.state.queue.get(&key) == Some(id) {
         change.state.queue.remove(&key);
     }
@@ -232,7 +232,7 @@ pub(super) fn cancel(change: &mut Change<'_>, id: &JobId) {
         .collect();
     for (task, queued) in open {
         if queued {
-            let key = change.state.jobs.get(&task).map(queue_key);
+            let key = change.state.jobs.get(&task).map(Job::queue_key);
             key.iter().for_each(|key| {
                 change.state.queue.remove(key);
             });
@@ -278,7 +278,7 @@ pub(super) fn replace(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     if !job.is_queued() {
         return Err(Rejection::new(ErrorCode::WrongPhase, format!("job {id} is {}", job.phase)));
     }
-    let (key, before) = (queue_key(job), [job.facts.payload, job.submission]);
+    let (key, before) = (job.queue_key(), [job.facts.payload, job.submission]);
     payload::check(change, facts)?;
     site_key::check_in_use(change, facts)?;
     check_rules(change.state, &facts.residency, change.today())?;
@@ -308,7 +308,7 @@ pub(super) fn replace(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         if let Some(tasks) = &mut job.tasks {
             (tasks.early, tasks.pause) = (0, Timestamp(0));
         }
-        queue_key(job)
+        job.queue_key()
     });
     if let Some(key) = moved {
         change.state.queue.insert(key, id.clone());

@@ -314,6 +314,26 @@ $($early)*
         "ジョブは最早開始時刻を待っています。",
         "Wait, or submit it again with an earlier `not_before`.",
         "お待ちになるか、`not_before` を早めて再投入してください。";
+    TurnOfAnother = 112, "TURN_OF_ANOTHER", NotYet,
+        "Other jobs' turn is first, and they take what is left.",
+        "先に順番が来る他のジョブが、残りを使います。",
+        "Wait, or see `sekisho job explain` for what would let it pass them.",
+        "お待ちいただくか、`sekisho job explain` で追い越せる条件を確認してください。";
+    RoomKept = 113, "ROOM_KEPT", NotYet,
+        "What is free is kept for a job that came first.",
+        "空いているものは、先に来たジョブのために確保されています。",
+        "Wait, or shorten the time limit, so that it ends before the other one begins: `sekisho job explain` says to what.",
+        "お待ちいただくか、そのジョブの開始前に終わるように時間制限を短くしてください。値は `sekisho job explain` が示します。";
+    RoomInMaking = 114, "ROOM_IN_MAKING", NotYet,
+        "Other jobs are being moved to make room for this one.",
+        "このジョブの場所を空けるため、他のジョブを移動中です。",
+        "Nothing to do: it is placed when they have ended.",
+        "対応不要です。移動が終わると配置されます。";
+    PlanMoved = 115, "PLAN_MOVED", Conflict,
+        "The job would fare worse now than when it was planned; nothing was submitted.",
+        "計画時より状況が悪くなっています。ジョブは受け付けていません。",
+        "Plan it again: `sekisho job plan FILE`; or submit it without --if-plan.",
+        "`sekisho job plan FILE` で計画し直すか、--if-plan なしで実行してください。";
         }
     };
 }

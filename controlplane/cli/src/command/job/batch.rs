@@ -4,7 +4,7 @@
 
 use super::seal::seal_all;
 use super::upload::upload;
-use super::{Wait, wait_for};
+use super::{Planned, Wait, wait_for};
 use crate::app::App;
 use crate::ask;
 use crate::exit::Exit;
@@ -34,7 +34,7 @@ fn tenant_of(jobs: &[JobId]) -> Result<TenantId, Failure> {
 
 pub(super) async fn submit(
     app: &mut App<'_>,
-    (specs, plain): (Vec<JobSpec>, bool),
+    (specs, plain, if_plan): (Vec<JobSpec>, bool, Option<Planned>),
     wait: Option<Wait>,
     longest: Duration,
 ) -> Result<Exit, Failure> {
@@ -47,7 +47,8 @@ pub(super) async fn submit(
     if let [new] = new.as_slice() {
         let command = Command::SubmitJob { facts: Box::new(new.facts.clone()) };
         let prepared = app.prepare(&session, &command)?;
-        let request = new.request(prepared.intent);
+        let if_plan = if_plan.map(|planned| planned.0.into());
+        let request = v1::CreateJobRequest { if_plan, ..new.request(prepared.intent) };
         let written =
             ask!(session.client, job_service_client::JobServiceClient, create_job, request)
                 .map_err(|failure| failure.of_request(prepared.request))?;

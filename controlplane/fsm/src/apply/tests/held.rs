@@ -49,7 +49,7 @@ fn message<'f>(f: &'f Federation, id: &JobId) -> &'f str {
 
 /// Time passes, and the clock follows: one step of it is ten seconds.
 fn pass(f: &mut Federation, seconds: u64) -> Vec<Applied> {
-    f.now = f.now.plus_ms(seconds * 1000);
+    f.now = f.now.plus_ms(seconds.saturating_mul(1000));
     let mut ticks = Vec::new();
     while f.state.clock() < f.now || ticks.is_empty() {
         ticks.push(f.accept(member("kanto"), Command::Tick));
@@ -65,7 +65,7 @@ fn leap(f: &mut Federation, ms: u64) {
 }
 
 fn at(f: &Federation, seconds: u64) -> Timestamp {
-    f.now.plus_ms(seconds * 1000)
+    f.now.plus_ms(seconds.saturating_mul(1000))
 }
 
 fn run_to(f: &mut Federation, id: &JobId, code: i32) {

@@ -1,0 +1,202 @@
+//! What the job could ask for instead.
+
+use super::{Case, Cost, Costed, Relaxation, With, rules};
+use crate::ahead::Ahead;
+use crate::explain::{Verdict, binding, verdict};
+use crate::filter::Filter;
+use crate::limit::CLASSES_TRIED_MAX;
+use crate::survey::Ask;
+use sekisho_types::budget::Exhausted;
+use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::{DeviceClass, SiteId};
+use sekisho_types::offer::START_WITHIN_MS;
+use std::collections::BTreeSet;
+
+/// Time limits are proposed in whole minutes.
+const MINUTE_MS: u64 = 60_000;
+
+/// Changes of the job that would help.
+pub(crate) fn of_job(case: &Case<'_>, ahead: Option<&Ahead<'_, '_>>) -> Vec<Costed> {
+    let judge = Judge { case, ahead };
+    let mut found = Vec::new();
+    if case.binding == ErrorCode::PayloadNotSealed {
+        let anew = Ask { unsealed: BTreeSet::new(), ..case.ask.clone() };
+        let change = "seal the payload anew for them";
+        found.extend(judge.costed(Cost::Seal, change.to_owned(), &anew, With::Seal));
+    }
+    if case.binding == ErrorCode::PayloadNotHere {
+        let anew = Ask { missing: false, ..case.ask.clone() };
+        let change = "seal the payload anew, which uploads it to members inside the area";
+        found.extend(judge.costed(Cost::Seal, change.to_owned(), &anew, With::Seal));
+    }
+    if Filter::of_residency(case.binding).is_some() {
+        let changes = rules::loosened(case.ask).into_iter();
+        found.extend(
+            changes.filter_map(|(cost, change, ask, with)| judge.costed(cost, change, &ask, with)),
+        );
+        return found;
+    }
+    found.extend(judge.shorter());
+    found.extend(judge.fewer_gpus());
+    found.extend(judge.fewer_members());
+    found.extend(judge.any_memory());
+    found.extend(judge.other_classes());
+    found
+}
+
+#[derive(Debug)]
+struct Judge<'j> {
+    case: &'j Case<'j>,
+    ahead: Option<&'j Ahead<'j, 'j>>,
+}
+
+impl<'j> Judge<'j> {
+    /// What would become of the job if it asked for this.
+    fn effect(&self, ask: &Ask<'_>) -> Verdict {
+        let funnel = self.case.survey.funnel(ask);
+        verdict(binding(&funnel, self.ahead, ask))
+    }
+
+    fn costed(&self, cost: Cost, change: String, ask: &Ask<'_>, with: With) -> Option<Costed> {
+        let effect = self.effect(ask);
+        (effect < self.case.now()).then_some((cost, Relaxation { change, effect, with }))
+    }
+
+    /// The largest of `values`, in order, that helps as much as the least does: less is never worse, so a few questions find it.
+    fn largest<T: Copy>(
+        &self,
+        values: &[T],
+        with: impl Fn(T) -> Ask<'j>,
+    ) -> Option<(T, Ask<'j>, Verdict)> {
+        let least = *values.first()?;
+        let effect = self.effect(&with(least));
+        if effect >= self.case.now() {
+            return None;
+        }
+        let (mut helps, mut too_much) = (0usize, values.len());
+        while too_much.saturating_sub(helps) > 1 {
+            let middle = helps.midpoint(too_much);
+            let value = values.get(middle).filter(|value| self.effect(&with(**value)) == effect);
+            if value.is_some() {
+                helps = middle;
+            } else {
+                too_much = middle;
+            }
+        }
+        let value = *values.get(helps)?;
+        Some((value, with(value), effect))
+    }
+
+    fn shorter(&self) -> Option<Costed> {
+        let was = self.case.ask.facts.time_limit_s;
+        let with = |limit_s: u64| {
+            let mut relaxed = self.case.ask.clone();
+            relaxed.facts.time_limit_s = limit_s;
+            relaxed
+        };
+        let limits: Vec<u64> =
+            self.limits().into_iter().filter(|limit| (1..was).contains(limit)).collect();
+        let (limit, relaxed, effect) = self.largest(&limits, with)?;
+        let change = format!("ask for a time limit of {limit} s instead of {was}");
+        let with = With::Job(Box::new(relaxed.facts));
+        Some((Cost::Limit, Relaxation { change, effect, with }))
+    }
+
+    /// Time limits, in seconds, that would end with an offer, within what is left of a budget, with its period, or before
+    /// something is kept for another.
+    fn limits(&self) -> BTreeSet<u64> {
+        let (survey, facts) = (self.case.survey, &self.case.ask.facts);
+        let (state, class) = (survey.state, &facts.resources.class);
+        let now = state.clock();
+        let mut found: BTreeSet<u64> = BTreeSet::new();
+        let standing = survey.standing(self.case.ask);
+        let sites: BTreeSet<&SiteId> = standing.iter().map(|host| &host.id.site).collect();
+        let mut cheapest: Option<u64> = None;
+        for (_, offer) in sites.into_iter().flat_map(|site| state.offers_of(site)) {
+            if offer.withdrawn || offer.spec.class != *class || offer.spec.from > now {
+                continue;
+            }
+            let yen = offer.spec.yen_per_gpu_hour;
+            cheapest = Some(cheapest.map_or(yen, |least| least.min(yen)));
+            let ends = offer.spec.until.map(|until| until.since_ms(now));
+            found.extend(ends.map(|ms| ms.saturating_sub(START_WITHIN_MS)));
+        }
+        let path = state.path(&facts.id.tenant);
+        let budgets = path.iter().flat_map(|tenant| state.budgets_of(tenant));
+        for (_, budget) in budgets.filter(|(_, one)| one.spec.exhausted == Exhausted::Stop) {
+            let Some((first, end)) = budget.spec.period.span(now) else { continue };
+            let rate = budget.spec.rate(facts.gpus(), cheapest.unwrap_or(0));
+            let covers = budget.left(first).checked_div(rate);
+            found.extend(covers.and_then(|ms| u64::try_from(ms).ok()));
+            found.insert(end.since_ms(now));
+        }
+        found.extend(self.ahead.into_iter().flat_map(|ahead| ahead.gaps_ms()));
+        let minutes = |ms: u64| ms.checked_div(MINUTE_MS).unwrap_or(0).saturating_mul(60);
+        found.into_iter().map(minutes).collect()
+    }
+
+    fn fewer_gpus(&self) -> Option<Costed> {
+        let was = self.case.ask.wanted().gpus;
+        let with = |gpus: u32| {
+            let mut relaxed = self.case.ask.clone();
+            relaxed.facts.resources.gpus = gpus;
+            relaxed
+        };
+        let fewer: Vec<u32> = (1..was).collect();
+        let (helps, relaxed, effect) = self.largest(&fewer, with)?;
+        let change = format!("ask for {helps} GPUs a member instead of {was}");
+        let with = With::Job(Box::new(relaxed.facts));
+        Some((Cost::Gpus, Relaxation { change, effect, with }))
+    }
+
+    fn fewer_members(&self) -> Option<Costed> {
+        let (funnel, was) = (self.case.funnel, self.case.ask.facts.group);
+        // Nodes that are left at last; failing that, with room; failing that, that could have room one day.
+        let ends = [Filter::Budget, Filter::Capacity, Filter::Enrolled];
+        let mut sizes: BTreeSet<u32> = ends.into_iter().map(|filter| funnel.left(filter)).collect();
+        let probe = self.ahead.map(|ahead| ahead.probe(self.case.ask));
+        sizes.extend(probe.into_iter().flat_map(|probe| [probe.left, probe.unkept]));
+        let sizes: Vec<u32> = sizes.into_iter().filter(|size| (1..was).contains(size)).collect();
+        let with = |group: u32| {
+            let mut relaxed = self.case.ask.clone();
+            relaxed.facts.group = group;
+            relaxed
+        };
+        let (group, relaxed, effect) = self.largest(&sizes, with)?;
+        let change = format!("make the group {group} instead of {was}");
+        let with = With::Job(Box::new(relaxed.facts));
+        Some((Cost::Group, Relaxation { change, effect, with }))
+    }
+
+    fn any_memory(&self) -> Option<Costed> {
+        let mut relaxed = self.case.ask.clone();
+        if relaxed.wanted().memory_mib == 0 {
+            return None;
+        }
+        relaxed.facts.resources.memory_mib = 0;
+        let change = format!("ask for {} of any memory", relaxed.wanted().class);
+        let with = With::Job(Box::new(relaxed.facts.clone()));
+        self.costed(Cost::Memory, change, &relaxed, with)
+    }
+
+    fn other_classes(&self) -> Vec<Costed> {
+        let own = &self.case.ask.wanted().class;
+        let mut seen: BTreeSet<&DeviceClass> = BTreeSet::new();
+        for bucket in self.case.survey.hosts.iter().flat_map(|host| &host.node.buckets) {
+            if bucket.class != *own {
+                seen.insert(&bucket.class);
+            }
+            if seen.len() >= CLASSES_TRIED_MAX {
+                break;
+            }
+        }
+        let changed = seen.into_iter().filter_map(|class| {
+            let mut relaxed = self.case.ask.clone();
+            relaxed.facts.resources.class = class.clone();
+            let change = format!("ask for {class} instead of {own}");
+            let with = With::Job(Box::new(relaxed.facts.clone()));
+            self.costed(Cost::Class, change, &relaxed, with)
+        });
+        changed.collect()
+    }
+}
