@@ -20,7 +20,7 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
     let facts = JobFacts {
         id: grant.job.clone(),
         group: grant.group,
-        resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        resources: Resources::of(grant.class.clone(), grant.gpus),
         priority: 50,
         policy: None,
         residency: grant.rules[0].rules.clone(),

@@ -63,7 +63,7 @@ impl Job {
         JobFacts {
             id: self.id.clone(),
             group,
-            resources: Resources { class, gpus, memory_mib: 0 },
+            resources: Resources::of(class, gpus),
             priority: self.priority,
             policy: None,
             residency: Rules::default(),

@@ -20,7 +20,7 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
     let facts = JobFacts {
         id: grant.job.clone(),
         group: grant.group,
-        resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        resources: Resources::of(grant.class.clone(), grant.gpus),
         priority: 50,
         policy: None,
         residency: grant.rules.first().context("the job's own rules")?.rules.clone(),

@@ -30,7 +30,7 @@ pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
     JobFacts {
         id: JobId { tenant: "sapporo".parse().unwrap(), name: name.parse().unwrap() },
         group,
-        resources: Resources { class: CLASS.parse().unwrap(), gpus, memory_mib: 0 },
+        resources: Resources::of(CLASS.parse().unwrap(), gpus),
         priority: 50,
         policy: None,
         residency: Rules { areas, ..Rules::default() },

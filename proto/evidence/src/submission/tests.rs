@@ -128,7 +128,10 @@ fn facts() -> JobFacts {
     JobFacts {
         id: "city/train".parse().unwrap(),
         group: 2,
-        resources: Resources { class: "h100-80g".parse().unwrap(), gpus: 4, memory_mib: 40_960 },
+        resources: Resources {
+            memory_mib: 40_960,
+            ..Resources::of("h100-80g".parse().unwrap(), 4)
+        },
         priority: 50,
         policy: Some("bank".parse().unwrap()),
         residency: Rules { areas, ..Rules::default() },
