@@ -6,7 +6,7 @@ pub(crate) mod location;
 mod sealed;
 
 use crate::desired::{Consistency, Delivery, Proved, SignedSet};
-use crate::devices::Device;
+use crate::devices::{Device, DeviceKind};
 use crate::ledger::Ledger;
 use crate::location::Location;
 use crate::standing::Standing;
@@ -53,10 +53,13 @@ pub(crate) fn epoch(revision: u64) -> Epoch {
 pub(crate) fn devices(count: u32) -> Vec<Device> {
     let device = |index| Device {
         id: format!("GPU-{index}"),
+        gpu: format!("GPU-{index}"),
         class: "h100-80g".parse().unwrap(),
         memory_mib: 81_920,
+        units: 0,
         island: 1,
         index,
+        kind: DeviceKind::Whole,
         healthy: true,
     };
     (0..count).map(device).collect()
@@ -279,8 +282,10 @@ impl Federation {
             session: SESSION,
             class: "h100-80g".parse().unwrap(),
             memory_mib: 81_920,
+            units: 0,
             island: 1,
             gpus: 1,
+            share: None,
             rules: vec![BoundRules { policy: None, rules: Rules::default() }],
             table: table_hash(),
             landmarks: Digest([0; 32]),
@@ -375,7 +380,10 @@ fn facts(grant: &Grant) -> JobFacts {
     JobFacts {
         id: grant.job.clone(),
         group: grant.group,
-        resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        resources: Resources {
+            sharing: grant.sharing(),
+            ..Resources::of(grant.class.clone(), grant.gpus)
+        },
         priority: 50,
         policy: None,
         residency: grant.rules[0].rules.clone(),

@@ -14,10 +14,11 @@ use sekisho_fsm::outcome::Rejection;
 use sekisho_fsm::state::Job;
 use sekisho_types::error_code::{ErrorCode, Kind};
 use sekisho_types::id::{OperatorId, SiteId};
-use sekisho_types::job::{JobFacts, JobPhase, PRIORITY_MAX};
+use sekisho_types::job::{JobFacts, JobPhase, PRIORITY_MAX, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::{Tier, describe};
 use sekisho_types::revision::Revision;
+use sekisho_types::sharing::Sharing;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -241,7 +242,7 @@ fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filt
         Filter::Alone => "not in quarantine".to_owned(),
         Filter::Usable => "schedulable and in contact".to_owned(),
         Filter::Tag => "site tag in force".to_owned(),
-        Filter::Capacity => format!("{} of them free in one bucket", wanted.gpus),
+        Filter::Capacity => free(wanted),
         Filter::Vetoed => "taken by its operator".to_owned(),
         Filter::Offered => charge::offered(state, &ask.facts),
         Filter::Offer => format!("{} of what is offered free", wanted.gpus),
@@ -261,10 +262,23 @@ fn sealed(funnel: &Funnel<'_, '_>) -> String {
 
 fn devices(ask: &Ask<'_>) -> String {
     let wanted = ask.wanted();
-    if wanted.memory_mib == 0 {
-        return format!("{} x {}", wanted.gpus, wanted.class);
+    let head = format!("{} x {}", wanted.gpus, wanted.class);
+    let memory = (wanted.memory_mib > 0).then(|| format!("{} MiB", wanted.memory_mib));
+    let units = (wanted.units > 0).then(|| format!("{} units", wanted.units));
+    let least: Vec<String> = memory.into_iter().chain(units).collect();
+    if least.is_empty() {
+        head
+    } else {
+        format!("{head} with {} or more each", least.join(" and "))
     }
-    format!("{} x {} with {} MiB or more each", wanted.gpus, wanted.class, wanted.memory_mib)
+}
+
+fn free(wanted: &Resources) -> String {
+    match wanted.sharing {
+        Sharing::Alone => format!("{} of them free in one bucket", wanted.gpus),
+        Sharing::Tenant => "a share free beside jobs of the tenant alone".to_owned(),
+        Sharing::Any => "a share free beside jobs that share with any tenant".to_owned(),
+    }
 }
 
 fn tiers(rules: &[BoundRules]) -> (Tier, Tier) {

@@ -8,9 +8,11 @@ use crate::filter::Filter;
 use crate::limit::CLASSES_TRIED_MAX;
 use crate::survey::{Ask, Funnel, Survey};
 use sekisho_types::id::DeviceClass;
+use sekisho_types::job::Resources;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::quota::Amount;
 use sekisho_types::residency::{Rules, Tier, describe};
+use sekisho_types::sharing::Sharing;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Changes that help, best verdict first; of equal ones those that keep the job as it is come first.
@@ -36,7 +38,8 @@ pub(crate) fn relaxations(
     } else {
         found.extend(fewer_members(survey, ask, funnel));
         found.extend(fewer_gpus(survey, ask, now));
-        found.extend(try_each(survey, memory(ask).into_iter().collect()));
+        found.extend(try_each(survey, least(ask)));
+        found.extend(try_each(survey, neighbours(ask).into_iter().collect()));
         found.extend(try_each(survey, classes(survey, ask)));
     }
     found.retain(|relaxation| relaxation.effect < now);
@@ -175,18 +178,38 @@ fn fewer_gpus(survey: &Survey<'_>, ask: &Ask<'_>, now: Verdict) -> Option<Relaxa
     Some(Relaxation { change, effect })
 }
 
-fn memory<'a>(ask: &Ask<'a>) -> Option<(String, Ask<'a>)> {
-    (ask.wanted().memory_mib > 0).then(|| {
+/// Without the least memory, and without the least units.
+fn least<'a>(ask: &Ask<'a>) -> Vec<(String, Ask<'a>)> {
+    let with = |what: &str, change: fn(&mut Resources)| {
         let mut relaxed = ask.clone();
-        relaxed.facts.resources.memory_mib = 0;
-        (format!("ask for {} of any memory", ask.wanted().class), relaxed)
+        change(&mut relaxed.facts.resources);
+        (format!("ask for {} of any {what}", ask.wanted().class), relaxed)
+    };
+    let mut found = Vec::new();
+    if ask.wanted().memory_mib > 0 {
+        found.push(with("memory", |wanted| wanted.memory_mib = 0));
+    }
+    if ask.wanted().units > 0 {
+        found.push(with("number of units", |wanted| wanted.units = 0));
+    }
+    found
+}
+
+/// With jobs of other tenants on one device.
+fn neighbours<'a>(ask: &Ask<'a>) -> Option<(String, Ask<'a>)> {
+    (ask.wanted().sharing == Sharing::Tenant).then(|| {
+        let mut relaxed = ask.clone();
+        relaxed.facts.resources.sharing = Sharing::Any;
+        ("share the device with jobs of any tenant".to_owned(), relaxed)
     })
 }
 
 fn classes<'a>(survey: &Survey<'_>, ask: &Ask<'a>) -> Vec<(String, Ask<'a>)> {
     let mut seen: BTreeMap<&DeviceClass, ()> = BTreeMap::new();
     for bucket in survey.hosts.iter().flat_map(|host| &host.node.buckets) {
-        if bucket.class != ask.wanted().class {
+        // Nobody is told to share who did not ask for it, and a share is not worth a device.
+        let alike = bucket.class.is_shared() == ask.wanted().class.is_shared();
+        if alike && bucket.class != ask.wanted().class {
             seen.insert(&bucket.class, ());
         }
         if seen.len() >= CLASSES_TRIED_MAX {

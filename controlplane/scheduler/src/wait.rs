@@ -1,7 +1,7 @@
 //! When running jobs will have left enough room and quota for a waiting one.
 //!
 //! Must hold: an upper bound, never a promise. It takes every running job to use its whole time limit, and looks at
-//! no job that might get ahead.
+//! no job that might get ahead. Of shared devices it says nothing.
 
 use crate::limit::PLACEMENTS_CONSIDERED_MAX;
 use crate::node::matching;
@@ -57,9 +57,10 @@ pub(crate) fn outlook<'v, 's>(
     funnel: &Funnel<'v, 's>,
 ) -> Outlook {
     let (fit, full): (Vec<&Host<'s>>, Vec<&Host<'s>>) =
-        funnel.eligible.iter().partition(|host| crate::node::has_room(host.node, ask.wanted()));
+        funnel.eligible.iter().partition(|host| crate::node::has_free(host.node, ask.wanted()));
     let have = u32::try_from(fit.len()).unwrap_or(u32::MAX);
-    if funnel.beyond {
+    // On a shared device it matters who ends, not how many.
+    if funnel.beyond || ask.wanted().sharing.is_agreed() {
         return Outlook::default();
     }
     let most = survey.state.most(&ask.facts.id.tenant, &ask.wanted().class);

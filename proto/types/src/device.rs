@@ -235,10 +235,11 @@ pub fn check(buckets: &[Bucket]) -> Result<(), BucketsError> {
     if let Some((bucket, why)) = buckets.iter().find_map(|b| Some((b, b.contradiction()?))) {
         return Err(BucketsError::Contradiction(bucket.class.clone(), why));
     }
+    each_once(buckets)?;
     if !buckets.is_sorted_by(|a, b| a.key() < b.key()) {
         return Err(BucketsError::Order);
     }
-    each_once(buckets)
+    Ok(())
 }
 
 fn each_once(buckets: &[Bucket]) -> Result<(), BucketsError> {
