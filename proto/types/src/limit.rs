@@ -28,8 +28,8 @@ pub const GROUPS_PER_PLAN_MAX: usize = 256;
 /// Buckets that one node may advertise: 16 devices times the MIG profiles seen on them.
 pub const BUCKETS_MAX: usize = 64;
 
-/// Devices in one bucket: 16 devices of 7 MIG instances each.
-pub const BUCKET_DEVICES_MAX: u32 = 112;
+/// Devices in one bucket: more than 8 devices of 7 MIG instances each.
+pub const BUCKET_DEVICES_MAX: u32 = 64;
 
 /// Jobs that may take turns on one device: with more, each waits longer than it computes.
 pub const SHARES_MAX: u32 = 16;
