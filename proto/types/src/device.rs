@@ -32,7 +32,8 @@ impl MigProfile {
     }
 
     /// How the class of its instances ends.
-    fn suffix(&self) -> String {
+    #[must_use]
+    pub fn suffix(&self) -> String {
         format!("-{}", self.0.replace(['.', '+'], "-"))
     }
 
