@@ -6,6 +6,7 @@ mod explain;
 mod plan;
 mod preempt;
 mod property;
+mod sharing;
 
 use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::Command;
