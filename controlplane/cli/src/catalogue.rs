@@ -23,6 +23,7 @@ macro_rules! pages {
 mod access;
 mod audit;
 mod charge;
+mod device;
 mod grant;
 mod node;
 mod payload;
@@ -35,8 +36,9 @@ mod service;
 const DIRECTORY: &str = "docs/error-codes";
 
 /// The pages, subject by subject.
-const SUBJECTS: [&[Page]; 10] = [
+const SUBJECTS: [&[Page]; 11] = [
     placement::PAGES,
+    device::PAGES,
     charge::PAGES,
     request::PAGES,
     access::PAGES,

@@ -261,15 +261,14 @@ fn sealed(funnel: &Funnel<'_, '_>) -> String {
 }
 
 fn devices(ask: &Ask<'_>) -> String {
-    let wanted = ask.wanted();
-    let head = format!("{} x {}", wanted.gpus, wanted.class);
-    let memory = (wanted.memory_mib > 0).then(|| format!("{} MiB", wanted.memory_mib));
-    let units = (wanted.units > 0).then(|| format!("{} units", wanted.units));
-    let least: Vec<String> = memory.into_iter().chain(units).collect();
-    if least.is_empty() {
-        head
-    } else {
-        format!("{head} with {} or more each", least.join(" and "))
+    let Resources { class, gpus, memory_mib, units, .. } = ask.wanted();
+    match (memory_mib, units) {
+        (0, 0) => format!("{gpus} x {class}"),
+        (_, 0) => format!("{gpus} x {class} with {memory_mib} MiB or more each"),
+        (0, _) => format!("{gpus} x {class} with {units} units or more each"),
+        (_, _) => {
+            format!("{gpus} x {class} with {memory_mib} MiB and {units} units or more each")
+        }
     }
 }
 

@@ -180,17 +180,19 @@ fn fewer_gpus(survey: &Survey<'_>, ask: &Ask<'_>, now: Verdict) -> Option<Relaxa
 
 /// Without the least memory, and without the least units.
 fn least<'a>(ask: &Ask<'a>) -> Vec<(String, Ask<'a>)> {
-    let with = |what: &str, change: fn(&mut Resources)| {
+    let with = |change: fn(&mut Resources)| {
         let mut relaxed = ask.clone();
         change(&mut relaxed.facts.resources);
-        (format!("ask for {} of any {what}", ask.wanted().class), relaxed)
+        relaxed
     };
-    let mut found = Vec::new();
+    let (class, mut found) = (&ask.wanted().class, Vec::new());
     if ask.wanted().memory_mib > 0 {
-        found.push(with("memory", |wanted| wanted.memory_mib = 0));
+        let relaxed = with(|wanted| wanted.memory_mib = 0);
+        found.push((format!("ask for {class} of any memory"), relaxed));
     }
     if ask.wanted().units > 0 {
-        found.push(with("number of units", |wanted| wanted.units = 0));
+        let relaxed = with(|wanted| wanted.units = 0);
+        found.push((format!("ask for {class} of any number of units"), relaxed));
     }
     found
 }

@@ -11,7 +11,7 @@ pub(super) fn read(spec: &v1::JobSpec) -> FieldResult<Resources> {
         Ok(job_spec::Sharing::Unspecified | job_spec::Sharing::Alone) => Sharing::Alone,
         Ok(job_spec::Sharing::Tenant) => Sharing::Tenant,
         Ok(job_spec::Sharing::Any) => Sharing::Any,
-        Err(_unknown) => return Err(FieldError::new("sharing", "must be known")),
+        Err(_unknown) => return Err(FieldError::new("sharing", "must be a known mode")),
     };
     Ok(Resources {
         class: parsed("device_class", &spec.device_class)?,
