@@ -156,7 +156,7 @@ pub fn check_inventory(devices: &[Device]) -> Result<(), BucketsError> {
 }
 
 fn group<'d>(devices: impl Iterator<Item = &'d Device>) -> Vec<Bucket> {
-    type Group<'d> = (&'d DeviceClass, u64, u32, u16, Option<&'d MigProfile>);
+    type Group<'g> = (&'g DeviceClass, u64, u32, u16, Option<&'g MigProfile>);
     let mut groups: BTreeMap<Group<'_>, Vec<Part>> = BTreeMap::new();
     let mut all: Vec<Bucket> = Vec::new();
     for device in devices {

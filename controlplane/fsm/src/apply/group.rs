@@ -1,7 +1,7 @@
 //! Whether a group may be granted its places, and what each member is charged.
 //!
-//! Must hold: P1, D1, Q1; nobody shares a device that did not agree to. It is asked of a state and changes none: apply asks it of the one that it is about to change, a
-//! preemption of the one that there would be without its victims.
+//! Must hold: P1, D1, Q1; nobody shares a device that did not agree to. It is asked of a state and changes none: apply asks it
+//! of the one that it is about to change, a preemption of the one that there would be without its victims.
 
 use super::budget::counting;
 use crate::command::{Group, Slot};

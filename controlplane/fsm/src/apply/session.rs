@@ -1,8 +1,8 @@
 //! Sessions of agents.
 //!
-//! Must hold: P1 and P3. No device is counted twice. A new session confirms that everything of the last one which it does not list is dead: the
-//! agent swept its host first. A copied host cannot take over, because it does not know the newest session; while
-//! the old lease may run, only the ledger that holds the open session may open the next, and whoever names another one
+//! Must hold: P1 and P3. No device is counted twice. A new session confirms that everything of the last one which it does not
+//! list is dead: the agent swept its host first. A copied host cannot take over, because it does not know the newest session;
+//! while the old lease may run, only the ledger that holds the open session may open the next, and whoever names another one
 //! shows that there are two hosts.
 
 use super::change::Change;
