@@ -5,11 +5,15 @@
 
 mod charge;
 mod device;
+mod held;
 mod life;
+mod tasks;
 mod twin;
 
 pub use charge::Charge;
+pub use held::Held;
 pub use life::{Life, catch_up};
+pub use tasks::Tasks;
 
 use proptest::prelude::*;
 use sekisho_evidence::grant::SessionId;
@@ -49,6 +53,8 @@ const AREAS: [&[&str]; 5] = [&[], &["JP-01"], &["JP-27"], &["JP-01", "JP-13"], &
 pub enum Operation {
     /// Submit a job: tenant, name, group, GPUs, areas, runs to completion.
     Submit(u8, u8, u8, u8, u8, bool),
+    /// Submit a job that waits for another one, or for its time: tenant, name.
+    Hold(u8, u8, Held),
     /// Cancel a job.
     Cancel(u8, u8),
     /// Submit or cancel several jobs of a tenant at once: name, GPUs, areas, cancel.
@@ -59,6 +65,8 @@ pub enum Operation {
     Plan,
     /// Move whom the planner finds, or the n-th job for the first that waits, on its places.
     Preempt(Option<u8>),
+    /// Arrays and services: replace one, stop replicas, cancel a task.
+    Tasks(u8, Tasks),
     /// Report a phase of the n-th living placement.
     Report(u8, u8),
     /// Refuse the n-th living placement.
@@ -104,12 +112,14 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
     let one = prop_oneof![
         6 => (0u8..2, small(), 1u8..4, 1u8..5, 0u8..5, any::<bool>())
             .prop_map(|(t, n, g, k, a, c)| Operation::Submit(t, n, g, k, a, c)),
+        4 => (0u8..2, small(), held::steps()).prop_map(|(t, n, held)| Operation::Hold(t, n, held)),
         1 => (0u8..2, small()).prop_map(|(t, n)| Operation::Cancel(t, n)),
         2 => (0u8..2, prop::collection::vec((small(), 1u8..4, 0u8..5, prop::bool::weighted(0.2)), 1..4))
             .prop_map(|(t, all)| Operation::Together(t, all)),
         4 => (0u8..2, small(), prop::collection::vec(0u8..7, 1..4)).prop_map(|(t, n, p)| Operation::Place(t, n, p)),
         4 => Just(Operation::Plan),
         2 => prop::option::weighted(0.2, small()).prop_map(Operation::Preempt),
+        4 => (0u8..2, tasks::steps()).prop_map(|(t, step)| Operation::Tasks(t, step)),
         6 => (small(), 0u8..6).prop_map(|(n, p)| Operation::Report(n, p)),
         1 => small().prop_map(Operation::Refuse),
         1 => (0u8..6, any::<bool>()).prop_map(|(n, w)| Operation::Expire(n, w)),
@@ -148,6 +158,7 @@ fn facts(tenant: u8, name: u8, group: u8, gpus: u8, areas: u8, completes: bool) 
     let mut facts = job(&format!("job-{name}"), group.into(), gpus.into(), areas);
     facts.id = id(tenant, name);
     facts.resources = device::wanted(name, facts.resources);
+    facts.kind = tasks::kind(name);
     facts.priority = name.saturating_mul(10);
     if completes {
         facts.on_disconnect = OnDisconnect::RunToCompletion;
@@ -157,7 +168,7 @@ fn facts(tenant: u8, name: u8, group: u8, gpus: u8, areas: u8, completes: bool) 
 
 fn id(tenant: u8, name: u8) -> JobId {
     let id = job(&format!("job-{name}"), 1, 1, &[]).id;
-    JobId { tenant: tenant_name(tenant).parse().unwrap_or(id.tenant), name: id.name }
+    JobId { tenant: tenant_name(tenant).parse().unwrap_or(id.tenant), name: id.name, task: None }
 }
 
 fn tenant_name(tenant: u8) -> &'static str {
@@ -190,6 +201,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             let facts = Box::new(facts(*t, *n, *g, *k, *a, *c));
             (user("kanto", tenant_name(*t)), Command::SubmitJob { facts })
         }
+        Operation::Hold(t, n, held) => held.submission(*t, *n, federation.now),
         Operation::Cancel(t, n) => {
             (user("kanto", tenant_name(*t)), Command::CancelJob { job: id(*t, *n) })
         }
@@ -220,6 +232,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             }
             (member("hokuto"), Command::CommitPlacement { basis: plan.basis, groups: plan.groups })
         }
+        Operation::Tasks(t, step) => tasks::command(federation, *t, step)?,
         Operation::Preempt(n) => (member("naniwa"), charge::preempt(federation, *n)?),
         Operation::Report(n, phase) => return report(federation, *n, *phase),
         Operation::Refuse(n) => return refuse(federation, *n),
@@ -317,6 +330,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         }
         // Made elsewhere.
         Operation::Submit(..)
+        | Operation::Hold(..)
         | Operation::Cancel(..)
         | Operation::Together(..)
         | Operation::Place(..)
@@ -330,6 +344,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         | Operation::Again(..)
         | Operation::Bad(..)
         | Operation::Plan
+        | Operation::Tasks(..)
         | Operation::Preempt(..)
         | Operation::Members(..)
         | Operation::Life(..)
@@ -370,6 +385,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         }
         // Made elsewhere.
         Operation::Submit(..)
+        | Operation::Hold(..)
         | Operation::Cancel(..)
         | Operation::Together(..)
         | Operation::Place(..)
@@ -388,6 +404,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         | Operation::Again(..)
         | Operation::Bad(..)
         | Operation::Plan
+        | Operation::Tasks(..)
         | Operation::Preempt(..)
         | Operation::Members(..)
         | Operation::Abroad => return None,

@@ -397,7 +397,7 @@ fn opened(grant: &Grant, facts: &JobFacts, fetched: &Fetched) -> Result<Vec<u8>,
         let why = format_args!("this host has no key {epoch} of {site}");
         fail(ErrorCode::PayloadNotSealed, &why)
     })?;
-    let context = Context::of_job(grant.cluster, &grant.job).map_err(refused)?;
+    let context = Context::of_job(grant.cluster, &grant.job.whole()).map_err(refused)?;
     let opened = sealed.open(key, &context).map_err(refused)?;
     Ok(opened.payload().to_vec())
 }

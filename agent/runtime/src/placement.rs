@@ -164,7 +164,7 @@ impl Limits {
 pub struct PlacementSpec {
     /// Key, unique for ever on this host.
     pub key: PlacementKey,
-    /// Name of the job, for `SEKISHO_JOB`.
+    /// Name of the job, for `SEKISHO_JOB`; of a task, with its number.
     pub job: String,
     /// Fencing epoch, for `SEKISHO_EPOCH`.
     pub epoch: Epoch,

@@ -49,15 +49,15 @@ pub(super) fn muddled(node: &str, way: u8) -> Vec<Bucket> {
 /// The bucket of a mixed node that a job of this name is for.
 pub(super) fn bucket_of(name: u8) -> u16 {
     match name {
-        5 => 1,
-        6 | 7 => 2,
+        3 => 1,
+        4 | 7 => 2,
         _ => 0,
     }
 }
 
 /// What a job of this name asks for: a few are for instances, or for a share.
 pub(super) fn wanted(name: u8, whole: Resources) -> Resources {
-    let sharing = if name == 6 { Sharing::Tenant } else { Sharing::Any };
+    let sharing = if name == 4 { Sharing::Tenant } else { Sharing::Any };
     match bucket_of(name) {
         0 => whole,
         1 => Resources { class: instances(2, 2).class, ..whole },

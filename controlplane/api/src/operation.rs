@@ -57,6 +57,7 @@ pub(crate) fn follows(command: &Command) -> Option<OperationId> {
         Command::ExpireLease { .. } | Command::SetSchedulable { .. } => None,
         Command::RevokeNode { .. } | Command::PutTenant { .. } | Command::SetQuota { .. } => None,
         Command::SubmitJob { .. } | Command::CancelJob { .. } | Command::ResealJob { .. } => None,
+        Command::ReplaceJob { .. } | Command::StopReplicas { .. } => None,
         Command::CommitPlacement { .. } | Command::SetMemberAddress { .. } => None,
         Command::RaiseFeatureLevel { .. } | Command::OpenIncarnation { .. } => None,
         Command::Adopt { .. } | Command::UndrainNode { .. } | Command::ApproveNode { .. } => None,

@@ -31,14 +31,16 @@ mod people;
 mod placement;
 mod request;
 mod service;
+mod start;
 
 /// Where the pages are, from the top of the source.
 const DIRECTORY: &str = "docs/error-codes";
 
 /// The pages, subject by subject.
-const SUBJECTS: [&[Page]; 11] = [
+const SUBJECTS: [&[Page]; 12] = [
     placement::PAGES,
     device::PAGES,
+    start::PAGES,
     charge::PAGES,
     request::PAGES,
     access::PAGES,

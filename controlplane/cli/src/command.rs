@@ -34,7 +34,7 @@ mod verdict;
 pub mod veto;
 mod wait;
 pub mod watch;
-mod when;
+pub(crate) mod when;
 
 use crate::app::App;
 use crate::args::Command;

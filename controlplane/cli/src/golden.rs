@@ -97,6 +97,7 @@ const NOT_SHOWN: &[&str] = &[
     "job import slurm",
     "job logs",
     "job plan",
+    "job replace",
     "job reseal",
     "job submit",
     "key register",

@@ -3,6 +3,8 @@
 //! ```yaml
 //! name: train-01            # unique in the tenant; a-z, 0-9, `-`
 //! tenant: sapporo           # or --tenant
+//! array: {tasks: 100, at_most: 10}   # so many alike, so many of them at once; or
+//! service: {replicas: 2, surge: 1}   # so many at all times, one more while one is replaced; without either it runs once
 //! group: 1                  # members, all or nothing, each on a node of its own; 1 to 1024
 //! resources:
 //!   class: h100-80g         # device class: sekisho node list
@@ -22,6 +24,11 @@
 //! on_disconnect: stop       # or run_to_completion
 //! over_limit: queue         # or reject
 //! time_limit: 2h            # required; 1s to 30d
+//! after:                    # other jobs of the tenant, each with what has to become of it before this one is queued
+//!   - {job: prep, when: succeeded}  # started, succeeded, failed or ended
+//! not_before: 2027-04-01T02:00+09:00  # not queued earlier; a day, or an instant with its zone
+//! start_by: 2027-04-02      # fails unless it is placed before; or:
+//! end_by: 2027-04-02        # the same, one time_limit earlier
 //! payload: sealed           # sealed: only the sites that may run it can read `run`; area-only: so, and it lies with members
 //!                           # inside `residency` alone; plain: every member can; default: sealed, once each of those sites
 //!                           # has a key
@@ -40,8 +47,10 @@
 //! Must hold: an unknown field is refused, never ignored: a misspelt residency rule would widen; every refusal names
 //! the field and its line and column. The facts are all that the log sees; what it runs is the payload beside them.
 
+mod kind;
 pub(crate) mod refuse;
 pub mod residency;
+mod start;
 
 use crate::duration;
 use crate::failure::{Failure, of_file};
@@ -106,6 +115,8 @@ pub enum Sealing {
 struct Raw {
     name: Spanned<String>,
     tenant: Option<Spanned<String>>,
+    array: Option<Spanned<kind::RawArray>>,
+    service: Option<Spanned<kind::RawService>>,
     group: Option<Spanned<u32>>,
     resources: RawResources,
     priority: Option<Spanned<u8>>,
@@ -114,6 +125,10 @@ struct Raw {
     on_disconnect: Option<Disconnect>,
     over_limit: Option<Over>,
     time_limit: Spanned<String>,
+    after: Option<Vec<start::RawAfter>>,
+    not_before: Option<Spanned<String>>,
+    start_by: Option<Spanned<String>>,
+    end_by: Option<Spanned<String>>,
     payload: Option<Spanned<RawSealing>>,
     run: Spanned<Run>,
 }
@@ -238,8 +253,10 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
     )?;
     let time_limit_s = duration::seconds(&raw.time_limit.value)
         .map_err(|error| at(&raw.time_limit.referenced, "time_limit", &error))?;
+    let start_by = start::start_by(raw.start_by.as_ref(), raw.end_by.as_ref(), time_limit_s)?;
     let facts = JobFacts {
-        id: JobId { tenant: tenant(raw.tenant.as_ref(), over)?, name },
+        id: JobId { tenant: tenant(raw.tenant.as_ref(), over)?, name, task: None },
+        kind: kind::read(raw.array.as_ref(), raw.service.as_ref())?,
         group: raw.group.map_or(1, |group| group.value),
         resources: Resources {
             class: named("resources.class", &raw.resources.class)?,
@@ -261,6 +278,9 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
             Over::Reject => OverLimit::Reject,
         },
         time_limit_s,
+        after: start::after(raw.after.unwrap_or_default())?,
+        not_before: raw.not_before.map(|at| start::instant("not_before", &at)).transpose()?,
+        start_by,
         payload: Digest::of(&payload),
         payload_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
         sealed_to: BTreeMap::new(),
@@ -284,8 +304,13 @@ impl Places {
         let sharing = raw.resources.sharing.as_ref().map(|sharing| sharing.referenced);
         let class = raw.resources.class.referenced;
         places.push(("resources.sharing", sharing.unwrap_or(class)));
+        places.extend(kind::places(raw.array.as_ref(), raw.service.as_ref()));
         places.extend(raw.group.as_ref().map(|group| ("group", group.referenced)));
         places.extend(raw.priority.as_ref().map(|priority| ("priority", priority.referenced)));
+        let by = raw.start_by.as_ref().or(raw.end_by.as_ref());
+        places.extend(by.map(|by| ("start_by", by.referenced)));
+        let first = raw.after.as_ref().and_then(|after| after.first());
+        places.extend(first.map(|first| ("after", first.place())));
         Self(places)
     }
 

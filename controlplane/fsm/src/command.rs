@@ -496,4 +496,14 @@ pub enum Command {
     },
     /// Moves jobs for one that may; all of them, or none if one may stay by now. Proposed by the leader, judged in apply.
     Preempt(Box<Preempt>),
+    /// Has a service run something else, or more or fewer of it, from now on. The payload is in the entry.
+    ReplaceJob {
+        /// Its facts from now on.
+        facts: Box<JobFacts>,
+    },
+    /// Stops replicas that their services can do without; all of them, or none. Proposed by the leader, judged in apply.
+    StopReplicas {
+        /// At most [`EVICTIONS_MAX`](sekisho_types::limit::EVICTIONS_MAX).
+        replicas: Vec<JobId>,
+    },
 }

@@ -248,7 +248,8 @@ impl State {
         let Some(job) = self.jobs.get(id) else { return Due::Gone };
         match job.phase {
             JobPhase::Placed | JobPhase::Running => {}
-            JobPhase::Queued
+            JobPhase::Held
+            | JobPhase::Queued
             | JobPhase::Stopping
             | JobPhase::Succeeded
             | JobPhase::Failed

@@ -26,6 +26,7 @@ pub mod event;
 pub mod eviction;
 pub mod fair;
 pub mod federation;
+pub mod held;
 pub mod image;
 pub mod inside;
 pub mod invariant;
@@ -43,6 +44,7 @@ mod sharing;
 pub mod snapshot;
 pub mod state;
 pub mod table;
+pub mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

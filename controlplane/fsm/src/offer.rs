@@ -124,7 +124,7 @@ impl State {
         if self.vetoes.is_empty() {
             return None;
         }
-        let keys = [Vetoed::Tenant(job.tenant.clone()), Vetoed::Job(job.clone())];
+        let keys = [Vetoed::Tenant(job.tenant.clone()), Vetoed::Job(job.whole())];
         keys.into_iter().find_map(|of| {
             self.vetoes
                 .range((operator.clone(), of.clone())..)
@@ -136,7 +136,7 @@ impl State {
     /// Whether any operator vetoed this very job.
     #[must_use]
     pub fn is_vetoed_itself(&self, job: &JobId) -> bool {
-        let of = Vetoed::Job(job.clone());
+        let of = Vetoed::Job(job.whole());
         self.vetoes.iter().any(|((_, what), _)| *what == of)
     }
 

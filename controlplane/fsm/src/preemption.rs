@@ -125,7 +125,8 @@ impl State {
         let id = &victim.facts.id;
         match victim.phase {
             JobPhase::Placed | JobPhase::Running => {}
-            JobPhase::Queued
+            JobPhase::Held
+            | JobPhase::Queued
             | JobPhase::Stopping
             | JobPhase::Succeeded
             | JobPhase::Failed

@@ -4,6 +4,7 @@
 //! ahead of it in the queue may take what is free before its turn. Nothing depends on who asks.
 
 mod charge;
+mod start;
 
 use crate::filter::Filter;
 use crate::survey::{Ask, Funnel, Survey};
@@ -144,7 +145,7 @@ pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
         relaxations.insert(0, Relaxation { change, effect: Verdict::PlacedNow });
     }
     relaxations.truncate(crate::limit::RELAXATIONS_MAX);
-    Explanation {
+    let found = Explanation {
         basis: state.revision(),
         nodes_needed: facts.group,
         nodes: funnel.total,
@@ -155,7 +156,8 @@ pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
         relaxations,
         position,
         estimate: outlook.all,
-    }
+    };
+    start::add(state, facts, found)
 }
 
 /// Sites with nodes that the payload is not sealed to.

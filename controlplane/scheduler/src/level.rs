@@ -79,15 +79,22 @@ impl<'q> Level<'q> {
         let (age, limit, at) = head;
         let Some(track) = self.tracks.get_mut(at) else { return Tried::Held };
         let Some((_, _, id)) = track.next() else { return Tried::Held };
-        track.past.insert(limit, age);
         let job = round.state.job(id);
         let tried = job.map_or(Ok(Tried::Held), |job| round.attempt(job, plan));
+        // A whole of which more is wanted comes again in its turn.
+        let again =
+            matches!(tried, Ok(Tried::Granted(_))) && job.is_some_and(|job| round.wants(job));
+        if !again {
+            track.past.insert(limit, age);
+        }
         if let (Err(hold), Some(job)) = (&tried, job) {
             plan.waiting.count(*hold);
             if matches!(hold, Hold::Room | Hold::Quota) && plan.held.len() < HELD_MAX {
                 plan.held.push(job.facts.id.clone());
             }
-            if !round.concerns_it_alone(job, *hold) {
+            // It may have been sealed anew since it came to its lane.
+            let like_others = job.facts.sealed_to == track.key.sealed_to;
+            if like_others && !round.concerns_it_alone(job, *hold) {
                 track.held = Some(track.held.map_or(limit, |held| held.min(limit)));
             }
         }

@@ -8,14 +8,14 @@ use crate::residency::OrderedRules;
 use sekisho_fsm::State;
 use sekisho_fsm::state::{Job, QueueKey};
 use sekisho_types::id::{DeviceClass, JobId, PolicyId, SiteId, TenantId};
-use sekisho_types::job::{JobFacts, OnDisconnect};
+use sekisho_types::job::{JobFacts, Kind, OnDisconnect};
 use sekisho_types::revision::{KeyEpoch, Revision};
 use sekisho_types::sharing::Sharing;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Age of a job: its entry, and its place in the batch.
-pub(crate) type Age = (Revision, u32);
+pub(crate) type Age = (Revision, u32, u32);
 
 /// What is equal in a lane.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +32,7 @@ pub(crate) struct LaneKey {
     policy: Option<PolicyId>,
     completes: bool,
     rules: OrderedRules,
-    sealed_to: BTreeMap<SiteId, KeyEpoch>,
+    pub(crate) sealed_to: BTreeMap<SiteId, KeyEpoch>,
 }
 
 impl LaneKey {
@@ -62,6 +62,7 @@ pub(crate) type Lane = BTreeMap<u64, BTreeMap<Age, JobId>>;
 pub(crate) struct Queue {
     lanes: BTreeMap<Arc<LaneKey>, Lane>,
     found: BTreeMap<QueueKey, (Arc<LaneKey>, u64)>,
+    services: BTreeMap<QueueKey, JobId>,
 }
 
 impl Queue {
@@ -77,21 +78,25 @@ impl Queue {
     }
 
     fn put(&mut self, key: QueueKey, job: &Job) {
-        let (level, entry, ordinal) = key;
+        let (level, entry, ordinal, task) = key;
         let wanted = LaneKey::of(level, &job.facts);
         let known = self.lanes.get_key_value(&wanted).map(|(known, _)| Arc::clone(known));
         let lane = known.unwrap_or_else(|| Arc::new(wanted));
         let limit = job.facts.time_limit_s;
         let jobs = self.lanes.entry(Arc::clone(&lane)).or_default().entry(limit).or_default();
-        jobs.insert((entry, ordinal), job.facts.id.clone());
+        jobs.insert((entry, ordinal, task), job.facts.id.clone());
+        if job.tasks.is_some() && matches!(job.facts.kind, Kind::Service { .. }) {
+            self.services.insert(key, job.facts.id.clone());
+        }
         self.found.insert(key, (lane, limit));
     }
 
     fn drop(&mut self, key: &QueueKey) {
+        self.services.remove(key);
         let Some((lane, limit)) = self.found.remove(key) else { return };
         let Some(limits) = self.lanes.get_mut(&lane) else { return };
         if let Some(jobs) = limits.get_mut(&limit) {
-            jobs.remove(&(key.1, key.2));
+            jobs.remove(&(key.1, key.2, key.3));
             if jobs.is_empty() {
                 limits.remove(&limit);
             }
@@ -104,6 +109,11 @@ impl Queue {
     /// All lanes, urgent ones first.
     pub(crate) fn lanes(&self) -> impl Iterator<Item = (&Arc<LaneKey>, &Lane)> {
         self.lanes.iter()
+    }
+
+    /// Services that are not over, urgent ones first.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &JobId> {
+        self.services.values()
     }
 
     /// Jobs in it.

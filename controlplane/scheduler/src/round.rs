@@ -17,7 +17,7 @@ use sekisho_fsm::command::{Group, Slot};
 use sekisho_fsm::purse::Purse;
 use sekisho_fsm::state::Job;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{DeviceClass, SiteId, TenantId};
+use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
 use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
 use sekisho_types::quota::Amount;
 use sekisho_types::revision::KeyEpoch;
@@ -38,6 +38,8 @@ pub(crate) enum Hold {
     Payload,
     /// Others are being moved for it.
     Making,
+    /// Its latest start has passed: the next tick ends it.
+    Late,
 }
 
 impl Hold {
@@ -89,6 +91,8 @@ pub(crate) struct Round<'s, 'f> {
     full: BTreeMap<Need<'s>, u64>,
     /// What tenants may have more of a class at most; nor does that grow.
     rooms: BTreeMap<(&'s TenantId, &'s DeviceClass), Amount>,
+    /// Groups that wholes still want, of those that were tried.
+    wanted: BTreeMap<&'s JobId, u32>,
     looked: u32,
     bytes: usize,
 }
@@ -105,6 +109,7 @@ impl<'s, 'f> Round<'s, 'f> {
             verdicts: Verdicts::default(),
             full: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            wanted: BTreeMap::new(),
             looked: 0,
             bytes: 0,
         }
@@ -115,6 +120,9 @@ impl<'s, 'f> Round<'s, 'f> {
         if plan.groups.len() >= GROUPS_PER_PLAN_MAX || self.looked >= LANES_PER_PLAN_MAX {
             return Ok(Tried::Full);
         }
+        if !self.wants(job) {
+            return Ok(Tried::Held);
+        }
         let group = self.place(job).inspect_err(|_hold| {
             self.looked = self.looked.saturating_add(1);
         })?;
@@ -123,7 +131,16 @@ impl<'s, 'f> Round<'s, 'f> {
             return Ok(Tried::Full);
         }
         plan.groups.push(group);
+        if let Some(left) = self.wanted.get_mut(&job.facts.id) {
+            *left = left.saturating_sub(1);
+        }
         Ok(Tried::Granted(self.weight(job)))
+    }
+
+    /// Whether one more group of it is wanted.
+    pub(crate) fn wants(&mut self, job: &'s Job) -> bool {
+        let state = self.state;
+        *self.wanted.entry(&job.facts.id).or_insert_with(|| state.wanted(job)) > 0
     }
 
     fn weight(&self, job: &Job) -> u128 {
@@ -134,7 +151,7 @@ impl<'s, 'f> Round<'s, 'f> {
     /// Whether what holds a job says nothing about the others of its lane.
     pub(crate) fn concerns_it_alone(&self, job: &Job, hold: Hold) -> bool {
         match hold {
-            Hold::Payload | Hold::Making => true,
+            Hold::Payload | Hold::Making | Hold::Late => true,
             Hold::Rules => false,
             // Others may use the nodes that refused this one, and sites whose operators vetoed it.
             Hold::Room | Hold::Quota | Hold::Budget | Hold::Offer => {
@@ -148,6 +165,9 @@ impl<'s, 'f> Round<'s, 'f> {
         let rules = self.verdicts.number(state, facts).ok_or(Hold::Rules)?;
         if state.is_missing(&facts.payload) {
             return Err(Hold::Payload);
+        }
+        if state.check_start(facts).is_err() {
+            return Err(Hold::Late);
         }
         if state.preemption(&facts.id).is_some() {
             return Err(Hold::Making);

@@ -3,10 +3,12 @@
 mod charge;
 mod claim;
 mod explain;
+mod held;
 mod plan;
 mod preempt;
 mod property;
 mod sharing;
+mod tasks;
 
 use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::Command;

@@ -146,6 +146,21 @@ phrases! {
     "waits for a place, sealed anew" = "封緘し直し、配置待ちです";
     "waits again: {why*}" = "再び待機中です: {why*}";
     "cancelled before it was placed" = "配置前に取り消されました";
+    "waits for {count} other job(s)" = "他のジョブ {count} 件を待っています";
+    "waits until {from}" = "{from} まで待っています";
+    "waits until job {on} has {when}" = "ジョブ {on} が {when} になるのを待っています";
+    "job {on} is {phase}, and will never have {when}" =
+        "ジョブ {on} の状態は {phase} で、{when} になることはもうありません";
+    "the latest start, {by}, has passed" = "最遅開始時刻 {by} を過ぎました";
+    "{others} jobs wait for job {on}, the most of a job" =
+        "ジョブ {on} を待つジョブは {others} 件で、上限に達しています";
+    "must be at most {most} jobs" = "{most} ジョブ以下にしてください";
+    "must name each job once" = "同じジョブは1回だけ指定してください";
+    "must not be the job itself" = "ジョブ自身は指定できません";
+    "must be later than not_before" = "not_before より後にしてください";
+    "must be a job of the same tenant" = "同じテナントのジョブを指定してください";
+    "must be STARTED, SUCCEEDED, FAILED or ENDED" =
+        "STARTED、SUCCEEDED、FAILED、ENDED のいずれかを指定してください";
     "stopped on {node}" = "{node} で停止しました";
     "the operator of its submitter left the federation" = "提出者の事業者が連合から脱退しました";
     "the federation began anew: submit it again" = "連合が再開しました。再提出してください";
@@ -275,7 +290,6 @@ phrases! {
     "{count} job(s) are being moved to make room" = "場所を空けるため {count} 件のジョブを移動中です";
     "waits until {count} job(s) have made room" = "{count} 件のジョブが場所を空けるのを待っています";
     "makes room for job {id}" = "ジョブ {id} のために場所を空けています";
-    "waits again: makes room for job {id}" = "再び待機中です: ジョブ {id} のために場所を空けました";
     "waits for a place: the room that was made is not enough: {code}" =
         "配置を待っています: 空けた場所では足りません({code})";
     "a budget above {tenant} does not cover the {need} GPU-hours" =

@@ -23,7 +23,7 @@ use sekisho_proto::v1::{self, job_service_server::JobService};
 use sekisho_scheduler::{Explanation, Verdict, explain};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, TenantId};
-use sekisho_types::job::JobFacts;
+use sekisho_types::job::{JobFacts, Kind};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::revision::PlacementId;
 use std::collections::BTreeMap;
@@ -63,6 +63,21 @@ pub(crate) fn message(state: &State, id: &JobId, job: &Job) -> v1::Job {
         attempts: job.attempts,
         placements: job.placements.iter().filter_map(|id| placement(state, id)).collect(),
         etag: job.revision.to_string(),
+        tasks: job.tasks.as_ref().map(|tasks| v1::TaskCounts {
+            granted: tasks.next,
+            open: tasks.open,
+            running: tasks.running,
+            succeeded: tasks.succeeded,
+            failed: tasks.failed,
+            wanted: match job.facts.kind {
+                Kind::Array { tasks: all, .. } if job.is_queued() => all.saturating_sub(tasks.next),
+                Kind::Batch | Kind::Array { .. } | Kind::Service { .. } => {
+                    state.replicas(job).wanted
+                }
+            },
+        }),
+        started_ms: job.started_at.map_or(0, |at| at.0),
+        ended_ms: job.ended_at.map_or(0, |at| at.0),
         waits: Vec::new(),
         kept_by: Vec::new(),
     }
@@ -177,7 +192,12 @@ impl JobService for JobApi {
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
-        let tenant = TenantId::from_parent("parent", &ask.parent)?;
+        // Tasks are listed as what their job has: a hundred thousand of them would hide everything else.
+        let whole = JobId::from_name(&ask.parent).filter(|id| id.task.is_none());
+        let tenant = match &whole {
+            Some(whole) => Some(whole.tenant.clone()),
+            None => TenantId::from_parent("parent", &ask.parent)?,
+        };
         let list = List::of(&format!("jobs/{}", ask.parent), &wish!(ask), &fields())?;
         let state = self.0.read(&call, ask.read.as_ref()).await?;
         let read = Verb::ReadTenant;
@@ -186,7 +206,11 @@ impl JobService for JobApi {
         }
         // Of tenants that were taken out, too: whoever may read every tenant reads what they ran.
         let mut may: BTreeMap<&TenantId, bool> = BTreeMap::new();
-        let rows = state.jobs().filter(|(id, _)| {
+        let rows: Box<dyn Iterator<Item = (&JobId, &Job)> + Send> = match &whole {
+            Some(whole) => Box::new(state.tasks(whole)),
+            None => Box::new(state.jobs().filter(|(id, _)| id.task.is_none())),
+        };
+        let rows = rows.filter(|(id, _)| {
             let wanted = tenant.as_ref().is_none_or(|tenant| *tenant == id.tenant);
             let can = || call.can(&state, read, Target::Tenant(&id.tenant));
             wanted && *may.entry(&id.tenant).or_insert_with(can)
@@ -317,6 +341,25 @@ impl JobService for JobApi {
         let state = self.0.replica.state();
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
         let command = Command::ResealJob { facts: Box::new(facts.clone()) };
+        let admitted = Admitted { intent, command, payload: payload.to_vec() };
+        Ok(Response::new(self.submit(&call, &state, admitted, &[&facts]).await?))
+    }
+
+    async fn replace_job(
+        &self,
+        request: Request<v1::ReplaceJobRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let new = NewJob::try_from(ask)?;
+        check_payload(&new)?;
+        let NewJob { facts, payload } = new;
+        let name = facts.id.name();
+        let target = Target::Tenant(&facts.id.tenant);
+        let state = self.0.replica.state();
+        call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
+        let command = Command::ReplaceJob { facts: Box::new(facts.clone()) };
         let admitted = Admitted { intent, command, payload: payload.to_vec() };
         Ok(Response::new(self.submit(&call, &state, admitted, &[&facts]).await?))
     }

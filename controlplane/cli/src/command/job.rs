@@ -57,11 +57,14 @@ pub enum JobCommand {
     /// Print the spec that a job of another system comes to; asks no federation
     #[command(subcommand)]
     Import(import::ImportCommand),
-    /// List jobs
+    /// List jobs, or the tasks of an array or service
     List {
         /// Only of this tenant
         #[arg(long)]
         tenant: Option<TenantId>,
+        /// The tasks of this job: TENANT/JOB
+        #[arg(long, value_name = "JOB", conflicts_with = "tenant")]
+        tasks_of: Option<JobId>,
         /// Which of them
         #[command(flatten)]
         args: ListArgs,
@@ -75,6 +78,12 @@ pub enum JobCommand {
     Explain {
         /// TENANT/JOB
         job: JobId,
+    },
+    /// Have a service run something else, or more or fewer replicas: one by one, without a gap
+    Replace {
+        /// What it is from now on
+        #[command(flatten)]
+        file: SpecArgs,
     },
     /// Seal what a queued job runs anew, to the sites that may run it now
     Reseal {
@@ -161,7 +170,10 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
             Box::pin(explain::plan(app, &spec)).await
         }
         JobCommand::Import(command) => import::run(app, command),
-        JobCommand::List { tenant, args } => list(app, tenant, args).await.map(|()| Exit::Ok),
+        JobCommand::List { tenant, tasks_of, args } => {
+            let of = tasks_of.map(|job| job.name()).or_else(|| tenant.map(|tenant| tenant.name()));
+            list(app, of, args).await.map(|()| Exit::Ok)
+        }
         JobCommand::Status { job } => {
             let session = app.session()?;
             let found = get(app, &session, &job).await?;
@@ -169,6 +181,10 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
             Ok(Exit::Ok)
         }
         JobCommand::Explain { job } => explain::explain(app, &job).await,
+        JobCommand::Replace { file } => {
+            let spec = read_spec(app, &file.file, &file.over)?;
+            Box::pin(batch::replace(app, spec)).await.map(|()| Exit::Ok)
+        }
         JobCommand::Reseal { file } => {
             let spec = read_spec(app, &file.file, &file.over)?;
             Box::pin(batch::reseal(app, spec)).await.map(|()| Exit::Ok)
@@ -241,11 +257,11 @@ async fn wait_for(
 
 async fn list(
     app: &mut App<'_>,
-    tenant: Option<TenantId>,
+    of: Option<String>,
     ListArgs { filter, sort }: ListArgs,
 ) -> Result<(), Failure> {
     let session = app.session()?;
-    let parent = tenant.map_or_else(|| format!("tenants/{ANY}"), |tenant| tenant.name());
+    let parent = of.unwrap_or_else(|| format!("tenants/{ANY}"));
     let (jobs, page) = pages!(jobs, |page_token| {
         let request = v1::ListJobsRequest {
             parent: parent.clone(),

@@ -1,6 +1,7 @@
 //! Every refusal of a spec has its code, field and place; what is accepted means one thing.
 
 use super::*;
+use sekisho_types::job::Kind;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::{OnStaleProof, Tier};
 
@@ -255,4 +256,27 @@ fn limits_and_restarts_of_a_run_are_read_exactly_and_refused_with_their_field() 
         read(&with("  restart: {policy: always}\n")).unwrap_err().code,
         ErrorCode::InvalidArgument
     );
+}
+
+#[test]
+fn arrays_and_services_are_read_and_their_numbers_bounded() {
+    let with = |kind: &str| read(&SPEC.replace("group: 2", kind));
+    let kind = |text: &str| with(text).unwrap().facts.kind;
+    assert_eq!(kind("group: 1"), Kind::Batch);
+    assert_eq!(kind("array: {tasks: 9}"), Kind::Array { tasks: 9, at_most: 9 });
+    assert_eq!(kind("array: {tasks: 9, at_most: 3}"), Kind::Array { tasks: 9, at_most: 3 });
+    assert_eq!(kind("service: {replicas: 3}"), Kind::Service { replicas: 3, surge: 1 });
+    for (text, why) in [
+        ("array: {tasks: 0}", "line 3, column 16: array.tasks: must be 1 to 10000"),
+        ("array: {tasks: 2, at_most: 3}", "line 3, column 28: array.at_most: must be 1 to 2"),
+        ("service: {replicas: 0}", "line 3, column 21: service.replicas: must be 1 to 256"),
+        ("service: {replicas: 2, surge: 3}", "line 3, column 31: service.surge: must be 1 to 2"),
+        (
+            "array: {tasks: 2}\nservice: {replicas: 2}",
+            "line 4, column 10: service: must not stand beside `array`",
+        ),
+    ] {
+        let failure = with(text).unwrap_err();
+        assert!(failure.detail.contains(why), "{text}: {}", failure.detail);
+    }
 }

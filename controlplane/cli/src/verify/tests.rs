@@ -5,6 +5,7 @@ mod adopt;
 mod attack;
 mod delete;
 mod golden;
+mod held;
 mod location;
 mod long;
 mod opening;

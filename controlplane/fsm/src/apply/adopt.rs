@@ -8,7 +8,7 @@
 
 use super::change::{Change, not_found};
 use super::placement::{end, enter};
-use super::{bytes_of, payload};
+use super::{bytes_of, forget, payload, tasks};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::purse::Charge;
@@ -233,7 +233,8 @@ fn join_job(
 ) {
     let (id, revision) = (&grant.job, change.revision);
     let known = change.state.jobs.get(id);
-    let open = known.is_some_and(|job| !job.phase.is_final());
+    let (open, before) =
+        (known.is_some_and(|job| !job.phase.is_final()), known.map(|job| job.phase));
     let kept: Vec<PlacementId> = known.map(|job| job.placements.clone()).unwrap_or_default();
     let row = |id: &PlacementId| change.state.placements.get(id).map(|row| row.grant.rank);
     let mut placements: Vec<PlacementId> =
@@ -244,13 +245,16 @@ fn join_job(
         change.state.placements.remove(old);
     }
     let made = Job {
-        facts: submission.facts.clone(),
+        facts: JobFacts { id: id.clone(), ..submission.facts.clone() },
         submission: grant.submission,
         submitter: grant.submitter.clone(),
         submitted: known.map_or(submitted, |job| job.submitted),
         ordinal: known.map_or(0, |job| job.ordinal),
         submitted_at: submission.submitted_at,
+        started_at: known.and_then(|job| job.started_at).or(Some(change.now())),
+        ended_at: None,
         phase: JobPhase::Running,
+        tasks: None,
         placements,
         attempts: known.map_or(1, |job| job.attempts),
         fate: known.filter(|_| open).and_then(|job| job.fate.clone()),
@@ -258,6 +262,8 @@ fn join_job(
         message: "goes on: its host has come over with it".to_owned(),
         revision,
     };
+    let was_over = known.and_then(|job| job.ended_at);
+    forget::release(change, id, was_over);
     change.state.jobs.insert(id.clone(), made);
     if !open {
         let tenant = &id.tenant;
@@ -270,6 +276,7 @@ fn join_job(
         let entry = change.entry;
         payload::keep_content(change, &submission.facts, &entry.payload);
     }
+    tasks::adopted(change, id, before);
     change.effects.events.insert(Event::Job(id.clone()));
     change.effects.events.insert(Event::Plannable);
 }

@@ -10,7 +10,6 @@ use crate::state::{Job, State};
 use sekisho_evidence::grant::BoundRules;
 use sekisho_types::error_code::{ErrorCode, Kind};
 use sekisho_types::id::NodeId;
-use sekisho_types::job::JobPhase;
 use std::collections::BTreeSet;
 
 /// The rules that bind the group, and what each member is charged.
@@ -19,9 +18,10 @@ pub(crate) fn check_group(
     group: &Group,
 ) -> Result<(Vec<BoundRules>, Vec<Charge>), ErrorCode> {
     let job = state.jobs.get(&group.job).ok_or(ErrorCode::NotFound)?;
-    if job.phase != JobPhase::Queued {
+    if state.wanted(job) == 0 {
         return Err(ErrorCode::WrongPhase);
     }
+    state.check_start(&job.facts)?;
     let nodes: BTreeSet<&NodeId> = group.places.iter().map(|slot| &slot.node).collect();
     let members = u32::try_from(group.places.len()).unwrap_or(u32::MAX);
     if members != job.facts.group || nodes.len() != group.places.len() {

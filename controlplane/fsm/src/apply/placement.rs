@@ -6,7 +6,7 @@
 use super::change::Change;
 use super::group::check_group;
 use super::job::{follow, granted, tear_down};
-use super::{budget, bytes_of, offer, preemption};
+use super::{budget, bytes_of, offer, preemption, tasks};
 use crate::command::{Group, Slot};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
@@ -68,11 +68,12 @@ pub(super) fn grant_group(
     rules: &[BoundRules],
     charges: Vec<Charge>,
 ) -> Result<(), Rejection> {
+    let id = tasks::begin(change, &group.job);
     let mut placements = Vec::with_capacity(group.places.len());
     for ((rank, slot), charge) in (0u32..).zip(&group.places).zip(charges) {
-        placements.push(grant(change, (&group.job, rank), slot, rules, charge)?);
+        placements.push(grant(change, (&id, rank), slot, rules, charge)?);
     }
-    granted(change, &group.job, placements);
+    granted(change, &id, placements);
     Ok(())
 }
 

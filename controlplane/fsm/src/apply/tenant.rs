@@ -172,7 +172,7 @@ impl State {
     /// Whether any job of this tenant is kept.
     fn has_jobs_of(&self, tenant: &TenantId) -> bool {
         // The least of all names.
-        let first = Name::parse("a").map(|name| JobId { tenant: tenant.clone(), name });
+        let first = Name::parse("a").map(|name| JobId { tenant: tenant.clone(), name, task: None });
         let next = first.map(|first| self.jobs.range(first..).next().map(|(id, _)| &id.tenant));
         next.is_ok_and(|next| next == Some(tenant))
     }

@@ -15,6 +15,7 @@ mod escrow;
 mod event;
 mod eviction;
 mod fix;
+mod held;
 mod incarnation;
 mod job;
 mod journal;
@@ -32,6 +33,7 @@ mod range;
 mod sharing;
 mod site_key;
 mod submission;
+mod tasks;
 mod trust;
 
 use crate::command::Command;

@@ -32,7 +32,9 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::Countersign { .. } | Command::RecordJournal { .. } => false,
         // The same key once more changes nothing.
         Command::Login(_) => false,
-        Command::ResealJob { .. } | Command::UpdateSite { .. } => true,
+        Command::ResealJob { .. } | Command::ReplaceJob { .. } => true,
+        Command::StopReplicas { .. } => false,
+        Command::UpdateSite { .. } => true,
         Command::DeletePolicy { .. } | Command::DeleteTenant { .. } => true,
         Command::SetBudget { .. } | Command::SetEscrow { .. } => true,
         Command::PutOffer { .. } | Command::WithdrawOffer { .. } => true,

@@ -9,8 +9,8 @@ use crate::key::{Purpose, SigningKey};
 use crate::operator::{BackupKey, Keys, OperatorKeys};
 use crate::voucher::VoucherError;
 use proptest::prelude::*;
-use sekisho_types::id::{ClusterId, MemberId, PublicKey};
-use sekisho_types::job::{OnDisconnect, OverLimit, Resources};
+use sekisho_types::id::{ClusterId, JobId, MemberId, PublicKey};
+use sekisho_types::job::{Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::TrustDomain;
 use sekisho_types::residency::{RULE_ENTRIES_MAX, Rules};
@@ -119,7 +119,7 @@ impl Draft {
             incarnation,
             submitted_at: NOW,
             key: self.key,
-            resealed: false,
+            under: Under::Submit,
         }
     }
 }
@@ -128,6 +128,7 @@ fn facts() -> JobFacts {
     let areas = ["JP-01", "JP-13"].map(|area| Area::resolve(area).unwrap()).into();
     JobFacts {
         id: "city/train".parse().unwrap(),
+        kind: Kind::Batch,
         group: 2,
         resources: Resources {
             memory_mib: 40_960,
@@ -140,6 +141,9 @@ fn facts() -> JobFacts {
         on_disconnect: OnDisconnect::Stop,
         over_limit: OverLimit::Queue,
         time_limit_s: 3600,
+        after: Vec::new(),
+        not_before: None,
+        start_by: None,
         payload: Digest::of(b"payload"),
         payload_len: 7,
         sealed_to: [].into(),
@@ -242,6 +246,35 @@ fn the_signature_is_the_submitters_for_this_command_cluster_and_life() {
         assert_eq!(refusal(&other, &granted), SubmissionError::Signature, "case {number}");
         assert!(matches!(refusal(&other, &sound), SubmissionError::Digest { .. }), "{number}");
     }
+}
+
+#[test]
+fn a_signature_stands_behind_the_tasks_that_were_asked_for_and_no_others() {
+    let granted = |kind: Kind, under: Under, task: Option<u32>| {
+        let mut draft = Draft::sound();
+        draft.facts.kind = kind;
+        let submission = Submission { under, ..draft.sign() };
+        let job = JobId { task, ..grant(&submission).job };
+        submission.check(&bundle(), &Grant { job, ..grant(&submission) })
+    };
+    let array = Kind::Array { tasks: 3, at_most: 1 };
+    let service = Kind::Service { replicas: 1, surge: 1 };
+    let submit = Under::Submit;
+    for (kind, task, sound) in [
+        (Kind::Batch, None, true),
+        (Kind::Batch, Some(0), false),
+        (array, Some(2), true),
+        (array, Some(3), false),
+        (array, None, false),
+        (service, Some(1_000_000), true),
+        (service, None, false),
+    ] {
+        let expected = if sound { Ok(()) } else { Err(SubmissionError::Facts("job")) };
+        assert_eq!(granted(kind, submit, task), expected, "{kind:?} {task:?}");
+    }
+    // What was signed as one command is no other.
+    let replaced = granted(service, Under::Replace, Some(1));
+    assert_eq!(replaced, Err(SubmissionError::Signature));
 }
 
 #[test]

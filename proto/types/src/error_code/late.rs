@@ -289,6 +289,31 @@ $($early)*
         "予算の期間はすでに終わっています。",
         "Set a span that ends in the future.",
         "未来に終わる期間を設定してください。";
+    DependencyUnknown = 107, "DEPENDENCY_UNKNOWN", Invalid,
+        "A job that this one waits for does not exist.",
+        "このジョブが待つ対象のジョブがありません。",
+        "Submit that job first, or correct `after`; jobs that are over are forgotten after a week.",
+        "先にそのジョブを投入するか、`after` を修正してください。終了したジョブは1週間後に忘れられます。";
+    DependencyNever = 108, "DEPENDENCY_NEVER", Never,
+        "What the job waits for can never come true any more.",
+        "このジョブが待つ条件は、もう満たされません。",
+        "See what became of the other job: `sekisho job status`; submit both again, or change `after`.",
+        "`sekisho job status` で相手のジョブの結果を確認し、両方を再投入するか `after` を変更してください。";
+    DeadlinePast = 109, "DEADLINE_PAST", Never,
+        "The latest start of the job has passed.",
+        "ジョブの最遅開始時刻を過ぎています。",
+        "Submit it with a later `start_by` or `end_by`, or a shorter `time_limit`.",
+        "`start_by` または `end_by` を遅くするか、`time_limit` を短くして投入してください。";
+    DependencyWaits = 110, "DEPENDENCY_WAITS", NotYet,
+        "The job waits for other jobs.",
+        "ジョブは他のジョブを待っています。",
+        "Wait; `sekisho job explain` names them.",
+        "お待ちください。対象は `sekisho job explain` で確認できます。";
+    NotBefore = 111, "NOT_BEFORE", NotYet,
+        "The job waits for its earliest start.",
+        "ジョブは最早開始時刻を待っています。",
+        "Wait, or submit it again with an earlier `not_before`.",
+        "お待ちになるか、`not_before` を早めて再投入してください。";
     ShareRefused = 121, "SHARE_REFUSED", Never,
         "The job does not agree to share a device, or not as it is granted.",
         "ジョブがデバイスの共有に同意していないか、許可された条件に同意していません。",

@@ -321,6 +321,7 @@ const ROWS: &[Row] = rows! {
     job_service_client::JobServiceClient, upload_payload, Job, |name| upload(name);
     job_service_client::JobServiceClient, create_job, Tenant, |name| CreateJobRequest { parent: name, job_id: "train".into(), spec: spec(), payload: payload(), intent: any() };
     job_service_client::JobServiceClient, cancel_job, Job, |name| CancelJobRequest { name, intent: any() };
+    job_service_client::JobServiceClient, replace_job, Job, |name| ReplaceJobRequest { name, spec: spec(), payload: payload(), intent: any() };
     job_service_client::JobServiceClient, reseal_job, Job, |name| ResealJobRequest { name, spec: spec(), payload: payload(), intent: any() };
     job_service_client::JobServiceClient, batch_create_jobs, Tenant, |name| BatchCreateJobsRequest { requests: vec![CreateJobRequest { parent: name.clone(), job_id: "train".into(), spec: spec(), payload: payload(), intent: None }], parent: name, intent: any() };
     job_service_client::JobServiceClient, batch_cancel_jobs, Job, |name| BatchCancelJobsRequest { parent: parent(&name), names: vec![name], intent: any() };

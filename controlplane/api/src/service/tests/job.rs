@@ -12,6 +12,7 @@ use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::job_service_server::JobService as _;
 use sekisho_proto::v1::{self, explanation::Verdict};
 use sekisho_types::id::{Digest, JobId};
+use sekisho_types::job::{After, When};
 use sekisho_types::limit::PAYLOAD_MAX;
 use sekisho_types::payload::JobPayload;
 use sekisho_types::principal::Principal;
@@ -220,4 +221,31 @@ async fn output_outside_the_area_is_elsewhere() {
     // Here, but the node is attached to nobody; and no such member of the group.
     assert_eq!(code(read("here", 0).await), ErrorCode::NodeUnavailable);
     assert_eq!(code(read("here", 1).await), ErrorCode::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_another_one_is_held_and_says_so() {
+    let fake = fake();
+    let api = JobApi(Arc::clone(&fake.core));
+    let by = user("kanto", "sapporo");
+    let prep = new_job("prep", &[]);
+    api.create_job(create(1, &prep)).await.unwrap();
+    let waiting = |name: &str, on: &str| {
+        let mut job = new_job(name, &[]);
+        job.facts.after = vec![After { job: on.parse().unwrap(), when: When::Succeeded }];
+        job
+    };
+    let train = waiting("train", "prep");
+    api.create_job(create(2, &train)).await.unwrap();
+    let (parent, filter) = ("tenants/sapporo".to_owned(), "phase = HELD".to_owned());
+    let ask = v1::ListJobsRequest { parent, filter, ..Default::default() };
+    let held = api.list_jobs(request(&by, ask)).await.unwrap().into_inner().jobs;
+    assert_eq!(held.len(), 1);
+    assert_eq!(held[0].spec, Some((&train.facts).into()));
+    let ask = v1::ExplainJobRequest { name: "tenants/sapporo/jobs/train".into() };
+    let found = api.explain_job(request(&by, ask)).await.unwrap().into_inner();
+    let verdict = (found.verdict(), found.binding.as_str());
+    assert_eq!(verdict, (Verdict::WouldWait, "DEPENDENCY_WAITS"));
+    let lost = api.create_job(create(3, &waiting("lost", "nobody"))).await;
+    assert_eq!(code(lost), ErrorCode::DependencyUnknown);
 }

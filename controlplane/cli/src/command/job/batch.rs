@@ -101,6 +101,23 @@ pub(super) async fn reseal(app: &mut App<'_>, spec: JobSpec) -> Result<(), Failu
     app.changed(&job.name(), prepared.request, written.revision, sealed, next)
 }
 
+/// Has a service run something else from now on.
+pub(super) async fn replace(app: &mut App<'_>, spec: JobSpec) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let new = Box::pin(seal_all(app, &session, vec![spec], false)).await?;
+    let mut new = Box::pin(upload(app, &session, new)).await?;
+    let Some(new) = new.pop() else { return Err(Failure::invalid("there is no job")) };
+    let prepared =
+        app.prepare(&session, &Command::ReplaceJob { facts: Box::new(new.facts.clone()) })?;
+    let request = new.replace_request(prepared.intent);
+    let written = ask!(session.client, job_service_client::JobServiceClient, replace_job, request)
+        .map_err(|failure| failure.of_request(prepared.request))?;
+    let job = &new.facts.id;
+    let replaced = Text::new("replaced", "を置き換えました");
+    let next = Some(format!("sekisho job list --tasks-of {job}"));
+    app.changed(&job.name(), prepared.request, written.revision, replaced, next)
+}
+
 pub(super) async fn cancel(app: &mut App<'_>, jobs: &[JobId]) -> Result<(), Failure> {
     let tenant = tenant_of(jobs)?;
     let session = app.signing_session().await?;

@@ -7,7 +7,8 @@ use crate::verify::report::{Report, Step};
 use sekisho_evidence::grant::{BoundRules, Grant, Share};
 use sekisho_evidence::location::fix::proven;
 use sekisho_types::device::{Bucket, BucketKind};
-use sekisho_types::id::{Digest, PolicyId};
+use sekisho_types::id::{Digest, JobId, PolicyId};
+use sekisho_types::job::Kind;
 use sekisho_types::residency::{Rules, verdict};
 use sekisho_types::revision::{Epoch, PlacementId};
 use sekisho_types::sharing::Sharing;
@@ -34,6 +35,7 @@ impl Model {
         };
         fail(Step::Residency, self.residency(at, grant));
         fail(Step::Fencing, self.fencing(at, grant));
+        fail(Step::Fencing, self.in_time(at, grant));
         fail(Step::Capacity, self.capacity(grant));
         let (charge, wrong) = self.charge(at, grant);
         wrong.into_iter().for_each(|why| fail(Step::Quota, Err(why)));
@@ -107,11 +109,12 @@ impl Model {
         if job.submitted < self.opened {
             return Err("the job is of the incarnation before (P7)".to_owned());
         }
+        self.task(grant, job)?;
         let twin = job
             .held
             .iter()
             .filter_map(|id| self.placements.get(id))
-            .any(|row| row.rank == grant.rank);
+            .any(|row| row.job == grant.job && row.rank == grant.rank);
         if twin || grant.rank >= job.facts.group || grant.group != job.facts.group {
             return Err(format!(
                 "rank {} of {} lives already or is none of the group (P7)",
@@ -131,6 +134,44 @@ impl Model {
             && grant.on_disconnect == facts.on_disconnect
             && grant.time_limit_s == facts.time_limit_s;
         if same { Ok(()) } else { Err("is not what was submitted".to_owned()) }
+    }
+
+    /// P7: it is a task of the job, of an array no more than may run at once, of a service one that never was.
+    fn task(&self, grant: &Grant, job: &Job) -> Result<(), String> {
+        if !job.facts.kind.has(grant.job.task) {
+            return Err(format!("{} is no task of what was submitted", grant.job));
+        }
+        match (job.facts.kind, grant.job.task, job.newest) {
+            (Kind::Service { .. }, Some(task), Some((newest, at)))
+                if task < newest || (task == newest && at != grant.placement.epoch.revision) =>
+            {
+                Err(format!("replica {} was granted before (P7)", grant.job))
+            }
+            (Kind::Array { at_most, .. }, _, _) => {
+                let rows = job.held.iter().filter_map(|id| self.placements.get(id));
+                let others: BTreeSet<&JobId> =
+                    rows.map(|row| &row.job).filter(|id| **id != grant.job).collect();
+                if u32::try_from(others.len()).is_ok_and(|others| others < at_most) {
+                    return Ok(());
+                }
+                Err(format!("{} tasks of {} run, at most {at_most} may", others.len(), grant.job))
+            }
+            (Kind::Batch | Kind::Service { .. }, _, _) => Ok(()),
+        }
+    }
+
+    /// Neither before the earliest start that its submitter signed, nor from the latest on. What became of other jobs is a
+    /// matter of the replay.
+    fn in_time(&self, at: At<'_>, grant: &Grant) -> Result<(), String> {
+        let Some(job) = self.jobs.get(&grant.job.whole()) else { return Ok(()) };
+        let (facts, now) = (&job.facts, at.record.time);
+        if let Some(from) = facts.not_before.filter(|from| now < *from) {
+            return Err(format!("the job was not to start before {from}"));
+        }
+        match facts.start_by.filter(|by| *by <= now) {
+            Some(by) => Err(format!("the job was to start before {by}")),
+            None => Ok(()),
+        }
     }
 
     /// P1: the bucket has room beside everything on it that is not confirmed dead, and who shares a device has agreed to that.
@@ -204,8 +245,10 @@ impl Model {
         if let Some(node) = self.nodes.get_mut(&grant.node) {
             node.held.insert(grant.placement);
         }
-        if let Some(job) = self.jobs.get_mut(&grant.job) {
+        if let Some(job) = self.jobs.get_mut(&grant.job.whole()) {
             job.held.insert(grant.placement);
+            let granted = grant.job.task.map(|task| (task, grant.placement.epoch.revision));
+            job.newest = job.newest.max(granted);
         }
     }
 
@@ -214,7 +257,9 @@ impl Model {
     }
 
     fn job(&self, grant: &Grant) -> Result<&Job, String> {
-        self.jobs.get(&grant.job).ok_or_else(|| format!("job {} was never submitted", grant.job))
+        self.jobs
+            .get(&grant.job.whole())
+            .ok_or_else(|| format!("job {} was never submitted", grant.job))
     }
 }
 

@@ -88,7 +88,10 @@ pub(super) struct Job {
     pub(super) facts: JobFacts,
     pub(super) submitter: Principal,
     pub(super) submitted: Revision,
+    /// Of all its tasks.
     pub(super) held: BTreeSet<PlacementId>,
+    /// The highest task that was granted, and in which entry.
+    pub(super) newest: Option<(u32, Revision)>,
 }
 
 /// Everything at one point of the log.
@@ -114,6 +117,7 @@ pub(super) struct Model {
     pub(super) budgets: Budgets,
     pub(super) offers: Offers,
     pub(super) escrows: BTreeMap<EscrowKey, Escrow>,
+    /// Wholes, with the placements of all their tasks.
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) placements: BTreeMap<PlacementId, Held>,
     /// Every grant of the log so far, with its digest: what agents may have been shown.
@@ -334,6 +338,10 @@ impl Model {
             // What the log says of itself grants nothing.
             Command::Countersign { .. } | Command::RecordJournal { .. } => {}
             Command::ResealJob { facts } => self.resealed(facts),
+            Command::ReplaceJob { facts } => self.replaced(at, &entry.actor, facts),
+            Command::StopReplicas { replicas } => {
+                replicas.iter().for_each(|replica| self.stop_job(replica));
+            }
             // A name decides nothing.
             Command::UpdateSite { .. } => {}
             Command::DeletePolicy { policy, .. } => self.delete_policy(at, policy, report),
@@ -372,15 +380,26 @@ impl Model {
             submitter: submitter.clone(),
             submitted: at.record.revision,
             held: BTreeSet::new(),
+            newest: None,
         };
         self.jobs.insert(facts.id.clone(), job);
     }
 
-    /// Every member of a job is ordered to stop.
+    /// A service runs something else from now on.
+    fn replaced(&mut self, at: At<'_>, submitter: &Principal, facts: &JobFacts) {
+        if let Some(job) = self.jobs.get_mut(&facts.id) {
+            job.facts = facts.clone();
+            job.submitter = submitter.clone();
+            job.submitted = at.record.revision;
+        }
+    }
+
+    /// Every member of a job is ordered to stop: of one task, or of all.
     pub(super) fn stop_job(&mut self, job: &JobId) {
-        let held = self.jobs.get(job).map(|job| job.held.clone()).unwrap_or_default();
+        let held = self.jobs.get(&job.whole()).map(|job| job.held.clone()).unwrap_or_default();
         for id in held {
             if let Some(row) = self.placements.get_mut(&id)
+                && (job.task.is_none() || row.job == *job)
                 && row.life != Life::Stopping
             {
                 row.life = Life::Stopping;
@@ -399,7 +418,7 @@ impl Model {
         if let Some(node) = self.nodes.get_mut(&row.node) {
             node.held.remove(id);
         }
-        if let Some(job) = self.jobs.get_mut(&row.job) {
+        if let Some(job) = self.jobs.get_mut(&row.job.whole()) {
             job.held.remove(id);
         }
         self.give_back(&row);

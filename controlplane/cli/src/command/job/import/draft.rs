@@ -9,6 +9,7 @@ use sekisho_types::id::{DeviceClass, TenantId};
 use sekisho_types::limit::{GPUS_PER_TASK_MAX, GROUP_MAX, TIME_LIMIT_MAX};
 use sekisho_types::name::Name;
 use sekisho_types::payload::{CPU_MILLI, JobPayload, MEMORY_MIB};
+use sekisho_types::time::Timestamp;
 use std::fmt::Display;
 
 /// MiB of a GiB.
@@ -77,6 +78,13 @@ pub(super) struct Part {
     pub(super) draft: Option<Draft>,
 }
 
+/// An instant, and the text that says it in a spec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct At {
+    pub(super) text: String,
+    pub(super) at: Timestamp,
+}
+
 /// A spec's fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Draft {
@@ -88,6 +96,8 @@ pub(super) struct Draft {
     /// Least memory of each GPU.
     pub(super) gpu_memory_gib: Option<u64>,
     pub(super) time_limit_s: u64,
+    pub(super) not_before: Option<At>,
+    pub(super) end_by: Option<At>,
     /// Its `memory_mib` is whole GiB.
     pub(super) run: JobPayload,
 }

@@ -232,6 +232,30 @@ fn arrays_and_dependencies_are_read_in_every_form() {
 }
 
 #[test]
+fn instants_are_carried_over_and_what_is_counted_from_now_is_told() {
+    let times = |options: &str| {
+        let draft = draft(options);
+        let text = |at: Option<super::super::draft::At>| at.map(|at| at.text);
+        (text(draft.not_before), text(draft.end_by))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(times("-G 1 -b 2027-04-01"), (some("2027-04-01"), None));
+    let found = times("-G 1 -b 2027-04-01T02:00 --deadline=2027-04-01T09:00:30");
+    let wanted = (some("2027-04-01T02:00+09:00"), some("2027-04-01T09:00:30+09:00"));
+    assert_eq!(found, wanted);
+    for counted in ["-b now+1hour", "-b 16:00", "-b tomorrow", "--deadline=12/31", "-b 2027-02-30"]
+    {
+        assert_eq!(told(&format!("-G 1 {counted}")), [counted]);
+    }
+    for (options, column) in
+        [("-G 1 --deadline=1970-01-01", 25), ("-G 1 -b 2027-04-01 --deadline=2027-04-01T01:00", 39)]
+    {
+        let why = format!("line 3, column {column}: leaves less than the time limit");
+        assert_eq!(refused(options), why, "{options}");
+    }
+}
+
+#[test]
 fn what_sekisho_does_anyway_is_not_told() {
     assert!(told("-G 1 --requeue --export=NONE").is_empty());
     assert_eq!(told("-N 2 -G 2 -n 2"), ["-N 2"]);
