@@ -19,6 +19,7 @@ use sekisho_evidence::grant::Grant;
 use sekisho_evidence::opening::Opening;
 use sekisho_evidence::package::opening;
 use sekisho_evidence::submission::Submission;
+use sekisho_types::device::Bucket;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect};
@@ -142,11 +143,8 @@ fn room(change: &Change<'_>, id: &NodeId, grant: &Grant) -> Result<u16, Rejectio
     let party = |at| change.state.party(node, at, Some(job));
     let device = grant.share.map(|share| share.device);
     let key = (&grant.class, grant.memory_mib, grant.island, device);
-    let at = node
-        .buckets
-        .iter()
-        .position(|bucket| bucket.key() == key)
-        .and_then(|at| u16::try_from(at).ok());
+    let is = |bucket: &Bucket| bucket.key() == key && bucket.units == grant.units;
+    let at = node.buckets.iter().position(is).and_then(|at| u16::try_from(at).ok());
     match at {
         None => refuse(ErrorCode::NoDevice, "the host had no such devices"),
         Some(at) if node.free(at) < grant.gpus => {
