@@ -4,6 +4,7 @@
 //! operation does not find it leaves alone. Operations cover what honest programs propose and what a rogue one could.
 
 mod charge;
+mod device;
 mod held;
 mod life;
 mod tasks;
@@ -20,13 +21,12 @@ use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::{Command, Group, Item, Slot};
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::testing::{
-    CLASS, Federation, OPERATORS, admin, agent, cluster, job, member, receipt_key, user,
+    Federation, OPERATORS, admin, agent, cluster, job, member, receipt_key, user,
 };
-use sekisho_types::device::Bucket;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, JobId, MemberId, NodeId};
+use sekisho_types::id::{JobId, MemberId, NodeId};
 use sekisho_types::job::{JobFacts, OnDisconnect};
-use sekisho_types::jurisdiction::{Area, table_hash};
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::patch::Patch;
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::principal::Principal;
@@ -75,6 +75,8 @@ pub enum Operation {
     Expire(u8, bool),
     /// Open a session on a node; the bool says whether its ledger knows the last one.
     Open(u8, bool),
+    /// Open one that counts a device twice, in the n-th way.
+    Muddle(u8, u8),
     /// Cordon or uncordon.
     Cordon(u8, bool),
     /// Drain a node and what follows from it.
@@ -122,6 +124,7 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
         1 => small().prop_map(Operation::Refuse),
         1 => (0u8..6, any::<bool>()).prop_map(|(n, w)| Operation::Expire(n, w)),
         1 => (0u8..6, any::<bool>()).prop_map(|(n, k)| Operation::Open(n, k)),
+        1 => (0u8..6, 0u8..3).prop_map(|(n, w)| Operation::Muddle(n, w)),
         1 => (0u8..6, any::<bool>()).prop_map(|(n, s)| Operation::Cordon(n, s)),
         6 => (0u8..6, life::steps()).prop_map(|(n, step)| Operation::Life(n, step)),
         1 => (0u8..6).prop_map(Operation::RevokeNode),
@@ -139,12 +142,14 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
     prop::collection::vec(one, 1..longest)
 }
 
-/// The federation that sequences start from: two tenants with a small quota, six nodes of four GPUs.
+/// The federation that sequences start from: two tenants with a small quota, three nodes of four GPUs, and three of two, of
+/// which a third GPU is in two MIG instances, and a fourth has three shares.
 #[must_use]
 pub fn start() -> Federation {
     let mut federation = Federation::furnished();
     federation.tenant(TENANTS[1], Limit::Gpus(4));
     federation.tenant(charge::PARENT, Limit::Gpus(2));
+    device::begin(&mut federation);
     federation
 }
 
@@ -152,6 +157,7 @@ fn facts(tenant: u8, name: u8, group: u8, gpus: u8, areas: u8, completes: bool) 
     let areas = AREAS.get(usize::from(areas)).copied().unwrap_or_default();
     let mut facts = job(&format!("job-{name}"), group.into(), gpus.into(), areas);
     facts.id = id(tenant, name);
+    facts.resources = device::wanted(name, facts.resources);
     facts.kind = tasks::kind(name);
     facts.priority = name.saturating_mul(10);
     if completes {
@@ -210,8 +216,9 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             (user("kanto", tenant_name(*t)), Command::Batch(items))
         }
         Operation::Place(t, n, places) => {
+            let bucket = device::bucket_of(*n);
             let places =
-                places.iter().filter_map(|n| Some(Slot { node: node(*n)?, bucket: 0 })).collect();
+                places.iter().filter_map(|n| Some(Slot { node: node(*n)?, bucket })).collect();
             let groups = vec![Group { job: id(*t, *n), places }];
             (
                 member("kanto"),
@@ -254,7 +261,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
         Operation::Expire(..) | Operation::Open(..) | Operation::Cordon(..) => {
             return on_node(federation, operation);
         }
-        Operation::RevokeNode(..) | Operation::RevokeSite(..) => {
+        Operation::Muddle(..) | Operation::RevokeNode(..) | Operation::RevokeSite(..) => {
             return on_node(federation, operation);
         }
         Operation::Life(n, step) => life::command(federation, node(*n)?, step)?,
@@ -302,25 +309,13 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         }
         Operation::Open(n, knows) => {
             let node = node(*n)?;
-            let previous = if *knows { session(federation, &node) } else { None };
-            let size = federation.state.revision().0.to_be_bytes();
-            let fresh = Digest::of(&[node.to_string().as_bytes(), &size].concat());
-            let session = SessionId(fresh.0.first_chunk().copied()?);
-            let bucket =
-                Bucket { class: CLASS.parse().ok()?, memory_mib: 81_920, island: 0, count: 4 };
-            let (buckets, live, table) = (vec![bucket], Vec::new(), table_hash());
-            let (actor, findings) = (agent(&node), Vec::new());
-            let open = Command::OpenSession {
-                node,
-                session,
-                previous,
-                buckets,
-                live,
-                table,
-                findings,
-                rack: None,
-            };
-            (actor, open)
+            let buckets = device::equipment(&node.to_string());
+            (agent(&node), device::open(federation, node, *knows, buckets)?)
+        }
+        Operation::Muddle(n, way) => {
+            let node = node(*n)?;
+            let buckets = device::muddled(&node.to_string(), *way);
+            (agent(&node), device::open(federation, node, true, buckets)?)
         }
         Operation::Cordon(n, schedulable) => {
             let node = node(*n)?;
@@ -398,6 +393,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         | Operation::Refuse(..)
         | Operation::Expire(..)
         | Operation::Open(..)
+        | Operation::Muddle(..)
         | Operation::Cordon(..)
         | Operation::RevokeNode(..)
         | Operation::RevokeSite(..)

@@ -1,12 +1,13 @@
 //! Test-only: a federation of three operators (k = 2) with one member each, and histories that it signs.
 #![expect(clippy::arithmetic_side_effects, reason = "test values are small")]
 
+mod device;
 pub(crate) mod location;
-
 mod sealed;
 
+pub(crate) use device::devices;
+
 use crate::desired::{Consistency, Delivery, Proved, SignedSet};
-use crate::devices::Device;
 use crate::ledger::Ledger;
 use crate::location::Location;
 use crate::standing::Standing;
@@ -47,19 +48,6 @@ const OPERATORS: [&str; 3] = ["hokuto", "kanto", "naniwa"];
 
 pub(crate) fn epoch(revision: u64) -> Epoch {
     Epoch { incarnation: Incarnation(1), revision: Revision(revision) }
-}
-
-/// `count` devices of the bucket that grants name.
-pub(crate) fn devices(count: u32) -> Vec<Device> {
-    let device = |index| Device {
-        id: format!("GPU-{index}"),
-        class: "h100-80g".parse().unwrap(),
-        memory_mib: 81_920,
-        island: 1,
-        index,
-        healthy: true,
-    };
-    (0..count).map(device).collect()
 }
 
 /// Record bytes of the grant with an area of six letters in place of one of its own.
@@ -279,8 +267,10 @@ impl Federation {
             session: SESSION,
             class: "h100-80g".parse().unwrap(),
             memory_mib: 81_920,
+            units: 0,
             island: 1,
             gpus: 1,
+            share: None,
             rules: vec![BoundRules { policy: None, rules: Rules::default() }],
             table: table_hash(),
             landmarks: Digest([0; 32]),
@@ -376,7 +366,10 @@ fn facts(grant: &Grant) -> JobFacts {
         id: grant.job.whole(),
         kind: grant.job.task.map_or(Kind::Batch, |_| Kind::Array { tasks: 10, at_most: 10 }),
         group: grant.group,
-        resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        resources: Resources {
+            sharing: grant.sharing(),
+            ..Resources::of(grant.class.clone(), grant.gpus)
+        },
         priority: 50,
         policy: None,
         residency: grant.rules[0].rules.clone(),

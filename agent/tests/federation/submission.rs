@@ -21,7 +21,7 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         id: grant.job.clone(),
         kind: Kind::Batch,
         group: grant.group,
-        resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        resources: Resources::of(grant.class.clone(), grant.gpus),
         priority: 50,
         policy: None,
         residency: grant.rules[0].rules.clone(),

@@ -155,7 +155,7 @@ impl Callers {
                 id: JobId { tenant: self.tenant.clone(), name: name.parse()?, task: None },
                 kind: Kind::Batch,
                 group: 1,
-                resources: Resources { class: CLASS.parse()?, gpus: 1, memory_mib: 0 },
+                resources: Resources::of(CLASS.parse()?, 1),
                 priority: 50,
                 policy: None,
                 residency: Rules::default(),

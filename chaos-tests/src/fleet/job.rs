@@ -64,7 +64,7 @@ impl Job {
             id: self.id.clone(),
             kind: Kind::Batch,
             group,
-            resources: Resources { class, gpus, memory_mib: 0 },
+            resources: Resources::of(class, gpus),
             priority: self.priority,
             policy: None,
             residency: Rules::default(),

@@ -21,7 +21,7 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
         id: grant.job.clone(),
         kind: Kind::Batch,
         group: grant.group,
-        resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        resources: Resources::of(grant.class.clone(), grant.gpus),
         priority: 50,
         policy: None,
         residency: grant.rules.first().context("the job's own rules")?.rules.clone(),

@@ -23,6 +23,7 @@ macro_rules! pages {
 mod access;
 mod audit;
 mod charge;
+mod device;
 mod grant;
 mod node;
 mod payload;
@@ -36,8 +37,9 @@ mod start;
 const DIRECTORY: &str = "docs/error-codes";
 
 /// The pages, subject by subject.
-const SUBJECTS: [&[Page]; 11] = [
+const SUBJECTS: [&[Page]; 12] = [
     placement::PAGES,
+    device::PAGES,
     start::PAGES,
     charge::PAGES,
     request::PAGES,

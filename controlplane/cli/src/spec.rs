@@ -10,6 +10,8 @@
 //!   class: h100-80g         # device class: sekisho node list
 //!   gpus: 2                 # of each member, 1 to 16
 //!   memory_gib: 0           # least memory of each GPU; 0 = any
+//!   units: 0                # least compute slices of each GPU; 0 = any
+//!   sharing: alone          # of a class of shared devices: tenant, or any
 //! priority: 50              # 0 to 100
 //! policy: hokkaido-only     # a named policy that binds this job beside its tenant's
 //! residency:                # only narrows: Japan and the tenant's policy bind in any case
@@ -59,6 +61,7 @@ use sekisho_types::id::{Digest, JobId, TenantId};
 use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
 use sekisho_types::limit::PAYLOAD_MAX;
 use sekisho_types::payload::{JobPayload, Restart};
+use sekisho_types::sharing::Sharing;
 use sekisho_types::time::Date;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
@@ -144,6 +147,17 @@ struct RawResources {
     class: Spanned<String>,
     gpus: Spanned<u32>,
     memory_gib: Option<Spanned<u64>>,
+    units: Option<Spanned<u32>>,
+    sharing: Option<Spanned<RawSharing>>,
+}
+
+/// In place of being alone on its GPU, which is what a spec says that says nothing.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RawSharing {
+    Alone,
+    Tenant,
+    Any,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -249,6 +263,8 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
             gpus: raw.resources.gpus.value,
             memory_mib: mib("resources.memory_gib", raw.resources.memory_gib.as_ref())?
                 .unwrap_or(0),
+            units: raw.resources.units.map_or(0, |units| units.value),
+            sharing: sharing(raw.resources.sharing.as_ref()),
         },
         priority: raw.priority.map_or(PRIORITY, |priority| priority.value),
         policy: raw.policy.map(|policy| named("policy", &policy)).transpose()?,
@@ -284,6 +300,10 @@ impl Places {
             ("time_limit", raw.time_limit.referenced),
             ("run", raw.run.referenced),
         ];
+        // Of a class of shared devices it is missing, else it is too much.
+        let sharing = raw.resources.sharing.as_ref().map(|sharing| sharing.referenced);
+        let class = raw.resources.class.referenced;
+        places.push(("resources.sharing", sharing.unwrap_or(class)));
         places.extend(kind::places(raw.array.as_ref(), raw.service.as_ref()));
         places.extend(raw.group.as_ref().map(|group| ("group", group.referenced)));
         places.extend(raw.priority.as_ref().map(|priority| ("priority", priority.referenced)));
@@ -361,6 +381,14 @@ fn restart(raw: Option<&RawRestart>) -> Result<Restart, Failure> {
         attempts: raw.attempts.as_ref().map_or(RESTART_ATTEMPTS, |attempts| attempts.value),
         delay_s: delay.transpose()?.unwrap_or(RESTART_DELAY_S),
     })
+}
+
+fn sharing(raw: Option<&Spanned<RawSharing>>) -> Sharing {
+    match raw.map(|raw| raw.value) {
+        None | Some(RawSharing::Alone) => Sharing::Alone,
+        Some(RawSharing::Tenant) => Sharing::Tenant,
+        Some(RawSharing::Any) => Sharing::Any,
+    }
 }
 
 fn sealing(raw: Option<&Spanned<RawSealing>>) -> Sealing {

@@ -9,9 +9,11 @@ use crate::state::{Standing, State};
 use sekisho_evidence::genesis::{GenesisMember, quorum_holder};
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::location::range::convicted;
+use sekisho_types::device::{self, Bucket};
 use sekisho_types::id::{Digest, JobId, NodeId, PolicyId, TenantId};
 use sekisho_types::job::{JobPhase, Kind};
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::sharing::Sharing;
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +27,7 @@ pub fn check(state: &State) -> Result<(), String> {
     charge::offers_are_charged_what_they_hold(state)?;
     charge::what_is_kept_is_being_made_room(state)?;
     capacity_is_not_exceeded(state)?;
+    devices_are_counted_once_and_shared_by_agreement(state)?;
     queue_is_the_queued_jobs(state)?;
     wholes_count_their_tasks(state)?;
     held::what_waits_is_found(state)?;
@@ -113,6 +116,30 @@ fn capacity_is_not_exceeded(state: &State) -> Result<(), String> {
         }
     }
     if used.is_empty() { Ok(()) } else { Err(format!("P1: uncounted {used:?}")) }
+}
+
+/// P1: no device of a node is counted twice; on a shared one stand only jobs that agree, each with each.
+fn devices_are_counted_once_and_shared_by_agreement(state: &State) -> Result<(), String> {
+    for (id, node) in state.nodes() {
+        device::check(&node.buckets).map_err(|why| format!("P1: {id}: {why}"))?;
+        let rows: Vec<_> = node.placements.iter().filter_map(|id| state.placement(id)).collect();
+        for (at, one) in rows.iter().enumerate() {
+            let bucket = node.buckets.get(usize::from(one.bucket));
+            let shared = bucket.and_then(Bucket::shared_device);
+            if one.grant.share.map(|share| share.device) != shared {
+                return Err(format!("P1: {id}: {} is not of its bucket", one.grant.placement));
+            }
+            let beside = rows.iter().skip(at.saturating_add(1));
+            for other in beside.filter(|other| shared.is_some() && other.bucket == one.bucket) {
+                let any = [one, other].iter().all(|row| row.grant.sharing() == Sharing::Any);
+                if one.grant.job.tenant != other.grant.job.tenant && !any {
+                    let (one, other) = (&one.grant.job, &other.grant.job);
+                    return Err(format!("P1: {id}: {one} and {other} share, and did not agree"));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn queue_is_the_queued_jobs(state: &State) -> Result<(), String> {

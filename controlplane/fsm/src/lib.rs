@@ -40,6 +40,7 @@ pub mod quarantine;
 pub mod query;
 pub mod quota;
 pub mod role;
+mod sharing;
 pub mod snapshot;
 pub mod state;
 pub mod supposed;

@@ -19,10 +19,11 @@ use sekisho_fsm::State;
 use sekisho_fsm::outcome::Rejection;
 use sekisho_types::error_code::{ErrorCode, Kind};
 use sekisho_types::id::{OperatorId, SiteId};
-use sekisho_types::job::JobFacts;
+use sekisho_types::job::{JobFacts, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::{Tier, describe};
 use sekisho_types::revision::Revision;
+use sekisho_types::sharing::Sharing;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -326,7 +327,7 @@ fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filt
         Filter::Alone => "not in quarantine".to_owned(),
         Filter::Usable => "schedulable and in contact".to_owned(),
         Filter::Tag => "site tag in force".to_owned(),
-        Filter::Capacity => format!("{} of them free in one bucket", wanted.gpus),
+        Filter::Capacity => free(wanted),
         Filter::Vetoed => "taken by its operator".to_owned(),
         Filter::Offered => charge::offered(state, &ask.facts),
         Filter::Offer => format!("{} of what is offered free", wanted.gpus),
@@ -345,11 +346,23 @@ fn sealed(funnel: &Funnel<'_, '_>) -> String {
 }
 
 fn devices(ask: &Ask<'_>) -> String {
-    let wanted = ask.wanted();
-    if wanted.memory_mib == 0 {
-        return format!("{} x {}", wanted.gpus, wanted.class);
+    let Resources { class, gpus, memory_mib, units, .. } = ask.wanted();
+    match (memory_mib, units) {
+        (0, 0) => format!("{gpus} x {class}"),
+        (_, 0) => format!("{gpus} x {class} with {memory_mib} MiB or more each"),
+        (0, _) => format!("{gpus} x {class} with {units} units or more each"),
+        (_, _) => {
+            format!("{gpus} x {class} with {memory_mib} MiB and {units} units or more each")
+        }
     }
-    format!("{} x {} with {} MiB or more each", wanted.gpus, wanted.class, wanted.memory_mib)
+}
+
+fn free(wanted: &Resources) -> String {
+    match wanted.sharing {
+        Sharing::Alone => format!("{} of them free in one bucket", wanted.gpus),
+        Sharing::Tenant => "a share free beside jobs of the tenant alone".to_owned(),
+        Sharing::Any => "a share free beside jobs that share with any tenant".to_owned(),
+    }
 }
 
 fn tiers(rules: &[BoundRules]) -> (Tier, Tier) {

@@ -79,7 +79,8 @@ impl Filter {
     ];
 
     /// The code that stands for it. [`Filter::Quota`] and [`Filter::Budget`] have a second one, `QUOTA_NONE` and
-    /// `BUDGET_TOO_SMALL`, for a limit that is too small even when nothing is charged.
+    /// `BUDGET_TOO_SMALL`, for a limit that is too small even when nothing is charged; [`Filter::Capacity`] has
+    /// `SHARE_NEIGHBOURS`, where what is free stands beside jobs that do not share with this one.
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {

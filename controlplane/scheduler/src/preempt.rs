@@ -9,9 +9,10 @@ use crate::pick::Allowed;
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Preempt, Slot};
 use sekisho_fsm::preemption::{PENDING_MAX, VICTIMS_MAX};
-use sekisho_fsm::state::{Job, Node};
+use sekisho_fsm::state::{Job, Node, Placement};
 use sekisho_types::id::JobId;
 use sekisho_types::placement::Phase;
+use sekisho_types::sharing::Party;
 use sekisho_types::time::Timestamp;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,8 +101,11 @@ impl<'s> Search<'s> {
             return None;
         }
         let (mut free, mut victims, mut priority) = (node.free(*bucket), Vec::new(), 0);
-        for (urgency, _, job, held) in self.movable(node, *bucket, free < gpus) {
-            if free >= gpus {
+        let strangers = self.strangers(node, *bucket);
+        let mut movable = self.movable(node, *bucket, free < gpus || !strangers.is_empty());
+        movable.sort_by_key(|(_, _, job, _)| !strangers.contains(job));
+        for (urgency, _, job, held) in movable {
+            if free >= gpus && !strangers.contains(&job) {
                 break;
             }
             free = free.saturating_add(held);
@@ -109,7 +113,23 @@ impl<'s> Search<'s> {
             victims.push(job);
         }
         let moved = victims.len();
-        (free >= gpus).then_some(Choice { moved, priority, spot, victims })
+        let apart = strangers.iter().any(|job| !victims.contains(job));
+        (free >= gpus && !apart).then_some(Choice { moved, priority, spot, victims })
+    }
+
+    /// Who stands on a shared device and does not share it with the job: it would have to leave whatever is free.
+    fn strangers(&self, node: &Node, bucket: u16) -> BTreeSet<JobId> {
+        let facts = &self.job.facts;
+        let (tenant, sharing) = (&facts.id.tenant, facts.resources.sharing);
+        if !sharing.is_agreed() {
+            return BTreeSet::new();
+        }
+        let rows = node.placements.iter().filter_map(|id| self.state.placement(id));
+        let apart = |row: &&Placement| {
+            let there = Party::Nobody.with(&row.grant.job.tenant, row.grant.sharing());
+            row.bucket == bucket && !there.admits(tenant, sharing)
+        };
+        rows.filter(apart).map(|row| row.grant.job.clone()).collect()
     }
 
     fn movable(&mut self, node: &Node, bucket: u16, wanted: bool) -> Vec<Movable> {

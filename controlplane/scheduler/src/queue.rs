@@ -10,6 +10,7 @@ use sekisho_fsm::state::{Job, QueueKey};
 use sekisho_types::id::{DeviceClass, JobId, PolicyId, SiteId, TenantId};
 use sekisho_types::job::{JobFacts, Kind, OnDisconnect};
 use sekisho_types::revision::{KeyEpoch, Revision};
+use sekisho_types::sharing::Sharing;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub(crate) struct LaneKey {
     class: DeviceClass,
     gpus: u32,
     memory_mib: u64,
+    units: u32,
+    sharing: Sharing,
     group: u32,
     policy: Option<PolicyId>,
     completes: bool,
@@ -40,6 +43,8 @@ impl LaneKey {
             class: facts.resources.class.clone(),
             gpus: facts.resources.gpus,
             memory_mib: facts.resources.memory_mib,
+            units: facts.resources.units,
+            sharing: facts.resources.sharing,
             group: facts.group,
             policy: facts.policy.clone(),
             completes: facts.on_disconnect == OnDisconnect::RunToCompletion,

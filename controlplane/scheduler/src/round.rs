@@ -23,6 +23,7 @@ use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
 use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
 use sekisho_types::quota::Amount;
 use sekisho_types::revision::KeyEpoch;
+use sekisho_types::sharing::Sharing;
 use std::collections::BTreeMap;
 
 pub(crate) use probe::Probe;
@@ -72,7 +73,10 @@ struct Need<'s> {
     class: &'s DeviceClass,
     gpus: u32,
     memory_mib: u64,
+    units: u32,
     group: u32,
+    /// Who asks for a share; room there is not the same for all.
+    sharer: Option<(&'s TenantId, Sharing)>,
     rules: usize,
     sealed_to: &'s BTreeMap<SiteId, KeyEpoch>,
 }
@@ -180,7 +184,9 @@ impl<'s, 'f> Round<'s, 'f> {
             class,
             gpus: facts.resources.gpus,
             memory_mib: facts.resources.memory_mib,
+            units: facts.resources.units,
             group: facts.group,
+            sharer: class.is_shared().then_some((tenant, facts.resources.sharing)),
             rules,
             sealed_to: &facts.sealed_to,
         };
@@ -221,7 +227,8 @@ impl<'s, 'f> Round<'s, 'f> {
             .fleet
             .shelves(&facts.resources)
             .filter(|(key, shelf)| {
-                state.can_open(facts, &key.site)
+                key.admits(facts)
+                    && state.can_open(facts, &key.site)
                     && verdicts.allows(state, rules, &key.place, &shelf.example)
             })
             .collect();
@@ -257,8 +264,8 @@ impl<'s, 'f> Round<'s, 'f> {
         self.claims.charge(tenant, class, need, until);
         self.claims.place(&places, facts.resources.gpus, until);
         let mut slots = Vec::with_capacity(places.len());
-        for (key, spot) in places {
-            self.fleet.take(class, &key, &spot, facts.resources.gpus);
+        for (_, spot) in places {
+            self.fleet.take(&spot, facts);
             slots.push(Slot { node: spot.1, bucket: spot.2 });
         }
         Ok(Group { job: facts.id.clone(), places: slots })

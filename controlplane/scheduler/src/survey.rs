@@ -1,7 +1,7 @@
 //! One walk over all nodes for one question, with the number of nodes left after each filter.
 
 use crate::filter::Filter;
-use crate::node::{has_devices, has_room, usable};
+use crate::node::{has_devices, has_free, has_room, usable};
 use crate::residency::{Places, judge};
 use crate::till::Till;
 use sekisho_evidence::grant::BoundRules;
@@ -68,6 +68,8 @@ pub(crate) struct Funnel<'v, 's> {
     pub(crate) charged: (u32, Option<ErrorCode>),
     /// The whole group is more than the tenant could ever hold.
     pub(crate) beyond: bool,
+    /// Some node has a free share, on a device of jobs that do not share with this one.
+    apart: bool,
     need: u32,
 }
 
@@ -124,6 +126,7 @@ impl<'s> Survey<'s> {
             closed: BTreeSet::new(),
             charged: (0, None),
             beyond: !most.ever.covers(ask.facts.gpus()),
+            apart: false,
             need: ask.facts.group,
         };
         for host in &self.hosts {
@@ -137,7 +140,8 @@ impl<'s> Survey<'s> {
                 continue;
             }
             funnel.eligible.push(host);
-            if !has_room(host.node, ask.wanted()) {
+            if !has_room(self.state, host.node, &ask.facts) {
+                funnel.apart |= has_free(host.node, ask.wanted());
                 funnel.drop(Filter::Capacity);
             } else if let Err(filter) = till.take(host) {
                 funnel.drop(filter);
@@ -197,6 +201,9 @@ impl Funnel<'_, '_> {
     pub(crate) fn code(&self, filter: Filter) -> ErrorCode {
         if filter == Filter::Quota && self.beyond {
             return ErrorCode::QuotaNone;
+        }
+        if filter == Filter::Capacity && self.apart {
+            return ErrorCode::ShareNeighbours;
         }
         let (_, kept_off) = self.charged;
         kept_off.filter(|code| Filter::of_purse(*code) == filter).unwrap_or_else(|| filter.code())

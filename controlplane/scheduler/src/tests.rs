@@ -9,6 +9,7 @@ mod plan;
 mod preempt;
 mod property;
 mod relax;
+mod sharing;
 mod tasks;
 
 use sekisho_evidence::receipt::Refusal;

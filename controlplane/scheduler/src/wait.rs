@@ -8,7 +8,7 @@
 //! ```
 //! Must hold: an upper bound, never a promise. Every job uses its whole time limit, and what is kept for others stays kept; what
 //! is charged is charged by the purse of apply, opened at that instant.
-//! Does not know: what no clock brings: a host that comes back, an approval, a limit that is raised.
+//! Does not know: shared devices, of which it matters who ends and not how many; what no clock brings: a host that comes back, an approval, a limit that is raised.
 
 use crate::ahead::Booked;
 use crate::books::Overlay;
@@ -117,6 +117,9 @@ struct Paper<'p, 's> {
 
 /// Looks for the first instant that admits the group.
 pub(crate) fn outlook<'s>(survey: &Survey<'s>, ask: &Ask<'_>, booked: Booked<'s>) -> Outlook {
+    if ask.wanted().sharing.is_agreed() {
+        return Outlook::default();
+    }
     let hosts = survey.standing(ask);
     let mut paper = Paper {
         state: survey.state,

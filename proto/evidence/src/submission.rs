@@ -118,6 +118,9 @@ pub enum SubmissionError {
     /// The grant is for something else than was asked for.
     #[error("{0}: not as it was submitted")]
     Facts(&'static str),
+    /// The grant shares a device that the submitter did not agree to share so, or the other way round.
+    #[error("shares a device otherwise than was agreed")]
+    Sharing,
     /// The grant binds the job by other rules than the submitter signed.
     #[error("the rules that the submitter signed do not bind the grant")]
     Rules,
@@ -293,12 +296,16 @@ impl Submission {
             (wanted.gpus == grant.gpus, "gpus"),
             // The bucket may have more than was asked for.
             (wanted.memory_mib <= grant.memory_mib, "memory"),
+            (wanted.units <= grant.units, "units"),
             (facts.group == grant.group && grant.rank < grant.group, "group"),
             (facts.on_disconnect == grant.on_disconnect, "on_disconnect"),
             (facts.time_limit_s == grant.time_limit_s, "time_limit"),
         ];
         if let Some((_, what)) = same.iter().find(|(same, _)| !same) {
             return Err(SubmissionError::Facts(what));
+        }
+        if wanted.sharing != grant.sharing() {
+            return Err(SubmissionError::Sharing);
         }
         // All rule sets of a grant must allow the place: those beside the submitter's own can only narrow.
         let own = |bound: &BoundRules| bound.policy.is_none() && bound.rules == facts.residency;

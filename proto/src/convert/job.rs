@@ -5,6 +5,7 @@ mod start;
 
 pub use life::phase;
 
+use super::resources;
 use super::tenant::{optional_policy, policy_name};
 use crate::field::{FieldError, FieldResult, items, parsed, required};
 use crate::name::Resource as _;
@@ -12,7 +13,7 @@ use crate::v1::{self, job_spec};
 use bytes::Bytes;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, SiteId, TenantId};
-use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
+use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit};
 use sekisho_types::limit::{PAYLOAD_MAX, RECIPIENTS_MAX};
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::KeyEpoch;
@@ -54,11 +55,7 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
         id,
         kind: kind(spec)?,
         group: spec.group.max(1),
-        resources: Resources {
-            class: parsed("device_class", &spec.device_class)?,
-            gpus: spec.gpus,
-            memory_mib: spec.memory_mib,
-        },
+        resources: resources::read(spec)?,
         priority: priority.map_err(|_range| FieldError::new("priority", "must be 0 to 100"))?,
         policy: optional_policy("policy", &spec.policy)?,
         residency: spec.residency.as_ref().map_or_else(|| Ok(Rules::default()), rules)?,
@@ -81,6 +78,7 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
 fn wire_field(field: &str) -> &str {
     match field {
         "resources.gpus" => "gpus",
+        "resources.sharing" => "sharing",
         "time_limit" => "time_limit_s",
         "run" => "payload_len",
         "start_by" => "start_by_ms",
@@ -152,6 +150,8 @@ impl From<&JobFacts> for v1::JobSpec {
             payload_len: facts.payload_len,
             sealed_to: facts.sealed_to.iter().map(recipient).collect(),
             area_only: facts.area_only,
+            units: facts.resources.units,
+            sharing: resources::sharing(&facts.resources).into(),
             after: start::messages(facts),
             not_before_ms: facts.not_before.map(|at| at.0),
             start_by_ms: facts.start_by.map(|at| at.0),
@@ -350,6 +350,7 @@ impl NewJob {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sekisho_types::job::Resources;
 
     fn job() -> NewJob {
         let payload = Bytes::from_static(b"payload");
@@ -358,9 +359,9 @@ mod tests {
             kind: Kind::Array { tasks: 9, at_most: 3 },
             group: 2,
             resources: Resources {
-                class: "h100-80g".parse().unwrap(),
-                gpus: 8,
                 memory_mib: 40_960,
+                units: 2,
+                ..Resources::of("h100-80g".parse().unwrap(), 8)
             },
             priority: 50,
             policy: Some("gov".parse().unwrap()),

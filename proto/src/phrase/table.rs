@@ -55,6 +55,11 @@ phrases! {
 
     // Fields.
     "must be given" = "指定が必要です";
+    "must be tenant or any: devices of class {class} are shared" =
+        "tenant または any を指定してください。クラス {class} のデバイスは共有されます";
+    "must be left out: devices of class {class} are not shared" =
+        "指定できません。クラス {class} のデバイスは共有されません";
+    "must be 1 of class {class}" = "クラス {class} では 1 を指定してください";
     "must be 1 to {most}" = "1〜{most} で指定してください";
     "must be 0 to {most}" = "0〜{most} で指定してください";
     "must be {least} to {most} {unit}" = "{least}〜{most} {unit} で指定してください";
@@ -255,6 +260,9 @@ phrases! {
     "the job" = "ジョブ";
     "has {gpus*} in one bucket" = "1台に {gpus*} を備える";
     "{count} x {class} with {memory} MiB or more each" = "{class} {count} 台(各 {memory} MiB 以上)";
+    "{count} x {class} with {memory} MiB and {units} units or more each" =
+        "{class} {count} 台(各 {memory} MiB、演算スライス {units} 以上)";
+    "{count} x {class} with {units} units or more each" = "{class} {count} 台(各演算スライス {units} 以上)";
     "{count} x {class}" = "{class} {count} 台";
     "not revoked" = "失効していない";
     "no member inside the area keeps the payload" = "地域内のメンバーがペイロードを保持していない";
@@ -267,6 +275,9 @@ phrases! {
     "schedulable and in contact" = "配置可能で応答がある";
     "site tag in force" = "拠点タグが有効";
     "{gpus} of them free in one bucket" = "そのうち {gpus} 台が1台のホストで空いている";
+    "a share free beside jobs of the tenant alone" = "同じテナントのジョブだけと共有する枠が空いている";
+    "a share free beside jobs that share with any tenant" =
+        "どのテナントとも共有するジョブとの共有枠が空いている";
     "taken by its operator" = "事業者が受け入れている";
     "offered to {tenant} until {until}" = "{tenant} に {until} まで提供されている";
     "{gpus} of what is offered free" = "提供されているうち {gpus} 台が空いている";
@@ -327,6 +338,8 @@ phrases! {
     "make the group {group} instead of {was}" = "グループのメンバー数を {was} から {group} に減らす";
     "ask for {helps} GPUs a member instead of {was}" = "1メンバーあたりのGPUを {was} から {helps} に減らす";
     "ask for {class} of any memory" = "メモリの条件なしで {class} を要求する";
+    "ask for {class} of any number of units" = "演算スライスの条件なしで {class} を要求する";
+    "share the device with jobs of any tenant" = "他テナントのジョブともデバイスを共有する";
     "ask for {class} instead of {was}" = "{was} の代わりに {class} を要求する";
 
     // Nodes.

@@ -9,6 +9,7 @@ use crate::limit::{
 use crate::name::Name;
 use crate::residency::Rules;
 use crate::revision::KeyEpoch;
+use crate::sharing::Sharing;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +76,36 @@ pub struct Resources {
     pub gpus: u32,
     /// Least memory of each GPU in MiB; 0 = any.
     pub memory_mib: u64,
+    /// Least compute slices of each GPU; 0 = any.
+    pub units: u32,
+    /// With whom it shares a GPU: it agrees to that, or is never given a share.
+    pub sharing: Sharing,
+}
+
+impl Resources {
+    /// So many whole GPUs or MIG instances of a class, and nothing else.
+    #[must_use]
+    pub fn of(class: DeviceClass, gpus: u32) -> Self {
+        Self { class, gpus, memory_mib: 0, units: 0, sharing: Sharing::Alone }
+    }
+
+    /// A share is asked for as one, and one at a time: two could be of the same device.
+    fn check_share(&self) -> Result<(), FactsError> {
+        let (shared, agreed) = (self.class.is_shared(), self.sharing.is_agreed());
+        let fail = |field: &str, must: String| Err(FactsError { field: field.to_owned(), must });
+        if shared && !agreed {
+            let must = format!("must be tenant or any: devices of class {} are shared", self.class);
+            return fail("resources.sharing", must);
+        }
+        if agreed && !shared {
+            let must = format!("must be left out: devices of class {} are not shared", self.class);
+            return fail("resources.sharing", must);
+        }
+        if shared && self.gpus != 1 {
+            return fail("resources.gpus", format!("must be 1 of class {}", self.class));
+        }
+        Ok(())
+    }
 }
 
 /// How often a job runs, and for how long.
@@ -199,6 +230,7 @@ impl JobFacts {
         if !(1..=GPUS_PER_TASK_MAX).contains(&self.resources.gpus) {
             return fail("resources.gpus", format!("must be 1 to {GPUS_PER_TASK_MAX}"));
         }
+        self.resources.check_share()?;
         if self.priority > PRIORITY_MAX {
             return fail("priority", format!("must be 0 to {PRIORITY_MAX}"));
         }
@@ -327,5 +359,25 @@ impl fmt::Display for JobPhase {
             Self::Cancelled => "cancelled",
             Self::Held => "held",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_asked_for_as_one_and_alone() {
+        let refused = |class: &str, gpus, sharing| {
+            let wanted = Resources { sharing, ..Resources::of(class.parse().unwrap(), gpus) };
+            wanted.check_share().map_err(|error| error.field)
+        };
+        let field = |name: &str| Err(name.to_owned());
+        assert_eq!(refused("h200", 16, Sharing::Alone), Ok(()));
+        assert_eq!(refused("h200-shared", 1, Sharing::Tenant), Ok(()));
+        assert_eq!(refused("h200-shared", 1, Sharing::Any), Ok(()));
+        assert_eq!(refused("h200-shared", 1, Sharing::Alone), field("resources.sharing"));
+        assert_eq!(refused("h200", 1, Sharing::Any), field("resources.sharing"));
+        assert_eq!(refused("h200-shared", 2, Sharing::Tenant), field("resources.gpus"));
     }
 }

@@ -25,4 +25,5 @@ pub mod principal;
 pub mod quota;
 pub mod residency;
 pub mod revision;
+pub mod sharing;
 pub mod time;

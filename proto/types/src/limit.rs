@@ -34,8 +34,14 @@ pub const GROUPS_PER_PLAN_MAX: usize = 256;
 /// Buckets that one node may advertise: 16 devices times the MIG profiles seen on them.
 pub const BUCKETS_MAX: usize = 64;
 
-/// Devices in one bucket.
+/// Devices in one bucket: more than 8 devices of 7 MIG instances each.
 pub const BUCKET_DEVICES_MAX: u32 = 64;
+
+/// Jobs that may take turns on one device: with more, each waits longer than it computes.
+pub const SHARES_MAX: u32 = 16;
+
+/// Bytes of the name of a MIG profile; the longest known has 11: `1c.7g.141gb`.
+pub const PROFILE_MAX: usize = 32;
 
 /// Jobs of one tenant that are not finished: protects the state's memory from one runaway script.
 pub const OPEN_JOBS_PER_TENANT_MAX: u32 = 1_000_000;

@@ -14,8 +14,9 @@ use crate::stage::{Stage, not_run, shell};
 #[tokio::test]
 async fn the_environment_is_the_contract_and_nothing_else() {
     let Some(mut stage) = Stage::open() else { return };
-    let devices =
-        ["GPU-b", "GPU-a"].map(|uuid| DeviceClaim { uuid: uuid.to_owned(), lock: None }).to_vec();
+    let devices = ["GPU-b", "GPU-a"]
+        .map(|uuid| DeviceClaim { uuid: uuid.to_owned(), locks: Vec::new() })
+        .to_vec();
     let own: BTreeMap<String, String> =
         [("MODEL".to_owned(), "a b".to_owned()), ("LANG".to_owned(), "C".to_owned())].into();
     let command = ["env", "-0"].map(str::to_owned).to_vec();

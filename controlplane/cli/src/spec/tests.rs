@@ -50,6 +50,30 @@ fn a_spec_becomes_facts_and_a_payload_that_they_name() {
 }
 
 #[test]
+fn a_share_is_agreed_to_by_name() {
+    let shared = SPEC.replace("class: sim-h100", "class: sim-h100-shared");
+    let shared = shared.replace("gpus: 2", "gpus: 1");
+    let with = |line: &str| read(&shared.replace("  memory_gib: 80\n", line));
+    let wanted = |line: &str| with(line).unwrap().facts.resources;
+    assert_eq!(wanted("  sharing: tenant\n").sharing, Sharing::Tenant);
+    assert_eq!(wanted("  sharing: any\n  units: 1\n").units, 1);
+    assert_eq!(wanted("  sharing: any\n").sharing, Sharing::Any);
+    for (line, want) in [
+        ("", "line 5, column 10: resources.sharing: must be tenant or any"),
+        ("  sharing: alone\n", "line 7, column 12: resources.sharing: must be tenant or any"),
+        ("  sharing: anny\n", "value `anny` does not exist; did you mean `any`?"),
+    ] {
+        let failure = with(line).unwrap_err();
+        assert!(failure.detail.contains(want), "{line}: {}", failure.detail);
+    }
+    let whole = refused("  memory_gib: 80", "  sharing: any");
+    assert!(whole.detail.contains("line 7, column 12: resources.sharing: must be left out"));
+    let two = shared.replace("gpus: 1", "gpus: 2\n  sharing: any");
+    let failure = read(&two).unwrap_err();
+    assert!(failure.detail.contains("line 6, column 9: resources.gpus: must be 1"), "{failure:?}");
+}
+
+#[test]
 fn json_is_read_as_well() {
     let json = r#"{"name":"j","tenant":"t","resources":{"class":"c","gpus":1},"time_limit":"1d","run":{"command":["true"]}}"#;
     assert_eq!(read(json).unwrap().facts.time_limit_s, 86_400);

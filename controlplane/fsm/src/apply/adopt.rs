@@ -19,6 +19,7 @@ use sekisho_evidence::grant::Grant;
 use sekisho_evidence::opening::Opening;
 use sekisho_evidence::package::opening;
 use sekisho_evidence::submission::Submission;
+use sekisho_types::device::Bucket;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect};
@@ -138,14 +139,19 @@ fn its_own(change: &Change<'_>, id: &NodeId, grant: &Grant) -> Result<(), Reject
 /// The bucket that it holds, which must have room for it (P1).
 fn room(change: &Change<'_>, id: &NodeId, grant: &Grant) -> Result<u16, Rejection> {
     let node = change.state.nodes.get(id).ok_or_else(|| not_found(format!("node {id}")))?;
-    let is = |b: &sekisho_types::device::Bucket| {
-        b.class == grant.class && b.memory_mib == grant.memory_mib && b.island == grant.island
-    };
+    let job = &grant.job;
+    let party = |at| change.state.party(node, at, Some(job));
+    let device = grant.share.map(|share| share.device);
+    let key = (&grant.class, grant.memory_mib, grant.island, device);
+    let is = |bucket: &Bucket| bucket.key() == key && bucket.units == grant.units;
     let at = node.buckets.iter().position(is).and_then(|at| u16::try_from(at).ok());
     match at {
         None => refuse(ErrorCode::NoDevice, "the host had no such devices"),
         Some(at) if node.free(at) < grant.gpus => {
             refuse(ErrorCode::CapacityFull, "the devices are charged to others")
+        }
+        Some(at) if grant.share.is_some() && !party(at).admits(&job.tenant, grant.sharing()) => {
+            refuse(ErrorCode::ShareNeighbours, "the device is shared by others")
         }
         Some(at) => Ok(at),
     }

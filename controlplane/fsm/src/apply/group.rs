@@ -1,7 +1,7 @@
 //! Whether a group may be granted its places, and what each member is charged.
 //!
-//! Must hold: P1, D1, Q1. It is asked of a state and changes none: apply asks it of the one that it is about to change, a
-//! preemption of the one that there would be without its victims.
+//! Must hold: P1, D1, Q1; nobody shares a device that did not agree to. It is asked of a state and changes none: apply asks it
+//! of the one that it is about to change, a preemption of the one that there would be without its victims.
 
 use super::budget::counting;
 use crate::command::{Group, Slot};
@@ -97,12 +97,20 @@ fn check_slot(
     let bucket = node.buckets.get(usize::from(slot.bucket)).ok_or(ErrorCode::NoDevice)?;
     if bucket.class != wanted.class
         || bucket.memory_mib < wanted.memory_mib
+        || bucket.units < wanted.units
         || bucket.count < wanted.gpus
     {
         return Err(ErrorCode::NoDevice);
     }
+    let shared = bucket.shared_device().is_some();
+    if shared != wanted.sharing.is_agreed() || (shared && wanted.gpus != 1) {
+        return Err(ErrorCode::ShareRefused);
+    }
     if node.free_for(slot.bucket, &job.facts.id) < wanted.gpus {
         return Err(ErrorCode::CapacityFull);
+    }
+    if !state.agree_with(node, slot.bucket, &job.facts) {
+        return Err(ErrorCode::ShareNeighbours);
     }
     Ok(())
 }

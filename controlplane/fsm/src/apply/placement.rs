@@ -13,7 +13,7 @@ use crate::outcome::{Outcome, Rejection, Reply};
 use crate::purse::Charge;
 use crate::quota;
 use crate::state::{Fate, Placement};
-use sekisho_evidence::grant::{BoundRules, Grant};
+use sekisho_evidence::grant::{BoundRules, Grant, Share};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
@@ -92,6 +92,7 @@ fn grant(
     let node = change.state.nodes.get(&slot.node).ok_or_else(lost)?;
     let bucket = node.buckets.get(usize::from(slot.bucket)).ok_or_else(lost)?;
     let facts = &job.facts;
+    let with = facts.resources.sharing;
     let grant = Grant {
         cluster: federation.cluster,
         placement,
@@ -103,8 +104,10 @@ fn grant(
         session: node.live_session().ok_or_else(lost)?.id,
         class: bucket.class.clone(),
         memory_mib: bucket.memory_mib,
+        units: bucket.units,
         island: bucket.island,
         gpus: facts.resources.gpus,
+        share: bucket.shared_device().map(|device| Share { device, with }),
         rules: rules.to_vec(),
         table: federation.table,
         landmarks: change.state.landmarks.basis(),

@@ -30,6 +30,7 @@ mod preemption;
 mod quarantine;
 mod quota;
 mod range;
+mod sharing;
 mod site_key;
 mod submission;
 mod tasks;
@@ -106,10 +107,5 @@ fn all(f: &mut Federation, id: &sekisho_types::id::JobId, phase: &Phase) {
 }
 
 fn buckets() -> Vec<sekisho_types::device::Bucket> {
-    vec![sekisho_types::device::Bucket {
-        class: CLASS.parse().unwrap(),
-        memory_mib: 81_920,
-        island: 0,
-        count: 4,
-    }]
+    vec![crate::testing::bucket(4)]
 }

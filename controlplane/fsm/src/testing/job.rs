@@ -31,7 +31,7 @@ pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
         id: JobId { tenant: "sapporo".parse().unwrap(), name: name.parse().unwrap(), task: None },
         kind: Kind::Batch,
         group,
-        resources: Resources { class: CLASS.parse().unwrap(), gpus, memory_mib: 0 },
+        resources: Resources::of(CLASS.parse().unwrap(), gpus),
         priority: 50,
         policy: None,
         residency: Rules { areas, ..Rules::default() },

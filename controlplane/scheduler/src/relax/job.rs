@@ -9,7 +9,9 @@ use crate::survey::Ask;
 use sekisho_types::budget::Exhausted;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{DeviceClass, SiteId};
+use sekisho_types::job::Resources;
 use sekisho_types::offer::START_WITHIN_MS;
+use sekisho_types::sharing::Sharing;
 use std::collections::BTreeSet;
 
 /// Time limits are proposed in whole minutes.
@@ -39,7 +41,8 @@ pub(crate) fn of_job(case: &Case<'_>, ahead: Option<&Ahead<'_, '_>>) -> Vec<Cost
     found.extend(judge.shorter());
     found.extend(judge.fewer_gpus());
     found.extend(judge.fewer_members());
-    found.extend(judge.any_memory());
+    found.extend(judge.any_devices());
+    found.extend(judge.neighbours());
     found.extend(judge.other_classes());
     found
 }
@@ -168,13 +171,28 @@ impl<'j> Judge<'j> {
         Some((Cost::Group, Relaxation { change, effect, with }))
     }
 
-    fn any_memory(&self) -> Option<Costed> {
+    /// Without the least memory, and without the least units.
+    fn any_devices(&self) -> Vec<Costed> {
+        let Resources { class, memory_mib, units, .. } = self.case.ask.wanted();
+        let with = |what: &str, change: fn(&mut Resources)| {
+            let mut relaxed = self.case.ask.clone();
+            change(&mut relaxed.facts.resources);
+            let with = With::Job(Box::new(relaxed.facts.clone()));
+            self.costed(Cost::Memory, format!("ask for {class} of any {what}"), &relaxed, with)
+        };
+        let memory = (*memory_mib > 0).then(|| with("memory", |wanted| wanted.memory_mib = 0));
+        let units = (*units > 0).then(|| with("number of units", |wanted| wanted.units = 0));
+        [memory, units].into_iter().flatten().flatten().collect()
+    }
+
+    /// With jobs of other tenants on one device.
+    fn neighbours(&self) -> Option<Costed> {
         let mut relaxed = self.case.ask.clone();
-        if relaxed.wanted().memory_mib == 0 {
+        if relaxed.wanted().sharing != Sharing::Tenant {
             return None;
         }
-        relaxed.facts.resources.memory_mib = 0;
-        let change = format!("ask for {} of any memory", relaxed.wanted().class);
+        relaxed.facts.resources.sharing = Sharing::Any;
+        let change = "share the device with jobs of any tenant".to_owned();
         let with = With::Job(Box::new(relaxed.facts.clone()));
         self.costed(Cost::Memory, change, &relaxed, with)
     }
@@ -183,7 +201,8 @@ impl<'j> Judge<'j> {
         let own = &self.case.ask.wanted().class;
         let mut seen: BTreeSet<&DeviceClass> = BTreeSet::new();
         for bucket in self.case.survey.hosts.iter().flat_map(|host| &host.node.buckets) {
-            if bucket.class != *own {
+            // Nobody is told to share who did not ask for it, and a share is not worth a device.
+            if bucket.class != *own && bucket.class.is_shared() == own.is_shared() {
                 seen.insert(&bucket.class);
             }
             if seen.len() >= CLASSES_TRIED_MAX {

@@ -240,7 +240,7 @@ fn unknown_rules_deny() {
     let found = explain(&federation.state, &facts);
     assert_eq!((found.verdict, found.binding), (Verdict::Never, Some(ErrorCode::NotFound)));
     assert_eq!(found.detail, "policy gone does not exist");
-    let resources = Resources { class: "sim-b200".parse().unwrap(), gpus: 1, memory_mib: 0 };
+    let resources = Resources::of("sim-b200".parse().unwrap(), 1);
     let found = explain(&federation.state, &JobFacts { resources, ..job("x", 1, 1, &[]) });
     assert_eq!((found.verdict, found.binding), (Verdict::Never, Some(ErrorCode::NoDevice)));
     assert_eq!(

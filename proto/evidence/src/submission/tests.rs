@@ -4,7 +4,7 @@
 use super::*;
 use crate::batch::Tree;
 use crate::bundle::Endorser;
-use crate::grant::SessionId;
+use crate::grant::{SessionId, Share};
 use crate::key::{Purpose, SigningKey};
 use crate::operator::{BackupKey, Keys, OperatorKeys};
 use crate::voucher::VoucherError;
@@ -15,6 +15,7 @@ use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::TrustDomain;
 use sekisho_types::residency::{RULE_ENTRIES_MAX, Rules};
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
+use sekisho_types::sharing::Sharing;
 
 const CLUSTER: ClusterId = ClusterId([1; 16]);
 const NOW: Timestamp = Timestamp(1_795_305_600_000);
@@ -129,7 +130,11 @@ fn facts() -> JobFacts {
         id: "city/train".parse().unwrap(),
         kind: Kind::Batch,
         group: 2,
-        resources: Resources { class: "h100-80g".parse().unwrap(), gpus: 4, memory_mib: 40_960 },
+        resources: Resources {
+            memory_mib: 40_960,
+            units: 1,
+            ..Resources::of("h100-80g".parse().unwrap(), 4)
+        },
         priority: 50,
         policy: Some("bank".parse().unwrap()),
         residency: Rules { areas, ..Rules::default() },
@@ -164,8 +169,10 @@ fn grant(submission: &Submission) -> Grant {
         session: SessionId([5; 16]),
         class: "h100-80g".parse().unwrap(),
         memory_mib: 81_920,
+        units: 7,
         island: 1,
         gpus: 4,
+        share: None,
         rules: vec![
             BoundRules { policy: None, rules: facts().residency },
             named("bank"),
@@ -336,12 +343,13 @@ fn the_key_was_in_force_and_its_role_submits_for_this_tenant() {
 #[test]
 fn nothing_is_granted_otherwise_than_it_was_signed() {
     let submission = Draft::sound().sign();
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 10] = [
         ("job", |g| g.job = "city/other".parse().unwrap()),
         ("payload", |g| g.payload = Digest::of(b"other")),
         ("class", |g| g.class = "b200".parse().unwrap()),
         ("gpus", |g| g.gpus = 3),
         ("memory", |g| g.memory_mib = 40_959),
+        ("units", |g| g.units = 0),
         ("group", |g| g.group = 3),
         ("group", |g| g.rank = 2),
         ("on_disconnect", |g| g.on_disconnect = OnDisconnect::RunToCompletion),
@@ -355,6 +363,9 @@ fn nothing_is_granted_otherwise_than_it_was_signed() {
     let mut exact = grant(&submission);
     exact.memory_mib = 40_960;
     assert_eq!(submission.check(&bundle(), &exact), Ok(()));
+    let share = Share { device: Digest([3; 32]), with: Sharing::Any };
+    let shared = Grant { share: Some(share), ..exact };
+    assert_eq!(refusal(&submission, &shared), SubmissionError::Sharing, "nobody agreed to that");
     let other_life = spoiled(|d| d.incarnation = Incarnation(2));
     assert!(matches!(other_life, SubmissionError::Incarnation { .. }));
 }

@@ -334,6 +334,21 @@ $($early)*
         "計画時より状況が悪くなっています。ジョブは受け付けていません。",
         "Plan it again: `sekisho job plan FILE`; or submit it without --if-plan.",
         "`sekisho job plan FILE` で計画し直すか、--if-plan なしで実行してください。";
+    ShareRefused = 116, "SHARE_REFUSED", Never,
+        "The job does not agree to share a device, or not as it is granted.",
+        "ジョブがデバイスの共有に同意していないか、許可された条件に同意していません。",
+        "Write `sharing: tenant` or `sharing: any` with a class of shared devices, or ask for whole ones.",
+        "共有デバイスのクラスと `sharing: tenant` または `sharing: any` を指定するか、占有デバイスを指定してください。";
+    DeviceTwice = 117, "DEVICE_TWICE", Invalid,
+        "The node counts a device twice, or its devices contradict each other.",
+        "ノードが同じデバイスを二重に数えているか、デバイスの内容が互いに矛盾しています。",
+        "See `shared_devices` of the agent's settings and the host's MIG partitions: `sekisho-agent doctor`.",
+        "エージェント設定の `shared_devices` とホストのMIG分割を `sekisho-agent doctor` で確認してください。";
+    ShareNeighbours = 118, "SHARE_NEIGHBOURS", NotYet,
+        "The free shares are on devices of jobs that this one does not share with.",
+        "空きのある共有デバイスは、このジョブと共有しないジョブが使用中です。",
+        "Wait, or write `sharing: any` if other tenants may compute on the same device.",
+        "空きを待つか、他テナントとの共有が可能であれば `sharing: any` を指定してください。";
         }
     };
 }

@@ -205,6 +205,10 @@ pub(in crate::command) struct JobView {
     device_class: String,
     gpus: u32,
     memory_mib: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sharing: Option<&'static str>,
     priority: u32,
     policy: Option<String>,
     areas: Vec<String>,
@@ -232,6 +236,11 @@ impl From<v1::Job> for JobView {
         let phase = word(job.phase());
         let spec = job.spec.unwrap_or_default();
         let payload = payload_word(&spec);
+        let sharing = match spec.sharing() {
+            v1::job_spec::Sharing::Unspecified | v1::job_spec::Sharing::Alone => None,
+            v1::job_spec::Sharing::Tenant => Some("tenant"),
+            v1::job_spec::Sharing::Any => Some("any"),
+        };
         let tasks = job.tasks.map(|tasks| TasksView {
             granted: tasks.granted,
             open: tasks.open,
@@ -252,6 +261,8 @@ impl From<v1::Job> for JobView {
             device_class: spec.device_class,
             gpus: spec.gpus,
             memory_mib: spec.memory_mib,
+            units: Some(spec.units).filter(|units| *units > 0),
+            sharing,
             priority: spec.priority,
             policy: Some(spec.policy).filter(|policy| !policy.is_empty()),
             areas: spec.residency.map(|rules| rules.areas).unwrap_or_default(),

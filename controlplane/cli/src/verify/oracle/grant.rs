@@ -4,12 +4,14 @@ use super::At;
 use super::charge::Charge;
 use super::model::{Held, Job, Life, Model, Node};
 use crate::verify::report::{Report, Step};
-use sekisho_evidence::grant::{BoundRules, Grant};
+use sekisho_evidence::grant::{BoundRules, Grant, Share};
 use sekisho_evidence::location::fix::proven;
+use sekisho_types::device::{Bucket, BucketKind};
 use sekisho_types::id::{Digest, JobId, PolicyId};
 use sekisho_types::job::Kind;
 use sekisho_types::residency::{Rules, verdict};
 use sekisho_types::revision::{Epoch, PlacementId};
+use sekisho_types::sharing::Sharing;
 use std::collections::BTreeSet;
 
 impl Model {
@@ -127,6 +129,8 @@ impl Model {
             && grant.submitter == job.submitter
             && grant.gpus == facts.resources.gpus
             && grant.class == facts.resources.class
+            && grant.units >= facts.resources.units
+            && grant.sharing() == facts.resources.sharing
             && grant.on_disconnect == facts.on_disconnect
             && grant.time_limit_s == facts.time_limit_s;
         if same { Ok(()) } else { Err("is not what was submitted".to_owned()) }
@@ -170,18 +174,24 @@ impl Model {
         }
     }
 
-    /// P1: the bucket has room beside everything on it that is not confirmed dead.
+    /// P1: the bucket has room beside everything on it that is not confirmed dead, and who shares a device has agreed to that.
     pub(super) fn capacity(&self, grant: &Grant) -> Result<(), String> {
         let node = self.node(grant)?;
+        counted_once(&node.buckets)?;
+        let device = grant.share.map(|share| share.device);
         let mut buckets = node.buckets.iter();
         let bucket = buckets
             .find(|b| {
                 b.class == grant.class
                     && b.memory_mib == grant.memory_mib
                     && b.island == grant.island
+                    && b.shared_device() == device
             })
             .ok_or("the node has no such bucket")?;
-        let used = node
+        if bucket.units != grant.units {
+            return Err(format!("{} units granted of a bucket of {}", grant.units, bucket.units));
+        }
+        let there: Vec<&Held> = node
             .held
             .iter()
             .filter_map(|id| self.placements.get(id))
@@ -189,13 +199,23 @@ impl Model {
                 row.class == grant.class
                     && row.memory_mib == grant.memory_mib
                     && row.island == grant.island
+                    && row.share.map(|share| share.device) == device
             })
-            .fold(0u64, |sum, row| sum.saturating_add(u64::from(row.gpus)));
+            .collect();
+        let used = there.iter().fold(0u64, |sum, row| sum.saturating_add(u64::from(row.gpus)));
         let all = used.saturating_add(u64::from(grant.gpus));
-        if all <= u64::from(bucket.count) {
-            return Ok(());
+        if all > u64::from(bucket.count) {
+            return Err(format!("{all} devices granted of a bucket of {}", bucket.count));
         }
-        Err(format!("{all} devices granted of a bucket of {}", bucket.count))
+        let stranger = there.iter().find(|row| {
+            let with = |share: Option<Share>| share.map_or(Sharing::Alone, |share| share.with);
+            let any = [with(row.share), grant.sharing()].iter().all(|with| *with == Sharing::Any);
+            device.is_some() && row.job.tenant != grant.job.tenant && !any
+        });
+        match stranger {
+            None => Ok(()),
+            Some(row) => Err(format!("shares a device with {}, and both did not agree", row.job)),
+        }
     }
 
     fn hold(&mut self, grant: &Grant, charge: Charge) {
@@ -214,6 +234,7 @@ impl Model {
             memory_mib: grant.memory_mib,
             island: grant.island,
             gpus: grant.gpus,
+            share: grant.share,
             on_disconnect: grant.on_disconnect,
             digest,
             life: Life::Granted,
@@ -239,5 +260,26 @@ impl Model {
         self.jobs
             .get(&grant.job.whole())
             .ok_or_else(|| format!("job {} was never submitted", grant.job))
+    }
+}
+
+/// P1: no device stands in two buckets, and of one in instances nothing else does.
+fn counted_once(buckets: &[Bucket]) -> Result<(), String> {
+    let (mut ids, mut alone, mut sliced) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for bucket in buckets {
+        let of_kind = match bucket.kind {
+            BucketKind::Whole | BucketKind::Shared => &mut alone,
+            BucketKind::Mig(_) => &mut sliced,
+        };
+        for part in &bucket.parts {
+            of_kind.insert(part.gpu);
+            if !ids.insert(part.id) {
+                return Err(format!("the node counts device {} twice", part.id));
+            }
+        }
+    }
+    match alone.intersection(&sliced).next() {
+        None => Ok(()),
+        Some(device) => Err(format!("the node counts device {device} whole and in parts")),
     }
 }

@@ -11,7 +11,7 @@ use crate::verify::report::{Report, Step};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::Genesis;
 use sekisho_evidence::genesis::GenesisSite;
-use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::grant::{SessionId, Share};
 use sekisho_evidence::location::fix::Fix;
 use sekisho_evidence::location::landmark::LandmarkTable;
 use sekisho_evidence::location::range::Pair;
@@ -75,6 +75,7 @@ pub(super) struct Held {
     pub(super) memory_mib: u64,
     pub(super) island: u16,
     pub(super) gpus: u32,
+    pub(super) share: Option<Share>,
     pub(super) on_disconnect: OnDisconnect,
     pub(super) digest: Digest,
     pub(super) life: Life,

@@ -162,6 +162,25 @@ impl Given {
         })
     }
 
+    /// Whether the command line says the class of GPUs that the input calls `of`.
+    pub(super) fn says(&self, of: &str) -> bool {
+        self.classes.iter().any(|known| known.of.as_deref() == Some(of))
+    }
+
+    /// The same of shares of a device, which are of a class of shared ones.
+    pub(super) fn shared_class(&self, of: &str, place: Place) -> Result<DeviceClass, Failure> {
+        let class = self.class(Some(of), place)?;
+        if class.is_shared() {
+            return Ok(class);
+        }
+        let fix = format!(
+            "Give one of shared devices: `--class {of}=CLASS`; `sekisho node list` shows the classes."
+        );
+        let why =
+            format!("`{of}` is a share of a device, and those of class {class} are not shared");
+        Err(place.refuse(why).remedy(fix))
+    }
+
     /// The job's name: the one given, else the input's.
     pub(super) fn name(&self, written: Option<(&str, Place)>) -> Result<String, Failure> {
         if let Some(name) = &self.name {
@@ -209,9 +228,21 @@ pub(super) fn group(value: u64, place: Place) -> Result<u32, Failure> {
     within("members of the group", value, GROUP_MAX, place)
 }
 
-/// GPUs of a member.
-pub(super) fn gpus(value: u64, place: Place) -> Result<u32, Failure> {
-    within("GPUs of a member", value, GPUS_PER_TASK_MAX, place)
+/// GPUs of a member, or its one share of a device.
+pub(super) fn gpus(value: u64, class: &DeviceClass, place: Place) -> Result<u32, Failure> {
+    let gpus = within("GPUs of a member", value, GPUS_PER_TASK_MAX, place)?;
+    if class.is_shared() && gpus > 1 {
+        return Err(place.refuse(format!("{gpus} shares of {class}: a member has one")));
+    }
+    Ok(gpus)
+}
+
+/// That a share was carried over as one.
+pub(super) fn shared() -> Why {
+    Why::new(
+        "carried over as one share beside jobs of the same tenant: write `sharing: any` for those of others too; how many shares a device has, its host says",
+        "同じテナントのジョブとの共有枠1つとして移しました。他テナントとの共有は `sharing: any` を指定してください。1台の枠数はホストの設定によります",
+    )
 }
 
 /// Thousandths of a processor.

@@ -52,6 +52,29 @@ fn members_and_gpus_come_from_every_way_to_ask_for_them() {
 }
 
 #[test]
+fn a_shard_is_a_share_and_an_instance_a_class_of_its_own() {
+    let classes = ["shard=h200-shared", "1g.18gb=h200-1g-18gb", "shard:big=c"];
+    let classes = classes.map(|class| super::super::class_of(class).unwrap()).to_vec();
+    let given = Given { classes, ..Given::default() };
+    let read = |options: &str| read(&script(options), &given).map(|mut parts| parts.remove(0));
+    for gres in ["--gres=shard", "--gres=shard:1"] {
+        let Part { told, draft } = read(gres).unwrap();
+        let draft = draft.unwrap();
+        assert_eq!((draft.class.as_str(), draft.gpus), ("h200-shared", 1), "{gres}");
+        assert_eq!(told.len(), 1, "with whom is told");
+        assert!(super::super::render::spec(&draft).contains("  gpus: 1\n  sharing: tenant\n"));
+    }
+    let sliced = read("--gres=gpu:1g.18gb:2").unwrap().draft.unwrap();
+    assert_eq!((sliced.class.as_str(), sliced.gpus), ("h200-1g-18gb", 2));
+    let why = |options: &str| read(options).unwrap_err().detail;
+    assert!(why("--gres=shard:2").contains("2 shares of h200-shared: a member has one"));
+    assert!(why("--gres=shard:big:1").contains("those of class c are not shared"));
+    assert!(why("--gres=shard:1,gpu:1").contains("names GPUs twice"));
+    assert!(refused("--gres=shard:1").contains("those of class shard are not shared"));
+    assert!(refused("--gres=shard:0").contains("is no number of GPUs"));
+}
+
+#[test]
 fn contradictions_name_both_sides() {
     for (options, why) in [
         ("-N 3 -G 8", "line 3, column 17: 8 GPUs cannot be divided by 3 nodes"),
