@@ -41,6 +41,7 @@ mod quota;
 mod range;
 mod reply;
 mod report;
+mod reservation;
 pub(crate) mod residency;
 mod session;
 mod site;
@@ -319,12 +320,12 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         }
         Command::EvictDenied { jobs } => eviction::evict(change, jobs),
         Command::Preempt(of) => preemption::begin(change, of),
-        Command::PutSiteKey { key } => site_key::put(change, key),
+        Command::PutSiteKey(key) => site_key::put(change, key),
         Command::ResealJob { facts } => job::reseal(change, facts),
         Command::SubmitRange { transcripts } => range::submit(change, transcripts),
         Command::FoundPayload(payload) => payload::found(change, payload),
         Command::Countersign { heads } => countersign::take(change, heads),
-        Command::RecordJournal { head } => journal::record(change, head),
+        Command::RecordJournal(head) => journal::record(change, head),
         Command::Propose { joint, expires } => approval::propose(change, joint, *expires),
         Command::SignApproval { id, signature } => approval::sign(change, *id, signature),
         Command::RefuseApproval { id, reason } => approval::refuse_it(change, *id, reason),
@@ -350,6 +351,8 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         }
         Command::Veto { operator, of, reason } => offer::veto(change, operator, of, reason),
         Command::LiftVeto { operator, of } => offer::lift(change, operator, of),
+        Command::PutReservation(of) => reservation::put(change, of),
+        Command::DeleteReservation(of) => reservation::delete(change, of),
     }
 }
 

@@ -38,6 +38,7 @@ pub mod purse;
 pub mod quarantine;
 pub mod query;
 pub mod quota;
+pub mod reservation;
 pub mod role;
 pub mod snapshot;
 pub mod state;

@@ -3,6 +3,7 @@
 
 use crate::id::{DeviceClass, Digest, JobId, PolicyId, SiteId};
 use crate::limit::{GPUS_PER_TASK_MAX, GROUP_MAX, PAYLOAD_MAX, RECIPIENTS_MAX, TIME_LIMIT_MAX};
+use crate::name::Name;
 use crate::residency::Rules;
 use crate::revision::KeyEpoch;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,8 @@ pub struct JobFacts {
     pub priority: u8,
     /// A named policy that binds this job beside its tenant's.
     pub policy: Option<PolicyId>,
+    /// A reservation of its tenant, or of one above it: the job is placed only out of what that holds.
+    pub reservation: Option<Name>,
     /// The job's own residency rules.
     pub residency: Rules,
     /// Mode on loss of contact.

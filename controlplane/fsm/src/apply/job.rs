@@ -3,7 +3,7 @@
 use super::change::{Change, not_found};
 use super::placement::order_stop;
 use super::policy::check_rules;
-use super::{offer, payload, preemption, residency, site_key};
+use super::{offer, payload, preemption, reservation, residency, site_key};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -33,6 +33,7 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     check_rules(change.state, &facts.residency, change.today())?;
     residency::rules_for(change.state, facts)?;
     payload::check_area(change, facts)?;
+    reservation::check(change, facts)?;
     if change.state.jobs.contains(&facts.id) {
         return Err(Rejection::new(ErrorCode::AlreadyExists, format!("job {} exists", facts.id)));
     }

@@ -329,9 +329,9 @@ impl Model {
             Command::LiftVeto { operator, of } => self.lift_veto(at, operator, of, report),
             Command::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
             // It has no more to do with a grant than whether its site can read, or whether there is anything to run.
-            Command::PutSiteKey { .. } | Command::FoundPayload(_) => {}
+            Command::PutSiteKey(_) | Command::FoundPayload(_) => {}
             // What the log says of itself grants nothing.
-            Command::Countersign { .. } | Command::RecordJournal { .. } => {}
+            Command::Countersign { .. } | Command::RecordJournal(_) => {}
             Command::ResealJob { facts } => self.resealed(facts),
             // A name decides nothing.
             Command::UpdateSite { .. } => {}
