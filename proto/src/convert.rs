@@ -20,6 +20,7 @@ pub mod node;
 pub mod offer;
 pub mod policy;
 pub mod quota;
+pub mod reservation;
 pub mod rules;
 pub mod site;
 pub mod tenant;

@@ -23,6 +23,7 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
         priority: 50,
         policy: None,
+        reservation: None,
         residency: grant.rules[0].rules.clone(),
         on_disconnect: grant.on_disconnect,
         over_limit: OverLimit::Queue,

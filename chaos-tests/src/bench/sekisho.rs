@@ -157,6 +157,7 @@ impl Callers {
                 resources: Resources { class: CLASS.parse()?, gpus: 1, memory_mib: 0 },
                 priority: 50,
                 policy: None,
+                reservation: None,
                 residency: Rules::default(),
                 on_disconnect: OnDisconnect::Stop,
                 over_limit: OverLimit::Queue,

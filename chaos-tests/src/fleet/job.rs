@@ -66,6 +66,7 @@ impl Job {
             resources: Resources { class, gpus, memory_mib: 0 },
             priority: self.priority,
             policy: None,
+            reservation: None,
             residency: Rules::default(),
             on_disconnect: OnDisconnect::Stop,
             over_limit: OverLimit::Queue,

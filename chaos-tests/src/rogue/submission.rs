@@ -23,6 +23,7 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
         resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
         priority: 50,
         policy: None,
+        reservation: None,
         residency: grant.rules.first().context("the job's own rules")?.rules.clone(),
         on_disconnect: grant.on_disconnect,
         over_limit: OverLimit::Queue,

@@ -188,8 +188,11 @@ impl<'s> Purse<'s> {
     /// than a first look, which places it nowhere.
     ///
     /// # Errors
-    /// `QUOTA_NONE` or `BUDGET_TOO_SMALL` if they never will have, else `QUOTA_EXCEEDED`.
+    /// `QUOTA_NONE`, `BUDGET_TOO_SMALL` or `RESERVATION_NONE` if they never will have, else `QUOTA_EXCEEDED`.
     pub fn covers(&self, gpus: u64) -> Result<(), ErrorCode> {
+        if matches!(self.wish, Wish::Gone) {
+            return Err(ErrorCode::ReservationNone);
+        }
         let ever = self.widest().map(|row| row.ceiling).fold(Amount::NONE, Amount::plus);
         if !ever.covers(gpus) {
             return Err(ErrorCode::QuotaNone);

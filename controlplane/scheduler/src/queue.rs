@@ -9,6 +9,7 @@ use sekisho_fsm::State;
 use sekisho_fsm::state::{Job, QueueKey};
 use sekisho_types::id::{DeviceClass, JobId, PolicyId, SiteId, TenantId};
 use sekisho_types::job::{JobFacts, OnDisconnect};
+use sekisho_types::name::Name;
 use sekisho_types::revision::{KeyEpoch, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(crate) struct LaneKey {
     memory_mib: u64,
     group: u32,
     policy: Option<PolicyId>,
+    reservation: Option<Name>,
     completes: bool,
     rules: OrderedRules,
     sealed_to: BTreeMap<SiteId, KeyEpoch>,
@@ -42,6 +44,7 @@ impl LaneKey {
             memory_mib: facts.resources.memory_mib,
             group: facts.group,
             policy: facts.policy.clone(),
+            reservation: facts.reservation.clone(),
             completes: facts.on_disconnect == OnDisconnect::RunToCompletion,
             rules: OrderedRules(facts.residency.clone()),
             sealed_to: facts.sealed_to.clone(),

@@ -9,6 +9,7 @@ use crate::limit::CLASSES_TRIED_MAX;
 use crate::survey::{Ask, Funnel, Survey};
 use sekisho_types::id::DeviceClass;
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::offer::START_WITHIN_MS;
 use sekisho_types::quota::Amount;
 use sekisho_types::residency::{Rules, Tier, describe};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,9 @@ pub(crate) fn relaxations(
         let change = "seal the payload anew, which uploads it to members inside the area";
         found.extend(try_each(survey, vec![(change.to_owned(), anew)]));
     }
+    if binding == Filter::Reserved {
+        found.extend(try_each(survey, sooner(survey, ask).into_iter().collect()));
+    }
     if Filter::of_residency(binding.code()).is_some() {
         found.extend(try_each(survey, residency(ask)));
     } else {
@@ -50,6 +54,22 @@ fn try_each(survey: &Survey<'_>, changes: Vec<(String, Ask<'_>)>) -> Vec<Relaxat
         Relaxation { change, effect }
     });
     tried.collect()
+}
+
+/// An end before the first reservation of others begins.
+fn sooner<'a>(survey: &Survey<'_>, ask: &Ask<'a>) -> Option<(String, Ask<'a>)> {
+    let (state, facts) = (survey.state, &ask.facts);
+    let path = state.path(&facts.id.tenant);
+    let until = state.clock().plus_ms(facts.time_limit_s.saturating_mul(1000));
+    let met = state.reserved_for_others(&facts.resources.class, &path, until);
+    let begins = met.iter().map(|spec| spec.from).find(|from| *from > state.clock())?;
+    let left_ms = begins.since_ms(state.clock()).saturating_sub(START_WITHIN_MS);
+    let limit = left_ms / 1000;
+    (limit > 0 && facts.reservation.is_none()).then(|| {
+        let mut relaxed = ask.clone();
+        relaxed.facts.time_limit_s = limit;
+        (format!("shorten the time limit to {limit} s, before others have reserved"), relaxed)
+    })
 }
 
 fn residency<'a>(ask: &Ask<'a>) -> Vec<(String, Ask<'a>)> {

@@ -1,5 +1,6 @@
 //! Jobs: the facts that the log carries, and the payload beside them.
 
+use super::reservation::optional_reservation;
 use super::tenant::{optional_policy, policy_name};
 use crate::field::{FieldError, FieldResult, items, parsed, required};
 use crate::name::Resource as _;
@@ -54,6 +55,7 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
         },
         priority: priority.map_err(|_range| FieldError::new("priority", "must be 0 to 100"))?,
         policy: optional_policy("policy", &spec.policy)?,
+        reservation: optional_reservation("reservation", &spec.reservation)?,
         residency: spec.residency.as_ref().map_or_else(|| Ok(Rules::default()), rules)?,
         on_disconnect: on_disconnect(spec.on_disconnect)?,
         over_limit: over_limit(spec.over_limit)?,
@@ -112,6 +114,7 @@ impl From<&JobFacts> for v1::JobSpec {
             memory_mib: facts.resources.memory_mib,
             priority: u32::from(facts.priority),
             policy: policy_name(facts.policy.as_ref()),
+            reservation: facts.reservation.as_ref().map(ToString::to_string).unwrap_or_default(),
             residency: Some((&facts.residency).into()),
             on_disconnect: on_disconnect.into(),
             over_limit: over_limit.into(),
@@ -333,6 +336,7 @@ mod tests {
             },
             priority: 50,
             policy: Some("gov".parse().unwrap()),
+            reservation: Some("night".parse().unwrap()),
             residency: crate::convert::rules::tests::rules(),
             on_disconnect: OnDisconnect::RunToCompletion,
             over_limit: OverLimit::Reject,

@@ -131,6 +131,7 @@ fn facts() -> JobFacts {
         resources: Resources { class: "h100-80g".parse().unwrap(), gpus: 4, memory_mib: 40_960 },
         priority: 50,
         policy: Some("bank".parse().unwrap()),
+        reservation: None,
         residency: Rules { areas, ..Rules::default() },
         on_disconnect: OnDisconnect::Stop,
         over_limit: OverLimit::Queue,
