@@ -145,7 +145,9 @@ impl Stock {
         let (mut held, mut others) = (BTreeMap::new(), 0);
         for (holder, gpus) in rows {
             match holder {
-                Some(holder) => drop(held.insert(holder, *gpus)),
+                Some(holder) => {
+                    held.insert(holder, *gpus);
+                }
                 None => others = *gpus,
             }
         }

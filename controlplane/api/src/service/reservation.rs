@@ -113,7 +113,12 @@ impl ReservationService for ReservationApi {
         let tenant = TenantId::from_parent("parent", &ask.parent)?;
         let list = List::of(&format!("reservations/{}", ask.parent), &wish!(ask), &fields())?;
         let state = self.0.read(&call, ask.read.as_ref()).await?;
-        call.may(&state, Verb::ReadFederation, Target::Federation)?;
+        if let Some(tenant) = &tenant {
+            let read = Verb::ReadReservations;
+            call.may_on(&state, read, read, Target::Tenant(tenant), &ask.parent)?;
+        } else {
+            call.may(&state, Verb::ReadFederation, Target::Federation)?;
+        }
         // A list shows what the caller may read, and no more.
         let wanted = |of: &TenantId, site: &SiteId| {
             tenant.as_ref().is_none_or(|tenant| of == tenant) && can_read(&call, &state, of, site)
