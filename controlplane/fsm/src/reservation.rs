@@ -40,7 +40,7 @@ pub struct Reservation {
 }
 
 /// Stands among moments for now, whenever that is: what lives then is all that lives.
-const NOW: Timestamp = Timestamp(0);
+pub(crate) const NOW: Timestamp = Timestamp(0);
 
 /// What is charged of a class at a site where something is reserved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -280,7 +280,7 @@ impl State {
 
     /// How a reservation stands.
     #[must_use]
-    pub fn standing(&self, (tenant, _): &ReservationKey, row: &Reservation) -> Standing {
+    pub fn standing(&self, of: &ReservationKey, row: &Reservation) -> Standing {
         let spec = &row.spec;
         let key = (spec.site.clone(), spec.class.clone());
         let nothing = Standing { used: 0, short: 0, occupied: 0 };
@@ -295,11 +295,13 @@ impl State {
         let taken = shares
             .values()
             .fold(others, |sum, share| sum.saturating_add(share.reserved.max(share.used)));
-        let mine = shares.get(tenant).copied().unwrap_or_default();
+        let mine = shares.get(&of.0).copied().unwrap_or_default();
         let beyond = taken.saturating_sub(given(&offers, at)).saturating_sub(short);
-        // Of several that begin together the first by name is used first.
-        let before = made.iter().filter(|(of, one)| {
-            *of == tenant && one.holds_at(at) && (one.from, one.until) < (spec.from, spec.until)
+        // Of several the one that began first is used first, then by name.
+        let rows =
+            stock.keys.iter().filter_map(|key| Some((key, &self.reservations.get(key)?.spec)));
+        let before = rows.filter(|(key, one)| {
+            key.0 == of.0 && one.holds_at(at) && (one.from, *key) < (spec.from, of)
         });
         let before = before.fold(0u64, |sum, (_, one)| sum.saturating_add(one.gpus));
         let used = mine.used.saturating_sub(before).min(spec.gpus);

@@ -6,6 +6,7 @@ mod explain;
 mod plan;
 mod preempt;
 mod property;
+mod reservation;
 
 use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::Command;

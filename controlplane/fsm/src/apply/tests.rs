@@ -29,6 +29,7 @@ mod preemption;
 mod quarantine;
 mod quota;
 mod range;
+mod reservation;
 mod site_key;
 mod submission;
 mod trust;
