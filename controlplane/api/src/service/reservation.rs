@@ -17,14 +17,15 @@ use sekisho_proto::name::{ReservationId, Resource as _};
 use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::{self, reservation_service_server::ReservationService};
 use sekisho_types::id::{SiteId, TenantId};
+use sekisho_types::time::Timestamp;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 #[derive(Debug)]
 pub(crate) struct ReservationApi(pub(crate) Arc<Core>);
 
-/// A reservation, how it stands, and whether it is over.
-pub(super) type Row<'s> = (&'s ReservationKey, &'s Reservation, Standing, bool);
+/// A reservation, how it stands, and at which time.
+pub(super) type Row<'s> = (&'s ReservationKey, &'s Reservation, Standing, Timestamp);
 
 pub(super) fn fields<'s>() -> [Field<Row<'s>>; 11] {
     [
@@ -41,7 +42,7 @@ pub(super) fn fields<'s>() -> [Field<Row<'s>>; 11] {
         Field::new("used", Kind::Number, |(_, _, standing, _)| standing.used.into()),
         Field::new("short", Kind::Number, |(_, _, standing, _)| standing.short.into()),
         Field::new("occupied", Kind::Number, |(_, _, standing, _)| standing.occupied.into()),
-        Field::new("over", Kind::Flag, |(_, _, _, over)| (*over).into()),
+        Field::new("over", Kind::Flag, |(_, row, _, now)| row.spec.is_over(*now).into()),
     ]
 }
 
@@ -51,13 +52,14 @@ fn name((tenant, name): &ReservationKey) -> String {
 }
 
 fn row<'s>(state: &State, key: &'s ReservationKey, row: &'s Reservation) -> Row<'s> {
-    (key, row, state.standing(key, row), row.spec.is_over(state.clock()))
+    (key, row, state.standing(key, row), state.clock())
 }
 
-fn shown((key, row, standing, over): Row<'_>) -> v1::Reservation {
+fn shown((key, row, standing, now): Row<'_>) -> v1::Reservation {
     let Standing { used, short, occupied } = standing;
+    let (over, holds) = (row.spec.is_over(now), row.spec.holds_at(now));
     let (name, etag) = (name(key), row.revision.to_string());
-    v1::Reservation { name, used, short, occupied, over, etag, ..(&row.spec).into() }
+    v1::Reservation { name, used, short, occupied, over, holds, etag, ..(&row.spec).into() }
 }
 
 /// One reservation; `None` = it is no more.

@@ -16,7 +16,7 @@ use sekisho_types::id::{SiteId, TenantId};
 use sekisho_types::job::JobFacts;
 use sekisho_types::reservation::{
     RESERVATIONS_PER_SITE_CLASS_MAX, RESERVATIONS_PER_TENANT_MAX, RESERVED_AHEAD_MAX_MS,
-    ReservationSpec,
+    RESERVED_FOR_MAX_MS, ReservationSpec,
 };
 
 fn refuse<T>(code: ErrorCode, why: String) -> Result<T, Rejection> {
@@ -105,6 +105,10 @@ fn may_make(
     }
     if spec.from.since_ms(now) > RESERVED_AHEAD_MAX_MS {
         let why = "from: must come within five years".to_owned();
+        return refuse(ErrorCode::InvalidArgument, why);
+    }
+    if spec.until.is_some_and(|until| until.since_ms(spec.from.max(now)) > RESERVED_FOR_MAX_MS) {
+        let why = "until: must come within 366 days of from".to_owned();
         return refuse(ErrorCode::InvalidArgument, why);
     }
     let (there, own) = crowd(change.state, (tenant, spec), forgotten);
