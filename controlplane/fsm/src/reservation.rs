@@ -333,6 +333,7 @@ impl State {
     }
 
     /// Windows of others' reservations of a class that work until `until` would run into, soonest first.
+    #[must_use]
     pub fn reserved_for_others<'s>(
         &'s self,
         class: &'s DeviceClass,
@@ -382,7 +383,7 @@ fn each(state: &mut State, row: &Placement, act: fn(&mut Stock, &[TenantId], Tim
         return;
     };
     let key = (row.grant.node.site.clone(), row.grant.class.clone());
-    if !state.stocks.get(&key).is_some_and(|stock| stock.is_backed_by(offer)) {
+    if state.stocks.get(&key).is_none_or(|stock| !stock.is_backed_by(offer)) {
         return;
     }
     let (path, now) = (state.path(&row.grant.job.tenant), state.clock);

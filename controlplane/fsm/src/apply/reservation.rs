@@ -184,9 +184,9 @@ fn told(change: &mut Change<'_>, key: &ReservationKey) {
 
 /// Refuses a job that names a reservation out of which it could never be placed.
 pub(super) fn check(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
+    let Some(name) = &facts.reservation else { return Ok(()) };
     let until = change.now().plus_ms(facts.time_limit_s.saturating_mul(1000));
     let path = change.state.path(&facts.id.tenant);
-    let Some(name) = &facts.reservation else { return Ok(()) };
     match change.state.wish(facts, &path, until) {
         Wish::Any | Wish::Of(..) => Ok(()),
         Wish::Gone => {

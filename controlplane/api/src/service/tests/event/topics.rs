@@ -181,7 +181,14 @@ async fn each_topic_is_for_whoever_may_read_it() {
     });
     let api = api(&fake);
     let all = [Topic::Jobs, Topic::Nodes].into_iter().chain(REST);
-    let tenants = [Topic::Jobs, Topic::Tenants, Topic::Quotas, Topic::Budgets, Topic::Escrows];
+    let tenants = [
+        Topic::Jobs,
+        Topic::Tenants,
+        Topic::Quotas,
+        Topic::Budgets,
+        Topic::Escrows,
+        Topic::Reservations,
+    ];
     let tenant = user("kanto", "sapporo");
     for topic in all {
         let code = async |who: &Principal, ask: v1::WatchRequest| {
