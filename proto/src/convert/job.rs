@@ -455,6 +455,7 @@ mod tests {
             assert_eq!(refused(|_, s| s.priority = priority), invalid("spec.priority"));
         }
         assert_eq!(refused(|_, s| s.policy = "gov".into()), invalid("spec.policy"));
+        assert_eq!(refused(|_, s| s.reservation = "A".into()), invalid("spec.reservation"));
         let foreign = v1::Rules { areas: vec!["KR".into()], ..v1::Rules::default() };
         assert_eq!(
             refused(|_, s| s.residency = Some(foreign.clone())),

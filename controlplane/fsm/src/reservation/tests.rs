@@ -93,7 +93,7 @@ fn demand(f: &Federation) -> Vec<(Timestamp, u64)> {
     let now = f.state.clock();
     let begins = f.state.reservations().map(|(_, row)| row.spec.from).filter(|from| *from > now);
     let moments: Vec<Timestamp> = begins.chain([now]).collect();
-    let taken = |at: Timestamp| {
+    let taken = |at: Timestamp| -> u64 {
         let of = |tenant: &&str| {
             let tenant: TenantId = tenant.parse().unwrap();
             let rows = f.state.reservations().filter(|((of, _), _)| *of == tenant);

@@ -42,8 +42,7 @@ fn promised() -> Federation {
     let named =
         JobFacts { reservation: Some("least".parse().unwrap()), ..of("otaru", "named", 1, 60) };
     f.submit(named);
-    let least = ReservationSpec { gpus: 1, ..reservation("tokyo-1", 1) };
-    f.reserve("otaru", "least", least);
+    f.reserve("otaru", "least", reservation("tokyo-1", 1));
     f
 }
 
