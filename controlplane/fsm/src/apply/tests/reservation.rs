@@ -281,13 +281,11 @@ fn only_the_operator_of_the_devices_promises_them_and_bad_promises_are_refused()
     let nobodys = f.reserving("nobody", "bad", good());
     refused(&mut f, admin("kanto"), nobodys, ErrorCode::NotFound);
     f.reserve("otaru", "least", good());
-    let stale = match f.reserving("otaru", "least", good()) {
-        Command::PutReservation(mut put) => {
-            put.expected = Some(Revision(1));
-            Command::PutReservation(put)
-        }
-        other => panic!("{other:?}"),
+    let Command::PutReservation(mut put) = f.reserving("otaru", "least", good()) else {
+        panic!("it reserves")
     };
+    put.expected = Some(Revision(1));
+    let stale = Command::PutReservation(put);
     refused(&mut f, admin("kanto"), stale, ErrorCode::RevisionMismatch);
     for bad in [
         ReservationSpec { gpus: 5, ..good() },
