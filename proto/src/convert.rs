@@ -21,6 +21,7 @@ pub mod offer;
 pub mod plan;
 pub mod policy;
 pub mod quota;
+pub mod reservation;
 mod resources;
 pub mod rules;
 pub mod site;

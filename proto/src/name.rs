@@ -77,6 +77,15 @@ pub struct OfferId {
     pub name: Name,
 }
 
+/// What is reserved for one tenant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReservationId {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its name, unique within the tenant.
+    pub name: Name,
+}
+
 /// What one operator does not take.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VetoId {
@@ -235,6 +244,17 @@ impl Resource for BudgetId {
     fn from_name(name: &str) -> Option<Self> {
         let (tenant, budget) = nested(name, "tenants", "budgets")?;
         Some(Self { tenant: tenant.parse().ok()?, name: budget.parse().ok()? })
+    }
+}
+
+impl Resource for ReservationId {
+    const FORM: &'static str = "tenants/TENANT/reservations/RESERVATION";
+    fn name(&self) -> String {
+        join([&"tenants", &self.tenant, &"reservations", &self.name])
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let (tenant, reservation) = nested(name, "tenants", "reservations")?;
+        Some(Self { tenant: tenant.parse().ok()?, name: reservation.parse().ok()? })
     }
 }
 
@@ -399,6 +419,10 @@ mod tests {
         same::<BudgetId>(
             &["tenants/acme/budgets/fy-2026"],
             &["tenants/acme/budgets/", "tenants/acme/budget/x", "tenants/-/budgets/x"],
+        );
+        same::<ReservationId>(
+            &["tenants/sapporo/reservations/night"],
+            &["tenants/sapporo/reservations/", "sapporo/reservations/night"],
         );
         same::<OfferId>(
             &["sites/tokyo-1/offers/night"],

@@ -372,6 +372,7 @@ fn facts(grant: &Grant) -> JobFacts {
         },
         priority: 50,
         policy: None,
+        reservation: None,
         residency: grant.rules[0].rules.clone(),
         on_disconnect: grant.on_disconnect,
         over_limit: OverLimit::Queue,

@@ -24,6 +24,7 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         resources: Resources::of(grant.class.clone(), grant.gpus),
         priority: 50,
         policy: None,
+        reservation: None,
         residency: grant.rules[0].rules.clone(),
         on_disconnect: grant.on_disconnect,
         over_limit: OverLimit::Queue,

@@ -158,6 +158,7 @@ impl Callers {
                 resources: Resources::of(CLASS.parse()?, 1),
                 priority: 50,
                 policy: None,
+                reservation: None,
                 residency: Rules::default(),
                 on_disconnect: OnDisconnect::Stop,
                 over_limit: OverLimit::Queue,

@@ -67,6 +67,7 @@ impl Job {
             resources: Resources::of(class, gpus),
             priority: self.priority,
             policy: None,
+            reservation: None,
             residency: Rules::default(),
             on_disconnect: OnDisconnect::Stop,
             over_limit: OverLimit::Queue,

@@ -24,6 +24,7 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
         resources: Resources::of(grant.class.clone(), grant.gpus),
         priority: 50,
         policy: None,
+        reservation: None,
         residency: grant.rules.first().context("the job's own rules")?.rules.clone(),
         on_disconnect: grant.on_disconnect,
         over_limit: OverLimit::Queue,

@@ -14,6 +14,7 @@
 //!   sharing: alone          # of a class of shared devices: tenant, or any
 //! priority: 50              # 0 to 100
 //! policy: hokkaido-only     # a named policy that binds this job beside its tenant's
+//! reservation: night        # one of its tenant's, or of a tenant above: placed only out of what that holds
 //! residency:                # only narrows: Japan and the tenant's policy bind in any case
 //!   areas: [JP-01, 北海道札幌市, Otaru-shi, "012351"]  # codes, or names in any spelling
 //!   denied_areas: []
@@ -121,6 +122,7 @@ struct Raw {
     resources: RawResources,
     priority: Option<Spanned<u8>>,
     policy: Option<Spanned<String>>,
+    reservation: Option<Spanned<String>>,
     residency: Option<residency::Raw>,
     on_disconnect: Option<Disconnect>,
     over_limit: Option<Over>,
@@ -268,6 +270,7 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
         },
         priority: raw.priority.map_or(PRIORITY, |priority| priority.value),
         policy: raw.policy.map(|policy| named("policy", &policy)).transpose()?,
+        reservation: raw.reservation.map(|name| named("reservation", &name)).transpose()?,
         residency,
         on_disconnect: match raw.on_disconnect.unwrap_or(Disconnect::Stop) {
             Disconnect::Stop => OnDisconnect::Stop,

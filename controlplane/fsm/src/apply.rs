@@ -43,6 +43,7 @@ mod quota;
 mod range;
 mod reply;
 mod report;
+mod reservation;
 pub(crate) mod residency;
 mod session;
 mod site;
@@ -330,14 +331,14 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         }
         Command::EvictDenied { jobs } => eviction::evict(change, jobs),
         Command::Preempt(of) => preemption::begin(change, of),
-        Command::PutSiteKey { key } => site_key::put(change, key),
+        Command::PutSiteKey(key) => site_key::put(change, key),
         Command::ResealJob { facts } => job::reseal(change, facts),
         Command::ReplaceJob { facts } => tasks::replace(change, facts),
         Command::StopReplicas { replicas } => tasks::stop(change, replicas),
         Command::SubmitRange { transcripts } => range::submit(change, transcripts),
         Command::FoundPayload(payload) => payload::found(change, payload),
         Command::Countersign { heads } => countersign::take(change, heads),
-        Command::RecordJournal { head } => journal::record(change, head),
+        Command::RecordJournal(head) => journal::record(change, head),
         Command::Propose { joint, expires } => approval::propose(change, joint, *expires),
         Command::SignApproval { id, signature } => approval::sign(change, *id, signature),
         Command::RefuseApproval { id, reason } => approval::refuse_it(change, *id, reason),
@@ -363,6 +364,8 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         }
         Command::Veto { operator, of, reason } => offer::veto(change, operator, of, reason),
         Command::LiftVeto { operator, of } => offer::lift(change, operator, of),
+        Command::PutReservation(of) => reservation::put(change, of),
+        Command::DeleteReservation(of) => reservation::delete(change, of),
     }
 }
 

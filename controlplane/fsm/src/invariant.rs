@@ -3,6 +3,7 @@
 
 mod charge;
 mod held;
+mod reservation;
 
 use crate::location::NodeProof;
 use crate::state::{Standing, State};
@@ -26,6 +27,7 @@ pub fn check(state: &State) -> Result<(), String> {
     charge::the_tree_sums_up(state)?;
     charge::offers_are_charged_what_they_hold(state)?;
     charge::what_is_kept_is_being_made_room(state)?;
+    reservation::stocks_are_what_is_reserved_and_lives(state)?;
     capacity_is_not_exceeded(state)?;
     devices_are_counted_once_and_shared_by_agreement(state)?;
     queue_is_the_queued_jobs(state)?;

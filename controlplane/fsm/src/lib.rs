@@ -39,6 +39,7 @@ pub mod purse;
 pub mod quarantine;
 pub mod query;
 pub mod quota;
+pub mod reservation;
 pub mod role;
 mod sharing;
 pub mod snapshot;

@@ -317,6 +317,8 @@ impl State {
             self.escrows.lanes(),
             self.offers.lanes(),
             self.vetoes.lanes(),
+            self.reservations.lanes(),
+            self.stocks.lanes(),
             self.fair.lanes(),
             self.preemptions.lanes(),
             self.jobs.lanes(),

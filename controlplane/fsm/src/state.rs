@@ -16,6 +16,7 @@ use crate::preemption::{Kept, Preemption};
 use crate::purse::Charge;
 use crate::quarantine::Quarantine;
 use crate::quota::{Holding, HoldingKey};
+use crate::reservation::{Reservation, ReservationKey, Stock, StockKey};
 use crate::table::Table;
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::grant::{Grant, SessionId};
@@ -390,6 +391,9 @@ pub struct State {
     pub(crate) escrows: Table<EscrowKey, Escrow>,
     pub(crate) offers: Table<OfferKey, Offer>,
     pub(crate) vetoes: Table<VetoKey, Veto>,
+    pub(crate) reservations: Table<ReservationKey, Reservation>,
+    /// Of each class at each site where something is reserved.
+    pub(crate) stocks: Table<StockKey, Stock>,
     /// By the job that room is made for.
     pub(crate) preemptions: Table<JobId, Preemption>,
     /// What tenants have used lately, each itself, by weights that begin at the time beside it.

@@ -17,7 +17,7 @@ pub mod sealed;
 pub use device::{bucket, instances, shares};
 pub use job::{PAYLOAD, job, payload_of};
 pub use membership::{administrator, agreement, company, endorser, newcomer, signed_bundle};
-pub use quota::{first_quota, offer};
+pub use quota::{first_quota, offer, reservation};
 
 use crate::command::{Command, Group, Slot};
 use crate::entry::{Entry, FEATURE_LEVEL};

@@ -1,4 +1,4 @@
-//! What a plan charges beside its state: quotas, budgets and offers (Q1).
+//! What a plan charges beside its state: quotas, budgets and offers, with what is reserved of them (Q1).
 //!
 //! Must hold: each group of a plan is admitted by the purse that apply opens for it, on books that have the charges of the
 //! groups before it. The sums are the state machine's own.
@@ -8,6 +8,7 @@ use sekisho_fsm::budget::BudgetKey;
 use sekisho_fsm::offer::OfferKey;
 use sekisho_fsm::purse::{Books, Spend};
 use sekisho_fsm::quota::{Holding, HoldingKey, Holdings, Keep, charge, refund};
+use sekisho_fsm::reservation::{Stock, StockKey};
 use sekisho_types::id::{DeviceClass, TenantId};
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
@@ -23,6 +24,7 @@ pub(crate) struct Overlay<'s> {
     offers: BTreeMap<OfferKey, u64>,
     /// What of an offer has come back by then.
     ended: BTreeMap<OfferKey, u64>,
+    stocks: BTreeMap<StockKey, Stock>,
 }
 
 impl Holdings for Overlay<'_> {
@@ -49,13 +51,18 @@ impl Books for Overlay<'_> {
     fn ended_of_offer(&self, key: &OfferKey) -> u64 {
         self.ended.get(key).copied().unwrap_or(0)
     }
+
+    fn stock(&self, key: &StockKey) -> Option<&Stock> {
+        self.stocks.get(key).or_else(|| self.state.stock(key))
+    }
 }
 
 impl<'s> Overlay<'s> {
     /// Nothing beside the state.
     pub(crate) fn of(state: &'s State) -> Self {
         let (holdings, budgets, offers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { state, holdings, budgets, offers, ended: BTreeMap::new() }
+        let (ended, stocks) = (BTreeMap::new(), BTreeMap::new());
+        Self { state, holdings, budgets, offers, ended, stocks }
     }
 
     /// The first of `path` has given GPUs at a place back.
@@ -88,6 +95,7 @@ impl<'s> Overlay<'s> {
             charge(self, path, &facts.resources.class, spend.place, gpus);
             let used = self.offers.entry(spend.offer.clone()).or_default();
             *used = used.saturating_add(gpus);
+            self.charge_stock(spend.offer, (&facts.resources.class, path), (until, gpus));
             let all = path.iter().flat_map(|tenant| self.state.budgets_of(tenant));
             let class = &facts.resources.class;
             for (key, budget) in all.filter(|(_, one)| one.spec.counts(class, spend.place)) {
@@ -97,6 +105,21 @@ impl<'s> Overlay<'s> {
                     *sum = sum.saturating_add(rate.saturating_mul(u128::from(ms)));
                 }
             }
+        }
+    }
+
+    /// Charges a member where something is reserved.
+    fn charge_stock(
+        &mut self,
+        (site, offer): &OfferKey,
+        (class, path): (&DeviceClass, &[TenantId]),
+        (until, gpus): (Timestamp, u64),
+    ) {
+        let key = (site.clone(), class.clone());
+        let stock = self.stock(&key).filter(|stock| stock.is_backed_by(offer));
+        if let Some(mut stock) = stock.cloned() {
+            stock.add(path, until, gpus);
+            self.stocks.insert(key, stock);
         }
     }
 }

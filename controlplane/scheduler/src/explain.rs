@@ -331,6 +331,7 @@ fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filt
         Filter::Vetoed => "taken by its operator".to_owned(),
         Filter::Offered => charge::offered(state, &ask.facts),
         Filter::Offer => format!("{} of what is offered free", wanted.gpus),
+        Filter::Reserved => charge::reserved(state, &ask.facts),
         Filter::Quota => charge::quota(state, &ask.facts),
         Filter::Budget => charge::budget(state, &ask.facts),
     }

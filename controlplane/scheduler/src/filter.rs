@@ -46,6 +46,8 @@ pub enum Filter {
     Capacity,
     /// What is offered there is not all in use.
     Offer,
+    /// What is left of it is not reserved for others, or is what the job names.
+    Reserved,
     /// The tenant's quotas admit the whole group (Q1).
     Quota,
     /// So do the budgets.
@@ -54,7 +56,7 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Country,
         Self::Tier,
         Self::Area,
@@ -74,13 +76,15 @@ impl Filter {
         Self::Tag,
         Self::Capacity,
         Self::Offer,
+        Self::Reserved,
         Self::Quota,
         Self::Budget,
     ];
 
     /// The code that stands for it. [`Filter::Quota`] and [`Filter::Budget`] have a second one, `QUOTA_NONE` and
     /// `BUDGET_TOO_SMALL`, for a limit that is too small even when nothing is charged; [`Filter::Capacity`] has
-    /// `SHARE_NEIGHBOURS`, where what is free stands beside jobs that do not share with this one.
+    /// `SHARE_NEIGHBOURS`, where what is free stands beside jobs that do not share with this one; [`Filter::Reserved`] has two more for a
+    /// job that names a reservation, `RESERVATION_FULL` and `RESERVATION_NONE`.
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {
@@ -102,6 +106,7 @@ impl Filter {
             Self::Tag => ErrorCode::TagExpired,
             Self::Capacity => ErrorCode::CapacityFull,
             Self::Offer => ErrorCode::OfferFull,
+            Self::Reserved => ErrorCode::OfferReserved,
             Self::Quota => ErrorCode::QuotaExceeded,
             Self::Budget => ErrorCode::BudgetExhausted,
         }
@@ -113,7 +118,10 @@ impl Filter {
         if code == ErrorCode::BudgetTooSmall {
             return Self::Budget;
         }
-        let own = [Self::Vetoed, Self::Offered, Self::Offer, Self::Budget];
+        if matches!(code, ErrorCode::ReservationFull | ErrorCode::ReservationNone) {
+            return Self::Reserved;
+        }
+        let own = [Self::Vetoed, Self::Offered, Self::Offer, Self::Reserved, Self::Budget];
         own.into_iter().find(|filter| filter.code() == code).unwrap_or(Self::Quota)
     }
 

@@ -9,6 +9,7 @@ use sekisho_fsm::State;
 use sekisho_fsm::state::{Job, QueueKey};
 use sekisho_types::id::{DeviceClass, JobId, PolicyId, SiteId, TenantId};
 use sekisho_types::job::{JobFacts, Kind, OnDisconnect};
+use sekisho_types::name::Name;
 use sekisho_types::revision::{KeyEpoch, Revision};
 use sekisho_types::sharing::Sharing;
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub(crate) struct LaneKey {
     sharing: Sharing,
     group: u32,
     policy: Option<PolicyId>,
+    reservation: Option<Name>,
     completes: bool,
     rules: OrderedRules,
     pub(crate) sealed_to: BTreeMap<SiteId, KeyEpoch>,
@@ -47,6 +49,7 @@ impl LaneKey {
             sharing: facts.resources.sharing,
             group: facts.group,
             policy: facts.policy.clone(),
+            reservation: facts.reservation.clone(),
             completes: facts.on_disconnect == OnDisconnect::RunToCompletion,
             rules: OrderedRules(facts.residency.clone()),
             sealed_to: facts.sealed_to.clone(),

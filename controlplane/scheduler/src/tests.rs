@@ -9,6 +9,7 @@ mod plan;
 mod preempt;
 mod property;
 mod relax;
+mod reservation;
 mod sharing;
 mod tasks;
 

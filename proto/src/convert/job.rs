@@ -5,6 +5,7 @@ mod start;
 
 pub use life::phase;
 
+use super::reservation::optional_reservation;
 use super::resources;
 use super::tenant::{optional_policy, policy_name};
 use crate::field::{FieldError, FieldResult, items, parsed, required};
@@ -58,6 +59,7 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
         resources: resources::read(spec)?,
         priority: priority.map_err(|_range| FieldError::new("priority", "must be 0 to 100"))?,
         policy: optional_policy("policy", &spec.policy)?,
+        reservation: optional_reservation("reservation", &spec.reservation)?,
         residency: spec.residency.as_ref().map_or_else(|| Ok(Rules::default()), rules)?,
         on_disconnect: on_disconnect(spec.on_disconnect)?,
         over_limit: over_limit(spec.over_limit)?,
@@ -142,6 +144,7 @@ impl From<&JobFacts> for v1::JobSpec {
             memory_mib: facts.resources.memory_mib,
             priority: u32::from(facts.priority),
             policy: policy_name(facts.policy.as_ref()),
+            reservation: facts.reservation.as_ref().map(ToString::to_string).unwrap_or_default(),
             residency: Some((&facts.residency).into()),
             on_disconnect: on_disconnect.into(),
             over_limit: over_limit.into(),
@@ -365,6 +368,7 @@ mod tests {
             },
             priority: 50,
             policy: Some("gov".parse().unwrap()),
+            reservation: Some("night".parse().unwrap()),
             residency: crate::convert::rules::tests::rules(),
             on_disconnect: OnDisconnect::RunToCompletion,
             over_limit: OverLimit::Reject,
@@ -486,6 +490,7 @@ mod tests {
             assert_eq!(refused(|_, s| s.priority = priority), invalid("spec.priority"));
         }
         assert_eq!(refused(|_, s| s.policy = "gov".into()), invalid("spec.policy"));
+        assert_eq!(refused(|_, s| s.reservation = "A".into()), invalid("spec.reservation"));
         let foreign = v1::Rules { areas: vec!["KR".into()], ..v1::Rules::default() };
         assert_eq!(
             refused(|_, s| s.residency = Some(foreign.clone())),

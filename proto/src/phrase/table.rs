@@ -219,6 +219,24 @@ phrases! {
         "{operator} の拒否は {most} 件で、事業者の上限に達しています";
     "a veto of {operator} against {of*}" = "{of*} に対する {operator} の拒否";
     "{operator} takes no work of {of*}: {reason*}" = "{operator} は {of*} を受け入れていません: {reason*}";
+    "reservation {tenant}/{name}" = "予約 {tenant}/{name}";
+    "must be WAIT or DRAIN" = "WAIT または DRAIN を指定してください";
+    "gpus: must be 1 to {most}" = "gpus: 1 から {most} までにしてください";
+    "from: must come within five years" = "from: 5年以内にしてください";
+    "until: must come within 366 days of from" = "until: from から366日以内にしてください";
+    "{site} has {most} reservations of {class}, the most of a class at a site" =
+        "{site} の {class} の予約は {most} 件で、1拠点・1種別の上限に達しています";
+    "{tenant} has {most} reservations, the most of a tenant" =
+        "{tenant} の予約は {most} 件で、テナントの上限に達しています";
+    "{short} {class} more than {site} offers would be reserved at once" =
+        "{site} の {class} の予約が、提供を {short} 台上回ることになります";
+    "{what*} is over" = "{what*} は終了しています";
+    "{what*} can be lowered; for more, or another time, make another one" =
+        "{what*} は減らすことだけができます。増やす場合や期間を変える場合は、別の予約を作成してください";
+    "{tenant} has no reservation {name} for {class}, that many and that long" =
+        "{tenant} には、{class} をその台数・その期間使える予約 {name} がありません";
+    "devices at {site} that others reserved are to be had now" =
+        "{site} では、他者が予約したデバイスを空ける時刻になりました";
     "less is offered at {site} than runs there" = "{site} で実行中の台数を、提供台数が下回っています";
 
     // Why a place is none.
@@ -281,6 +299,9 @@ phrases! {
     "taken by its operator" = "事業者が受け入れている";
     "offered to {tenant} until {until}" = "{tenant} に {until} まで提供されている";
     "{gpus} of what is offered free" = "提供されているうち {gpus} 台が空いている";
+    "not reserved for others" = "他者の予約がない";
+    "not reserved for others: {windows*}" = "他者の予約がない: {windows*}";
+    "{gpus} of reservation {name} left for so long" = "予約 {name} に {gpus} 台、その期間の空きがある";
     "quota of {tenant} for {class}: {rows*}, needed {need}" =
         "{tenant} の {class} の割当枠 {rows*}、必要 {need}";
     "no hard budget" = "上限となる予算なし";

@@ -171,6 +171,8 @@ pub struct JobFacts {
     pub priority: u8,
     /// A named policy that binds this job beside its tenant's.
     pub policy: Option<PolicyId>,
+    /// A reservation of its tenant, or of one above it: the job is placed only out of what that holds.
+    pub reservation: Option<Name>,
     /// The job's own residency rules.
     pub residency: Rules,
     /// Mode on loss of contact.

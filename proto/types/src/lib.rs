@@ -23,6 +23,7 @@ pub mod placement;
 pub mod position;
 pub mod principal;
 pub mod quota;
+pub mod reservation;
 pub mod residency;
 pub mod revision;
 pub mod sharing;

@@ -74,6 +74,16 @@ fn a_share_is_agreed_to_by_name() {
 }
 
 #[test]
+fn a_reservation_is_named_or_none_is() {
+    assert_eq!(read(SPEC).unwrap().facts.reservation, None);
+    let named = SPEC.replace("group: 2", "reservation: night");
+    let name = read(&named).unwrap().facts.reservation.map(|name| name.to_string());
+    assert_eq!(name.as_deref(), Some("night"));
+    let failure = refused("group: 2", "reservation: Night");
+    assert_eq!(failure.code, ErrorCode::InvalidArgument);
+}
+
+#[test]
 fn json_is_read_as_well() {
     let json = r#"{"name":"j","tenant":"t","resources":{"class":"c","gpus":1},"time_limit":"1d","run":{"command":["true"]}}"#;
     assert_eq!(read(json).unwrap().facts.time_limit_s, 86_400);

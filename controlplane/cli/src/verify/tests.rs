@@ -10,6 +10,7 @@ mod location;
 mod long;
 mod opening;
 mod quota;
+mod reservation;
 mod snapshot;
 
 use super::report::{Step, Verdict};

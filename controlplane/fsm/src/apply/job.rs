@@ -3,7 +3,7 @@
 use super::change::{Change, not_found};
 use super::placement::order_stop;
 use super::policy::check_rules;
-use super::{forget, held, offer, payload, preemption, residency, site_key, tasks};
+use super::{forget, held, offer, payload, preemption, reservation, residency, site_key, tasks};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -29,6 +29,7 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     check_rules(change.state, &facts.residency, change.today())?;
     residency::rules_for(change.state, facts)?;
     payload::check_area(change, facts)?;
+    reservation::check(change, facts)?;
     if change.state.jobs.contains(&facts.id) {
         return Err(Rejection::new(ErrorCode::AlreadyExists, format!("job {} exists", facts.id)));
     }

@@ -11,8 +11,8 @@ use crate::command::{Group, Slot};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::purse::Charge;
-use crate::quota;
 use crate::state::{Fate, Placement};
+use crate::{quota, reservation};
 use sekisho_evidence::grant::{BoundRules, Grant, Share};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
@@ -152,6 +152,7 @@ fn charge(change: &mut Change<'_>, row: &Placement) {
     if let Some(name) = &charge.offer {
         offer::charge(change, &(grant.node.site.clone(), name.clone()), gpus);
     }
+    reservation::charge(change.state, row);
 }
 
 /// Gives all of it back that is not used up (Q2).
@@ -163,6 +164,7 @@ fn refund(change: &mut Change<'_>, row: &Placement) {
     let left = charge.until.since_ms(change.now().max(charge.from));
     change.state.unuse_fairly(&grant.job.tenant, gpus, left, charge.from);
     budget::refund(change, row);
+    reservation::refund(change.state, row);
     if let Some(name) = &charge.offer {
         offer::refund(change, &(grant.node.site.clone(), name.clone()), gpus);
     }

@@ -30,6 +30,7 @@ mod preemption;
 mod quarantine;
 mod quota;
 mod range;
+mod reservation;
 mod sharing;
 mod site_key;
 mod submission;

@@ -34,6 +34,7 @@ pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
         resources: Resources::of(CLASS.parse().unwrap(), gpus),
         priority: 50,
         policy: None,
+        reservation: None,
         residency: Rules { areas, ..Rules::default() },
         on_disconnect: OnDisconnect::Stop,
         over_limit: OverLimit::Queue,

@@ -133,6 +133,10 @@ impl<'j> Judge<'j> {
             found.extend(covers.and_then(|ms| u64::try_from(ms).ok()));
             found.insert(end.since_ms(now));
         }
+        let until = now.plus_ms(facts.time_limit_s.saturating_mul(1000));
+        let begins = state.reserved_for_others(class, &path, until);
+        let begins = begins.iter().map(|spec| spec.from).filter(|from| *from > now);
+        found.extend(begins.map(|from| from.since_ms(now).saturating_sub(START_WITHIN_MS)));
         found.extend(self.ahead.into_iter().flat_map(|ahead| ahead.gaps_ms()));
         let minutes = |ms: u64| ms.checked_div(MINUTE_MS).unwrap_or(0).saturating_mul(60);
         found.into_iter().map(minutes).collect()

@@ -137,6 +137,7 @@ fn facts() -> JobFacts {
         },
         priority: 50,
         policy: Some("bank".parse().unwrap()),
+        reservation: None,
         residency: Rules { areas, ..Rules::default() },
         on_disconnect: OnDisconnect::Stop,
         over_limit: OverLimit::Queue,

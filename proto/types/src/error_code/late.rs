@@ -349,6 +349,31 @@ $($early)*
         "空きのある共有デバイスは、このジョブと共有しないジョブが使用中です。",
         "Wait, or write `sharing: any` if other tenants may compute on the same device.",
         "空きを待つか、他テナントとの共有が可能であれば `sharing: any` を指定してください。";
+    ReservationNoRoom = 119, "RESERVATION_NO_ROOM", Precondition,
+        "At some moment of that time more would be reserved than is offered.",
+        "その期間のある時点で、予約が提供台数を超えます。",
+        "Reserve fewer or another time, or offer more first: `sekisho offer list`, `sekisho reservation list`.",
+        "台数か期間を変えるか、先に提供を増やしてください(`sekisho offer list`、`sekisho reservation list`)。";
+    ReservationPast = 120, "RESERVATION_PAST", Invalid,
+        "The time of the reservation is over.",
+        "予約の期間はすでに終わっています。",
+        "Make another one that ends in the future: `sekisho reservation create`.",
+        "未来に終わる予約を作成してください(`sekisho reservation create`)。";
+    OfferReserved = 121, "OFFER_RESERVED", NotYet,
+        "What is left of the offers is reserved for others, now or before the job's time limit ends.",
+        "提供の残りは、現在またはジョブの時間制限が終わる前から、他者のために予約されています。",
+        "Shorten the time limit, so that it ends before the reservation begins, or wait: `sekisho job explain` names the time.",
+        "時間制限を短くして予約の開始前に終わるようにするか、待ってください。時刻は `sekisho job explain` に表示されます。";
+    ReservationNone = 122, "RESERVATION_NONE", Never,
+        "The job's tenant has no reservation of this name that could hold the job.",
+        "このテナントに、ジョブを収められるその名前の予約がありません。",
+        "See `sekisho reservation list`: class, number and end have to fit; or leave `reservation` out of the spec.",
+        "`sekisho reservation list` で種別・台数・終了を確認するか、ジョブ仕様から `reservation` を外してください。";
+    ReservationFull = 123, "RESERVATION_FULL", NotYet,
+        "The reservation that the job names has not begun, or too little of it is left.",
+        "ジョブが指定した予約は、まだ始まっていないか、残りが足りません。",
+        "Wait for its beginning or for its other jobs to end: `sekisho reservation list`.",
+        "開始を待つか、予約を使っている他のジョブの終了を待ってください(`sekisho reservation list`)。";
         }
     };
 }

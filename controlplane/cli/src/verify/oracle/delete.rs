@@ -35,5 +35,6 @@ impl Model {
         self.tenants.remove(tenant);
         self.ledger.forget(tenant);
         self.budgets.forget(tenant);
+        self.reservations.forget(|of, _| of == tenant);
     }
 }

@@ -7,6 +7,7 @@ use super::charge::Charge;
 use super::escrow::{Escrow, EscrowKey};
 use super::offer::Offers;
 use super::quota::Ledger;
+use super::reservation::Reservations;
 use crate::verify::report::{Report, Step};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::Genesis;
@@ -116,6 +117,7 @@ pub(super) struct Model {
     pub(super) ledger: Ledger,
     pub(super) budgets: Budgets,
     pub(super) offers: Offers,
+    pub(super) reservations: Reservations,
     pub(super) escrows: BTreeMap<EscrowKey, Escrow>,
     /// Wholes, with the placements of all their tasks.
     pub(super) jobs: BTreeMap<JobId, Job>,
@@ -170,6 +172,7 @@ impl Model {
             ledger: Ledger::default(),
             budgets: Budgets::default(),
             offers: Offers::default(),
+            reservations: Reservations::default(),
             escrows: BTreeMap::new(),
             jobs: BTreeMap::new(),
             placements: BTreeMap::new(),
@@ -332,11 +335,13 @@ impl Model {
             Command::WithdrawOffer { site, name, .. } => self.offers.withdraw(site, name),
             Command::Veto { operator, of, .. } => self.offers.veto(operator, of),
             Command::LiftVeto { operator, of } => self.lift_veto(at, operator, of, report),
+            Command::PutReservation(of) => self.put_reservation(at, of, report),
+            Command::DeleteReservation(of) => self.delete_reservation(at, of, report),
             Command::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
             // It has no more to do with a grant than whether its site can read, or whether there is anything to run.
-            Command::PutSiteKey { .. } | Command::FoundPayload(_) => {}
+            Command::PutSiteKey(_) | Command::FoundPayload(_) => {}
             // What the log says of itself grants nothing.
-            Command::Countersign { .. } | Command::RecordJournal { .. } => {}
+            Command::Countersign { .. } | Command::RecordJournal(_) => {}
             Command::ResealJob { facts } => self.resealed(facts),
             Command::ReplaceJob { facts } => self.replaced(at, &entry.actor, facts),
             Command::StopReplicas { replicas } => {

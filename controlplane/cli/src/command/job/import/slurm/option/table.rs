@@ -44,8 +44,8 @@ const LICENCE: Text = Text::new(
     "ライセンス数は管理しません。割当枠かライセンスサーバーで制限してください",
 );
 const RESERVED: Text = Text::new(
-    "there are no reservations by name: a quota or an offer of the tenant says what is set aside",
-    "名前付きの予約はありません。確保は割当枠と提供枠で行います",
+    "reservations are the site operators' own: where one is made for the tenant, write `reservation: NAME`",
+    "予約は拠点の事業者が作成します。テナントの予約があれば `reservation: NAME` と書いてください",
 );
 const TOPOLOGY: Text = Text::new(
     "a spec does not say how members lie to one another: leave it out, or narrow residency.areas to one city",
