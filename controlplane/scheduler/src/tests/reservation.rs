@@ -57,7 +57,7 @@ fn who_waits_is_told_the_window_and_how_long_it_may_take() {
     let window = "tokyo-1 3 2026-11-22T02:00:00.000Z/2026-11-22T03:00:00.000Z";
     assert_eq!(step.condition, format!("not reserved for others: {window}"));
     assert_eq!(step.nodes_left, 0);
-    let shorter = "shorten the time limit to 7080 s, before others have reserved";
+    let shorter = "ask for a time limit of 7080 s instead of 14400";
     let told = found.relaxations.iter().find(|one| one.change == shorter).unwrap();
     assert_eq!(told.effect, Verdict::PlacedNow);
     // What it names is none of its tenant's, or has not begun.
