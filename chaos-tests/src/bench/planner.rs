@@ -11,6 +11,7 @@ mod sample;
 
 use super::figure::{Better, Figures, OURS, What, short};
 use super::{meter, report, say};
+use crate::fleet::SEED;
 use anyhow::{Context as _, Result, ensure};
 use sample::{Found, Told};
 use sekisho_transport::clock::SystemClock;
@@ -21,8 +22,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Of every fleet and of what is drawn beside it.
-const SEED: u64 = 20_261_122;
 /// Longest time that one case plans.
 const WITHIN: Duration = Duration::from_secs(60);
 /// What the names of these figures begin with.
