@@ -1,12 +1,13 @@
-//! Debian's Slurm as the peer of placements: one `slurmctld` and 200 real `slurmd` on this machine, asked through its own library
-//! for allocations, which start nothing.
+//! Debian's Slurm as the peer of placements: one `slurmctld` and 200 real `slurmd` on this machine, asked through its own
+//! library for allocations, which start nothing.
 //!
 //! Must hold: Slurm is given its best (`sched/builtin`, no accounting, errors alone in its logs, ten threads for its
-//! authentication), and everything of it lies in a folder of its own: neither its key nor its settings are the machine's. What an
+//! authentication), and all of it lies in a folder of its own: neither its key nor its settings are the machine's. What an
 //! answer acknowledged is known whatever becomes of who asked.
 //! Differs from ours: one controller without a quorum that saves its state up to five seconds later; GPUs stand as CPUs of a
 //! node, which is less work than its generic resources; its clients speak plaintext, authenticated.
 
+use super::meter::{Span, Spent};
 use super::process::Process;
 use super::{first_line, say};
 use crate::fleet::Shape;
@@ -23,11 +24,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// What has to be installed, and how to see that it is.
-const NEEDED: [(&str, &str); 6] = [
+const NEEDED: [(&str, &str); 5] = [
     ("slurmctld", "-V"),
     ("slurmd", "-V"),
-    ("sinfo", "-V"),
-    ("squeue", "-V"),
+    ("sbatch", "-V"),
     ("munged", "--version"),
     ("cc", "--version"),
 ];
@@ -55,7 +55,7 @@ const DRILL_THREADS: usize = 4;
 const DRILL_JOBS: usize = 20_000;
 
 /// What became of allocations that were asked for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Allocated {
     /// Those that were granted.
     pub(super) jobs: BTreeSet<u32>,
@@ -64,6 +64,10 @@ pub(super) struct Allocated {
     /// Of each granted one.
     pub(super) latencies: Vec<Duration>,
     pub(super) wall: Duration,
+    /// Of all daemons.
+    pub(super) cpu: Duration,
+    /// Cores that everybody else kept busy meanwhile.
+    pub(super) others: f64,
 }
 
 /// Acknowledged, and of those what is known no more.
@@ -210,7 +214,7 @@ impl Slurm {
     }
 
     /// Its processes.
-    pub(super) fn pids(&self) -> Result<Vec<Pid>> {
+    fn pids(&self) -> Result<Vec<Pid>> {
         let all = [&self.controller, &self.munged].into_iter().chain(&self.nodes);
         all.map(Process::pid).collect()
     }
@@ -251,18 +255,36 @@ impl Slurm {
     /// Has these jobs allocated, and releases them again.
     pub(super) fn allocate(&self, jobs: &[Shape], threads: usize) -> Result<Allocated> {
         let (mut asking, answers) = self.asking(jobs, threads)?;
-        let begun = Instant::now();
+        let span = Span::begin(self.pids()?)?;
         let status = asking.status().context("alloc")?;
-        let wall = begun.elapsed();
+        let Spent { wall, members, others, .. } = span.end()?;
         ensure!(status.success(), "alloc: {status}");
-        let found = Allocated::read(&std::fs::read_to_string(answers)?, wall);
+        let told = Allocated::read(&std::fs::read_to_string(answers)?);
+        let found = Allocated { wall, cpu: members, others, ..told };
         ensure!(!found.jobs.is_empty(), "Slurm allocated nothing");
+        self.release()?;
+        Ok(found)
+    }
+
+    /// Ends all that there is, and waits until it is gone.
+    fn release(&self) -> Result<()> {
         self.ask("scancel", &["-u", "root"])?;
         self.until("allocations to end", || {
             let left = self.ask("squeue", &["-h", "-o", "%A"])?;
             ensure!(left.trim().is_empty(), "{} are there", left.lines().count());
             Ok(())
-        })?;
+        })
+    }
+
+    /// Runs `sbatch` so many times: from the start of its process to its end. The jobs are held, so that nothing is launched.
+    pub(super) fn command_line(&self, times: u32) -> Result<Vec<Duration>> {
+        let mut found = Vec::new();
+        for _time in 0..times {
+            let begun = Instant::now();
+            self.ask("sbatch", &["--hold", "--output", "/dev/null", "--wrap", "true"])?;
+            found.push(begun.elapsed());
+        }
+        self.release()?;
         Ok(found)
     }
 
@@ -277,7 +299,7 @@ impl Slurm {
         asking.wait()?;
         killed?;
         self.controller.reap()?;
-        let told = Allocated::read(&std::fs::read_to_string(answers)?, after);
+        let told = Allocated::read(&std::fs::read_to_string(answers)?);
         self.controller.start()?;
         let mut known = String::new();
         self.until("slurmctld to answer", || {
@@ -294,8 +316,8 @@ impl Slurm {
 
 impl Allocated {
     /// Reads what `alloc.c` says; a last line that was cut off was acknowledged to nobody.
-    fn read(answers: &str, wall: Duration) -> Self {
-        let mut read = Self { jobs: BTreeSet::new(), failed: 0, latencies: Vec::new(), wall };
+    fn read(answers: &str) -> Self {
+        let mut read = Self::default();
         for line in answers.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
             let granted = line.trim_end().split_once(' ').and_then(|(job, micros)| {
                 Some((job.parse::<u32>().ok()?, micros.parse::<u64>().ok()?))
@@ -318,7 +340,7 @@ mod tests {
     #[test]
     fn what_was_acknowledged_is_read_line_by_line() {
         let told = "7 1200\n- queued\n9 800\n- Unable to contact slurm controller\n12";
-        let found = Allocated::read(told, Duration::from_secs(1));
+        let found = Allocated::read(told);
         assert_eq!((found.jobs.len(), found.failed), (2, 2));
         assert_eq!(found.latencies, [1200, 800].map(Duration::from_micros));
     }
