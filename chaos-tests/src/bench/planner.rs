@@ -7,6 +7,7 @@
 
 mod drain;
 mod full;
+pub(super) mod instructions;
 mod sample;
 mod turnover;
 mod waiting;

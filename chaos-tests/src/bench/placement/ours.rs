@@ -1,5 +1,5 @@
-//! Our side of placements: three controllers, the agents of a made-up fleet, and jobs that are submitted and followed until they
-//! are placed.
+//! Our side of placements: three controllers, the agents of a made-up fleet, and jobs that are submitted and followed until
+//! they are placed.
 //!
 //! Must hold: the shipped programs, with mutual TLS, syncs, audit and checkpoints on; the planner and apply are those of the
 //! leader, and nothing is seeded beside the API. A job is placed when the applied state of the leader says so: what is charged

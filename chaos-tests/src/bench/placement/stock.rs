@@ -1,4 +1,5 @@
-//! Jobs by the laws that nobody has submitted yet, the connections over which they are submitted, and what of them was acknowledged.
+//! Jobs by the laws that nobody has submitted yet, the connections over which they are submitted, and what of them was
+//! acknowledged.
 //!
 //! Must hold: each job is submitted once, signed by its tenant's person; one that was not acknowledged is in no count.
 
