@@ -97,7 +97,7 @@ pub(super) struct Ours {
     cluster: Sekisho,
     leader: usize,
     stock: Arc<Stock>,
-    /// By the first channel of [`Stock::channel`]: for whoever looks.
+    /// To the leader, for whoever looks.
     channel: Channel,
     /// Names of the quotas that jobs of the fleet are charged to.
     quotas: Vec<String>,

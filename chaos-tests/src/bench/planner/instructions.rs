@@ -4,7 +4,7 @@
 //! placement dearer is seen though no clock would show it. A count is the difference of two runs, of which one goes a step
 //! further: what came before cancels out. Where valgrind is missing: NOT RUN, and an error where CI=true.
 //! Says nothing of the processor's own hashing, which valgrind does not have: SHA-256 is counted as a program does it, at
-//! thirty times the instructions.
+//! many times the instructions.
 
 use super::super::figure::{Better, Figures, OURS, What};
 use super::super::{first_line, report, say};
