@@ -18,7 +18,7 @@ mod drain;
 mod escrow;
 mod eviction;
 mod fix;
-mod forget;
+pub(crate) mod forget;
 mod genesis;
 pub(crate) mod group;
 mod held;

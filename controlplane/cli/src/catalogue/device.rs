@@ -4,8 +4,8 @@ pages! {
     ShareRefused:
         met "Members and agents, never an honest submitter: a grant would put a job on a shared device that its submitter did not agree to share, or with others than agreed. An agent answers it to such a grant, and starts nothing. What a spec says wrongly is refused before, with the field."
             "正しい手順の提出者には発生しません。提出者が共有に同意していない、または同意した相手と異なる条件で、ジョブを共有デバイスに置く許可があった場合に、メンバーとエージェントで発生します。エージェントはその許可を拒否し、何も起動しません。ジョブ仕様の誤りは、項目名を付けて事前に拒否されます。";
-        step "See what the job says: `resources.class` and `resources.sharing` of its spec, `sekisho job get JOB -o json`."
-             "ジョブの `resources.class` と `resources.sharing` を `sekisho job get JOB -o json` で確認してください。";
+        step "See what the job says: `resources.class` and `resources.sharing` of its spec, `sekisho job status JOB -o json`."
+             "ジョブの `resources.class` と `resources.sharing` を `sekisho job status JOB -o json` で確認してください。";
         step "If an agent has said it, treat the member that sent the grant as faulty, and keep the receipt."
              "エージェントが拒否した場合は、許可を送ったメンバーを障害とみなし、受領証を保管してください。";
         said "shares a device otherwise than was agreed";

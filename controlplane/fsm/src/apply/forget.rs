@@ -26,7 +26,7 @@ pub(super) fn keep(change: &mut Change<'_>, id: &JobId) {
 }
 
 /// Rows that go with a job: its own, and those of its tasks.
-fn rows(job: &Job) -> u32 {
+pub(crate) fn rows(job: &Job) -> u32 {
     let tasks = job.tasks.as_ref().map_or(0, |tasks| tasks.next);
     let kept = match job.facts.kind {
         Kind::Batch => 0,

@@ -1,5 +1,6 @@
 //! Jobs that wait for others or for a time, and those that are over, against the tables by which they are found.
 
+use crate::apply::forget::rows;
 use crate::held::Awaited;
 use crate::state::{Job, State};
 use sekisho_types::id::{JobId, TenantId};
@@ -7,10 +8,10 @@ use sekisho_types::job::JobPhase;
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Held jobs wait for something, and queued ones for a place alone; what each waits for is found, and nothing else is.
+/// Held jobs wait for something, and queued ones, arrays of which more may come among them, for a place alone; what each waits for is found, and nothing else is.
 pub(super) fn what_waits_is_found(state: &State) -> Result<(), String> {
     let (mut rows, mut timers) = (BTreeSet::new(), BTreeSet::new());
-    for (id, job) in state.jobs().filter(|(_, job)| job.phase.is_waiting()) {
+    for (id, job) in state.jobs().filter(|(_, job)| job.phase.is_waiting() || job.is_queued()) {
         let held = job.phase == JobPhase::Held;
         let awaited = awaited(state, id, job)?;
         let from = job.facts.not_before.filter(|_| held);
@@ -55,9 +56,12 @@ pub(super) fn what_is_over_is_counted(state: &State) -> Result<(), String> {
             return Err(format!("{id} is {}, over since {:?}", job.phase, job.ended_at));
         }
         let Some(ended) = job.ended_at else { continue };
+        if id.task.is_some() {
+            continue;
+        }
         over.insert((id.tenant.clone(), ended, id.name.clone()));
         let count = counts.entry(&id.tenant).or_insert(0);
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(rows(job));
     }
     let known: BTreeSet<_> = state.ended.iter().map(|(row, ())| row.clone()).collect();
     if known != over {

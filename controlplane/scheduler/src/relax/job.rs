@@ -178,14 +178,18 @@ impl<'j> Judge<'j> {
     /// Without the least memory, and without the least units.
     fn any_devices(&self) -> Vec<Costed> {
         let Resources { class, memory_mib, units, .. } = self.case.ask.wanted();
-        let with = |what: &str, change: fn(&mut Resources)| {
+        let with = |told: String, change: fn(&mut Resources)| {
             let mut relaxed = self.case.ask.clone();
             change(&mut relaxed.facts.resources);
             let with = With::Job(Box::new(relaxed.facts.clone()));
-            self.costed(Cost::Memory, format!("ask for {class} of any {what}"), &relaxed, with)
+            self.costed(Cost::Memory, told, &relaxed, with)
         };
-        let memory = (*memory_mib > 0).then(|| with("memory", |wanted| wanted.memory_mib = 0));
-        let units = (*units > 0).then(|| with("number of units", |wanted| wanted.units = 0));
+        let memory = (*memory_mib > 0).then(|| {
+            with(format!("ask for {class} of any memory"), |wanted| wanted.memory_mib = 0)
+        });
+        let units = (*units > 0).then(|| {
+            with(format!("ask for {class} of any number of units"), |wanted| wanted.units = 0)
+        });
         [memory, units].into_iter().flatten().flatten().collect()
     }
 

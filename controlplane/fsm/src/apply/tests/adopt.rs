@@ -235,7 +235,10 @@ fn nothing_else_is_taken_in() {
     over.open(&node, 4, Some(held));
     refused(&mut over, &good, ErrorCode::WrongPhase);
     let mut full = f.clone();
-    full.state.nodes.update(&node, |row| row.buckets[0].count = 1);
+    full.state.nodes.update(&node, |row| {
+        row.buckets[0].count = 1;
+        row.buckets[0].parts.truncate(1);
+    });
     refused(&mut full, &good, ErrorCode::CapacityFull);
     // By another host's agent, or with another payload than was granted.
     let mut stranger = f;

@@ -2,8 +2,8 @@
 
 use super::*;
 use sekisho_types::id::JobId;
-use sekisho_types::job::{JobFacts, Kind};
-use sekisho_types::limit::{REPLICAS_MAX, TASKS_MAX};
+use sekisho_types::job::{After, JobFacts, Kind, When};
+use sekisho_types::limit::{JOBS_KEPT_FOR, REPLICAS_MAX, TASKS_MAX};
 
 const NODE: &str = "tokyo-1/n-01";
 const OTHER: &str = "tokyo-1/n-02";
@@ -300,4 +300,57 @@ fn what_an_array_runs_is_kept_until_its_last_task_is_over() {
     assert!(f.state.refers_to_payload(&payload));
     all(&mut f, &task, &Phase::Ended(Ending::Exited(0)));
     assert!(!f.state.refers_to_payload(&payload));
+}
+
+#[test]
+fn an_array_that_is_late_places_no_more_and_what_it_has_goes_on() {
+    let mut f = Federation::furnished();
+    let start_by = Some(f.now.plus_ms(60_000));
+    let whole = f.submit(JobFacts { start_by, ..array("sweep", 5, 2) });
+    let task = next(&mut f, &whole, NODE);
+    wait(&mut f, 70_000);
+    assert_eq!(invariant::check(&f.state), Ok(()));
+    assert_eq!((phase(&f, &whole), f.state.queue_len()), (JobPhase::Stopping, 0));
+    all(&mut f, &task, &Phase::Ended(Ending::Exited(0)));
+    assert_eq!(phase(&f, &whole), JobPhase::Failed);
+    let service = JobFacts { start_by: Some(f.now.plus_ms(60_000)), ..service("web", 1, 1) };
+    let submit = Command::SubmitJob { facts: Box::new(service) };
+    refused(&mut f, user("kanto", "sapporo"), submit, ErrorCode::InvalidArgument);
+}
+
+#[test]
+fn who_waits_for_an_array_or_service_waits_for_the_whole_of_it() {
+    let mut f = Federation::furnished();
+    let (sweep, web) = (f.submit(array("sweep", 2, 2)), f.submit(service("web", 2, 1)));
+    let after = |name: &str, on: &JobId, when: When| JobFacts {
+        after: vec![After { job: on.name.clone(), when }],
+        ..job(name, 1, 1, &[])
+    };
+    let done = f.submit(after("done", &sweep, When::Succeeded));
+    let up = f.submit(after("up", &web, When::Started));
+    let (a, b) = (next(&mut f, &sweep, NODE), next(&mut f, &sweep, NODE));
+    let (c, d) = (next(&mut f, &web, OTHER), next(&mut f, &web, OTHER));
+    all(&mut f, &a, &Phase::Ended(Ending::Exited(0)));
+    all(&mut f, &c, &Phase::Running);
+    assert_eq!((phase(&f, &done), phase(&f, &up)), (JobPhase::Held, JobPhase::Held));
+    all(&mut f, &b, &Phase::Ended(Ending::Exited(0)));
+    all(&mut f, &d, &Phase::Running);
+    assert_eq!((phase(&f, &done), phase(&f, &up)), (JobPhase::Queued, JobPhase::Queued));
+}
+
+#[test]
+fn an_array_is_forgotten_with_its_tasks() {
+    let mut f = Federation::furnished();
+    let whole = f.submit(array("sweep", 2, 2));
+    for _ in 0..2 {
+        let task = next(&mut f, &whole, NODE);
+        all(&mut f, &task, &Phase::Ended(Ending::Exited(0)));
+    }
+    let week = u64::try_from(JOBS_KEPT_FOR.as_millis()).unwrap();
+    f.state.clock = f.state.clock.plus_ms(week);
+    f.now = f.state.clock;
+    f.accept(member("kanto"), Command::Tick);
+    assert_eq!(f.state.jobs().count(), 0);
+    assert_eq!(f.state.placements().count(), 0);
+    assert_eq!(invariant::check(&f.state), Ok(()));
 }
