@@ -36,6 +36,7 @@ use sekisho_types::principal::{KeyRecord, Role, TrustDomain};
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
+use sekisho_types::topology::Topology;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -376,6 +377,7 @@ fn facts(grant: &Grant) -> JobFacts {
         id: grant.job.clone(),
         group: grant.group,
         resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        topology: Topology::default(),
         priority: 50,
         policy: None,
         residency: grant.rules[0].rules.clone(),

@@ -14,6 +14,7 @@ use sekisho_types::job::{JobFacts, OverLimit, Resources};
 use sekisho_types::principal::{KeyRecord, Role};
 use sekisho_types::revision::Incarnation;
 use sekisho_types::time::Clock as _;
+use sekisho_types::topology::Topology;
 
 /// What the submitter signs for a job of which this could be a grant, with a key that `issuer` vouches for.
 pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize) -> Submission {
@@ -21,6 +22,7 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         id: grant.job.clone(),
         group: grant.group,
         resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        topology: Topology::default(),
         priority: 50,
         policy: None,
         residency: grant.rules[0].rules.clone(),

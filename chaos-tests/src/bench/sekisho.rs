@@ -41,6 +41,7 @@ use sekisho_types::payload::JobPayload;
 use sekisho_types::principal::Principal;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::Incarnation;
+use sekisho_types::topology::Topology;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
@@ -155,6 +156,7 @@ impl Callers {
                 id: JobId { tenant: self.tenant.clone(), name: name.parse()? },
                 group: 1,
                 resources: Resources { class: CLASS.parse()?, gpus: 1, memory_mib: 0 },
+                topology: Topology::default(),
                 priority: 50,
                 policy: None,
                 residency: Rules::default(),

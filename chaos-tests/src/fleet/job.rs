@@ -12,6 +12,7 @@ use sekisho_types::id::{DeviceClass, Digest, JobId};
 use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
 use sekisho_types::name::Name;
 use sekisho_types::residency::Rules;
+use sekisho_types::topology::Topology;
 use std::time::Duration;
 
 /// Keeps the numbers of jobs apart from those of others who draw by the fleet's seed.
@@ -64,6 +65,7 @@ impl Job {
             id: self.id.clone(),
             group,
             resources: Resources { class, gpus, memory_mib: 0 },
+            topology: Topology::default(),
             priority: self.priority,
             policy: None,
             residency: Rules::default(),

@@ -13,6 +13,7 @@ use sekisho_types::id::{Digest, RequestId};
 use sekisho_types::job::{JobFacts, OverLimit, Resources};
 use sekisho_types::principal::{KeyRecord, Role};
 use sekisho_types::time::Timestamp;
+use sekisho_types::topology::Topology;
 
 /// A submission of the job that this grants, by a submitter and an issuer that do not exist.
 pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
@@ -21,6 +22,7 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
         id: grant.job.clone(),
         group: grant.group,
         resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        topology: Topology::default(),
         priority: 50,
         policy: None,
         residency: grant.rules.first().context("the job's own rules")?.rules.clone(),

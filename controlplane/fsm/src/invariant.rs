@@ -2,6 +2,7 @@
 //! them after every step; they read everything, so a member does not.
 
 mod charge;
+mod topology;
 
 use crate::location::NodeProof;
 use crate::state::{Standing, State};
@@ -23,6 +24,8 @@ pub fn check(state: &State) -> Result<(), String> {
     charge::the_tree_sums_up(state)?;
     charge::offers_are_charged_what_they_hold(state)?;
     charge::what_is_kept_is_being_made_room(state)?;
+    topology::jobs_that_keep_apart_share_no_node(state)?;
+    topology::groups_stand_as_they_asked(state)?;
     capacity_is_not_exceeded(state)?;
     queue_is_the_queued_jobs(state)?;
     payloads_are_those_of_open_jobs(state)?;

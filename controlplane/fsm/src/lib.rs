@@ -44,5 +44,6 @@ pub mod state;
 pub mod table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod topology;
 
 pub use state::State;

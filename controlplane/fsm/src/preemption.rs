@@ -176,9 +176,10 @@ impl State {
     fn without(&self, victims: &[JobId]) -> Self {
         let mut supposed = self.clone();
         for job in victims.iter().filter_map(|id| self.jobs.get(id)) {
-            for (_, row) in self.living(job) {
+            for (id, row) in self.living(job) {
                 let gpus = row.grant.gpus;
                 supposed.nodes.update(&row.grant.node, |node| {
+                    node.placements.remove(id);
                     let used = node.used.entry(row.bucket).or_default();
                     *used = used.saturating_sub(gpus);
                 });

@@ -11,7 +11,7 @@ pub struct Bucket {
     pub class: DeviceClass,
     /// Memory of each device in MiB.
     pub memory_mib: u64,
-    /// NVLink island within the node; devices of one bucket share it.
+    /// NVLink island within the node; devices of one bucket share it, so those of one member are of one island.
     pub island: u16,
     /// Healthy devices.
     pub count: u32,

@@ -5,6 +5,7 @@ use crate::id::{DeviceClass, Digest, JobId, PolicyId, SiteId};
 use crate::limit::{GPUS_PER_TASK_MAX, GROUP_MAX, PAYLOAD_MAX, RECIPIENTS_MAX, TIME_LIMIT_MAX};
 use crate::residency::Rules;
 use crate::revision::KeyEpoch;
+use crate::topology::Topology;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,6 +48,8 @@ pub struct JobFacts {
     pub group: u32,
     /// Needs of each member.
     pub resources: Resources,
+    /// Where its members stand to one another and to other jobs.
+    pub topology: Topology,
     /// 0 (least) to 100 (most urgent).
     pub priority: u8,
     /// A named policy that binds this job beside its tenant's.
@@ -110,7 +113,7 @@ impl JobFacts {
         if self.sealed_to.len() > RECIPIENTS_MAX {
             return fail("sealed_to", format!("must be at most {RECIPIENTS_MAX} sites"));
         }
-        Ok(())
+        self.topology.check(self.group)
     }
 
     /// Whether only some sites can read the payload.

@@ -26,3 +26,4 @@ pub mod quota;
 pub mod residency;
 pub mod revision;
 pub mod time;
+pub mod topology;

@@ -6,6 +6,7 @@ use sekisho_types::id::{Digest, JobId};
 use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::Rules;
+use sekisho_types::topology::Topology;
 use std::collections::BTreeSet;
 
 /// The content that goes with a command: [`PAYLOAD`] of each job that it submits.
@@ -31,6 +32,7 @@ pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
         id: JobId { tenant: "sapporo".parse().unwrap(), name: name.parse().unwrap() },
         group,
         resources: Resources { class: CLASS.parse().unwrap(), gpus, memory_mib: 0 },
+        topology: Topology::default(),
         priority: 50,
         policy: None,
         residency: Rules { areas, ..Rules::default() },

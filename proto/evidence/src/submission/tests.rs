@@ -15,6 +15,7 @@ use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::TrustDomain;
 use sekisho_types::residency::{RULE_ENTRIES_MAX, Rules};
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
+use sekisho_types::topology::Topology;
 
 const CLUSTER: ClusterId = ClusterId([1; 16]);
 const NOW: Timestamp = Timestamp(1_795_305_600_000);
@@ -129,6 +130,7 @@ fn facts() -> JobFacts {
         id: "city/train".parse().unwrap(),
         group: 2,
         resources: Resources { class: "h100-80g".parse().unwrap(), gpus: 4, memory_mib: 40_960 },
+        topology: Topology::default(),
         priority: 50,
         policy: Some("bank".parse().unwrap()),
         residency: Rules { areas, ..Rules::default() },

@@ -289,6 +289,21 @@ $($early)*
         "予算の期間はすでに終わっています。",
         "Set a span that ends in the future.",
         "未来に終わる期間を設定してください。";
+    TopologyNone = 113, "TOPOLOGY_NONE", Never,
+        "No rack or site is large enough for the group, or there are too few different ones to spread it over.",
+        "グループ全体が入るラックまたは拠点がないか、分散先の数が足りません。",
+        "Make the group smaller, or ask for less in the job's `topology`.",
+        "グループを小さくするか、ジョブの `topology` の条件を緩めてください。";
+    TopologyUnmet = 114, "TOPOLOGY_UNMET", NotYet,
+        "What is free does not stand together, or apart, as the job's topology asks.",
+        "空いている場所が、ジョブの `topology` の条件(同一ラック・同一拠点・分散)を満たしません。",
+        "Wait, or ask for less in the job's `topology`: `sekisho job explain`.",
+        "空きを待つか、`sekisho job explain` を確認して `topology` の条件を緩めてください。";
+    TopologyApart = 115, "TOPOLOGY_APART", NotYet,
+        "A job that this one keeps apart from stands there.",
+        "分離すべき別のジョブが同じノードにあります。",
+        "Wait for that job to end, or take its mark out of `topology.apart`.",
+        "そのジョブの終了を待つか、`topology.apart` から該当する印を外してください。";
         }
     };
 }
