@@ -4,6 +4,7 @@
 //! ahead of it in the queue may take what is free before its turn. Nothing depends on who asks.
 
 mod charge;
+mod topology;
 
 use crate::filter::Filter;
 use crate::survey::{Ask, Funnel, Survey};
@@ -180,6 +181,7 @@ pub(crate) fn verdict(funnel: &Funnel<'_, '_>) -> Verdict {
 }
 
 pub(crate) use charge::within;
+pub(crate) use topology::several;
 
 fn unknown(
     state: &State,
@@ -247,6 +249,8 @@ fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filt
         Filter::Offer => format!("{} of what is offered free", wanted.gpus),
         Filter::Quota => charge::quota(state, &ask.facts),
         Filter::Budget => charge::budget(state, &ask.facts),
+        Filter::Apart => topology::apart(&ask.facts),
+        Filter::Topology => topology::topology(&ask.facts),
     }
 }
 

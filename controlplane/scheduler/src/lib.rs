@@ -7,12 +7,14 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod books;
+mod choose;
 mod claim;
 pub mod explain;
 pub mod filter;
 mod fleet;
 mod level;
 pub mod limit;
+mod marked;
 mod node;
 mod pick;
 pub mod planner;
@@ -22,6 +24,7 @@ mod relax;
 mod residency;
 mod round;
 mod share;
+mod sides;
 mod survey;
 mod till;
 mod wait;

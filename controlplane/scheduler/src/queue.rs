@@ -10,6 +10,7 @@ use sekisho_fsm::state::{Job, QueueKey};
 use sekisho_types::id::{DeviceClass, JobId, PolicyId, SiteId, TenantId};
 use sekisho_types::job::{JobFacts, OnDisconnect};
 use sekisho_types::revision::{KeyEpoch, Revision};
+use sekisho_types::topology::Topology;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub(crate) struct LaneKey {
     gpus: u32,
     memory_mib: u64,
     group: u32,
+    topology: Topology,
     policy: Option<PolicyId>,
     completes: bool,
     rules: OrderedRules,
@@ -41,6 +43,7 @@ impl LaneKey {
             gpus: facts.resources.gpus,
             memory_mib: facts.resources.memory_mib,
             group: facts.group,
+            topology: facts.topology.clone(),
             policy: facts.policy.clone(),
             completes: facts.on_disconnect == OnDisconnect::RunToCompletion,
             rules: OrderedRules(facts.residency.clone()),

@@ -3,7 +3,7 @@
 //! Must hold: a change is named only if asking again with it gave the stated verdict. The national baseline is never
 //! offered for relaxation (D2).
 
-use crate::explain::{Relaxation, Verdict, list, verdict, within};
+use crate::explain::{Relaxation, Verdict, list, several, verdict, within};
 use crate::filter::Filter;
 use crate::limit::CLASSES_TRIED_MAX;
 use crate::survey::{Ask, Funnel, Survey};
@@ -11,6 +11,7 @@ use sekisho_types::id::DeviceClass;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::quota::Amount;
 use sekisho_types::residency::{Rules, Tier, describe};
+use sekisho_types::topology::{Spread, Topology, Within};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Changes that help, best verdict first; of equal ones those that keep the job as it is come first.
@@ -30,6 +31,9 @@ pub(crate) fn relaxations(
         let anew = Ask { missing: false, ..ask.clone() };
         let change = "seal the payload anew, which uploads it to members inside the area";
         found.extend(try_each(survey, vec![(change.to_owned(), anew)]));
+    }
+    if matches!(binding, Filter::Apart | Filter::Topology) {
+        found.extend(try_each(survey, topology(ask)));
     }
     if Filter::of_residency(binding.code()).is_some() {
         found.extend(try_each(survey, residency(ask)));
@@ -138,8 +142,8 @@ fn fewer_members(
     ask: &Ask<'_>,
     funnel: &Funnel<'_, '_>,
 ) -> Option<Relaxation> {
-    // Nodes with room first; failing that, nodes that could have room one day.
-    let sizes = [funnel.left(Filter::Capacity), funnel.left(Filter::Enrolled)];
+    // Nodes that pass everything first, then nodes with room; failing that, nodes that could have room one day.
+    let sizes = [Filter::Topology, Filter::Capacity, Filter::Enrolled].map(|at| funnel.left(at));
     let members = ask.facts.group;
     let tried = sizes.into_iter().filter(|size| (1..members).contains(size)).map(|group| {
         let mut relaxed = ask.clone();
@@ -199,4 +203,53 @@ fn classes<'a>(survey: &Survey<'_>, ask: &Ask<'a>) -> Vec<(String, Ask<'a>)> {
         (format!("ask for {class} instead of {}", ask.wanted().class), relaxed)
     });
     changed.collect()
+}
+
+/// Less of what a job asks of its members' places, what keeps most of it first.
+fn topology<'a>(ask: &Ask<'a>) -> Vec<(String, Ask<'a>)> {
+    let asked = &ask.facts.topology;
+    let mut changes: Vec<(String, Topology)> = Vec::new();
+    let mut change = |change: String, topology: Topology| changes.push((change, topology));
+    match asked.within {
+        Some(Within::Rack) => {
+            let site = Some(Within::Site);
+            change(
+                "let the members stand in several racks of a site".to_owned(),
+                Topology { within: site, ..asked.clone() },
+            );
+            change(
+                "let the members stand at several sites".to_owned(),
+                Topology { within: None, ..asked.clone() },
+            );
+        }
+        Some(Within::Site) => change(
+            "let the members stand at several sites".to_owned(),
+            Topology { within: None, ..asked.clone() },
+        ),
+        None => {}
+    }
+    if let Some(Spread { over, at_least }) = asked.spread {
+        let (fewer, several) = (at_least.saturating_sub(1), several(over));
+        if fewer > 1 {
+            let spread = Some(Spread { over, at_least: fewer });
+            change(
+                format!("spread over {fewer} {several} instead of {at_least}"),
+                Topology { spread, ..asked.clone() },
+            );
+        }
+        change(format!("do not spread over {several}"), Topology { spread: None, ..asked.clone() });
+    }
+    if asked.minds_others() {
+        let (apart, marks) = (BTreeSet::new(), BTreeSet::new());
+        change(
+            "let it stand beside any job".to_owned(),
+            Topology { apart, marks, ..asked.clone() },
+        );
+    }
+    let relaxed = changes.into_iter().map(|(change, topology)| {
+        let mut relaxed = ask.clone();
+        relaxed.facts.topology = topology;
+        (change, relaxed)
+    });
+    relaxed.collect()
 }

@@ -3,10 +3,12 @@
 use crate::filter::Filter;
 use crate::node::{has_devices, has_room, usable};
 use crate::residency::{Places, judge};
+use crate::sides::Sides;
 use crate::till::Till;
 use sekisho_evidence::grant::BoundRules;
 use sekisho_fsm::State;
 use sekisho_fsm::state::Node;
+use sekisho_fsm::topology::{Stand, Tally};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{NodeId, SiteId};
 use sekisho_types::job::{JobFacts, Resources};
@@ -66,6 +68,8 @@ pub(crate) struct Funnel<'v, 's> {
     pub(crate) charged: (u32, Option<ErrorCode>),
     /// The whole group is more than the tenant could ever hold.
     pub(crate) beyond: bool,
+    /// Members that find places that stand to one another as they ask, and whether all of them would if every node were empty.
+    pub(crate) together: (u32, bool),
     need: u32,
 }
 
@@ -99,12 +103,18 @@ impl<'s> Survey<'s> {
             closed: BTreeSet::new(),
             charged: (0, None),
             beyond: !most.ever.covers(ask.facts.gpus()),
+            together: (u32::MAX, true),
             need: ask.facts.group,
         };
+        let (mut now, mut ever) = (Sides::of(ask), Tally::of(&ask.facts.topology, ask.facts.group));
         for host in &self.hosts {
             let reside = verdicts.get(host.place).copied().unwrap_or(Err(Filter::Country));
             let offered = || till.offered(host);
-            if let Err(filter) = reside.and_then(|()| eligible(host, ask, offered)) {
+            let judged = reside.and_then(|()| eligible(self.state, host, ask, offered));
+            if now.is_asked() && judged.err().is_none_or(|filter| !filter.is_never()) {
+                ever.add(&Stand::of(host.id, host.node));
+            }
+            if let Err(filter) = judged {
                 funnel.drop(filter);
                 if filter == Filter::Sealed {
                     funnel.closed.insert(&host.id.site);
@@ -116,14 +126,20 @@ impl<'s> Survey<'s> {
                 funnel.drop(Filter::Capacity);
             } else if let Err(filter) = till.take(host) {
                 funnel.drop(filter);
+            } else {
+                now.add(host);
             }
         }
         funnel.charged = till.charged();
+        if now.is_asked() {
+            funnel.together = (now.most(self.state, &path), ever.is_met());
+        }
         funnel
     }
 }
 
 fn eligible(
+    state: &State,
     host: &Host<'_>,
     ask: &Ask<'_>,
     offered: impl FnOnce() -> Result<(), Filter>,
@@ -148,7 +164,9 @@ fn eligible(
     if ask.avoid.is_some_and(|avoid| avoid.contains(host.id)) {
         return Err(Filter::Willing);
     }
-    host.usable
+    host.usable?;
+    let apart = state.apart_from(&ask.facts, host.node);
+    if apart.is_some() { Err(Filter::Apart) } else { Ok(()) }
 }
 
 impl Funnel<'_, '_> {
@@ -161,7 +179,11 @@ impl Funnel<'_, '_> {
     pub(crate) fn left(&self, filter: Filter) -> u32 {
         let dropped =
             self.dropped.range(..=filter).fold(0u32, |sum, (_, count)| sum.saturating_add(*count));
-        let left = self.total.saturating_sub(dropped);
+        let mut left = self.total.saturating_sub(dropped);
+        let (together, _) = self.together;
+        if filter == Filter::Topology && together < self.need {
+            left = left.min(together);
+        }
         // Each of them may be charged, but not all that it takes together.
         let (members, kept_off) = self.charged;
         let together = kept_off.map(Filter::of_purse).filter(|_| members < self.need);
@@ -173,12 +195,15 @@ impl Funnel<'_, '_> {
         if filter == Filter::Quota && self.beyond {
             return ErrorCode::QuotaNone;
         }
+        if filter == Filter::Topology && !self.together.1 {
+            return ErrorCode::TopologyNone;
+        }
         let (_, kept_off) = self.charged;
         kept_off.filter(|code| Filter::of_purse(*code) == filter).unwrap_or_else(|| filter.code())
     }
 
     /// The filter to name if the group cannot be placed now: the first that leaves too few nodes, unless waiting
-    /// for it would be in vain because the quota can never admit the group. An empty fleet lacks devices: to name the
+    /// for it would be in vain because the quota can never admit the group, or no rack or site is as large. An empty fleet lacks devices: to name the
     /// first filter would send people after a residency rule that dropped nothing.
     pub(crate) fn binding(&self) -> Option<(Filter, ErrorCode)> {
         if self.total == 0 {
@@ -187,6 +212,9 @@ impl Funnel<'_, '_> {
         let first = Filter::ALL.into_iter().find(|filter| self.left(*filter) < self.need)?;
         if self.beyond && !first.is_never() {
             return Some((Filter::Quota, ErrorCode::QuotaNone));
+        }
+        if !self.together.1 && !first.is_never() {
+            return Some((Filter::Topology, ErrorCode::TopologyNone));
         }
         Some((first, self.code(first)))
     }

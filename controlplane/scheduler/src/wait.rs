@@ -1,13 +1,14 @@
 //! When running jobs will have left enough room and quota for a waiting one.
 //!
 //! Must hold: an upper bound, never a promise. It takes every running job to use its whole time limit, and looks at
-//! no job that might get ahead.
+//! no job that might get ahead. A group that has to stand in some way waits until enough nodes together would let it.
 
 use crate::limit::PLACEMENTS_CONSIDERED_MAX;
 use crate::node::matching;
 use crate::survey::{Ask, Funnel, Host, Survey};
 use sekisho_fsm::State;
 use sekisho_fsm::state::Placement;
+use sekisho_fsm::topology::{Stand, Tally};
 use sekisho_types::id::{JobId, NodeId};
 use sekisho_types::job::Resources;
 use sekisho_types::limit::KILL_GRACE;
@@ -59,8 +60,13 @@ pub(crate) fn outlook<'v, 's>(
     let (fit, full): (Vec<&Host<'s>>, Vec<&Host<'s>>) =
         funnel.eligible.iter().partition(|host| crate::node::has_room(host.node, ask.wanted()));
     let have = u32::try_from(fit.len()).unwrap_or(u32::MAX);
-    if funnel.beyond {
+    if funnel.beyond || !funnel.together.1 {
         return Outlook::default();
+    }
+    let placed = ask.facts.topology.places_members();
+    let mut tally = placed.then(|| Tally::of(&ask.facts.topology, ask.facts.group));
+    if let Some(tally) = &mut tally {
+        fit.iter().for_each(|host| tally.add(&Stand::of(host.id, host.node)));
     }
     let most = survey.state.most(&ask.facts.id.tenant, &ask.wanted().class);
     let charge = most.now.short_of(ask.facts.gpus());
@@ -73,9 +79,11 @@ pub(crate) fn outlook<'v, 's>(
     let mut releases: Vec<(&JobId, Release<'s>)> =
         releases(survey, ask, &missing).into_iter().collect();
     releases.sort_by_key(|(job, release)| (release.by, *job));
-    let one = releases.iter().find(|(_, release)| missing.is_met(&release.room, release.charge));
+    // Which of many would do alone is not looked for where it takes more than a count of nodes.
+    let mut alone = releases.iter().filter(|_| !placed);
+    let one = alone.find(|(_, release)| missing.is_met(&release.room, release.charge));
     let one = one.map(|(job, release)| Ending { job: (*job).clone(), by: release.by });
-    Outlook { one, all: all(&releases, &missing) }
+    Outlook { one, all: all(&releases, &missing, tally) }
 }
 
 fn releases<'s>(
@@ -140,7 +148,11 @@ impl Missing<'_, '_> {
     }
 }
 
-fn all(releases: &[(&JobId, Release<'_>)], missing: &Missing<'_, '_>) -> Option<Timestamp> {
+fn all<'s>(
+    releases: &[(&JobId, Release<'_>)],
+    missing: &Missing<'_, 's>,
+    mut tally: Option<Tally<'_, 's>>,
+) -> Option<Timestamp> {
     let (mut room, mut charge) = (BTreeMap::new(), 0u64);
     let mut gained: BTreeSet<&NodeId> = BTreeSet::new();
     for (_, release) in releases {
@@ -150,12 +162,16 @@ fn all(releases: &[(&JobId, Release<'_>)], missing: &Missing<'_, '_>) -> Option<
             *freed = freed.saturating_add(*gpus);
         }
         for (node, _) in release.room.keys() {
-            if missing.gains(node, &room) {
-                gained.insert(node);
+            if !missing.gains(node, &room) || !gained.insert(node) {
+                continue;
+            }
+            if let (Some(tally), Some(host)) = (&mut tally, missing.full.get(node)) {
+                tally.add(&Stand::of(host.id, host.node));
             }
         }
         let nodes = u32::try_from(gained.len()).unwrap_or(u32::MAX);
-        if nodes >= missing.nodes && charge >= missing.charge {
+        let stands = tally.as_ref().is_none_or(Tally::is_met);
+        if nodes >= missing.nodes && charge >= missing.charge && stands {
             return Some(release.by);
         }
     }
