@@ -23,4 +23,5 @@ pub mod quota;
 pub mod rules;
 pub mod site;
 pub mod tenant;
+pub mod topology;
 pub mod trust;

@@ -8,6 +8,13 @@
 //!   class: h100-80g         # device class: sekisho node list
 //!   gpus: 2                 # of each member, 1 to 16
 //!   memory_gib: 0           # least memory of each GPU; 0 = any
+//! topology:                 # where the members stand to one another; without it, near together where there is room
+//!   within: site            # all at one site, or in one rack; default: anywhere
+//!   spread: {over: rack, at_least: 2}  # operator, prefecture, site or rack: so many different ones, none with more than its
+//!                           # share
+//!   apart: [web]            # on no node of another job of the tenant with one of these marks
+//!   marks: [train]          # what this job is known by to those that keep apart from it
+//!   near: tokyo-1           # the site of the dataset: its places are taken first
 //! priority: 50              # 0 to 100
 //! policy: hokkaido-only     # a named policy that binds this job beside its tenant's
 //! residency:                # only narrows: Japan and the tenant's policy bind in any case
@@ -40,6 +47,7 @@
 
 pub(crate) mod refuse;
 pub mod residency;
+mod topology;
 
 use crate::duration;
 use crate::failure::{Failure, of_file};
@@ -105,6 +113,7 @@ struct Raw {
     tenant: Option<Spanned<String>>,
     group: Option<Spanned<u32>>,
     resources: RawResources,
+    topology: Option<topology::Raw>,
     priority: Option<Spanned<u8>>,
     policy: Option<Spanned<String>>,
     residency: Option<residency::Raw>,
@@ -233,6 +242,7 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
             memory_mib: mib("resources.memory_gib", raw.resources.memory_gib.as_ref())?
                 .unwrap_or(0),
         },
+        topology: raw.topology.unwrap_or_default().read()?,
         priority: raw.priority.map_or(PRIORITY, |priority| priority.value),
         policy: raw.policy.map(|policy| named("policy", &policy)).transpose()?,
         residency,
@@ -266,7 +276,13 @@ impl Places {
         ];
         places.extend(raw.group.as_ref().map(|group| ("group", group.referenced)));
         places.extend(raw.priority.as_ref().map(|priority| ("priority", priority.referenced)));
-        Self(places)
+        let mut places = Self(places);
+        raw.topology.iter().for_each(|topology| topology.places(&mut places));
+        places
+    }
+
+    fn add(&mut self, field: &'static str, place: Location) {
+        self.0.push((field, place));
     }
 
     fn at(&self, field: &str, must: &str) -> Failure {

@@ -165,7 +165,7 @@ fn all<'s>(
             if !missing.gains(node, &room) || !gained.insert(node) {
                 continue;
             }
-            if let (Some(tally), Some(host)) = (&mut tally, missing.full.get(node)) {
+            if let (Some(tally), Some(host)) = (&mut tally, missing.full.get(*node)) {
                 tally.add(&Stand::of(host.id, host.node));
             }
         }

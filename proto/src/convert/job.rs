@@ -1,6 +1,7 @@
 //! Jobs: the facts that the log carries, and the payload beside them.
 
 use super::tenant::{optional_policy, policy_name};
+use super::topology;
 use crate::field::{FieldError, FieldResult, items, parsed, required};
 use crate::name::Resource as _;
 use crate::v1::{self, job_spec};
@@ -52,6 +53,7 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
             gpus: spec.gpus,
             memory_mib: spec.memory_mib,
         },
+        topology: topology::read(spec.topology.as_ref())?,
         priority: priority.map_err(|_range| FieldError::new("priority", "must be 0 to 100"))?,
         policy: optional_policy("policy", &spec.policy)?,
         residency: spec.residency.as_ref().map_or_else(|| Ok(Rules::default()), rules)?,
@@ -120,6 +122,7 @@ impl From<&JobFacts> for v1::JobSpec {
             payload_len: facts.payload_len,
             sealed_to: facts.sealed_to.iter().map(recipient).collect(),
             area_only: facts.area_only,
+            topology: topology::message(&facts.topology),
         }
     }
 }
@@ -320,6 +323,7 @@ pub fn phase(phase: v1::job::Phase) -> Option<JobPhase> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sekisho_types::topology::Topology;
 
     fn job() -> NewJob {
         let payload = Bytes::from_static(b"payload");
@@ -331,6 +335,7 @@ mod tests {
                 gpus: 8,
                 memory_mib: 40_960,
             },
+            topology: topology::tests::topology(),
             priority: 50,
             policy: Some("gov".parse().unwrap()),
             residency: crate::convert::rules::tests::rules(),
@@ -367,6 +372,7 @@ mod tests {
             job.facts.on_disconnect = OnDisconnect::Stop;
             job.facts.over_limit = OverLimit::Queue;
             job.facts.sealed_to.clear();
+            job.facts.topology = Topology::default();
             job
         };
         for job in [job(), plain] {
@@ -433,7 +439,7 @@ mod tests {
         };
         let facts = facts(job().facts.id, &spec).unwrap();
         assert_eq!((facts.group, facts.priority, facts.policy), (1, 0, None));
-        assert_eq!(facts.residency, Rules::default());
+        assert_eq!((facts.residency, facts.topology), (Rules::default(), Topology::default()));
         assert_eq!((facts.on_disconnect, facts.over_limit), (OnDisconnect::Stop, OverLimit::Queue));
     }
 

@@ -5,6 +5,7 @@ mod explain;
 pub mod import;
 mod logs;
 mod seal;
+mod topology;
 mod upload;
 mod view;
 

@@ -1,5 +1,6 @@
 //! Jobs as they are shown.
 
+use super::topology::TopologyView;
 use crate::app::App;
 use crate::command::wait::{WaitView, tell};
 use crate::command::{instant, short};
@@ -148,6 +149,7 @@ pub(in crate::command) struct JobView {
     device_class: String,
     gpus: u32,
     memory_mib: u64,
+    topology: Option<TopologyView>,
     priority: u32,
     policy: Option<String>,
     areas: Vec<String>,
@@ -179,6 +181,7 @@ impl From<v1::Job> for JobView {
             device_class: spec.device_class,
             gpus: spec.gpus,
             memory_mib: spec.memory_mib,
+            topology: spec.topology.map(TopologyView::from),
             priority: spec.priority,
             policy: Some(spec.policy).filter(|policy| !policy.is_empty()),
             areas: spec.residency.map(|rules| rules.areas).unwrap_or_default(),
@@ -203,6 +206,7 @@ impl Shown for JobView {
         column("where", "場所"),
         column("message", "説明"),
         wide("areas", "許可地域"),
+        wide("topology", "配置条件"),
         wide("policy", "ポリシー"),
         wide("time limit", "制限時間"),
         wide("priority", "優先度"),
@@ -226,6 +230,7 @@ impl Shown for JobView {
             if places.is_empty() { "-".to_owned() } else { places.join(", ") },
             self.message.clone(),
             if areas.is_empty() { Area::Japan.label() } else { areas.join(", ") },
+            self.topology.as_ref().map_or_else(|| "-".to_owned(), |asked| asked.cell(language)),
             self.policy.as_deref().map_or("-", short).to_owned(),
             duration::text(self.time_limit_s),
             self.priority.to_string(),
