@@ -30,14 +30,16 @@ mod people;
 mod placement;
 mod request;
 mod service;
+mod topology;
 
 /// Where the pages are, from the top of the source.
 const DIRECTORY: &str = "docs/error-codes";
 
 /// The pages, subject by subject.
-const SUBJECTS: [&[Page]; 10] = [
+const SUBJECTS: [&[Page]; 11] = [
     placement::PAGES,
     charge::PAGES,
+    topology::PAGES,
     request::PAGES,
     access::PAGES,
     people::PAGES,
