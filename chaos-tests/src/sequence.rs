@@ -5,6 +5,7 @@
 
 mod charge;
 mod life;
+mod topology;
 mod twin;
 
 pub use charge::Charge;
@@ -135,6 +136,12 @@ pub fn start() -> Federation {
     let mut federation = Federation::furnished();
     federation.tenant(TENANTS[1], Limit::Gpus(4));
     federation.tenant(charge::PARENT, Limit::Gpus(2));
+    // In racks.
+    for n in 0..6 {
+        if let Some(entry) = on_node(&mut federation, &Operation::Open(n, true)) {
+            federation.apply(entry);
+        }
+    }
     federation
 }
 
@@ -143,6 +150,7 @@ fn facts(tenant: u8, name: u8, group: u8, gpus: u8, areas: u8, completes: bool) 
     let mut facts = job(&format!("job-{name}"), group.into(), gpus.into(), areas);
     facts.id = id(tenant, name);
     facts.priority = name.saturating_mul(10);
+    facts.topology = topology::of(name, group);
     if completes {
         facts.on_disconnect = OnDisconnect::RunToCompletion;
     }
@@ -305,7 +313,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
                 live,
                 table,
                 findings,
-                rack: None,
+                rack: topology::rack(*n, federation.state.revision().0),
             };
             (actor, open)
         }

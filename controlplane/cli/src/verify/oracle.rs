@@ -17,6 +17,7 @@ mod node;
 mod offer;
 mod quota;
 mod tenant;
+mod topology;
 
 use super::pipeline::{Chunk, Taker};
 use super::report::{QuotaSum, Report, Step};

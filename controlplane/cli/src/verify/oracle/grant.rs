@@ -34,6 +34,7 @@ impl Model {
         fail(Step::Capacity, self.capacity(grant));
         let (charge, wrong) = self.charge(at, grant);
         wrong.into_iter().for_each(|why| fail(Step::Quota, Err(why)));
+        self.fresh.insert(grant.job.clone());
         self.hold(grant, charge);
     }
 

@@ -26,6 +26,7 @@ use sekisho_types::id::{
     TenantId,
 };
 use sekisho_types::job::{JobFacts, OnDisconnect};
+use sekisho_types::name::Name;
 use sekisho_types::placement::Ending;
 use sekisho_types::principal::Principal;
 use sekisho_types::residency::Rules;
@@ -42,6 +43,8 @@ pub(super) struct Node {
     /// `None` if its tag did not verify: every grant on it is a violation.
     pub(super) tag: Option<SiteTag>,
     pub(super) buckets: Vec<Bucket>,
+    /// As its agent told with its session.
+    pub(super) rack: Option<Name>,
     pub(super) session: Option<SessionId>,
     pub(super) expired: bool,
     /// Its session is of the incarnation before.
@@ -123,6 +126,8 @@ pub(super) struct Model {
     pub(super) untold: BTreeSet<NodeId>,
     /// Grants of this entry so far.
     pub(super) ordinal: u32,
+    /// Jobs that it granted.
+    pub(super) fresh: BTreeSet<JobId>,
     /// Digest of the grant that this entry takes over from the incarnation before; it follows as a record.
     pub(super) adopting: Option<Digest>,
     /// Bundles of this incarnation that were replaced, and those of the one before.
@@ -172,6 +177,7 @@ impl Model {
             receipts: 0,
             untold: BTreeSet::new(),
             ordinal: 0,
+            fresh: BTreeSet::new(),
             adopting: None,
             replaced: Vec::new(),
             before: Vec::new(),
@@ -187,8 +193,9 @@ impl Model {
         }
     }
 
-    /// Ends the records of one entry: every changed set was told in a record.
+    /// Ends the records of one entry: every changed set was told in a record, and each group stands as it was submitted.
     pub(super) fn settled(&mut self, at: At<'_>, report: &mut Report) {
+        self.stand(at, report);
         self.ordinal = 0;
         self.adopting = None;
         for node in std::mem::take(&mut self.untold) {
@@ -298,8 +305,8 @@ impl Model {
                 }
             }
             Command::RenewTag { node, tag } => self.retag(at, node, tag, report),
-            Command::OpenSession { node, session, previous, buckets, live, .. } => {
-                self.open_session(node, (*session, *previous), buckets, live);
+            Command::OpenSession { node, session, previous, buckets, live, rack, .. } => {
+                self.open_session(node, (*session, *previous), (buckets, rack.as_ref()), live);
             }
             Command::Adopt { node, adoption, .. } => self.adopt(at, node, adoption, report),
             Command::Report { node, phases, .. } => self.report(node, phases),
