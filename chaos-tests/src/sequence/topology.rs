@@ -7,7 +7,7 @@ use sekisho_types::topology::{Over, Spread, Topology, Within};
 use std::collections::BTreeSet;
 
 fn marks(mark: &str) -> BTreeSet<Mark> {
-    mark.parse().into_iter().collect()
+    mark.parse::<Mark>().into_iter().collect()
 }
 
 /// What job number `name` asks for; a group of one is spread over nothing.

@@ -31,6 +31,7 @@ mod quota;
 mod range;
 mod site_key;
 mod submission;
+mod topology;
 mod trust;
 
 use crate::command::Command;
