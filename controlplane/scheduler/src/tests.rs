@@ -1,11 +1,13 @@
 //! The planner and its explanations on states that apply made.
 
+mod brute;
 mod charge;
 mod claim;
 mod explain;
 mod plan;
 mod preempt;
 mod property;
+mod topology;
 
 use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::Command;
