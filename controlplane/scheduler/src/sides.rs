@@ -44,14 +44,15 @@ impl<'a, 'v, 's> Sides<'a, 'v, 's> {
     /// Members that may be charged together in one rack or site, none over its share; the whole group if it finds places.
     pub(crate) fn most(&self, state: &State, path: &[TenantId]) -> u32 {
         let mut sides: Vec<&Vec<&Host<'_>>> = self.sides.values().collect();
-        // The largest first: where it is not whole, the others are seldom.
+        // The largest first: what is smaller than what was found need not be looked at.
         sides.sort_by_key(|hosts| Reverse(hosts.len()));
         let mut most = 0u32;
         for hosts in sides {
-            most = most.max(self.charged(state, path, hosts));
-            if most >= self.ask.facts.group {
+            let larger = u32::try_from(hosts.len()).map_or(true, |nodes| nodes > most);
+            if !larger || most >= self.ask.facts.group {
                 break;
             }
+            most = most.max(self.charged(state, path, hosts));
         }
         most
     }

@@ -109,7 +109,7 @@ fn marks() -> impl Strategy<Value = BTreeSet<Mark>> {
 
 fn topology(group: u32) -> impl Strategy<Value = Topology> {
     let within = prop_oneof![
-        2 => Just(None),
+        2 => Just(None::<Within>),
         1 => Just(Some(Within::Rack)),
         1 => Just(Some(Within::Site)),
     ];
