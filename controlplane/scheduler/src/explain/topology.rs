@@ -1,8 +1,10 @@
 //! What a topology wants, in words.
 
 use super::list;
+use sekisho_types::id::Mark;
 use sekisho_types::job::JobFacts;
 use sekisho_types::topology::{Over, Within};
+use std::collections::BTreeSet;
 
 /// What members are spread over, where there are several.
 pub(crate) fn several(over: Over) -> &'static str {
@@ -19,7 +21,7 @@ pub(super) fn apart(facts: &JobFacts) -> String {
     if !topology.minds_others() {
         return "beside any job".to_owned();
     }
-    let marks = |marks| list(marks, ToString::to_string);
+    let marks = |marks: &BTreeSet<Mark>| list(marks, Mark::to_string);
     match (topology.apart.is_empty(), topology.marks.is_empty()) {
         (false, true) => format!("beside no job of {}", marks(&topology.apart)),
         (true, _) => format!("beside no job that keeps apart from {}", marks(&topology.marks)),
