@@ -10,6 +10,7 @@ mod long;
 mod opening;
 mod quota;
 mod snapshot;
+mod topology;
 
 use super::report::{Step, Verdict};
 use super::*;
