@@ -84,8 +84,8 @@ impl Filter {
         Self::Topology,
     ];
 
-    /// The code that stands for it. [`Filter::Quota`], [`Filter::Budget`] and [`Filter::Topology`] have a second one, `QUOTA_NONE`,
-    /// `BUDGET_TOO_SMALL` and `TOPOLOGY_NONE`, for what is too small even when nothing is charged.
+    /// The code that stands for it. [`Filter::Quota`], [`Filter::Budget`] and [`Filter::Topology`] have a second one,
+    /// `QUOTA_NONE`, `BUDGET_TOO_SMALL` and `TOPOLOGY_NONE`, for what is too small even when nothing is charged.
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {

@@ -1,7 +1,7 @@
 //! Nodes with room, by the rack or site in which a group would stand whole.
 //!
-//! Must hold: a group finds places here where the planner's search would find some: the same nodes, the same shares, one purse for
-//! each rack or site. It is asked of jobs with a topology only; of others nodes count one by one.
+//! Must hold: a group finds places here where the planner's search would find some: the same nodes, the same shares, one
+//! purse for each rack or site. It is asked of jobs with a topology only; of others nodes count one by one.
 
 use crate::survey::{Ask, Host};
 use sekisho_fsm::State;

@@ -202,9 +202,9 @@ impl Funnel<'_, '_> {
         kept_off.filter(|code| Filter::of_purse(*code) == filter).unwrap_or_else(|| filter.code())
     }
 
-    /// The filter to name if the group cannot be placed now: the first that leaves too few nodes, unless waiting
-    /// for it would be in vain because the quota can never admit the group, or no rack or site is as large. An empty fleet lacks devices: to name the
-    /// first filter would send people after a residency rule that dropped nothing.
+    /// The filter to name if the group cannot be placed now: the first that leaves too few nodes, unless waiting for it would be
+    /// in vain because the quota can never admit the group, or no rack or site is as large. An empty fleet lacks devices: to name
+    /// the first filter would send people after a residency rule that dropped nothing.
     pub(crate) fn binding(&self) -> Option<(Filter, ErrorCode)> {
         if self.total == 0 {
             return Some((Filter::Device, Filter::Device.code()));

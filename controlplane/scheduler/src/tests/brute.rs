@@ -1,8 +1,8 @@
-//! An exhaustive oracle over small fleets: every set of places is asked of apply's own check, and the planner has to find places
-//! exactly where there are some.
+//! An exhaustive oracle over small fleets: every set of places is asked of apply's own check, and the planner has to find
+//! places exactly where there are some.
 //!
-//! Must hold: what a topology means is written here a second time. Quotas, budgets and offers are such that members that are taken
-//! one by one are as many as can be (see `fsm::purse`): no row's border runs through a site, and budgets are of GPU-hours.
+//! Must hold: what a topology means is written here a second time. Quotas, budgets and offers are such that members that are
+//! taken one by one are as many as can be (see `fsm::purse`): no row's border runs through a site, and budgets are of GPU-hours.
 
 use super::*;
 use crate::{Verdict, explain, plan};
@@ -189,7 +189,7 @@ fn cancel(federation: &mut Federation, job: JobId) {
     federation.accept(user("kanto", "sapporo"), Command::CancelJob { job });
 }
 
-/// Of every set of places: apply grants it to the job exactly where it would grant it without a topology, and it stands as asked.
+/// Of every set of places: apply grants it to the job exactly where it would without a topology, and it stands as asked.
 fn each_is_judged_rightly(federation: &Federation, facts: &JobFacts) -> Result<(), TestCaseError> {
     let mut plain = federation.clone();
     let bare = JobFacts { topology: Topology::default(), ..facts.clone() };
