@@ -7,7 +7,7 @@ use sekisho_agent_runtime::device::simulated::SimulatedGroup;
 use sekisho_agent_runtime::limit::{
     HIDDEN_MAX, LOG_BYTES_DEFAULT, LOG_BYTES_MAX, LOG_BYTES_MIN, NPROC_MAX, PIDS_DEFAULT, PIDS_MIN,
 };
-use sekisho_agent_runtime::placement::Limits;
+use sekisho_agent_runtime::placement::{Limits, uuid_is_sound};
 use sekisho_agent_runtime::sandbox::SandboxSettings;
 use sekisho_agent_runtime::shim::wire::RunAs;
 use sekisho_agent_runtime::users::{JobUsers, UserRange};
@@ -16,6 +16,7 @@ use sekisho_transport::names::Names;
 use sekisho_types::cause::explain;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::NodeId;
+use sekisho_types::limit::SHARES_MAX;
 use sekisho_types::name::Name;
 use sekisho_types::payload::{CPU_MILLI, MEMORY_MIB};
 use serde::{Deserialize, Deserializer};
@@ -51,6 +52,10 @@ pub struct Config {
     /// Which devices to offer.
     #[serde(default)]
     pub devices: Devices,
+    /// Whole devices on which several jobs compute in turns; a job is put there only if it agrees to that. None of them is
+    /// offered alone.
+    #[serde(default)]
+    pub shared_devices: Vec<SharedDevice>,
     /// One user for all jobs, in place of one for each; needs an agent that is root.
     #[serde(default)]
     pub run_as: Option<User>,
@@ -74,6 +79,16 @@ pub struct Config {
     /// their operators registered.
     #[serde(default, deserialize_with = "via")]
     pub landmark_via: Via,
+}
+
+/// A device that is shared.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedDevice {
+    /// Its id, as the driver tells it.
+    pub device: String,
+    /// Jobs at once, 2 to 16. Each counts on its part of the memory; nothing holds the others to theirs.
+    pub shares: u32,
 }
 
 /// Users that belong to jobs alone.
@@ -129,6 +144,12 @@ pub struct User {
     pub uid: u32,
     /// Group id.
     pub gid: u32,
+}
+
+impl SharedDevice {
+    fn is_sound(&self) -> bool {
+        uuid_is_sound(&self.device) && (2..=SHARES_MAX).contains(&self.shares)
+    }
 }
 
 impl From<User> for RunAs {
@@ -195,6 +216,15 @@ impl Config {
             return Err(invalid("data_dir must be an absolute path".to_owned()));
         }
         config.sandbox()?;
+        if let Some(bad) = config.shared_devices.iter().find(|one| !one.is_sound()) {
+            return Err(invalid(format!(
+                "shared_devices: `{}`: `device` is an id like GPU-…, `shares` is 2 to {SHARES_MAX}",
+                bad.device
+            )));
+        }
+        if config.shares().len() < config.shared_devices.len() {
+            return Err(invalid("shared_devices: a device is named twice".to_owned()));
+        }
         let (least, most) = (LOG_BYTES_MIN / MIB, LOG_BYTES_MAX / MIB);
         if !(least..=most).contains(&config.job_log_mib) {
             return Err(invalid(format!("job_log_mib must be {least} to {most}")));
@@ -205,6 +235,12 @@ impl Config {
             )));
         }
         Ok(config)
+    }
+
+    /// How many jobs share each shared device.
+    #[must_use]
+    pub fn shares(&self) -> BTreeMap<String, u32> {
+        self.shared_devices.iter().map(|one| (one.device.clone(), one.shares)).collect()
     }
 
     /// Who is asked for the addresses of names.
@@ -361,6 +397,27 @@ mod tests {
         ] {
             let refused = Config::parse(bad).map_err(|failure| failure.code);
             assert_eq!(refused, Err(ErrorCode::InvalidArgument), "{bad}");
+        }
+    }
+
+    #[test]
+    fn shared_devices_are_named_once_with_their_shares() {
+        let shared = |lines: &str| {
+            let config = Config::parse(&format!("area = 'JP'\ndata_dir = '/d'\n{lines}"));
+            config.map(|config| config.shares()).map_err(|failure| failure.code)
+        };
+        let one = "[[shared_devices]]\ndevice = 'GPU-1'\nshares = 4\n";
+        assert_eq!(shared(""), Ok(BTreeMap::new()));
+        assert_eq!(shared(one), Ok([("GPU-1".to_owned(), 4)].into()));
+        for bad in [
+            one.replace("= 4", "= 1"),
+            one.replace("= 4", "= 17"),
+            one.replace("GPU-1", ""),
+            one.replace("GPU-1", "GPU-1,GPU-2"),
+            one.replace("shares = 4", ""),
+            one.repeat(2),
+        ] {
+            assert_eq!(shared(&bad), Err(ErrorCode::InvalidArgument), "{bad}");
         }
     }
 

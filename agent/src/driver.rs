@@ -368,7 +368,7 @@ impl Driver {
 
     fn spec(&self, order: StartOrder) -> Result<PlacementSpec, String> {
         let StartOrder { grant, devices, payload } = order;
-        let claim = |uuid: String| DeviceClaim { lock: self.inventory.lock_file(&uuid), uuid };
+        let claim = |uuid: String| DeviceClaim { locks: self.inventory.lock_files(&uuid), uuid };
         let epoch = grant.placement.epoch;
         let payload = payload::read(&payload).map_err(|error| error.to_string())?;
         Ok(PlacementSpec {

@@ -87,11 +87,13 @@ fn unfit(check: &str, blocks: bool, detail: &str) -> Option<Unfit> {
 pub fn check(host: &mut Host) -> Vec<Unfit> {
     let now = host.clock.wall();
     let probed = namespace::probe(&host.shim).map(|_kind| ());
+    let looked = host.inventory.look().map_err(|error| error.to_string());
+    let doubt = looked.as_ref().ok().and_then(|found| host.inventory.doubt(found));
     let found = [
         certificate(host.identity.validity(), now),
         clock(host.clocks.offset_ms()),
         data_dir(&host.data_dir),
-        devices(host.inventory.look().map_err(|error| error.to_string())),
+        devices(looked, doubt),
         namespaces(probed),
     ];
     let mut found: Vec<Unfit> = found.into_iter().flatten().collect();
@@ -129,15 +131,19 @@ fn data_dir(dir: &Path) -> Option<Unfit> {
     (space < DATA_FREE_LOW).then(|| unfit("data-dir", space < DATA_FREE_MIN, &detail)).flatten()
 }
 
-/// Devices that cannot be told keep work away; a sick one among healthy ones is not advertised, and somebody should look.
-fn devices(looked: Result<Vec<Device>, String>) -> Option<Unfit> {
+/// Devices that cannot be told, or are counted twice, keep work away; a sick one among healthy ones is not advertised, and
+/// somebody should look.
+fn devices(looked: Result<Vec<Device>, String>, doubt: Option<(bool, String)>) -> Option<Unfit> {
     let found = match looked {
         Ok(found) => found,
         Err(error) => return unfit("devices", true, &format!("cannot be told: {error}")),
     };
     let sick = found.iter().filter(|device| !device.healthy).count();
     let detail = format!("{sick} of {} are not healthy or held by an unknown process", found.len());
-    (sick > 0).then(|| unfit("devices", sick == found.len(), &detail)).flatten()
+    let sick = (sick > 0).then(|| unfit("devices", sick == found.len(), &detail)).flatten();
+    let doubtful = doubt.and_then(|(blocks, why)| unfit("devices", blocks, &why));
+    // Of two the one that keeps work away.
+    sick.into_iter().chain(doubtful).max_by_key(|finding| finding.blocks)
 }
 
 fn namespaces(probed: Result<(), String>) -> Option<Unfit> {
@@ -255,6 +261,7 @@ impl Checker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sekisho_agent_core::devices::DeviceKind;
     use sekisho_types::fitness;
 
     const HOUR: u64 = 3_600_000;
@@ -297,16 +304,26 @@ mod tests {
     fn sick_devices_are_told_and_none_that_is_healthy_keeps_work_away() {
         let device = |healthy| Device {
             id: "GPU-1".into(),
+            gpu: "GPU-1".into(),
             class: "l4".parse().unwrap(),
             memory_mib: 1,
+            units: 0,
             island: 0,
             index: 0,
+            kind: DeviceKind::Whole,
             healthy,
         };
-        let of = |all: &[bool]| blocks(devices(Ok(all.iter().map(|h| device(*h)).collect())));
+        let of = |all: &[bool]| blocks(devices(Ok(all.iter().map(|h| device(*h)).collect()), None));
         assert_eq!([of(&[]), of(&[true])], [None, None], "a host without devices is no sick one");
         assert_eq!([of(&[true, false]), of(&[false])], [Some(false), Some(true)]);
-        assert_eq!(blocks(devices(Err("the driver hangs".into()))), Some(true));
+        assert_eq!(blocks(devices(Err("the driver hangs".into()), None)), Some(true));
+        let doubt = |blocks| Some((blocks, "GPU-1 is counted twice".to_owned()));
+        let doubtful = |sick: &[bool], of| {
+            blocks(devices(Ok(sick.iter().map(|h| device(*h)).collect()), doubt(of)))
+        };
+        assert_eq!([doubtful(&[true], true), doubtful(&[true], false)], [Some(true), Some(false)]);
+        assert_eq!(doubtful(&[true, false], true), Some(true), "not hidden by one that is sick");
+        assert_eq!(doubtful(&[false], false), Some(true));
     }
 
     #[test]

@@ -7,22 +7,23 @@ use crate::config::{Config, Devices as Choice};
 use crate::failure::Failure;
 use crate::limit::{ENDED_KEPT, SWEEP_WITHIN};
 use crate::stream::{Begin, Outputs, Piece};
-use sekisho_agent_core::devices::Device;
+use sekisho_agent_core::devices::{Device, DeviceKind, check_inventory};
 use sekisho_agent_core::reconcile::Seen;
 use sekisho_agent_runtime::capability::{Capability, Finding};
 use sekisho_agent_runtime::deadline::Deadline;
 use sekisho_agent_runtime::device::nvidia::NvidiaDevices;
 use sekisho_agent_runtime::device::simulated::{SimulatedDevices, SimulatedSettings};
-use sekisho_agent_runtime::device::{DeviceError, Devices, Health};
+use sekisho_agent_runtime::device::{Device as Found, DeviceError, Devices, Health};
 use sekisho_agent_runtime::directory::{ExitStatus, PlacementDir};
 use sekisho_agent_runtime::log::{Stream, last_lines, tail};
 use sekisho_agent_runtime::placement::PlacementKey;
 use sekisho_agent_runtime::process::{ProcessRuntime, ProcessSettings};
 use sekisho_agent_runtime::runtime::{Exit, RuntimeError};
 use sekisho_agent_runtime::shim::ShimCommand;
-use sekisho_agent_runtime::sweep::{Found, sweep};
+use sekisho_agent_runtime::sweep::{Found as Left, sweep};
 use sekisho_types::cause::explain;
 use sekisho_types::error_code::ErrorCode;
+use sekisho_types::id::DeviceClass;
 use sekisho_types::placement::Ending;
 use sekisho_types::revision::PlacementId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -119,7 +120,7 @@ pub fn sweep_host(root: &Path, may_run: &BTreeSet<PlacementId>) -> Result<Swept,
     }
     over.sort_by_key(|left| left.key.as_str().parse::<PlacementId>().ok());
     let surplus = over.len().saturating_sub(ENDED_KEPT);
-    let remove = |left: &Found| left.remove(root).map_err(|error| failed(&error));
+    let remove = |left: &Left| left.remove(root).map_err(|error| failed(&error));
     over.iter().take(surplus).try_for_each(remove)?;
     Ok(swept)
 }
@@ -169,6 +170,8 @@ pub struct Inventory {
     source: Option<Arc<dyn Devices>>,
     /// Held by somebody unknown when the agent started, and since.
     dirty: BTreeSet<String>,
+    /// Shares of each device that the settings share.
+    shared: BTreeMap<String, u32>,
 }
 
 impl std::fmt::Debug for Inventory {
@@ -185,10 +188,11 @@ impl Inventory {
     /// When they cannot be told. A host without a driver has none, which is no error.
     pub fn open(config: &Config, held: &BTreeSet<String>) -> Result<Self, Failure> {
         let failed = |error: DeviceError| Failure::host("devices", &error);
+        let shared = config.shares();
         let source: Option<Arc<dyn Devices>> = match &config.devices {
             Choice::Simulated { groups, .. } => {
-                let settings =
-                    SimulatedSettings { dir: config.devices_dir(), groups: groups.clone() };
+                let (dir, groups, shares) = (config.devices_dir(), groups.clone(), shared.clone());
+                let settings = SimulatedSettings { dir, groups, shares };
                 Some(Arc::new(SimulatedDevices::open(&settings).map_err(failed)?))
             }
             Choice::Nvidia => match NvidiaDevices::open() {
@@ -200,7 +204,7 @@ impl Inventory {
                 Err(error) => return Err(failed(error)),
             },
         };
-        let mut inventory = Self { source, dirty: BTreeSet::new() };
+        let mut inventory = Self { source, dirty: BTreeSet::new(), shared };
         inventory.dirty = inventory.occupied(None).map_err(failed)?;
         inventory.dirty.retain(|uuid| !held.contains(uuid));
         for uuid in &inventory.dirty {
@@ -227,29 +231,77 @@ impl Inventory {
         if !self.dirty.is_empty() {
             self.dirty = self.occupied(Some(&self.dirty))?;
         }
-        Ok(found.into_iter().filter_map(|device| self.offered(device)).collect())
+        let dirty = |device: &Device| self.dirty.contains(&device.id);
+        let offered = found.into_iter().filter_map(|device| offered(device, &self.shared));
+        Ok(offered.map(|d| Device { healthy: d.healthy && !dirty(&d), ..d }).collect())
     }
 
-    fn offered(&self, device: sekisho_agent_runtime::device::Device) -> Option<Device> {
-        let Ok(class) = device.class.as_str().parse() else {
-            tracing::warn!(device = device.uuid, class = %device.class, "no name for its class");
-            return None;
-        };
-        Some(Device {
-            healthy: device.health == Health::Healthy && !self.dirty.contains(&device.uuid),
-            id: device.uuid,
-            class,
-            memory_mib: device.memory_mib,
-            island: device.island,
-            index: device.index,
-        })
-    }
-
-    /// The file that a holder locks, where devices have one.
+    /// What is wrong with what was found, by the settings and by itself; and whether that keeps work away.
     #[must_use]
-    pub fn lock_file(&self, uuid: &str) -> Option<PathBuf> {
-        self.source.as_ref()?.lock_file(uuid)
+    pub fn doubt(&self, found: &[Device]) -> Option<(bool, String)> {
+        doubt(found, &self.shared)
     }
+
+    /// The files of which a holder locks one, where devices have such.
+    #[must_use]
+    pub fn lock_files(&self, uuid: &str) -> Vec<PathBuf> {
+        self.source.as_ref().map(|source| source.lock_files(uuid)).unwrap_or_default()
+    }
+}
+
+/// A device as it is offered, shared or not; `None` = there is no name for its class. One in instances is not shared as well:
+/// what the settings share in vain is not offered at all.
+pub(crate) fn offered(found: Found, shared: &BTreeMap<String, u32>) -> Option<Device> {
+    let Ok(class) = found.class.as_str().parse::<DeviceClass>() else {
+        tracing::warn!(device = found.uuid, class = %found.class, "no name for its class");
+        return None;
+    };
+    let named = |id: &str| shared.get(id).copied();
+    let healthy = found.health == Health::Healthy;
+    let device = Device {
+        healthy,
+        id: found.uuid,
+        gpu: found.gpu,
+        class,
+        memory_mib: found.memory_mib,
+        units: found.units,
+        island: found.island,
+        index: found.index,
+        kind: found.profile.map_or(DeviceKind::Whole, DeviceKind::Mig),
+    };
+    match (&device.kind, named(&device.gpu).or_else(|| named(&device.id))) {
+        (_, None) => Some(device),
+        (DeviceKind::Mig(_) | DeviceKind::Shared(_), Some(_)) => {
+            Some(Device { healthy: false, ..device })
+        }
+        (DeviceKind::Whole, Some(shares)) => {
+            let Ok(class) = device.class.shared() else {
+                tracing::warn!(device = device.id, "no name for the class of its shares");
+                return None;
+            };
+            let memory_mib = device.memory_mib.checked_div(u64::from(shares)).unwrap_or(0);
+            let kind = DeviceKind::Shared(shares);
+            // The slices of a device cannot be counted on by those who take turns on all of them.
+            Some(Device { class, memory_mib, units: 0, kind, ..device })
+        }
+    }
+}
+
+/// What is wrong with what was found, by the settings and by itself; and whether that keeps work away.
+pub(crate) fn doubt(found: &[Device], shared: &BTreeMap<String, u32>) -> Option<(bool, String)> {
+    if let Err(error) = check_inventory(found) {
+        return Some((true, format!("nothing is offered: {error}")));
+    }
+    let sliced = |name: &String| {
+        let named = |device: &&Device| device.gpu == *name || device.id == *name;
+        found.iter().filter(named).any(|device| matches!(device.kind, DeviceKind::Mig(_)))
+    };
+    if let Some(name) = shared.keys().find(|name| sliced(name)) {
+        return Some((true, format!("{name} is in MIG instances and is to be shared")));
+    }
+    let here = |name: &String| found.iter().any(|device| device.id == *name);
+    let missing = shared.keys().find(|name| !here(name));
+    missing.map(|name| (false, format!("{name} is to be shared and is not here")))
 }
 
 /// Output of placements below a runtime directory.
@@ -317,14 +369,78 @@ mod tests {
             inventory.look().unwrap().iter().map(|device| device.healthy).collect::<Vec<_>>()
         };
         assert_eq!(healthy(&mut inventory), [true, true]);
-        let path = inventory.lock_file("GPU-sim-0001").unwrap();
-        let file = File::open(path).unwrap();
+        let paths = inventory.lock_files("GPU-sim-0001");
+        let file = File::open(&paths[0]).unwrap();
         file.lock().unwrap();
         let mut dirty = Inventory::open(&config, &BTreeSet::new()).unwrap();
         assert_eq!(healthy(&mut dirty), [true, false]);
         assert_eq!(healthy(&mut inventory), [true, true], "held by a job of ours");
         drop(file);
         assert_eq!(healthy(&mut dirty), [true, true]);
+    }
+
+    /// A device in instances, one that is shared, one that is whole.
+    fn mixed(data_dir: &Path, shared: &str) -> Config {
+        let text = format!(
+            "area = 'JP'\ndata_dir = '{}'\n\
+             [[shared_devices]]\ndevice = '{shared}'\nshares = 4\n\
+             [devices]\nkind = 'simulated'\n\
+             [[devices.groups]]\nclass = 'h200'\nmemory_mib = 143360\nislands = 0\ndevices = 1\n\
+             mig = [{{ profile = '1g.18gb', memory_mib = 18432, units = 1, count = 2 }}]\n\
+             [[devices.groups]]\nclass = 'h200'\nmemory_mib = 143360\nislands = 1\ndevices = 2\n",
+            data_dir.display()
+        );
+        Config::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn each_device_is_offered_as_what_it_is_and_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = mixed(dir.path(), "GPU-sim-0002");
+        let mut inventory = Inventory::open(&config, &BTreeSet::new()).unwrap();
+        let found = inventory.look().unwrap();
+        let shown: Vec<_> =
+            found.iter().map(|d| (d.id.as_str(), d.class.as_str(), d.memory_mib)).collect();
+        assert_eq!(
+            shown,
+            [
+                ("GPU-sim-0001", "h200", 143_360),
+                ("GPU-sim-0002", "h200-shared", 35_840),
+                ("MIG-sim-0000-0", "h200-1g-18gb", 18_432),
+                ("MIG-sim-0000-1", "h200-1g-18gb", 18_432),
+            ]
+        );
+        assert_eq!(inventory.doubt(&found), None);
+        let buckets = sekisho_agent_core::devices::buckets(&found);
+        assert_eq!(buckets.iter().map(|bucket| bucket.count).collect::<Vec<_>>(), [1, 2, 4]);
+        assert_eq!(inventory.lock_files("GPU-sim-0002").len(), 4);
+        // A share that somebody unknown holds keeps the whole device away.
+        let file = File::open(&inventory.lock_files("GPU-sim-0002")[3]).unwrap();
+        file.lock().unwrap();
+        let mut dirty = Inventory::open(&config, &BTreeSet::new()).unwrap();
+        assert!(!dirty.look().unwrap()[1].healthy);
+    }
+
+    #[test]
+    fn what_is_in_instances_or_not_here_cannot_be_shared() {
+        let dir = tempfile::tempdir().unwrap();
+        for (named, blocks) in
+            [("GPU-sim-0000", true), ("MIG-sim-0000-1", true), ("GPU-sim-0009", false)]
+        {
+            let config = mixed(dir.path(), named);
+            let mut inventory = Inventory::open(&config, &BTreeSet::new()).unwrap();
+            let found = inventory.look().unwrap();
+            let doubt = inventory.doubt(&found).unwrap();
+            assert!(doubt.0 == blocks && doubt.1.contains(named), "{doubt:?}");
+            let kept = found.iter().filter(|device| !device.healthy);
+            assert!(kept.clone().all(|device| matches!(device.kind, DeviceKind::Mig(_))));
+            assert_eq!(kept.count() > 0, blocks, "it is not offered as anything else");
+        }
+        let mut twice =
+            Inventory::open(&mixed(dir.path(), "GPU-sim-0002"), &BTreeSet::new()).unwrap();
+        let mut found = twice.look().unwrap();
+        found.push(found[0].clone());
+        assert!(twice.doubt(&found).unwrap().0, "counted twice");
     }
 
     #[test]

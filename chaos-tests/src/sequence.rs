@@ -4,12 +4,17 @@
 //! operation does not find it leaves alone. Operations cover what honest programs propose and what a rogue one could.
 
 mod charge;
+mod device;
+mod held;
 mod life;
+mod tasks;
 mod topology;
 mod twin;
 
 pub use charge::Charge;
+pub use held::Held;
 pub use life::{Life, catch_up};
+pub use tasks::Tasks;
 
 use proptest::prelude::*;
 use sekisho_evidence::grant::SessionId;
@@ -17,13 +22,12 @@ use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::{Command, Group, Item, Slot};
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::testing::{
-    CLASS, Federation, OPERATORS, admin, agent, cluster, job, member, receipt_key, user,
+    Federation, OPERATORS, admin, agent, cluster, job, member, receipt_key, user,
 };
-use sekisho_types::device::Bucket;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, JobId, MemberId, NodeId};
+use sekisho_types::id::{JobId, MemberId, NodeId};
 use sekisho_types::job::{JobFacts, OnDisconnect};
-use sekisho_types::jurisdiction::{Area, table_hash};
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::patch::Patch;
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::principal::Principal;
@@ -50,6 +54,8 @@ const AREAS: [&[&str]; 5] = [&[], &["JP-01"], &["JP-27"], &["JP-01", "JP-13"], &
 pub enum Operation {
     /// Submit a job: tenant, name, group, GPUs, areas, runs to completion.
     Submit(u8, u8, u8, u8, u8, bool),
+    /// Submit a job that waits for another one, or for its time: tenant, name.
+    Hold(u8, u8, Held),
     /// Cancel a job.
     Cancel(u8, u8),
     /// Submit or cancel several jobs of a tenant at once: name, GPUs, areas, cancel.
@@ -60,6 +66,8 @@ pub enum Operation {
     Plan,
     /// Move whom the planner finds, or the n-th job for the first that waits, on its places.
     Preempt(Option<u8>),
+    /// Arrays and services: replace one, stop replicas, cancel a task.
+    Tasks(u8, Tasks),
     /// Report a phase of the n-th living placement.
     Report(u8, u8),
     /// Refuse the n-th living placement.
@@ -68,6 +76,8 @@ pub enum Operation {
     Expire(u8, bool),
     /// Open a session on a node; the bool says whether its ledger knows the last one.
     Open(u8, bool),
+    /// Open one that counts a device twice, in the n-th way.
+    Muddle(u8, u8),
     /// Cordon or uncordon.
     Cordon(u8, bool),
     /// Drain a node and what follows from it.
@@ -103,16 +113,19 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
     let one = prop_oneof![
         6 => (0u8..2, small(), 1u8..4, 1u8..5, 0u8..5, any::<bool>())
             .prop_map(|(t, n, g, k, a, c)| Operation::Submit(t, n, g, k, a, c)),
+        4 => (0u8..2, small(), held::steps()).prop_map(|(t, n, held)| Operation::Hold(t, n, held)),
         1 => (0u8..2, small()).prop_map(|(t, n)| Operation::Cancel(t, n)),
         2 => (0u8..2, prop::collection::vec((small(), 1u8..4, 0u8..5, prop::bool::weighted(0.2)), 1..4))
             .prop_map(|(t, all)| Operation::Together(t, all)),
         4 => (0u8..2, small(), prop::collection::vec(0u8..7, 1..4)).prop_map(|(t, n, p)| Operation::Place(t, n, p)),
         4 => Just(Operation::Plan),
         2 => prop::option::weighted(0.2, small()).prop_map(Operation::Preempt),
+        4 => (0u8..2, tasks::steps()).prop_map(|(t, step)| Operation::Tasks(t, step)),
         6 => (small(), 0u8..6).prop_map(|(n, p)| Operation::Report(n, p)),
         1 => small().prop_map(Operation::Refuse),
         1 => (0u8..6, any::<bool>()).prop_map(|(n, w)| Operation::Expire(n, w)),
         1 => (0u8..6, any::<bool>()).prop_map(|(n, k)| Operation::Open(n, k)),
+        1 => (0u8..6, 0u8..3).prop_map(|(n, w)| Operation::Muddle(n, w)),
         1 => (0u8..6, any::<bool>()).prop_map(|(n, s)| Operation::Cordon(n, s)),
         6 => (0u8..6, life::steps()).prop_map(|(n, step)| Operation::Life(n, step)),
         1 => (0u8..6).prop_map(Operation::RevokeNode),
@@ -130,12 +143,14 @@ pub fn operations(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
     prop::collection::vec(one, 1..longest)
 }
 
-/// The federation that sequences start from: two tenants with a small quota, six nodes of four GPUs.
+/// The federation that sequences start from: two tenants with a small quota, three nodes of four GPUs, and three of two, of
+/// which a third GPU is in two MIG instances, and a fourth has three shares.
 #[must_use]
 pub fn start() -> Federation {
     let mut federation = Federation::furnished();
     federation.tenant(TENANTS[1], Limit::Gpus(4));
     federation.tenant(charge::PARENT, Limit::Gpus(2));
+    device::begin(&mut federation);
     // In racks.
     for n in 0..6 {
         if let Some(entry) = on_node(&mut federation, &Operation::Open(n, true)) {
@@ -149,6 +164,8 @@ fn facts(tenant: u8, name: u8, group: u8, gpus: u8, areas: u8, completes: bool) 
     let areas = AREAS.get(usize::from(areas)).copied().unwrap_or_default();
     let mut facts = job(&format!("job-{name}"), group.into(), gpus.into(), areas);
     facts.id = id(tenant, name);
+    facts.resources = device::wanted(name, facts.resources);
+    facts.kind = tasks::kind(name);
     facts.priority = name.saturating_mul(10);
     facts.topology = topology::of(name, group);
     if completes {
@@ -159,7 +176,7 @@ fn facts(tenant: u8, name: u8, group: u8, gpus: u8, areas: u8, completes: bool) 
 
 fn id(tenant: u8, name: u8) -> JobId {
     let id = job(&format!("job-{name}"), 1, 1, &[]).id;
-    JobId { tenant: tenant_name(tenant).parse().unwrap_or(id.tenant), name: id.name }
+    JobId { tenant: tenant_name(tenant).parse().unwrap_or(id.tenant), name: id.name, task: None }
 }
 
 fn tenant_name(tenant: u8) -> &'static str {
@@ -192,6 +209,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             let facts = Box::new(facts(*t, *n, *g, *k, *a, *c));
             (user("kanto", tenant_name(*t)), Command::SubmitJob { facts })
         }
+        Operation::Hold(t, n, held) => held.submission(*t, *n, federation.now),
         Operation::Cancel(t, n) => {
             (user("kanto", tenant_name(*t)), Command::CancelJob { job: id(*t, *n) })
         }
@@ -206,8 +224,9 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             (user("kanto", tenant_name(*t)), Command::Batch(items))
         }
         Operation::Place(t, n, places) => {
+            let bucket = device::bucket_of(*n);
             let places =
-                places.iter().filter_map(|n| Some(Slot { node: node(*n)?, bucket: 0 })).collect();
+                places.iter().filter_map(|n| Some(Slot { node: node(*n)?, bucket })).collect();
             let groups = vec![Group { job: id(*t, *n), places }];
             (
                 member("kanto"),
@@ -221,6 +240,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             }
             (member("hokuto"), Command::CommitPlacement { basis: plan.basis, groups: plan.groups })
         }
+        Operation::Tasks(t, step) => tasks::command(federation, *t, step)?,
         Operation::Preempt(n) => (member("naniwa"), charge::preempt(federation, *n)?),
         Operation::Report(n, phase) => return report(federation, *n, *phase),
         Operation::Refuse(n) => return refuse(federation, *n),
@@ -249,7 +269,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
         Operation::Expire(..) | Operation::Open(..) | Operation::Cordon(..) => {
             return on_node(federation, operation);
         }
-        Operation::RevokeNode(..) | Operation::RevokeSite(..) => {
+        Operation::Muddle(..) | Operation::RevokeNode(..) | Operation::RevokeSite(..) => {
             return on_node(federation, operation);
         }
         Operation::Life(n, step) => life::command(federation, node(*n)?, step)?,
@@ -297,25 +317,14 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         }
         Operation::Open(n, knows) => {
             let node = node(*n)?;
-            let previous = if *knows { session(federation, &node) } else { None };
-            let size = federation.state.revision().0.to_be_bytes();
-            let fresh = Digest::of(&[node.to_string().as_bytes(), &size].concat());
-            let session = SessionId(fresh.0.first_chunk().copied()?);
-            let bucket =
-                Bucket { class: CLASS.parse().ok()?, memory_mib: 81_920, island: 0, count: 4 };
-            let (buckets, live, table) = (vec![bucket], Vec::new(), table_hash());
-            let (actor, findings) = (agent(&node), Vec::new());
-            let open = Command::OpenSession {
-                node,
-                session,
-                previous,
-                buckets,
-                live,
-                table,
-                findings,
-                rack: topology::rack(*n, federation.state.revision().0),
-            };
-            (actor, open)
+            let buckets = device::equipment(&node.to_string());
+            let rack = topology::rack(*n, federation.state.revision().0);
+            (agent(&node), device::open(federation, node, *knows, (buckets, rack))?)
+        }
+        Operation::Muddle(n, way) => {
+            let node = node(*n)?;
+            let buckets = device::muddled(&node.to_string(), *way);
+            (agent(&node), device::open(federation, node, true, (buckets, None))?)
         }
         Operation::Cordon(n, schedulable) => {
             let node = node(*n)?;
@@ -330,6 +339,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         }
         // Made elsewhere.
         Operation::Submit(..)
+        | Operation::Hold(..)
         | Operation::Cancel(..)
         | Operation::Together(..)
         | Operation::Place(..)
@@ -343,6 +353,7 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         | Operation::Again(..)
         | Operation::Bad(..)
         | Operation::Plan
+        | Operation::Tasks(..)
         | Operation::Preempt(..)
         | Operation::Members(..)
         | Operation::Life(..)
@@ -383,6 +394,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         }
         // Made elsewhere.
         Operation::Submit(..)
+        | Operation::Hold(..)
         | Operation::Cancel(..)
         | Operation::Together(..)
         | Operation::Place(..)
@@ -390,6 +402,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         | Operation::Refuse(..)
         | Operation::Expire(..)
         | Operation::Open(..)
+        | Operation::Muddle(..)
         | Operation::Cordon(..)
         | Operation::RevokeNode(..)
         | Operation::RevokeSite(..)
@@ -400,6 +413,7 @@ fn governance(federation: &mut Federation, operation: &Operation) -> Option<Entr
         | Operation::Again(..)
         | Operation::Bad(..)
         | Operation::Plan
+        | Operation::Tasks(..)
         | Operation::Preempt(..)
         | Operation::Members(..)
         | Operation::Abroad => return None,

@@ -77,6 +77,15 @@ pub struct OfferId {
     pub name: Name,
 }
 
+/// What is reserved for one tenant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReservationId {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its name, unique within the tenant.
+    pub name: Name,
+}
+
 /// What one operator does not take.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VetoId {
@@ -185,11 +194,20 @@ impl Resource for LandmarkId {
 impl Resource for JobId {
     const FORM: &'static str = "tenants/TENANT/jobs/JOB";
     fn name(&self) -> String {
-        join([&"tenants", &self.tenant, &"jobs", &self.name])
+        let whole = join([&"tenants", &self.tenant, &"jobs", &self.name]);
+        self.task.map_or_else(|| whole.clone(), |task| format!("{whole}/tasks/{task}"))
     }
     fn from_name(name: &str) -> Option<Self> {
+        let (name, task) = match name.split_once("/tasks/") {
+            None => (name, None),
+            Some((whole, task)) => (whole, Some(task)),
+        };
         let (tenant, job) = nested(name, "tenants", "jobs")?;
-        Some(Self { tenant: tenant.parse().ok()?, name: job.parse().ok()? })
+        let whole = Self { tenant: tenant.parse().ok()?, name: job.parse().ok()?, task: None };
+        let Some(task) = task else { return Some(whole) };
+        // One spelling for each number, or one task had many names.
+        let number: u32 = task.parse().ok().filter(|number: &u32| number.to_string() == task)?;
+        Some(whole.task(number))
     }
 }
 
@@ -229,6 +247,17 @@ impl Resource for BudgetId {
     }
 }
 
+impl Resource for ReservationId {
+    const FORM: &'static str = "tenants/TENANT/reservations/RESERVATION";
+    fn name(&self) -> String {
+        join([&"tenants", &self.tenant, &"reservations", &self.name])
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        let (tenant, reservation) = nested(name, "tenants", "reservations")?;
+        Some(Self { tenant: tenant.parse().ok()?, name: reservation.parse().ok()? })
+    }
+}
+
 impl Resource for OfferId {
     const FORM: &'static str = "sites/SITE/offers/OFFER";
     fn name(&self) -> String {
@@ -254,9 +283,11 @@ impl Resource for VetoId {
         // Names have no dots, so that one parts them.
         let of = match of.split_once('.') {
             None => Vetoed::Tenant(of.parse().ok()?),
-            Some((tenant, job)) => {
-                Vetoed::Job(JobId { tenant: tenant.parse().ok()?, name: job.parse().ok()? })
-            }
+            Some((tenant, job)) => Vetoed::Job(JobId {
+                tenant: tenant.parse().ok()?,
+                name: job.parse().ok()?,
+                task: None,
+            }),
         };
         Some(Self { operator: operator.parse().ok()?, of })
     }
@@ -344,7 +375,17 @@ mod tests {
             &["sites/tokyo-1/nodes/n-01"],
             &["sites/tokyo-1", "sites/tokyo-1/node/n", "sites/t/nodes/n/x", "sites//nodes/n"],
         );
-        same::<JobId>(&["tenants/acme/jobs/train"], &["tenants/acme/jobs/", "tenants/-/jobs/x"]);
+        same::<JobId>(
+            &["tenants/acme/jobs/train", "tenants/acme/jobs/train/tasks/0"],
+            &[
+                "tenants/acme/jobs/",
+                "tenants/-/jobs/x",
+                "tenants/acme/jobs/x/tasks/",
+                "tenants/acme/jobs/x/tasks/01",
+                "tenants/acme/jobs/x/tasks/1/tasks/1",
+                "tenants/acme/jobs/x/tasks/4294967296",
+            ],
+        );
         let digits = "0a".repeat(16);
         let (good, upper) = (format!("approvals/{digits}"), digits.to_uppercase());
         same::<ApprovalId>(&[&good], &["approvals/", &digits, &format!("approvals/{upper}")]);
@@ -378,6 +419,10 @@ mod tests {
         same::<BudgetId>(
             &["tenants/acme/budgets/fy-2026"],
             &["tenants/acme/budgets/", "tenants/acme/budget/x", "tenants/-/budgets/x"],
+        );
+        same::<ReservationId>(
+            &["tenants/sapporo/reservations/night"],
+            &["tenants/sapporo/reservations/", "sapporo/reservations/night"],
         );
         same::<OfferId>(
             &["sites/tokyo-1/offers/night"],

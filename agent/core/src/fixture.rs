@@ -1,12 +1,13 @@
 //! Test-only: a federation of three operators (k = 2) with one member each, and histories that it signs.
 #![expect(clippy::arithmetic_side_effects, reason = "test values are small")]
 
+mod device;
 pub(crate) mod location;
-
 mod sealed;
 
+pub(crate) use device::devices;
+
 use crate::desired::{Consistency, Delivery, Proved, SignedSet};
-use crate::devices::Device;
 use crate::ledger::Ledger;
 use crate::location::Location;
 use crate::standing::Standing;
@@ -25,12 +26,12 @@ use sekisho_evidence::operator::{BackupKey, BundleRoot, Keys, OperatorKeys};
 use sekisho_evidence::package::TrustPackage;
 use sekisho_evidence::record::{Body, Record};
 use sekisho_evidence::snapshot_file::LastLog;
-use sekisho_evidence::submission::{Submission, submit_command, submit_item};
+use sekisho_evidence::submission::{Submission, Under, submit_command, submit_item};
 use sekisho_evidence::tag::{SiteTag, TagArea};
 use sekisho_evidence::terms::{Agreement, Terms};
 use sekisho_evidence::voucher::Voucher;
 use sekisho_types::id::{ClusterId, Digest, MemberId, OperatorId, RequestId};
-use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
+use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::principal::{KeyRecord, Role, TrustDomain};
 use sekisho_types::residency::Rules;
@@ -48,19 +49,6 @@ const OPERATORS: [&str; 3] = ["hokuto", "kanto", "naniwa"];
 
 pub(crate) fn epoch(revision: u64) -> Epoch {
     Epoch { incarnation: Incarnation(1), revision: Revision(revision) }
-}
-
-/// `count` devices of the bucket that grants name.
-pub(crate) fn devices(count: u32) -> Vec<Device> {
-    let device = |index| Device {
-        id: format!("GPU-{index}"),
-        class: "h100-80g".parse().unwrap(),
-        memory_mib: 81_920,
-        island: 1,
-        index,
-        healthy: true,
-    };
-    (0..count).map(device).collect()
 }
 
 /// Record bytes of the grant with an area of six letters in place of one of its own.
@@ -280,8 +268,10 @@ impl Federation {
             session: SESSION,
             class: "h100-80g".parse().unwrap(),
             memory_mib: 81_920,
+            units: 0,
             island: 1,
             gpus: 1,
+            share: None,
             rules: vec![BoundRules { policy: None, rules: Rules::default() }],
             table: table_hash(),
             landmarks: Digest([0; 32]),
@@ -336,7 +326,7 @@ impl Federation {
         let signature = intention.sign(key.principal.clone(), &alice);
         let issuer = self.key(13).sign(Purpose::KeyRecord, &encode(&key).unwrap());
         let voucher = Voucher::Issuer(issuer);
-        let (submitted_at, resealed) = (NOW, false);
+        let (submitted_at, under) = (NOW, Under::Submit);
         Submission {
             facts,
             place,
@@ -346,7 +336,7 @@ impl Federation {
             signature,
             key,
             voucher,
-            resealed,
+            under,
         }
     }
 
@@ -374,16 +364,24 @@ pub(crate) struct Set {
 /// A job of which this could be a grant.
 fn facts(grant: &Grant) -> JobFacts {
     JobFacts {
-        id: grant.job.clone(),
+        id: grant.job.whole(),
+        kind: grant.job.task.map_or(Kind::Batch, |_| Kind::Array { tasks: 10, at_most: 10 }),
         group: grant.group,
-        resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        resources: Resources {
+            sharing: grant.sharing(),
+            ..Resources::of(grant.class.clone(), grant.gpus)
+        },
         topology: Topology::default(),
         priority: 50,
         policy: None,
+        reservation: None,
         residency: grant.rules[0].rules.clone(),
         on_disconnect: grant.on_disconnect,
         over_limit: OverLimit::Queue,
         time_limit_s: grant.time_limit_s,
+        after: Vec::new(),
+        not_before: None,
+        start_by: None,
         payload: grant.payload,
         payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
         sealed_to: [].into(),

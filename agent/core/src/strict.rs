@@ -5,7 +5,7 @@
 
 use crate::reason::Reason;
 use sekisho_evidence::canonical::decode;
-use sekisho_evidence::grant::{Grant, SessionId};
+use sekisho_evidence::grant::{Grant, SessionId, Share};
 use sekisho_evidence::record::{Body, Record};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{ClusterId, DeviceClass, Digest, JobId, NodeId, OperatorId, PolicyId};
@@ -90,6 +90,7 @@ fn check(grant: &Grant, revision: Revision) -> Result<(), &'static str> {
         // One that was taken over from the incarnation before has a record of its own in this one.
         (grant.placement.epoch.revision <= revision, "the epoch is not the record's entry"),
         ((1..=GPUS_PER_TASK_MAX).contains(&grant.gpus), "number of GPUs out of bounds"),
+        (grant.share.is_none() || grant.gpus == 1, "a share of more than one GPU"),
         (grant.rank < grant.group && grant.group <= GROUP_MAX, "rank or group out of bounds"),
         ((1..=TIME_LIMIT_MAX.as_secs()).contains(&grant.time_limit_s), "time limit out of bounds"),
         (
@@ -146,8 +147,10 @@ struct GrantText {
     session: SessionId,
     class: DeviceClass,
     memory_mib: u64,
+    units: u32,
     island: u16,
     gpus: u32,
+    share: Option<Share>,
     rules: Vec<BoundText>,
     table: Digest,
     landmarks: Digest,
@@ -183,6 +186,7 @@ mod tests {
     use super::*;
     use crate::fixture::{Federation, grant_bytes_abroad};
     use proptest::prelude::*;
+    use sekisho_types::sharing::Sharing;
 
     fn record() -> (Grant, Vec<u8>) {
         let grant = Federation::new().grant(10, 0);
@@ -213,7 +217,12 @@ mod tests {
     #[test]
     fn bounds_and_tails_are_malformed() {
         let (grant, bytes) = record();
-        let spoil: [fn(&mut Grant); 6] = [
+        let share = |g: &mut Grant| {
+            let device = Digest([3; 32]);
+            (g.share, g.gpus) = (Some(Share { device, with: Sharing::Any }), 2);
+        };
+        let spoil: [fn(&mut Grant); 7] = [
+            share,
             |g| g.gpus = 0,
             |g| g.gpus = GPUS_PER_TASK_MAX + 1,
             |g| g.rank = g.group,

@@ -20,7 +20,7 @@ use sekisho_evidence::grant::{Grant, NodeDesired, set_hash};
 use sekisho_evidence::merkle::{Head, check_consistency, check_inclusion};
 use sekisho_evidence::record::{Body, Record};
 use sekisho_evidence::sealed::{Context, SealError, SealedPayload, SiteSecretKey};
-use sekisho_evidence::submission::Submission;
+use sekisho_evidence::submission::{Submission, SubmissionError};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::Digest;
 use sekisho_types::job::JobFacts;
@@ -375,7 +375,14 @@ pub fn check_start(
 fn submitted(bundle: &EndorserBundle, grant: &Grant, bytes: &[u8]) -> Result<Submission, Reason> {
     Submission::parse(bytes)
         .and_then(|submission| submission.check(bundle, grant).map(|()| submission))
-        .map_err(|error| fail(ErrorCode::GrantSubmission, &error))
+        .map_err(|error| {
+            let code = if error == SubmissionError::Sharing {
+                ErrorCode::ShareRefused
+            } else {
+                ErrorCode::GrantSubmission
+            };
+            fail(code, &error)
+        })
 }
 
 /// A sealed payload, opened with the key of this site that its submitter sealed it to.
@@ -390,7 +397,7 @@ fn opened(grant: &Grant, facts: &JobFacts, fetched: &Fetched) -> Result<Vec<u8>,
         let why = format_args!("this host has no key {epoch} of {site}");
         fail(ErrorCode::PayloadNotSealed, &why)
     })?;
-    let context = Context::of_job(grant.cluster, &grant.job).map_err(refused)?;
+    let context = Context::of_job(grant.cluster, &grant.job.whole()).map_err(refused)?;
     let opened = sealed.open(key, &context).map_err(refused)?;
     Ok(opened.payload().to_vec())
 }

@@ -12,8 +12,10 @@ pub mod tracer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 
 pub use class::DeviceClass;
+use sekisho_types::device::MigProfile;
 
 /// Why devices could not be told.
 #[derive(Debug, thiserror::Error)]
@@ -58,18 +60,24 @@ pub enum Health {
     Unhealthy(String),
 }
 
-/// One device that a job can have: a whole GPU, or a MIG slice.
+/// One device that a job can have: a whole GPU, or a MIG instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
     /// Id that stays the same over restarts; what `CUDA_VISIBLE_DEVICES` takes.
     pub uuid: String,
-    /// Class, from the model name.
+    /// Id of the whole GPU: the same, unless it is an instance.
+    pub gpu: String,
+    /// Class, from the model name, and of an instance its profile.
     pub class: DeviceClass,
     /// Memory in MiB.
     pub memory_mib: u64,
+    /// Compute slices; 0 = not told.
+    pub units: u32,
+    /// Of an instance.
+    pub profile: Option<MigProfile>,
     /// Devices of one island reach each other by NVLink; 0 is "none".
     pub island: u16,
-    /// The driver's number, of the whole GPU for a slice; may change at a reboot.
+    /// The driver's number, of the whole GPU for an instance; may change at a reboot.
     pub index: u32,
     /// Whether it may be used.
     pub health: Health,
@@ -105,8 +113,8 @@ pub trait Devices: Send + Sync {
     /// When it cannot be told; the caller must take it for occupied.
     fn is_occupied(&self, uuid: &str) -> Result<bool, DeviceError>;
 
-    /// The file that a holder locks, where devices have one.
-    fn lock_file(&self, uuid: &str) -> Option<std::path::PathBuf>;
+    /// The files of which a holder locks one, where devices have such: one, or of a shared device one for each share.
+    fn lock_files(&self, uuid: &str) -> Vec<PathBuf>;
 }
 
 /// Groups devices by class, memory and island. Unhealthy ones are left out; a bucket of only those remains, empty,
@@ -140,7 +148,18 @@ mod tests {
 
     fn device(index: u32, class: &str, island: u16, health: Health) -> Device {
         let class = DeviceClass::new(class).unwrap();
-        Device { uuid: format!("GPU-{index}"), class, memory_mib: 81_920, island, index, health }
+        let uuid = format!("GPU-{index}");
+        Device {
+            gpu: uuid.clone(),
+            uuid,
+            class,
+            memory_mib: 81_920,
+            units: 0,
+            profile: None,
+            island,
+            index,
+            health,
+        }
     }
 
     #[test]

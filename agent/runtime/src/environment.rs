@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::placement::{PlacementKey, PlacementSpec};
+use sekisho_types::id::JobId;
 
 /// Key of the placement; also the mark by which a restarted agent finds a shim.
 pub const PLACEMENT: &str = "SEKISHO_PLACEMENT";
@@ -16,6 +17,8 @@ pub const RUNTIME_ROOT: &str = "SEKISHO_RUNTIME_ROOT";
 pub const EPOCH: &str = "SEKISHO_EPOCH";
 /// Name of the job.
 pub const JOB: &str = "SEKISHO_JOB";
+/// Number of the task, of an array or service; otherwise not set.
+pub const TASK: &str = "SEKISHO_TASK";
 /// Number of devices.
 pub const GPU_COUNT: &str = "SEKISHO_GPU_COUNT";
 /// Rank in the group, from 0.
@@ -42,7 +45,15 @@ pub fn of_job(spec: &PlacementSpec, work: &Path) -> BTreeMap<String, String> {
     set(CUDA_VISIBLE_DEVICES, uuids.join(","));
     set(PLACEMENT, spec.key.to_string());
     set(EPOCH, spec.epoch.to_string());
-    set(JOB, spec.job.clone());
+    match spec.job.parse::<JobId>() {
+        Ok(JobId { task: Some(task), tenant, name }) => {
+            set(JOB, format!("{tenant}/{name}"));
+            set(TASK, task.to_string());
+        }
+        Ok(_) | Err(_) => {
+            set(JOB, spec.job.clone());
+        }
+    }
     set(GPU_COUNT, spec.devices.len().to_string());
     set(RANK, spec.rank.to_string());
     set(GROUP_SIZE, spec.group_size.to_string());

@@ -84,6 +84,8 @@ pub const NPROC_MAX: u64 = 16_384;
 
 /// Bytes of one device's trace that the checker reads.
 pub const TRACE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// MIG instances of one simulated device: more than a real one has.
+pub const INSTANCES_MAX: u32 = 16;
 /// Simulated devices of one host.
 pub const SIMULATED_MAX: u32 = 4096;
 /// How long a probe of a real device may take: creating the first context on a large host takes seconds.

@@ -122,8 +122,8 @@ impl fmt::Display for Epoch {
 pub struct DeviceClaim {
     /// Id as NVML or the simulation gives it.
     pub uuid: String,
-    /// File to hold locked for as long as the job lives; only simulated devices have one.
-    pub lock: Option<PathBuf>,
+    /// Files of which to hold one locked for as long as the job lives; only simulated devices have such.
+    pub locks: Vec<PathBuf>,
 }
 
 /// What a job may use of its host beside its devices. `None` = as much as a job may have there.
@@ -164,7 +164,7 @@ impl Limits {
 pub struct PlacementSpec {
     /// Key, unique for ever on this host.
     pub key: PlacementKey,
-    /// Name of the job, for `SEKISHO_JOB`.
+    /// Name of the job, for `SEKISHO_JOB`; of a task, with its number.
     pub job: String,
     /// Fencing epoch, for `SEKISHO_EPOCH`.
     pub epoch: Epoch,
@@ -241,7 +241,7 @@ mod tests {
             epoch: Epoch { incarnation: 1, index: 9 },
             rank: 0,
             group_size: 1,
-            devices: vec![DeviceClaim { uuid: "GPU-1".to_owned(), lock: None }],
+            devices: vec![DeviceClaim { uuid: "GPU-1".to_owned(), locks: Vec::new() }],
             payload: JobPayload { command: vec!["/bin/true".to_owned()], ..JobPayload::default() },
             limits: Limits::default(),
             grace: limit::GRACE_DEFAULT,

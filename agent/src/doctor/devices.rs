@@ -3,6 +3,7 @@
 //! Must hold: nothing is made that a start would make: not the lock files of simulated devices either.
 
 use crate::config::{Config, Devices as Choice};
+use crate::host::{doubt, offered};
 use sekisho_agent_runtime::device::nvidia::NvidiaDevices;
 use sekisho_agent_runtime::device::simulated::{SimulatedDevices, SimulatedSettings};
 use sekisho_agent_runtime::device::tracer::check;
@@ -27,14 +28,14 @@ const DEVICES_ASSUMED: u64 = 8;
 pub(super) fn devices(config: &Config, runs: bool) -> (Vec<Finding>, Option<usize>) {
     match &config.devices {
         Choice::Simulated { groups, .. } => {
-            let settings = SimulatedSettings { dir: config.devices_dir(), groups: groups.clone() };
-            match SimulatedDevices::of(&settings) {
-                Ok(devices) => looked(&devices, "simulated", runs),
+            let (dir, groups, shares) = (config.devices_dir(), groups.clone(), config.shares());
+            match SimulatedDevices::of(&SimulatedSettings { dir, groups, shares }) {
+                Ok(devices) => looked(&devices, ("simulated", config), runs),
                 Err(error) => (vec![failed(&error)], None),
             }
         }
         Choice::Nvidia => match NvidiaDevices::open() {
-            Ok(devices) => looked(&devices, "NVIDIA", runs),
+            Ok(devices) => looked(&devices, ("NVIDIA", config), runs),
             Err(DeviceError::DriverAbsent(why)) => {
                 (vec![Finding::new(&DEVICES_NONE).with("cause", why)], Some(0))
             }
@@ -47,7 +48,11 @@ fn failed(error: &DeviceError) -> Finding {
     Finding::new(&DEVICES_FAILED).with("cause", explain(error))
 }
 
-fn looked(devices: &dyn Devices, kind: &str, runs: bool) -> (Vec<Finding>, Option<usize>) {
+fn looked(
+    devices: &dyn Devices,
+    (kind, config): (&str, &Config),
+    runs: bool,
+) -> (Vec<Finding>, Option<usize>) {
     let found = match devices.inventory() {
         Ok(found) => found,
         Err(error) => return (vec![failed(&error)], None),
@@ -57,12 +62,15 @@ fn looked(devices: &dyn Devices, kind: &str, runs: bool) -> (Vec<Finding>, Optio
     }
     // A lock file that is not made yet is held by nobody.
     let held = |device: &&Device| {
-        let made = devices.lock_file(&device.uuid).is_none_or(|path| path.exists());
+        let made = devices.lock_files(&device.uuid).iter().all(|path| path.exists());
         made && devices.is_occupied(&device.uuid).unwrap_or(true)
     };
     let held: Vec<&Device> = found.iter().filter(held).collect();
+    let shares = config.shares();
+    let offers: Vec<_> =
+        found.iter().filter_map(|device| offered(device.clone(), &shares)).collect();
     let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
-    for device in &found {
+    for device in &offers {
         let count = classes.entry(device.class.as_str()).or_default();
         *count = count.saturating_add(1);
     }
@@ -74,6 +82,10 @@ fn looked(devices: &dyn Devices, kind: &str, runs: bool) -> (Vec<Finding>, Optio
             .with("classes", classes.join(", "))
             .with("held", held.len()),
     ];
+    if let Some((blocks, why)) = doubt(&offers, &shares) {
+        let outcome = if blocks { &DEVICES_CONTRADICT } else { &DEVICE_NOT_HERE };
+        findings.push(Finding::new(outcome).with("cause", why));
+    }
     for device in &found {
         if let Health::Unhealthy(why) = &device.health {
             let sick = Finding::new(&DEVICE_SICK).with("device", &device.uuid);
@@ -83,7 +95,7 @@ fn looked(devices: &dyn Devices, kind: &str, runs: bool) -> (Vec<Finding>, Optio
     let dirty = held.iter().filter(|_held| !runs);
     findings.extend(dirty.map(|held| Finding::new(&DEVICE_DIRTY).with("device", &held.uuid)));
     // Simulated ones have lock files of their own instead.
-    if found.iter().all(|device| devices.lock_file(&device.uuid).is_none()) {
+    if found.iter().all(|device| devices.lock_files(&device.uuid).is_empty()) {
         findings.extend(closed(&found));
     }
     (findings, Some(found.len()))
@@ -156,6 +168,7 @@ fn held(root: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SharedDevice;
     use sekisho_agent_runtime::device::tracer::Held;
     use sekisho_agent_runtime::placement::PlacementKey;
 
@@ -181,6 +194,7 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was made");
         let settings = SimulatedSettings {
             dir: config.devices_dir(),
+            shares: config.shares(),
             groups: match &config.devices {
                 Choice::Simulated { groups, .. } => groups.clone(),
                 Choice::Nvidia => Vec::new(),
@@ -189,7 +203,7 @@ mod tests {
         let made = SimulatedDevices::open(&settings).unwrap();
         fs::write(config.devices_dir().join("GPU-sim-0000.sick"), "drill").unwrap();
         assert_eq!(codes(&devices(&config, true)), ["DEVICES_SOUND", "DEVICE_SICK"]);
-        let claim = ("GPU-sim-0001".to_owned(), made.lock_file("GPU-sim-0001").unwrap());
+        let claim = ("GPU-sim-0001".to_owned(), made.lock_files("GPU-sim-0001"));
         let held = Held::take(&[claim], &PlacementKey::new("p").unwrap()).unwrap();
         let dirty = devices(&config, false);
         assert_eq!(codes(&dirty), ["DEVICES_SOUND", "DEVICE_SICK", "DEVICE_DIRTY"]);
@@ -202,6 +216,21 @@ mod tests {
         assert_eq!(traces(&config).outcome.code, "TRACES_OVERLAP");
         fs::write(&trace, "rubbish\n").unwrap();
         assert_eq!(traces(&config).outcome.code, "TRACES_BAD");
+    }
+
+    #[test]
+    fn a_device_that_cannot_be_shared_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = |device: &str| SharedDevice { device: device.to_owned(), shares: 2 };
+        let with = |device: &str| {
+            let shared_devices = vec![shared(device)];
+            Config { shared_devices, ..config(dir.path()) }
+        };
+        let sound = devices(&with("GPU-sim-0001"), false);
+        assert_eq!(codes(&sound), ["DEVICES_SOUND"]);
+        assert_eq!(sound.0[0].values()["classes"], "1 l4, 1 l4-shared");
+        let absent = devices(&with("GPU-sim-0007"), false);
+        assert_eq!(codes(&absent), ["DEVICES_SOUND", "DEVICE_NOT_HERE"]);
     }
 
     #[test]

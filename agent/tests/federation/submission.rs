@@ -6,11 +6,11 @@ use sekisho_evidence::canonical::encode;
 use sekisho_evidence::command::Intention;
 use sekisho_evidence::grant::Grant;
 use sekisho_evidence::key::{Purpose, SigningKey};
-use sekisho_evidence::submission::{Submission, submit_item};
+use sekisho_evidence::submission::{Submission, Under, submit_item};
 use sekisho_evidence::voucher::Voucher;
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::id::RequestId;
-use sekisho_types::job::{JobFacts, OverLimit, Resources};
+use sekisho_types::job::{JobFacts, Kind, OverLimit, Resources};
 use sekisho_types::principal::{KeyRecord, Role};
 use sekisho_types::revision::Incarnation;
 use sekisho_types::time::Clock as _;
@@ -20,15 +20,20 @@ use sekisho_types::topology::Topology;
 pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize) -> Submission {
     let facts = JobFacts {
         id: grant.job.clone(),
+        kind: Kind::Batch,
         group: grant.group,
-        resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        resources: Resources::of(grant.class.clone(), grant.gpus),
         topology: Topology::default(),
         priority: 50,
         policy: None,
+        reservation: None,
         residency: grant.rules[0].rules.clone(),
         on_disconnect: grant.on_disconnect,
         over_limit: OverLimit::Queue,
         time_limit_s: grant.time_limit_s,
+        after: Vec::new(),
+        not_before: None,
+        start_by: None,
         payload: grant.payload,
         payload_len: u32::try_from(payload_len).unwrap(),
         sealed_to: [].into(),
@@ -57,6 +62,6 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         signature,
         key: record,
         voucher,
-        resealed: false,
+        under: Under::Submit,
     }
 }

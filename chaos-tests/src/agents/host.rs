@@ -21,7 +21,7 @@ use sekisho_proto::status::ApiError;
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::device::Bucket;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{MemberId, NodeId, OperatorId};
+use sekisho_types::id::{Digest, MemberId, NodeId, OperatorId};
 use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::limit::{LEASE, RENEW_EVERY};
 use sekisho_types::revision::{Epoch, Incarnation, Revision};
@@ -97,7 +97,7 @@ impl Host {
     /// Opens the session, whatever it takes.
     async fn open(&self, previous: Option<SessionId>) {
         let Ok(class) = "sim-h100".parse() else { return };
-        let bucket = Bucket { class, memory_mib: 81_920, island: 0, count: 1 };
+        let bucket = Bucket::whole(class, 81_920, 0, [Digest::of(b"GPU-0")]);
         let open = OpenSession {
             session: *self.session.borrow(),
             previous,

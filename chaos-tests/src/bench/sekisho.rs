@@ -36,7 +36,7 @@ use sekisho_transport::dial::{ChannelOptions, Dialer};
 use sekisho_transport::pki::signing;
 use sekisho_transport::verify::Expect;
 use sekisho_types::id::{ClusterId, Digest, JobId, NodeId, RequestId, TenantId};
-use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
+use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::payload::JobPayload;
 use sekisho_types::principal::Principal;
 use sekisho_types::residency::Rules;
@@ -153,16 +153,21 @@ impl Callers {
         let facts = |number: u64| {
             let name = format!("b-{batch:016x}-{number}");
             Ok(JobFacts {
-                id: JobId { tenant: self.tenant.clone(), name: name.parse()? },
+                id: JobId { tenant: self.tenant.clone(), name: name.parse()?, task: None },
+                kind: Kind::Batch,
                 group: 1,
-                resources: Resources { class: CLASS.parse()?, gpus: 1, memory_mib: 0 },
+                resources: Resources::of(CLASS.parse()?, 1),
                 topology: Topology::default(),
                 priority: 50,
                 policy: None,
+                reservation: None,
                 residency: Rules::default(),
                 on_disconnect: OnDisconnect::Stop,
                 over_limit: OverLimit::Queue,
                 time_limit_s: 3600,
+                after: Vec::new(),
+                not_before: None,
+                start_by: None,
                 payload: Digest::of(&payload),
                 payload_len: u32::try_from(payload.len())?,
                 sealed_to: [].into(),

@@ -9,7 +9,7 @@ use super::tenant::Tenant;
 use super::{Fleet, law};
 use sekisho_fsm::testing::PAYLOAD;
 use sekisho_types::id::{DeviceClass, Digest, JobId};
-use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
+use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::name::Name;
 use sekisho_types::residency::Rules;
 use sekisho_types::topology::Topology;
@@ -63,15 +63,20 @@ impl Job {
         let Shape { class, group, gpus } = self.shape.clone();
         JobFacts {
             id: self.id.clone(),
+            kind: Kind::Batch,
             group,
-            resources: Resources { class, gpus, memory_mib: 0 },
+            resources: Resources::of(class, gpus),
             topology: Topology::default(),
             priority: self.priority,
             policy: None,
+            reservation: None,
             residency: Rules::default(),
             on_disconnect: OnDisconnect::Stop,
             over_limit: OverLimit::Queue,
             time_limit_s: self.time_limit_s,
+            after: Vec::new(),
+            not_before: None,
+            start_by: None,
             payload: Digest::of(PAYLOAD),
             payload_len: u32::try_from(PAYLOAD.len()).unwrap_or(u32::MAX),
             sealed_to: [].into(),
@@ -116,7 +121,7 @@ impl Iterator for Jobs<'_> {
         self.made = self.made.saturating_add(1);
         let arrival = Duration::try_from_secs_f64(law::by_hour(self.even_s)).ok()?;
         Some(Job {
-            id: JobId { tenant: tenant.id.clone(), name },
+            id: JobId { tenant: tenant.id.clone(), name, task: None },
             shape: self.shape(gpus)?,
             priority: self.chance.pick(&law::PRIORITIES)?,
             duration_s,

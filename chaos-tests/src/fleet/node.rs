@@ -5,7 +5,7 @@
 
 use anyhow::{Context as _, Result};
 use sekisho_types::device::Bucket;
-use sekisho_types::id::{DeviceClass, NodeId, OperatorId, SiteId};
+use sekisho_types::id::{DeviceClass, Digest, NodeId, OperatorId, SiteId};
 use sekisho_types::name::Name;
 use std::collections::BTreeMap;
 
@@ -106,17 +106,21 @@ pub(super) fn racks(sites: &[Site], count: u32) -> Result<Vec<Node>> {
         let class: DeviceClass = model.class.parse()?;
         let first = rack.saturating_mul(PER_RACK);
         for number in first..count.min(first.saturating_add(PER_RACK)) {
-            let (memory_mib, island, count) = (model.memory_mib, 0, model.gpus);
             nodes.push(Node {
                 id: NodeId { site: site.id.clone(), name: Name::parse(&format!("n-{number:05}"))? },
                 operator: site.operator.clone(),
                 area: site.area,
                 rack: name.clone(),
-                bucket: Bucket { class: class.clone(), memory_mib, island, count },
+                bucket: Bucket::whole(class.clone(), model.memory_mib, 0, devices(model.gpus)),
             });
         }
     }
     Ok(nodes)
+}
+
+/// So many devices of a node, which are told apart on it alone.
+fn devices(count: u32) -> impl Iterator<Item = Digest> {
+    (0..count).map(|n| Digest::of(&n.to_be_bytes()))
 }
 
 pub(super) fn classes(nodes: &[Node]) -> Vec<Class> {

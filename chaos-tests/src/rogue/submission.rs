@@ -7,10 +7,10 @@ use sekisho_evidence::canonical::encode;
 use sekisho_evidence::command::Intention;
 use sekisho_evidence::grant::Grant;
 use sekisho_evidence::key::{Purpose, SigningKey};
-use sekisho_evidence::submission::{Submission, submit_command};
+use sekisho_evidence::submission::{Submission, Under, submit_command};
 use sekisho_evidence::voucher::Voucher;
 use sekisho_types::id::{Digest, RequestId};
-use sekisho_types::job::{JobFacts, OverLimit, Resources};
+use sekisho_types::job::{JobFacts, Kind, OverLimit, Resources};
 use sekisho_types::principal::{KeyRecord, Role};
 use sekisho_types::time::Timestamp;
 use sekisho_types::topology::Topology;
@@ -20,15 +20,20 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
     let forger = SigningKey::from_seed(&[0x66; 32]);
     let facts = JobFacts {
         id: grant.job.clone(),
+        kind: Kind::Batch,
         group: grant.group,
-        resources: Resources { class: grant.class.clone(), gpus: grant.gpus, memory_mib: 0 },
+        resources: Resources::of(grant.class.clone(), grant.gpus),
         topology: Topology::default(),
         priority: 50,
         policy: None,
+        reservation: None,
         residency: grant.rules.first().context("the job's own rules")?.rules.clone(),
         on_disconnect: grant.on_disconnect,
         over_limit: OverLimit::Queue,
         time_limit_s: grant.time_limit_s,
+        after: Vec::new(),
+        not_before: None,
+        start_by: None,
         payload: grant.payload,
         payload_len: u32::try_from(PAYLOAD.len())?,
         sealed_to: [].into(),
@@ -54,6 +59,6 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
         signature,
         key,
         voucher,
-        resealed: false,
+        under: Under::Submit,
     })
 }

@@ -1,7 +1,8 @@
 //! What tenants may hold and spend, and what operators offer, as steps of random sequences.
 
 use proptest::prelude::*;
-use sekisho_fsm::command::{Command, Preempt, Slot};
+use sekisho_fsm::State;
+use sekisho_fsm::command::{Command, DeleteReservation, Preempt, PutReservation, Slot};
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::testing::{CLASS, Federation, OPERATORS, admin, offer};
 use sekisho_scheduler::Planner;
@@ -12,6 +13,7 @@ use sekisho_types::name::Name;
 use sekisho_types::offer::{OfferSpec, OnLower, Vetoed};
 use sekisho_types::patch::Patch;
 use sekisho_types::quota::{Allotment, Limit};
+use sekisho_types::reservation::{Reclaim, ReservationSpec};
 use sekisho_types::revision::Revision;
 
 /// The tenant that the others may be parts of.
@@ -37,6 +39,10 @@ pub enum Charge {
     Withdraw(u8),
     /// Veto the tenant at an operator's, or take that back.
     Veto(u8, bool),
+    /// Reserve at a site, or lower that: devices, begins after minutes, lasts minutes or without an end, drains.
+    Reserve(u8, u8, u8, u8, bool),
+    /// Take that reservation out.
+    Release(u8),
 }
 
 pub(super) fn steps() -> impl Strategy<Value = Charge> {
@@ -51,6 +57,9 @@ pub(super) fn steps() -> impl Strategy<Value = Charge> {
             .prop_map(|(s, g, y, d, x)| Charge::Offer(s, g, y, d, x)),
         1 => site().prop_map(Charge::Withdraw),
         1 => (site(), prop::bool::weighted(0.6)).prop_map(|(o, l)| Charge::Veto(o, l)),
+        3 => (site(), few(), 0u8..6, 0u8..9, any::<bool>())
+            .prop_map(|(s, g, a, l, d)| Charge::Reserve(s, g, a, l, d)),
+        1 => site().prop_map(Charge::Release),
     ]
 }
 
@@ -77,6 +86,35 @@ pub(super) fn allot(
 fn site(n: u8) -> Option<(OperatorId, SiteId)> {
     let (operator, site, _) = OPERATORS.get(usize::from(n))?;
     Some((operator.parse().ok()?, site.parse().ok()?))
+}
+
+/// What makes, lowers or takes out the reservation of a tenant at a site.
+fn reserve(state: &State, tenant: TenantId, step: &Charge) -> Option<Command> {
+    let (Charge::Reserve(at, ..) | Charge::Release(at)) = step else { return None };
+    let (_, site) = site(*at)?;
+    let name: Name = site.as_str().parse().ok()?;
+    let found = state.reservation(&tenant, &name);
+    let expected = found.map(|row| row.revision);
+    let Charge::Reserve(_, gpus, after, lasts, drains) = step else {
+        let expected = expected?;
+        let delete = DeleteReservation { tenant, name, expected };
+        return Some(Command::DeleteReservation(Box::new(delete)));
+    };
+    let minutes = |n: u8| u64::from(n).saturating_mul(60_000);
+    let from = state.clock().plus_ms(minutes(*after));
+    let new = ReservationSpec {
+        site,
+        class: CLASS.parse().ok()?,
+        gpus: 0,
+        from,
+        until: (*lasts > 0).then(|| from.plus_ms(minutes(*lasts))),
+        reclaim: Reclaim::Wait,
+        message: String::new(),
+    };
+    let spec = found.map_or(new, |row| row.spec.clone());
+    let reclaim = if *drains { Reclaim::Drain } else { Reclaim::Wait };
+    let spec = ReservationSpec { gpus: u64::from(*gpus), reclaim, ..spec };
+    Some(Command::PutReservation(Box::new(PutReservation { tenant, name, spec, expected })))
 }
 
 /// The entry that a step of a tenant stands for.
@@ -140,6 +178,9 @@ pub(super) fn entry(federation: &mut Federation, tenant: TenantId, step: &Charge
             } else {
                 (by, Command::Veto { operator, of, reason: String::new() })
             }
+        }
+        Charge::Reserve(at, ..) | Charge::Release(at) => {
+            (Some(site(*at)?.0), reserve(state, tenant, step)?)
         }
     };
     Some(match operator {

@@ -6,6 +6,7 @@ use prost::Message as _;
 use sekisho_proto::convert::budget::{DeleteBudget, PutBudget};
 use sekisho_proto::convert::escrow::SetEscrow;
 use sekisho_proto::convert::offer::{NewVeto, PutOffer, WithdrawOffer};
+use sekisho_proto::convert::reservation::{DeleteReservation, PutReservation};
 use sekisho_proto::name::{QuotaId, Resource as _, VetoId};
 use sekisho_proto::v1;
 
@@ -36,6 +37,20 @@ fn offer() -> v1::Offer {
     }
 }
 
+fn reservation() -> v1::Reservation {
+    v1::Reservation {
+        name: "tenants/sapporo/reservations/night".to_owned(),
+        site: "sites/tokyo-1".to_owned(),
+        device_class: "sim-h100".to_owned(),
+        gpus: 16,
+        until_ms: Some(1_800_000_000_000),
+        reclaim: v1::reservation::Reclaim::Drain.into(),
+        message: "training at night".to_owned(),
+        etag: "12".to_owned(),
+        ..v1::Reservation::default()
+    }
+}
+
 decoders! {
     create_budget: of(&[&|| {
         let (parent, budget_id) = ("tenants/sapporo".to_owned(), "fy".to_owned());
@@ -63,6 +78,19 @@ decoders! {
         let (name, etag) = ("sites/tokyo-1/offers/nights".to_owned(), "12".to_owned());
         v1::WithdrawOfferRequest { name, etag, intent: intent() }.encode_to_vec()
     }]), |bytes: &[u8]| message(bytes, |m: v1::WithdrawOfferRequest| WithdrawOffer::try_from(&m));
+    create_reservation: of(&[&|| {
+        let (parent, reservation_id) = ("tenants/sapporo".to_owned(), "night".to_owned());
+        let reservation = Some(reservation());
+        v1::CreateReservationRequest { parent, reservation_id, reservation, intent: intent() }.encode_to_vec()
+    }]), |bytes: &[u8]| message(bytes, |m: v1::CreateReservationRequest| PutReservation::try_from(&m));
+    update_reservation: of(&[&|| {
+        let (reservation, update_mask) = (Some(reservation()), None);
+        v1::UpdateReservationRequest { reservation, update_mask, intent: intent() }.encode_to_vec()
+    }]), |bytes: &[u8]| message(bytes, |m: v1::UpdateReservationRequest| PutReservation::try_from(&m));
+    delete_reservation: of(&[&|| {
+        let (name, etag) = ("tenants/sapporo/reservations/night".to_owned(), "12".to_owned());
+        v1::DeleteReservationRequest { name, etag, intent: intent() }.encode_to_vec()
+    }]), |bytes: &[u8]| message(bytes, |m: v1::DeleteReservationRequest| DeleteReservation::try_from(&m));
     create_veto: of(&[&|| v1::CreateVetoRequest {
         parent: "operators/kanto".to_owned(),
         of: "tenants/sapporo/jobs/train".to_owned(),

@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use sekisho_fsm::State;
 use sekisho_fsm::state::Federation;
 use sekisho_proto::status::ApiError;
+use sekisho_scheduler::Explainer;
 use sekisho_transport::dial::Dialer;
 use sekisho_transport::task::TaskGroup;
 use sekisho_types::error_code::ErrorCode;
@@ -97,6 +98,8 @@ pub struct Core {
     pub(crate) carrying: Arc<Semaphore>,
     /// Where agents come in.
     pub(crate) gate: Arc<Gate>,
+    /// Answers one question at a time.
+    pub(crate) explainer: Arc<Mutex<Explainer>>,
 }
 
 impl Core {
@@ -129,6 +132,7 @@ impl Core {
             told: Mutex::default(),
             carrying: Arc::new(Semaphore::new(CARRIED_IN_FLIGHT)),
             gate: Arc::default(),
+            explainer: Arc::default(),
         })
     }
 }

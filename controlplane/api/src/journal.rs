@@ -310,7 +310,7 @@ impl Core {
         if recorded == Some(head) || (recorded.is_none() && head.count == 0) {
             return;
         }
-        let command = Command::RecordJournal { head };
+        let command = Command::RecordJournal(head);
         // It is due again in a minute.
         if let Err(error) = self.write_for(self.identity.principal(), command, None).await {
             tracing::warn!(%error, "the head of the journal is not recorded");

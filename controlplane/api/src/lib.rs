@@ -36,6 +36,7 @@ pub mod notes;
 pub(crate) mod operation;
 pub mod page;
 pub mod peers;
+pub(crate) mod plan;
 pub mod replica;
 pub mod server;
 pub mod service;

@@ -57,6 +57,7 @@ pub(crate) fn follows(command: &Command) -> Option<OperationId> {
         Command::ExpireLease { .. } | Command::SetSchedulable { .. } => None,
         Command::RevokeNode { .. } | Command::PutTenant { .. } | Command::SetQuota { .. } => None,
         Command::SubmitJob { .. } | Command::CancelJob { .. } | Command::ResealJob { .. } => None,
+        Command::ReplaceJob { .. } | Command::StopReplicas { .. } => None,
         Command::CommitPlacement { .. } | Command::SetMemberAddress { .. } => None,
         Command::RaiseFeatureLevel { .. } | Command::OpenIncarnation { .. } => None,
         Command::Adopt { .. } | Command::UndrainNode { .. } | Command::ApproveNode { .. } => None,
@@ -64,9 +65,9 @@ pub(crate) fn follows(command: &Command) -> Option<OperationId> {
         Command::EvictDrained { .. } | Command::QuarantineNode { .. } => None,
         Command::ReleaseNode { .. } | Command::RegisterLandmark { .. } => None,
         Command::RemoveLandmark { .. } | Command::SubmitFix { .. } => None,
-        Command::EvictDenied { .. } | Command::PutSiteKey { .. } | Command::Preempt(_) => None,
+        Command::EvictDenied { .. } | Command::PutSiteKey(_) | Command::Preempt(_) => None,
         Command::SubmitRange { .. } | Command::FoundPayload(_) => None,
-        Command::Countersign { .. } | Command::RecordJournal { .. } => None,
+        Command::Countersign { .. } | Command::RecordJournal(_) => None,
         // What an approval sets going is known when it is carried out, by another one's signature.
         Command::Propose { .. } | Command::SignApproval { .. } => None,
         Command::RefuseApproval { .. } | Command::BreakGlass { .. } => None,
@@ -75,6 +76,7 @@ pub(crate) fn follows(command: &Command) -> Option<OperationId> {
         Command::SetBudget { .. } | Command::SetEscrow { .. } => None,
         // What may not stay for their sake, the leader's duty moves; it is of no one entry.
         Command::PutOffer { .. } | Command::WithdrawOffer { .. } => None,
+        Command::PutReservation(_) | Command::DeleteReservation(_) => None,
         Command::Veto { .. } | Command::LiftVeto { .. } => None,
     }
 }

@@ -31,6 +31,7 @@ use crate::service::operator::OperatorApi;
 use crate::service::peer::PeerApi;
 use crate::service::policy::PolicyApi;
 use crate::service::quota::QuotaApi;
+use crate::service::reservation::ReservationApi;
 use crate::service::scheduler::SchedulerApi;
 use crate::service::site::SiteApi;
 use crate::service::snapshot::SnapshotApi;
@@ -60,6 +61,7 @@ use sekisho_proto::v1::offer_service_server::OfferServiceServer;
 use sekisho_proto::v1::operator_service_server::OperatorServiceServer;
 use sekisho_proto::v1::policy_service_server::PolicyServiceServer;
 use sekisho_proto::v1::quota_service_server::QuotaServiceServer;
+use sekisho_proto::v1::reservation_service_server::ReservationServiceServer;
 use sekisho_proto::v1::scheduler_service_server::SchedulerServiceServer;
 use sekisho_proto::v1::site_service_server::SiteServiceServer;
 use sekisho_proto::v1::snapshot_service_server::SnapshotServiceServer;
@@ -140,6 +142,7 @@ impl Services {
             .add_service(bounded!(BudgetServiceServer, BudgetApi(core()), REQUEST_MAX))
             .add_service(bounded!(EscrowServiceServer, EscrowApi(core()), REQUEST_MAX))
             .add_service(bounded!(OfferServiceServer, OfferApi(core()), REQUEST_MAX))
+            .add_service(bounded!(ReservationServiceServer, ReservationApi(core()), REQUEST_MAX))
             .add_service(bounded!(JobServiceServer, JobApi(core()), REQUEST_MAX))
             .add_service(bounded!(MemberServiceServer, MemberApi(core()), REQUEST_MAX))
             .add_service(bounded!(OperatorServiceServer, OperatorApi(core()), REQUEST_MAX))

@@ -21,6 +21,7 @@ pub(crate) mod operator;
 pub(crate) mod peer;
 pub(crate) mod policy;
 pub(crate) mod quota;
+pub(crate) mod reservation;
 pub(crate) mod scheduler;
 pub(crate) mod site;
 pub(crate) mod snapshot;

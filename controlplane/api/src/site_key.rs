@@ -88,7 +88,7 @@ impl Core {
         epoch: KeyEpoch,
     ) -> Result<(), ApiError> {
         let key = self.sign_site_key(state, id, site, epoch)?;
-        let command = Command::PutSiteKey { key: Box::new(key) };
+        let command = Command::PutSiteKey(Box::new(key));
         let revision = self.write_for(self.identity.principal(), command, None).await?;
         tracing::info!(site = %id, %epoch, %revision, "the site has its next key");
         Ok(())

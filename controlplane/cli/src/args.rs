@@ -2,8 +2,8 @@
 
 use crate::command::{
     approval, audit, break_glass, budget, context, error, escrow, job, key, landmark, login,
-    member, node, offer, operation, operator, pki, policy, quota, residency, scheduler, site,
-    snapshot, status, support, tenant, veto, watch,
+    member, node, offer, operation, operator, pki, policy, quota, reservation, residency,
+    scheduler, site, snapshot, status, support, tenant, veto, watch,
 };
 use crate::complete::Shell;
 use crate::dev::DevCommand;
@@ -140,6 +140,9 @@ pub enum Command {
     /// GPUs that operators offer at their sites: nothing is granted beyond them
     #[command(subcommand)]
     Offer(offer::OfferCommand),
+    /// GPUs of what is offered that are promised to a tenant, for a time or without an end
+    #[command(subcommand)]
+    Reservation(reservation::ReservationCommand),
     /// Tenants and jobs of which an operator takes no work
     #[command(subcommand)]
     Veto(veto::VetoCommand),
@@ -249,6 +252,7 @@ impl Command {
             | Self::Quota(_)
             | Self::Budget(_)
             | Self::Offer(_)
+            | Self::Reservation(_)
             | Self::Veto(_)
             | Self::Escrow(_)
             | Self::Key(_)

@@ -23,6 +23,7 @@ macro_rules! pages {
 mod access;
 mod audit;
 mod charge;
+mod device;
 mod grant;
 mod node;
 mod payload;
@@ -30,14 +31,17 @@ mod people;
 mod placement;
 mod request;
 mod service;
+mod start;
 mod topology;
 
 /// Where the pages are, from the top of the source.
 const DIRECTORY: &str = "docs/error-codes";
 
 /// The pages, subject by subject.
-const SUBJECTS: [&[Page]; 11] = [
+const SUBJECTS: [&[Page]; 13] = [
     placement::PAGES,
+    device::PAGES,
+    start::PAGES,
     charge::PAGES,
     topology::PAGES,
     request::PAGES,

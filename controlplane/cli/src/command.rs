@@ -23,6 +23,7 @@ pub mod operator;
 pub mod pki;
 pub mod policy;
 pub mod quota;
+pub mod reservation;
 pub mod residency;
 pub mod scheduler;
 pub mod site;
@@ -34,7 +35,7 @@ mod verdict;
 pub mod veto;
 mod wait;
 pub mod watch;
-mod when;
+pub(crate) mod when;
 
 use crate::app::App;
 use crate::args::Command;
@@ -68,6 +69,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Result<Exit, Failure> {
         Command::Quota(command) => Box::pin(quota::run(app, command)).await,
         Command::Budget(command) => Box::pin(budget::run(app, command)).await,
         Command::Offer(command) => Box::pin(offer::run(app, command)).await,
+        Command::Reservation(command) => Box::pin(reservation::run(app, command)).await,
         Command::Veto(command) => Box::pin(veto::run(app, command)).await,
         Command::Escrow(command) => Box::pin(escrow::run(app, command)).await,
         Command::Key(command) => Box::pin(key::run(app, command)).await,

@@ -86,12 +86,13 @@ fn of_type(arg: &Arg) -> Option<Names> {
     let typed = types.into_iter().find(|(known, _)| id == *known).map(|(_, names)| names);
     typed.or_else(|| {
         // A word like any other is known by what its argument is called.
-        let called: [(&str, Names); 5] = [
+        let called: [(&str, Names); 6] = [
             ("context", Names::Contexts),
             ("context_name", Names::Contexts),
             ("cosign", Names::Contexts),
             ("budget", Names::Budgets),
             ("offer", Names::Offers),
+            ("reservation", Names::Reservations),
         ];
         called
             .into_iter()

@@ -40,6 +40,8 @@ const READS: &[&str] = &[
     "budget get sapporo fy-2026",
     "offer list",
     "offer get ishikari-1 all",
+    "reservation list",
+    "reservation get sapporo night",
     "veto list",
     "escrow list",
     "escrow get ishikari-1 sapporo nvidia-h200",
@@ -97,6 +99,7 @@ const NOT_SHOWN: &[&str] = &[
     "job import slurm",
     "job logs",
     "job plan",
+    "job replace",
     "job reseal",
     "job submit",
     "key register",
@@ -151,6 +154,9 @@ const NOT_SHOWN: &[&str] = &[
     "policy status",
     "policy update",
     "quota set",
+    "reservation create",
+    "reservation delete",
+    "reservation update",
     "residency check",
     "residency coverage",
     "residency map",
@@ -360,9 +366,17 @@ fn errors_and_empty_lists_are_explained_in_both_languages() {
 fn a_plan_ends_as_the_job_would() {
     let federation = Fixed::new(plans());
     let line = format!("job plan {}", federation.contexts().with_file_name("job.yaml").display());
-    for exit in [Exit::Ok, Exit::WouldWait, Exit::Never] {
+    for (exit, next) in [
+        (Exit::Ok, Some("--if-plan placed-now@4711")),
+        (Exit::WouldWait, Some("--if-plan would-wait@4711")),
+        (Exit::Never, None),
+    ] {
         let said = federation.run(&line, Language::En, 80);
         assert_eq!(said.exit, exit, "{}", said.err);
+        match next {
+            Some(next) => assert!(said.err.contains(next), "{}", said.err),
+            None => assert!(!said.err.contains("--if-plan"), "{}", said.err),
+        }
     }
 }
 

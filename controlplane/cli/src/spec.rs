@@ -3,11 +3,15 @@
 //! ```yaml
 //! name: train-01            # unique in the tenant; a-z, 0-9, `-`
 //! tenant: sapporo           # or --tenant
+//! array: {tasks: 100, at_most: 10}   # so many alike, so many of them at once; or
+//! service: {replicas: 2, surge: 1}   # so many at all times, one more while one is replaced; without either it runs once
 //! group: 1                  # members, all or nothing, each on a node of its own; 1 to 1024
 //! resources:
 //!   class: h100-80g         # device class: sekisho node list
 //!   gpus: 2                 # of each member, 1 to 16
 //!   memory_gib: 0           # least memory of each GPU; 0 = any
+//!   units: 0                # least compute slices of each GPU; 0 = any
+//!   sharing: alone          # of a class of shared devices: tenant, or any
 //! topology:                 # where the members stand to one another; without it, near together where there is room
 //!   within: site            # all at one site, or in one rack; default: anywhere
 //!   spread: {over: rack, at_least: 2}  # operator, prefecture, site or rack: so many different ones, none with more than its
@@ -17,6 +21,7 @@
 //!   near: tokyo-1           # the site of the dataset: its places are taken first
 //! priority: 50              # 0 to 100
 //! policy: hokkaido-only     # a named policy that binds this job beside its tenant's
+//! reservation: night        # one of its tenant's, or of a tenant above: placed only out of what that holds
 //! residency:                # only narrows: Japan and the tenant's policy bind in any case
 //!   areas: [JP-01, 北海道札幌市, Otaru-shi, "012351"]  # codes, or names in any spelling
 //!   denied_areas: []
@@ -27,6 +32,11 @@
 //! on_disconnect: stop       # or run_to_completion
 //! over_limit: queue         # or reject
 //! time_limit: 2h            # required; 1s to 30d
+//! after:                    # other jobs of the tenant, each with what has to become of it before this one is queued
+//!   - {job: prep, when: succeeded}  # started, succeeded, failed or ended
+//! not_before: 2027-04-01T02:00+09:00  # not queued earlier; a day, or an instant with its zone
+//! start_by: 2027-04-02      # fails unless it is placed before; or:
+//! end_by: 2027-04-02        # the same, one time_limit earlier
 //! payload: sealed           # sealed: only the sites that may run it can read `run`; area-only: so, and it lies with members
 //!                           # inside `residency` alone; plain: every member can; default: sealed, once each of those sites
 //!                           # has a key
@@ -45,8 +55,10 @@
 //! Must hold: an unknown field is refused, never ignored: a misspelt residency rule would widen; every refusal names
 //! the field and its line and column. The facts are all that the log sees; what it runs is the payload beside them.
 
+mod kind;
 pub(crate) mod refuse;
 pub mod residency;
+mod start;
 mod topology;
 
 use crate::duration;
@@ -58,6 +70,7 @@ use sekisho_types::id::{Digest, JobId, TenantId};
 use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
 use sekisho_types::limit::PAYLOAD_MAX;
 use sekisho_types::payload::{JobPayload, Restart};
+use sekisho_types::sharing::Sharing;
 use sekisho_types::time::Date;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
@@ -111,15 +124,22 @@ pub enum Sealing {
 struct Raw {
     name: Spanned<String>,
     tenant: Option<Spanned<String>>,
+    array: Option<Spanned<kind::RawArray>>,
+    service: Option<Spanned<kind::RawService>>,
     group: Option<Spanned<u32>>,
     resources: RawResources,
     topology: Option<topology::Raw>,
     priority: Option<Spanned<u8>>,
     policy: Option<Spanned<String>>,
+    reservation: Option<Spanned<String>>,
     residency: Option<residency::Raw>,
     on_disconnect: Option<Disconnect>,
     over_limit: Option<Over>,
     time_limit: Spanned<String>,
+    after: Option<Vec<start::RawAfter>>,
+    not_before: Option<Spanned<String>>,
+    start_by: Option<Spanned<String>>,
+    end_by: Option<Spanned<String>>,
     payload: Option<Spanned<RawSealing>>,
     run: Spanned<Run>,
 }
@@ -138,6 +158,17 @@ struct RawResources {
     class: Spanned<String>,
     gpus: Spanned<u32>,
     memory_gib: Option<Spanned<u64>>,
+    units: Option<Spanned<u32>>,
+    sharing: Option<Spanned<RawSharing>>,
+}
+
+/// In place of being alone on its GPU, which is what a spec says that says nothing.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RawSharing {
+    Alone,
+    Tenant,
+    Any,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -233,18 +264,23 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
     )?;
     let time_limit_s = duration::seconds(&raw.time_limit.value)
         .map_err(|error| at(&raw.time_limit.referenced, "time_limit", &error))?;
+    let start_by = start::start_by(raw.start_by.as_ref(), raw.end_by.as_ref(), time_limit_s)?;
     let facts = JobFacts {
-        id: JobId { tenant: tenant(raw.tenant.as_ref(), over)?, name },
+        id: JobId { tenant: tenant(raw.tenant.as_ref(), over)?, name, task: None },
+        kind: kind::read(raw.array.as_ref(), raw.service.as_ref())?,
         group: raw.group.map_or(1, |group| group.value),
         resources: Resources {
             class: named("resources.class", &raw.resources.class)?,
             gpus: raw.resources.gpus.value,
             memory_mib: mib("resources.memory_gib", raw.resources.memory_gib.as_ref())?
                 .unwrap_or(0),
+            units: raw.resources.units.map_or(0, |units| units.value),
+            sharing: sharing(raw.resources.sharing.as_ref()),
         },
         topology: raw.topology.unwrap_or_default().read()?,
         priority: raw.priority.map_or(PRIORITY, |priority| priority.value),
         policy: raw.policy.map(|policy| named("policy", &policy)).transpose()?,
+        reservation: raw.reservation.map(|name| named("reservation", &name)).transpose()?,
         residency,
         on_disconnect: match raw.on_disconnect.unwrap_or(Disconnect::Stop) {
             Disconnect::Stop => OnDisconnect::Stop,
@@ -255,6 +291,9 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
             Over::Reject => OverLimit::Reject,
         },
         time_limit_s,
+        after: start::after(raw.after.unwrap_or_default())?,
+        not_before: raw.not_before.map(|at| start::instant("not_before", &at)).transpose()?,
+        start_by,
         payload: Digest::of(&payload),
         payload_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
         sealed_to: BTreeMap::new(),
@@ -274,8 +313,17 @@ impl Places {
             ("time_limit", raw.time_limit.referenced),
             ("run", raw.run.referenced),
         ];
+        // Of a class of shared devices it is missing, else it is too much.
+        let sharing = raw.resources.sharing.as_ref().map(|sharing| sharing.referenced);
+        let class = raw.resources.class.referenced;
+        places.push(("resources.sharing", sharing.unwrap_or(class)));
+        places.extend(kind::places(raw.array.as_ref(), raw.service.as_ref()));
         places.extend(raw.group.as_ref().map(|group| ("group", group.referenced)));
         places.extend(raw.priority.as_ref().map(|priority| ("priority", priority.referenced)));
+        let by = raw.start_by.as_ref().or(raw.end_by.as_ref());
+        places.extend(by.map(|by| ("start_by", by.referenced)));
+        let first = raw.after.as_ref().and_then(|after| after.first());
+        places.extend(first.map(|first| ("after", first.place())));
         let mut places = Self(places);
         raw.topology.iter().for_each(|topology| topology.places(&mut places));
         places
@@ -352,6 +400,14 @@ fn restart(raw: Option<&RawRestart>) -> Result<Restart, Failure> {
         attempts: raw.attempts.as_ref().map_or(RESTART_ATTEMPTS, |attempts| attempts.value),
         delay_s: delay.transpose()?.unwrap_or(RESTART_DELAY_S),
     })
+}
+
+fn sharing(raw: Option<&Spanned<RawSharing>>) -> Sharing {
+    match raw.map(|raw| raw.value) {
+        None | Some(RawSharing::Alone) => Sharing::Alone,
+        Some(RawSharing::Tenant) => Sharing::Tenant,
+        Some(RawSharing::Any) => Sharing::Any,
+    }
 }
 
 fn sealing(raw: Option<&Spanned<RawSealing>>) -> Sealing {

@@ -22,6 +22,9 @@ pub const EVICTION_INLINE_MAX: usize = 64;
 /// Pause between ticks while audit records are uncovered by a checkpoint.
 pub const TICK_UNCOVERED: Duration = Duration::from_secs(1);
 
+/// Pause between ticks while a job is due to be looked at: what one tick leaves over waits no longer.
+pub const TICK_DUE: Duration = Duration::from_millis(100);
+
 /// Pause between ticks otherwise.
 pub const TICK_IDLE: Duration = Duration::from_secs(5);
 

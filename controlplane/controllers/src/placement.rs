@@ -14,7 +14,7 @@ use sekisho_raft::view::{View, Wake};
 use sekisho_scheduler::{Plan, Planner, Waiting};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::JobId;
-use sekisho_types::limit::PROPOSE_DEADLINE;
+use sekisho_types::limit::{EVICTIONS_MAX, PROPOSE_DEADLINE};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -27,6 +27,8 @@ pub struct Placement<R> {
     committed: Option<Instant>,
     /// When it last looked for jobs to move.
     looked: Option<Instant>,
+    /// When it last looked for replicas to stop.
+    relieved: Option<Instant>,
     /// Follows the state from plan to plan. One that was lost with a plan that was given up is built anew.
     planner: Planner,
 }
@@ -35,8 +37,8 @@ impl<R: Replica> Placement<R> {
     /// Placements by this member.
     #[must_use]
     pub fn new(replica: R, stamp: Stamp) -> Self {
-        let (committed, looked, planner) = (None, None, Planner::default());
-        Self { replica, stamp, committed, looked, planner }
+        let (committed, looked, relieved) = (None, None, None);
+        Self { replica, stamp, committed, looked, relieved, planner: Planner::default() }
     }
 
     /// Has the planner do something, apart if it may take long.
@@ -88,6 +90,28 @@ impl<R: Replica> Placement<R> {
             }
             // The state has moved on since; the next look sees it.
             Err(rejection) => tracing::debug!(%job, %rejection, "a preemption was rejected"),
+        }
+        Ok(())
+    }
+
+    /// Now and then: stops replicas that their services can do without, because others run in their place.
+    async fn relieve(&mut self, view: &Arc<View>) -> Result<(), DutyError> {
+        if self.relieved.is_some_and(|at| at.elapsed() < PREEMPT_EVERY) {
+            return Ok(());
+        }
+        self.relieved = Some(Instant::now());
+        let replicas = self.ask(view, |planner, _| planner.surplus(EVICTIONS_MAX)).await?;
+        if replicas.is_empty() {
+            return Ok(());
+        }
+        let count = replicas.len();
+        let entry = self.stamp.entry(&view.state, Command::StopReplicas { replicas })?;
+        let proposed = self.replica.propose(entry, PROPOSE_DEADLINE).await?;
+        self.replica.wait_applied(proposed.revision).await;
+        match proposed.outcome {
+            Ok(_) => tracing::info!(count, revision = %proposed.revision, "replicas are stopped"),
+            // The state has moved on since; the next look sees it.
+            Err(rejection) => tracing::debug!(%rejection, "a stop of replicas was rejected"),
         }
         Ok(())
     }
@@ -151,7 +175,8 @@ impl<R: Replica> Duty for Placement<R> {
     const WAKE: Option<Wake> = Some(Wake::Plannable);
 
     fn begin(&mut self, _term: u64) {
-        (self.committed, self.looked, self.planner) = (None, None, Planner::default());
+        (self.committed, self.looked, self.relieved) = (None, None, None);
+        self.planner = Planner::default();
     }
 
     async fn run(&mut self) -> Result<Duration, DutyError> {
@@ -166,6 +191,7 @@ impl<R: Replica> Duty for Placement<R> {
         let plan = self.plan(&view).await?;
         metrics::histogram!("sekisho_placement_plan_seconds").record(began.elapsed().as_secs_f64());
         let (more_behind, held) = (plan.more, plan.held.clone());
+        self.relieve(&view).await?;
         if plan.groups.is_empty() {
             self.make_room(&view, held).await?;
             return Ok(PLACEMENT_PERIOD);

@@ -1,10 +1,11 @@
 //! The tick: moves the state clock, and gives every audit record a checkpoint.
 //!
 //! Must hold: each second while records are uncovered, otherwise every five; faster while the state clock lags so
-//! far that one entry cannot catch up, because until then apply grants nothing and accepts no token.
+//! far that one entry cannot catch up, because until then apply grants nothing and accepts no token, and while time has come
+//! for a job, which is looked at by ticks alone.
 
 use crate::driver::{Duty, DutyError};
-use crate::limit::{TICK_CATCH_UP, TICK_IDLE, TICK_UNCOVERED};
+use crate::limit::{TICK_CATCH_UP, TICK_DUE, TICK_IDLE, TICK_UNCOVERED};
 use crate::replica::Replica;
 use crate::stamp::Stamp;
 use sekisho_fsm::State;
@@ -22,13 +23,19 @@ pub struct Cadence {
     pub uncovered: bool,
     /// How far the state clock is behind the wall clock, ms.
     pub behind_ms: u64,
+    /// Whether a tick would find something to do with jobs.
+    pub due: bool,
 }
 
 impl Cadence {
     /// Of this state, whose last checkpoint covered `covered` records.
     #[must_use]
     pub fn of(state: &State, covered: u64, wall: Timestamp) -> Self {
-        Self { uncovered: state.audit_size() > covered, behind_ms: wall.since_ms(state.clock()) }
+        Self {
+            uncovered: state.audit_size() > covered,
+            behind_ms: wall.since_ms(state.clock()),
+            due: state.next_due().is_some_and(|at| at <= wall),
+        }
     }
 
     /// Pause between two ticks.
@@ -36,6 +43,8 @@ impl Cadence {
     pub fn pause(self) -> Duration {
         if Duration::from_millis(self.behind_ms) > CLOCK_STEP_MAX {
             TICK_CATCH_UP
+        } else if self.due {
+            TICK_DUE
         } else if self.uncovered {
             TICK_UNCOVERED
         } else {
@@ -100,12 +109,14 @@ mod tests {
 
     #[test]
     fn the_cadence_follows_coverage_and_lag() {
-        let pause = |uncovered, behind_ms| Cadence { uncovered, behind_ms }.pause();
+        let pause = |uncovered, behind_ms| Cadence { uncovered, behind_ms, due: false }.pause();
         assert_eq!(pause(true, 0), Duration::from_secs(1));
         assert_eq!(pause(false, 9_000), Duration::from_secs(5));
         assert_eq!(pause(false, 10_000), Duration::from_secs(5));
         assert_eq!(pause(false, 10_001), TICK_CATCH_UP);
         assert_eq!(pause(true, 3_600_000), TICK_CATCH_UP);
+        let due = |behind_ms| Cadence { uncovered: false, behind_ms, due: true }.pause();
+        assert_eq!((due(0), due(10_001)), (TICK_DUE, TICK_CATCH_UP));
         let federation = sekisho_fsm::testing::Federation::furnished();
         let size = federation.state.audit_size();
         assert!(Cadence::of(&federation.state, size - 1, federation.now).uncovered);

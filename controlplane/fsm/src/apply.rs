@@ -2,7 +2,7 @@
 //!
 //! Must hold: a rejected command changes nothing but revision, clock, audit log and the kept reply, so each command
 //! checks everything before it changes anything; a batch goes back to the state before it. A2: one `Entry` record for
-//! each entry that is not a `Tick` or a repeat, followed by the end of an approval, the use of a break-glass, grants and
+//! each entry that is no repeat and no `Tick` without effect, followed by the end of an approval, the use of a break-glass, grants and
 //! desired sets in one fixed order.
 
 mod adopt;
@@ -18,8 +18,10 @@ mod drain;
 mod escrow;
 mod eviction;
 mod fix;
+mod forget;
 mod genesis;
 pub(crate) mod group;
+mod held;
 mod incarnation;
 mod job;
 mod journal;
@@ -41,11 +43,14 @@ mod quota;
 mod range;
 mod reply;
 mod report;
+mod reservation;
 pub(crate) mod residency;
 mod session;
 mod site;
 mod site_key;
+mod tasks;
 mod tenant;
+mod timer;
 mod token;
 
 #[cfg(test)]
@@ -77,6 +82,8 @@ pub(crate) enum Source {
     Log,
     /// An audit record, which leaves the payload out.
     Record,
+    /// No record: it was a tick, and nothing was due.
+    Idle,
     /// A founder of an incarnation, before there is a log.
     Founding,
 }
@@ -116,6 +123,11 @@ impl State {
         self.apply_with(revision, entry, ahead, Source::Record)
     }
 
+    /// Applies a tick that an auditor puts where one left no record: it moved the clock, and nothing was due.
+    pub fn replay_idle(&mut self, revision: Revision, tick: &Entry) {
+        self.apply_with(revision, tick, Ahead::of(tick), Source::Idle);
+    }
+
     /// Applies the entry that opens an incarnation.
     pub(crate) fn found(&mut self, revision: Revision, entry: &Entry) -> Applied {
         self.apply_with(revision, entry, Ahead::of(entry), Source::Founding)
@@ -151,7 +163,7 @@ impl State {
         let Finished { effects, told, grants } = change.finish(outcome.is_ok());
         self.keep_reply(entry, key, command, &outcome);
         let mut leaves = Vec::new();
-        if entry.command != Command::Tick {
+        if entry.command != Command::Tick || effects.acted {
             let rejected = outcome.as_ref().err().map(|rejection| rejection.code);
             let facts = bytes_of(entry.facts().as_ref());
             leaves.push(self.append(Body::Entry { entry: facts, rejected }));
@@ -319,12 +331,14 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         }
         Command::EvictDenied { jobs } => eviction::evict(change, jobs),
         Command::Preempt(of) => preemption::begin(change, of),
-        Command::PutSiteKey { key } => site_key::put(change, key),
+        Command::PutSiteKey(key) => site_key::put(change, key),
         Command::ResealJob { facts } => job::reseal(change, facts),
+        Command::ReplaceJob { facts } => tasks::replace(change, facts),
+        Command::StopReplicas { replicas } => tasks::stop(change, replicas),
         Command::SubmitRange { transcripts } => range::submit(change, transcripts),
         Command::FoundPayload(payload) => payload::found(change, payload),
         Command::Countersign { heads } => countersign::take(change, heads),
-        Command::RecordJournal { head } => journal::record(change, head),
+        Command::RecordJournal(head) => journal::record(change, head),
         Command::Propose { joint, expires } => approval::propose(change, joint, *expires),
         Command::SignApproval { id, signature } => approval::sign(change, *id, signature),
         Command::RefuseApproval { id, reason } => approval::refuse_it(change, *id, reason),
@@ -350,11 +364,14 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         }
         Command::Veto { operator, of, reason } => offer::veto(change, operator, of, reason),
         Command::LiftVeto { operator, of } => offer::lift(change, operator, of),
+        Command::PutReservation(of) => reservation::put(change, of),
+        Command::DeleteReservation(of) => reservation::delete(change, of),
     }
 }
 
 fn tick(change: &mut Change<'_>) -> Outcome {
     change.member()?;
     change.effects.checkpoint = true;
+    timer::run(change);
     Ok(Reply::Done)
 }

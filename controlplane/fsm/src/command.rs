@@ -4,12 +4,14 @@
 mod batch;
 mod group;
 mod login;
+mod reservation;
 mod signed;
 
 pub use batch::Item;
 pub(crate) use batch::tree;
 pub use group::{Group, Preempt, Slot};
 pub use login::Login;
+pub use reservation::{DeleteReservation, PutReservation};
 
 use crate::quarantine::Twin;
 use sekisho_evidence::adoption::Adoption;
@@ -350,10 +352,8 @@ pub enum Command {
         jobs: Vec<JobId>,
     },
     /// Gives a site the key that payloads are sealed to from now on. Proposed by a member of the site's operator.
-    PutSiteKey {
-        /// Of the next epoch, signed by the operator's site-tag key.
-        key: Box<SignedSiteKey>,
-    },
+    /// It is of the next epoch, signed by the operator's site-tag key.
+    PutSiteKey(Box<SignedSiteKey>),
     /// Replaces the payload of a queued job, in the entry, by one that is sealed to other sites or keys; nothing else of it.
     ResealJob {
         /// The job's facts, as they are from now on.
@@ -371,11 +371,8 @@ pub enum Command {
         /// At most [`COUNTERSIGNATURES_MAX`](crate::audit::COUNTERSIGNATURES_MAX).
         heads: Vec<Countersignature>,
     },
-    /// How far a member's journal of denials goes. Proposed by that member.
-    RecordJournal {
-        /// Its head.
-        head: JournalHead,
-    },
+    /// How far a member's journal of denials goes, by its head. Proposed by that member.
+    RecordJournal(JournalHead),
     /// Asks other operators to sign a command that takes two. Its request id names the approval; all sign this very command.
     Propose {
         /// What is asked for.
@@ -496,4 +493,18 @@ pub enum Command {
     },
     /// Moves jobs for one that may; all of them, or none if one may stay by now. Proposed by the leader, judged in apply.
     Preempt(Box<Preempt>),
+    /// Has a service run something else, or more or fewer of it, from now on. The payload is in the entry.
+    ReplaceJob {
+        /// Its facts from now on.
+        facts: Box<JobFacts>,
+    },
+    /// Stops replicas that their services can do without; all of them, or none. Proposed by the leader, judged in apply.
+    StopReplicas {
+        /// At most [`EVICTIONS_MAX`](sekisho_types::limit::EVICTIONS_MAX).
+        replicas: Vec<JobId>,
+    },
+    /// Reserves devices of a site for a tenant, or fewer of them than before.
+    PutReservation(Box<PutReservation>),
+    /// Takes a reservation out.
+    DeleteReservation(Box<DeleteReservation>),
 }

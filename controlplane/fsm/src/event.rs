@@ -47,6 +47,8 @@ pub enum Event {
     Escrow(Box<EscrowKey>),
     /// An offer was made, changed or withdrawn, or its last placement ended.
     Offer(SiteId, Name),
+    /// A reservation was made, lowered or taken out.
+    Reservation(TenantId, Name),
     /// An operator vetoed something, or took that back.
     Veto(Box<VetoKey>),
     /// A key was registered or taken back.

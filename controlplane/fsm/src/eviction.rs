@@ -8,7 +8,7 @@
 //!       otherwise ──> leaves once it has been so for STALE_PROOF_GRACE
 //! ```
 //! Must hold: one function tells it for the leader's duty, for apply, for plans and for status. It reads a state and
-//! changes nothing; a plan asks it of a state with other rules ([`State::supposing`]).
+//! changes nothing; a plan asks it of a state with other rules ([`State::supposing_policy`]).
 //! Does not say what is revoked, drained or in quarantine: that has ways of its own.
 
 use crate::apply::placement::is_desired;
@@ -133,6 +133,11 @@ fn stay(state: &State, (id, row): (&PlacementId, &Placement), node: &Node, job: 
         let why = format!("less is offered at {} than runs there", row.grant.node.site);
         return Stay::Leaves(Rejection::new(ErrorCode::OfferFull, why));
     }
+    if state.is_displaced(id, row) {
+        let why =
+            format!("devices at {} that others reserved are to be had now", row.grant.node.site);
+        return Stay::Leaves(Rejection::new(ErrorCode::OfferReserved, why));
+    }
     // A policy that the state does not know, of a job that was adopted into it: what it was granted under binds.
     let rules: Vec<&Rules> = match named(state, facts) {
         Ok(named) => named.into_iter().map(|(_, rules)| rules).collect(),
@@ -222,7 +227,9 @@ impl State {
         let tag = [node.tag.issued, node.tag.expires];
         let veto = self.vetoed(&node.operator, &facts.id).map(|(_, veto)| veto.since);
         let offer = self.offer_of(residence.row).map(|offer| offer.lowered(self.clock));
+        let reserved = self.reserved_since(residence.row);
         let all = put.chain(proofs).chain(bound).chain(tag).chain(veto).chain(offer);
+        let all = all.chain(reserved);
         all.filter(|at| *at <= self.clock).max().unwrap_or_default()
     }
 
@@ -248,7 +255,8 @@ impl State {
         let Some(job) = self.jobs.get(id) else { return Due::Gone };
         match job.phase {
             JobPhase::Placed | JobPhase::Running => {}
-            JobPhase::Queued
+            JobPhase::Held
+            | JobPhase::Queued
             | JobPhase::Stopping
             | JobPhase::Succeeded
             | JobPhase::Failed
@@ -276,7 +284,7 @@ impl State {
     ///
     /// # Errors
     /// As of the command that would change it.
-    pub fn supposing(&self, id: &PolicyId, rules: &Rules) -> Result<Self, Rejection> {
+    pub fn supposing_policy(&self, id: &PolicyId, rules: &Rules) -> Result<Self, Rejection> {
         if !self.policies.contains(id) {
             return Err(Rejection::new(ErrorCode::NotFound, format!("policy {id} does not exist")));
         }

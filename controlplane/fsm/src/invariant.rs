@@ -2,6 +2,8 @@
 //! them after every step; they read everything, so a member does not.
 
 mod charge;
+mod held;
+mod reservation;
 mod topology;
 
 use crate::location::NodeProof;
@@ -9,9 +11,11 @@ use crate::state::{Standing, State};
 use sekisho_evidence::genesis::{GenesisMember, quorum_holder};
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::location::range::convicted;
-use sekisho_types::id::{Digest, NodeId, PolicyId, TenantId};
-use sekisho_types::job::JobPhase;
+use sekisho_types::device::{self, Bucket};
+use sekisho_types::id::{Digest, JobId, NodeId, PolicyId, TenantId};
+use sekisho_types::job::{JobPhase, Kind};
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::sharing::Sharing;
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,10 +28,15 @@ pub fn check(state: &State) -> Result<(), String> {
     charge::the_tree_sums_up(state)?;
     charge::offers_are_charged_what_they_hold(state)?;
     charge::what_is_kept_is_being_made_room(state)?;
+    reservation::stocks_are_what_is_reserved_and_lives(state)?;
     topology::jobs_that_keep_apart_share_no_node(state)?;
     topology::groups_stand_as_they_asked(state)?;
     capacity_is_not_exceeded(state)?;
+    devices_are_counted_once_and_shared_by_agreement(state)?;
     queue_is_the_queued_jobs(state)?;
+    wholes_count_their_tasks(state)?;
+    held::what_waits_is_found(state)?;
+    held::what_is_over_is_counted(state)?;
     payloads_are_those_of_open_jobs(state)?;
     members_can_decide_and_sign(state)?;
     proofs_are_those_of_kept_fixes(state)?;
@@ -114,17 +123,65 @@ fn capacity_is_not_exceeded(state: &State) -> Result<(), String> {
     if used.is_empty() { Ok(()) } else { Err(format!("P1: uncounted {used:?}")) }
 }
 
+/// P1: no device of a node is counted twice; on a shared one stand only jobs that agree, each with each.
+fn devices_are_counted_once_and_shared_by_agreement(state: &State) -> Result<(), String> {
+    for (id, node) in state.nodes() {
+        device::check(&node.buckets).map_err(|why| format!("P1: {id}: {why}"))?;
+        let rows: Vec<_> = node.placements.iter().filter_map(|id| state.placement(id)).collect();
+        for (at, one) in rows.iter().enumerate() {
+            let bucket = node.buckets.get(usize::from(one.bucket));
+            let shared = bucket.and_then(Bucket::shared_device);
+            if one.grant.share.map(|share| share.device) != shared {
+                return Err(format!("P1: {id}: {} is not of its bucket", one.grant.placement));
+            }
+            let beside = rows.iter().skip(at.saturating_add(1));
+            for other in beside.filter(|other| shared.is_some() && other.bucket == one.bucket) {
+                let any = [one, other].iter().all(|row| row.grant.sharing() == Sharing::Any);
+                if one.grant.job.tenant != other.grant.job.tenant && !any {
+                    let (one, other) = (&one.grant.job, &other.grant.job);
+                    return Err(format!("P1: {id}: {one} and {other} share, and did not agree"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 fn queue_is_the_queued_jobs(state: &State) -> Result<(), String> {
-    let queued: BTreeSet<_> = state
-        .jobs()
-        .filter(|(_, job)| job.phase == JobPhase::Queued)
-        .map(|(id, _)| id.clone())
-        .collect();
+    let queued: BTreeSet<_> =
+        state.jobs().filter(|(_, job)| job.is_queued()).map(|(id, _)| id.clone()).collect();
     let queue: BTreeSet<_> = state.queue().map(|(_, id)| id.clone()).collect();
     if queued == queue && queue.len() == state.queue_len() {
         return Ok(());
     }
     Err(format!("queue {queue:?}, queued jobs {queued:?}"))
+}
+
+/// P7: a whole counts its tasks, and has given no number that it would give again.
+fn wholes_count_their_tasks(state: &State) -> Result<(), String> {
+    for (id, job) in state.jobs().filter(|(_, job)| !job.phase.is_final()) {
+        let Some(tasks) = &job.tasks else { continue };
+        let of = |phase: JobPhase| {
+            let rows = state.tasks(id).filter(|(_, task)| task.phase == phase).count();
+            u32::try_from(rows).unwrap_or(u32::MAX)
+        };
+        let open = state.tasks(id).filter(|(_, task)| !task.phase.is_final()).count();
+        let open = u32::try_from(open).unwrap_or(u32::MAX);
+        let last = state.tasks(id).next_back().and_then(|(id, _)| id.task);
+        let numbered = last.is_none_or(|last| last < tasks.next);
+        // Of what ended a service keeps the last rows only.
+        let ended =
+            of(JobPhase::Succeeded) <= tasks.succeeded && of(JobPhase::Failed) <= tasks.failed;
+        if open != tasks.open || of(JobPhase::Running) != tasks.running || !numbered || !ended {
+            return Err(format!("P7: {id} counts {tasks:?}, it has {open} open, last {last:?}"));
+        }
+        if let Kind::Array { tasks: all, at_most } = job.facts.kind
+            && (tasks.next > all || tasks.open > at_most)
+        {
+            return Err(format!("P7: {id} has {tasks:?} of {all}, {at_most} at once"));
+        }
+    }
+    Ok(())
 }
 
 /// L4: a payload or submission is kept for open jobs and no longer, and each open job has both; what stays in an area is of
@@ -142,9 +199,17 @@ fn payloads_are_those_of_open_jobs(state: &State) -> Result<(), String> {
         return Err(format!("L4: kept {kept:?}, used {uses:?}"));
     }
     let open = state.jobs().filter(|(_, job)| !job.phase.is_final() && job.facts.area_only);
-    let apart: BTreeMap<Digest, _> = open.map(|(id, job)| (job.facts.payload, id)).collect();
-    let told: BTreeMap<Digest, _> = state.area_only.iter().map(|(d, row)| (*d, &row.job)).collect();
-    let alone = |digest: &Digest| uses.get(digest) == Some(&1);
+    let apart: BTreeMap<Digest, _> =
+        open.map(|(id, job)| (job.facts.payload, id.whole())).collect();
+    let told: BTreeMap<Digest, _> =
+        state.area_only.iter().map(|(d, row)| (*d, row.job.whole())).collect();
+    // A task has what its whole has.
+    let open = state.jobs().filter(|(_, job)| !job.phase.is_final() && job.facts.area_only);
+    let mut wholes: BTreeMap<Digest, BTreeSet<JobId>> = BTreeMap::new();
+    for (id, job) in open {
+        wholes.entry(job.facts.payload).or_default().insert(id.whole());
+    }
+    let alone = |digest: &Digest| wholes.get(digest).is_some_and(|jobs| jobs.len() == 1);
     if apart == told && told.keys().all(alone) {
         return Ok(());
     }

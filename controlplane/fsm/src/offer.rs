@@ -91,14 +91,14 @@ impl State {
         from.take_while(move |((of, _), _)| *of == site)
     }
 
-    /// Offers of a class at a site that are made to a tenant for work until `end`, in the order in which they are charged.
+    /// Offers of a class at a site that are made to a tenant for work from `now` until `end`, in the order in which they are
+    /// charged.
     pub(crate) fn offers_for<'s>(
         &'s self,
         site: &SiteId,
         (tenant, class): (&TenantId, &DeviceClass),
-        end: Timestamp,
+        (now, end): (Timestamp, Timestamp),
     ) -> Vec<(&'s OfferKey, &'s Offer)> {
-        let now = self.clock;
         let made = |offer: &Offer| {
             !offer.withdrawn && offer.spec.class == *class && offer.spec.admits(tenant, now, end)
         };
@@ -124,7 +124,7 @@ impl State {
         if self.vetoes.is_empty() {
             return None;
         }
-        let keys = [Vetoed::Tenant(job.tenant.clone()), Vetoed::Job(job.clone())];
+        let keys = [Vetoed::Tenant(job.tenant.clone()), Vetoed::Job(job.whole())];
         keys.into_iter().find_map(|of| {
             self.vetoes
                 .range((operator.clone(), of.clone())..)
@@ -136,7 +136,7 @@ impl State {
     /// Whether any operator vetoed this very job.
     #[must_use]
     pub fn is_vetoed_itself(&self, job: &JobId) -> bool {
-        let of = Vetoed::Job(job.clone());
+        let of = Vetoed::Job(job.whole());
         self.vetoes.iter().any(|((_, what), _)| *what == of)
     }
 

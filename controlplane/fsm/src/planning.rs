@@ -8,6 +8,7 @@
 //! Does not know: who may have it. The sum guards against accidents; whoever can change a file can make its sum.
 
 use crate::offer::Veto;
+use crate::reservation::Reservation;
 use crate::snapshot::SnapshotError;
 use crate::state::{Drain, Fate, Job, Node, Placement, Session, State};
 use crate::table::Table;
@@ -15,6 +16,7 @@ use sekisho_evidence::tag::SignedTag;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::fitness::Unfit;
 use sekisho_types::id::{ClusterId, Digest, PublicKey};
+use sekisho_types::reservation::ReservationSpec;
 use serde::Serialize;
 
 /// First word of a file. A new layout is a new number.
@@ -140,11 +142,18 @@ impl State {
             escrows,
             offers,
             vetoes,
+            reservations,
+            stocks,
             preemptions,
             fair,
             fair_base,
             jobs,
             queue,
+            dependents,
+            unjudged: _,
+            timers: _,
+            ended: _,
+            kept_jobs: _,
             placements,
             payloads: _,
             replies: _,
@@ -177,10 +186,13 @@ impl State {
             escrows: escrows.clone(),
             offers: offers.clone(),
             vetoes: part(vetoes, |row| Some(Veto { reason: String::new(), ..row.clone() })),
+            reservations: part(reservations, |row| Some(reservation(row))),
+            stocks: stocks.clone(),
             preemptions: preemptions.clone(),
             fair: fair.clone(),
             fair_base: *fair_base,
             queue: queue.clone(),
+            dependents: dependents.clone(),
             placements: part(placements, |row| counts(row).then(|| row.clone())),
             site_keys: site_keys.clone(),
             area_only: part(area_only, |row| row.missing.then(|| row.clone())),
@@ -216,6 +228,12 @@ fn open_job(row: &Job) -> Option<Job> {
     };
     let open = || Job { fate: row.fate.as_ref().map(fate), message: String::new(), ..row.clone() };
     (!row.phase.is_final()).then(open)
+}
+
+/// A reservation without words.
+fn reservation(row: &Reservation) -> Reservation {
+    let spec = ReservationSpec { message: String::new(), ..row.spec.clone() };
+    Reservation { spec, ..row.clone() }
 }
 
 /// A node without what proves something of it to others, and without words. What its proof and its tag say stays.

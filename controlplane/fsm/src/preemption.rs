@@ -13,6 +13,7 @@ use crate::apply::placement::is_desired;
 use crate::command::{Group, Preempt, Slot};
 use crate::outcome::Rejection;
 use crate::quota::refund;
+use crate::reservation;
 use crate::state::{Job, Placement, State};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{DeviceClass, JobId, TenantId};
@@ -125,7 +126,8 @@ impl State {
         let id = &victim.facts.id;
         match victim.phase {
             JobPhase::Placed | JobPhase::Running => {}
-            JobPhase::Queued
+            JobPhase::Held
+            | JobPhase::Queued
             | JobPhase::Stopping
             | JobPhase::Succeeded
             | JobPhase::Failed
@@ -186,6 +188,7 @@ impl State {
                 let (tenant, class) = (&row.grant.job.tenant, &row.grant.class);
                 let path = self.path(tenant);
                 refund(&mut supposed.quotas, &path, class, row.charge.place, u64::from(gpus));
+                reservation::refund(&mut supposed, row);
                 if let Some(name) = &row.charge.offer {
                     let key = (row.grant.node.site.clone(), name.clone());
                     supposed.offers.update(&key, |offer| {

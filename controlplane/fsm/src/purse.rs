@@ -1,4 +1,4 @@
-//! What one group may charge: quota, budgets and offers, member by member.
+//! What one group may charge: quota, budgets, offers and what others reserved of them, member by member.
 //!
 //! Must hold: one function says for the planner and for apply whether the next member may be charged, so that they agree;
 //! a group is charged whole or not at all, in the entry that grants it (Q1). What binds members binds areas that contain one
@@ -7,8 +7,9 @@
 //! Does not know: devices, nodes and what else keeps a job off them.
 
 use crate::budget::{Budget, BudgetKey, Charged};
-use crate::offer::OfferKey;
+use crate::offer::{Offer, OfferKey};
 use crate::quota::{Holding, HoldingKey, Holdings, ceiling, room};
+use crate::reservation::{Moment, Stock, StockKey, Wish};
 use crate::state::State;
 use sekisho_types::budget::Exhausted;
 use sekisho_types::error_code::ErrorCode;
@@ -44,6 +45,12 @@ pub trait Books: Holdings {
     fn planned_of_budget(&self, key: &BudgetKey, first: Timestamp) -> u128;
     /// Devices charged to an offer, beside what the state says.
     fn planned_of_offer(&self, key: &OfferKey) -> u64;
+    /// Devices of an offer that will have come back when the group is granted: none, unless that is later than now.
+    fn ended_of_offer(&self, _key: &OfferKey) -> u64 {
+        0
+    }
+    /// What is charged of a class at a site where something is reserved, with it.
+    fn stock(&self, key: &StockKey) -> Option<&Stock>;
 }
 
 /// The state's own books: nothing beside it.
@@ -62,6 +69,9 @@ impl Books for Own<'_> {
     }
     fn planned_of_offer(&self, _key: &OfferKey) -> u64 {
         0
+    }
+    fn stock(&self, key: &StockKey) -> Option<&Stock> {
+        self.0.stock(key)
     }
 }
 
@@ -96,6 +106,19 @@ struct Offered<'s> {
     key: &'s OfferKey,
     yen: u64,
     left: u64,
+    /// It backs what is reserved at the site.
+    backs: bool,
+}
+
+/// What a site offers the group.
+#[derive(Debug, Clone)]
+struct Counter<'s> {
+    /// In the order in which they are charged.
+    offers: Vec<Offered<'s>>,
+    /// What is left beside reservations, at each moment of its time at which it may be less; none where nothing is reserved.
+    moments: Vec<Moment>,
+    /// The group names a reservation, and it is none that it could use here now.
+    elsewhere: bool,
 }
 
 /// What a group may still charge.
@@ -103,10 +126,12 @@ struct Offered<'s> {
 pub struct Purse<'s> {
     state: &'s State,
     facts: &'s JobFacts,
+    now: Timestamp,
     until: Timestamp,
     rows: Vec<Row>,
     budgets: Vec<Left<'s>>,
-    offers: BTreeMap<SiteId, Vec<Offered<'s>>>,
+    wish: Wish<'s>,
+    sites: BTreeMap<SiteId, Counter<'s>>,
 }
 
 impl<'s> Purse<'s> {
@@ -118,8 +143,21 @@ impl<'s> Purse<'s> {
         facts: &'s JobFacts,
         path: &[TenantId],
     ) -> Self {
+        Self::open_at(state, books, facts, path, state.clock)
+    }
+
+    /// The same if the group were granted at `now`, which the state clock may not have reached: in the periods and by the offers of
+    /// then. What will have come back by then, the books say.
+    #[must_use]
+    pub fn open_at(
+        state: &'s State,
+        books: &impl Books,
+        facts: &'s JobFacts,
+        path: &[TenantId],
+        now: Timestamp,
+    ) -> Self {
         let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
-        let until = state.clock.plus_ms(facts.time_limit_s.saturating_mul(1000));
+        let until = now.plus_ms(facts.time_limit_s.saturating_mul(1000));
         let lines = books.holding(&(tenant.clone(), class.clone())).map(|held| &held.lines);
         let rows = lines.into_iter().flatten().filter(|(_, line)| line.quota.is_some());
         let rows = rows.map(|(area, _)| Row {
@@ -133,7 +171,7 @@ impl<'s> Purse<'s> {
                 && budget.spec.class.as_ref().is_none_or(|of| of == class)
         });
         let left = |(key, budget): (&'s BudgetKey, &'s Budget)| {
-            let periods = budget.spec.period.parts(state.clock, until);
+            let periods = budget.spec.period.parts(now, until);
             let periods = periods.map(|(first, ms)| {
                 let left = budget.left(first).saturating_sub(books.planned_of_budget(key, first));
                 Part { ms, left, whole: budget.spec.whole() }
@@ -143,10 +181,12 @@ impl<'s> Purse<'s> {
         Self {
             state,
             facts,
+            now,
             until,
             rows: rows.collect(),
             budgets: hard.map(left).collect(),
-            offers: BTreeMap::new(),
+            wish: state.wish(facts, path, until),
+            sites: BTreeMap::new(),
         }
     }
 
@@ -167,8 +207,11 @@ impl<'s> Purse<'s> {
     /// than a first look, which places it nowhere.
     ///
     /// # Errors
-    /// `QUOTA_NONE` or `BUDGET_TOO_SMALL` if they never will have, else `QUOTA_EXCEEDED`.
+    /// `QUOTA_NONE`, `BUDGET_TOO_SMALL` or `RESERVATION_NONE` if they never will have, else `QUOTA_EXCEEDED`.
     pub fn covers(&self, gpus: u64) -> Result<(), ErrorCode> {
+        if matches!(self.wish, Wish::Gone) {
+            return Err(ErrorCode::ReservationNone);
+        }
         let ever = self.widest().map(|row| row.ceiling).fold(Amount::NONE, Amount::plus);
         if !ever.covers(gpus) {
             return Err(ErrorCode::QuotaNone);
@@ -198,13 +241,16 @@ impl<'s> Purse<'s> {
         if self.state.vetoed(operator, &self.facts.id).is_some() {
             return Err(ErrorCode::OfferVetoed);
         }
+        if matches!(self.wish, Wish::Gone) {
+            return Err(ErrorCode::ReservationNone);
+        }
         let gpus = u64::from(self.facts.resources.gpus);
         let offer = self.offered(books, site, gpus)?;
         self.has_room(place, gpus)?;
         let (key, yen) = self
-            .offers
+            .sites
             .get(site)
-            .and_then(|offers| offers.get(offer))
+            .and_then(|counter| counter.offers.get(offer))
             .map(|offered| (offered.key, offered.yen))
             .ok_or(ErrorCode::Internal)?;
         let bound = |left: &&Left<'_>| left.budget.spec.area.contains(place);
@@ -229,21 +275,24 @@ impl<'s> Purse<'s> {
         site: &SiteId,
         gpus: u64,
     ) -> Result<usize, ErrorCode> {
-        let (state, facts, until) = (self.state, self.facts, self.until);
-        let offers = self.offers.entry(site.clone()).or_insert_with(|| {
-            let whose = (&facts.id.tenant, &facts.resources.class);
-            let made = state.offers_for(site, whose, until).into_iter();
-            let left = |(key, offer): (&'s OfferKey, &'s crate::offer::Offer)| {
-                let used = offer.used.saturating_add(books.planned_of_offer(key));
-                let left = offer.spec.gpus.saturating_sub(used);
-                Offered { key, yen: offer.spec.yen_per_gpu_hour, left }
-            };
-            made.map(left).collect()
-        });
-        if offers.is_empty() {
+        let (state, facts, wish) = (self.state, self.facts, self.wish);
+        let time = (self.now, self.until);
+        let counter = self.sites.entry(site.clone());
+        let counter =
+            counter.or_insert_with(|| Counter::of((state, books), site, (facts, wish, time)));
+        if counter.offers.is_empty() {
             return Err(ErrorCode::OfferNone);
         }
-        offers.iter().position(|offer| offer.left >= gpus).ok_or(ErrorCode::OfferFull)
+        let named = matches!(self.wish, Wish::Of(..));
+        let mut code = ErrorCode::OfferFull;
+        let with_room = counter.offers.iter().enumerate().filter(|(_, offer)| offer.left >= gpus);
+        for (at, offer) in with_room {
+            match counter.leaves_what_is_reserved(offer, gpus, named) {
+                Ok(()) => return Ok(at),
+                Err(held) => code = held,
+            }
+        }
+        Err(code)
     }
 
     fn has_room(&self, place: Area, gpus: u64) -> Result<(), ErrorCode> {
@@ -271,9 +320,8 @@ impl<'s> Purse<'s> {
                 part.whole = part.whole.saturating_sub(spent);
             }
         }
-        let offered = self.offers.get_mut(site).and_then(|offers| offers.get_mut(offer));
-        if let Some(offered) = offered {
-            offered.left = offered.left.saturating_sub(gpus);
+        if let Some(counter) = self.sites.get_mut(site) {
+            counter.take(offer, gpus);
         }
     }
 
@@ -291,6 +339,66 @@ impl<'s> Purse<'s> {
     #[must_use]
     pub fn until(&self) -> Timestamp {
         self.until
+    }
+}
+
+impl<'s> Counter<'s> {
+    fn of(
+        (state, books): (&'s State, &impl Books),
+        site: &SiteId,
+        (facts, wish, time): (&JobFacts, Wish<'_>, (Timestamp, Timestamp)),
+    ) -> Self {
+        let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
+        let key = (site.clone(), class.clone());
+        let stock = books.stock(&key);
+        let offered = |(key, offer): (&'s OfferKey, &'s Offer)| {
+            let used = offer.used.saturating_sub(books.ended_of_offer(key));
+            let used = used.saturating_add(books.planned_of_offer(key));
+            let left = offer.spec.gpus.saturating_sub(used);
+            let backs = stock.is_some_and(|stock| stock.is_backed_by(&key.1));
+            Offered { key, yen: offer.spec.yen_per_gpu_hour, left, backs }
+        };
+        let made = state.offers_for(site, (tenant, class), time).into_iter();
+        let elsewhere = match wish {
+            Wish::Any | Wish::Gone => false,
+            Wish::Of((holder, _), row) => {
+                let uses = stock.and_then(|stock| stock.holder_of(state, tenant));
+                let held = row.spec.site == *site && row.spec.holds_at(state.clock);
+                !held || uses.as_ref() != Some(holder)
+            }
+        };
+        // Of another time than now they are those of now: what is in use comes back by then at the latest.
+        let moments = state.moments(books, &key, (tenant, time.1));
+        Self { offers: made.map(offered).collect(), moments, elsewhere }
+    }
+
+    /// Whether a member on an offer leaves what is reserved for others, and stands on what is reserved for it if it asks for that.
+    fn leaves_what_is_reserved(
+        &self,
+        offer: &Offered<'_>,
+        gpus: u64,
+        named: bool,
+    ) -> Result<(), ErrorCode> {
+        let own = |moment: &Moment| moment.own >= gpus;
+        if named {
+            let all = !self.elsewhere && offer.backs && self.moments.iter().all(own);
+            return if all { Ok(()) } else { Err(ErrorCode::ReservationFull) };
+        }
+        let left = |moment: &Moment| gpus.saturating_sub(moment.own) <= moment.free;
+        if !offer.backs || self.moments.iter().all(left) {
+            return Ok(());
+        }
+        Err(ErrorCode::OfferReserved)
+    }
+
+    fn take(&mut self, offer: usize, gpus: u64) {
+        let Some(offered) = self.offers.get_mut(offer) else { return };
+        offered.left = offered.left.saturating_sub(gpus);
+        for moment in self.moments.iter_mut().filter(|_| offered.backs) {
+            let beyond = gpus.saturating_sub(moment.own);
+            moment.own = moment.own.saturating_sub(gpus);
+            moment.free = moment.free.saturating_sub(beyond);
+        }
     }
 }
 

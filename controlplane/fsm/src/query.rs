@@ -219,6 +219,13 @@ impl State {
     pub fn jobs(&self) -> impl DoubleEndedIterator<Item = (&JobId, &Job)> {
         self.jobs.iter()
     }
+    /// The tasks of an array or service that have rows, by number.
+    pub fn tasks<'s>(
+        &'s self,
+        whole: &'s JobId,
+    ) -> impl DoubleEndedIterator<Item = (&'s JobId, &'s Job)> {
+        self.jobs.range(whole.task(0)..=whole.task(u32::MAX))
+    }
     /// Queued jobs in the order in which they are planned: priority, then age.
     pub fn queue(&self) -> impl DoubleEndedIterator<Item = (&QueueKey, &JobId)> {
         self.queue.iter()
@@ -232,7 +239,7 @@ impl State {
     pub fn changed_queue<'s>(&'s self, before: &'s Self) -> impl Iterator<Item = &'s QueueKey> {
         self.queue.changed(&before.queue)
     }
-    /// Jobs in the queue.
+    /// Jobs in the queue; services are in it as long as they are not over.
     #[must_use]
     pub fn queue_len(&self) -> usize {
         self.queue.len()
@@ -310,10 +317,17 @@ impl State {
             self.escrows.lanes(),
             self.offers.lanes(),
             self.vetoes.lanes(),
+            self.reservations.lanes(),
+            self.stocks.lanes(),
             self.fair.lanes(),
             self.preemptions.lanes(),
             self.jobs.lanes(),
             self.queue.lanes(),
+            self.dependents.lanes(),
+            self.unjudged.lanes(),
+            self.timers.lanes(),
+            self.ended.lanes(),
+            self.kept_jobs.lanes(),
             self.placements.lanes(),
             self.payloads.lanes(),
             self.replies.lanes(),
@@ -339,6 +353,6 @@ impl State {
             &self.landmarks,
             self.fair_base,
         );
-        Ok(Digest::of(&encode(&(scalars, tables))?))
+        Ok(Digest::of(&encode(&(scalars, tables.as_slice()))?))
     }
 }

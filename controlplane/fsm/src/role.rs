@@ -115,11 +115,17 @@ pub enum Verb {
     LiftVeto,
     /// Read what operators do not take, and why.
     ReadVetoes,
+    /// Reserve devices of a site for a tenant, or fewer than before.
+    PutReservation,
+    /// Take a reservation out.
+    DeleteReservation,
+    /// Read what is reserved for a tenant, or at an operator's.
+    ReadReservations,
 }
 
 impl Verb {
     /// Every verb, for tests that walk the table.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 49] = [
         Self::ReadStatus,
         Self::ReadFederation,
         Self::ReadTenant,
@@ -166,6 +172,9 @@ impl Verb {
         Self::Veto,
         Self::LiftVeto,
         Self::ReadVetoes,
+        Self::PutReservation,
+        Self::DeleteReservation,
+        Self::ReadReservations,
     ];
 }
 
@@ -192,7 +201,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::CreateSite | Verb::UpdateSite | Verb::RevokeSite | Verb::RevokeNode => true,
             Verb::CreateTenant | Verb::UpdateTenant | Verb::PutPolicy | Verb::SetQuota => true,
             Verb::DeletePolicy | Verb::DeleteTenant | Verb::SetBudget | Verb::SetEscrow => true,
-            Verb::ReadVetoes => true,
+            Verb::ReadVetoes | Verb::ReadReservations => true,
             Verb::RegisterKey | Verb::RevokeKey | Verb::RegisterAdmin => true,
             Verb::ChangeBundle | Verb::ChangeMembers | Verb::TransferLeader => true,
             Verb::ProveNode | Verb::ReadFix => true,
@@ -202,6 +211,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::ApproveNode | Verb::Decommission | Verb::Uncordon => own_operator,
             Verb::ReleaseNode | Verb::RegisterLandmark | Verb::RemoveLandmark => own_operator,
             Verb::PutOffer | Verb::WithdrawOffer | Verb::Veto | Verb::LiftVeto => own_operator,
+            Verb::PutReservation | Verb::DeleteReservation => own_operator,
             Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs | Verb::SaveSnapshot => false,
         },
         Role::OperatorAdmin => match verb {
@@ -213,7 +223,8 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::RegisterLandmark | Verb::RemoveLandmark => own_operator,
             Verb::ProveNode | Verb::ReadFix | Verb::Uncordon => own_operator,
             Verb::PutOffer | Verb::WithdrawOffer | Verb::Veto | Verb::LiftVeto => own_operator,
-            Verb::ReadVetoes => own_operator,
+            Verb::PutReservation | Verb::DeleteReservation => own_operator,
+            Verb::ReadVetoes | Verb::ReadReservations => own_operator,
             // Whoever sees harm done must not have to wait for another company; what it allows, see `by_glass`.
             Verb::BreakGlass => true,
             // Whoever services a machine must be able to take the leadership away from it.
@@ -231,6 +242,8 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::ReadTenant | Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs => {
                 tenant_of(tenant)
             }
+            Verb::ReadReservations => tenant_of(tenant),
+            Verb::PutReservation | Verb::DeleteReservation => false,
             Verb::ReadAudit
             | Verb::CreateSite
             | Verb::RevokeSite
@@ -258,6 +271,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
                     | Verb::ReadFix
                     | Verb::ReadApprovals
                     | Verb::ReadVetoes
+                    | Verb::ReadReservations
             )
         }
         Role::Monitor => matches!(verb, Verb::ReadStatus),
@@ -293,6 +307,7 @@ pub fn signing(verb: Verb) -> Signed {
         | Verb::ReadFix
         | Verb::ReadApprovals
         | Verb::ReadVetoes
+        | Verb::ReadReservations
         | Verb::SaveSnapshot => Signed::No,
         // They offer less.
         Verb::WithdrawOffer | Verb::Veto => Signed::No,
@@ -323,6 +338,8 @@ pub fn signing(verb: Verb) -> Signed {
         Verb::UpdateSite | Verb::DeletePolicy | Verb::DeleteTenant => Signed::Caller,
         // A slice of what is granted already; devices of one's own.
         Verb::SetEscrow | Verb::PutOffer | Verb::LiftVeto => Signed::Caller,
+        // What is promised to one is kept from all others, and a promise that is taken back is told for ever.
+        Verb::PutReservation | Verb::DeleteReservation => Signed::Caller,
         // The issuers of k operators sign the agreement itself.
         Verb::ChangeBundle => Signed::Caller,
         Verb::CreateSite
@@ -354,7 +371,8 @@ pub fn by_glass(verb: Verb) -> bool {
         Verb::DeletePolicy | Verb::DeleteTenant | Verb::SetBudget | Verb::SetEscrow => false,
         // What a partner offers stays its own matter.
         Verb::PutOffer | Verb::WithdrawOffer | Verb::Veto | Verb::LiftVeto => false,
-        Verb::ReadVetoes => false,
+        Verb::ReadVetoes | Verb::ReadReservations => false,
+        Verb::PutReservation | Verb::DeleteReservation => false,
         // It would move the leadership for no good that stopping does not do.
         Verb::TransferLeader => false,
         Verb::Undrain | Verb::Uncordon | Verb::ApproveNode | Verb::Decommission => false,

@@ -8,6 +8,7 @@ use crate::audit::{Contradicted, Countersigned, RecordedJournal};
 use crate::break_glass::BreakGlass;
 use crate::budget::{Budget, BudgetKey};
 use crate::escrow::{Escrow, EscrowKey};
+use crate::held::KeptJobs;
 use crate::location::{Convicted, KeptFix, Landmarks, NodeProof};
 use crate::offer::{Offer, OfferKey, Veto, VetoKey};
 use crate::outcome::Outcome;
@@ -15,6 +16,7 @@ use crate::preemption::{Kept, Preemption};
 use crate::purse::Charge;
 use crate::quarantine::Quarantine;
 use crate::quota::{Holding, HoldingKey};
+use crate::reservation::{Reservation, ReservationKey, Stock, StockKey};
 use crate::table::Table;
 use sekisho_evidence::canonical::encode;
 use sekisho_evidence::grant::{Grant, SessionId};
@@ -31,7 +33,7 @@ use sekisho_types::id::{
     ApprovalId, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, PublicKey, RequestId,
     SiteId, TenantId,
 };
-use sekisho_types::job::{JobFacts, JobPhase};
+use sekisho_types::job::{JobFacts, JobPhase, When};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::name::Name;
 use sekisho_types::placement::Phase;
@@ -244,7 +246,26 @@ pub enum Fate {
     Move(String),
 }
 
-/// A job.
+/// What became of the tasks of an array or service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tasks {
+    /// The number of the next one. Each before it has a row of its own, or had.
+    pub next: u32,
+    /// Those that are not over.
+    pub open: u32,
+    /// Those of which every member runs.
+    pub running: u32,
+    /// Those that ended well.
+    pub succeeded: u32,
+    /// Those that did not.
+    pub failed: u32,
+    /// Replicas in a row that ended by themselves and soon.
+    pub early: u32,
+    /// No replica is placed before, on the state clock.
+    pub pause: Timestamp,
+}
+
+/// A job, or one task of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// What it asks for.
@@ -259,8 +280,15 @@ pub struct Job {
     pub ordinal: u32,
     /// When, on the state clock.
     pub submitted_at: Timestamp,
+    /// When every member of its group had begun to run for the first time.
+    pub started_at: Option<Timestamp>,
+    /// Since when it is over.
+    pub ended_at: Option<Timestamp>,
     /// Where it is in its life.
     pub phase: JobPhase,
+    /// Of an array or service: its tasks. They are granted, stopped and ended as jobs of their own; the whole is queued as long as
+    /// more of them may come.
+    pub tasks: Option<Tasks>,
     /// Its placements of the current attempt, by rank.
     pub placements: Vec<PlacementId>,
     /// How often its group was granted.
@@ -321,8 +349,9 @@ impl ReplyKey {
     }
 }
 
-/// Order of the queue: priority (as `100 - priority`), then age: the entry, and the place in its batch.
-pub type QueueKey = (u8, Revision, u32);
+/// Order of the queue: priority (as `100 - priority`), then age: the entry, and the place in its batch; then a task that goes back
+/// to the queue by its number, before the rest of its array.
+pub type QueueKey = (u8, Revision, u32, u32);
 
 /// A payload or submission that some open job refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -362,6 +391,9 @@ pub struct State {
     pub(crate) escrows: Table<EscrowKey, Escrow>,
     pub(crate) offers: Table<OfferKey, Offer>,
     pub(crate) vetoes: Table<VetoKey, Veto>,
+    pub(crate) reservations: Table<ReservationKey, Reservation>,
+    /// Of each class at each site where something is reserved.
+    pub(crate) stocks: Table<StockKey, Stock>,
     /// By the job that room is made for.
     pub(crate) preemptions: Table<JobId, Preemption>,
     /// What tenants have used lately, each itself, by weights that begin at the time beside it.
@@ -369,6 +401,16 @@ pub struct State {
     pub(crate) fair_base: Timestamp,
     pub(crate) jobs: Table<JobId, Job>,
     pub(crate) queue: Table<QueueKey, JobId>,
+    /// What held jobs wait for and has not come true: for whom, and who.
+    pub(crate) dependents: Table<(JobId, JobId), When>,
+    /// Jobs that started or ended and whose dependents the next ticks judge.
+    pub(crate) unjudged: Table<JobId, ()>,
+    /// When jobs that wait have to be looked at.
+    pub(crate) timers: Table<(Timestamp, JobId), ()>,
+    /// Jobs that are over, by tenant and since when.
+    pub(crate) ended: Table<(TenantId, Timestamp, Name), ()>,
+    /// Of each tenant that has any.
+    pub(crate) kept_jobs: Table<TenantId, KeptJobs>,
     pub(crate) placements: Table<PlacementId, Placement>,
     pub(crate) payloads: Table<Digest, PayloadUse>,
     pub(crate) replies: Table<ReplyKey, KeptReply>,

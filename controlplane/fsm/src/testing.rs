@@ -6,6 +6,7 @@
     reason = "test code: a broken fixture should fail loudly"
 )]
 
+mod device;
 pub mod history;
 mod job;
 pub mod location;
@@ -13,9 +14,10 @@ mod membership;
 mod quota;
 pub mod sealed;
 
+pub use device::{bucket, instances, shares};
 pub use job::{PAYLOAD, job, payload_of};
 pub use membership::{administrator, agreement, company, endorser, newcomer, signed_bundle};
-pub use quota::{first_quota, offer};
+pub use quota::{first_quota, offer, reservation};
 
 use crate::command::{Command, Group, Slot};
 use crate::entry::{Entry, FEATURE_LEVEL};
@@ -27,7 +29,6 @@ use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::key::{Purpose, SigningKey};
 use sekisho_evidence::operator::{BackupKey, BundleRoot, Keys, OperatorKeys};
 use sekisho_evidence::tag::{SiteTag, TagArea};
-use sekisho_types::device::Bucket;
 use sekisho_types::id::{
     ClusterId, Digest, JobId, MemberId, NodeId, OperatorId, PolicyId, RequestId, TenantId,
 };
@@ -450,12 +451,11 @@ impl Federation {
         gpus: u32,
         rack: Option<&str>,
     ) -> Command {
-        let class = CLASS.parse().unwrap();
         Command::OpenSession {
             node: node.clone(),
             session,
             previous,
-            buckets: vec![Bucket { class, memory_mib: 81_920, island: 0, count: gpus }],
+            buckets: vec![bucket(gpus)],
             live: Vec::new(),
             table: table_hash(),
             findings: Vec::new(),

@@ -126,7 +126,8 @@ impl<'t, 's> Tally<'t, 's> {
 }
 
 impl State {
-    /// The first job on a node from which another one keeps apart, or that keeps apart from it.
+    /// The first job on a node from which another one keeps apart, or that keeps apart from it. Tasks of one whole are jobs to
+    /// one another, so they share a node unless it keeps apart from a mark of its own.
     #[must_use]
     pub fn apart_from<'s>(&'s self, facts: &JobFacts, node: &'s Node) -> Option<&'s JobId> {
         if !facts.topology.minds_others() {

@@ -61,6 +61,8 @@ pub enum Key {
     Offer(SiteId, Name),
     /// A veto; in a box, as it has up to three names.
     Veto(Box<VetoKey>),
+    /// A reservation.
+    Reservation(TenantId, Name),
 }
 
 impl Key {
@@ -79,6 +81,9 @@ impl Key {
             Event::Escrow(id) => Some(Self::Escrow(id.clone())),
             Event::Offer(site, name) => Some(Self::Offer(site.clone(), name.clone())),
             Event::Veto(id) => Some(Self::Veto(id.clone())),
+            Event::Reservation(tenant, name) => {
+                Some(Self::Reservation(tenant.clone(), name.clone()))
+            }
             Event::Key(id) => Some(Self::Key(id.clone())),
             Event::Landmark(id) => Some(Self::Landmark(id.clone())),
             Event::Member(id) => Some(Self::Member(*id)),
@@ -98,7 +103,9 @@ impl Key {
             Self::Tenant(id) => id.as_str().len(),
             Self::Policy(id) => id.as_str().len(),
             Self::Quota(tenant, class, _) => both(tenant.as_str(), class.as_str()),
-            Self::Budget(tenant, name) => both(tenant.as_str(), name.as_str()),
+            Self::Budget(tenant, name) | Self::Reservation(tenant, name) => {
+                both(tenant.as_str(), name.as_str())
+            }
             Self::Offer(site, name) => both(site.as_str(), name.as_str()),
             Self::Escrow(id) => {
                 let (site, tenant, class) = id.as_ref();

@@ -92,6 +92,7 @@ impl Wake {
             | Event::Escrow(_)
             | Event::Offer(..)
             | Event::Veto(_)
+            | Event::Reservation(..)
             | Event::Key(_)
             | Event::Landmark(_)
             | Event::Member(_) => None,

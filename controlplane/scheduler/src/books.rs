@@ -1,4 +1,4 @@
-//! What a plan charges beside its state: quotas, budgets and offers (Q1).
+//! What a plan charges beside its state: quotas, budgets and offers, with what is reserved of them (Q1).
 //!
 //! Must hold: each group of a plan is admitted by the purse that apply opens for it, on books that have the charges of the
 //! groups before it. The sums are the state machine's own.
@@ -7,19 +7,24 @@ use sekisho_fsm::State;
 use sekisho_fsm::budget::BudgetKey;
 use sekisho_fsm::offer::OfferKey;
 use sekisho_fsm::purse::{Books, Spend};
-use sekisho_fsm::quota::{Holding, HoldingKey, Holdings, Keep, charge};
-use sekisho_types::id::TenantId;
+use sekisho_fsm::quota::{Holding, HoldingKey, Holdings, Keep, charge, refund};
+use sekisho_fsm::reservation::{Stock, StockKey};
+use sekisho_types::id::{DeviceClass, TenantId};
 use sekisho_types::job::JobFacts;
+use sekisho_types::jurisdiction::Area;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeMap;
 
-/// The books of one planning round.
-#[derive(Debug)]
+/// The books of one planning round, or of a later time on paper.
+#[derive(Debug, Clone)]
 pub(crate) struct Overlay<'s> {
     state: &'s State,
     holdings: BTreeMap<HoldingKey, Holding>,
     budgets: BTreeMap<(BudgetKey, Timestamp), u128>,
     offers: BTreeMap<OfferKey, u64>,
+    /// What of an offer has come back by then.
+    ended: BTreeMap<OfferKey, u64>,
+    stocks: BTreeMap<StockKey, Stock>,
 }
 
 impl Holdings for Overlay<'_> {
@@ -42,13 +47,39 @@ impl Books for Overlay<'_> {
     fn planned_of_offer(&self, key: &OfferKey) -> u64 {
         self.offers.get(key).copied().unwrap_or(0)
     }
+
+    fn ended_of_offer(&self, key: &OfferKey) -> u64 {
+        self.ended.get(key).copied().unwrap_or(0)
+    }
+
+    fn stock(&self, key: &StockKey) -> Option<&Stock> {
+        self.stocks.get(key).or_else(|| self.state.stock(key))
+    }
 }
 
 impl<'s> Overlay<'s> {
     /// Nothing beside the state.
     pub(crate) fn of(state: &'s State) -> Self {
         let (holdings, budgets, offers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { state, holdings, budgets, offers }
+        let (ended, stocks) = (BTreeMap::new(), BTreeMap::new());
+        Self { state, holdings, budgets, offers, ended, stocks }
+    }
+
+    /// The first of `path` has given GPUs at a place back.
+    pub(crate) fn give_back(
+        &mut self,
+        path: &[TenantId],
+        class: &DeviceClass,
+        place: Area,
+        gpus: u64,
+    ) {
+        refund(self, path, class, place, gpus);
+    }
+
+    /// Devices of an offer have come back.
+    pub(crate) fn end(&mut self, offer: OfferKey, gpus: u64) {
+        let ended = self.ended.entry(offer).or_default();
+        *ended = ended.saturating_add(gpus);
     }
 
     /// Charges what a purse has admitted.
@@ -64,6 +95,7 @@ impl<'s> Overlay<'s> {
             charge(self, path, &facts.resources.class, spend.place, gpus);
             let used = self.offers.entry(spend.offer.clone()).or_default();
             *used = used.saturating_add(gpus);
+            self.charge_stock(spend.offer, (&facts.resources.class, path), (until, gpus));
             let all = path.iter().flat_map(|tenant| self.state.budgets_of(tenant));
             let class = &facts.resources.class;
             for (key, budget) in all.filter(|(_, one)| one.spec.counts(class, spend.place)) {
@@ -73,6 +105,21 @@ impl<'s> Overlay<'s> {
                     *sum = sum.saturating_add(rate.saturating_mul(u128::from(ms)));
                 }
             }
+        }
+    }
+
+    /// Charges a member where something is reserved.
+    fn charge_stock(
+        &mut self,
+        (site, offer): &OfferKey,
+        (class, path): (&DeviceClass, &[TenantId]),
+        (until, gpus): (Timestamp, u64),
+    ) {
+        let key = (site.clone(), class.clone());
+        let stock = self.stock(&key).filter(|stock| stock.is_backed_by(offer));
+        if let Some(mut stock) = stock.cloned() {
+            stock.add(path, until, gpus);
+            self.stocks.insert(key, stock);
         }
     }
 }

@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy)]
 struct Kept {
     from: Timestamp,
+    /// When whoever it is kept for will have ended at the latest, if it begins then.
+    over: Timestamp,
     /// What is left of it then for others.
     spare: u64,
 }
@@ -30,6 +32,11 @@ struct Kept {
 impl Kept {
     fn admits(&self, gpus: u64, until: Timestamp) -> bool {
         until <= self.from || gpus <= self.spare
+    }
+
+    /// What of `free` a job may have that begins at `at` and ends by `until`.
+    fn leaves(&self, free: u64, (at, until): (Timestamp, Timestamp)) -> u64 {
+        if at >= self.over || until <= self.from { free } else { free.min(self.spare) }
     }
 
     fn take(&mut self, gpus: u64, until: Timestamp) {
@@ -46,10 +53,12 @@ pub(crate) struct Claimant<'c> {
     /// Nodes of jobs from which it keeps apart.
     pub(crate) against: &'c [&'c Taken],
     pub(crate) now: Timestamp,
+    /// How long it lasts at most, until nothing of it is left.
+    pub(crate) lasts_ms: u64,
 }
 
 /// The claims of one round.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Claims {
     places: BTreeMap<(NodeId, u16), Kept>,
     quotas: BTreeMap<(TenantId, DeviceClass), Kept>,
@@ -76,6 +85,50 @@ impl Claims {
     ) -> bool {
         let kept = self.quotas.get(&(tenant.clone(), class.clone()));
         kept.is_none_or(|kept| kept.admits(gpus, until))
+    }
+
+    /// What of the `free` devices of a bucket a job may have that stands there for this time.
+    pub(crate) fn leaves(
+        &self,
+        (node, bucket): (&NodeId, u16),
+        free: u32,
+        time: (Timestamp, Timestamp),
+    ) -> u32 {
+        if self.places.is_empty() {
+            return free;
+        }
+        let kept = self.places.get(&(node.clone(), bucket));
+        let left = kept.map_or_else(|| u64::from(free), |kept| kept.leaves(u64::from(free), time));
+        u32::try_from(left).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a tenant's job may take so much of its quota for this time.
+    pub(crate) fn leaves_charge(
+        &self,
+        (tenant, class): (&TenantId, &DeviceClass),
+        gpus: u64,
+        time: (Timestamp, Timestamp),
+    ) -> bool {
+        let kept = self.quotas.get(&(tenant.clone(), class.clone()));
+        kept.is_none_or(|kept| kept.leaves(gpus, time) >= gpus)
+    }
+
+    /// When a claim of a bucket is over, if there is one.
+    pub(crate) fn over(&self, node: &NodeId, bucket: u16) -> Option<Timestamp> {
+        if self.places.is_empty() {
+            return None;
+        }
+        self.places.get(&(node.clone(), bucket)).map(|kept| kept.over)
+    }
+
+    /// When the claims of a tenant's quota are over.
+    pub(crate) fn charge_over(&self, tenant: &TenantId, class: &DeviceClass) -> Option<Timestamp> {
+        self.quotas.get(&(tenant.clone(), class.clone())).map(|kept| kept.over)
+    }
+
+    /// From when on anything is kept.
+    pub(crate) fn begins(&self) -> BTreeSet<Timestamp> {
+        self.places.values().chain(self.quotas.values()).map(|kept| kept.from).collect()
     }
 
     /// A group was placed.
@@ -133,10 +186,11 @@ impl Claims {
         let chosen: Vec<&(Timestamp, Spot, usize)> =
             chosen.into_iter().filter_map(|at| ready.get(at)).collect();
         let from = chosen.iter().map(|(at, ..)| *at).fold(now, Timestamp::max);
+        let over = from.plus_ms(claimant.lasts_ms);
         for (_, spot, _) in chosen {
             let free = fleet.free_at(spot, from);
             let spare = u64::from(free.saturating_sub(gpus));
-            self.places.insert((spot.1.clone(), spot.2), Kept { from, spare });
+            self.places.insert((spot.1.clone(), spot.2), Kept { from, over, spare });
         }
         self.made = self.made.saturating_add(1);
         Some(from)
@@ -148,6 +202,7 @@ impl Claims {
         fleet: &Fleet,
         (tenant, class): (&TenantId, &DeviceClass),
         short: u64,
+        lasts_ms: u64,
     ) {
         let key = (tenant.clone(), class.clone());
         if self.quotas.contains_key(&key) {
@@ -161,7 +216,8 @@ impl Claims {
         if let Some((from, _)) = found {
             // What is over when it starts: the room of then without what it takes.
             let spare = freed.saturating_sub(short);
-            self.quotas.insert(key, Kept { from, spare });
+            let over = from.plus_ms(lasts_ms);
+            self.quotas.insert(key, Kept { from, over, spare });
         }
     }
 }

@@ -1,30 +1,39 @@
 //! Why a job is, or is not, placed: the funnel, its binding filter, and what would change the answer.
 //!
-//! Must hold: the answer speaks of one state and of the same filters as the plan. It looks at this job alone: jobs
-//! ahead of it in the queue may take what is free before its turn. Nothing depends on who asks.
+//! Must hold: the answer speaks of one state, of the same filters as the plan, and behind them of the plan's own round: whose turn
+//! comes first and what is kept for others. Nothing depends on who asks.
 
 mod charge;
+mod start;
 mod topology;
 
+use crate::ahead::{Ahead, Booked, Stand};
 use crate::filter::Filter;
+use crate::fleet::Fleet;
+use crate::limit::{AHEAD_MAX, RELAXATIONS_MAX};
+use crate::relax::{Case, Cost, Others, Relaxation, With};
 use crate::survey::{Ask, Funnel, Survey};
+use crate::wait::Basis;
 use crate::{relax, wait};
 use sekisho_evidence::grant::BoundRules;
 use sekisho_fsm::State;
 use sekisho_fsm::outcome::Rejection;
-use sekisho_fsm::state::Job;
 use sekisho_types::error_code::{ErrorCode, Kind};
 use sekisho_types::id::{OperatorId, SiteId};
-use sekisho_types::job::{JobFacts, JobPhase, PRIORITY_MAX};
+use sekisho_types::job::{JobFacts, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::{Tier, describe};
 use sekisho_types::revision::Revision;
+use sekisho_types::sharing::Sharing;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// Said of an empty fleet, where every filter is short of nodes and none of them is the reason.
 const NO_NODES: &str = "no node is enrolled";
+
+/// Said of what waits for something else than time.
+const NO_ESTIMATE: &str = "no estimate: nothing that is known to end or begin lets it start";
 
 /// What would become of a job, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,15 +68,6 @@ pub struct Step {
     pub condition: String,
 }
 
-/// A change that would give a better verdict.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Relaxation {
-    /// What to change, in words.
-    pub change: String,
-    /// The verdict with it.
-    pub effect: Verdict,
-}
-
 /// The answer about one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
@@ -89,8 +89,11 @@ pub struct Explanation {
     pub relaxations: Vec<Relaxation>,
     /// Place in the queue from 1, if the job is queued.
     pub position: Option<u64>,
-    /// When running jobs will at the latest have left enough room and quota, if nobody gets ahead; state clock.
-    pub estimate: Option<Timestamp>,
+    /// There are more before it than were counted ([`COUNTED_MAX`](crate::limit::COUNTED_MAX)).
+    pub more_before: bool,
+    /// When it will be placed at the latest, if nobody comes who gets ahead, on the state clock; and what that rests on. `None` of a
+    /// job that waits: nothing that a clock brings lets it start.
+    pub estimate: Option<(Timestamp, Basis)>,
 }
 
 impl Explanation {
@@ -102,7 +105,9 @@ impl Explanation {
         let mut parts = vec![format!("{left} of {nodes} nodes pass, {needed} needed")];
         parts.extend(self.binding.map(|code| code.to_string()));
         parts.extend(Some(self.detail.clone()).filter(|detail| !detail.is_empty()));
-        parts.extend(self.estimate.map(|estimate| format!("at the latest {estimate}")));
+        parts.extend(self.estimate.map(|(at, basis)| format!("at the latest {at}, {basis}")));
+        let waits = self.verdict == Verdict::WouldWait && self.estimate.is_none();
+        parts.extend(waits.then(|| NO_ESTIMATE.to_owned()));
         parts.join("; ")
     }
 
@@ -114,47 +119,96 @@ impl Explanation {
     }
 }
 
-/// Explains a job, submitted or not. For a submitted one its own past (nodes that refused it) counts too.
+/// An index of the fleet that follows from one explanation to the next, so that each costs what changed. It keeps nodes and sites
+/// alone of the state that it followed to.
+#[derive(Debug, Default)]
+pub struct Explainer {
+    seen: State,
+    fleet: Fleet,
+}
+
+/// Explains a job by a new index.
 #[must_use]
 pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
-    let known = state.job(&facts.id).filter(|job| job.facts == *facts);
-    let position = known.and_then(|job| position(state, job));
-    let rules = match state.rules_for(facts) {
-        Ok(rules) => rules,
-        Err(rejection) => return unknown(state, facts, rejection, position),
-    };
-    let ask = Ask {
-        facts: facts.clone(),
-        rules,
-        avoid: known.map(|job| &job.avoid),
-        unsealed: unsealed(state, facts),
-        missing: state.is_missing(&facts.payload),
-    };
-    let survey = Survey::of(state);
-    let funnel = survey.funnel(&ask);
-    let binding = funnel.binding();
-    let verdict = verdict(&funnel);
-    let outlook = match verdict {
-        Verdict::WouldWait => wait::outlook(&survey, &ask, &funnel),
-        Verdict::PlacedNow | Verdict::Never => wait::Outlook::default(),
-    };
-    let mut relaxations = relax::relaxations(&survey, &ask, &funnel);
-    if let Some(one) = &outlook.one {
-        let change = format!("wait for job {} to end, by {} at the latest", one.job, one.by);
-        relaxations.insert(0, Relaxation { change, effect: Verdict::PlacedNow });
+    Explainer::default().explain(state, facts)
+}
+
+impl Explainer {
+    /// Explains a job, submitted or not. For a submitted one its own past (nodes that refused it) counts too.
+    #[must_use]
+    pub fn explain(&mut self, state: &State, facts: &JobFacts) -> Explanation {
+        let rules = match state.rules_for(facts) {
+            Ok(rules) => rules,
+            Err(rejection) => return unknown(state, facts, rejection),
+        };
+        let known = state.job(&facts.id).filter(|job| job.facts == *facts);
+        let ask = Ask {
+            facts: facts.clone(),
+            rules,
+            avoid: known.map(|job| &job.avoid),
+            unsealed: unsealed(state, facts),
+            missing: state.is_missing(&facts.payload),
+            making: state.preemption(&facts.id).is_some(),
+        };
+        self.answer(&Survey::of(state), &ask, &Stand::of(state, facts))
     }
-    relaxations.truncate(crate::limit::RELAXATIONS_MAX);
-    Explanation {
-        basis: state.revision(),
-        nodes_needed: facts.group,
-        nodes: funnel.total,
-        steps: steps(state, &ask, &funnel),
-        verdict,
-        binding: binding.map(|(_, code)| code),
-        detail: detail(state, facts, &funnel),
-        relaxations,
-        position,
-        estimate: outlook.all,
+
+    fn answer(&mut self, survey: &Survey<'_>, ask: &Ask<'_>, stand: &Stand<'_>) -> Explanation {
+        let (state, facts) = (survey.state, &ask.facts);
+        let funnel = survey.funnel(ask);
+        let (queue, more) = stand.before(state);
+        let ahead = if queue.len() > 0 {
+            self.follow(state);
+            Some(Ahead::of(&mut self.fleet, &queue, state, stand))
+        } else {
+            None
+        };
+        let binding = binding(&funnel, ahead.as_ref(), ask);
+        let steps = steps(state, ask, &funnel, ahead.as_ref());
+        let case = binding.map(|binding| Case { survey, ask, funnel: &funnel, binding });
+        let mut costed =
+            case.as_ref().map_or_else(Vec::new, |case| relax::of_job(case, ahead.as_ref()));
+        let booked = ahead.map_or_else(|| Booked::none(state), Ahead::booked);
+        if let Some(case) = &case {
+            let mut others = Others { fleet: &mut self.fleet, queue: &queue, stand };
+            costed.extend(relax::of_others(case, &mut others));
+        }
+        let verdict = verdict(binding);
+        let outlook = match verdict {
+            Verdict::WouldWait => wait::outlook(survey, ask, booked),
+            Verdict::PlacedNow | Verdict::Never => wait::Outlook::default(),
+        };
+        costed.extend(outlook.one.map(|wait::Ending { job, by }| {
+            let change = format!("wait for job {job} to end, by {by} at the latest");
+            let effect = Verdict::PlacedNow;
+            (Cost::Wait, Relaxation { change, effect, with: With::End(job) })
+        }));
+        costed.sort_by_key(|(cost, relaxation)| (relaxation.effect, *cost));
+        costed.truncate(RELAXATIONS_MAX);
+        let (position, more_before) = stand.position(state).unzip();
+        let found = Explanation {
+            basis: state.revision(),
+            nodes_needed: facts.group,
+            nodes: funnel.total,
+            steps,
+            verdict,
+            binding,
+            detail: detail(state, facts, &funnel, more),
+            relaxations: costed.into_iter().map(|(_, relaxation)| relaxation).collect(),
+            position,
+            more_before: more_before.unwrap_or(false),
+            estimate: outlook.all,
+        };
+        start::add(state, facts, found)
+    }
+
+    fn follow(&mut self, state: &State) {
+        if state.clock() < self.seen.clock() {
+            // What time alone had changed would have to be changed back.
+            *self = Self::default();
+        }
+        self.fleet.follow(&self.seen, state);
+        self.seen = state.fleet_alone();
     }
 }
 
@@ -164,18 +218,45 @@ fn unsealed<'s>(state: &'s State, facts: &JobFacts) -> BTreeSet<&'s SiteId> {
     state.nodes().map(|(id, _)| &id.site).filter(closed).collect()
 }
 
-fn detail(state: &State, facts: &JobFacts, funnel: &Funnel<'_, '_>) -> String {
+fn detail(state: &State, facts: &JobFacts, funnel: &Funnel<'_, '_>, more: bool) -> String {
     if funnel.total == 0 {
         return NO_NODES.to_owned();
     }
-    let making = state.preemption(&facts.id).map(|row| row.victims.len());
-    making.map_or_else(String::new, |moved| format!("{moved} job(s) are being moved to make room"))
+    if let Some(row) = state.preemption(&facts.id) {
+        return format!("{} job(s) are being moved to make room", row.victims.len());
+    }
+    if more {
+        format!("only the first {AHEAD_MAX} jobs of the queue were looked at")
+    } else {
+        String::new()
+    }
 }
 
-pub(crate) fn verdict(funnel: &Funnel<'_, '_>) -> Verdict {
-    match funnel.binding() {
+/// What keeps a job off: what it never passes, what is under way for it, its own filters, and last who goes before it.
+pub(crate) fn binding(
+    funnel: &Funnel<'_, '_>,
+    ahead: Option<&Ahead<'_, '_>>,
+    ask: &Ask<'_>,
+) -> Option<ErrorCode> {
+    let own = funnel.binding().map(|(_, code)| code);
+    if let Some(code) = own.filter(|code| !ask.making || code.kind() == Kind::Never) {
+        return Some(code);
+    }
+    if ask.making {
+        return Some(ErrorCode::RoomInMaking);
+    }
+    let probe = ahead?.probe(ask);
+    if probe.left < ask.facts.group {
+        return Some(ErrorCode::TurnOfAnother);
+    }
+    (probe.unkept < ask.facts.group).then_some(ErrorCode::RoomKept)
+}
+
+/// The verdict by what keeps a job off.
+pub(crate) fn verdict(binding: Option<ErrorCode>) -> Verdict {
+    match binding.map(ErrorCode::kind) {
         None => Verdict::PlacedNow,
-        Some((_, code)) if code.kind() == Kind::Never => Verdict::Never,
+        Some(Kind::Never) => Verdict::Never,
         Some(_) => Verdict::WouldWait,
     }
 }
@@ -183,12 +264,8 @@ pub(crate) fn verdict(funnel: &Funnel<'_, '_>) -> Verdict {
 pub(crate) use charge::within;
 pub(crate) use topology::several;
 
-fn unknown(
-    state: &State,
-    facts: &JobFacts,
-    rejection: Rejection,
-    position: Option<u64>,
-) -> Explanation {
+fn unknown(state: &State, facts: &JobFacts, rejection: Rejection) -> Explanation {
+    let (position, more_before) = Stand::of(state, facts).position(state).unzip();
     Explanation {
         basis: state.revision(),
         nodes_needed: facts.group,
@@ -199,26 +276,35 @@ fn unknown(
         detail: rejection.detail,
         relaxations: Vec::new(),
         position,
+        more_before: more_before.unwrap_or(false),
         estimate: None,
     }
 }
 
-fn position(state: &State, job: &Job) -> Option<u64> {
-    if job.phase != JobPhase::Queued {
-        return None;
-    }
-    let level = PRIORITY_MAX.saturating_sub(job.facts.priority);
-    let ahead = state.queue().position(|(key, id)| key.0 == level && *id == job.facts.id)?;
-    u64::try_from(ahead).ok().map(|ahead| ahead.saturating_add(1))
-}
-
-fn steps(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>) -> Vec<Step> {
+/// Every filter in order, and behind them what others leave.
+fn steps(
+    state: &State,
+    ask: &Ask<'_>,
+    funnel: &Funnel<'_, '_>,
+    ahead: Option<&Ahead<'_, '_>>,
+) -> Vec<Step> {
     let step = |filter: Filter| Step {
         token: funnel.code(filter).as_str(),
         nodes_left: funnel.left(filter),
         condition: condition(state, ask, funnel, filter),
     };
-    Filter::ALL.into_iter().map(step).collect()
+    let mut steps: Vec<Step> = Filter::ALL.into_iter().map(step).collect();
+    let last = steps.last().map_or(0, |step| step.nodes_left);
+    let probe = ahead.map(|ahead| ahead.probe(ask));
+    let left = probe.map_or(last, |probe| probe.left.min(last));
+    let unkept = probe.map_or(left, |probe| probe.unkept.min(left));
+    for (code, nodes_left, condition) in [
+        (ErrorCode::TurnOfAnother, left, "left by the jobs whose turn is first"),
+        (ErrorCode::RoomKept, unkept, "not kept for another job"),
+    ] {
+        steps.push(Step { token: code.as_str(), nodes_left, condition: condition.to_owned() });
+    }
+    steps
 }
 
 fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filter) -> String {
@@ -243,10 +329,11 @@ fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filt
         Filter::Alone => "not in quarantine".to_owned(),
         Filter::Usable => "schedulable and in contact".to_owned(),
         Filter::Tag => "site tag in force".to_owned(),
-        Filter::Capacity => format!("{} of them free in one bucket", wanted.gpus),
+        Filter::Capacity => free(wanted),
         Filter::Vetoed => "taken by its operator".to_owned(),
         Filter::Offered => charge::offered(state, &ask.facts),
         Filter::Offer => format!("{} of what is offered free", wanted.gpus),
+        Filter::Reserved => charge::reserved(state, &ask.facts),
         Filter::Quota => charge::quota(state, &ask.facts),
         Filter::Budget => charge::budget(state, &ask.facts),
         Filter::Apart => topology::apart(&ask.facts),
@@ -264,11 +351,23 @@ fn sealed(funnel: &Funnel<'_, '_>) -> String {
 }
 
 fn devices(ask: &Ask<'_>) -> String {
-    let wanted = ask.wanted();
-    if wanted.memory_mib == 0 {
-        return format!("{} x {}", wanted.gpus, wanted.class);
+    let Resources { class, gpus, memory_mib, units, .. } = ask.wanted();
+    match (memory_mib, units) {
+        (0, 0) => format!("{gpus} x {class}"),
+        (_, 0) => format!("{gpus} x {class} with {memory_mib} MiB or more each"),
+        (0, _) => format!("{gpus} x {class} with {units} units or more each"),
+        (_, _) => {
+            format!("{gpus} x {class} with {memory_mib} MiB and {units} units or more each")
+        }
     }
-    format!("{} x {} with {} MiB or more each", wanted.gpus, wanted.class, wanted.memory_mib)
+}
+
+fn free(wanted: &Resources) -> String {
+    match wanted.sharing {
+        Sharing::Alone => format!("{} of them free in one bucket", wanted.gpus),
+        Sharing::Tenant => "a share free beside jobs of the tenant alone".to_owned(),
+        Sharing::Any => "a share free beside jobs that share with any tenant".to_owned(),
+    }
 }
 
 fn tiers(rules: &[BoundRules]) -> (Tier, Tier) {

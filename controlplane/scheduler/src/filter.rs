@@ -48,6 +48,8 @@ pub enum Filter {
     Capacity,
     /// What is offered there is not all in use.
     Offer,
+    /// What is left of it is not reserved for others, or is what the job names.
+    Reserved,
     /// The tenant's quotas admit the whole group (Q1).
     Quota,
     /// So do the budgets.
@@ -58,7 +60,7 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Country,
         Self::Tier,
         Self::Area,
@@ -79,13 +81,16 @@ impl Filter {
         Self::Apart,
         Self::Capacity,
         Self::Offer,
+        Self::Reserved,
         Self::Quota,
         Self::Budget,
         Self::Topology,
     ];
 
     /// The code that stands for it. [`Filter::Quota`], [`Filter::Budget`] and [`Filter::Topology`] have a second one,
-    /// `QUOTA_NONE`, `BUDGET_TOO_SMALL` and `TOPOLOGY_NONE`, for what is too small even when nothing is charged.
+    /// `QUOTA_NONE`, `BUDGET_TOO_SMALL` and `TOPOLOGY_NONE`, for what is too small even when nothing is charged;
+    /// [`Filter::Capacity`] has `SHARE_NEIGHBOURS`, where what is free stands beside jobs that do not share with this one;
+    /// [`Filter::Reserved`] has two more for a job that names a reservation, `RESERVATION_FULL` and `RESERVATION_NONE`.
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {
@@ -108,6 +113,7 @@ impl Filter {
             Self::Apart => ErrorCode::TopologyApart,
             Self::Capacity => ErrorCode::CapacityFull,
             Self::Offer => ErrorCode::OfferFull,
+            Self::Reserved => ErrorCode::OfferReserved,
             Self::Quota => ErrorCode::QuotaExceeded,
             Self::Budget => ErrorCode::BudgetExhausted,
             Self::Topology => ErrorCode::TopologyUnmet,
@@ -120,7 +126,10 @@ impl Filter {
         if code == ErrorCode::BudgetTooSmall {
             return Self::Budget;
         }
-        let own = [Self::Vetoed, Self::Offered, Self::Offer, Self::Budget];
+        if matches!(code, ErrorCode::ReservationFull | ErrorCode::ReservationNone) {
+            return Self::Reserved;
+        }
+        let own = [Self::Vetoed, Self::Offered, Self::Offer, Self::Reserved, Self::Budget];
         own.into_iter().find(|filter| filter.code() == code).unwrap_or(Self::Quota)
     }
 

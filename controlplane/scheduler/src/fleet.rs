@@ -1,10 +1,11 @@
 //! The devices of usable nodes, kept so that places are found without a walk over the nodes.
 //!
 //! ```text
-//! class ─> shelf: site, memory, place ─> free devices ─> rack, node, bucket
+//! class ─> shelf: site, memory, units, place, who is there ─> free devices ─> rack, node, bucket
 //! ```
-//! Everything on a shelf is equal to rules, offers, quotas and budgets, so each of them is asked once for a shelf. The index
-//! follows the state by what changed of it; a plan takes from it, and what it took from is set right with the next state.
+//! Everything on a shelf is equal to rules, offers, quotas, budgets and those who share, so each of them is asked once for a
+//! shelf. The index follows the state by what changed of it; a plan takes from it, and what it took from is set right with the
+//! next state.
 //!
 //! Must hold: an index that followed is the one that would be built anew, so equal states give equal plans; it holds usable
 //! nodes alone, and of each bucket as many free devices as the state says (P1).
@@ -20,6 +21,7 @@ use sekisho_types::limit::KILL_GRACE;
 use sekisho_types::name::Name;
 use sekisho_types::placement::Phase;
 use sekisho_types::revision::PlacementId;
+use sekisho_types::sharing::Party;
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,7 +31,18 @@ use std::sync::Arc;
 pub(crate) struct ShelfKey {
     pub(crate) site: SiteId,
     pub(crate) memory_mib: u64,
+    pub(crate) units: u32,
     pub(crate) place: PlaceKey,
+    /// Of shared devices; nobody on others.
+    pub(crate) party: Party,
+}
+
+impl ShelfKey {
+    /// Whether a job may stand beside those who are there.
+    pub(crate) fn admits(&self, facts: &JobFacts) -> bool {
+        let sharing = facts.resources.sharing;
+        !sharing.is_agreed() || self.party.admits(&facts.id.tenant, sharing)
+    }
 }
 
 /// A bucket of a node: its rack first, so that neighbours stand together.
@@ -201,10 +214,17 @@ impl Fleet {
         if usable(state, id, node).is_ok() {
             let place = place_key(node, state.clock());
             for (at, bucket) in (0u16..).zip(&node.buckets) {
-                let (site, memory_mib) = (id.site.clone(), bucket.memory_mib);
-                let key = Arc::new(ShelfKey { site, memory_mib, place: place.clone() });
+                let shared = bucket.shared_device().is_some();
+                let key = Arc::new(ShelfKey {
+                    site: id.site.clone(),
+                    memory_mib: bucket.memory_mib,
+                    units: bucket.units,
+                    place: place.clone(),
+                    party: if shared { state.party(node, at, None) } else { Party::Nobody },
+                });
                 let (free, spot) = (node.free(at), (node.rack.clone(), id.clone(), at));
-                self.put_spot(&bucket.class, &key, free, spot.clone(), node);
+                let stands = || Arc::new(example(node, &key.place));
+                self.put_spot(&bucket.class, &key, (free, spot.clone()), stands);
                 let (class, ends) = (bucket.class.clone(), ends_in(state, node, at));
                 standing.held.push(Held { class, key, spot, free, ends });
             }
@@ -277,16 +297,12 @@ impl Fleet {
         &mut self,
         class: &DeviceClass,
         key: &Arc<ShelfKey>,
-        free: u32,
-        spot: Spot,
-        node: &Node,
+        (free, spot): (u32, Spot),
+        stands: impl FnOnce() -> Arc<Node>,
     ) {
         let shelves = self.classes.entry(class.clone()).or_default();
-        let empty = || Shelf {
-            by_free: BTreeMap::new(),
-            racks: BTreeMap::new(),
-            example: Arc::new(example(node, &key.place)),
-        };
+        let empty =
+            || Shelf { by_free: BTreeMap::new(), racks: BTreeMap::new(), example: stands() };
         shelves.entry(Arc::clone(key)).or_insert_with(empty).put(free, spot);
     }
 
@@ -303,36 +319,43 @@ impl Fleet {
         }
     }
 
-    /// Shelves of the wanted class and memory, in one order.
+    /// Shelves of the wanted class, memory and units, in one order, whoever is there.
     pub(crate) fn shelves(
         &self,
         wanted: &Resources,
     ) -> impl Iterator<Item = (&Arc<ShelfKey>, &Shelf)> {
         let of_class = self.classes.get(&wanted.class).into_iter().flatten();
-        let memory_mib = wanted.memory_mib;
-        of_class.filter(move |(key, _)| key.memory_mib >= memory_mib)
+        let (memory_mib, units) = (wanted.memory_mib, wanted.units);
+        of_class.filter(move |(key, _)| key.memory_mib >= memory_mib && key.units >= units)
     }
 
-    /// Takes devices of a spot for the rest of this plan.
-    pub(crate) fn take(
-        &mut self,
-        class: &DeviceClass,
-        key: &Arc<ShelfKey>,
-        spot: &Spot,
-        gpus: u32,
-    ) {
+    /// Takes what a member of a job needs of a spot for the rest of this plan. A shared device moves to the shelf of those who
+    /// are there then.
+    pub(crate) fn take(&mut self, spot: &Spot, facts: &JobFacts) {
         let Some(standing) = self.nodes.get_mut(&spot.1) else { return };
         let Some(held) = standing.held.iter_mut().find(|held| held.spot.2 == spot.2) else {
             return;
         };
-        let (had, left) = (held.free, held.free.saturating_sub(gpus));
+        let (had, left) = (held.free, held.free.saturating_sub(facts.resources.gpus));
         held.free = left;
         self.touched.insert(spot.1.clone());
-        let shelf = self.classes.get_mut(class).and_then(|shelves| shelves.get_mut(key));
-        if let Some(shelf) = shelf {
+        let (class, before) = (held.class.clone(), Arc::clone(&held.key));
+        let sharing = facts.resources.sharing;
+        if sharing.is_agreed() {
+            let party = before.party.clone().with(&facts.id.tenant, sharing);
+            held.key = Arc::new(ShelfKey { party, ..ShelfKey::clone(&before) });
+        }
+        let after = Arc::clone(&held.key);
+        let shelf = self.classes.get_mut(&class).and_then(|shelves| shelves.get_mut(&before));
+        let Some(shelf) = shelf else { return };
+        if before == after {
             shelf.take(had, spot);
             shelf.put(left, spot.clone());
+            return;
         }
+        let example = Arc::clone(&shelf.example);
+        self.drop_spot(&class, &before, had, spot);
+        self.put_spot(&class, &after, (left, spot.clone()), || example);
     }
 
     /// A job stands on a node for the rest of this plan, of which something was taken.
@@ -342,7 +365,7 @@ impl Fleet {
 }
 
 /// When a placement has given everything back at the latest.
-fn end_of(row: &Placement) -> Timestamp {
+pub(crate) fn end_of(row: &Placement) -> Timestamp {
     let end = match row.phase {
         Phase::Granted | Phase::Starting | Phase::Running => row.charge.until,
         Phase::Stopping | Phase::Ended(_) => row.changed,

@@ -58,9 +58,27 @@ impl<'q> Level<'q> {
     }
 
     /// Places them; whether a bound ended it.
-    pub(crate) fn run(mut self, round: &mut Round<'_, '_>, plan: &mut Plan) -> bool {
-        let mut turns = Turns::of(&round.shares, self.heads.keys());
+    pub(crate) fn run(self, round: &mut Round<'_, '_>, plan: &mut Plan) -> bool {
+        self.run_to(round, plan, None)
+    }
+
+    /// Places those whose turn comes before that of a job of this tenant and age, if one is named; whether a bound ended it.
+    pub(crate) fn run_to(
+        mut self,
+        round: &mut Round<'_, '_>,
+        plan: &mut Plan,
+        guest: Option<(&TenantId, Age)>,
+    ) -> bool {
+        let tenants = self.heads.keys().chain(guest.map(|(tenant, _)| tenant));
+        let mut turns = Turns::of(&round.shares, tenants);
         while let Some(tenant) = turns.next() {
+            let oldest = self.heads.get(&tenant).and_then(BTreeSet::first);
+            let is_its = |(of, age): (&TenantId, Age)| {
+                *of == tenant && oldest.is_none_or(|(head, _, _)| *head > age)
+            };
+            if guest.is_some_and(is_its) {
+                return false;
+            }
             let Some(head) = self.heads.get_mut(&tenant).and_then(BTreeSet::pop_first) else {
                 turns.leave(&round.shares, &tenant);
                 continue;
@@ -79,15 +97,22 @@ impl<'q> Level<'q> {
         let (age, limit, at) = head;
         let Some(track) = self.tracks.get_mut(at) else { return Tried::Held };
         let Some((_, _, id)) = track.next() else { return Tried::Held };
-        track.past.insert(limit, age);
         let job = round.state.job(id);
         let tried = job.map_or(Ok(Tried::Held), |job| round.attempt(job, plan));
+        // A whole of which more is wanted comes again in its turn.
+        let again =
+            matches!(tried, Ok(Tried::Granted(_))) && job.is_some_and(|job| round.wants(job));
+        if !again {
+            track.past.insert(limit, age);
+        }
         if let (Err(hold), Some(job)) = (&tried, job) {
             plan.waiting.count(*hold);
             if matches!(hold, Hold::Room | Hold::Quota) && plan.held.len() < HELD_MAX {
                 plan.held.push(job.facts.id.clone());
             }
-            if !round.concerns_it_alone(job, *hold) {
+            // It may have been sealed anew since it came to its lane.
+            let like_others = job.facts.sealed_to == track.key.sealed_to;
+            if like_others && !round.concerns_it_alone(job, *hold) {
                 track.held = Some(track.held.map_or(limit, |held| held.min(limit)));
             }
         }

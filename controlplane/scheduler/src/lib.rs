@@ -6,6 +6,7 @@
 //! Does not know: who leads, the log, time other than the state clock; it never changes a state.
 #![deny(clippy::arithmetic_side_effects)]
 
+mod ahead;
 mod books;
 mod choose;
 mod claim;
@@ -32,5 +33,7 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
-pub use explain::{Explanation, Relaxation, Step, Verdict, explain};
+pub use explain::{Explainer, Explanation, Step, Verdict, explain};
 pub use planner::{Plan, Planner, Waiting, plan};
+pub use relax::{Relaxation, With};
+pub use wait::Basis;

@@ -28,6 +28,20 @@ pub const PLACEMENTS_CONSIDERED_MAX: usize = 4096;
 /// Relaxations that an explanation names: people read three and act on one.
 pub const RELAXATIONS_MAX: usize = 5;
 
+/// Jobs of the queue that an explanation plans before the one that is asked about: each costs two microseconds. Whoever has more
+/// before it learns that, and how it stands behind these.
+pub const AHEAD_MAX: usize = 1_000;
+
+/// Jobs before it that an explanation counts: half a millisecond; beyond it "more" says as much.
+pub const COUNTED_MAX: usize = 10_000;
+
+/// Instants that an explanation tries one by one where neither the first nor the last one does: each is a look at the fleet.
+pub const EVENTS_TRIED_MAX: usize = 8;
+
+/// Jobs of which an explanation asks whether their end alone would do, and limits, offers and vetoes of which it asks whether
+/// they would: each is a look at the fleet.
+pub const TRIED_MAX: usize = 4;
+
 /// Other device classes that an explanation tries.
 pub const CLASSES_TRIED_MAX: usize = 16;
 

@@ -63,6 +63,8 @@ impl Waiting {
             Hold::Offer => &mut self.offer,
             Hold::Room | Hold::Making => &mut self.room,
             Hold::Payload => &mut self.payload,
+            // It waits for nothing any more.
+            Hold::Late => return,
         };
         *counter = counter.saturating_add(1);
     }
@@ -115,6 +117,13 @@ impl Planner {
 }
 
 impl Planner {
+    /// Replicas that their services can do without, on the state that was planned on last; at most so many.
+    #[must_use]
+    pub fn surplus(&self, most: usize) -> Vec<JobId> {
+        let services = self.queue.services().filter_map(|id| self.seen.job(id));
+        services.flat_map(|job| self.seen.replicas(job).surplus).take(most).collect()
+    }
+
     /// Whom to move for the first of these jobs for which that makes room, on the state that was planned on last. What the plan
     /// itself takes is not counted: it is asked when there is none, or its own is applied.
     #[must_use]

@@ -10,9 +10,10 @@ use crate::pick::{Allowed, stand};
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Preempt, Slot};
 use sekisho_fsm::preemption::{PENDING_MAX, VICTIMS_MAX};
-use sekisho_fsm::state::{Job, Node};
+use sekisho_fsm::state::{Job, Node, Placement};
 use sekisho_types::id::JobId;
 use sekisho_types::placement::Phase;
+use sekisho_types::sharing::Party;
 use sekisho_types::time::Timestamp;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,7 +92,7 @@ impl<'s> Search<'s> {
         None
     }
 
-    /// Who would have to leave a place: whom the job keeps apart from, and as many more as it takes.
+    /// Who would have to leave a place: whom the job keeps apart from, who does not share with it, and as many more as it takes.
     fn option(&mut self, spot: Spot) -> Option<Choice> {
         let (_, id, bucket) = &spot;
         let node = self.state.node(id)?;
@@ -100,29 +101,33 @@ impl<'s> Search<'s> {
         if count < gpus || node.kept.contains_key(bucket) || self.job.avoid.contains(id) {
             return None;
         }
-        let apart = self.apart(node)?;
+        let (apart, strangers) = (self.apart(node)?, self.strangers(node, *bucket));
         let free = node.free(*bucket);
-        let wanted = free < gpus || !apart.is_empty();
-        let (leaving, staying): (Vec<Movable>, Vec<Movable>) = self
-            .movable(node, *bucket, wanted)
-            .into_iter()
-            .partition(|(_, _, job, _)| apart.contains(job));
+        let wanted = free < gpus || !apart.is_empty() || !strangers.is_empty();
+        let goes = |job: &JobId| apart.contains(job) || strangers.contains(job);
+        let (leaving, staying): (Vec<Movable>, Vec<Movable>) =
+            self.movable(node, *bucket, wanted).into_iter().partition(|(_, _, job, _)| goes(job));
         let mut free =
             leaving.iter().fold(free, |free, (_, _, _, held)| free.saturating_add(*held));
-        let (mut victims, mut priority) = (apart, 0);
-        for (urgency, _, job, held) in staying {
+        let mut victims: BTreeSet<JobId> = leaving.into_iter().map(|(_, _, job, _)| job).collect();
+        if !strangers.is_subset(&victims) {
+            return None;
+        }
+        victims.extend(apart);
+        for (_, _, job, held) in staying {
             if free >= gpus {
                 break;
             }
             free = free.saturating_add(held);
-            priority = priority.max(urgency);
             victims.insert(job);
         }
-        let urgency = |job: &JobId| self.state.job(job).map(|job| job.facts.priority);
-        priority = victims.iter().filter_map(urgency).fold(priority, u8::max);
+        if free < gpus {
+            return None;
+        }
+        let urgency = |job: &JobId| self.state.job(job).map_or(0, |job| job.facts.priority);
+        let priority = victims.iter().map(urgency).max().unwrap_or(0);
         let victims: Vec<JobId> = victims.into_iter().collect();
-        let moved = victims.len();
-        (free >= gpus).then_some(Choice { moved, priority, spot, victims })
+        Some(Choice { moved: victims.len(), priority, spot, victims })
     }
 
     /// Jobs on a node that the job keeps apart from; `None` if one of them may not be moved.
@@ -135,7 +140,9 @@ impl<'s> Search<'s> {
         for row in node.placements.iter().filter_map(|id| state.placement(id)) {
             let id = &row.grant.job;
             let job = state.job(id).filter(|job| {
-                id.tenant == wanted.id.tenant && wanted.topology.keeps_apart(&job.facts.topology)
+                id.tenant == wanted.id.tenant
+                    && *id != wanted.id
+                    && wanted.topology.keeps_apart(&job.facts.topology)
             });
             let Some(job) = job else { continue };
             if !self.may_move(job) {

@@ -8,14 +8,16 @@ use crate::residency::OrderedRules;
 use sekisho_fsm::State;
 use sekisho_fsm::state::{Job, QueueKey};
 use sekisho_types::id::{DeviceClass, JobId, PolicyId, SiteId, TenantId};
-use sekisho_types::job::{JobFacts, OnDisconnect};
+use sekisho_types::job::{JobFacts, Kind, OnDisconnect};
+use sekisho_types::name::Name;
 use sekisho_types::revision::{KeyEpoch, Revision};
+use sekisho_types::sharing::Sharing;
 use sekisho_types::topology::Topology;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Age of a job: its entry, and its place in the batch.
-pub(crate) type Age = (Revision, u32);
+pub(crate) type Age = (Revision, u32, u32);
 
 /// What is equal in a lane.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,12 +28,15 @@ pub(crate) struct LaneKey {
     class: DeviceClass,
     gpus: u32,
     memory_mib: u64,
+    units: u32,
+    sharing: Sharing,
     group: u32,
     topology: Topology,
     policy: Option<PolicyId>,
+    reservation: Option<Name>,
     completes: bool,
     rules: OrderedRules,
-    sealed_to: BTreeMap<SiteId, KeyEpoch>,
+    pub(crate) sealed_to: BTreeMap<SiteId, KeyEpoch>,
 }
 
 impl LaneKey {
@@ -42,9 +47,12 @@ impl LaneKey {
             class: facts.resources.class.clone(),
             gpus: facts.resources.gpus,
             memory_mib: facts.resources.memory_mib,
+            units: facts.resources.units,
+            sharing: facts.resources.sharing,
             group: facts.group,
             topology: facts.topology.clone(),
             policy: facts.policy.clone(),
+            reservation: facts.reservation.clone(),
             completes: facts.on_disconnect == OnDisconnect::RunToCompletion,
             rules: OrderedRules(facts.residency.clone()),
             sealed_to: facts.sealed_to.clone(),
@@ -60,6 +68,7 @@ pub(crate) type Lane = BTreeMap<u64, BTreeMap<Age, JobId>>;
 pub(crate) struct Queue {
     lanes: BTreeMap<Arc<LaneKey>, Lane>,
     found: BTreeMap<QueueKey, (Arc<LaneKey>, u64)>,
+    services: BTreeMap<QueueKey, JobId>,
 }
 
 impl Queue {
@@ -74,22 +83,33 @@ impl Queue {
         }
     }
 
+    /// Some jobs of a queue.
+    pub(crate) fn of<'q, T: IntoIterator<Item = (QueueKey, &'q Job)>>(jobs: T) -> Self {
+        let mut queue = Self::default();
+        jobs.into_iter().for_each(|(key, job)| queue.put(key, job));
+        queue
+    }
+
     fn put(&mut self, key: QueueKey, job: &Job) {
-        let (level, entry, ordinal) = key;
+        let (level, entry, ordinal, task) = key;
         let wanted = LaneKey::of(level, &job.facts);
         let known = self.lanes.get_key_value(&wanted).map(|(known, _)| Arc::clone(known));
         let lane = known.unwrap_or_else(|| Arc::new(wanted));
         let limit = job.facts.time_limit_s;
         let jobs = self.lanes.entry(Arc::clone(&lane)).or_default().entry(limit).or_default();
-        jobs.insert((entry, ordinal), job.facts.id.clone());
+        jobs.insert((entry, ordinal, task), job.facts.id.clone());
+        if job.tasks.is_some() && matches!(job.facts.kind, Kind::Service { .. }) {
+            self.services.insert(key, job.facts.id.clone());
+        }
         self.found.insert(key, (lane, limit));
     }
 
     fn drop(&mut self, key: &QueueKey) {
+        self.services.remove(key);
         let Some((lane, limit)) = self.found.remove(key) else { return };
         let Some(limits) = self.lanes.get_mut(&lane) else { return };
         if let Some(jobs) = limits.get_mut(&limit) {
-            jobs.remove(&(key.1, key.2));
+            jobs.remove(&(key.1, key.2, key.3));
             if jobs.is_empty() {
                 limits.remove(&limit);
             }
@@ -102,6 +122,11 @@ impl Queue {
     /// All lanes, urgent ones first.
     pub(crate) fn lanes(&self) -> impl Iterator<Item = (&Arc<LaneKey>, &Lane)> {
         self.lanes.iter()
+    }
+
+    /// Services that are not over, urgent ones first.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &JobId> {
+        self.services.values()
     }
 
     /// Jobs in it.

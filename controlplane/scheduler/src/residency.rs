@@ -55,11 +55,13 @@ impl Places {
     /// The number of the node's place.
     pub(crate) fn number(&mut self, node: &Node, now: Timestamp) -> usize {
         let key = place_key(node, now);
-        let example = example(node, &key);
-        *self.numbers.entry(key).or_insert_with(|| {
-            self.examples.push(example);
-            self.examples.len().saturating_sub(1)
-        })
+        if let Some(number) = self.numbers.get(&key) {
+            return *number;
+        }
+        let number = self.examples.len();
+        self.examples.push(example(node, &key));
+        self.numbers.insert(key, number);
+        number
     }
 }
 

@@ -3,6 +3,8 @@
 //! Must hold: each group sees the room, quotas, budgets, offers and claims that earlier groups leave (P1, Q1); residency as in
 //! apply (D1).
 
+mod probe;
+
 use crate::books::Overlay;
 use crate::claim::{Claimant, Claims};
 use crate::filter::Filter;
@@ -17,15 +19,18 @@ use sekisho_fsm::command::{Group, Slot};
 use sekisho_fsm::purse::Purse;
 use sekisho_fsm::state::Job;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{DeviceClass, SiteId, TenantId};
+use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
 use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
 use sekisho_types::quota::Amount;
 use sekisho_types::revision::KeyEpoch;
+use sekisho_types::sharing::Sharing;
 use sekisho_types::topology::Topology;
 use std::collections::BTreeMap;
 
+pub(crate) use probe::Probe;
+
 /// From the end of a job's time to the moment at which nothing of it is left.
-const GRACE_MS: u64 = KILL_GRACE.as_secs() * 1000;
+pub(crate) const GRACE_MS: u64 = KILL_GRACE.as_secs() * 1000;
 
 /// What keeps a job off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub(crate) enum Hold {
     Payload,
     /// Others are being moved for it.
     Making,
+    /// Its latest start has passed: the next tick ends it.
+    Late,
 }
 
 impl Hold {
@@ -67,8 +74,11 @@ struct Need<'s> {
     class: &'s DeviceClass,
     gpus: u32,
     memory_mib: u64,
+    units: u32,
     group: u32,
     topology: &'s Topology,
+    /// Who asks for a share; room there is not the same for all.
+    sharer: Option<(&'s TenantId, Sharing)>,
     rules: usize,
     sealed_to: &'s BTreeMap<SiteId, KeyEpoch>,
 }
@@ -87,6 +97,8 @@ pub(crate) struct Round<'s, 'f> {
     full: BTreeMap<Need<'s>, u64>,
     /// What tenants may have more of a class at most; nor does that grow.
     rooms: BTreeMap<(&'s TenantId, &'s DeviceClass), Amount>,
+    /// Groups that wholes still want, of those that were tried.
+    wanted: BTreeMap<&'s JobId, u32>,
     looked: u32,
     bytes: usize,
 }
@@ -103,6 +115,7 @@ impl<'s, 'f> Round<'s, 'f> {
             verdicts: Verdicts::default(),
             full: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            wanted: BTreeMap::new(),
             looked: 0,
             bytes: 0,
         }
@@ -113,6 +126,9 @@ impl<'s, 'f> Round<'s, 'f> {
         if plan.groups.len() >= GROUPS_PER_PLAN_MAX || self.looked >= LANES_PER_PLAN_MAX {
             return Ok(Tried::Full);
         }
+        if !self.wants(job) {
+            return Ok(Tried::Held);
+        }
         let group = self.place(job).inspect_err(|_hold| {
             self.looked = self.looked.saturating_add(1);
         })?;
@@ -121,7 +137,16 @@ impl<'s, 'f> Round<'s, 'f> {
             return Ok(Tried::Full);
         }
         plan.groups.push(group);
+        if let Some(left) = self.wanted.get_mut(&job.facts.id) {
+            *left = left.saturating_sub(1);
+        }
         Ok(Tried::Granted(self.weight(job)))
+    }
+
+    /// Whether one more group of it is wanted.
+    pub(crate) fn wants(&mut self, job: &'s Job) -> bool {
+        let state = self.state;
+        *self.wanted.entry(&job.facts.id).or_insert_with(|| state.wanted(job)) > 0
     }
 
     fn weight(&self, job: &Job) -> u128 {
@@ -132,7 +157,7 @@ impl<'s, 'f> Round<'s, 'f> {
     /// Whether what holds a job says nothing about the others of its lane.
     pub(crate) fn concerns_it_alone(&self, job: &Job, hold: Hold) -> bool {
         match hold {
-            Hold::Payload | Hold::Making => true,
+            Hold::Payload | Hold::Making | Hold::Late => true,
             Hold::Rules => false,
             // Others may use the nodes that refused this one, and sites whose operators vetoed it.
             Hold::Room | Hold::Quota | Hold::Budget | Hold::Offer => {
@@ -147,6 +172,9 @@ impl<'s, 'f> Round<'s, 'f> {
         if state.is_missing(&facts.payload) {
             return Err(Hold::Payload);
         }
+        if state.check_start(facts).is_err() {
+            return Err(Hold::Late);
+        }
         if state.preemption(&facts.id).is_some() {
             return Err(Hold::Making);
         }
@@ -158,8 +186,10 @@ impl<'s, 'f> Round<'s, 'f> {
             class,
             gpus: facts.resources.gpus,
             memory_mib: facts.resources.memory_mib,
+            units: facts.resources.units,
             group: facts.group,
             topology: &facts.topology,
+            sharer: class.is_shared().then_some((tenant, facts.resources.sharing)),
             rules,
             sealed_to: &facts.sealed_to,
         };
@@ -174,7 +204,8 @@ impl<'s, 'f> Round<'s, 'f> {
             // Nothing is kept for what never fits.
             if code == ErrorCode::QuotaExceeded {
                 let short = purse.room().short_of(need);
-                self.claims.make_charge(self.fleet, (tenant, class), short);
+                let lasts_ms = until.since_ms(state.clock());
+                self.claims.make_charge(self.fleet, (tenant, class), short, lasts_ms);
             }
             return Err(Hold::of(code));
         }
@@ -199,7 +230,8 @@ impl<'s, 'f> Round<'s, 'f> {
             .fleet
             .shelves(&facts.resources)
             .filter(|(key, shelf)| {
-                state.can_open(facts, &key.site)
+                key.admits(facts)
+                    && state.can_open(facts, &key.site)
                     && verdicts.allows(state, rules, &key.place, &shelf.example)
             })
             .collect();
@@ -219,7 +251,9 @@ impl<'s, 'f> Round<'s, 'f> {
         let Some(Picked { places, spends, .. }) = search.run() else {
             let Search { shelves, against, refused, .. } = search;
             if refused.is_none() {
-                let claimant = Claimant { job, against: &against, now: state.clock() };
+                let now = state.clock();
+                let lasts_ms = until.since_ms(now);
+                let claimant = Claimant { job, against: &against, now, lasts_ms };
                 let _from = self.claims.make(self.fleet, &shelves, &claimant);
                 if job.avoid.is_empty() {
                     self.full.insert(sought, facts.time_limit_s);
@@ -239,8 +273,8 @@ impl<'s, 'f> Round<'s, 'f> {
         self.books.charge(facts, path, &spends, charged);
         self.claims.charge(tenant, class, need, until);
         self.claims.place(&places, facts.resources.gpus, until);
-        for (key, spot) in &places {
-            self.fleet.take(class, key, spot, facts.resources.gpus);
+        for (_, spot) in &places {
+            self.fleet.take(spot, facts);
             self.fleet.mark(&spot.1, facts, until);
         }
         Ok(Group { job: facts.id.clone(), places: slots })

@@ -1,12 +1,13 @@
 //! One walk over all nodes for one question, with the number of nodes left after each filter.
 
 use crate::filter::Filter;
-use crate::node::{has_devices, has_room, usable};
+use crate::node::{has_devices, has_free, has_room, usable};
 use crate::residency::{Places, judge};
 use crate::sides::Sides;
 use crate::till::Till;
 use sekisho_evidence::grant::BoundRules;
 use sekisho_fsm::State;
+use sekisho_fsm::purse::{Own, Purse};
 use sekisho_fsm::state::Node;
 use sekisho_fsm::topology::{Stand, Tally};
 use sekisho_types::error_code::ErrorCode;
@@ -27,6 +28,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) unsealed: BTreeSet<&'a SiteId>,
     /// No member keeps what it runs.
     pub(crate) missing: bool,
+    /// Others are being moved to make room for it.
+    pub(crate) making: bool,
 }
 
 impl Ask<'_> {
@@ -70,6 +73,8 @@ pub(crate) struct Funnel<'v, 's> {
     pub(crate) beyond: bool,
     /// Members that find places that stand to one another as they ask, and whether all of them would if every node were empty.
     pub(crate) together: (u32, bool),
+    /// Some node has a free share, on a device of jobs that do not share with this one.
+    apart: bool,
     need: u32,
 }
 
@@ -89,13 +94,36 @@ impl<'s> Survey<'s> {
 
     /// Passes every node through the filters.
     pub(crate) fn funnel(&self, ask: &Ask<'_>) -> Funnel<'_, 's> {
+        self.funnel_on(self.state, ask)
+    }
+
+    /// What the places of the nodes are to the rules.
+    fn verdicts(&self, ask: &Ask<'_>) -> Vec<Result<(), Filter>> {
         let examples = self.places.examples.iter();
-        let verdicts: Vec<Result<(), Filter>> =
-            examples.map(|example| judge(self.state, &ask.rules, example)).collect();
+        examples.map(|example| judge(self.state, &ask.rules, example)).collect()
+    }
+
+    /// Nodes on which the job may stand as they are, once offers, room, quotas and budgets let it.
+    pub(crate) fn standing(&self, ask: &Ask<'_>) -> Vec<&Host<'s>> {
+        let verdicts = self.verdicts(ask);
+        let takes = |host: &Host<'_>| {
+            let veto = self.state.vetoed(&host.node.operator, &ask.facts.id);
+            veto.map_or(Ok(()), |_veto| Err(Filter::Vetoed))
+        };
+        let stands = |host: &&Host<'s>| {
+            let reside = verdicts.get(host.place).copied().unwrap_or(Err(Filter::Country));
+            reside.and_then(|()| eligible(self.state, host, ask, || takes(host))).is_ok()
+        };
+        self.hosts.iter().filter(stands).collect()
+    }
+
+    /// Passes every node through the filters of another state that has these very nodes: one that is supposed.
+    pub(crate) fn funnel_on(&self, state: &State, ask: &Ask<'_>) -> Funnel<'_, 's> {
+        let verdicts = self.verdicts(ask);
         let tenant = &ask.facts.id.tenant;
-        let most = self.state.most(tenant, &ask.wanted().class);
-        let path = self.state.path(tenant);
-        let mut till = Till::of(self.state, &ask.facts, &path);
+        let most = state.most(tenant, &ask.wanted().class);
+        let path = state.path(tenant);
+        let mut till = Till::of(state, &ask.facts, &path);
         let mut funnel = Funnel {
             dropped: BTreeMap::new(),
             total: u32::try_from(self.hosts.len()).unwrap_or(u32::MAX),
@@ -104,9 +132,11 @@ impl<'s> Survey<'s> {
             charged: (0, None),
             beyond: !most.ever.covers(ask.facts.gpus()),
             together: (u32::MAX, true),
+            apart: false,
             need: ask.facts.group,
         };
-        let (mut now, mut ever) = (Sides::of(ask), Tally::of(&ask.facts.topology, ask.facts.group));
+        let mut now = Sides::of(&ask.facts);
+        let mut ever = Tally::of(&ask.facts.topology, ask.facts.group);
         for host in &self.hosts {
             let reside = verdicts.get(host.place).copied().unwrap_or(Err(Filter::Country));
             let offered = || till.offered(host);
@@ -122,17 +152,19 @@ impl<'s> Survey<'s> {
                 continue;
             }
             funnel.eligible.push(host);
-            if !has_room(host.node, ask.wanted()) {
+            if !has_room(self.state, host.node, &ask.facts) {
+                funnel.apart |= has_free(host.node, ask.wanted());
                 funnel.drop(Filter::Capacity);
             } else if let Err(filter) = till.take(host) {
                 funnel.drop(filter);
             } else {
-                now.add(host);
+                now.add(Stand::of(host.id, host.node));
             }
         }
         funnel.charged = till.charged();
         if now.is_asked() {
-            funnel.together = (now.most(self.state, &path), ever.is_met());
+            let purse = Purse::open(state, &Own(state), &ask.facts, &path);
+            funnel.together = (now.most(&Own(state), &purse), ever.is_met());
         }
         funnel
     }
@@ -197,6 +229,9 @@ impl Funnel<'_, '_> {
         }
         if filter == Filter::Topology && !self.together.1 {
             return ErrorCode::TopologyNone;
+        }
+        if filter == Filter::Capacity && self.apart {
+            return ErrorCode::ShareNeighbours;
         }
         let (_, kept_off) = self.charged;
         kept_off.filter(|code| Filter::of_purse(*code) == filter).unwrap_or_else(|| filter.code())

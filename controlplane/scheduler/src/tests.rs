@@ -3,10 +3,16 @@
 mod brute;
 mod charge;
 mod claim;
+mod estimate;
 mod explain;
+mod held;
 mod plan;
 mod preempt;
 mod property;
+mod relax;
+mod reservation;
+mod sharing;
+mod tasks;
 mod topology;
 
 use sekisho_evidence::receipt::Refusal;

@@ -75,7 +75,8 @@ impl<'s> Till<'s> {
 
     /// Members that were charged together, and what kept the first off that was not; before all, what no waiting changes.
     pub(crate) fn charged(&self) -> (u32, Option<ErrorCode>) {
-        let never = self.never.filter(|code| *code == ErrorCode::BudgetTooSmall);
+        let told = [ErrorCode::BudgetTooSmall, ErrorCode::ReservationNone];
+        let never = self.never.filter(|code| told.contains(code));
         (self.charged, never.or(self.kept_off))
     }
 }

@@ -9,6 +9,7 @@ use sekisho_types::job::OnDisconnect;
 use sekisho_types::principal::Principal;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
+use sekisho_types::sharing::Sharing;
 use serde::{Deserialize, Serialize};
 
 /// One run of an agent: made anew at each start, so that a copied host shows as a second session.
@@ -40,6 +41,15 @@ pub struct BoundRules {
     pub rules: Rules,
 }
 
+/// What a grant of a share says beside its bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// SHA-256 of the id of the one device that it is of.
+    pub device: Digest,
+    /// With whom the job has agreed to share it.
+    pub with: Sharing,
+}
+
 /// Permission to run one member of a job's group on one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
@@ -63,10 +73,14 @@ pub struct Grant {
     pub class: DeviceClass,
     /// Memory of each device, MiB.
     pub memory_mib: u64,
+    /// Compute slices of each device; 0 = not told.
+    pub units: u32,
     /// NVLink island of the bucket.
     pub island: u16,
     /// GPUs.
     pub gpus: u32,
+    /// The share of a device that other jobs compute on too; none = nobody else does.
+    pub share: Option<Share>,
     /// Every rule set that binds the job; all must allow the node (D1).
     pub rules: Vec<BoundRules>,
     /// Hash of the jurisdiction table that was judged by.
@@ -101,6 +115,12 @@ pub struct NodeDesired {
 }
 
 impl Grant {
+    /// With whom the job shares its device.
+    #[must_use]
+    pub fn sharing(&self) -> Sharing {
+        self.share.map_or(Sharing::Alone, |share| share.with)
+    }
+
     /// SHA-256 of the canonical bytes.
     ///
     /// # Errors

@@ -26,11 +26,25 @@ pub const SUBMIT_JOB: u32 = 18;
 /// Number of the state machine's command `ResealJob`; held in place in the same way.
 pub const RESEAL_JOB: u32 = 41;
 
-/// Number of the former among the items of a batch; held in place in the same way.
+/// Number of the state machine's command `ReplaceJob`; held in place in the same way.
+pub const REPLACE_JOB: u32 = 62;
+
+/// Number of `SubmitJob` among the items of a batch; held in place in the same way.
 pub const SUBMIT_ITEM: u32 = 0;
 
 /// Bytes of a submission at most: rules of full length take less than half, and it travels beside a payload.
 pub const SUBMISSION_MAX: usize = 64 * 1024;
+
+/// The command that bears the signature under a submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Under {
+    /// [`SUBMIT_JOB`], by itself or in a batch.
+    Submit,
+    /// [`RESEAL_JOB`]: the payload was sealed anew while the job was queued.
+    Reseal,
+    /// [`REPLACE_JOB`]: the service runs this from then on.
+    Replace,
+}
 
 /// A job as it was submitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,8 +65,8 @@ pub struct Submission {
     pub key: KeyRecord,
     /// How the submitter's operator vouches for that record.
     pub voucher: Voucher,
-    /// The payload was sealed anew while the job was queued: the signature is under [`RESEAL_JOB`], and in no batch.
-    pub resealed: bool,
+    /// What was signed. Only [`Under::Submit`] may come in a batch.
+    pub under: Under,
 }
 
 /// Why a submission does not stand behind a grant: the first check that failed.
@@ -104,6 +118,9 @@ pub enum SubmissionError {
     /// The grant is for something else than was asked for.
     #[error("{0}: not as it was submitted")]
     Facts(&'static str),
+    /// The grant shares a device that the submitter did not agree to share so, or the other way round.
+    #[error("shares a device otherwise than was agreed")]
+    Sharing,
     /// The grant binds the job by other rules than the submitter signed.
     #[error("the rules that the submitter signed do not bind the grant")]
     Rules,
@@ -150,6 +167,14 @@ pub fn submit_command(facts: &JobFacts) -> Result<Vec<u8>, CanonicalError> {
 /// Never for this type; see [`encode`].
 pub fn reseal_command(facts: &JobFacts) -> Result<Vec<u8>, CanonicalError> {
     encode(&(RESEAL_JOB, facts))
+}
+
+/// As [`submit_command`], for the command that replaces a service.
+///
+/// # Errors
+/// Never for this type; see [`encode`].
+pub fn replace_command(facts: &JobFacts) -> Result<Vec<u8>, CanonicalError> {
+    encode(&(REPLACE_JOB, facts))
 }
 
 /// As [`submit_command`], for one command of a batch.
@@ -219,12 +244,16 @@ impl Submission {
     /// Digest of the command that was signed: this one, or the batch that has it.
     fn command(&self) -> Result<Digest, SubmissionError> {
         let Some(place) = &self.place else {
-            let of = if self.resealed { reseal_command } else { submit_command };
+            let of = match self.under {
+                Under::Submit => submit_command,
+                Under::Reseal => reseal_command,
+                Under::Replace => replace_command,
+            };
             let command = of(&self.facts).map_err(SubmissionError::Malformed)?;
             return Ok(Digest::of(&command));
         };
-        if self.resealed {
-            // No batch seals anew: the mark would be nobody's word.
+        if self.under != Under::Submit {
+            // No batch does that: the mark would be nobody's word.
             return Err(SubmissionError::Signature);
         }
         let item = submit_item(&self.facts).map_err(SubmissionError::Malformed)?;
@@ -261,18 +290,22 @@ impl Submission {
     fn granted_as_signed(&self, grant: &Grant) -> Result<(), SubmissionError> {
         let (facts, wanted) = (&self.facts, &self.facts.resources);
         let same = [
-            (facts.id == grant.job, "job"),
+            (facts.id == grant.job.whole() && facts.kind.has(grant.job.task), "job"),
             (facts.payload == grant.payload, "payload"),
             (wanted.class == grant.class, "class"),
             (wanted.gpus == grant.gpus, "gpus"),
             // The bucket may have more than was asked for.
             (wanted.memory_mib <= grant.memory_mib, "memory"),
+            (wanted.units <= grant.units, "units"),
             (facts.group == grant.group && grant.rank < grant.group, "group"),
             (facts.on_disconnect == grant.on_disconnect, "on_disconnect"),
             (facts.time_limit_s == grant.time_limit_s, "time_limit"),
         ];
         if let Some((_, what)) = same.iter().find(|(same, _)| !same) {
             return Err(SubmissionError::Facts(what));
+        }
+        if wanted.sharing != grant.sharing() {
+            return Err(SubmissionError::Sharing);
         }
         // All rule sets of a grant must allow the place: those beside the submitter's own can only narrow.
         let own = |bound: &BoundRules| bound.policy.is_none() && bound.rules == facts.residency;

@@ -330,12 +330,12 @@ mod tests {
         OpenSession {
             session: SessionId([1; 16]),
             previous: Some(SessionId([2; 16])),
-            buckets: vec![Bucket {
-                class: "h100-80g".parse().unwrap(),
-                memory_mib: 1,
-                island: 0,
-                count: 8,
-            }],
+            buckets: vec![Bucket::whole(
+                "h100-80g".parse().unwrap(),
+                1,
+                0,
+                (0..8).map(|n| Digest([n; 32])),
+            )],
             live: vec!["p-1-42-0".parse().unwrap()],
             table: Digest([3; 32]),
             incarnation: Incarnation(2),

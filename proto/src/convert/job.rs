@@ -1,5 +1,12 @@
 //! Jobs: the facts that the log carries, and the payload beside them.
 
+mod life;
+mod start;
+
+pub use life::phase;
+
+use super::reservation::optional_reservation;
+use super::resources;
 use super::tenant::{optional_policy, policy_name};
 use super::topology;
 use crate::field::{FieldError, FieldResult, items, parsed, required};
@@ -8,7 +15,7 @@ use crate::v1::{self, job_spec};
 use bytes::Bytes;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, SiteId, TenantId};
-use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect, OverLimit, Resources};
+use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit};
 use sekisho_types::limit::{PAYLOAD_MAX, RECIPIENTS_MAX};
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::KeyEpoch;
@@ -30,7 +37,7 @@ pub struct NewJob {
 /// [`FieldError`].
 pub fn job_id(parent: &str, job_id: &str) -> FieldResult<JobId> {
     let tenant = TenantId::from_field("parent", parent)?;
-    Ok(JobId { tenant, name: parsed("job_id", job_id)? })
+    Ok(JobId { tenant, name: parsed("job_id", job_id)?, task: None })
 }
 
 /// The facts of a spec. Bounds that need no state are checked.
@@ -45,21 +52,23 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
     let rules =
         |rules: &v1::Rules| Rules::try_from(rules).map_err(|error| error.within("residency"));
     let priority = u8::try_from(spec.priority);
+    let (after, not_before, start_by) = start::read(&id.tenant, spec)?;
     let facts = JobFacts {
         id,
+        kind: kind(spec)?,
         group: spec.group.max(1),
-        resources: Resources {
-            class: parsed("device_class", &spec.device_class)?,
-            gpus: spec.gpus,
-            memory_mib: spec.memory_mib,
-        },
+        resources: resources::read(spec)?,
         topology: topology::read(spec.topology.as_ref())?,
         priority: priority.map_err(|_range| FieldError::new("priority", "must be 0 to 100"))?,
         policy: optional_policy("policy", &spec.policy)?,
+        reservation: optional_reservation("reservation", &spec.reservation)?,
         residency: spec.residency.as_ref().map_or_else(|| Ok(Rules::default()), rules)?,
         on_disconnect: on_disconnect(spec.on_disconnect)?,
         over_limit: over_limit(spec.over_limit)?,
         time_limit_s: spec.time_limit_s,
+        after,
+        not_before,
+        start_by,
         payload: parsed("payload_sha256", &spec.payload_sha256)?,
         payload_len: spec.payload_len,
         sealed_to: sealed_to(&spec.sealed_to)?,
@@ -73,9 +82,25 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
 fn wire_field(field: &str) -> &str {
     match field {
         "resources.gpus" => "gpus",
+        "resources.sharing" => "sharing",
         "time_limit" => "time_limit_s",
         "run" => "payload_len",
+        "start_by" => "start_by_ms",
         same => same,
+    }
+}
+
+fn kind(spec: &v1::JobSpec) -> FieldResult<Kind> {
+    match (&spec.array, &spec.service) {
+        (None, None) => Ok(Kind::Batch),
+        (Some(_), Some(_)) => Err(FieldError::new("service", "must be absent beside `array`")),
+        (Some(array), None) => {
+            let at_most = if array.at_most == 0 { array.tasks } else { array.at_most };
+            Ok(Kind::Array { tasks: array.tasks, at_most })
+        }
+        (None, Some(service)) => {
+            Ok(Kind::Service { replicas: service.replicas, surge: service.surge.max(1) })
+        }
     }
 }
 
@@ -107,13 +132,21 @@ impl From<&JobFacts> for v1::JobSpec {
             OverLimit::Queue => job_spec::OverLimit::Queue,
             OverLimit::Reject => job_spec::OverLimit::Reject,
         };
+        let (array, service) = match facts.kind {
+            Kind::Batch => (None, None),
+            Kind::Array { tasks, at_most } => (Some(v1::ArraySpec { tasks, at_most }), None),
+            Kind::Service { replicas, surge } => (None, Some(v1::ReplicaSpec { replicas, surge })),
+        };
         Self {
+            array,
+            service,
             group: facts.group,
             device_class: facts.resources.class.to_string(),
             gpus: facts.resources.gpus,
             memory_mib: facts.resources.memory_mib,
             priority: u32::from(facts.priority),
             policy: policy_name(facts.policy.as_ref()),
+            reservation: facts.reservation.as_ref().map(ToString::to_string).unwrap_or_default(),
             residency: Some((&facts.residency).into()),
             on_disconnect: on_disconnect.into(),
             over_limit: over_limit.into(),
@@ -122,6 +155,11 @@ impl From<&JobFacts> for v1::JobSpec {
             payload_len: facts.payload_len,
             sealed_to: facts.sealed_to.iter().map(recipient).collect(),
             area_only: facts.area_only,
+            units: facts.resources.units,
+            sharing: resources::sharing(&facts.resources).into(),
+            after: start::messages(facts),
+            not_before_ms: facts.not_before.map(|at| at.0),
+            start_by_ms: facts.start_by.map(|at| at.0),
             topology: topology::message(&facts.topology),
         }
     }
@@ -153,6 +191,15 @@ impl TryFrom<v1::CreateJobRequest> for NewJob {
     fn try_from(message: v1::CreateJobRequest) -> FieldResult<Self> {
         fits(&message.payload)?;
         let id = job_id(&message.parent, &message.job_id)?;
+        Self::of(id, message.spec.as_ref(), message.payload)
+    }
+}
+
+impl TryFrom<v1::ReplaceJobRequest> for NewJob {
+    type Error = FieldError;
+    fn try_from(message: v1::ReplaceJobRequest) -> FieldResult<Self> {
+        fits(&message.payload)?;
+        let id = JobId::from_field("name", &message.name)?;
         Self::of(id, message.spec.as_ref(), message.payload)
     }
 }
@@ -202,6 +249,9 @@ pub fn batch(message: v1::BatchCreateJobsRequest) -> FieldResult<(TenantId, Vec<
     let of = |mut one: v1::CreateJobRequest| {
         if one.intent.is_some() {
             return Err(FieldError::new("intent", "must be absent: the batch has one"));
+        }
+        if one.if_plan.is_some() {
+            return Err(FieldError::new("if_plan", "must be absent: a plan is of one job"));
         }
         if one.parent.is_empty() {
             one.parent.clone_from(&message.parent);
@@ -278,6 +328,17 @@ impl NewJob {
         }
     }
 
+    /// The request that has a service run it from now on.
+    #[must_use]
+    pub fn replace_request(&self, intent: v1::Intent) -> v1::ReplaceJobRequest {
+        v1::ReplaceJobRequest {
+            name: self.facts.id.name(),
+            spec: Some((&self.facts).into()),
+            payload: self.sent(),
+            intent: Some(intent),
+        }
+    }
+
     /// The request that stands for it.
     #[must_use]
     pub fn request(&self, intent: v1::Intent) -> v1::CreateJobRequest {
@@ -287,61 +348,39 @@ impl NewJob {
             spec: Some((&self.facts).into()),
             payload: self.sent(),
             intent: Some(intent),
+            if_plan: None,
         }
-    }
-}
-
-impl From<JobPhase> for v1::job::Phase {
-    fn from(phase: JobPhase) -> Self {
-        match phase {
-            JobPhase::Queued => Self::Queued,
-            JobPhase::Placed => Self::Placed,
-            JobPhase::Running => Self::Running,
-            JobPhase::Stopping => Self::Stopping,
-            JobPhase::Succeeded => Self::Succeeded,
-            JobPhase::Failed => Self::Failed,
-            JobPhase::Cancelled => Self::Cancelled,
-        }
-    }
-}
-
-/// The phase of a message; `None` for one that this program does not know.
-#[must_use]
-pub fn phase(phase: v1::job::Phase) -> Option<JobPhase> {
-    match phase {
-        v1::job::Phase::Unspecified => None,
-        v1::job::Phase::Queued => Some(JobPhase::Queued),
-        v1::job::Phase::Placed => Some(JobPhase::Placed),
-        v1::job::Phase::Running => Some(JobPhase::Running),
-        v1::job::Phase::Stopping => Some(JobPhase::Stopping),
-        v1::job::Phase::Succeeded => Some(JobPhase::Succeeded),
-        v1::job::Phase::Failed => Some(JobPhase::Failed),
-        v1::job::Phase::Cancelled => Some(JobPhase::Cancelled),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sekisho_types::job::Resources;
     use sekisho_types::topology::Topology;
 
     fn job() -> NewJob {
         let payload = Bytes::from_static(b"payload");
         let facts = JobFacts {
             id: "acme/train".parse().unwrap(),
+            kind: Kind::Array { tasks: 9, at_most: 3 },
             group: 2,
             resources: Resources {
-                class: "h100-80g".parse().unwrap(),
-                gpus: 8,
                 memory_mib: 40_960,
+                units: 2,
+                ..Resources::of("h100-80g".parse().unwrap(), 8)
             },
             topology: topology::tests::topology(),
             priority: 50,
             policy: Some("gov".parse().unwrap()),
+            reservation: Some("night".parse().unwrap()),
             residency: crate::convert::rules::tests::rules(),
             on_disconnect: OnDisconnect::RunToCompletion,
             over_limit: OverLimit::Reject,
             time_limit_s: 3600,
+            after: Vec::new(),
+            not_before: None,
+            start_by: None,
             payload: Digest::of(&payload),
             payload_len: 7,
             sealed_to: [("tokyo-1", 1), ("ishikari-1", 3)]
@@ -457,6 +496,7 @@ mod tests {
             assert_eq!(refused(|_, s| s.priority = priority), invalid("spec.priority"));
         }
         assert_eq!(refused(|_, s| s.policy = "gov".into()), invalid("spec.policy"));
+        assert_eq!(refused(|_, s| s.reservation = "A".into()), invalid("spec.reservation"));
         let foreign = v1::Rules { areas: vec!["KR".into()], ..v1::Rules::default() };
         assert_eq!(
             refused(|_, s| s.residency = Some(foreign.clone())),
@@ -487,14 +527,5 @@ mod tests {
         assert_eq!(refused(|m, _| m.payload = Bytes::from_static(b"paylord")), invalid("payload"));
         let large = (String::from("payload"), ErrorCode::TooLarge);
         assert_eq!(refused(|m, _| m.payload = vec![0; PAYLOAD_MAX + 1].into()), large);
-    }
-
-    #[test]
-    fn every_phase_has_a_number_of_its_own() {
-        for number in 1..8 {
-            let message = v1::job::Phase::try_from(number).unwrap();
-            assert_eq!(phase(message).map(v1::job::Phase::from), Some(message));
-        }
-        assert_eq!(phase(v1::job::Phase::Unspecified), None);
     }
 }

@@ -55,6 +55,11 @@ phrases! {
 
     // Fields.
     "must be given" = "指定が必要です";
+    "must be tenant or any: devices of class {class} are shared" =
+        "tenant または any を指定してください。クラス {class} のデバイスは共有されます";
+    "must be left out: devices of class {class} are not shared" =
+        "指定できません。クラス {class} のデバイスは共有されません";
+    "must be 1 of class {class}" = "クラス {class} では 1 を指定してください";
     "must be 1 to {most}" = "1〜{most} で指定してください";
     "must be 0 to {most}" = "0〜{most} で指定してください";
     "must be {least} to {most} {unit}" = "{least}〜{most} {unit} で指定してください";
@@ -149,6 +154,21 @@ phrases! {
     "waits for a place, sealed anew" = "封緘し直し、配置待ちです";
     "waits again: {why*}" = "再び待機中です: {why*}";
     "cancelled before it was placed" = "配置前に取り消されました";
+    "waits for {count} other job(s)" = "他のジョブ {count} 件を待っています";
+    "waits until {from}" = "{from} まで待っています";
+    "waits until job {on} has {when}" = "ジョブ {on} が {when} になるのを待っています";
+    "job {on} is {phase}, and will never have {when}" =
+        "ジョブ {on} の状態は {phase} で、{when} になることはもうありません";
+    "the latest start, {by}, has passed" = "最遅開始時刻 {by} を過ぎました";
+    "{others} jobs wait for job {on}, the most of a job" =
+        "ジョブ {on} を待つジョブは {others} 件で、上限に達しています";
+    "must be at most {most} jobs" = "{most} ジョブ以下にしてください";
+    "must name each job once" = "同じジョブは1回だけ指定してください";
+    "must not be the job itself" = "ジョブ自身は指定できません";
+    "must be later than not_before" = "not_before より後にしてください";
+    "must be a job of the same tenant" = "同じテナントのジョブを指定してください";
+    "must be STARTED, SUCCEEDED, FAILED or ENDED" =
+        "STARTED、SUCCEEDED、FAILED、ENDED のいずれかを指定してください";
     "stopped on {node}" = "{node} で停止しました";
     "the operator of its submitter left the federation" = "提出者の事業者が連合から脱退しました";
     "the federation began anew: submit it again" = "連合が再開しました。再提出してください";
@@ -207,6 +227,24 @@ phrases! {
         "{operator} の拒否は {most} 件で、事業者の上限に達しています";
     "a veto of {operator} against {of*}" = "{of*} に対する {operator} の拒否";
     "{operator} takes no work of {of*}: {reason*}" = "{operator} は {of*} を受け入れていません: {reason*}";
+    "reservation {tenant}/{name}" = "予約 {tenant}/{name}";
+    "must be WAIT or DRAIN" = "WAIT または DRAIN を指定してください";
+    "gpus: must be 1 to {most}" = "gpus: 1 から {most} までにしてください";
+    "from: must come within five years" = "from: 5年以内にしてください";
+    "until: must come within 366 days of from" = "until: from から366日以内にしてください";
+    "{site} has {most} reservations of {class}, the most of a class at a site" =
+        "{site} の {class} の予約は {most} 件で、1拠点・1種別の上限に達しています";
+    "{tenant} has {most} reservations, the most of a tenant" =
+        "{tenant} の予約は {most} 件で、テナントの上限に達しています";
+    "{short} {class} more than {site} offers would be reserved at once" =
+        "{site} の {class} の予約が、提供を {short} 台上回ることになります";
+    "{what*} is over" = "{what*} は終了しています";
+    "{what*} can be lowered; for more, or another time, make another one" =
+        "{what*} は減らすことだけができます。増やす場合や期間を変える場合は、別の予約を作成してください";
+    "{tenant} has no reservation {name} for {class}, that many and that long" =
+        "{tenant} には、{class} をその台数・その期間使える予約 {name} がありません";
+    "devices at {site} that others reserved are to be had now" =
+        "{site} では、他者が予約したデバイスを空ける時刻になりました";
     "less is offered at {site} than runs there" = "{site} で実行中の台数を、提供台数が下回っています";
 
     // Why a place is none.
@@ -248,6 +286,9 @@ phrases! {
     "the job" = "ジョブ";
     "has {gpus*} in one bucket" = "1台に {gpus*} を備える";
     "{count} x {class} with {memory} MiB or more each" = "{class} {count} 台(各 {memory} MiB 以上)";
+    "{count} x {class} with {memory} MiB and {units} units or more each" =
+        "{class} {count} 台(各 {memory} MiB、演算スライス {units} 以上)";
+    "{count} x {class} with {units} units or more each" = "{class} {count} 台(各演算スライス {units} 以上)";
     "{count} x {class}" = "{class} {count} 台";
     "not revoked" = "失効していない";
     "no member inside the area keeps the payload" = "地域内のメンバーがペイロードを保持していない";
@@ -260,9 +301,15 @@ phrases! {
     "schedulable and in contact" = "配置可能で応答がある";
     "site tag in force" = "拠点タグが有効";
     "{gpus} of them free in one bucket" = "そのうち {gpus} 台が1台のホストで空いている";
+    "a share free beside jobs of the tenant alone" = "同じテナントのジョブだけと共有する枠が空いている";
+    "a share free beside jobs that share with any tenant" =
+        "どのテナントとも共有するジョブとの共有枠が空いている";
     "taken by its operator" = "事業者が受け入れている";
     "offered to {tenant} until {until}" = "{tenant} に {until} まで提供されている";
     "{gpus} of what is offered free" = "提供されているうち {gpus} 台が空いている";
+    "not reserved for others" = "他者の予約がない";
+    "not reserved for others: {windows*}" = "他者の予約がない: {windows*}";
+    "{gpus} of reservation {name} left for so long" = "予約 {name} に {gpus} 台、その期間の空きがある";
     "quota of {tenant} for {class}: {rows*}, needed {need}" =
         "{tenant} の {class} の割当枠 {rows*}、必要 {need}";
     "no hard budget" = "上限となる予算なし";
@@ -285,14 +332,27 @@ phrases! {
     "{count} job(s) are being moved to make room" = "場所を空けるため {count} 件のジョブを移動中です";
     "waits until {count} job(s) have made room" = "{count} 件のジョブが場所を空けるのを待っています";
     "makes room for job {id}" = "ジョブ {id} のために場所を空けています";
-    "waits again: makes room for job {id}" = "再び待機中です: ジョブ {id} のために場所を空けました";
     "waits for a place: the room that was made is not enough: {code}" =
         "配置を待っています: 空けた場所では足りません({code})";
     "a budget above {tenant} does not cover the {need} GPU-hours" =
         "{tenant} の上位の予算が {need} GPU時間に足りません";
     "a budget above {tenant}" = "{tenant} の上位の予算";
     "{left} of {nodes} nodes pass, {needed} needed" = "{nodes} ノード中 {left} ノードが適合、{needed} 必要";
-    "at the latest {estimate*}" = "遅くとも {estimate*}";
+    "at the latest {at}, {basis*}" = "遅くとも {at}({basis*})";
+    "when running jobs have ended by their time limits" = "実行中のジョブが時間制限までに終了";
+    "when the jobs before it have ended by their time limits" = "先行するジョブが時間制限までに終了";
+    "when a budget's next period begins" = "予算の次の期間が開始";
+    "when an offer begins" = "提供が開始";
+    "no estimate: nothing that is known to end or begin lets it start" =
+        "見込みなし: 終了・開始が分かっているものだけでは開始できません";
+    "only the first {most} jobs of the queue were looked at" = "待ち行列の先頭 {most} 件だけを確認しました";
+    "left by the jobs whose turn is first" = "先に順番が来るジョブの残り";
+    "not kept for another job" = "他のジョブのために確保されていない";
+    "placed now" = "今すぐ配置";
+    "would wait" = "待機";
+    "never" = "配置不可";
+    "at revision {was} it was {planned*}, at revision {now} it is {is*}: {code*}" =
+        "リビジョン {was} では「{planned*}」でしたが、リビジョン {now} では「{is*}」です: {code*}";
     "wait for job {job} to end, by {until} at the latest" = "ジョブ {job} の終了を待つ(遅くとも {until})";
     "seal the payload anew for them" = "それらに向けてペイロードを封緘し直す";
     "seal the payload anew, which uploads it to members inside the area" =
@@ -305,9 +365,23 @@ phrases! {
     "allow the denied operators {denied*}" = "拒否された事業者 {denied*} を許可する";
     "lower the tiers to {tier}" = "証明段階を {tier} に下げる";
     "set a quota of {wanted} for {tenant} on {class}" = "{tenant} に {class} の割当枠 {wanted} を設定する";
+    "raise the quota of {tenant} for {class} by {by} to {to}" =
+        "{tenant} の {class} の割当枠を {by} 増やして {to} にする";
+    "raise the budget {tenant}/{name} by {by} to {to} {unit}" =
+        "予算 {tenant}/{name} を {by} 増やして {to} {unit} にする";
+    "have a budget above {tenant} raised" = "{tenant} の上位の予算を増やしてもらう";
+    "have offer {name} made to {tenant}" = "提供 {name} を {tenant} にも行ってもらう";
+    "have offer {name} last until {until}" = "提供 {name} を {until} まで延ばしてもらう";
+    "have offer {name} begin now" = "提供 {name} を今すぐ始めてもらう";
+    "have offer {name} raised by {by} to {to}" = "提供 {name} を {by} 増やして {to} にしてもらう";
+    "have offer {name} cost {yen} yen instead of {was}" = "提供 {name} の単価を {was} 円から {yen} 円にしてもらう";
+    "have {operator} lift its veto of {of*}" = "{operator} に {of*} の拒否を解除してもらう";
+    "ask for a time limit of {limit} s instead of {was}" = "時間制限を {was} 秒から {limit} 秒に短くする";
     "make the group {group} instead of {was}" = "グループのメンバー数を {was} から {group} に減らす";
     "ask for {helps} GPUs a member instead of {was}" = "1メンバーあたりのGPUを {was} から {helps} に減らす";
     "ask for {class} of any memory" = "メモリの条件なしで {class} を要求する";
+    "ask for {class} of any number of units" = "演算スライスの条件なしで {class} を要求する";
+    "share the device with jobs of any tenant" = "他テナントのジョブともデバイスを共有する";
     "ask for {class} instead of {was}" = "{was} の代わりに {class} を要求する";
     "let the members stand in several racks of a site" = "メンバーを同一拠点の複数ラックに置けるようにする";
     "let the members stand at several sites" = "メンバーを複数の拠点に置けるようにする";

@@ -82,11 +82,61 @@ pair! {
         site: SiteId, name
     }
 }
-pair! {
-    /// A job, written `tenant/name`.
-    JobId {
-        /// The tenant that it belongs to.
-        tenant: TenantId, name
+/// A job, written `tenant/name`; one of the tasks of an array or service, `tenant/name/7`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct JobId {
+    /// The tenant that it belongs to.
+    pub tenant: TenantId,
+    /// Its name, unique within the parent.
+    pub name: Name,
+    /// Its number among the tasks of an array or service; `None` = the whole of it. Tasks come right behind their whole in order.
+    pub task: Option<u32>,
+}
+
+impl JobId {
+    /// The job that this is, or is a task of.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self { task: None, ..self.clone() }
+    }
+
+    /// One of its tasks.
+    #[must_use]
+    pub fn task(&self, number: u32) -> Self {
+        Self { task: Some(number), ..self.clone() }
+    }
+}
+
+impl FromStr for JobId {
+    type Err = NameError;
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let (tenant, rest) = text.split_once('/').ok_or(NameError::Empty)?;
+        let (name, task) = match rest.split_once('/') {
+            None => (rest, None),
+            Some((name, task)) => (name, Some(number(task)?)),
+        };
+        Ok(Self { tenant: tenant.parse()?, name: name.parse()?, task })
+    }
+}
+
+/// One spelling for each number: two of one task would be two resources.
+fn number(text: &str) -> Result<u32, NameError> {
+    let number: Option<u32> = text.parse().ok();
+    number.filter(|number| number.to_string() == text).ok_or(NameError::Number)
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.task {
+            None => f.pad(&format!("{}/{}", self.tenant, self.name)),
+            Some(task) => f.pad(&format!("{}/{}/{task}", self.tenant, self.name)),
+        }
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -214,6 +264,15 @@ mod tests {
         let node: NodeId = "tokyo-1/n-01".parse().unwrap();
         assert_eq!(node.to_string(), "tokyo-1/n-01");
         assert_eq!("tokyo-1".parse::<NodeId>(), Err(NameError::Empty));
+        for text in ["city/train", "city/train/0", "city/train/4294967295"] {
+            assert_eq!(text.parse::<JobId>().unwrap().to_string(), text);
+        }
+        for bad in ["/01", "/+1", "/-1", "/", "/x", "/1/2", "/4294967296"] {
+            assert_eq!(format!("city/train{bad}").parse::<JobId>(), Err(NameError::Number));
+        }
+        let (whole, task) = ("city/a".parse::<JobId>().unwrap(), "city/a/9".parse().unwrap());
+        assert!(whole < task && task < "city/a/10".parse().unwrap(), "in the order of numbers");
+        assert_eq!((task.whole(), whole.task(9)), (whole, task));
         let id = RequestId([0xab; 16]);
         assert_eq!(id.to_string().parse::<RequestId>(), Ok(id));
         for bad in ["", "zz", &"+f".repeat(16), &"f".repeat(31)] {

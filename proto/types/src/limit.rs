@@ -19,6 +19,12 @@ pub const ENTRY_MAX: usize = 256 * 1024;
 /// Members of one all-or-nothing group: a placement entry of this size still applies in under a millisecond.
 pub const GROUP_MAX: u32 = 1024;
 
+/// Tasks of one array: a page of its rows stays readable, and its counters fit any message. Larger work comes as several arrays.
+pub const TASKS_MAX: u32 = 10_000;
+
+/// Replicas of one service: what has to be weighed at once when one of them changes.
+pub const REPLICAS_MAX: u32 = 256;
+
 /// GPUs that one member of a group may ask for on one node: twice the largest shipping node.
 pub const GPUS_PER_TASK_MAX: u32 = 16;
 
@@ -31,11 +37,39 @@ pub const GROUPS_PER_PLAN_MAX: usize = 256;
 /// Buckets that one node may advertise: 16 devices times the MIG profiles seen on them.
 pub const BUCKETS_MAX: usize = 64;
 
-/// Devices in one bucket.
+/// Devices in one bucket: more than 8 devices of 7 MIG instances each.
 pub const BUCKET_DEVICES_MAX: u32 = 64;
+
+/// Jobs that may take turns on one device: with more, each waits longer than it computes.
+pub const SHARES_MAX: u32 = 16;
+
+/// Bytes of the name of a MIG profile; the longest known has 11: `1c.7g.141gb`.
+pub const PROFILE_MAX: usize = 32;
 
 /// Jobs of one tenant that are not finished: protects the state's memory from one runaway script.
 pub const OPEN_JOBS_PER_TENANT_MAX: u32 = 1_000_000;
+
+/// Jobs that one job may wait for: steps of a workflow join a few others, and each is looked up at its submission.
+pub const AFTER_MAX: usize = 16;
+
+/// Jobs that wait for one job: all of them are judged in one entry. More can wait for one that waits for it.
+pub const DEPENDENTS_MAX: usize = 1024;
+
+/// Dependents that are judged in one entry before the rest is left to the next ticks: a chain of a million jobs that fails
+/// does not keep a federation busy for a minute.
+pub const JUDGED_PER_ENTRY_MAX: usize = 4096;
+
+/// Timers of jobs that one tick takes: bounds the apply time of an entry.
+pub const TIMERS_PER_TICK_MAX: usize = 1024;
+
+/// How long a job that is over is kept: whoever comes back from a holiday week still finds it. The audit log keeps all.
+pub const JOBS_KEPT_FOR: Duration = Duration::from_secs(7 * 86_400);
+
+/// Jobs of one tenant that are over and kept; the oldest beyond go earlier. What a list of them is good for ends before that.
+pub const FINAL_JOBS_PER_TENANT_MAX: u32 = 100_000;
+
+/// Jobs that one tick forgets: ten ticks a second keep up with ten thousand ends a second.
+pub const FORGET_PER_TICK_MAX: usize = 1024;
 
 /// Levels of a tree of tenants: a ministry, its bureaus and their projects; each is looked at for each placement.
 pub const TENANT_DEPTH_MAX: usize = 8;

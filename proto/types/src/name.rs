@@ -33,6 +33,9 @@ pub enum NameError {
     /// Holds a character other than `a-z`, `0-9`, `-`.
     #[error("`{0}` has the character `{1}`: only a-z, 0-9 and - are allowed")]
     Character(String, char),
+    /// A task's number is not written as a number is.
+    #[error("the number of a task is written in digits, without zeros before it")]
+    Number,
 }
 
 impl Name {

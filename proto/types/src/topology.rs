@@ -54,7 +54,8 @@ pub struct Topology {
     pub within: Option<Within>,
     /// Members in several.
     pub spread: Option<Spread>,
-    /// No member on a node of another job of the tenant with one of these marks; at most [`MARKS_MAX`].
+    /// No member on a node of another job of the tenant with one of these marks, nor of another task of its own if it bears one
+    /// of them; at most [`MARKS_MAX`].
     pub apart: BTreeSet<Mark>,
     /// What it is known by to jobs that keep apart; at most [`MARKS_MAX`].
     pub marks: BTreeSet<Mark>,

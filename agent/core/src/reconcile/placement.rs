@@ -3,7 +3,7 @@
 use super::bring::proof;
 use super::{Action, Kept, Moment, Reconciler, Stage, StartOrder};
 use crate::desired::SignedSet;
-use crate::devices::{Choice, choose};
+use crate::devices::{Choice, choose, holders};
 use crate::ledger::{Entry, EntryPhase, Refused};
 use crate::limit::{
     KILL_AGAIN_MS, KILL_GRACE_MS, KILL_MARGIN_MS, NOWHERE_MAX, NS_PER_MS, STRANGERS_MAX,
@@ -187,7 +187,7 @@ impl Reconciler {
             }
             Payload::Here(fetched) => fetched.clone(),
         };
-        let choice = choose(&self.devices, &self.ledger.held_devices(), &grant);
+        let choice = choose(&self.devices, &holders(&self.ledger), &grant);
         if choice == Choice::Wait {
             return;
         }

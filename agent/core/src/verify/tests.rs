@@ -2,6 +2,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "test values are small")]
 
 mod sealed;
+mod sharing;
 
 use super::*;
 use crate::desired::Proved;
@@ -10,11 +11,12 @@ use crate::fixture::{
 };
 use proptest::prelude::*;
 use sekisho_evidence::bundle::EndorserBundle;
-use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::grant::{SessionId, Share};
 use sekisho_evidence::submission::Submission;
 use sekisho_types::id::ClusterId;
 use sekisho_types::residency::Tier;
 use sekisho_types::revision::{Incarnation, Revision};
+use sekisho_types::sharing::Sharing;
 
 /// Everything that a verdict depends on.
 struct Case {
@@ -267,6 +269,10 @@ const OF_A_GRANT: &[GrantMutation] = &[
     }),
     ("another class", ErrorCode::NoDevice, |g| g.class = "b200".parse().unwrap()),
     ("another island", ErrorCode::NoDevice, |g| g.island = 7),
+    ("other units", ErrorCode::NoDevice, |g| g.units = 7),
+    ("a share of what is not shared", ErrorCode::NoDevice, |g| {
+        g.share = Some(Share { device: Digest::of(b"GPU-0"), with: Sharing::Any });
+    }),
 ];
 
 #[test]

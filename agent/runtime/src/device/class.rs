@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use sekisho_types::device::MigProfile;
+
 use crate::device::DeviceError;
 use crate::limit;
 
@@ -46,6 +48,14 @@ impl DeviceClass {
             return Err(DeviceError::Class(name.to_owned()));
         };
         Ok(class)
+    }
+
+    /// The class of MIG instances of a profile on devices of this one: `h200-1g-18gb`.
+    ///
+    /// # Errors
+    /// [`DeviceError::Class`] when it is too long.
+    pub fn of_instances(&self, profile: &MigProfile) -> Result<Self, DeviceError> {
+        Self::new(&format!("{self}{}", profile.suffix()))
     }
 
     /// The label.
@@ -103,8 +113,6 @@ mod tests {
             ("NVIDIA GH200 480GB", "gh200-480g"),
             ("NVIDIA B200", "b200"),
             ("NVIDIA A100-SXM4-40GB", "a100-sxm4-40g"),
-            ("NVIDIA A100-SXM4-80GB MIG 1g.10gb", "a100-sxm4-80g-mig-1g-10g"),
-            ("NVIDIA H100 80GB HBM3 MIG 1g.10gb+me", "h100-80g-mig-1g-10g-me"),
             ("NVIDIA L4", "l4"),
             ("Tesla T4", "t4"),
             ("Tesla V100-SXM2-16GB", "v100-sxm2-16g"),
@@ -117,6 +125,23 @@ mod tests {
                 matches!(DeviceClass::of_model(nothing), Err(DeviceError::Class(_))),
                 "{nothing}"
             );
+        }
+    }
+
+    #[test]
+    fn instances_are_of_the_class_of_their_device_and_their_profile() {
+        for (model, profile, label) in [
+            ("NVIDIA A100-SXM4-80GB", "1g.10gb", "a100-sxm4-80g-1g-10gb"),
+            ("NVIDIA H100 80GB HBM3", "1g.10gb+me", "h100-80g-1g-10gb-me"),
+            ("NVIDIA H200", "3g.71gb", "h200-3g-71gb"),
+        ] {
+            let (class, profile) =
+                (DeviceClass::of_model(model).unwrap(), profile.parse().unwrap());
+            let found = class.of_instances(&profile).unwrap();
+            assert_eq!(found.as_str(), label);
+            // The control plane makes the same of it.
+            let told: sekisho_types::id::DeviceClass = class.as_str().parse().unwrap();
+            assert_eq!(profile.class(&told).unwrap().as_str(), label);
         }
     }
 

@@ -2,12 +2,14 @@
 //!
 //! Only asked, never changed: no mode, no limit, no reset. What NVML does not answer for a device makes that device
 //! unhealthy and leaves the others. Running work on a device is [`crate::device::cuda`]'s.
+//! MIG instances are those that the host's administrator has made: a GPU with MIG on offers them and never itself.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
+use sekisho_types::device::MigProfile;
 
 use crate::device::{Device, DeviceClass, DeviceError, Devices, Health};
 
@@ -33,21 +35,60 @@ impl NvidiaDevices {
             Err(error) => Err(refused(error)),
         }
     }
+}
 
-    /// What one GPU offers: itself, or its slices while MIG is on.
-    fn look(&self, gpu: &nvml_wrapper::Device<'_>, index: u32, island: u16) -> Vec<Device> {
-        // A GPU that does not know MIG answers with an error, which is a "no".
-        let sliced = gpu.mig_mode().is_ok_and(|mode| mode.current == MIG_ENABLED);
-        if !sliced {
-            return describe(gpu, index, island).into_iter().collect();
+/// What one GPU offers: itself, or its instances while MIG is on.
+fn look(gpu: &nvml_wrapper::Device<'_>, index: u32, island: u16) -> Vec<Device> {
+    let Some(whole) = describe(gpu, index, island) else { return Vec::new() };
+    match gpu.mig_mode() {
+        Ok(mode) if mode.current == MIG_ENABLED => instances(gpu, &whole),
+        // The last two are those of a GPU, or a driver, that knows no MIG.
+        Ok(_) | Err(NvmlError::NotSupported | NvmlError::FailedToLoadSymbol(_)) => vec![whole],
+        // It may be in instances, so nobody is given it.
+        Err(error) => {
+            let health = Health::Unhealthy(format!("MIG mode: {error}"));
+            vec![Device { health, ..whole }]
         }
-        let slots = gpu.mig_device_count().unwrap_or(0);
-        // An empty slot answers with an error. A slice has no NVLink of its own.
-        (0..slots)
-            .filter_map(|slot| gpu.mig_device_by_index(slot).ok())
-            .filter_map(|slice| describe(&slice, index, 0))
-            .collect()
     }
+}
+
+/// The instances of a GPU. One has no NVLink of its own, and is no better than its GPU.
+fn instances(gpu: &nvml_wrapper::Device<'_>, whole: &Device) -> Vec<Device> {
+    let slots = gpu.mig_device_count().unwrap_or(0);
+    // An empty slot answers with an error.
+    let slices = (0..slots).filter_map(|slot| gpu.mig_device_by_index(slot).ok());
+    slices.filter_map(|slice| instance(&slice, whole)).collect()
+}
+
+fn instance(slice: &nvml_wrapper::Device<'_>, whole: &Device) -> Option<Device> {
+    let left_out = |why: &str| {
+        tracing::warn!(gpu = %whole.uuid, why, "MIG instance left out");
+        None
+    };
+    let Ok(uuid) = slice.uuid() else { return left_out("it does not tell its id") };
+    let Ok(name) = slice.name() else { return left_out("it does not tell its name") };
+    let Some(profile) = profile(&name) else { return left_out("its name tells no profile") };
+    let Ok(class) = whole.class.of_instances(&profile) else {
+        return left_out("its class is too long");
+    };
+    let (memory_mib, own) = memory(slice);
+    let health = if whole.health == Health::Healthy { own } else { whole.health.clone() };
+    let units = slice.attributes().map_or(0, |told| told.compute_instance_slice_count);
+    Some(Device {
+        uuid,
+        class,
+        memory_mib,
+        units,
+        profile: Some(profile),
+        island: 0,
+        health,
+        ..whole.clone()
+    })
+}
+
+/// The profile that the name of an instance ends with: `NVIDIA H200 MIG 1g.18gb`.
+fn profile(name: &str) -> Option<MigProfile> {
+    name.rsplit_once("MIG ")?.1.trim().parse().ok()
 }
 
 impl Devices for NvidiaDevices {
@@ -66,7 +107,7 @@ impl Devices for NvidiaDevices {
         let islands = islands(&gpus.iter().map(|(_, gpu)| links(gpu)).collect::<Vec<_>>());
         let mut devices = Vec::new();
         for ((index, gpu), island) in gpus.iter().zip(islands) {
-            devices.extend(self.look(gpu, *index, island));
+            devices.extend(look(gpu, *index, island));
         }
         Ok(devices)
     }
@@ -78,8 +119,8 @@ impl Devices for NvidiaDevices {
         Ok(!processes.is_empty())
     }
 
-    fn lock_file(&self, _uuid: &str) -> Option<PathBuf> {
-        None
+    fn lock_files(&self, _uuid: &str) -> Vec<PathBuf> {
+        Vec::new()
     }
 }
 
@@ -100,14 +141,20 @@ fn describe(device: &nvml_wrapper::Device<'_>, index: u32, island: u16) -> Optio
             return None;
         }
     };
-    let (memory_mib, health) = match device.memory_info() {
+    let (memory_mib, health) = memory(device);
+    let (gpu, units, profile) = (uuid.clone(), 0, None);
+    Some(Device { uuid, gpu, class, memory_mib, units, profile, island, index, health })
+}
+
+/// Its memory in MiB; without any it is of no use.
+fn memory(device: &nvml_wrapper::Device<'_>) -> (u64, Health) {
+    match device.memory_info() {
         Ok(memory) if memory.total >= BYTES_PER_MIB => {
             (memory.total / BYTES_PER_MIB, health(device))
         }
         Ok(_) => (0, Health::Unhealthy("no memory".to_owned())),
         Err(error) => (0, Health::Unhealthy(error.to_string())),
-    };
-    Some(Device { uuid, class, memory_mib, island, index, health })
+    }
 }
 
 /// Memory pages that wait for a reset mean errors that jobs would see. Devices that do not count them are trusted.
@@ -224,6 +271,16 @@ mod tests {
         assert_eq!(islands(&pairs), [1, 2, 1, 2, 0]);
         let chain = [gpu("a", &["b"]), gpu("c", &["d"]), gpu("b", &["a", "c"]), gpu("e", &["f"])];
         assert_eq!(islands(&chain), [1, 1, 1, 2], "joined late");
+    }
+
+    #[test]
+    fn the_profile_is_read_from_the_name() {
+        let told = |name: &str| profile(name).map(|profile| profile.to_string());
+        assert_eq!(told("NVIDIA H200 MIG 1g.18gb").as_deref(), Some("1g.18gb"));
+        assert_eq!(told("NVIDIA H100 80GB HBM3 MIG 1c.3g.40gb").as_deref(), Some("1c.3g.40gb"));
+        assert_eq!(told("NVIDIA A100-SXM4-40GB MIG 1g.5gb+me").as_deref(), Some("1g.5gb+me"));
+        assert_eq!(told("NVIDIA H200"), None);
+        assert_eq!(told("NVIDIA H200 MIG "), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Simulated GPUs: what a host without any advertises for development, tests and drills.
 //!
 //! Each is a lock file; see [`crate::device::tracer`] for what holding it means. A file `<uuid>.sick` beside it
-//! makes it unhealthy, and its text is the reason: that is how a drill breaks a GPU.
+//! makes it unhealthy, and its text is the reason: that is how a drill breaks a GPU. A device may be in MIG instances, each
+//! with a lock file of its own; a shared one has a lock file for each share.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -9,6 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use sekisho_types::device::MigProfile;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{Device, DeviceClass, DeviceError, Devices, Health};
@@ -26,6 +28,26 @@ pub struct SimulatedGroup {
     pub islands: u16,
     /// Devices of each island, or of the whole group when it has none; at least 1.
     pub devices: u32,
+    /// Compute slices of each whole device; 0 = not told.
+    #[serde(default)]
+    pub units: u32,
+    /// What each device is in; nothing = it is whole.
+    #[serde(default)]
+    pub mig: Vec<SimulatedInstances>,
+}
+
+/// Equal MIG instances of one device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimulatedInstances {
+    /// Their profile.
+    pub profile: MigProfile,
+    /// Memory of each, in MiB; at least 1.
+    pub memory_mib: u64,
+    /// Compute slices of each.
+    pub units: u32,
+    /// How many there are; at least 1.
+    pub count: u32,
 }
 
 /// Settings of the simulation.
@@ -36,12 +58,16 @@ pub struct SimulatedSettings {
     pub dir: PathBuf,
     /// What the host has.
     pub groups: Vec<SimulatedGroup>,
+    /// Shares of each shared device.
+    #[serde(default)]
+    pub shares: BTreeMap<String, u32>,
 }
 
 /// The simulated devices of one host.
 #[derive(Debug)]
 pub struct SimulatedDevices {
     devices: BTreeMap<String, Device>,
+    shares: BTreeMap<String, u32>,
     dir: PathBuf,
 }
 
@@ -53,8 +79,7 @@ impl SimulatedDevices {
     pub fn open(settings: &SimulatedSettings) -> Result<Self, DeviceError> {
         let found = Self::of(settings)?;
         fs::create_dir_all(&found.dir).map_err(|source| io_error(&found.dir, source))?;
-        for uuid in found.devices.keys() {
-            let path = lock_path(&found.dir, uuid);
+        for path in found.devices.keys().flat_map(|uuid| found.lock_files(uuid)) {
             let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
             drop(file.map_err(|source| io_error(&path, source))?);
         }
@@ -66,7 +91,8 @@ impl SimulatedDevices {
     /// # Errors
     /// [`DeviceError::Settings`].
     pub fn of(settings: &SimulatedSettings) -> Result<Self, DeviceError> {
-        Ok(Self { devices: lay_out(&settings.groups)?, dir: settings.dir.clone() })
+        let (dir, shares) = (settings.dir.clone(), settings.shares.clone());
+        Ok(Self { devices: lay_out(&settings.groups)?, shares, dir })
     }
 
     /// The directory of locks and traces, for [`crate::device::tracer::check`].
@@ -81,7 +107,8 @@ fn lay_out(groups: &[SimulatedGroup]) -> Result<BTreeMap<String, Device>, Device
     let mut index = 0_u32;
     let mut island = 0_u16;
     for group in groups {
-        if group.memory_mib == 0 || group.devices == 0 {
+        let empty = |one: &SimulatedInstances| one.memory_mib == 0 || one.count == 0;
+        if group.memory_mib == 0 || group.devices == 0 || group.mig.iter().any(empty) {
             return Err(DeviceError::Settings("a group needs devices, and they need memory"));
         }
         for _ in 0..group.islands.max(1) {
@@ -93,19 +120,47 @@ fn lay_out(groups: &[SimulatedGroup]) -> Result<BTreeMap<String, Device>, Device
                 }
                 let uuid = format!("GPU-sim-{index:04}");
                 let device = Device {
-                    uuid: uuid.clone(),
+                    gpu: uuid.clone(),
+                    uuid,
                     class: group.class.clone(),
                     memory_mib: group.memory_mib,
+                    units: group.units,
+                    profile: None,
                     island: number,
                     index,
                     health: Health::Healthy,
                 };
-                devices.insert(uuid, device);
+                let made = instances(&device, &group.mig)?;
+                let made = if made.is_empty() { vec![device] } else { made };
+                devices.extend(made.into_iter().map(|device| (device.uuid.clone(), device)));
                 index = index.saturating_add(1);
             }
         }
     }
     Ok(devices)
+}
+
+fn instances(gpu: &Device, mig: &[SimulatedInstances]) -> Result<Vec<Device>, DeviceError> {
+    let mut made: Vec<Device> = Vec::new();
+    for one in mig {
+        let class = gpu.class.of_instances(&one.profile)?;
+        for _ in 0..one.count {
+            let number = u32::try_from(made.len()).unwrap_or(u32::MAX);
+            if number >= limit::INSTANCES_MAX {
+                return Err(DeviceError::Settings("more instances than any device has"));
+            }
+            made.push(Device {
+                uuid: format!("MIG-sim-{:04}-{number}", gpu.index),
+                class: class.clone(),
+                memory_mib: one.memory_mib,
+                units: one.units,
+                profile: Some(one.profile.clone()),
+                island: 0,
+                ..gpu.clone()
+            });
+        }
+    }
+    Ok(made)
 }
 
 impl Devices for SimulatedDevices {
@@ -125,15 +180,30 @@ impl Devices for SimulatedDevices {
     /// Looks into the kernel's table of locks. Taking the lock to see whether it is free would make a shim that
     /// starts at the same moment see a conflict that is none.
     fn is_occupied(&self, uuid: &str) -> Result<bool, DeviceError> {
-        let path = self.lock_file(uuid).ok_or_else(|| DeviceError::Unknown(uuid.to_owned()))?;
-        let inode = fs::metadata(&path).map_err(|source| io_error(&path, source))?.ino();
+        let paths = self.lock_files(uuid);
+        if paths.is_empty() {
+            return Err(DeviceError::Unknown(uuid.to_owned()));
+        }
+        let inode = |path: &PathBuf| {
+            fs::metadata(path).map(|found| found.ino()).map_err(|source| io_error(path, source))
+        };
+        let inodes = paths.iter().map(inode).collect::<Result<Vec<u64>, _>>()?;
         let table = Path::new("/proc/locks");
         let locks = fs::read_to_string(table).map_err(|source| io_error(table, source))?;
-        Ok(locks.lines().any(|line| locks_inode(line) == Some(inode)))
+        Ok(locks.lines().filter_map(locks_inode).any(|inode| inodes.contains(&inode)))
     }
 
-    fn lock_file(&self, uuid: &str) -> Option<PathBuf> {
-        self.devices.contains_key(uuid).then(|| lock_path(&self.dir, uuid))
+    fn lock_files(&self, uuid: &str) -> Vec<PathBuf> {
+        if !self.devices.contains_key(uuid) {
+            return Vec::new();
+        }
+        match self.shares.get(uuid) {
+            None => vec![lock_path(&self.dir, uuid)],
+            Some(shares) => {
+                let share = |n| lock_path(&self.dir, &format!("{uuid}-share-{n}"));
+                (0..*shares).map(share).collect()
+            }
+        }
     }
 }
 
@@ -165,14 +235,20 @@ mod tests {
             memory_mib: 81_920,
             islands,
             devices,
+            units: 0,
+            mig: Vec::new(),
         }
+    }
+
+    fn settings(dir: &Path, groups: Vec<SimulatedGroup>) -> SimulatedSettings {
+        SimulatedSettings { dir: dir.to_owned(), groups, shares: BTreeMap::new() }
     }
 
     #[test]
     fn islands_become_buckets_and_a_drill_can_break_one() {
         let dir = tempfile::tempdir().unwrap();
         let groups = vec![group("h100-80g", 2, 4), group("l4", 0, 2)];
-        let settings = SimulatedSettings { dir: dir.path().join("gpu"), groups };
+        let settings = settings(&dir.path().join("gpu"), groups);
         let devices = SimulatedDevices::open(&settings).unwrap();
         fs::write(settings.dir.join("GPU-sim-0005.sick"), "drill\n").unwrap();
         let inventory = devices.inventory().unwrap();
@@ -188,12 +264,11 @@ mod tests {
     #[test]
     fn occupied_is_seen_without_touching_the_lock() {
         let dir = tempfile::tempdir().unwrap();
-        let settings =
-            SimulatedSettings { dir: dir.path().to_owned(), groups: vec![group("l4", 0, 1)] };
+        let settings = settings(dir.path(), vec![group("l4", 0, 1)]);
         let devices = SimulatedDevices::open(&settings).unwrap();
         let uuid = "GPU-sim-0000";
         assert!(!devices.is_occupied(uuid).unwrap());
-        let claim = (uuid.to_owned(), devices.lock_file(uuid).unwrap());
+        let claim = (uuid.to_owned(), devices.lock_files(uuid));
         let held = Held::take(&[claim], &PlacementKey::new("p").unwrap()).unwrap();
         assert!(devices.is_occupied(uuid).unwrap());
         drop(held);
@@ -201,12 +276,76 @@ mod tests {
         assert!(matches!(devices.is_occupied("other"), Err(DeviceError::Unknown(_))));
     }
 
+    fn slices(profile: &str, count: u32) -> SimulatedInstances {
+        let profile = profile.parse().unwrap();
+        SimulatedInstances { profile, memory_mib: 18_432, units: 1, count }
+    }
+
+    #[test]
+    fn a_device_in_instances_offers_them_and_not_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sliced = group("h200", 1, 2);
+        sliced.mig = vec![slices("1g.18gb", 2), slices("3g.71gb", 1)];
+        let settings = settings(dir.path(), vec![group("h200", 1, 1), sliced]);
+        let devices = SimulatedDevices::open(&settings).unwrap();
+        let inventory = devices.inventory().unwrap();
+        let shown: Vec<_> =
+            inventory.iter().map(|d| (d.uuid.as_str(), d.gpu.as_str(), d.class.as_str())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("GPU-sim-0000", "GPU-sim-0000", "h200"),
+                ("MIG-sim-0001-0", "GPU-sim-0001", "h200-1g-18gb"),
+                ("MIG-sim-0001-1", "GPU-sim-0001", "h200-1g-18gb"),
+                ("MIG-sim-0001-2", "GPU-sim-0001", "h200-3g-71gb"),
+                ("MIG-sim-0002-0", "GPU-sim-0002", "h200-1g-18gb"),
+                ("MIG-sim-0002-1", "GPU-sim-0002", "h200-1g-18gb"),
+                ("MIG-sim-0002-2", "GPU-sim-0002", "h200-3g-71gb"),
+            ]
+        );
+        let slice = &inventory[1];
+        assert_eq!((slice.memory_mib, slice.units, slice.island), (18_432, 1, 0));
+        let claim = (slice.uuid.clone(), devices.lock_files(&slice.uuid));
+        let _held = Held::take(&[claim], &PlacementKey::new("p").unwrap()).unwrap();
+        assert!(devices.is_occupied("MIG-sim-0001-0").unwrap());
+        assert!(!devices.is_occupied("MIG-sim-0001-1").unwrap(), "its neighbour is another device");
+        assert!(matches!(devices.is_occupied("GPU-sim-0001"), Err(DeviceError::Unknown(_))));
+    }
+
+    #[test]
+    fn a_shared_device_is_held_as_often_as_it_has_shares() {
+        let dir = tempfile::tempdir().unwrap();
+        let uuid = "GPU-sim-0000";
+        let mut settings = settings(dir.path(), vec![group("h200", 0, 1)]);
+        settings.shares.insert(uuid.to_owned(), 2);
+        let devices = SimulatedDevices::open(&settings).unwrap();
+        let take = |key: &str| {
+            let claim = (uuid.to_owned(), devices.lock_files(uuid));
+            Held::take(&[claim], &PlacementKey::new(key).unwrap())
+        };
+        assert!(!devices.is_occupied(uuid).unwrap());
+        let (first, second) = (take("first").unwrap(), take("second").unwrap());
+        assert!(devices.is_occupied(uuid).unwrap());
+        first.trace_release();
+        drop(first);
+        let third = take("third").unwrap();
+        assert_eq!(crate::device::tracer::check(dir.path()).unwrap(), [], "never more than two");
+        take("fourth").unwrap_err();
+        assert_eq!(crate::device::tracer::check(dir.path()).unwrap().len(), 1, "one too many");
+        drop((second, third));
+        assert!(!devices.is_occupied(uuid).unwrap());
+    }
+
     #[test]
     fn bad_settings_are_refused() {
-        let open = |groups| {
-            SimulatedDevices::open(&SimulatedSettings { dir: "/nonexistent".into(), groups })
-        };
-        for groups in [vec![group("l4", 1, 0)], vec![group("l4", u16::MAX, 1000)]] {
+        let open = |groups| SimulatedDevices::open(&settings(Path::new("/nonexistent"), groups));
+        let mut none = group("h200", 1, 1);
+        none.mig.push(slices("1g.18gb", 0));
+        let mut many = group("h200", 1, 1);
+        many.mig.push(slices("1g.18gb", 17));
+        for groups in
+            [vec![group("l4", 1, 0)], vec![group("l4", u16::MAX, 1000)], vec![none], vec![many]]
+        {
             assert!(matches!(open(groups), Err(DeviceError::Settings(_))));
         }
     }

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A refusal means that somebody tried to start a second holder: on a real device, which has no lock, it would have
-//! run. So it is reported as an overlap, although the lock held.
+//! run. So it is reported as an overlap, although the lock held. A shared device has a lock file and a trace for each share:
+//! whoever takes it holds one of them, and is refused when all are held.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -47,18 +48,18 @@ pub struct Held {
 }
 
 impl Held {
-    /// Takes all of `devices` (id and lock file) for `key`, or none.
+    /// Takes all of `devices` (id, and the files of which one is locked) for `key`, or none.
     ///
     /// # Errors
     /// [`HoldError::Busy`] for the first that is held already, which its trace then says too.
-    pub fn take(devices: &[(String, PathBuf)], key: &PlacementKey) -> Result<Self, HoldError> {
+    pub fn take(devices: &[(String, Vec<PathBuf>)], key: &PlacementKey) -> Result<Self, HoldError> {
         let mut held = Self {
             files: Vec::new(),
             traces: Vec::new(),
             holder: format!("{key} {}", std::process::id()),
         };
-        for (uuid, path) in devices {
-            if let Err(error) = held.add(uuid, path) {
+        for (uuid, paths) in devices {
+            if let Err(error) = held.add(uuid, paths) {
                 held.trace_release();
                 return Err(error);
             }
@@ -66,22 +67,25 @@ impl Held {
         Ok(held)
     }
 
-    fn add(&mut self, uuid: &str, path: &Path) -> Result<(), HoldError> {
+    fn add(&mut self, uuid: &str, paths: &[PathBuf]) -> Result<(), HoldError> {
         let io = |source| HoldError::Io { uuid: uuid.to_owned(), source };
-        let trace = path.with_extension(TRACE);
-        let file = File::open(path).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                append(&trace, "conflict", &self.holder).map_err(io)?;
-                return Err(HoldError::Busy(uuid.to_owned()));
+        for path in paths {
+            let trace = path.with_extension(TRACE);
+            let file = File::open(path).map_err(io)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => continue,
+                Err(TryLockError::Error(source)) => return Err(io(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(io(source)),
+            append(&trace, "acquire", &self.holder).map_err(io)?;
+            self.files.push(file);
+            self.traces.push(trace);
+            return Ok(());
         }
-        append(&trace, "acquire", &self.holder).map_err(io)?;
-        self.files.push(file);
-        self.traces.push(trace);
-        Ok(())
+        if let Some(first) = paths.first() {
+            append(&first.with_extension(TRACE), "conflict", &self.holder).map_err(io)?;
+        }
+        Err(HoldError::Busy(uuid.to_owned()))
     }
 
     /// The open files that carry the locks.
@@ -244,9 +248,10 @@ mod tests {
     #[test]
     fn a_second_holder_is_refused_and_told() {
         let dir = tempfile::tempdir().unwrap();
-        let lock = |name: &str| (name.to_owned(), dir.path().join(format!("{name}.lock")));
+        let path = |name: &str| dir.path().join(format!("{name}.lock"));
+        let lock = |name: &str| (name.to_owned(), vec![path(name)]);
         for name in ["g0", "g1"] {
-            File::create(lock(name).1).unwrap();
+            File::create(path(name)).unwrap();
         }
         let first = Held::take(&[lock("g1")], &key("first")).unwrap();
         let refused = Held::take(&[lock("g0"), lock("g1")], &key("second")).unwrap_err();

@@ -32,11 +32,12 @@ pub(super) fn main() -> ExitCode {
         }
     };
     let dir = PlacementDir::at(order.dir.clone());
-    let claims: Vec<(String, PathBuf)> = order
+    let claims: Vec<(String, Vec<PathBuf>)> = order
         .placement
         .devices
         .iter()
-        .filter_map(|device| Some((device.uuid.clone(), device.lock.clone()?)))
+        .filter(|device| !device.locks.is_empty())
+        .map(|device| (device.uuid.clone(), device.locks.clone()))
         .collect();
     let held = match Held::take(&claims, &order.placement.key) {
         Ok(held) => held,

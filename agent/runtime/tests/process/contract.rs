@@ -14,13 +14,15 @@ use crate::stage::{Stage, not_run, shell};
 #[tokio::test]
 async fn the_environment_is_the_contract_and_nothing_else() {
     let Some(mut stage) = Stage::open() else { return };
-    let devices =
-        ["GPU-b", "GPU-a"].map(|uuid| DeviceClaim { uuid: uuid.to_owned(), lock: None }).to_vec();
+    let devices = ["GPU-b", "GPU-a"]
+        .map(|uuid| DeviceClaim { uuid: uuid.to_owned(), locks: Vec::new() })
+        .to_vec();
     let own: BTreeMap<String, String> =
         [("MODEL".to_owned(), "a b".to_owned()), ("LANG".to_owned(), "C".to_owned())].into();
     let command = ["env", "-0"].map(str::to_owned).to_vec();
     let spec = PlacementSpec {
         devices,
+        job: "city/env/7".to_owned(),
         rank: 2,
         group_size: 4,
         payload: JobPayload {
@@ -48,9 +50,10 @@ async fn the_environment_is_the_contract_and_nothing_else() {
         ("SEKISHO_EPOCH", "00000000000000000001-00000000000000000042"),
         ("SEKISHO_GPU_COUNT", "2"),
         ("SEKISHO_GROUP_SIZE", "4"),
-        ("SEKISHO_JOB", "env"),
+        ("SEKISHO_JOB", "city/env"),
         ("SEKISHO_PLACEMENT", spec.key.as_str()),
         ("SEKISHO_RANK", "2"),
+        ("SEKISHO_TASK", "7"),
     ]
     .into();
     assert_eq!(found, expected);

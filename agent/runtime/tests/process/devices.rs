@@ -11,15 +11,27 @@ use sekisho_agent_runtime::runtime::{Runtime, RuntimeError};
 use crate::stage::{Stage, settings, shell, until};
 
 fn simulate(stage: &Stage) -> SimulatedDevices {
+    simulate_shared(stage, &[])
+}
+
+fn simulate_shared(stage: &Stage, shares: &[(&str, u32)]) -> SimulatedDevices {
     let class = DeviceClass::new("h100-80g").unwrap();
-    let groups = vec![SimulatedGroup { class, memory_mib: 81_920, islands: 1, devices: 2 }];
-    SimulatedDevices::open(&SimulatedSettings { dir: stage.dir.path().join("gpu"), groups })
-        .unwrap()
+    let group = SimulatedGroup {
+        class,
+        memory_mib: 81_920,
+        islands: 1,
+        devices: 2,
+        units: 0,
+        mig: Vec::new(),
+    };
+    let (dir, groups) = (stage.dir.path().join("gpu"), vec![group]);
+    let shares = shares.iter().map(|(uuid, shares)| ((*uuid).to_owned(), *shares)).collect();
+    SimulatedDevices::open(&SimulatedSettings { dir, groups, shares }).unwrap()
 }
 
 fn on(devices: &SimulatedDevices, name: &str, script: &str, uuids: &[&str]) -> PlacementSpec {
     let claim =
-        |uuid: &&str| DeviceClaim { uuid: (*uuid).to_owned(), lock: devices.lock_file(uuid) };
+        |uuid: &&str| DeviceClaim { uuid: (*uuid).to_owned(), locks: devices.lock_files(uuid) };
     PlacementSpec { devices: uuids.iter().map(claim).collect(), ..shell(name, script) }
 }
 
@@ -67,6 +79,31 @@ async fn a_second_holder_is_refused_and_the_tracer_tells() {
     assert_eq!(overlaps.len(), 1, "{overlaps:?}");
     assert!(overlaps[0].holder.starts_with(first.key.as_str()));
     assert!(overlaps[0].intruder.starts_with(second.key.as_str()));
+}
+
+/// The end of one share waits for its own process, and the other goes on.
+#[tokio::test]
+async fn a_shared_device_runs_as_many_as_it_has_shares() {
+    let Some(mut stage) = Stage::open() else { return };
+    let uuid = "GPU-sim-0000";
+    let gpus = simulate_shared(&stage, &[(uuid, 2)]);
+    let print = "echo $CUDA_VISIBLE_DEVICES; exec sleep 1000";
+    let (first, second) = (on(&gpus, "first", print, &[uuid]), on(&gpus, "second", print, &[uuid]));
+    stage.start(first.clone()).await.unwrap();
+    stage.start(second.clone()).await.unwrap();
+    until("both see the device", || {
+        [&first, &second].iter().all(|spec| stage.stdout(&spec.key).contains(uuid))
+    })
+    .await;
+    stage.runtime.stop(&first.key, std::time::Duration::ZERO).unwrap();
+    stage.ended(&first.key).await;
+    assert!(gpus.is_occupied(uuid).unwrap(), "the second goes on");
+    let third = on(&gpus, "third", print, &[uuid]);
+    stage.start(third.clone()).await.unwrap();
+    assert_eq!(tracer::check(gpus.dir()).unwrap(), []);
+    let fourth = on(&gpus, "fourth", print, &[uuid]);
+    stage.start(fourth).await.unwrap_err();
+    assert_eq!(tracer::check(gpus.dir()).unwrap().len(), 1);
 }
 
 #[tokio::test]

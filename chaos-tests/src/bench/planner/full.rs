@@ -57,7 +57,7 @@ impl Full {
     fn job(&mut self, shape: Shape) -> Result<Job> {
         let tenant = self.chance.pick(&self.fleet.submitters()).context("nobody submits")?;
         let name = Name::parse(&format!("made-{}", self.made))?;
-        let id = JobId { tenant: tenant.id.clone(), name };
+        let id = JobId { tenant: tenant.id.clone(), name, task: None };
         self.made = self.made.saturating_add(1);
         let (duration_s, time_limit_s, arrives_ms) = (DAY_S, DAY_S, 0);
         Ok(Job { id, shape, priority: PRIORITY, duration_s, time_limit_s, arrives_ms })

@@ -17,13 +17,14 @@ use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::Job;
 use sekisho_proto::convert::intent::Intent;
 use sekisho_proto::convert::job::{self as convert, NewJob, Upload};
+use sekisho_proto::convert::plan::PlanGuard;
 use sekisho_proto::field::{FieldError, names};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1::{self, job_service_server::JobService};
-use sekisho_scheduler::{Explanation, Verdict, explain};
+use sekisho_scheduler::{Explanation, Verdict};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, TenantId};
-use sekisho_types::job::JobFacts;
+use sekisho_types::job::{JobFacts, Kind};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::revision::PlacementId;
 use std::collections::BTreeMap;
@@ -63,6 +64,21 @@ pub(crate) fn message(state: &State, id: &JobId, job: &Job) -> v1::Job {
         attempts: job.attempts,
         placements: job.placements.iter().filter_map(|id| placement(state, id)).collect(),
         etag: job.revision.to_string(),
+        tasks: job.tasks.as_ref().map(|tasks| v1::TaskCounts {
+            granted: tasks.next,
+            open: tasks.open,
+            running: tasks.running,
+            succeeded: tasks.succeeded,
+            failed: tasks.failed,
+            wanted: match job.facts.kind {
+                Kind::Array { tasks: all, .. } if job.is_queued() => all.saturating_sub(tasks.next),
+                Kind::Batch | Kind::Array { .. } | Kind::Service { .. } => {
+                    state.replicas(job).wanted
+                }
+            },
+        }),
+        started_ms: job.started_at.map_or(0, |at| at.0),
+        ended_ms: job.ended_at.map_or(0, |at| at.0),
         waits: Vec::new(),
         kept_by: Vec::new(),
     }
@@ -91,6 +107,12 @@ fn explanation(explanation: &Explanation) -> v1::Explanation {
         relaxations: explanation.relaxations.iter().map(relaxation).collect(),
         queue_position: explanation.before(),
         summary: explanation.summary(),
+        more_before: explanation.more_before,
+        estimate_ms: explanation.estimate.map(|(at, _)| at.0),
+        estimate_basis: explanation
+            .estimate
+            .map(|(_, basis)| basis.as_str().to_owned())
+            .unwrap_or_default(),
         waits: Vec::new(),
     }
 }
@@ -132,21 +154,44 @@ fn check_content(job: &NewJob) -> Result<(), FieldError> {
 
 impl JobApi {
     /// Submits jobs. What stays in its area is kept there before it is submitted; a dry run submits nothing. A repeat hears what
-    /// the first run heard (R3), although its job may be over by now and nobody keep the payload any more.
+    /// the first run heard (R3), although its job may be over by now, nobody keep the payload any more, and it fare worse than it
+    /// was planned.
     async fn submit(
         &self,
         call: &Call,
         state: &State,
         admitted: Admitted,
         jobs: &[&JobFacts],
+        guard: Option<PlanGuard>,
     ) -> Result<v1::Written, Status> {
         if let Some(told) = self.0.answered(state, call, &admitted)? {
             return Ok(told);
+        }
+        if let (Some(guard), Some(facts)) = (guard, jobs.first()) {
+            self.0.check_plan(call, &guard, facts).await?;
         }
         if !admitted.intent.validate_only {
             self.0.check_kept(state, jobs).await?;
         }
         Ok(self.0.write(call, admitted).await?)
+    }
+
+    /// Has a job that there is run something else, or the same in another way.
+    async fn renew(
+        &self,
+        call: &Call,
+        intent: Intent,
+        new: NewJob,
+        command: impl Fn(Box<JobFacts>) -> Command,
+    ) -> Result<v1::Written, Status> {
+        check_payload(&new)?;
+        let NewJob { facts, payload } = new;
+        let (name, target) = (facts.id.name(), Target::Tenant(&facts.id.tenant));
+        let state = self.0.replica.state();
+        call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
+        let command = command(Box::new(facts.clone()));
+        let admitted = Admitted { intent, command, payload: payload.to_vec() };
+        self.submit(call, &state, admitted, &[&facts], None).await
     }
 
     /// A job with what keeps its places taken.
@@ -177,7 +222,12 @@ impl JobService for JobApi {
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
-        let tenant = TenantId::from_parent("parent", &ask.parent)?;
+        // Tasks are listed as what their job has: a hundred thousand of them would hide everything else.
+        let whole = JobId::from_name(&ask.parent).filter(|id| id.task.is_none());
+        let tenant = match &whole {
+            Some(whole) => Some(whole.tenant.clone()),
+            None => TenantId::from_parent("parent", &ask.parent)?,
+        };
         let list = List::of(&format!("jobs/{}", ask.parent), &wish!(ask), &fields())?;
         let state = self.0.read(&call, ask.read.as_ref()).await?;
         let read = Verb::ReadTenant;
@@ -186,7 +236,11 @@ impl JobService for JobApi {
         }
         // Of tenants that were taken out, too: whoever may read every tenant reads what they ran.
         let mut may: BTreeMap<&TenantId, bool> = BTreeMap::new();
-        let rows = state.jobs().filter(|(id, _)| {
+        let rows: Box<dyn Iterator<Item = (&JobId, &Job)> + Send> = match &whole {
+            Some(whole) => Box::new(state.tasks(whole)),
+            None => Box::new(state.jobs().filter(|(id, _)| id.task.is_none())),
+        };
+        let rows = rows.filter(|(id, _)| {
             let wanted = tenant.as_ref().is_none_or(|tenant| *tenant == id.tenant);
             let can = || call.can(&state, read, Target::Tenant(&id.tenant));
             wanted && *may.entry(&id.tenant).or_insert_with(can)
@@ -235,6 +289,7 @@ impl JobService for JobApi {
         let call = Call::of(&request)?;
         let ask = request.into_inner();
         let intent = Intent::of(ask.intent.as_ref())?;
+        let guard = PlanGuard::of(ask.if_plan.as_ref())?;
         let new = NewJob::try_from(ask)?;
         check_payload(&new)?;
         let NewJob { facts, payload } = new;
@@ -244,7 +299,7 @@ impl JobService for JobApi {
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
         let command = Command::SubmitJob { facts: Box::new(facts.clone()) };
         let admitted = Admitted { intent, command, payload: payload.to_vec() };
-        Ok(Response::new(self.submit(&call, &state, admitted, &[&facts]).await?))
+        Ok(Response::new(self.submit(&call, &state, admitted, &[&facts], guard).await?))
     }
 
     async fn batch_create_jobs(
@@ -268,7 +323,7 @@ impl JobService for JobApi {
             items.push(Item::SubmitJob { facts: Box::new(job.facts.clone()) });
         }
         let admitted = Admitted { intent, command: Command::Batch(items), payload };
-        Ok(Response::new(self.submit(&call, &state, admitted, &facts).await?))
+        Ok(Response::new(self.submit(&call, &state, admitted, &facts, None).await?))
     }
 
     async fn batch_cancel_jobs(
@@ -310,15 +365,20 @@ impl JobService for JobApi {
         let ask = request.into_inner();
         let intent = Intent::of(ask.intent.as_ref())?;
         let new = NewJob::try_from(ask)?;
-        check_payload(&new)?;
-        let NewJob { facts, payload } = new;
-        let name = facts.id.name();
-        let target = Target::Tenant(&facts.id.tenant);
-        let state = self.0.replica.state();
-        call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &name)?;
-        let command = Command::ResealJob { facts: Box::new(facts.clone()) };
-        let admitted = Admitted { intent, command, payload: payload.to_vec() };
-        Ok(Response::new(self.submit(&call, &state, admitted, &[&facts]).await?))
+        let command = |facts| Command::ResealJob { facts };
+        Ok(Response::new(self.renew(&call, intent, new, command).await?))
+    }
+
+    async fn replace_job(
+        &self,
+        request: Request<v1::ReplaceJobRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let new = NewJob::try_from(ask)?;
+        let command = |facts| Command::ReplaceJob { facts };
+        Ok(Response::new(self.renew(&call, intent, new, command).await?))
     }
 
     async fn plan_job(
@@ -337,7 +397,7 @@ impl JobService for JobApi {
         let state = self.0.read(&call, None).await?;
         let target = Target::Tenant(&facts.id.tenant);
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &ask.parent)?;
-        Ok(Response::new(explanation(&explain(&state, &facts))))
+        Ok(Response::new(explanation(&self.0.explained(state, facts).await?)))
     }
 
     async fn explain_job(
@@ -348,7 +408,7 @@ impl JobService for JobApi {
         let ask = request.into_inner();
         let (state, id) = self.existing(&call, &ask.name, Verb::ReadTenant, None).await?;
         let job = state.job(&id).ok_or_else(|| not_found(&ask.name))?;
-        let found = explain(&state, &job.facts);
+        let found = self.0.explained(state.clone(), job.facts.clone()).await?;
         let waits = if job.placements.is_empty() {
             self.0.waits_before(&state, job, found.binding)
         } else {

@@ -17,7 +17,7 @@ use sekisho_fsm::quarantine::{Quarantine, Twin};
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::{Drain, Node};
 use sekisho_proto::convert::intent::Intent;
-use sekisho_proto::convert::node::NewToken;
+use sekisho_proto::convert::node::{NewToken, shown};
 use sekisho_proto::field::{FieldError, names};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
@@ -91,12 +91,8 @@ impl Core {
     pub(crate) fn node_message(&self, state: &State, id: &NodeId, node: &Node) -> v1::Node {
         let place = node.place(state.clock());
         let (country_tier, area_tier) = tiers(state, node);
-        let bucket = |(at, bucket): (u16, &sekisho_types::device::Bucket)| v1::Bucket {
-            device_class: bucket.class.to_string(),
-            memory_mib: bucket.memory_mib,
-            island: u32::from(bucket.island),
-            count: bucket.count,
-            used: node.used.get(&at).copied().unwrap_or_default(),
+        let bucket = |(at, bucket): (u16, &sekisho_types::device::Bucket)| {
+            shown(bucket, node.used.get(&at).copied().unwrap_or_default())
         };
         v1::Node {
             name: id.name(),

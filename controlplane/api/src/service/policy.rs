@@ -191,7 +191,7 @@ impl PolicyService for PolicyApi {
         let read = Verb::ReadFederation;
         call.may_on(&now, read, read, Target::Federation, &ask.name)?;
         now.policy(&id).ok_or_else(|| not_found(&ask.name))?;
-        let then = now.supposing(&id, &rules).map_err(|rejection| rejected(&rejection))?;
+        let then = now.supposing_policy(&id, &rules).map_err(|rejection| rejected(&rejection))?;
         let readable = readable(&call, &now);
         let planned = beside(move || {
             let of = plan::Changed::Policy(&id);

@@ -20,6 +20,7 @@ mod operator;
 mod policy;
 mod quota;
 mod read;
+mod reservation;
 mod scheduler;
 mod sealed;
 mod snapshot;
@@ -56,7 +57,8 @@ fn monthly() -> BudgetSpec {
     }
 }
 
-/// A budget `month` of a tenant, a slice of its quota at Tokyo, an offer `spare` there, and a veto of naniwa against it.
+/// A budget `month` of a tenant, a slice of its quota at Tokyo, an offer `spare` and a reservation `night` there, and a veto of
+/// naniwa against it.
 fn share(federation: &mut Federation, tenant: &TenantId) {
     let (kanto, expected) = (admin("kanto"), Revision(0));
     let (name, budget) = ("month".parse().unwrap(), Some(monthly()));
@@ -68,6 +70,7 @@ fn share(federation: &mut Federation, tenant: &TenantId) {
     let (site, name) = ("tokyo-1".parse().unwrap(), "spare".parse().unwrap());
     let offer = Box::new(testing::offer(4));
     federation.accept(kanto, Command::PutOffer { site, name, offer, expected: None });
+    federation.reserve(tenant.as_str(), "night", testing::reservation("tokyo-1", 1));
     let (operator, of) = ("naniwa".parse().unwrap(), Vetoed::Tenant(tenant.clone()));
     let veto = Command::Veto { operator, of, reason: "drill".to_owned() };
     federation.accept(admin("naniwa"), veto);

@@ -256,7 +256,8 @@ fn verified(bundle: &EndorserBundle, set: &Desired) -> (Vec<JobId>, VerifiedChec
 }
 
 async fn open(channel: &Channel, session: SessionId) {
-    let bucket = Bucket { class: CLASS.parse().unwrap(), memory_mib: 81_920, island: 0, count: 4 };
+    let devices = (0..4).map(|n| Digest([n; 32]));
+    let bucket = Bucket::whole(CLASS.parse().unwrap(), 81_920, 0, devices);
     let open = OpenSession {
         session,
         previous: None,

@@ -6,10 +6,10 @@
 use crate::call::Call;
 use crate::core::Core;
 use crate::service::{approval, break_glass, budget, escrow, job, key, landmark, offer, policy};
-use crate::service::{quota, site, tenant};
+use crate::service::{quota, reservation, site, tenant};
 use crate::status::Health;
 use sekisho_fsm::State;
-use sekisho_proto::name::{BreakGlassId, BudgetId, OfferId, QuotaId, Resource as _};
+use sekisho_proto::name::{BreakGlassId, BudgetId, OfferId, QuotaId, ReservationId, Resource as _};
 use sekisho_proto::v1;
 use sekisho_proto::v1::watch_response::{Deleted, Item};
 use sekisho_raft::changes::Key;
@@ -46,6 +46,9 @@ pub(super) fn name(key: &Key) -> String {
         Key::Escrow(id) => escrow::name(id),
         Key::Offer(site, name) => OfferId { site: site.clone(), name: name.clone() }.name(),
         Key::Veto(id) => offer::veto_name(id),
+        Key::Reservation(tenant, name) => {
+            ReservationId { tenant: tenant.clone(), name: name.clone() }.name()
+        }
     }
 }
 
@@ -71,6 +74,10 @@ fn share(call: &Call, state: &State, key: &Key) -> Option<Item> {
         Key::Veto(id) => {
             let row = state.veto(&id.0, &id.1);
             row.map(|row| Item::Veto(offer::veto_message((id.as_ref(), row))))
+        }
+        Key::Reservation(tenant, name) => {
+            let key = (tenant.clone(), name.clone());
+            reservation::message(state, &key).map(Item::Reservation)
         }
         Key::Job(_) | Key::Node(_) | Key::Site(_) | Key::Tenant(_) | Key::Policy(_) => None,
         Key::Key(_) | Key::Landmark(_) | Key::Member(_) => None,
@@ -107,9 +114,12 @@ impl Core {
             Key::BreakGlass(opened) => state
                 .break_glass(*opened)
                 .map(|row| Item::BreakGlass(break_glass::message(state, *opened, row))),
-            Key::Quota(..) | Key::Budget(..) | Key::Escrow(_) | Key::Offer(..) | Key::Veto(_) => {
-                share(call, state, key)
-            }
+            Key::Quota(..)
+            | Key::Budget(..)
+            | Key::Escrow(_)
+            | Key::Offer(..)
+            | Key::Veto(_)
+            | Key::Reservation(..) => share(call, state, key),
         };
         row.unwrap_or_else(|| Item::Deleted(Deleted { name: name(key) }))
     }

@@ -54,6 +54,7 @@ fn topic(key: &Key) -> Topic {
         Key::Escrow(_) => Topic::Escrows,
         Key::Offer(..) => Topic::Offers,
         Key::Veto(_) => Topic::Vetoes,
+        Key::Reservation(..) => Topic::Reservations,
     }
 }
 
@@ -89,7 +90,15 @@ fn parent(topics: &BTreeSet<Topic>, parent: &str) -> FieldResult<Parent> {
     if parent.is_empty() {
         return Ok(Parent::Any);
     }
-    if only(&[Topic::Jobs, Topic::Quotas, Topic::Tenants, Topic::Budgets, Topic::Escrows]) {
+    let of_tenants = [
+        Topic::Jobs,
+        Topic::Quotas,
+        Topic::Tenants,
+        Topic::Budgets,
+        Topic::Escrows,
+        Topic::Reservations,
+    ];
+    if only(&of_tenants) {
         let tenant = TenantId::from_parent("parent", parent)?;
         return Ok(tenant.map_or(Parent::Any, Parent::Tenant));
     }
@@ -133,7 +142,10 @@ impl Scope {
             (Parent::Tenant(only), Key::Job(id)) => *only == id.tenant,
             (
                 Parent::Tenant(only),
-                Key::Tenant(tenant) | Key::Quota(tenant, ..) | Key::Budget(tenant, _),
+                Key::Tenant(tenant)
+                | Key::Quota(tenant, ..)
+                | Key::Budget(tenant, _)
+                | Key::Reservation(tenant, _),
             ) => only == tenant,
             (Parent::Tenant(only), Key::Escrow(id)) => *only == id.1,
             (Parent::Site(only), Key::Node(id)) => *only == id.site,
@@ -180,6 +192,9 @@ impl Scope {
                     call.may(state, Verb::ReadTenant, self.target())?;
                 }
                 Topic::Vetoes => call.may(state, Verb::ReadVetoes, self.target())?,
+                Topic::Reservations => {
+                    call.may(state, Verb::ReadReservations, self.target())?;
+                }
                 Topic::Nodes
                 | Topic::Sites
                 | Topic::Policies
@@ -215,6 +230,10 @@ impl Scope {
         let escrows = state.escrows().map(|(id, _)| Key::Escrow(Box::new(id.clone())));
         let offers = state.offers().map(|((site, name), _)| Key::Offer(site.clone(), name.clone()));
         let vetoes = state.vetoes().map(|(id, _)| Key::Veto(Box::new(id.clone())));
+        let reserved = state.reservations().map(|((tenant, name), _)| {
+            let (tenant, name) = (tenant.clone(), name.clone());
+            Key::Reservation(tenant, name)
+        });
         let keys = state.keys().map(|(id, _)| Key::Key(Box::new(id.clone())));
         let landmarks = landmark::all(state).into_keys().map(|id| Key::Landmark(id.clone()));
         let members = state.federation().into_iter().flat_map(|held| held.members.keys());
@@ -224,7 +243,7 @@ impl Scope {
         let work = jobs.chain(nodes).chain(sites).chain(tenants).chain(policies);
         let who = keys.chain(landmarks).chain(members).chain(approvals).chain(glasses);
         let shared = quotas.chain(budgets).chain(escrows).chain(offers).chain(vetoes);
-        let all = work.chain(shared).chain(who);
+        let all = work.chain(shared).chain(reserved).chain(who);
         all.filter(|key| self.wants(key))
     }
 }

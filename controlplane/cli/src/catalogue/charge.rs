@@ -75,4 +75,50 @@ pages! {
         step "See the budgets that there are: `sekisho budget list`."
              "既存の予算は `sekisho budget list` で確認できます。";
         said "period: ended at 2026-07-01T00:00:00.000Z";
+    ReservationNoRoom:
+        met "Administrators of an operator, at `sekisho reservation create`: at some moment of the time asked for, what is reserved at the site together with this would be more than what the site offers then. An offer that excludes one of the holders counts for none of them."
+            "事業者の管理者が `sekisho reservation create` で遭遇します。指定した期間のある時点で、その拠点の予約の合計が提供台数を超えます。予約を持つテナントのいずれかを対象外とする提供は、数に入りません。";
+        step "See what is offered, from when and until when: `sekisho offer list --site SITE -o wide`."
+             "提供の台数と期間を `sekisho offer list --site SITE -o wide` で確認してください。";
+        step "See what is reserved there: `sekisho reservation list -o wide`."
+             "すでにある予約を `sekisho reservation list -o wide` で確認してください。";
+        step "Reserve fewer GPUs or another time, or offer more first: `sekisho offer update SITE NAME --gpus N`. A reservation without an end needs offers without an end."
+             "台数か期間を変えるか、先に `sekisho offer update SITE NAME --gpus N` で提供を増やしてください。期限のない予約には、期限のない提供が必要です。";
+        said "8 h100 more than tokyo-1 offers would be reserved at once";
+    ReservationPast:
+        met "Administrators of an operator, at `sekisho reservation create` with `--until` and at `sekisho reservation update`: the whole time of the reservation is over, by the federation's clock."
+            "事業者の管理者が `--until` を付けた `sekisho reservation create` や `sekisho reservation update` で遭遇します。予約の期間は、連合の時計ではすでに終わっています。";
+        step "Make one that ends in the future, or leave `--until` out: `sekisho reservation create TENANT NAME --site SITE --class C --gpus N --until TIME`."
+             "未来に終わる予約を作るか、`--until` を省いてください(`sekisho reservation create TENANT NAME --site SITE --class C --gpus N --until TIME`)。";
+        step "See the reservations that there are: `sekisho reservation list`."
+             "既存の予約は `sekisho reservation list` で確認できます。";
+        said "until: is over";
+    OfferReserved:
+        met "Submitters, in `sekisho job plan` and `sekisho job explain`: enough GPUs are offered and free, but what is left of them is reserved for others, now or from a moment on that comes before the job's time limit would end. A job that was moved says so, too, where a reservation asked for its GPUs at once."
+            "ジョブの提出者が `sekisho job plan` と `sekisho job explain` で遭遇します。提供中のGPUは空いていますが、残りは他者のために予約されています。予約は現在のものか、ジョブの時間制限より前に始まるものです。予約の開始で移されたジョブにも、このコードが示されます。";
+        step "See the times: `sekisho job explain JOB` names the site, how many and from when to when."
+             "拠点・台数・期間は `sekisho job explain JOB` に表示されます。";
+        step "Shorten `time_limit`, so that the job ends two minutes before the reservation begins: it may use the GPUs until then."
+             "`time_limit` を短くし、予約開始の2分前までに終わるようにしてください。それまではGPUを使えます。";
+        step "Or wait for its end, allow other sites in `residency`, or ask the operator for an offer of more."
+             "または予約の終了を待つか、`residency` で他の拠点を許可するか、事業者に提供を増やしてもらってください。";
+        said "not reserved for others: tokyo-1 16 2026-12-01T00:00:00.000Z/2026-12-02T00:00:00.000Z";
+    ReservationNone:
+        met "Submitters: the job's spec names a `reservation`, and neither its tenant nor one above it has one of this name that could hold the job: of its class, of as many GPUs as the whole group, and lasting until the job's time limit has ended. `sekisho job submit` refuses it; a job that waits meets it when the reservation is taken out."
+            "ジョブの提出者が遭遇します。ジョブ仕様に `reservation` がありますが、テナントにも上位のテナントにも、種別・台数・期間のすべてがジョブに足りるその名前の予約がありません。`sekisho job submit` が拒否します。待機中に予約が削除された場合も、このコードになります。";
+        step "See the tenant's reservations: `sekisho reservation list --tenant TENANT -o wide`."
+             "テナントの予約を `sekisho reservation list --tenant TENANT -o wide` で確認してください。";
+        step "Correct the name, ask for fewer GPUs or a shorter `time_limit`, or leave `reservation` out: the tenant's work uses its reservations in any case."
+             "名前を直すか、GPU数や `time_limit` を減らすか、`reservation` を外してください。指定しなくても、テナントのジョブは予約を使います。";
+        step "Or ask the operator of the site for one: only its own administrators run `sekisho reservation create`."
+             "または拠点の事業者に依頼してください。`sekisho reservation create` を実行できるのは、その事業者の管理者だけです。";
+        said "sapporo has no reservation night for h100, that many and that long";
+    ReservationFull:
+        met "Submitters, in `sekisho job plan` and `sekisho job explain`: the reservation that the job names is there, but its time has not come, or other work of its holder uses so much of it that the job's members do not fit."
+            "ジョブの提出者が `sekisho job plan` と `sekisho job explain` で遭遇します。指定した予約はありますが、まだ始まっていないか、同じテナントの他のジョブが使っていて残りが足りません。";
+        step "See when it begins and how much of it is in use: `sekisho reservation get TENANT NAME`."
+             "開始と使用量を `sekisho reservation get TENANT NAME` で確認してください。";
+        step "Wait, or leave `reservation` out of the spec, so that the job may stand on other GPUs as well."
+             "待つか、ジョブ仕様から `reservation` を外して他のGPUも使えるようにしてください。";
+        said "reservation night of sapporo begins at 2026-12-01T00:00:00.000Z";
 }

@@ -131,4 +131,28 @@ pages! {
         step "Then end the quarantine: `sekisho node release SITE/NODE --yes`. If you cannot tell which one is the copy: `sekisho node revoke SITE/NODE --yes`."
              "その後 `sekisho node release SITE/NODE --yes` で隔離を解除してください。どちらが複製か判断できない場合は `sekisho node revoke SITE/NODE --yes` で失効させてください。";
         said "two hosts claim to be tokyo-1/n-01";
+    TurnOfAnother:
+        met "Submitters, in `sekisho job plan` and `sekisho job explain`: nodes, quotas, budgets and offers admit the job, but jobs of a higher priority, or of tenants whose turn is first, take what is left of them. Nothing is wrong; its turn comes."
+            "ジョブの提出者が `sekisho job plan` と `sekisho job explain` で遭遇します。ノード・割当枠・予算・提供の条件は満たしていますが、優先度の高いジョブや、先に順番が来るテナントのジョブが残りを使います。異常ではなく、順番が来れば配置されます。";
+        step "See how many are before it, and when it starts at the latest: `sekisho job explain JOB`."
+             "先行するジョブの数と、遅くともいつ始まるかを `sekisho job explain JOB` で確認してください。";
+        step "See what your tenant has used of its due: `sekisho quota status`. Turns go to whoever has used least lately."
+             "`sekisho quota status` でテナントの使用状況を確認してください。最近の使用が最も少ないテナントから順番が来ます。";
+        step "Ask for less, or for a shorter time: what fits beside the others passes them."
+             "要求量または時間制限を減らしてください。他のジョブの脇に収まるものは追い越せます。";
+        said "3 jobs of osaka come first";
+    RoomKept:
+        met "Submitters, in `sekisho job plan` and `sekisho job explain`: there is room now, but it is kept for a larger job that came first and can start soon, and this one would still run then."
+            "ジョブの提出者が `sekisho job plan` と `sekisho job explain` で遭遇します。現在は空いていますが、先に来て間もなく開始できる大きなジョブのために確保されており、このジョブはその時点でまだ実行中になります。";
+        step "Shorten `time_limit`, so that it ends before: `sekisho job explain JOB` says to how many seconds."
+             "先に終わるように `time_limit` を短くしてください。秒数は `sekisho job explain JOB` が示します。";
+        step "Or wait: it starts when the other one has ended, or leaves enough."
+             "または、お待ちください。そのジョブが終わるか、十分な空きが残ると始まります。";
+        said "2 nodes are kept until 2026-12-01T00:00:00.000Z";
+    RoomInMaking:
+        met "Submitters, in `sekisho job explain`: the job has a higher priority, or its tenant lent what others use, so jobs were ordered to stop for it. What they give back reaches nobody else."
+            "ジョブの提出者が `sekisho job explain` で遭遇します。優先度が高いか、テナントが貸した枠を他が使用しているため、他のジョブに停止が指示されています。空いた場所は他には渡りません。";
+        step "Wait: it is placed when the last of them is confirmed dead. `sekisho job status JOB` looks at it."
+             "お待ちください。最後の停止が確認されると配置されます。`sekisho job status JOB` で確認できます。";
+        said "2 job(s) are being moved to make room";
 }

@@ -99,6 +99,14 @@ pages! {
         step "Repeat the command if it is still what you want."
              "それでも必要であれば、コマンドを再実行してください。";
         said "policy hokkaido is at revision 4711 now";
+    PlanMoved:
+        met "Whoever submits with `--if-plan`, or with `if_plan` in the request: since the plan something has changed, so that the job would wait, or never be placed, where it was planned better. Nothing was submitted."
+            "`--if-plan`(リクエストでは `if_plan`)を付けて提出した場合に発生します。計画の後に状況が変わり、計画より悪い結果(待機、または配置不可)になります。ジョブは受け付けていません。";
+        step "Plan it again, and see why: `sekisho job plan FILE`."
+             "`sekisho job plan FILE` で計画し直し、理由を確認してください。";
+        step "Submit it with the plan that this prints, or without `--if-plan` if it may wait."
+             "表示された計画で提出するか、待機してもよければ `--if-plan` なしで提出してください。";
+        said "at revision 4711 it was placed now, at revision 4720 it is would wait: QUOTA_EXCEEDED";
     RequestIdReused:
         met "Callers that give the request id of an earlier command with another content. Ids are remembered for a while, so that repeating a command is harmless; so an id stands for one command only."
             "以前の命令のリクエストIDを、別の内容に使った場合に発生します。再実行を安全にするためIDは一定期間記憶されており、1つのIDは1つの命令だけを表します。";

@@ -4,6 +4,7 @@ mod batch;
 mod explain;
 pub mod import;
 mod logs;
+mod planned;
 mod seal;
 mod topology;
 mod upload;
@@ -16,6 +17,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::spec::{JobSpec, Override, parse, read_text};
 pub(super) use explain::show_found;
+pub use planned::Planned;
 use sekisho_proto::name::{ANY, Resource as _};
 use sekisho_proto::v1;
 use sekisho_types::error_code::ErrorCode;
@@ -48,6 +50,9 @@ pub enum JobCommand {
         /// Let every member read what it runs
         #[arg(long)]
         plain: bool,
+        /// Only if it fares no worse than it was planned: what `job plan` printed, e.g. placed-now@4711
+        #[arg(long, value_name = "PLAN")]
+        if_plan: Option<Planned>,
     },
     /// What would happen to a job now; changes nothing. Exit 0 placed now, 10 would wait, 11 never
     Plan {
@@ -58,11 +63,14 @@ pub enum JobCommand {
     /// Print the spec that a job of another system comes to; asks no federation
     #[command(subcommand)]
     Import(import::ImportCommand),
-    /// List jobs
+    /// List jobs, or the tasks of an array or service
     List {
         /// Only of this tenant
         #[arg(long)]
         tenant: Option<TenantId>,
+        /// The tasks of this job: TENANT/JOB
+        #[arg(long, value_name = "JOB", conflicts_with = "tenant")]
+        tasks_of: Option<JobId>,
         /// Which of them
         #[command(flatten)]
         args: ListArgs,
@@ -76,6 +84,12 @@ pub enum JobCommand {
     Explain {
         /// TENANT/JOB
         job: JobId,
+    },
+    /// Have a service run something else, or more or fewer replicas: one by one, without a gap
+    Replace {
+        /// What it is from now on
+        #[command(flatten)]
+        file: SpecArgs,
     },
     /// Seal what a queued job runs anew, to the sites that may run it now
     Reseal {
@@ -121,6 +135,24 @@ pub struct SpecArgs {
     over: OverArgs,
 }
 
+impl SpecArgs {
+    /// As it was written, for a command that names the same.
+    fn words(&self) -> String {
+        let quoted = |text: String| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+            if text.chars().all(plain) {
+                text
+            } else {
+                format!("'{}'", text.replace('\'', "'\\''"))
+            }
+        };
+        let mut words = vec![quoted(self.file.display().to_string())];
+        words.extend(self.over.tenant.as_ref().map(|tenant| format!("--tenant {tenant}")));
+        words.extend(self.over.name.clone().map(|name| format!("--name {}", quoted(name))));
+        words.join(" ")
+    }
+}
+
 /// What a spec leaves out, or what replaces it.
 #[derive(Debug, clap::Args)]
 pub struct OverArgs {
@@ -145,7 +177,11 @@ pub enum Wait {
 
 pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, Failure> {
     match command {
-        JobCommand::Submit { files, over, wait, wait_timeout, plain } => {
+        JobCommand::Submit { files, over, wait, wait_timeout, plain, if_plan } => {
+            if files.len() > 1 && if_plan.is_some() {
+                let why = "--if-plan is the plan of one job, and there are several";
+                return Err(Failure::invalid(why).remedy("submit each job by itself"));
+            }
             if files.len() > 1 && over.name.is_some() {
                 let why = "--name gives one name, and there are several jobs";
                 return Err(
@@ -155,14 +191,17 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
             let specs: Vec<JobSpec> =
                 files.iter().map(|file| read_spec(app, file, &over)).collect::<Result<_, _>>()?;
             let longest = Duration::from_secs(wait_timeout);
-            Box::pin(batch::submit(app, (specs, plain), wait, longest)).await
+            Box::pin(batch::submit(app, (specs, plain, if_plan), wait, longest)).await
         }
         JobCommand::Plan { file } => {
             let spec = read_spec(app, &file.file, &file.over)?;
-            Box::pin(explain::plan(app, &spec)).await
+            Box::pin(explain::plan(app, &spec, &file)).await
         }
         JobCommand::Import(command) => import::run(app, command),
-        JobCommand::List { tenant, args } => list(app, tenant, args).await.map(|()| Exit::Ok),
+        JobCommand::List { tenant, tasks_of, args } => {
+            let of = tasks_of.map(|job| job.name()).or_else(|| tenant.map(|tenant| tenant.name()));
+            list(app, of, args).await.map(|()| Exit::Ok)
+        }
         JobCommand::Status { job } => {
             let session = app.session()?;
             let found = get(app, &session, &job).await?;
@@ -170,6 +209,10 @@ pub(super) async fn run(app: &mut App<'_>, command: JobCommand) -> Result<Exit, 
             Ok(Exit::Ok)
         }
         JobCommand::Explain { job } => explain::explain(app, &job).await,
+        JobCommand::Replace { file } => {
+            let spec = read_spec(app, &file.file, &file.over)?;
+            Box::pin(batch::replace(app, spec)).await.map(|()| Exit::Ok)
+        }
         JobCommand::Reseal { file } => {
             let spec = read_spec(app, &file.file, &file.over)?;
             Box::pin(batch::reseal(app, spec)).await.map(|()| Exit::Ok)
@@ -242,11 +285,11 @@ async fn wait_for(
 
 async fn list(
     app: &mut App<'_>,
-    tenant: Option<TenantId>,
+    of: Option<String>,
     ListArgs { filter, sort }: ListArgs,
 ) -> Result<(), Failure> {
     let session = app.session()?;
-    let parent = tenant.map_or_else(|| format!("tenants/{ANY}"), |tenant| tenant.name());
+    let parent = of.unwrap_or_else(|| format!("tenants/{ANY}"));
     let (jobs, page) = pages!(jobs, |page_token| {
         let request = v1::ListJobsRequest {
             parent: parent.clone(),

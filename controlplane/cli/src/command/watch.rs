@@ -6,7 +6,7 @@
 use crate::app::App;
 use crate::command::{
     approval, break_glass, budget, escrow, job, key, landmark, member, node, offer, policy, quota,
-    site, tenant, veto,
+    reservation, site, tenant, veto,
 };
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -23,8 +23,8 @@ use std::str::FromStr;
 /// What to watch.
 #[derive(Debug, clap::Args)]
 pub struct WatchArgs {
-    /// jobs, nodes, sites, tenants, policies, quotas, budgets, offers, vetoes, escrows, keys, landmarks, members, approvals or
-    /// break-glasses, each with `:NAME` for some of them, in which `*` stands for any text: `jobs:sapporo/train-*`, `nodes:tokyo-1/*`, `members:2`
+    /// jobs, nodes, sites, tenants, policies, quotas, budgets, offers, reservations, vetoes, escrows, keys, landmarks, members,
+    /// approvals or break-glasses, each with `:NAME` for some of them, in which `*` stands for any text: `jobs:sapporo/train-*`, `nodes:tokyo-1/*`, `members:2`
     #[arg(required = true, value_name = "TOPIC[:NAME]")]
     what: Vec<Wanted>,
     /// Go on after this bookmark of an earlier watch of the same, and print only what changed since
@@ -33,7 +33,7 @@ pub struct WatchArgs {
 }
 
 /// A topic's words: as it is named, and its rows' names by `*` for each part.
-const TOPICS: [(Topic, &str, &[&str]); 15] = [
+const TOPICS: [(Topic, &str, &[&str]); 16] = [
     (Topic::Jobs, "jobs", &["tenants", "jobs"]),
     (Topic::Nodes, "nodes", &["sites", "nodes"]),
     (Topic::Sites, "sites", &["sites"]),
@@ -42,6 +42,7 @@ const TOPICS: [(Topic, &str, &[&str]); 15] = [
     (Topic::Quotas, "quotas", &["tenants", "quotas"]),
     (Topic::Budgets, "budgets", &["tenants", "budgets"]),
     (Topic::Offers, "offers", &["sites", "offers"]),
+    (Topic::Reservations, "reservations", &["tenants", "reservations"]),
     (Topic::Vetoes, "vetoes", &["operators", "vetoes"]),
     (Topic::Escrows, "escrows", &["sites", "escrows"]),
     (Topic::Keys, "keys", &["operators", "users", "keys"]),
@@ -201,6 +202,10 @@ impl Line {
             }
             Item::Offer(row) => {
                 Self::row(revision, "offers", &offer::OfferView::from(row), language)?
+            }
+            Item::Reservation(row) => {
+                let view = reservation::ReservationView::from(row);
+                Self::row(revision, "reservations", &view, language)?
             }
             Item::Veto(row) => Self::row(revision, "vetoes", &veto::VetoView::from(row), language)?,
             Item::Escrow(row) => {

@@ -12,7 +12,7 @@ const MINUTE_MS: u64 = 60_000;
 ///
 /// # Errors
 /// What it must be.
-pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn instant(text: &str) -> Result<Timestamp, String> {
     let form = || "must be a day, 2027-04-01, or an instant, 2027-04-01T09:30:00+09:00".to_owned();
     read(text).ok_or_else(form)
 }

@@ -42,6 +42,7 @@ pub(crate) enum Names {
     Approvals,
     Budgets,
     Offers,
+    Reservations,
 }
 
 impl Names {
@@ -59,6 +60,7 @@ impl Names {
             Self::Approvals => "approvals",
             Self::Budgets => "budgets",
             Self::Offers => "offers",
+            Self::Reservations => "reservations",
         }
     }
 }
@@ -195,6 +197,7 @@ async fn list(client: &Client, names: Names) -> Result<BTreeSet<String>, Failure
         }
         Names::Budgets => shorts(all_budgets(client).await?),
         Names::Offers => shorts(offers(client, read).await?),
+        Names::Reservations => shorts(reservations(client, read).await?),
     })
 }
 
@@ -224,6 +227,20 @@ async fn offers(client: &Client, read: Option<v1::Read>) -> Result<Vec<String>, 
         v1::ListOffersRequest { parent, page_size: NAMES_MAX, read, ..Default::default() };
     let page = ask!(client, offer_service_client::OfferServiceClient, list_offers, request)?;
     Ok(page.offers.into_iter().map(|offer| offer.name).collect())
+}
+
+/// Those that the caller may read.
+async fn reservations(client: &Client, read: Option<v1::Read>) -> Result<Vec<String>, Failure> {
+    let parent = format!("tenants/{ANY}");
+    let request =
+        v1::ListReservationsRequest { parent, page_size: NAMES_MAX, read, ..Default::default() };
+    let page = ask!(
+        client,
+        reservation_service_client::ReservationServiceClient,
+        list_reservations,
+        request
+    )?;
+    Ok(page.reservations.into_iter().map(|row| row.name).collect())
 }
 
 async fn jobs(client: &Client, parent: String) -> Result<BTreeSet<String>, Failure> {

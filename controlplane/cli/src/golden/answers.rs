@@ -32,6 +32,8 @@ fn node(id: &str, state: v1::node::State, label: &str) -> v1::Node {
         island: 0,
         count: 8,
         used: 6,
+        kind: v1::bucket::Kind::Whole.into(),
+        ..Default::default()
     };
     v1::Node {
         name: format!("sites/{}", id.replace('/', "/nodes/")),

@@ -5,6 +5,7 @@ use super::server::Answers;
 use sekisho_proto::v1;
 use sekisho_proto::v1::budget::{Exhausted, Spent, Unit};
 use sekisho_proto::v1::offer::OnLower;
+use sekisho_proto::v1::reservation::Reclaim;
 
 const DAY_MS: u64 = 24 * 3_600_000;
 /// 2026-04-01 and 2027-04-01, midnight in Japan.
@@ -86,6 +87,42 @@ fn offer(id: &str, gpus: u64, used: u64) -> v1::Offer {
     }
 }
 
+fn reservation(id: &str, gpus: u64) -> v1::Reservation {
+    v1::Reservation {
+        name: format!("tenants/{id}"),
+        site: "sites/ishikari-1".into(),
+        device_class: "nvidia-h200".into(),
+        gpus,
+        from_ms: AT,
+        until_ms: Some(AT + 30 * DAY_MS),
+        reclaim: Reclaim::Drain.into(),
+        message: "training of the weather model".into(),
+        used: gpus.saturating_sub(4),
+        holds: true,
+        etag: "27".into(),
+        ..v1::Reservation::default()
+    }
+}
+
+fn reservations() -> Vec<v1::Reservation> {
+    let least = v1::Reservation {
+        from_ms: 0,
+        until_ms: None,
+        reclaim: Reclaim::Wait.into(),
+        short: 8,
+        ..reservation("minato/reservations/least", 24)
+    };
+    let later = v1::Reservation {
+        from_ms: AT + 60 * DAY_MS,
+        until_ms: Some(AT + 61 * DAY_MS),
+        used: 0,
+        occupied: 2,
+        holds: false,
+        ..reservation("sapporo/reservations/review", 8)
+    };
+    vec![least, reservation("sapporo/reservations/night", 16), later]
+}
+
 fn vetoes() -> Vec<v1::Veto> {
     let veto = |id: &str, reason: &str| v1::Veto {
         name: format!("operators/{id}"),
@@ -100,7 +137,7 @@ fn vetoes() -> Vec<v1::Veto> {
     ]
 }
 
-/// Adds quotas, budgets, offers, vetoes and escrows.
+/// Adds quotas, budgets, offers, reservations, vetoes and escrows.
 pub(super) fn charged(answers: Answers) -> Answers {
     let quotas = vec![
         quota("minato/quotas/nvidia-h200", "none", (0, 0)),
@@ -118,6 +155,7 @@ pub(super) fn charged(answers: Answers) -> Answers {
         etag: "26".into(),
     };
     let (revision, escrows) = (4711, vec![escrow.clone()]);
+    let reservations = reservations();
     answers
         .with("QuotaService/GetQuota", &quotas[1])
         .with(
@@ -133,6 +171,11 @@ pub(super) fn charged(answers: Answers) -> Answers {
         .with(
             "OfferService/ListOffers",
             &v1::ListOffersResponse { offers, revision, ..Default::default() },
+        )
+        .with("ReservationService/GetReservation", &reservations[1])
+        .with(
+            "ReservationService/ListReservations",
+            &v1::ListReservationsResponse { reservations, revision, ..Default::default() },
         )
         .with(
             "OfferService/ListVetoes",

@@ -1,6 +1,7 @@
 //! Every refusal of a spec has its code, field and place; what is accepted means one thing.
 
 use super::*;
+use sekisho_types::job::Kind;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::{OnStaleProof, Tier};
 
@@ -46,6 +47,40 @@ fn a_spec_becomes_facts_and_a_payload_that_they_name() {
     assert_eq!((facts.payload, facts.payload_len as usize), (Digest::of(&payload), payload.len()));
     let run: JobPayload = sekisho_evidence::canonical::decode(&payload).unwrap();
     assert_eq!(run.command, ["sleep", "60"]);
+}
+
+#[test]
+fn a_share_is_agreed_to_by_name() {
+    let shared = SPEC.replace("class: sim-h100", "class: sim-h100-shared");
+    let shared = shared.replace("gpus: 2", "gpus: 1");
+    let with = |line: &str| read(&shared.replace("  memory_gib: 80\n", line));
+    let wanted = |line: &str| with(line).unwrap().facts.resources;
+    assert_eq!(wanted("  sharing: tenant\n").sharing, Sharing::Tenant);
+    assert_eq!(wanted("  sharing: any\n  units: 1\n").units, 1);
+    assert_eq!(wanted("  sharing: any\n").sharing, Sharing::Any);
+    for (line, want) in [
+        ("", "line 5, column 10: resources.sharing: must be tenant or any"),
+        ("  sharing: alone\n", "line 7, column 12: resources.sharing: must be tenant or any"),
+        ("  sharing: anny\n", "value `anny` does not exist; did you mean `any`?"),
+    ] {
+        let failure = with(line).unwrap_err();
+        assert!(failure.detail.contains(want), "{line}: {}", failure.detail);
+    }
+    let whole = refused("  memory_gib: 80", "  sharing: any");
+    assert!(whole.detail.contains("line 7, column 12: resources.sharing: must be left out"));
+    let two = shared.replace("gpus: 1", "gpus: 2\n  sharing: any");
+    let failure = read(&two).unwrap_err();
+    assert!(failure.detail.contains("line 6, column 9: resources.gpus: must be 1"), "{failure:?}");
+}
+
+#[test]
+fn a_reservation_is_named_or_none_is() {
+    assert_eq!(read(SPEC).unwrap().facts.reservation, None);
+    let named = SPEC.replace("group: 2", "reservation: night");
+    let name = read(&named).unwrap().facts.reservation.map(|name| name.to_string());
+    assert_eq!(name.as_deref(), Some("night"));
+    let failure = refused("group: 2", "reservation: Night");
+    assert_eq!(failure.code, ErrorCode::InvalidArgument);
 }
 
 #[test]
@@ -231,6 +266,29 @@ fn limits_and_restarts_of_a_run_are_read_exactly_and_refused_with_their_field() 
         read(&with("  restart: {policy: always}\n")).unwrap_err().code,
         ErrorCode::InvalidArgument
     );
+}
+
+#[test]
+fn arrays_and_services_are_read_and_their_numbers_bounded() {
+    let with = |kind: &str| read(&SPEC.replace("group: 2", kind));
+    let kind = |text: &str| with(text).unwrap().facts.kind;
+    assert_eq!(kind("group: 1"), Kind::Batch);
+    assert_eq!(kind("array: {tasks: 9}"), Kind::Array { tasks: 9, at_most: 9 });
+    assert_eq!(kind("array: {tasks: 9, at_most: 3}"), Kind::Array { tasks: 9, at_most: 3 });
+    assert_eq!(kind("service: {replicas: 3}"), Kind::Service { replicas: 3, surge: 1 });
+    for (text, why) in [
+        ("array: {tasks: 0}", "line 3, column 16: array.tasks: must be 1 to 10000"),
+        ("array: {tasks: 2, at_most: 3}", "line 3, column 28: array.at_most: must be 1 to 2"),
+        ("service: {replicas: 0}", "line 3, column 21: service.replicas: must be 1 to 256"),
+        ("service: {replicas: 2, surge: 3}", "line 3, column 31: service.surge: must be 1 to 2"),
+        (
+            "array: {tasks: 2}\nservice: {replicas: 2}",
+            "line 4, column 10: service: must not stand beside `array`",
+        ),
+    ] {
+        let failure = with(text).unwrap_err();
+        assert!(failure.detail.contains(why), "{text}: {}", failure.detail);
+    }
 }
 
 #[test]

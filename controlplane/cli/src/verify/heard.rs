@@ -63,7 +63,7 @@ impl Heard {
             self.revoke(|node, _| node.site == *site);
         } else if let Command::OpenIncarnation { agreement, .. } = command {
             self.withdraw(agreement);
-        } else if let Command::RecordJournal { head } = command {
+        } else if let Command::RecordJournal(head) = command {
             self.journals.entry(head.member).or_default().push((index, *head));
         } else if let Command::Countersign { heads } = command {
             let ours = |signed: &&Countersignature| {

@@ -16,6 +16,7 @@ mod model;
 mod node;
 mod offer;
 mod quota;
+mod reservation;
 mod tenant;
 mod topology;
 

@@ -1,8 +1,8 @@
 //! Replay: every entry of the log, applied again to a fresh state, gives the same records byte for byte (R4, A2).
 //!
-//! Ticks leave no record, but they move the state clock. They are put back between two records: at most as many as
-//! revisions are missing there, until the clock stands where the next record says. That many suffice in an honest
-//! log; a clock that could not have come there is a finding.
+//! Ticks at which nothing was due leave no record, but they move the state clock. They are put back between two records: at
+//! most as many as revisions are missing there, until the clock stands where the next record says. That many suffice in an
+//! honest log; a clock that could not have come there is a finding.
 //! Payloads are not in the log. A rejection *because of* a payload is reproduced with one that is certainly wrong.
 
 use super::pipeline::{self, Chunk, Read, Taker};
@@ -157,7 +157,7 @@ impl<'g> Replay<'g> {
             }
             used = used.saturating_add(1);
             tick.proposed_at = found;
-            self.state.replay(Revision(before.0.saturating_add(used)), tick);
+            self.state.replay_idle(Revision(before.0.saturating_add(used)), tick);
         }
         Ok(())
     }

@@ -5,10 +5,12 @@ mod adopt;
 mod attack;
 mod delete;
 mod golden;
+mod held;
 mod location;
 mod long;
 mod opening;
 mod quota;
+mod reservation;
 mod snapshot;
 mod topology;
 
@@ -26,6 +28,7 @@ use sekisho_fsm::entry::Entry;
 use sekisho_fsm::testing::{
     Federation, admin, agent, checkpoint_key, cluster, genesis, job, member, receipt_key, user,
 };
+use sekisho_types::device::Bucket;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{Digest, MemberId, NodeId, OperatorId};
 use sekisho_types::jurisdiction::{Area, table_hash};
@@ -401,20 +404,23 @@ fn q1_a_charge_above_its_limit_is_found() {
 }
 
 #[test]
-fn p1_devices_beyond_the_bucket_are_found() {
-    let report = forged(|record| {
-        if let Body::Entry { entry, .. } = &mut record.body {
-            let mut read: Entry = decode(entry).unwrap();
-            if let Command::OpenSession { buckets, .. } = &mut read.command {
-                buckets[0].count = 3;
+fn p1_devices_beyond_the_bucket_or_counted_twice_are_found() {
+    let cases: [(fn(&mut Bucket), &str); 2] = [
+        (|bucket| bucket.count = 3, "4 devices granted of a bucket of 3"),
+        (|bucket| bucket.parts.extend_from_within(..1), "the node counts device"),
+    ];
+    for (bend, found) in cases {
+        let report = forged(|record| {
+            if let Body::Entry { entry, .. } = &mut record.body {
+                let mut read: Entry = decode(entry).unwrap();
+                if let Command::OpenSession { buckets, .. } = &mut read.command {
+                    bend(&mut buckets[0]);
+                }
+                *entry = encode(&read).unwrap();
             }
-            *entry = encode(&read).unwrap();
-        }
-    });
-    assert!(
-        findings(&report, Step::Capacity).contains("4 devices granted of a bucket of 3"),
-        "{report:#?}"
-    );
+        });
+        assert!(findings(&report, Step::Capacity).contains(found), "{report:#?}");
+    }
 }
 
 #[test]

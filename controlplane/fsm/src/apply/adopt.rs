@@ -8,7 +8,7 @@
 
 use super::change::{Change, not_found};
 use super::placement::{end, enter};
-use super::{bytes_of, payload};
+use super::{bytes_of, forget, payload, tasks};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::purse::Charge;
@@ -19,6 +19,7 @@ use sekisho_evidence::grant::Grant;
 use sekisho_evidence::opening::Opening;
 use sekisho_evidence::package::opening;
 use sekisho_evidence::submission::Submission;
+use sekisho_types::device::Bucket;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::job::{JobFacts, JobPhase, OnDisconnect};
@@ -138,14 +139,19 @@ fn its_own(change: &Change<'_>, id: &NodeId, grant: &Grant) -> Result<(), Reject
 /// The bucket that it holds, which must have room for it (P1).
 fn room(change: &Change<'_>, id: &NodeId, grant: &Grant) -> Result<u16, Rejection> {
     let node = change.state.nodes.get(id).ok_or_else(|| not_found(format!("node {id}")))?;
-    let is = |b: &sekisho_types::device::Bucket| {
-        b.class == grant.class && b.memory_mib == grant.memory_mib && b.island == grant.island
-    };
+    let job = &grant.job;
+    let party = |at| change.state.party(node, at, Some(job));
+    let device = grant.share.map(|share| share.device);
+    let key = (&grant.class, grant.memory_mib, grant.island, device);
+    let is = |bucket: &Bucket| bucket.key() == key && bucket.units == grant.units;
     let at = node.buckets.iter().position(is).and_then(|at| u16::try_from(at).ok());
     match at {
         None => refuse(ErrorCode::NoDevice, "the host had no such devices"),
         Some(at) if node.free(at) < grant.gpus => {
             refuse(ErrorCode::CapacityFull, "the devices are charged to others")
+        }
+        Some(at) if grant.share.is_some() && !party(at).admits(&job.tenant, grant.sharing()) => {
+            refuse(ErrorCode::ShareNeighbours, "the device is shared by others")
         }
         Some(at) => Ok(at),
     }
@@ -225,7 +231,8 @@ fn join_job(
 ) {
     let (id, revision) = (&grant.job, change.revision);
     let known = change.state.jobs.get(id);
-    let open = known.is_some_and(|job| !job.phase.is_final());
+    let (open, before) =
+        (known.is_some_and(|job| !job.phase.is_final()), known.map(|job| job.phase));
     let kept: Vec<PlacementId> = known.map(|job| job.placements.clone()).unwrap_or_default();
     let row = |id: &PlacementId| change.state.placements.get(id).map(|row| row.grant.rank);
     let mut placements: Vec<PlacementId> =
@@ -236,13 +243,16 @@ fn join_job(
         change.state.placements.remove(old);
     }
     let made = Job {
-        facts: submission.facts.clone(),
+        facts: JobFacts { id: id.clone(), ..submission.facts.clone() },
         submission: grant.submission,
         submitter: grant.submitter.clone(),
         submitted: known.map_or(submitted, |job| job.submitted),
         ordinal: known.map_or(0, |job| job.ordinal),
         submitted_at: submission.submitted_at,
+        started_at: known.and_then(|job| job.started_at).or_else(|| Some(change.now())),
+        ended_at: None,
         phase: JobPhase::Running,
+        tasks: None,
         placements,
         attempts: known.map_or(1, |job| job.attempts),
         fate: known.filter(|_| open).and_then(|job| job.fate.clone()),
@@ -250,6 +260,8 @@ fn join_job(
         message: "goes on: its host has come over with it".to_owned(),
         revision,
     };
+    let was_over = known.and_then(|job| job.ended_at);
+    forget::release(change, id, was_over);
     change.state.jobs.insert(id.clone(), made);
     if !open {
         let tenant = &id.tenant;
@@ -262,6 +274,7 @@ fn join_job(
         let entry = change.entry;
         payload::keep_content(change, &submission.facts, &entry.payload);
     }
+    tasks::adopted(change, id, before);
     change.effects.events.insert(Event::Job(id.clone()));
     change.effects.events.insert(Event::Plannable);
 }

@@ -249,10 +249,11 @@ fn attempt(
 }
 
 fn take_over(change: &mut Change<'_>, effects: Effects, grants: Vec<PlacementId>) {
-    let Effects { touched, events, payloads, checkpoint } = effects;
+    let Effects { touched, events, payloads, checkpoint, acted } = effects;
     change.effects.touched.extend(touched);
     change.effects.events.extend(events);
     change.effects.payloads.extend(payloads);
     change.effects.checkpoint |= checkpoint;
+    change.effects.acted |= acted;
     change.grants.extend(grants);
 }

@@ -27,6 +27,8 @@ pub(super) struct Effects {
     pub(super) payloads: Vec<PayloadEffect>,
     /// Whether every voter signs a checkpoint now.
     pub(super) checkpoint: bool,
+    /// Whether a tick found something due: then it leaves a record.
+    pub(super) acted: bool,
 }
 
 /// What is left of a change that was made.
@@ -57,6 +59,8 @@ pub(super) struct Change<'c> {
     pub(super) glass: Cell<Option<Revision>>,
     /// A look at what is proposed: the signature of the proposer is enough.
     pub(super) one_suffices: bool,
+    /// Jobs judged so far because one that they wait for started or ended.
+    pub(super) judged: usize,
 }
 
 impl<'c> Change<'c> {
@@ -83,6 +87,7 @@ impl<'c> Change<'c> {
             settled,
             glass,
             one_suffices,
+            judged: 0,
         }
     }
 
@@ -151,6 +156,7 @@ impl<'c> Change<'c> {
             self.entry.command,
             Command::SubmitJob { .. }
                 | Command::ResealJob { .. }
+                | Command::ReplaceJob { .. }
                 | Command::Adopt { .. }
                 | Command::Batch(_)
         );

@@ -1,7 +1,8 @@
 //! Whether a group may be granted its places, and what each member is charged.
 //!
-//! Must hold: P1, D1, Q1, and the topology that the job asks for. It is asked of a state and changes none: apply asks it of
-//! the one that it is about to change, a preemption of the one that there would be without its victims.
+//! Must hold: P1, D1, Q1, and the topology that the job asks for; nobody shares a device that did not agree to. It is asked of
+//! a state and changes none: apply asks it of the one that it is about to change, a preemption of the one that there would
+//! be without its victims.
 
 use super::budget::counting;
 use crate::command::{Group, Slot};
@@ -10,7 +11,6 @@ use crate::state::{Job, State};
 use sekisho_evidence::grant::BoundRules;
 use sekisho_types::error_code::{ErrorCode, Kind};
 use sekisho_types::id::NodeId;
-use sekisho_types::job::JobPhase;
 use std::collections::BTreeSet;
 
 /// The rules that bind the group, and what each member is charged.
@@ -19,9 +19,10 @@ pub(crate) fn check_group(
     group: &Group,
 ) -> Result<(Vec<BoundRules>, Vec<Charge>), ErrorCode> {
     let job = state.jobs.get(&group.job).ok_or(ErrorCode::NotFound)?;
-    if job.phase != JobPhase::Queued {
+    if state.wanted(job) == 0 {
         return Err(ErrorCode::WrongPhase);
     }
+    state.check_start(&job.facts)?;
     let nodes: BTreeSet<&NodeId> = group.places.iter().map(|slot| &slot.node).collect();
     let members = u32::try_from(group.places.len()).unwrap_or(u32::MAX);
     if members != job.facts.group || nodes.len() != group.places.len() {
@@ -98,12 +99,20 @@ fn check_slot(
     let bucket = node.buckets.get(usize::from(slot.bucket)).ok_or(ErrorCode::NoDevice)?;
     if bucket.class != wanted.class
         || bucket.memory_mib < wanted.memory_mib
+        || bucket.units < wanted.units
         || bucket.count < wanted.gpus
     {
         return Err(ErrorCode::NoDevice);
     }
+    let shared = bucket.shared_device().is_some();
+    if shared != wanted.sharing.is_agreed() || (shared && wanted.gpus != 1) {
+        return Err(ErrorCode::ShareRefused);
+    }
     if node.free_for(slot.bucket, &job.facts.id) < wanted.gpus {
         return Err(ErrorCode::CapacityFull);
+    }
+    if !state.agree_with(node, slot.bucket, &job.facts) {
+        return Err(ErrorCode::ShareNeighbours);
     }
     Ok(())
 }

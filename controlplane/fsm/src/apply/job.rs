@@ -3,14 +3,14 @@
 use super::change::{Change, not_found};
 use super::placement::order_stop;
 use super::policy::check_rules;
-use super::{offer, payload, preemption, residency, site_key};
+use super::{forget, held, offer, payload, preemption, reservation, residency, site_key, tasks};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
-use crate::state::{Fate, Job, QueueKey};
+use crate::state::{Fate, Job, Tasks};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
-use sekisho_types::job::{JobFacts, JobPhase, OverLimit, PRIORITY_MAX};
+use sekisho_types::job::{JobFacts, JobPhase, Kind, OverLimit};
 use sekisho_types::limit::{ATTEMPTS_MAX, OPEN_JOBS_PER_TENANT_MAX};
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::PlacementId;
@@ -18,10 +18,6 @@ use std::collections::BTreeSet;
 
 /// Nodes that one job avoids at most; beyond it the oldest name is tried again rather than the set growing.
 const AVOID_MAX: usize = 64;
-
-fn queue_key(job: &Job) -> QueueKey {
-    (PRIORITY_MAX.saturating_sub(job.facts.priority), job.submitted, job.ordinal)
-}
 
 /// Queues a job.
 pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
@@ -33,6 +29,7 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     check_rules(change.state, &facts.residency, change.today())?;
     residency::rules_for(change.state, facts)?;
     payload::check_area(change, facts)?;
+    reservation::check(change, facts)?;
     if change.state.jobs.contains(&facts.id) {
         return Err(Rejection::new(ErrorCode::AlreadyExists, format!("job {} exists", facts.id)));
     }
@@ -42,7 +39,9 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         return Err(Rejection::new(ErrorCode::QuotaExceeded, why));
     }
     reject_over_limit(change, facts)?;
+    let waits = held::check(change, facts)?;
     let submission = payload::submission(change, facts)?;
+    let (phase, message) = held::begin(change, facts, waits);
     let job = Job {
         facts: facts.clone(),
         submission: Digest::of(&submission),
@@ -50,19 +49,24 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         submitted: change.revision,
         ordinal: change.ordinal,
         submitted_at: change.now(),
-        phase: JobPhase::Queued,
+        started_at: None,
+        ended_at: None,
+        phase,
+        tasks: (facts.kind != Kind::Batch).then(Tasks::default),
         placements: Vec::new(),
         attempts: 0,
         fate: None,
         avoid: BTreeSet::new(),
-        message: "waits for a place".to_owned(),
+        message,
         revision: change.revision,
     };
     let len = u32::try_from(submission.len()).unwrap_or(u32::MAX);
     payload::keep(change, job.submission, len, &submission);
     let content = change.payload;
     payload::keep_content(change, facts, content);
-    change.state.queue.insert(queue_key(&job), facts.id.clone());
+    if phase == JobPhase::Queued {
+        change.state.queue.insert(job.queue_key(), facts.id.clone());
+    }
     change.state.jobs.insert(facts.id.clone(), job);
     change
         .state
@@ -84,7 +88,7 @@ pub(super) fn reseal(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         let why = format!("job {id} is sealed anew by {}, who submitted it", job.submitter);
         return Err(Rejection::new(ErrorCode::PermissionDenied, why));
     }
-    if job.phase != JobPhase::Queued {
+    if !job.phase.is_waiting() && !job.is_queued() {
         let why = format!("job {id} is {}: only what is queued is sealed anew", job.phase);
         return Err(Rejection::new(ErrorCode::WrongPhase, why));
     }
@@ -114,9 +118,12 @@ pub(super) fn reseal(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     change.state.jobs.update(id, |job| {
         job.facts = anew;
         job.submission = digest;
-        job.message = "waits for a place, sealed anew".to_owned();
+        if job.phase == JobPhase::Queued {
+            job.message = "waits for a place, sealed anew".to_owned();
+        }
         job.revision = revision;
     });
+    tasks::resealed(change, id);
     change.effects.events.insert(Event::Job(id.clone()));
     change.effects.events.insert(Event::Plannable);
     Ok(Reply::Done)
@@ -151,32 +158,51 @@ pub(super) fn cancel(change: &mut Change<'_>, id: &JobId) -> Outcome {
     if job.phase.is_final() {
         return Err(Rejection::new(ErrorCode::WrongPhase, format!("job {id} is {}", job.phase)));
     }
-    if job.phase == JobPhase::Queued {
-        let key = queue_key(job);
-        change.state.queue.remove(&key);
-        finish(change, id, JobPhase::Cancelled, "cancelled before it was placed");
+    if job.tasks.is_some() {
+        tasks::cancel(change, id);
+    } else if job.phase.is_waiting() {
+        withdraw(change, id, JobPhase::Cancelled, "cancelled before it was placed");
     } else {
         tear_down(change, id, Fate::Cancel, "cancelled");
     }
     Ok(Reply::Done)
 }
 
-/// Ends queued jobs that no agent would run any more.
+/// Ends a job that waits.
+pub(super) fn withdraw(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
+    let Some(key) = change.state.jobs.get(id).map(Job::queue_key) else { return };
+    change.state.queue.remove(&key);
+    finish(change, id, phase, message);
+}
+
+/// Ends jobs that wait and that no agent would run any more. Held ones first: the end of one may queue another.
 pub(super) fn fail_queued(change: &mut Change<'_>, why: &str, which: impl Fn(&Job) -> bool) {
+    for id in held::all(change.state, &which) {
+        if change.state.jobs.get(&id).is_some_and(|job| job.phase == JobPhase::Held) {
+            finish(change, &id, JobPhase::Failed, why);
+        }
+    }
     let ends = |id: &JobId| change.state.jobs.get(id).is_some_and(&which);
     let queued = change.state.queue.iter().filter(|(_, id)| ends(id));
     let queued: Vec<_> = queued.map(|(key, id)| (*key, id.clone())).collect();
     for (key, id) in queued {
-        change.state.queue.remove(&key);
-        finish(change, &id, JobPhase::Failed, why);
+        if id.task.is_none() && change.state.jobs.get(&id).is_some_and(|job| job.tasks.is_some()) {
+            tasks::no_more(change, &id, Fate::Fail(why.to_owned()));
+        } else {
+            change.state.queue.remove(&key);
+            finish(change, &id, JobPhase::Failed, why);
+        }
     }
 }
 
 /// A job's group was granted.
 pub(super) fn granted(change: &mut Change<'_>, id: &JobId, placements: Vec<PlacementId>) {
     let revision = change.revision;
-    let Some(key) = change.state.jobs.get(id).map(queue_key) else { return };
-    change.state.queue.remove(&key);
+    let Some(key) = change.state.jobs.get(id).map(Job::queue_key) else { return };
+    if change.state.queue.get(&key) == Some(id) {
+        change.state.queue.remove(&key);
+    }
+    held::leave(change, id);
     change.state.jobs.update(id, |job| {
         job.phase = JobPhase::Placed;
         job.placements = placements;
@@ -189,6 +215,7 @@ pub(super) fn granted(change: &mut Change<'_>, id: &JobId, placements: Vec<Place
 
 /// A member of the group moved: the job follows.
 pub(super) fn follow(change: &mut Change<'_>, id: &JobId, placement: &PlacementId, node: &NodeId) {
+    held::begun(change, id);
     let Some(job) = change.state.jobs.get(id) else { return };
     let phases: Vec<Phase> = job
         .placements
@@ -217,13 +244,18 @@ pub(super) fn follow(change: &mut Change<'_>, id: &JobId, placement: &PlacementI
         .all(|phase| matches!(phase, Phase::Running | Phase::Ended(Ending::Exited(0))))
     {
         let revision = change.revision;
-        change.state.jobs.update(id, |job| {
-            if job.phase == JobPhase::Placed {
+        let begun = change.state.jobs.update(id, |job| {
+            let begins = job.phase == JobPhase::Placed;
+            if begins {
                 job.phase = JobPhase::Running;
                 job.message = "runs".to_owned();
                 job.revision = revision;
             }
+            begins
         });
+        if begun == Some(true) {
+            tasks::turned(change, id, JobPhase::Placed, JobPhase::Running);
+        }
     }
 }
 
@@ -251,6 +283,9 @@ fn avoid(change: &mut Change<'_>, id: &JobId, node: &NodeId) {
         }
         job.avoid.insert(node.clone());
     });
+    if id.task.is_some() {
+        avoid(change, &id.whole(), node);
+    }
 }
 
 /// Orders every living member to stop and notes what happens when all are dead. The first fate stands, except that
@@ -266,11 +301,13 @@ pub(super) fn tear_down(change: &mut Change<'_>, id: &JobId, fate: Fate, message
             job.fate = Some(fate);
             job.message = message.to_owned();
         }
-        job.phase = JobPhase::Stopping;
+        let before = std::mem::replace(&mut job.phase, JobPhase::Stopping);
         job.revision = revision;
-        job.placements.clone()
+        (before, job.placements.clone())
     });
-    for placement in members.unwrap_or_default() {
+    let Some((before, members)) = members else { return };
+    tasks::turned(change, id, before, JobPhase::Stopping);
+    for placement in members {
         order_stop(change, &placement);
     }
     change.effects.events.insert(Event::Job(id.clone()));
@@ -294,6 +331,12 @@ fn settle(change: &mut Change<'_>, id: &JobId) {
         None => finish(change, id, JobPhase::Succeeded, "succeeded"),
         Some(Fate::Cancel) => finish(change, id, JobPhase::Cancelled, "cancelled"),
         Some(Fate::Fail(why)) => finish(change, id, JobPhase::Failed, &why),
+        Some(Fate::Requeue(why)) if tasks::is_replica(job) => {
+            finish(change, id, JobPhase::Failed, &why);
+        }
+        Some(Fate::Move(why)) if tasks::is_replica(job) => {
+            finish(change, id, JobPhase::Cancelled, &why);
+        }
         Some(Fate::Requeue(why)) => requeue(change, id, &why),
         Some(Fate::Move(why)) => {
             change.state.jobs.update(id, |job| job.attempts = job.attempts.saturating_sub(1));
@@ -315,7 +358,12 @@ fn requeue(change: &mut Change<'_>, id: &JobId, why: &str) {
         finish(change, id, JobPhase::Failed, &why);
         return;
     }
-    let (key, old) = (queue_key(job), job.placements.clone());
+    if let Some(late) = held::too_late(change.state, &job.facts) {
+        finish(change, id, JobPhase::Failed, &format!("{why}; {late}"));
+        return;
+    }
+    let (key, old, by) = (job.queue_key(), job.placements.clone(), job.facts.start_by);
+    held::watch_deadline(change, id, by);
     for placement in old {
         change.state.placements.remove(&placement);
     }
@@ -331,23 +379,35 @@ fn requeue(change: &mut Change<'_>, id: &JobId, why: &str) {
     change.effects.events.insert(Event::Plannable);
 }
 
-fn finish(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
-    let revision = change.revision;
-    let kept = change.state.jobs.update(id, |job| {
-        job.phase = phase;
+/// Ends a job, and judges those that wait for it.
+pub(super) fn finish(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
+    end(change, id, phase, message);
+    held::judge(change, id);
+}
+
+/// As [`finish`], for who judges those itself.
+pub(super) fn end(change: &mut Change<'_>, id: &JobId, phase: JobPhase, message: &str) {
+    held::leave(change, id);
+    let (revision, now) = (change.revision, change.now());
+    let ended = change.state.jobs.update(id, |job| {
+        let before = std::mem::replace(&mut job.phase, phase);
         job.message = message.to_owned();
         job.revision = revision;
-        [job.facts.payload, job.submission]
+        job.ended_at = Some(now);
+        (before, [job.facts.payload, job.submission])
     });
+    let Some((before, kept)) = ended else { return };
+    forget::keep(change, id);
     change
         .state
         .tenants
         .update(&id.tenant, |tenant| tenant.open_jobs = tenant.open_jobs.saturating_sub(1));
-    for digest in kept.iter().flatten() {
+    for digest in &kept {
         payload::release(change, digest);
     }
     offer::forget(change, id);
     preemption::lapse(change, id);
     change.effects.events.insert(Event::Job(id.clone()));
     change.effects.events.insert(Event::Plannable);
+    tasks::turned(change, id, before, phase);
 }

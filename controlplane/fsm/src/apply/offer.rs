@@ -7,6 +7,7 @@ use super::change::{Change, not_found};
 use crate::event::Event;
 use crate::offer::{Offer, OfferKey, Veto, VetoKey};
 use crate::outcome::{Outcome, Rejection, Reply};
+use crate::reservation::sum_up_all;
 use crate::role::{Target, Verb};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{JobId, OperatorId, SiteId};
@@ -118,6 +119,8 @@ fn sweep(change: &mut Change<'_>, key: &OfferKey) {
 }
 
 fn told(change: &mut Change<'_>, site: &SiteId, name: &Name) {
+    // Another offer may back what is reserved there, and end at another time.
+    sum_up_all(change.state, Some(site));
     change.effects.events.insert(Event::Offer(site.clone(), name.clone()));
     change.effects.events.insert(Event::Plannable);
 }

@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::outcome::{Outcome, PayloadEffect, Rejection, Reply};
 use crate::state::{AreaOnly, PayloadUse};
 use sekisho_evidence::sealed::SealedPayload;
-use sekisho_evidence::submission::Submission;
+use sekisho_evidence::submission::{Submission, Under};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, MemberId};
 use sekisho_types::job::JobFacts;
@@ -167,7 +167,13 @@ pub(super) fn submission(change: &Change<'_>, facts: &JobFacts) -> Result<Vec<u8
             expires: key.expires,
         },
         voucher,
-        resealed: matches!(entry.command, Command::ResealJob { .. }),
+        under: if matches!(entry.command, Command::ResealJob { .. }) {
+            Under::Reseal
+        } else if matches!(entry.command, Command::ReplaceJob { .. }) {
+            Under::Replace
+        } else {
+            Under::Submit
+        },
     }))
 }
 
@@ -190,6 +196,11 @@ pub(super) fn keep(change: &mut Change<'_>, digest: Digest, len: u32, bytes: &[u
     if known == 0 {
         change.effects.payloads.push(PayloadEffect::Put(digest, bytes.to_vec()));
     }
+}
+
+/// One more open job refers to what another one runs.
+pub(super) fn share(change: &mut Change<'_>, digest: &Digest) {
+    change.state.payloads.update(digest, |used| used.jobs = used.jobs.saturating_add(1));
 }
 
 /// One open job fewer refers to these bytes.

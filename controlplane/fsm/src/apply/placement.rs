@@ -6,14 +6,14 @@
 use super::change::Change;
 use super::group::check_group;
 use super::job::{follow, granted, tear_down};
-use super::{budget, bytes_of, offer, preemption};
+use super::{budget, bytes_of, offer, preemption, tasks};
 use crate::command::{Group, Slot};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::purse::Charge;
-use crate::quota;
 use crate::state::{Fate, Placement};
-use sekisho_evidence::grant::{BoundRules, Grant};
+use crate::{quota, reservation};
+use sekisho_evidence::grant::{BoundRules, Grant, Share};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
@@ -68,11 +68,12 @@ pub(super) fn grant_group(
     rules: &[BoundRules],
     charges: Vec<Charge>,
 ) -> Result<(), Rejection> {
+    let id = tasks::begin(change, &group.job);
     let mut placements = Vec::with_capacity(group.places.len());
     for ((rank, slot), charge) in (0u32..).zip(&group.places).zip(charges) {
-        placements.push(grant(change, (&group.job, rank), slot, rules, charge)?);
+        placements.push(grant(change, (&id, rank), slot, rules, charge)?);
     }
-    granted(change, &group.job, placements);
+    granted(change, &id, placements);
     Ok(())
 }
 
@@ -91,6 +92,7 @@ fn grant(
     let node = change.state.nodes.get(&slot.node).ok_or_else(lost)?;
     let bucket = node.buckets.get(usize::from(slot.bucket)).ok_or_else(lost)?;
     let facts = &job.facts;
+    let with = facts.resources.sharing;
     let grant = Grant {
         cluster: federation.cluster,
         placement,
@@ -102,8 +104,10 @@ fn grant(
         session: node.live_session().ok_or_else(lost)?.id,
         class: bucket.class.clone(),
         memory_mib: bucket.memory_mib,
+        units: bucket.units,
         island: bucket.island,
         gpus: facts.resources.gpus,
+        share: bucket.shared_device().map(|device| Share { device, with }),
         rules: rules.to_vec(),
         table: federation.table,
         landmarks: change.state.landmarks.basis(),
@@ -148,6 +152,7 @@ fn charge(change: &mut Change<'_>, row: &Placement) {
     if let Some(name) = &charge.offer {
         offer::charge(change, &(grant.node.site.clone(), name.clone()), gpus);
     }
+    reservation::charge(change.state, row);
 }
 
 /// Gives all of it back that is not used up (Q2).
@@ -159,6 +164,7 @@ fn refund(change: &mut Change<'_>, row: &Placement) {
     let left = charge.until.since_ms(change.now().max(charge.from));
     change.state.unuse_fairly(&grant.job.tenant, gpus, left, charge.from);
     budget::refund(change, row);
+    reservation::refund(change.state, row);
     if let Some(name) = &charge.offer {
         offer::refund(change, &(grant.node.site.clone(), name.clone()), gpus);
     }

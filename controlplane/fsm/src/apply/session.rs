@@ -1,8 +1,8 @@
 //! Sessions of agents.
 //!
-//! Must hold: P1 and P3. A new session confirms that everything of the last one which it does not list is dead: the
-//! agent swept its host first. A copied host cannot take over, because it does not know the newest session; while
-//! the old lease may run, only the ledger that holds the open session may open the next, and whoever names another one
+//! Must hold: P1 and P3. No device is counted twice. A new session confirms that everything of the last one which it does not
+//! list is dead: the agent swept its host first. A copied host cannot take over, because it does not know the newest session;
+//! while the old lease may run, only the ledger that holds the open session may open the next, and whoever names another one
 //! shows that there are two hosts.
 
 use super::change::Change;
@@ -13,11 +13,10 @@ use super::quarantine::{self, SESSIONS_BEFORE};
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::state::Session;
 use sekisho_evidence::grant::SessionId;
-use sekisho_types::device::Bucket;
+use sekisho_types::device::{self, Bucket};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::fitness::{self, Unfit};
 use sekisho_types::id::{Digest, NodeId};
-use sekisho_types::limit::{BUCKET_DEVICES_MAX, BUCKETS_MAX};
 use sekisho_types::name::Name;
 use sekisho_types::placement::Ending;
 use sekisho_types::revision::PlacementId;
@@ -34,19 +33,8 @@ pub(super) struct Opening<'o> {
 }
 
 fn check_buckets(buckets: &[Bucket]) -> Result<(), Rejection> {
-    let bad =
-        |why: &str| Err(Rejection::new(ErrorCode::InvalidArgument, format!("buckets: {why}")));
-    if buckets.len() > BUCKETS_MAX {
-        return bad("too many");
-    }
-    if buckets.iter().any(|b| b.count == 0 || b.count > BUCKET_DEVICES_MAX) {
-        return bad("a bucket has 1 to 64 devices");
-    }
-    let key = |b: &Bucket| (b.class.clone(), b.memory_mib, b.island);
-    if !buckets.is_sorted_by(|a, b| key(a) < key(b)) {
-        return bad("must be ordered by class, memory and island, without doubles");
-    }
-    Ok(())
+    device::check(buckets)
+        .map_err(|error| Rejection::new(error.code(), format!("buckets: {error}")))
 }
 
 pub(super) fn check_findings(findings: &[Unfit]) -> Result<(), Rejection> {

@@ -6,9 +6,10 @@
 //! (`eviction`, ADR 14).
 
 use super::change::{Change, in_use, not_found};
-use super::{budget, offer, quota};
+use super::{budget, offer, quota, reservation};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
+use crate::reservation::sum_up_all;
 use crate::role::{Target, Verb};
 use crate::state::{State, Tenant};
 use sekisho_types::error_code::ErrorCode;
@@ -72,6 +73,10 @@ pub(super) fn put(
         && let Some(after) = &after
     {
         quota::join(change.state, id, after);
+    }
+    if after != before {
+        // Its work may use the reservations of others above it.
+        sum_up_all(change.state, None);
     }
     change.effects.events.insert(Event::Tenant(id.clone()));
     change.effects.checkpoint = true;
@@ -139,6 +144,7 @@ pub(super) fn delete(change: &mut Change<'_>, id: &TenantId, expected: Revision)
     }
     quota::forget(change, id);
     budget::forget(change, id);
+    reservation::forget(change, |(tenant, _), _| tenant == id);
     offer::forget_vetoes(change, |(_, of)| *of == Vetoed::Tenant(id.clone()));
     change.state.tenants.remove(id);
     change.effects.events.insert(Event::Tenant(id.clone()));
@@ -172,7 +178,7 @@ impl State {
     /// Whether any job of this tenant is kept.
     fn has_jobs_of(&self, tenant: &TenantId) -> bool {
         // The least of all names.
-        let first = Name::parse("a").map(|name| JobId { tenant: tenant.clone(), name });
+        let first = Name::parse("a").map(|name| JobId { tenant: tenant.clone(), name, task: None });
         let next = first.map(|first| self.jobs.range(first..).next().map(|(id, _)| &id.tenant));
         next.is_ok_and(|next| next == Some(tenant))
     }

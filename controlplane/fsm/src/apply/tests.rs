@@ -15,6 +15,7 @@ mod escrow;
 mod event;
 mod eviction;
 mod fix;
+mod held;
 mod incarnation;
 mod job;
 mod journal;
@@ -29,8 +30,11 @@ mod preemption;
 mod quarantine;
 mod quota;
 mod range;
+mod reservation;
+mod sharing;
 mod site_key;
 mod submission;
+mod tasks;
 mod topology;
 mod trust;
 
@@ -105,10 +109,5 @@ fn all(f: &mut Federation, id: &sekisho_types::id::JobId, phase: &Phase) {
 }
 
 fn buckets() -> Vec<sekisho_types::device::Bucket> {
-    vec![sekisho_types::device::Bucket {
-        class: CLASS.parse().unwrap(),
-        memory_mib: 81_920,
-        island: 0,
-        count: 4,
-    }]
+    vec![crate::testing::bucket(4)]
 }

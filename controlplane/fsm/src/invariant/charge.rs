@@ -2,10 +2,9 @@
 
 use crate::preemption::Preemption;
 use crate::quota::{Holding, HoldingKey, Line, edit};
-use crate::state::State;
+use crate::state::{Job, State};
 use crate::table::Table;
 use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
-use sekisho_types::job::JobPhase;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::limit::TENANT_DEPTH_MAX;
 use sekisho_types::name::Name;
@@ -104,7 +103,7 @@ pub(super) fn what_is_kept_is_being_made_room(state: &State) -> Result<(), Strin
             }
         }
     }
-    let queued = |id: &JobId| state.job(id).is_some_and(|job| job.phase == JobPhase::Queued);
+    let queued = |id: &JobId| state.job(id).is_some_and(Job::is_queued);
     match state.preemptions().find(|(id, _)| !queued(id)) {
         None => Ok(()),
         Some((id, _)) => Err(format!("P3: room is made for {id}, which does not wait")),

@@ -28,15 +28,18 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::ReportFitness { .. } | Command::SubmitFix { .. } => false,
         Command::EvictDenied { .. } | Command::SubmitRange { .. } | Command::Preempt(_) => false,
         Command::RegisterLandmark { .. } | Command::RemoveLandmark { .. } => true,
-        Command::PutSiteKey { .. } | Command::FoundPayload(_) => false,
-        Command::Countersign { .. } | Command::RecordJournal { .. } => false,
+        Command::PutSiteKey(_) | Command::FoundPayload(_) => false,
+        Command::Countersign { .. } | Command::RecordJournal(_) => false,
         // The same key once more changes nothing.
         Command::Login(_) => false,
-        Command::ResealJob { .. } | Command::UpdateSite { .. } => true,
+        Command::ResealJob { .. } | Command::ReplaceJob { .. } => true,
+        Command::StopReplicas { .. } => false,
+        Command::UpdateSite { .. } => true,
         Command::DeletePolicy { .. } | Command::DeleteTenant { .. } => true,
         Command::SetBudget { .. } | Command::SetEscrow { .. } => true,
         Command::PutOffer { .. } | Command::WithdrawOffer { .. } => true,
         Command::Veto { .. } | Command::LiftVeto { .. } => true,
+        Command::PutReservation(_) | Command::DeleteReservation(_) => true,
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true
         }

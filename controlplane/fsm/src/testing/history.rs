@@ -65,7 +65,7 @@ impl History {
             let node = self.nodes.get(at.checked_rem(self.nodes.len()).unwrap()).cloned().unwrap();
             let name = format!("job-{round}-{n}");
             let mut facts = job(&name, 1, 1, &[]);
-            facts.id = JobId { tenant: tenant.clone(), name: name.parse().unwrap() };
+            facts.id = JobId { tenant: tenant.clone(), name: name.parse().unwrap(), task: None };
             facts.resources.class = CLASS.parse().unwrap();
             let id = facts.id.clone();
             let by = user("kanto", tenant.as_str());

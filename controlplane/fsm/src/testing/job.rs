@@ -3,7 +3,7 @@
 use super::CLASS;
 use crate::command::{Command, Item};
 use sekisho_types::id::{Digest, JobId};
-use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
+use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::Rules;
 use sekisho_types::topology::Topology;
@@ -16,7 +16,7 @@ pub fn payload_of(command: &Command) -> Vec<u8> {
     let jobs = if let Command::Batch(items) = command {
         items.iter().filter(submits).count()
     } else {
-        usize::from(matches!(command, Command::SubmitJob { .. }))
+        usize::from(matches!(command, Command::SubmitJob { .. } | Command::ReplaceJob { .. }))
     };
     PAYLOAD.repeat(jobs)
 }
@@ -29,16 +29,21 @@ pub const PAYLOAD: &[u8] = b"true";
 pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
     let areas: BTreeSet<Area> = areas.iter().map(|area| Area::resolve(area).unwrap()).collect();
     JobFacts {
-        id: JobId { tenant: "sapporo".parse().unwrap(), name: name.parse().unwrap() },
+        id: JobId { tenant: "sapporo".parse().unwrap(), name: name.parse().unwrap(), task: None },
+        kind: Kind::Batch,
         group,
-        resources: Resources { class: CLASS.parse().unwrap(), gpus, memory_mib: 0 },
+        resources: Resources::of(CLASS.parse().unwrap(), gpus),
         topology: Topology::default(),
         priority: 50,
         policy: None,
+        reservation: None,
         residency: Rules { areas, ..Rules::default() },
         on_disconnect: OnDisconnect::Stop,
         over_limit: OverLimit::Queue,
         time_limit_s: 3600,
+        after: Vec::new(),
+        not_before: None,
+        start_by: None,
         payload: Digest::of(PAYLOAD),
         payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
         sealed_to: [].into(),

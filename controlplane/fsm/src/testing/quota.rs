@@ -1,12 +1,14 @@
 //! Quotas of the fixture's tenants, and what its operators offer.
 
-use super::{CLASS, Federation, OPERATORS, admin};
-use crate::command::Command;
+use super::{BEGIN, CLASS, Federation, OPERATORS, admin};
+use crate::command::{Command, PutReservation};
 use sekisho_types::id::{SiteId, TenantId};
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::name::Name;
 use sekisho_types::offer::{OfferSpec, OnLower};
 use sekisho_types::patch::Patch;
 use sekisho_types::quota::{Allotment, Limit};
+use sekisho_types::reservation::{Reclaim, ReservationSpec};
 use sekisho_types::revision::Revision;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeSet;
@@ -32,7 +34,37 @@ pub fn offer(gpus: u64) -> OfferSpec {
     }
 }
 
+/// A reservation of [`CLASS`] at a site, from the beginning on and without an end.
+#[must_use]
+pub fn reservation(site: &str, gpus: u64) -> ReservationSpec {
+    ReservationSpec {
+        site: site.parse().unwrap(),
+        class: CLASS.parse().unwrap(),
+        gpus,
+        from: BEGIN,
+        until: None,
+        reclaim: Reclaim::Wait,
+        message: String::new(),
+    }
+}
+
 impl Federation {
+    /// What makes a reservation, or lowers it.
+    #[must_use]
+    pub fn reserving(&self, tenant: &str, name: &str, spec: ReservationSpec) -> Command {
+        let tenant: TenantId = tenant.parse().unwrap();
+        let name: Name = name.parse().unwrap();
+        let expected = self.state.reservation(&tenant, &name).map(|row| row.revision);
+        Command::PutReservation(Box::new(PutReservation { tenant, name, spec, expected }))
+    }
+
+    /// Makes a reservation, or lowers it, as the administrator of its site's operator.
+    pub fn reserve(&mut self, tenant: &str, name: &str, spec: ReservationSpec) {
+        let operator = self.state.site(&spec.site).unwrap().operator.clone();
+        let put = self.reserving(tenant, name, spec);
+        self.accept(admin(operator.as_str()), put);
+    }
+
     /// Sets a tenant's own quota of [`CLASS`] in all Japan.
     pub fn quota(&mut self, tenant: &TenantId, limit: Limit) {
         self.allot(tenant, Area::Japan, Allotment::own(limit));

@@ -73,7 +73,7 @@ impl Federation {
     /// Gives a site its key of an epoch, by its operator's member.
     pub fn give_site_key(&mut self, site: &str, epoch: u32) {
         let key = Box::new(site_key(site, epoch));
-        self.accept(member(of(site).0), Command::PutSiteKey { key });
+        self.accept(member(of(site).0), Command::PutSiteKey(key));
     }
 
     /// The epoch of the key in use.

@@ -31,6 +31,7 @@ fn read(ring: &Changes, after: u64, until: u64) -> Result<Vec<(u64, String)>, Co
         Key::Escrow(id) => format!("{}/{}/{}", id.0, id.1, id.2),
         Key::Offer(site, name) => format!("{site}/{name}"),
         Key::Veto(id) => format!("{} of {}", id.1, id.0),
+        Key::Reservation(tenant, name) => format!("{name} of {tenant}"),
     };
     Ok(changes.into_iter().map(|change| (change.revision.0, name(change.key))).collect())
 }
@@ -82,7 +83,8 @@ fn what_is_shared_out_is_told_row_by_row() {
         quota(here),
         Event::Budget(tenant.clone(), name.clone()),
         Event::Escrow(Box::new((site.clone(), tenant.clone(), class.clone()))),
-        Event::Offer(site, name),
+        Event::Offer(site, name.clone()),
+        Event::Reservation(tenant.clone(), name),
         veto(Vetoed::Tenant(tenant.clone())),
         veto(job),
         quota(Area::Japan),
@@ -96,6 +98,7 @@ fn what_is_shared_out_is_told_row_by_row() {
         "tokyo-1/night",
         "tenant acme of kanto",
         "job acme/train of kanto",
+        "night of acme",
     ];
     assert_eq!(read(&ring, 0, 1), named(&told.map(|name| (1, name))), "each once");
     let sizes: usize =

@@ -31,7 +31,7 @@ async fn an_installed_snapshot_empties_the_ring_and_what_follows_is_there() {
     let rest =
         state.quotas().count() + state.keys().count() + state.federation().unwrap().members.len();
     let shared = state.budgets().count() + state.escrows().count();
-    let offered = state.offers().count() + state.vetoes().count();
+    let offered = state.offers().count() + state.vetoes().count() + state.reservations().count();
     let rows = work + named + rest + shared + offered;
     assert_eq!(whole.len(), rows, "from the first entry on, each row once");
     let built = source.get_snapshot_builder().await.build_snapshot().await.unwrap();
@@ -97,6 +97,7 @@ async fn a_view_is_never_ahead_of_the_ring() {
                     Key::Key(_) | Key::Landmark(_) | Key::Member(_) => {}
                     Key::Approval(_) | Key::BreakGlass(_) | Key::Budget(..) => {}
                     Key::Escrow(_) | Key::Offer(..) | Key::Veto(_) => {}
+                    Key::Reservation(..) => {}
                 }
             }
             seen = view.revision().0;

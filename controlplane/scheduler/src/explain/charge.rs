@@ -1,4 +1,4 @@
-//! What quotas, budgets and offers want, in words.
+//! What quotas, budgets, offers and reservations want, in words.
 
 use sekisho_fsm::State;
 use sekisho_fsm::budget::hours;
@@ -6,6 +6,10 @@ use sekisho_fsm::quota::Line;
 use sekisho_types::budget::Exhausted;
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::reservation::ReservationSpec;
+
+/// Windows of reservations that are named: the first are those that bind.
+const WINDOWS_MAX: usize = 4;
 
 /// ` in AREA`, but for the whole country.
 pub(crate) fn within(area: Area) -> String {
@@ -15,6 +19,25 @@ pub(crate) fn within(area: Area) -> String {
 pub(super) fn offered(state: &State, facts: &JobFacts) -> String {
     let until = state.clock().plus_ms(facts.time_limit_s.saturating_mul(1000));
     format!("offered to {} until {until}", facts.id.tenant)
+}
+
+/// Which windows of others the job would run into, or which reservation it asks for.
+pub(super) fn reserved(state: &State, facts: &JobFacts) -> String {
+    if let Some(name) = &facts.reservation {
+        return format!("{} of reservation {name} left for so long", facts.gpus());
+    }
+    let path = state.path(&facts.id.tenant);
+    let until = state.clock().plus_ms(facts.time_limit_s.saturating_mul(1000));
+    let met = state.reserved_for_others(&facts.resources.class, &path, until);
+    let window = |spec: &&ReservationSpec| {
+        let end = spec.until.map_or_else(|| "..".to_owned(), |until| until.to_string());
+        format!("{} {} {}/{end}", spec.site, spec.gpus, spec.from)
+    };
+    let told: Vec<String> = met.iter().take(WINDOWS_MAX).map(window).collect();
+    if told.is_empty() {
+        return "not reserved for others".to_owned();
+    }
+    format!("not reserved for others: {}", told.join("; "))
 }
 
 pub(super) fn quota(state: &State, facts: &JobFacts) -> String {

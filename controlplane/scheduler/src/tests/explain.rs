@@ -1,7 +1,7 @@
 //! The funnel, its binding filter and what is offered to relax, one filter at a time.
 
 use super::*;
-use crate::{Explanation, Verdict, explain};
+use crate::{Basis, Explanation, Verdict, explain};
 use sekisho_fsm::testing::{CLASS, job};
 use sekisho_types::job::{JobFacts, Resources};
 use sekisho_types::quota::Limit;
@@ -58,9 +58,12 @@ TAG_EXPIRED            3  site tag in force
 TOPOLOGY_APART         3  beside any job
 CAPACITY_FULL          2  3 of them free in one bucket
 OFFER_FULL             2  3 of what is offered free
+OFFER_RESERVED         2  not reserved for others
 QUOTA_EXCEEDED         2  quota of sapporo for sim-h100: 8, in use 0, room for 8, needed 6
 BUDGET_EXHAUSTED       2  no hard budget
-TOPOLOGY_UNMET         2  members anywhere";
+TOPOLOGY_UNMET         2  members anywhere
+TURN_OF_ANOTHER        2  left by the jobs whose turn is first
+ROOM_KEPT              2  not kept for another job";
     assert_eq!(text(&found), golden);
     assert_eq!((found.verdict, found.binding), (Verdict::PlacedNow, None));
     assert_eq!((found.nodes, found.nodes_needed, found.position), (6, 2, None));
@@ -168,10 +171,13 @@ fn quota_tells_none_from_in_use() {
     let said_of_quota = "\
 QUOTA_NONE             2  quota of sapporo for sim-h100: 8, in use 0, room for 8, needed 9";
     assert!(text(&found).contains(said_of_quota), "{}", text(&found));
-    assert_eq!(
-        changes(&found)[0],
-        said("raise the quota of sapporo for sim-h100 by 1 to 9", Verdict::PlacedNow)
-    );
+    // What the submitter does alone comes first.
+    let helps = [
+        said("ask for 2 GPUs a member instead of 3", Verdict::PlacedNow),
+        said("make the group 2 instead of 3", Verdict::PlacedNow),
+        said("raise the quota of sapporo for sim-h100 by 1 to 9", Verdict::PlacedNow),
+    ];
+    assert_eq!(changes(&found), helps);
     federation.submit(job("first", 1, 4, &["Tokyo"]));
     commit(&mut federation);
     facts.group = 2;
@@ -201,10 +207,10 @@ fn a_full_place_names_the_job_to_wait_for_and_when() {
     let by = end(600).unwrap();
     let change = format!("wait for job sapporo/short to end, by {by} at the latest");
     assert_eq!(changes(&found)[0], (change, Verdict::PlacedNow));
-    assert_eq!(found.estimate, end(600));
+    assert_eq!(found.estimate, end(600).map(|at| (at, Basis::Ends)));
     // A pair needs both to end: no single job to wait for.
     let found = explain(&federation.state, &job("pair", 2, 2, &["JP-01"]));
-    assert_eq!(found.estimate, end(7200));
+    assert_eq!(found.estimate, end(7200).map(|at| (at, Basis::Ends)));
     assert!(changes(&found).iter().all(|(change, _)| !change.starts_with("wait")), "{found:?}");
     // Queued behind another.
     federation.submit(one.clone());
@@ -237,7 +243,7 @@ fn unknown_rules_deny() {
     let found = explain(&federation.state, &facts);
     assert_eq!((found.verdict, found.binding), (Verdict::Never, Some(ErrorCode::NotFound)));
     assert_eq!(found.detail, "policy gone does not exist");
-    let resources = Resources { class: "sim-b200".parse().unwrap(), gpus: 1, memory_mib: 0 };
+    let resources = Resources::of("sim-b200".parse().unwrap(), 1);
     let found = explain(&federation.state, &JobFacts { resources, ..job("x", 1, 1, &[]) });
     assert_eq!((found.verdict, found.binding), (Verdict::Never, Some(ErrorCode::NoDevice)));
     assert_eq!(

@@ -107,9 +107,10 @@ fn class_memory_and_count_of_one_bucket_must_suit() {
         of(tenant.as_str(), JobFacts { resources, ..job(name, 1, 1, &[]) })
     };
     let class = || CLASS.parse().unwrap();
-    federation.submit(with("fits", Resources { class: class(), gpus: 4, memory_mib: 81_920 }));
-    federation.submit(with("memory", Resources { class: class(), gpus: 1, memory_mib: 81_921 }));
-    federation.submit(with("count", Resources { class: class(), gpus: 5, memory_mib: 0 }));
+    federation.submit(with("fits", Resources { memory_mib: 81_920, ..Resources::of(class(), 4) }));
+    federation
+        .submit(with("memory", Resources { memory_mib: 81_921, ..Resources::of(class(), 1) }));
+    federation.submit(with("count", Resources::of(class(), 5)));
     assert_eq!(shown(&plan(&federation.state)), ["fits: ishikari-1/n-01"]);
     assert_eq!(plan(&federation.state).waiting, Waiting { room: 2, ..Waiting::default() });
 }

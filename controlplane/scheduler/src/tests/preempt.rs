@@ -84,8 +84,9 @@ fn room_that_is_being_made_is_waited_for() {
     let plan = planner.plan(&federation.state);
     assert_eq!((plan.groups.len(), planner.preempt(&plan.held)), (0, None));
     let facts = &federation.state.job(&id).unwrap().facts;
-    let said = crate::explain(&federation.state, facts).detail;
-    assert_eq!(said, "1 job(s) are being moved to make room");
+    let told = crate::explain(&federation.state, facts);
+    assert_eq!(told.detail, "1 job(s) are being moved to make room");
+    assert_eq!(told.binding, Some(ErrorCode::RoomInMaking));
     // It makes no room for another one, and none is made for it twice.
     federation.submit(at(90, "other", 1, 2));
     assert_eq!(found(&federation), of(&["a"], &["n-01"]));

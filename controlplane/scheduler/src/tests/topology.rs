@@ -1,12 +1,15 @@
 //! Where members stand as their job asks: places, claims, whom it moves, and what is said of it.
 
 use super::*;
-use crate::{Planner, Verdict, Waiting, explain, plan};
+use crate::{Basis, Planner, Verdict, Waiting, explain, plan};
 use sekisho_fsm::command::Preempt;
-use sekisho_fsm::testing::job;
-use sekisho_types::job::JobFacts;
+use sekisho_fsm::invariant;
+use sekisho_fsm::testing::{job, shares};
+use sekisho_types::job::{JobFacts, Kind, Resources};
 use sekisho_types::quota::Limit;
+use sekisho_types::sharing::Sharing;
 use sekisho_types::topology::{Over, Spread, Topology, Within};
+use std::collections::BTreeSet;
 
 /// Two racks of two nodes in Tokyo, one of three in Sakai, and a node in none at Ishikari; each has four devices.
 fn racks() -> Federation {
@@ -120,6 +123,27 @@ fn jobs_that_keep_apart_find_other_nodes_within_a_plan_too() {
 }
 
 #[test]
+fn tasks_of_one_whole_stand_together_unless_its_own_mark_keeps_them_apart() {
+    let kind = Kind::Array { tasks: 3, at_most: 3 };
+    for (apart, nodes) in [(&[][..], 1), (&["web"][..], 3)] {
+        let mut federation = racks();
+        federation.submit(JobFacts { kind, ..asking("web", 1, 1, marked(apart, &["web"])) });
+        assert_eq!(commit(&mut federation), 3);
+        let rows = federation.state.placements().map(|(_, row)| &row.grant.node);
+        assert_eq!(rows.collect::<BTreeSet<_>>().len(), nodes);
+        assert_eq!(invariant::check(&federation.state), Ok(()));
+    }
+    // Each task is a group of its own: it is in one rack, and the next one may be in another.
+    let mut federation = racks();
+    federation.submit(JobFacts { kind, ..asking("sweep", 2, 4, within(Within::Rack)) });
+    let racks = shown(&plan(&federation.state));
+    let pairs = ["tokyo-1/a-1 tokyo-1/a-2", "tokyo-1/b-1 tokyo-1/b-2", "sakai-1/c-1 sakai-1/c-2"];
+    assert_eq!(racks, pairs.map(|pair| format!("sweep: {pair}")));
+    assert_eq!(commit(&mut federation), 3);
+    assert_eq!(invariant::check(&federation.state), Ok(()));
+}
+
+#[test]
 fn a_gang_keeps_room_in_the_rack_that_is_ready_first() {
     let mut federation = racks();
     for (name, minutes, node) in [
@@ -223,10 +247,11 @@ fn a_rack_that_is_too_small_is_never_and_a_full_one_not_yet() {
     let (verdict, line, changes) = said(&federation, &full);
     assert_eq!(verdict, Verdict::WouldWait);
     assert_eq!(line, "TOPOLOGY_UNMET 2: all 3 in one rack");
-    assert_eq!(changes[0], "let the members stand in several racks of a site");
+    assert!(changes[0].starts_with("wait for job sapporo/runs to end, by "), "{changes:?}");
+    assert_eq!(changes[1], "let the members stand in several racks of a site");
     let found = explain(&federation.state, &full);
-    let end = federation.now.plus_ms(605_000);
-    assert_eq!(found.estimate, Some(end), "when the rack is free again");
+    let end = federation.state.clock().plus_ms(605_000);
+    assert_eq!(found.estimate, Some((end, Basis::Ends)), "when the rack is free again");
 }
 
 #[test]
@@ -247,6 +272,42 @@ fn too_few_to_spread_over_is_never_and_who_stands_there_is_named() {
         (Verdict::WouldWait, "TOPOLOGY_APART 0: beside no job of web")
     );
     assert_eq!(changes, ["let it stand beside any job"]);
+}
+
+#[test]
+fn who_goes_before_takes_the_rack_and_the_node() {
+    let mut federation = racks();
+    let rack = |name| asking(name, 3, 4, within(Within::Rack));
+    federation.submit(JobFacts { priority: 90, ..rack("first") });
+    let (verdict, line, _) = said(&federation, &rack("second"));
+    assert_eq!(verdict, Verdict::WouldWait);
+    assert_eq!(line, "TURN_OF_ANOTHER 2: left by the jobs whose turn is first");
+    let mut federation = racks();
+    cordon_all_racks(&mut federation, "tokyo-1/a-1");
+    let web = asking("web", 1, 1, marked(&[], &["web"]));
+    federation.submit(JobFacts { priority: 90, ..web });
+    let (verdict, line, _) = said(&federation, &asking("shy", 1, 1, marked(&["web"], &[])));
+    assert_eq!(verdict, Verdict::WouldWait);
+    assert_eq!(line, "TURN_OF_ANOTHER 0: left by the jobs whose turn is first");
+}
+
+#[test]
+fn shares_of_one_device_stand_apart_as_whole_devices_do() {
+    let mut federation = racks();
+    let class = shares(3, 4).class;
+    federation.open_class(&class, &["sapporo"], Limit::Unlimited);
+    for node in ["tokyo-1/a-1", "tokyo-1/b-1"] {
+        federation.equip(&node.parse().unwrap(), vec![shares(3, 4)]).outcome.unwrap();
+    }
+    let share = |name, topology| {
+        let resources = Resources { sharing: Sharing::Any, ..Resources::of(class.clone(), 1) };
+        JobFacts { resources, ..asking(name, 1, 1, topology) }
+    };
+    assert_eq!(placed(&mut federation, share("web", marked(&[], &["web"]))), "tokyo-1/a-1");
+    assert_eq!(placed(&mut federation, share("calm", Topology::default())), "tokyo-1/a-1");
+    let shy = share("shy", marked(&["web"], &[]));
+    assert_eq!(placed(&mut federation, shy), "tokyo-1/b-1");
+    assert_eq!(invariant::check(&federation.state), Ok(()));
 }
 
 /// Every node but one is cordoned.

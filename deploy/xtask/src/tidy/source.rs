@@ -12,6 +12,8 @@ const WAIT: &str = "wait";
 
 /// Aim at 400; past 500 a file has a second subject that deserves a file of its own.
 const MAX_LINES: usize = 500;
+/// The one enum of all commands cannot be split, only grows, and has a line of documentation for each of its fields.
+const LONG: [&str; 1] = ["controlplane/fsm/src/command.rs"];
 /// Shorter than this a head is a placeholder.
 const MIN_HEAD: usize = 20;
 /// Names of places, not of things: everything belongs there, so everything ends there.
@@ -35,7 +37,7 @@ pub(super) fn check(file: &TextFile) -> Vec<Violation> {
 
 fn length(file: &TextFile, found: &mut Vec<Violation>) {
     let lines = file.text.lines().count();
-    if lines > MAX_LINES {
+    if lines > MAX_LINES && !LONG.contains(&file.path.as_str()) {
         found.push(Violation::new(
             LENGTH,
             &file.path,

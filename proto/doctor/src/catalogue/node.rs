@@ -184,6 +184,16 @@ checks! {
             => "The agent does not start while the driver fails. See the kernel's log.",
             "ドライバーが失敗する間、エージェントは起動しません。カーネルのログを確認してください。",
             "dmesg --level=err,warn | grep -i -e nvidia -e nvrm";
+        DEVICES_CONTRADICT = Failure,
+            "{cause}",
+            "{cause}"
+            => "Name in `shared_devices` of the settings only devices that are not in MIG instances.",
+            "設定の `shared_devices` には、MIG分割されていないデバイスだけを指定してください。", "nvidia-smi -L";
+        DEVICE_NOT_HERE = Warning,
+            "{cause}",
+            "{cause}"
+            => "Correct `shared_devices` of the settings, or see why the device is gone.",
+            "設定の `shared_devices` を修正するか、デバイスが見えない原因を確認してください。", "nvidia-smi -L";
         DEVICE_SICK = Warning,
             "{device} is not offered: {cause}",
             "{device} は提供されません: {cause}"

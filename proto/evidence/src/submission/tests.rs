@@ -4,17 +4,18 @@
 use super::*;
 use crate::batch::Tree;
 use crate::bundle::Endorser;
-use crate::grant::SessionId;
+use crate::grant::{SessionId, Share};
 use crate::key::{Purpose, SigningKey};
 use crate::operator::{BackupKey, Keys, OperatorKeys};
 use crate::voucher::VoucherError;
 use proptest::prelude::*;
-use sekisho_types::id::{ClusterId, MemberId, PublicKey};
-use sekisho_types::job::{OnDisconnect, OverLimit, Resources};
+use sekisho_types::id::{ClusterId, JobId, MemberId, PublicKey};
+use sekisho_types::job::{Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::TrustDomain;
 use sekisho_types::residency::{RULE_ENTRIES_MAX, Rules};
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
+use sekisho_types::sharing::Sharing;
 use sekisho_types::topology::Topology;
 
 const CLUSTER: ClusterId = ClusterId([1; 16]);
@@ -119,7 +120,7 @@ impl Draft {
             incarnation,
             submitted_at: NOW,
             key: self.key,
-            resealed: false,
+            under: Under::Submit,
         }
     }
 }
@@ -128,15 +129,24 @@ fn facts() -> JobFacts {
     let areas = ["JP-01", "JP-13"].map(|area| Area::resolve(area).unwrap()).into();
     JobFacts {
         id: "city/train".parse().unwrap(),
+        kind: Kind::Batch,
         group: 2,
-        resources: Resources { class: "h100-80g".parse().unwrap(), gpus: 4, memory_mib: 40_960 },
+        resources: Resources {
+            memory_mib: 40_960,
+            units: 1,
+            ..Resources::of("h100-80g".parse().unwrap(), 4)
+        },
         topology: Topology::default(),
         priority: 50,
         policy: Some("bank".parse().unwrap()),
+        reservation: None,
         residency: Rules { areas, ..Rules::default() },
         on_disconnect: OnDisconnect::Stop,
         over_limit: OverLimit::Queue,
         time_limit_s: 3600,
+        after: Vec::new(),
+        not_before: None,
+        start_by: None,
         payload: Digest::of(b"payload"),
         payload_len: 7,
         sealed_to: [].into(),
@@ -162,8 +172,10 @@ fn grant(submission: &Submission) -> Grant {
         session: SessionId([5; 16]),
         class: "h100-80g".parse().unwrap(),
         memory_mib: 81_920,
+        units: 7,
         island: 1,
         gpus: 4,
+        share: None,
         rules: vec![
             BoundRules { policy: None, rules: facts().residency },
             named("bank"),
@@ -240,6 +252,35 @@ fn the_signature_is_the_submitters_for_this_command_cluster_and_life() {
 }
 
 #[test]
+fn a_signature_stands_behind_the_tasks_that_were_asked_for_and_no_others() {
+    let granted = |kind: Kind, under: Under, task: Option<u32>| {
+        let mut draft = Draft::sound();
+        draft.facts.kind = kind;
+        let submission = Submission { under, ..draft.sign() };
+        let job = JobId { task, ..grant(&submission).job };
+        submission.check(&bundle(), &Grant { job, ..grant(&submission) })
+    };
+    let array = Kind::Array { tasks: 3, at_most: 1 };
+    let service = Kind::Service { replicas: 1, surge: 1 };
+    let submit = Under::Submit;
+    for (kind, task, sound) in [
+        (Kind::Batch, None, true),
+        (Kind::Batch, Some(0), false),
+        (array, Some(2), true),
+        (array, Some(3), false),
+        (array, None, false),
+        (service, Some(1_000_000), true),
+        (service, None, false),
+    ] {
+        let expected = if sound { Ok(()) } else { Err(SubmissionError::Facts("job")) };
+        assert_eq!(granted(kind, submit, task), expected, "{kind:?} {task:?}");
+    }
+    // What was signed as one command is no other.
+    let replaced = granted(service, Under::Replace, Some(1));
+    assert_eq!(replaced, Err(SubmissionError::Signature));
+}
+
+#[test]
 fn a_signature_under_a_batch_stands_behind_each_of_its_jobs() {
     for before in [0, 1, 2, 63, 127] {
         let submission = Draft::in_batch(before).sign();
@@ -305,12 +346,13 @@ fn the_key_was_in_force_and_its_role_submits_for_this_tenant() {
 #[test]
 fn nothing_is_granted_otherwise_than_it_was_signed() {
     let submission = Draft::sound().sign();
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 10] = [
         ("job", |g| g.job = "city/other".parse().unwrap()),
         ("payload", |g| g.payload = Digest::of(b"other")),
         ("class", |g| g.class = "b200".parse().unwrap()),
         ("gpus", |g| g.gpus = 3),
         ("memory", |g| g.memory_mib = 40_959),
+        ("units", |g| g.units = 0),
         ("group", |g| g.group = 3),
         ("group", |g| g.rank = 2),
         ("on_disconnect", |g| g.on_disconnect = OnDisconnect::RunToCompletion),
@@ -324,6 +366,9 @@ fn nothing_is_granted_otherwise_than_it_was_signed() {
     let mut exact = grant(&submission);
     exact.memory_mib = 40_960;
     assert_eq!(submission.check(&bundle(), &exact), Ok(()));
+    let share = Share { device: Digest([3; 32]), with: Sharing::Any };
+    let shared = Grant { share: Some(share), ..exact };
+    assert_eq!(refusal(&submission, &shared), SubmissionError::Sharing, "nobody agreed to that");
     let other_life = spoiled(|d| d.incarnation = Incarnation(2));
     assert!(matches!(other_life, SubmissionError::Incarnation { .. }));
 }

@@ -289,17 +289,102 @@ $($early)*
         "予算の期間はすでに終わっています。",
         "Set a span that ends in the future.",
         "未来に終わる期間を設定してください。";
-    TopologyNone = 113, "TOPOLOGY_NONE", Never,
+    DependencyUnknown = 107, "DEPENDENCY_UNKNOWN", Invalid,
+        "A job that this one waits for does not exist.",
+        "このジョブが待つ対象のジョブがありません。",
+        "Submit that job first, or correct `after`; jobs that are over are forgotten after a week.",
+        "先にそのジョブを投入するか、`after` を修正してください。終了したジョブは1週間後に忘れられます。";
+    DependencyNever = 108, "DEPENDENCY_NEVER", Never,
+        "What the job waits for can never come true any more.",
+        "このジョブが待つ条件は、もう満たされません。",
+        "See what became of the other job: `sekisho job status`; submit both again, or change `after`.",
+        "`sekisho job status` で相手のジョブの結果を確認し、両方を再投入するか `after` を変更してください。";
+    DeadlinePast = 109, "DEADLINE_PAST", Never,
+        "The latest start of the job has passed.",
+        "ジョブの最遅開始時刻を過ぎています。",
+        "Submit it with a later `start_by` or `end_by`, or a shorter `time_limit`.",
+        "`start_by` または `end_by` を遅くするか、`time_limit` を短くして投入してください。";
+    DependencyWaits = 110, "DEPENDENCY_WAITS", NotYet,
+        "The job waits for other jobs.",
+        "ジョブは他のジョブを待っています。",
+        "Wait; `sekisho job explain` names them.",
+        "お待ちください。対象は `sekisho job explain` で確認できます。";
+    NotBefore = 111, "NOT_BEFORE", NotYet,
+        "The job waits for its earliest start.",
+        "ジョブは最早開始時刻を待っています。",
+        "Wait, or submit it again with an earlier `not_before`.",
+        "お待ちになるか、`not_before` を早めて再投入してください。";
+    TurnOfAnother = 112, "TURN_OF_ANOTHER", NotYet,
+        "Other jobs' turn is first, and they take what is left.",
+        "先に順番が来る他のジョブが、残りを使います。",
+        "Wait, or see `sekisho job explain` for what would let it pass them.",
+        "お待ちいただくか、`sekisho job explain` で追い越せる条件を確認してください。";
+    RoomKept = 113, "ROOM_KEPT", NotYet,
+        "What is free is kept for a job that came first.",
+        "空いているものは、先に来たジョブのために確保されています。",
+        "Wait, or shorten the time limit, so that it ends before the other one begins: `sekisho job explain` says to what.",
+        "お待ちいただくか、そのジョブの開始前に終わるように時間制限を短くしてください。値は `sekisho job explain` が示します。";
+    RoomInMaking = 114, "ROOM_IN_MAKING", NotYet,
+        "Other jobs are being moved to make room for this one.",
+        "このジョブの場所を空けるため、他のジョブを移動中です。",
+        "Nothing to do: it is placed when they have ended.",
+        "対応不要です。移動が終わると配置されます。";
+    PlanMoved = 115, "PLAN_MOVED", Conflict,
+        "The job would fare worse now than when it was planned; nothing was submitted.",
+        "計画時より状況が悪くなっています。ジョブは受け付けていません。",
+        "Plan it again: `sekisho job plan FILE`; or submit it without --if-plan.",
+        "`sekisho job plan FILE` で計画し直すか、--if-plan なしで実行してください。";
+    ShareRefused = 116, "SHARE_REFUSED", Never,
+        "The job does not agree to share a device, or not as it is granted.",
+        "ジョブがデバイスの共有に同意していないか、許可された条件に同意していません。",
+        "Write `sharing: tenant` or `sharing: any` with a class of shared devices, or ask for whole ones.",
+        "共有デバイスのクラスと `sharing: tenant` または `sharing: any` を指定するか、占有デバイスを指定してください。";
+    DeviceTwice = 117, "DEVICE_TWICE", Invalid,
+        "The node counts a device twice, or its devices contradict each other.",
+        "ノードが同じデバイスを二重に数えているか、デバイスの内容が互いに矛盾しています。",
+        "See `shared_devices` of the agent's settings and the host's MIG partitions: `sekisho-agent doctor`.",
+        "エージェント設定の `shared_devices` とホストのMIG分割を `sekisho-agent doctor` で確認してください。";
+    ShareNeighbours = 118, "SHARE_NEIGHBOURS", NotYet,
+        "The free shares are on devices of jobs that this one does not share with.",
+        "空きのある共有デバイスは、このジョブと共有しないジョブが使用中です。",
+        "Wait, or write `sharing: any` if other tenants may compute on the same device.",
+        "空きを待つか、他テナントとの共有が可能であれば `sharing: any` を指定してください。";
+    ReservationNoRoom = 119, "RESERVATION_NO_ROOM", Precondition,
+        "At some moment of that time more would be reserved than is offered.",
+        "その期間のある時点で、予約が提供台数を超えます。",
+        "Reserve fewer or another time, or offer more first: `sekisho offer list`, `sekisho reservation list`.",
+        "台数か期間を変えるか、先に提供を増やしてください(`sekisho offer list`、`sekisho reservation list`)。";
+    ReservationPast = 120, "RESERVATION_PAST", Invalid,
+        "The time of the reservation is over.",
+        "予約の期間はすでに終わっています。",
+        "Make another one that ends in the future: `sekisho reservation create`.",
+        "未来に終わる予約を作成してください(`sekisho reservation create`)。";
+    OfferReserved = 121, "OFFER_RESERVED", NotYet,
+        "What is left of the offers is reserved for others, now or before the job's time limit ends.",
+        "提供の残りは、現在またはジョブの時間制限が終わる前から、他者のために予約されています。",
+        "Shorten the time limit, so that it ends before the reservation begins, or wait: `sekisho job explain` names the time.",
+        "時間制限を短くして予約の開始前に終わるようにするか、待ってください。時刻は `sekisho job explain` に表示されます。";
+    ReservationNone = 122, "RESERVATION_NONE", Never,
+        "The job's tenant has no reservation of this name that could hold the job.",
+        "このテナントに、ジョブを収められるその名前の予約がありません。",
+        "See `sekisho reservation list`: class, number and end have to fit; or leave `reservation` out of the spec.",
+        "`sekisho reservation list` で種別・台数・終了を確認するか、ジョブ仕様から `reservation` を外してください。";
+    ReservationFull = 123, "RESERVATION_FULL", NotYet,
+        "The reservation that the job names has not begun, or too little of it is left.",
+        "ジョブが指定した予約は、まだ始まっていないか、残りが足りません。",
+        "Wait for its beginning or for its other jobs to end: `sekisho reservation list`.",
+        "開始を待つか、予約を使っている他のジョブの終了を待ってください(`sekisho reservation list`)。";
+    TopologyNone = 124, "TOPOLOGY_NONE", Never,
         "No rack or site is large enough for the group, or there are too few different ones to spread it over.",
         "グループ全体が入るラックまたは拠点がないか、分散先の数が足りません。",
         "Make the group smaller, or ask for less in the job's `topology`.",
         "グループを小さくするか、ジョブの `topology` の条件を緩めてください。";
-    TopologyUnmet = 114, "TOPOLOGY_UNMET", NotYet,
+    TopologyUnmet = 125, "TOPOLOGY_UNMET", NotYet,
         "What is free does not stand together, or apart, as the job's topology asks.",
         "空いている場所が、ジョブの `topology` の条件(同一ラック・同一拠点・分散)を満たしません。",
         "Wait, or ask for less in the job's `topology`: `sekisho job explain`.",
         "空きを待つか、`sekisho job explain` を確認して `topology` の条件を緩めてください。";
-    TopologyApart = 115, "TOPOLOGY_APART", NotYet,
+    TopologyApart = 126, "TOPOLOGY_APART", NotYet,
         "A job that this one keeps apart from stands there.",
         "分離すべき別のジョブが同じノードにあります。",
         "Wait for that job to end, or take its mark out of `topology.apart`.",

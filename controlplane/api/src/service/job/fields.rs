@@ -16,8 +16,16 @@ pub(in crate::service) struct Row<'s> {
 }
 
 /// As the enumeration has them.
-const PHASES: Kind =
-    Kind::Word(&["QUEUED", "PLACED", "RUNNING", "STOPPING", "SUCCEEDED", "FAILED", "CANCELLED"]);
+const PHASES: Kind = Kind::Word(&[
+    "QUEUED",
+    "PLACED",
+    "RUNNING",
+    "STOPPING",
+    "SUCCEEDED",
+    "FAILED",
+    "CANCELLED",
+    "HELD",
+]);
 
 fn nodes(row: &Row<'_>) -> Vec<String> {
     let placements = row.job.placements.iter().filter_map(|id| row.state.placement(id));

@@ -71,6 +71,7 @@ fn named(row: &Item) -> String {
         Item::Escrow(row) => row.name.clone(),
         Item::Offer(row) => row.name.clone(),
         Item::Veto(row) => row.name.clone(),
+        Item::Reservation(row) => row.name.clone(),
         Item::Deleted(_) | Item::Bookmark(_) => panic!("no row"),
     }
 }
@@ -103,7 +104,9 @@ impl Client {
             row @ (Item::Landmark(_) | Item::Member(_)) => (named(&row), Some(row)),
             row @ (Item::Approval(_) | Item::BreakGlass(_)) => (named(&row), Some(row)),
             row @ (Item::Budget(_) | Item::Escrow(_)) => (named(&row), Some(row)),
-            row @ (Item::Offer(_) | Item::Veto(_)) => (named(&row), Some(row)),
+            row @ (Item::Offer(_) | Item::Veto(_) | Item::Reservation(_)) => {
+                (named(&row), Some(row))
+            }
         };
         self.told.push(name.clone());
         match row {

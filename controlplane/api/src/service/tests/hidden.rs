@@ -76,6 +76,7 @@ enum Of {
     Budget,
     Escrow,
     Offer,
+    Reservation,
     Veto,
     Job,
     Key,
@@ -119,6 +120,10 @@ impl Of {
                 "sites/tokyo-1/offers/spare",
                 &["sites/tokyo-1/offers/spaze", "sites/tokyo-9/offers/spare"],
             ),
+            Self::Reservation => (
+                "tenants/sapporo/reservations/night",
+                &["tenants/sapporo/reservations/nighs", "tenants/sapporu/reservations/night"],
+            ),
             Self::Veto => (
                 "operators/naniwa/vetoes/sapporo",
                 &["operators/naniwa/vetoes/sapporu", "operators/naniwo/vetoes/sapporo"],
@@ -154,6 +159,7 @@ impl Of {
             | Self::Budget
             | Self::Escrow
             | Self::Offer
+            | Self::Reservation
             | Self::Veto
             | Self::Job
             | Self::Key => {
@@ -231,6 +237,10 @@ fn offer() -> Offer {
     (&testing::offer(4)).into()
 }
 
+fn reservation() -> Reservation {
+    (&testing::reservation("tokyo-1", 1)).into()
+}
+
 macro_rules! rows {
     ($($module:ident :: $client:ident, $method:ident, $of:ident, |$name:ident| $request:expr;)+) => {
         &[$((
@@ -301,6 +311,11 @@ const ROWS: &[Row] = rows! {
     offer_service_client::OfferServiceClient, create_offer, Site, |name| CreateOfferRequest { parent: name, offer_id: "night".into(), offer: Some(offer()), intent: any() };
     offer_service_client::OfferServiceClient, update_offer, Offer, |name| UpdateOfferRequest { offer: Some(Offer { name, etag: "1".into(), ..offer() }), update_mask: None, intent: any() };
     offer_service_client::OfferServiceClient, withdraw_offer, Offer, |name| WithdrawOfferRequest { name, etag: "1".into(), intent: any() };
+    reservation_service_client::ReservationServiceClient, list_reservations, Tenant, |name| ListReservationsRequest { parent: name, ..Default::default() };
+    reservation_service_client::ReservationServiceClient, create_reservation, Tenant, |name| CreateReservationRequest { parent: name, reservation_id: "day".into(), reservation: Some(reservation()), intent: any() };
+    reservation_service_client::ReservationServiceClient, get_reservation, Reservation, |name| GetReservationRequest { name, read: None };
+    reservation_service_client::ReservationServiceClient, update_reservation, Reservation, |name| UpdateReservationRequest { reservation: Some(Reservation { name, etag: "1".into(), ..reservation() }), update_mask: None, intent: any() };
+    reservation_service_client::ReservationServiceClient, delete_reservation, Reservation, |name| DeleteReservationRequest { name, etag: "1".into(), intent: any() };
     offer_service_client::OfferServiceClient, list_vetoes, Operator, |name| ListVetoesRequest { parent: name, ..Default::default() };
     offer_service_client::OfferServiceClient, create_veto, Operator, |name| CreateVetoRequest { parent: name, of: "tenants/sapporo".into(), reason: String::new(), intent: any() };
     offer_service_client::OfferServiceClient, delete_veto, Veto, |name| DeleteVetoRequest { name, intent: any() };
@@ -319,10 +334,11 @@ const ROWS: &[Row] = rows! {
     job_service_client::JobServiceClient, list_jobs, Tenant, |name| ListJobsRequest { parent: name, ..Default::default() };
     job_service_client::JobServiceClient, get_job, Job, |name| GetJobRequest { name, read: None };
     job_service_client::JobServiceClient, upload_payload, Job, |name| upload(name);
-    job_service_client::JobServiceClient, create_job, Tenant, |name| CreateJobRequest { parent: name, job_id: "train".into(), spec: spec(), payload: payload(), intent: any() };
+    job_service_client::JobServiceClient, create_job, Tenant, |name| CreateJobRequest { parent: name, job_id: "train".into(), spec: spec(), payload: payload(), intent: any(), if_plan: None };
     job_service_client::JobServiceClient, cancel_job, Job, |name| CancelJobRequest { name, intent: any() };
+    job_service_client::JobServiceClient, replace_job, Job, |name| ReplaceJobRequest { name, spec: spec(), payload: payload(), intent: any() };
     job_service_client::JobServiceClient, reseal_job, Job, |name| ResealJobRequest { name, spec: spec(), payload: payload(), intent: any() };
-    job_service_client::JobServiceClient, batch_create_jobs, Tenant, |name| BatchCreateJobsRequest { requests: vec![CreateJobRequest { parent: name.clone(), job_id: "train".into(), spec: spec(), payload: payload(), intent: None }], parent: name, intent: any() };
+    job_service_client::JobServiceClient, batch_create_jobs, Tenant, |name| BatchCreateJobsRequest { requests: vec![CreateJobRequest { parent: name.clone(), job_id: "train".into(), spec: spec(), payload: payload(), intent: None, if_plan: None }], parent: name, intent: any() };
     job_service_client::JobServiceClient, batch_cancel_jobs, Job, |name| BatchCancelJobsRequest { parent: parent(&name), names: vec![name], intent: any() };
     job_service_client::JobServiceClient, plan_job, Tenant, |name| PlanJobRequest { parent: name, job_id: "train".into(), spec: spec() };
     job_service_client::JobServiceClient, explain_job, Job, |name| ExplainJobRequest { name };
@@ -450,7 +466,8 @@ async fn what_exists_and_what_does_not_look_alike_to_those_who_may_not_read_it()
     let (stranger, other) = (user("kanto", "stranger"), user("kanto", "otaru"));
     for (client, method, of, ask) in ROWS {
         let (there, missing) = of.names();
-        let is_tenants = matches!(of, Of::Tenant | Of::Quota | Of::Budget | Of::Escrow | Of::Job);
+        let shared = matches!(of, Of::Quota | Of::Budget | Of::Escrow | Of::Reservation);
+        let is_tenants = shared || matches!(of, Of::Tenant | Of::Job);
         for caller in [Some(&stranger), Some(&other).filter(|_| is_tenants)].into_iter().flatten() {
             let door = door(caller);
             let (answered, known) = learned(&fake, &door, *ask, &there).await;

@@ -12,6 +12,7 @@ use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::job_service_server::JobService as _;
 use sekisho_proto::v1::{self, explanation::Verdict};
 use sekisho_types::id::{Digest, JobId};
+use sekisho_types::job::{After, When};
 use sekisho_types::limit::PAYLOAD_MAX;
 use sekisho_types::payload::JobPayload;
 use sekisho_types::principal::Principal;
@@ -198,6 +199,47 @@ async fn a_plan_says_what_would_happen_and_why() {
 }
 
 #[tokio::test]
+async fn what_fares_worse_than_it_was_planned_is_not_queued() {
+    let fake = fake();
+    let api = JobApi(Arc::clone(&fake.core));
+    let revision = fake.core.replica.state().revision().0;
+    let planned = |number, job: &NewJob, revision, verdict: Verdict| {
+        let mut ask = create(number, job);
+        let verdict = verdict.into();
+        ask.get_mut().if_plan = Some(v1::PlanGuard { revision, verdict });
+        api.create_job(ask)
+    };
+    let queued = || fake.core.replica.state().queue_len();
+    let (first, second) = (new_job("first", &[]), new_job("second", &[("N", "2")]));
+    // Something that it does not know, or has not come to.
+    let none = planned(1, &first, revision, Verdict::Unspecified).await;
+    assert_eq!(code(none), ErrorCode::InvalidArgument);
+    let ahead = planned(2, &first, revision + 1000, Verdict::PlacedNow).await;
+    assert_eq!((code(ahead), queued()), (ErrorCode::StaleRead, 0));
+    let written = planned(3, &first, revision, Verdict::PlacedNow).await.unwrap().into_inner();
+    assert_eq!(queued(), 1);
+    for node in ["tokyo-1/n-01", "tokyo-1/n-02"] {
+        let node = node.parse().unwrap();
+        let cordon = Command::SetSchedulable { node, schedulable: false };
+        fake.replica.elsewhere(|federation| drop(federation.accept(admin("kanto"), cordon)));
+    }
+    let refused = planned(4, &second, revision, Verdict::PlacedNow).await.unwrap_err();
+    let refused = ApiError::from_status(&refused);
+    assert_eq!((refused.code, queued()), (ErrorCode::PlanMoved, 1));
+    assert!(refused.message.ends_with("is would wait: NODE_UNAVAILABLE"), "{}", refused.message);
+    // A repeat hears what the first run heard; and who planned to wait may.
+    let again = planned(3, &first, revision, Verdict::PlacedNow).await.unwrap().into_inner();
+    assert_eq!(again, written);
+    planned(5, &second, revision, Verdict::WouldWait).await.unwrap();
+    assert_eq!(queued(), 2);
+    let mut batch = create_all(6, &[new_job("third", &[])]);
+    let guard = v1::PlanGuard { revision, verdict: Verdict::Never.into() };
+    batch.get_mut().requests[0].if_plan = Some(guard);
+    let refused = ApiError::from_status(&api.batch_create_jobs(batch).await.unwrap_err());
+    assert_eq!(refused.fields[0].field, "requests[0].if_plan");
+}
+
+#[tokio::test]
 async fn output_outside_the_area_is_elsewhere() {
     let fake = fake();
     let api = JobApi(Arc::clone(&fake.core));
@@ -220,4 +262,31 @@ async fn output_outside_the_area_is_elsewhere() {
     // Here, but the node is attached to nobody; and no such member of the group.
     assert_eq!(code(read("here", 0).await), ErrorCode::NodeUnavailable);
     assert_eq!(code(read("here", 1).await), ErrorCode::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_another_one_is_held_and_says_so() {
+    let fake = fake();
+    let api = JobApi(Arc::clone(&fake.core));
+    let by = user("kanto", "sapporo");
+    let prep = new_job("prep", &[]);
+    api.create_job(create(1, &prep)).await.unwrap();
+    let waiting = |name: &str, on: &str| {
+        let mut job = new_job(name, &[]);
+        job.facts.after = vec![After { job: on.parse().unwrap(), when: When::Succeeded }];
+        job
+    };
+    let train = waiting("train", "prep");
+    api.create_job(create(2, &train)).await.unwrap();
+    let (parent, filter) = ("tenants/sapporo".to_owned(), "phase = HELD".to_owned());
+    let ask = v1::ListJobsRequest { parent, filter, ..Default::default() };
+    let held = api.list_jobs(request(&by, ask)).await.unwrap().into_inner().jobs;
+    assert_eq!(held.len(), 1);
+    assert_eq!(held[0].spec, Some((&train.facts).into()));
+    let ask = v1::ExplainJobRequest { name: "tenants/sapporo/jobs/train".into() };
+    let found = api.explain_job(request(&by, ask)).await.unwrap().into_inner();
+    let verdict = (found.verdict(), found.binding.as_str());
+    assert_eq!(verdict, (Verdict::WouldWait, "DEPENDENCY_WAITS"));
+    let lost = api.create_job(create(3, &waiting("lost", "nobody"))).await;
+    assert_eq!(code(lost), ErrorCode::DependencyUnknown);
 }

@@ -8,6 +8,7 @@ use crate::service::key::KeyApi;
 use crate::service::member::MemberApi;
 use crate::service::node::NodeApi;
 use crate::service::policy::PolicyApi;
+use crate::service::reservation;
 use crate::service::site::SiteApi;
 use crate::service::tenant::TenantApi;
 use crate::service::{budget, escrow, job, key, landmark, member, node, offer, operator, policy};
@@ -48,6 +49,7 @@ fn the_fields_are_those_that_the_comments_name() {
         named(&escrow::fields()),
         named(&offer::fields()),
         named(&offer::veto_fields()),
+        named(&reservation::fields()),
         named(&key::fields()),
         named(&landmark::fields()),
         named(&policy::fields()),

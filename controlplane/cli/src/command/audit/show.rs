@@ -182,7 +182,10 @@ fn jobs<'r>(record: &'r Record, entry: Option<&'r Entry>) -> Vec<&'r JobId> {
         return vec![&grant.job];
     }
     let Some(entry) = entry else { return Vec::new() };
-    if let Command::SubmitJob { facts } | Command::ResealJob { facts } = &entry.command {
+    if let Command::SubmitJob { facts }
+    | Command::ResealJob { facts }
+    | Command::ReplaceJob { facts } = &entry.command
+    {
         vec![&facts.id]
     } else if let Command::CancelJob { job } = &entry.command {
         vec![job]

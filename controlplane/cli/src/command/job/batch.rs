@@ -4,7 +4,7 @@
 
 use super::seal::seal_all;
 use super::upload::upload;
-use super::{Wait, wait_for};
+use super::{Planned, Wait, wait_for};
 use crate::app::App;
 use crate::ask;
 use crate::exit::Exit;
@@ -34,7 +34,7 @@ fn tenant_of(jobs: &[JobId]) -> Result<TenantId, Failure> {
 
 pub(super) async fn submit(
     app: &mut App<'_>,
-    (specs, plain): (Vec<JobSpec>, bool),
+    (specs, plain, if_plan): (Vec<JobSpec>, bool, Option<Planned>),
     wait: Option<Wait>,
     longest: Duration,
 ) -> Result<Exit, Failure> {
@@ -47,7 +47,8 @@ pub(super) async fn submit(
     if let [new] = new.as_slice() {
         let command = Command::SubmitJob { facts: Box::new(new.facts.clone()) };
         let prepared = app.prepare(&session, &command)?;
-        let request = new.request(prepared.intent);
+        let if_plan = if_plan.map(|planned| planned.0.into());
+        let request = v1::CreateJobRequest { if_plan, ..new.request(prepared.intent) };
         let written =
             ask!(session.client, job_service_client::JobServiceClient, create_job, request)
                 .map_err(|failure| failure.of_request(prepared.request))?;
@@ -99,6 +100,23 @@ pub(super) async fn reseal(app: &mut App<'_>, spec: JobSpec) -> Result<(), Failu
     let sealed = Text::new("sealed anew", "を封緘し直しました");
     let next = Some(format!("sekisho job explain {job}"));
     app.changed(&job.name(), prepared.request, written.revision, sealed, next)
+}
+
+/// Has a service run something else from now on.
+pub(super) async fn replace(app: &mut App<'_>, spec: JobSpec) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let new = Box::pin(seal_all(app, &session, vec![spec], false)).await?;
+    let mut new = Box::pin(upload(app, &session, new)).await?;
+    let Some(new) = new.pop() else { return Err(Failure::invalid("there is no job")) };
+    let prepared =
+        app.prepare(&session, &Command::ReplaceJob { facts: Box::new(new.facts.clone()) })?;
+    let request = new.replace_request(prepared.intent);
+    let written = ask!(session.client, job_service_client::JobServiceClient, replace_job, request)
+        .map_err(|failure| failure.of_request(prepared.request))?;
+    let job = &new.facts.id;
+    let replaced = Text::new("replaced", "を置き換えました");
+    let next = Some(format!("sekisho job list --tasks-of {job}"));
+    app.changed(&job.name(), prepared.request, written.revision, replaced, next)
 }
 
 pub(super) async fn cancel(app: &mut App<'_>, jobs: &[JobId]) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! Why a job is where it is, or what would happen to it: a funnel, the rule that binds, and what would help.
 
+use super::{Planned, SpecArgs};
 use crate::app::App;
 use crate::ask;
 use crate::command::wait::{WaitView, tell};
@@ -14,6 +15,7 @@ use sekisho_proto::v1::explanation::Verdict;
 use sekisho_scheduler as scheduler;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::JobId;
+use sekisho_types::time::Timestamp;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -49,7 +51,19 @@ struct ExplanationView {
     steps: Vec<StepView>,
     relaxations: Vec<RelaxationView>,
     queue_position: Option<u32>,
+    more_before: bool,
+    estimate: Option<EstimateView>,
+    /// The command that submits what was planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
     waits: Vec<WaitView>,
+}
+
+/// When at the latest, and what that rests on.
+#[derive(Debug, Serialize)]
+struct EstimateView {
+    at: String,
+    basis: String,
 }
 
 fn word(verdict: Verdict) -> &'static str {
@@ -89,6 +103,12 @@ impl From<v1::Explanation> for ExplanationView {
             steps: answer.steps.into_iter().map(step).collect(),
             relaxations: answer.relaxations.into_iter().map(relaxation).collect(),
             queue_position: answer.queue_position,
+            more_before: answer.more_before,
+            estimate: answer.estimate_ms.map(|ms| EstimateView {
+                at: Timestamp(ms).to_string(),
+                basis: answer.estimate_basis,
+            }),
+            next: None,
             waits: answer.waits.into_iter().map(WaitView::from).collect(),
         }
     }
@@ -119,13 +139,23 @@ impl From<&scheduler::Explanation> for ExplanationView {
             steps: found.steps.iter().map(step).collect(),
             relaxations: found.relaxations.iter().map(relaxation).collect(),
             queue_position: found.before(),
+            more_before: found.more_before,
+            estimate: found.estimate.map(|(at, basis)| EstimateView {
+                at: at.to_string(),
+                basis: basis.as_str().to_owned(),
+            }),
+            next: None,
             waits: Vec::new(),
         }
     }
 }
 
-/// What would happen to a spec now.
-pub(super) async fn plan(app: &mut App<'_>, spec: &JobSpec) -> Result<Exit, Failure> {
+/// What would happen to a spec now, and the command that submits it if that still holds.
+pub(super) async fn plan(
+    app: &mut App<'_>,
+    spec: &JobSpec,
+    file: &SpecArgs,
+) -> Result<Exit, Failure> {
     let session = app.session()?;
     let request = v1::PlanJobRequest {
         parent: spec.facts.id.tenant.name(),
@@ -134,7 +164,11 @@ pub(super) async fn plan(app: &mut App<'_>, spec: &JobSpec) -> Result<Exit, Fail
     };
     let answer = ask!(session.client, job_service_client::JobServiceClient, plan_job, request)?;
     let exit = exit(answer.verdict());
-    show(app, &answer.into())?;
+    // What never comes is not submitted.
+    let next = Planned::of(&answer)
+        .filter(|_| exit != Exit::Never)
+        .map(|planned| format!("sekisho job submit {} --if-plan {planned}", file.words()));
+    show(app, &ExplanationView { next, ..answer.into() })?;
     Ok(exit)
 }
 
@@ -173,9 +207,11 @@ fn show(app: &mut App<'_>, view: &ExplanationView) -> Result<(), Failure> {
         app.output.sentence(&format!("{head}: {binding} {text}"))?;
     }
     if let Some(position) = view.queue_position {
-        let line = app
-            .output
-            .pick(format!("jobs before it: {position}"), format!("先行するジョブ: {position}"));
+        let (more, over) = if view.more_before { ("more than ", "超") } else { ("", "") };
+        let line = app.output.pick(
+            format!("jobs before it: {more}{position}"),
+            format!("先行するジョブ: {position}{over}"),
+        );
         app.output.line(&line)?;
     }
     tell(app, &view.waits)?;
@@ -188,6 +224,10 @@ fn show(app: &mut App<'_>, view: &ExplanationView) -> Result<(), Failure> {
         let change = say(&relaxation.change, language);
         let line = format!("{head}: {change} -> {}", say(&relaxation.effect, language));
         app.output.sentence(&line)?;
+    }
+    if let Some(next) = &view.next {
+        let head = app.output.pick("next", "次の操作");
+        app.output.note(&format!("{head}: {next}"))?;
     }
     Ok(())
 }

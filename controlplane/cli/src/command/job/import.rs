@@ -18,7 +18,7 @@ use draft::{ClassOf, Draft, Given, Part, class_of};
 use sekisho_evidence::canonical::encode;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::TenantId;
-use sekisho_types::time::Date;
+use sekisho_types::time::{Date, Timestamp};
 use std::path::PathBuf;
 
 /// What is imported.
@@ -121,11 +121,18 @@ fn prove(draft: &Draft, today: Date) -> Result<(), Failure> {
         && (facts.group, facts.resources.gpus) == (draft.group, draft.gpus)
         && facts.resources.class == draft.class
         && facts.time_limit_s == draft.time_limit_s
+        && facts.not_before == draft.not_before.as_ref().map(|written| written.at)
+        && facts.start_by == draft.end_by.as_ref().map(|end| before(end.at, draft.time_limit_s))
         && read.payload == payload;
     if is_same {
         return Ok(());
     }
     Err(internal(format!("{}: the spec made of it says something else", draft.name)))
+}
+
+/// The latest start of a job that has to be over at `end`.
+fn before(Timestamp(end): Timestamp, limit_s: u64) -> Timestamp {
+    Timestamp(end.saturating_sub(limit_s.saturating_mul(1000)))
 }
 
 #[cfg(test)]

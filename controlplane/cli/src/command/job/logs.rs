@@ -185,7 +185,7 @@ async fn await_place(app: &mut App<'_>, session: &Session, job: &JobId) -> Resul
     loop {
         let found = super::get(app, session, job).await?;
         match found.phase() {
-            v1::job::Phase::Unspecified | v1::job::Phase::Queued => {}
+            v1::job::Phase::Unspecified | v1::job::Phase::Queued | v1::job::Phase::Held => {}
             v1::job::Phase::Placed
             | v1::job::Phase::Running
             | v1::job::Phase::Stopping

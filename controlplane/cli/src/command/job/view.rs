@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::output::{Column, Listed, Shown, column, wide};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
+use sekisho_proto::v1::after::When;
 use sekisho_proto::v1::job::Phase;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{JobId, NodeId};
@@ -26,6 +27,7 @@ pub(super) fn word(phase: Phase) -> &'static str {
         Phase::Succeeded => "succeeded",
         Phase::Failed => "failed",
         Phase::Cancelled => "cancelled",
+        Phase::Held => "held",
     }
 }
 
@@ -39,6 +41,7 @@ fn shown(language: Language, phase: &'static str) -> &'static str {
         (Language::Ja, "succeeded") => "成功",
         (Language::Ja, "failed") => "失敗",
         (Language::Ja, "cancelled") => "取消済み",
+        (Language::Ja, "held") => "保留中",
         (Language::En | Language::Ja, other) => other,
     }
 }
@@ -135,6 +138,60 @@ impl Shown for PlacementView {
     }
 }
 
+/// What became of the tasks of an array or service.
+#[derive(Debug, Serialize)]
+struct TasksView {
+    granted: u32,
+    open: u32,
+    running: u32,
+    succeeded: u32,
+    failed: u32,
+    wanted: u32,
+}
+
+impl TasksView {
+    /// In one line.
+    fn told(&self, language: Language) -> String {
+        let Self { open, running, succeeded, failed, wanted, .. } = self;
+        let waiting = open.saturating_sub(*running);
+        match language {
+            Language::En => format!(
+                "{running} run, {waiting} begin or end, {wanted} to come; {succeeded} succeeded, {failed} failed"
+            ),
+            Language::Ja => format!(
+                "実行中 {running}、開始または終了中 {waiting}、これから {wanted}、成功 {succeeded}、失敗 {failed}"
+            ),
+        }
+    }
+}
+
+/// Another job that one waits for.
+#[derive(Debug, Serialize)]
+struct AfterView {
+    job: String,
+    when: &'static str,
+}
+
+impl From<v1::After> for AfterView {
+    fn from(after: v1::After) -> Self {
+        let when = match after.when() {
+            When::Unspecified => "unknown",
+            When::Started => "started",
+            When::Succeeded => "succeeded",
+            When::Failed => "failed",
+            When::Ended => "ended",
+        };
+        Self { job: after.job, when }
+    }
+}
+
+impl AfterView {
+    /// For people: `prep succeeded`.
+    fn text(&self) -> String {
+        format!("{} {}", short(&self.job), self.when)
+    }
+}
+
 /// A job as shown.
 #[derive(Debug, Serialize)]
 pub(in crate::command) struct JobView {
@@ -149,11 +206,24 @@ pub(in crate::command) struct JobView {
     device_class: String,
     gpus: u32,
     memory_mib: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sharing: Option<&'static str>,
     topology: Option<TopologyView>,
     priority: u32,
     policy: Option<String>,
+    reservation: Option<String>,
     areas: Vec<String>,
     time_limit_s: u64,
+    array: Option<ArrayView>,
+    service: Option<ServiceView>,
+    tasks: Option<TasksView>,
+    started_ms: u64,
+    ended_ms: u64,
+    after: Vec<AfterView>,
+    not_before_ms: Option<u64>,
+    start_by_ms: Option<u64>,
     payload_sha256: String,
     payload_len: u32,
     sealed_to: Vec<String>,
@@ -169,6 +239,19 @@ impl From<v1::Job> for JobView {
         let phase = word(job.phase());
         let spec = job.spec.unwrap_or_default();
         let payload = payload_word(&spec);
+        let sharing = match spec.sharing() {
+            v1::job_spec::Sharing::Unspecified | v1::job_spec::Sharing::Alone => None,
+            v1::job_spec::Sharing::Tenant => Some("tenant"),
+            v1::job_spec::Sharing::Any => Some("any"),
+        };
+        let tasks = job.tasks.map(|tasks| TasksView {
+            granted: tasks.granted,
+            open: tasks.open,
+            running: tasks.running,
+            succeeded: tasks.succeeded,
+            failed: tasks.failed,
+            wanted: tasks.wanted,
+        });
         Self {
             name: job.name,
             phase,
@@ -181,11 +264,22 @@ impl From<v1::Job> for JobView {
             device_class: spec.device_class,
             gpus: spec.gpus,
             memory_mib: spec.memory_mib,
+            units: Some(spec.units).filter(|units| *units > 0),
+            sharing,
             topology: spec.topology.map(TopologyView::from),
             priority: spec.priority,
             policy: Some(spec.policy).filter(|policy| !policy.is_empty()),
+            reservation: Some(spec.reservation).filter(|name| !name.is_empty()),
             areas: spec.residency.map(|rules| rules.areas).unwrap_or_default(),
             time_limit_s: spec.time_limit_s,
+            array: spec.array.map(|array| ArrayView { tasks: array.tasks, at_most: array.at_most }),
+            service: spec.service.map(|of| ServiceView { replicas: of.replicas, surge: of.surge }),
+            tasks,
+            started_ms: job.started_ms,
+            ended_ms: job.ended_ms,
+            after: spec.after.into_iter().map(AfterView::from).collect(),
+            not_before_ms: spec.not_before_ms,
+            start_by_ms: spec.start_by_ms,
             payload_sha256: spec.payload_sha256,
             payload_len: spec.payload_len,
             sealed_to: spec.sealed_to.into_iter().map(|to| short(&to.site).to_owned()).collect(),
@@ -194,6 +288,34 @@ impl From<v1::Job> for JobView {
             placements: job.placements.into_iter().map(PlacementView::from).collect(),
             waits: job.waits.into_iter().map(WaitView::from).collect(),
             etag: job.etag,
+        }
+    }
+}
+
+/// How an array runs.
+#[derive(Debug, Serialize)]
+struct ArrayView {
+    tasks: u32,
+    at_most: u32,
+}
+
+/// How a service runs.
+#[derive(Debug, Serialize)]
+struct ServiceView {
+    replicas: u32,
+    surge: u32,
+}
+
+impl JobView {
+    /// GPUs of one task, and how many tasks: `4*(2x8 h100)`.
+    fn asked(&self) -> String {
+        let one = format!("{}x{} {}", self.group, self.gpus, self.device_class);
+        let array = self.array.as_ref().map(|array| array.tasks);
+        let times = array.or_else(|| self.service.as_ref().map(|service| service.replicas));
+        // One of its tasks is told by itself.
+        match times.filter(|_| self.tasks.is_some()) {
+            None => one,
+            Some(times) => format!("{times}*({one})"),
         }
     }
 }
@@ -208,7 +330,11 @@ impl Shown for JobView {
         wide("areas", "許可地域"),
         wide("topology", "配置条件"),
         wide("policy", "ポリシー"),
+        wide("reservation", "予約"),
         wide("time limit", "制限時間"),
+        wide("after", "先行ジョブ"),
+        wide("not before", "最早開始"),
+        wide("start by", "最遅開始"),
         wide("priority", "優先度"),
         wide("attempts", "試行"),
         wide("submitter", "投入者"),
@@ -223,16 +349,21 @@ impl Shown for JobView {
         places.dedup();
         let label = |text: &String| Area::resolve(text).map_or_else(|_e| text.clone(), Area::label);
         let areas: Vec<String> = self.areas.iter().map(label).collect();
+        let after: Vec<String> = self.after.iter().map(AfterView::text).collect();
         vec![
             id,
             shown(language, self.phase).to_owned(),
-            format!("{}x{} {}", self.group, self.gpus, self.device_class),
+            self.asked(),
             if places.is_empty() { "-".to_owned() } else { places.join(", ") },
-            self.message.clone(),
+            self.tasks.as_ref().map_or_else(|| self.message.clone(), |tasks| tasks.told(language)),
             if areas.is_empty() { Area::Japan.label() } else { areas.join(", ") },
             self.topology.as_ref().map_or_else(|| "-".to_owned(), |asked| asked.cell(language)),
             self.policy.as_deref().map_or("-", short).to_owned(),
+            self.reservation.clone().unwrap_or_else(|| "-".to_owned()),
             duration::text(self.time_limit_s),
+            if after.is_empty() { "-".to_owned() } else { after.join(", ") },
+            self.not_before_ms.map_or_else(|| "-".to_owned(), instant),
+            self.start_by_ms.map_or_else(|| "-".to_owned(), instant),
             self.priority.to_string(),
             self.attempts.to_string(),
             self.submitter.clone(),

@@ -19,6 +19,54 @@ struct BucketView {
     island: u32,
     count: u32,
     used: u32,
+    /// Compute slices of each, where they are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units: Option<u32>,
+    kind: &'static str,
+    /// Of MIG instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
+}
+
+impl From<v1::Bucket> for BucketView {
+    fn from(bucket: v1::Bucket) -> Self {
+        let kind = match bucket.kind() {
+            v1::bucket::Kind::Unspecified => "unknown",
+            v1::bucket::Kind::Whole => "whole",
+            v1::bucket::Kind::Mig => "mig",
+            v1::bucket::Kind::Shared => "shared",
+        };
+        Self {
+            device_class: bucket.device_class,
+            memory_mib: bucket.memory_mib,
+            island: bucket.island,
+            count: bucket.count,
+            used: bucket.used,
+            units: Some(bucket.units).filter(|units| *units > 0),
+            kind,
+            profile: Some(bucket.profile).filter(|profile| !profile.is_empty()),
+        }
+    }
+}
+
+impl BucketView {
+    /// What it is made of, for people.
+    fn text(&self, language: Language) -> String {
+        let Self { device_class: class, memory_mib, count, units, kind, .. } = self;
+        let of = match (language, *kind) {
+            (Language::En, "shared") => {
+                format!("{count} shares of one {class} of {memory_mib} MiB")
+            }
+            (Language::Ja, "shared") => format!("{class} 1台の共有枠{count} ({memory_mib} MiB)"),
+            (Language::En, _) => format!("{count} {class} of {memory_mib} MiB"),
+            (Language::Ja, _) => format!("{class} {count}台 ({memory_mib} MiB)"),
+        };
+        let profile = self.profile.as_ref().map(|profile| format!("MIG {profile}"));
+        let units = units.map(|units| {
+            pick(language, format!("{units} units each"), format!("演算スライス{units}"))
+        });
+        [Some(of), profile, units].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -137,13 +185,6 @@ impl From<v1::Node> for NodeView {
     fn from(node: v1::Node) -> Self {
         let state = state(node.state());
         let unfit = |f: v1::Unfit| UnfitView { check: f.check, blocks: f.blocks, detail: f.detail };
-        let bucket = |b: v1::Bucket| BucketView {
-            device_class: b.device_class,
-            memory_mib: b.memory_mib,
-            island: b.island,
-            count: b.count,
-            used: b.used,
-        };
         Self {
             name: node.name,
             operator: node.operator,
@@ -153,7 +194,7 @@ impl From<v1::Node> for NodeView {
             area_tier: node.area_tier,
             state,
             schedulable: node.schedulable,
-            buckets: node.buckets.into_iter().map(bucket).collect(),
+            buckets: node.buckets.into_iter().map(BucketView::from).collect(),
             tag_expires_ms: node.tag_expires_ms,
             placements: node.placements,
             node_key: node.node_key,
@@ -189,6 +230,7 @@ impl Shown for NodeView {
         wide("contact", "応答"),
         wide("location", "位置証明"),
         wide("rack", "ラック"),
+        wide("devices", "デバイス"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
         let beside = self.contact.as_ref().map(|seen| seen.beside(language)).unwrap_or_default();
@@ -219,6 +261,7 @@ impl Shown for NodeView {
             self.contact.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
             self.location.as_ref().map(|seen| seen.words(language)).unwrap_or_default(),
             self.rack.clone().unwrap_or_default(),
+            self.devices(language),
         ]
     }
 }
@@ -231,6 +274,10 @@ impl NodeView {
     fn gpus(&self) -> String {
         let bucket = |b: &BucketView| format!("{}/{} {}", b.used, b.count, b.device_class);
         self.buckets.iter().map(bucket).collect::<Vec<_>>().join(", ")
+    }
+
+    fn devices(&self, language: Language) -> String {
+        self.buckets.iter().map(|b| b.text(language)).collect::<Vec<_>>().join("; ")
     }
 
     fn checks(&self, language: Language) -> String {

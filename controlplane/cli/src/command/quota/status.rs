@@ -1,12 +1,13 @@
-//! `sekisho quota status`: what each tenant holds, may still be granted, and has left over time, on one line for each quota.
+//! `sekisho quota status`: what each tenant holds, may still be granted, has reserved now, and has left over time, on one line for
+//! each quota.
 //!
-//! Must hold: a budget stands at a quota if it counts everything that the quota admits; of several the one that runs out first.
+//! Must hold: a reservation stands at a quota if it is of the tenant itself and lies in its area; a budget stands at a quota if it counts everything that the quota admits; of several the one that runs out first.
 
 use super::{QuotaView, all, place};
 use crate::app::{App, Session};
 use crate::command::budget::{self, used};
 use crate::command::list::ListArgs;
-use crate::command::tenant;
+use crate::command::{reservation, site, tenant};
 use crate::failure::Failure;
 use crate::language::pick;
 use crate::output::{Column, Shown, column};
@@ -34,6 +35,14 @@ struct TightView {
     exhausted_ms: Option<u64>,
 }
 
+/// What operators hold for a tenant now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+struct HeldView {
+    used: u64,
+    gpus: u64,
+    short: u64,
+}
+
 #[derive(Debug, Serialize)]
 struct StatusView {
     name: String,
@@ -44,6 +53,7 @@ struct StatusView {
     limit: String,
     borrowed: u64,
     room: String,
+    reserved: Option<HeldView>,
     budget: Option<TightView>,
 }
 
@@ -56,6 +66,7 @@ impl Shown for StatusView {
         column("limit", "上限"),
         column("borrowed", "借用"),
         column("room", "残り"),
+        column("reserved", "予約"),
         column("budget", "予算"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
@@ -68,11 +79,77 @@ impl Shown for StatusView {
             self.limit.clone(),
             self.borrowed.to_string(),
             self.room.clone(),
+            self.reserved.map_or_else(|| "-".to_owned(), |held| held.told(language)),
             self.budget.as_ref().map_or_else(|| "-".to_owned(), ends),
         ]
     }
     fn is_alarming(&self) -> bool {
         self.budget.as_ref().is_some_and(|budget| budget.exhausted_ms.is_some())
+            || self.reserved.is_some_and(|held| held.short > 0)
+    }
+}
+
+impl HeldView {
+    fn and(self, row: &v1::Reservation) -> Self {
+        Self {
+            used: self.used.saturating_add(row.used),
+            gpus: self.gpus.saturating_add(row.gpus),
+            short: self.short.saturating_add(row.short),
+        }
+    }
+
+    /// Used of what is held, and what the offers lack.
+    fn told(self, language: Language) -> String {
+        let Self { used, gpus, short } = self;
+        if short == 0 {
+            return format!("{used}/{gpus}");
+        }
+        pick(
+            language,
+            format!("{used}/{gpus}, short by {short}"),
+            format!("{used}/{gpus}、{short} 台不足"),
+        )
+    }
+}
+
+/// Reservations, and where their sites lie.
+#[derive(Debug, Default)]
+struct Promises {
+    areas: BTreeMap<String, String>,
+    rows: Vec<v1::Reservation>,
+}
+
+impl Promises {
+    async fn of(
+        app: &App<'_>,
+        session: &Session,
+        tenant: Option<&TenantId>,
+    ) -> Result<Self, Failure> {
+        let (rows, _) = reservation::all(app, session, tenant, &ListArgs::default()).await?;
+        if rows.is_empty() {
+            return Ok(Self::default());
+        }
+        let (sites, _) = site::all(app, session, &ListArgs::default()).await?;
+        let areas = sites.into_iter().map(|site| (site.name, site.area)).collect();
+        Ok(Self { areas, rows })
+    }
+
+    /// What is held now of what a quota admits; `None` if nothing is.
+    fn held(&self, quota: &QuotaView) -> Option<HeldView> {
+        let (tenant, _) = quota.name.split_once("/quotas/")?;
+        let place = Area::resolve(&quota.area).ok()?;
+        let lies_in = |site: &String| {
+            let area = self.areas.get(site).and_then(|area| Area::resolve(area).ok());
+            area.is_some_and(|area| place.contains(area))
+        };
+        let counts = |row: &&v1::Reservation| {
+            row.name.split_once("/reservations/").is_some_and(|(of, _)| of == tenant)
+                && row.device_class == quota.device_class
+                && row.holds
+                && lies_in(&row.site)
+        };
+        let held = self.rows.iter().filter(counts).fold(HeldView::default(), HeldView::and);
+        (held.gpus > 0).then_some(held)
     }
 }
 
@@ -188,10 +265,22 @@ pub(super) async fn run(app: &mut App<'_>, tenant: Option<&TenantId>) -> Result<
         Some(tenant) => Books::of(app, &session, tenant).await?,
         None => Books::all(app, &session).await?,
     };
+    let promises = Promises::of(app, &session, tenant).await?;
     let row = |quota: QuotaView| {
-        let budget = books.tightest(&quota);
+        let (budget, reserved) = (books.tightest(&quota), promises.held(&quota));
         let QuotaView { name, tenant, device_class, area, used, limit, borrowed, room, .. } = quota;
-        StatusView { name, tenant, device_class, area, used, limit, borrowed, room, budget }
+        StatusView {
+            name,
+            tenant,
+            device_class,
+            area,
+            used,
+            limit,
+            borrowed,
+            room,
+            reserved,
+            budget,
+        }
     };
     let items: Vec<StatusView> = quotas.into_iter().map(row).collect();
     app.output.list(&items, &beside)
@@ -240,6 +329,33 @@ mod tests {
             (fine.ends(Language::En).as_str(), fine.name.as_str()),
             ("ok", "tenants/lab/budgets/own")
         );
+    }
+
+    #[test]
+    fn what_is_held_now_in_the_area_stands_there() {
+        let row = |name: &str, site: &str, holds| v1::Reservation {
+            name: format!("tenants/{name}"),
+            site: format!("sites/{site}"),
+            device_class: "h100".to_owned(),
+            gpus: 8,
+            used: 3,
+            short: 1,
+            holds,
+            ..v1::Reservation::default()
+        };
+        let rows = vec![
+            row("lab/reservations/a", "ishikari-1", true),
+            row("lab/reservations/later", "ishikari-1", false),
+            row("lab/reservations/b", "tokyo-1", true),
+            row("port/reservations/a", "tokyo-1", true),
+        ];
+        let areas = [("ishikari-1", "012351"), ("tokyo-1", "131016")];
+        let areas = areas.map(|(site, area)| (format!("sites/{site}"), area.to_owned())).into();
+        let promises = Promises { areas, rows };
+        let held = |name: &str| promises.held(&quota(name)).map(|held| held.told(Language::En));
+        assert_eq!(held("tenants/lab/quotas/h100").as_deref(), Some("6/16, short by 2"));
+        assert_eq!(held("tenants/lab/quotas/h100.012351").as_deref(), Some("3/8, short by 1"));
+        assert_eq!(held("tenants/lab/quotas/h200"), None);
     }
 
     #[test]

@@ -90,6 +90,7 @@ fn answers(item: &Item, name: &str, before: u64) -> Result<bool, Failure> {
         Item::Key(_) | Item::Landmark(_) | Item::Member(_) => Ok(false),
         Item::Approval(_) | Item::BreakGlass(_) => Ok(false),
         Item::Budget(_) | Item::Escrow(_) | Item::Offer(_) | Item::Veto(_) => Ok(false),
+        Item::Reservation(_) => Ok(false),
     }
 }
 

@@ -86,6 +86,8 @@ impl Facts {
         self.take("budgets.json", "budgets and what is left of them", budgets);
         let offers = charge::offers(app, session, names).await;
         self.take("offers.json", "what operators offer", offers);
+        let reserved = charge::reservations(app, session, names).await;
+        self.take("reservations.json", "what operators reserved for tenants", reserved);
         let vetoes = charge::vetoes(app, session, names).await;
         self.take("vetoes.json", "what operators do not take, without why", vetoes);
         let escrows = charge::escrows(app, session, names).await;

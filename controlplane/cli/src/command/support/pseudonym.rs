@@ -49,6 +49,9 @@ impl Pseudonyms {
                 "operators" => told.push(format!("operators/{}", self.of("operator", id))),
                 "budgets" => told.push(format!("budgets/{}", self.of("budget", &whole))),
                 "offers" => told.push(format!("offers/{}", self.of("offer", &whole))),
+                "reservations" => {
+                    told.push(format!("reservations/{}", self.of("reservation", &whole)));
+                }
                 "quotas" => told.push(format!("quotas/{}", self.quota(id))),
                 "vetoes" => told.push(format!("vetoes/{}", self.vetoed(id))),
                 "escrows" => told.push(format!("escrows/{}", self.escrow(id))),

@@ -1,4 +1,5 @@
-//! What a grant is charged, judged: quota, budgets, the offer of its site, and whom its operator takes nothing of (Q1).
+//! What a grant is charged, judged: quota, budgets, the offer of its site with what others reserved, and whom its operator takes
+//! nothing of (Q1).
 //!
 //! Must hold: a grant does not say what it was charged to; that follows from what was set before it, what lives, and the
 //! place that the node's tag names. All of it is given back once, at the end of the placement (Q2).
@@ -62,14 +63,38 @@ impl Model {
         let whose = (work.tenant, work.class);
         wrong.extend(self.ledger.admits(whose, work.place, work.gpus).err());
         let mut charge = Charge::of(work);
-        match self.offers.choose(&grant.node.site, work) {
-            Ok((name, yen)) => (charge.offer, charge.yen_per_gpu_hour) = (Some(name), yen),
-            Err(why) => wrong.push(why),
+        match self.offer_of(grant, work) {
+            (Some((name, yen)), why) => {
+                (charge.offer, charge.yen_per_gpu_hour) = (Some(name), yen);
+                wrong.extend(why);
+            }
+            (None, why) => wrong.extend(why),
         }
         charge.budgets = self.budgets.counting(&self.ledger.path(work.tenant), work);
         let left = self.budgets.admit(&charge.budgets, work, charge.yen_per_gpu_hour);
         wrong.extend(left.err());
         (charge, wrong)
+    }
+
+    /// The offer that a grant is charged to, with its price, and what is wrong with it: the first that leaves what is reserved,
+    /// or the first at all.
+    fn offer_of(&self, grant: &Grant, work: Work<'_>) -> (Option<(Name, u64)>, Option<String>) {
+        let site = &grant.node.site;
+        let named = self.jobs.get(&grant.job).and_then(|job| job.facts.reservation.as_ref());
+        let offers = match self.offers.choose(site, work) {
+            Ok(offers) => offers,
+            Err(why) => return (None, Some(why)),
+        };
+        let mut first = None;
+        for (name, yen) in offers {
+            match self.leaves_what_is_reserved((site, &name), work, named) {
+                Ok(()) => return (Some((name, yen)), None),
+                Err(why) => {
+                    first.get_or_insert((name, yen, why));
+                }
+            }
+        }
+        first.map_or((None, None), |(name, yen, why)| (Some((name, yen)), Some(why)))
     }
 
     /// What is brought over was charged in the incarnation before: it counts for what it holds, and spends nothing.

@@ -9,7 +9,7 @@ impl Model {
     /// A policy goes. What binds a tenant or something that lives may not: its placements would be under no rules.
     pub(super) fn delete_policy(&mut self, at: At<'_>, policy: &PolicyId, report: &mut Report) {
         let binds_tenant = self.tenants.values().any(|bound| bound.as_ref() == Some(policy));
-        let lives = |held: &super::model::Held| self.jobs.get(&held.job);
+        let lives = |held: &super::model::Held| self.jobs.get(&held.job.whole());
         let binds_job = self
             .placements
             .values()
@@ -35,5 +35,6 @@ impl Model {
         self.tenants.remove(tenant);
         self.ledger.forget(tenant);
         self.budgets.forget(tenant);
+        self.reservations.forget(|of, _| of == tenant);
     }
 }

@@ -54,6 +54,7 @@ impl Model {
 
     /// What a site held that goes is free again.
     pub(super) fn take_back(&mut self, site: &SiteId) {
+        self.reservations.forget(|_, at| at == site);
         let of_site = self.escrows.iter().filter(|((of, _, _), _)| of == site);
         let rows: Vec<_> = of_site.map(|(key, held)| (key.clone(), *held)).collect();
         for (key, held) in rows {

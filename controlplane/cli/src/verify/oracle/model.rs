@@ -7,11 +7,12 @@ use super::charge::Charge;
 use super::escrow::{Escrow, EscrowKey};
 use super::offer::Offers;
 use super::quota::Ledger;
+use super::reservation::Reservations;
 use crate::verify::report::{Report, Step};
 use sekisho_evidence::bundle::EndorserBundle;
 use sekisho_evidence::genesis::Genesis;
 use sekisho_evidence::genesis::GenesisSite;
-use sekisho_evidence::grant::SessionId;
+use sekisho_evidence::grant::{SessionId, Share};
 use sekisho_evidence::location::fix::Fix;
 use sekisho_evidence::location::landmark::LandmarkTable;
 use sekisho_evidence::location::range::Pair;
@@ -32,6 +33,7 @@ use sekisho_types::principal::Principal;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
+use sekisho_types::topology::Topology;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A node as enrolled.
@@ -72,12 +74,15 @@ pub(super) enum Life {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) job: JobId,
+    /// What its job asked for when it was granted.
+    pub(super) topology: Topology,
     pub(super) rank: u32,
     pub(super) node: NodeId,
     pub(super) class: DeviceClass,
     pub(super) memory_mib: u64,
     pub(super) island: u16,
     pub(super) gpus: u32,
+    pub(super) share: Option<Share>,
     pub(super) on_disconnect: OnDisconnect,
     pub(super) digest: Digest,
     pub(super) life: Life,
@@ -90,7 +95,10 @@ pub(super) struct Job {
     pub(super) facts: JobFacts,
     pub(super) submitter: Principal,
     pub(super) submitted: Revision,
+    /// Of all its tasks.
     pub(super) held: BTreeSet<PlacementId>,
+    /// The highest task that was granted, and in which entry.
+    pub(super) newest: Option<(u32, Revision)>,
 }
 
 /// Everything at one point of the log.
@@ -115,7 +123,9 @@ pub(super) struct Model {
     pub(super) ledger: Ledger,
     pub(super) budgets: Budgets,
     pub(super) offers: Offers,
+    pub(super) reservations: Reservations,
     pub(super) escrows: BTreeMap<EscrowKey, Escrow>,
+    /// Wholes, with the placements of all their tasks.
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) placements: BTreeMap<PlacementId, Held>,
     /// Every grant of the log so far, with its digest: what agents may have been shown.
@@ -170,6 +180,7 @@ impl Model {
             ledger: Ledger::default(),
             budgets: Budgets::default(),
             offers: Offers::default(),
+            reservations: Reservations::default(),
             escrows: BTreeMap::new(),
             jobs: BTreeMap::new(),
             placements: BTreeMap::new(),
@@ -334,12 +345,18 @@ impl Model {
             Command::WithdrawOffer { site, name, .. } => self.offers.withdraw(site, name),
             Command::Veto { operator, of, .. } => self.offers.veto(operator, of),
             Command::LiftVeto { operator, of } => self.lift_veto(at, operator, of, report),
+            Command::PutReservation(of) => self.put_reservation(at, of, report),
+            Command::DeleteReservation(of) => self.delete_reservation(at, of, report),
             Command::SubmitJob { facts } => self.submitted(at, &entry.actor, facts),
             // It has no more to do with a grant than whether its site can read, or whether there is anything to run.
-            Command::PutSiteKey { .. } | Command::FoundPayload(_) => {}
+            Command::PutSiteKey(_) | Command::FoundPayload(_) => {}
             // What the log says of itself grants nothing.
-            Command::Countersign { .. } | Command::RecordJournal { .. } => {}
+            Command::Countersign { .. } | Command::RecordJournal(_) => {}
             Command::ResealJob { facts } => self.resealed(facts),
+            Command::ReplaceJob { facts } => self.replaced(at, &entry.actor, facts),
+            Command::StopReplicas { replicas } => {
+                replicas.iter().for_each(|replica| self.stop_job(replica));
+            }
             // A name decides nothing.
             Command::UpdateSite { .. } => {}
             Command::DeletePolicy { policy, .. } => self.delete_policy(at, policy, report),
@@ -378,15 +395,26 @@ impl Model {
             submitter: submitter.clone(),
             submitted: at.record.revision,
             held: BTreeSet::new(),
+            newest: None,
         };
         self.jobs.insert(facts.id.clone(), job);
     }
 
-    /// Every member of a job is ordered to stop.
+    /// A service runs something else from now on.
+    fn replaced(&mut self, at: At<'_>, submitter: &Principal, facts: &JobFacts) {
+        if let Some(job) = self.jobs.get_mut(&facts.id) {
+            job.facts = facts.clone();
+            job.submitter = submitter.clone();
+            job.submitted = at.record.revision;
+        }
+    }
+
+    /// Every member of a job is ordered to stop: of one task, or of all.
     pub(super) fn stop_job(&mut self, job: &JobId) {
-        let held = self.jobs.get(job).map(|job| job.held.clone()).unwrap_or_default();
+        let held = self.jobs.get(&job.whole()).map(|job| job.held.clone()).unwrap_or_default();
         for id in held {
             if let Some(row) = self.placements.get_mut(&id)
+                && (job.task.is_none() || row.job == *job)
                 && row.life != Life::Stopping
             {
                 row.life = Life::Stopping;
@@ -405,7 +433,7 @@ impl Model {
         if let Some(node) = self.nodes.get_mut(&row.node) {
             node.held.remove(id);
         }
-        if let Some(job) = self.jobs.get_mut(&row.job) {
+        if let Some(job) = self.jobs.get_mut(&row.job.whole()) {
             job.held.remove(id);
         }
         self.give_back(&row);

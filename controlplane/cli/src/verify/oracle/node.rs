@@ -139,13 +139,18 @@ impl Model {
         if self.placements.contains_key(&grant.placement) {
             return;
         }
-        let job = self.jobs.entry(grant.job.clone()).or_insert_with(|| Job {
+        let job = self.jobs.entry(grant.job.whole()).or_insert_with(|| Job {
             facts: submission.facts,
             submitter: grant.submitter.clone(),
             submitted: Revision(0),
             held: BTreeSet::new(),
+            newest: None,
         });
-        let earlier = |held: &&PlacementId| held.epoch < grant.placement.epoch;
+        let (rows, job_id) = (&self.placements, &grant.job);
+        let earlier = |held: &&PlacementId| {
+            held.epoch < grant.placement.epoch
+                && rows.get(held).is_some_and(|row| row.job == *job_id)
+        };
         let earlier: Vec<PlacementId> = job.held.iter().filter(earlier).copied().collect();
         earlier.iter().for_each(|placement| self.end(placement, &Ending::Lost));
         let twin =

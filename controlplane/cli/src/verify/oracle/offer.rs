@@ -1,6 +1,7 @@
 //! What operators offer of their devices, and whom they take nothing of.
 //!
-//! Must hold: each placement is charged to one offer of its site, the cheapest in force with room for it, then by name;
+//! Must hold: each placement is charged to one offer of its site, the cheapest in force with room for it, then by name, of those
+//! that leave what is reserved;
 //! where there is none, nothing was to be granted. An offer is its own operator's word, and so is the end of a veto.
 
 use super::At;
@@ -28,11 +29,11 @@ pub(super) struct Offers {
 }
 
 impl Offers {
-    /// The offer of a site that the work is charged to, and its price.
+    /// The offers of a site that have room for the work, with their prices, in the order in which they are charged.
     ///
     /// # Errors
     /// There is none.
-    pub(super) fn choose(&self, site: &SiteId, work: Work<'_>) -> Result<(Name, u64), String> {
+    pub(super) fn choose(&self, site: &SiteId, work: Work<'_>) -> Result<Vec<(Name, u64)>, String> {
         let in_force = |offer: &Offer| {
             !offer.withdrawn
                 && offer.spec.class == *work.class
@@ -45,13 +46,23 @@ impl Offers {
             return Err(format!("no {class} is offered to {tenant} at {site} until {until}"));
         }
         let has_room = |offer: &Offer| offer.used.saturating_add(work.gpus) <= offer.spec.gpus;
-        let cheapest = rows
-            .into_iter()
-            .filter(|(_, offer)| has_room(offer))
-            .min_by_key(|(name, offer)| (offer.spec.yen_per_gpu_hour, *name));
-        let full = || format!("no offer of {site} has room for {} more {}", work.gpus, work.class);
-        let (name, offer) = cheapest.ok_or_else(full)?;
-        Ok((name.clone(), offer.spec.yen_per_gpu_hour))
+        let rows = rows.into_iter().filter(|(_, offer)| has_room(offer));
+        let mut priced: Vec<(u64, &Name)> =
+            rows.map(|(name, offer)| (offer.spec.yen_per_gpu_hour, name)).collect();
+        priced.sort_unstable();
+        if priced.is_empty() {
+            return Err(format!(
+                "no offer of {site} has room for {} more {}",
+                work.gpus, work.class
+            ));
+        }
+        Ok(priced.into_iter().map(|(yen, name)| (name.clone(), yen)).collect())
+    }
+
+    /// Offers of a site that were not withdrawn.
+    pub(super) fn standing(&self, site: &SiteId) -> impl Iterator<Item = (&Name, &OfferSpec)> {
+        let rows = self.made.get(site).into_iter().flatten();
+        rows.filter(|(_, offer)| !offer.withdrawn).map(|(name, offer)| (name, &offer.spec))
     }
 
     /// What of a job an operator does not take, if it is so.
@@ -127,7 +138,13 @@ impl Model {
     }
 
     /// What lets more work come to an operator's devices is said by people of its own.
-    fn own_word(&self, at: At<'_>, operator: Option<&OperatorId>, what: &str, report: &mut Report) {
+    pub(super) fn own_word(
+        &self,
+        at: At<'_>,
+        operator: Option<&OperatorId>,
+        what: &str,
+        report: &mut Report,
+    ) {
         let by = self.actor.as_ref().map(|actor| &actor.operator);
         if by.is_none() || by != operator {
             let why = format!("{what} is not the word of its own operator");

@@ -7,18 +7,19 @@ use super::model::{Held, Job, Model};
 use crate::verify::report::{Report, Step};
 use sekisho_types::id::{JobId, NodeId};
 use sekisho_types::topology::{Over, Within};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 impl Model {
     /// Judges the groups that the entry before `at` granted. What a host brought over was judged where it was granted.
     pub(super) fn stand(&mut self, at: At<'_>, report: &mut Report) {
         for id in std::mem::take(&mut self.fresh) {
-            let Some(job) = self.jobs.get(&id) else { continue };
-            let rows: Vec<&Held> =
-                job.held.iter().filter_map(|placement| self.placements.get(placement)).collect();
+            let Some(job) = self.jobs.get(&id.whole()) else { continue };
+            let all = job.held.iter().filter_map(|placement| self.placements.get(placement));
+            // Each task is a group by itself.
+            let rows: Vec<&Held> = all.filter(|row| row.job == id).collect();
             let whole = u32::try_from(rows.len()).is_ok_and(|all| all == job.facts.group);
             let part = format!("{} of {} members", rows.len(), job.facts.group);
-            let wrong = if whole { self.beside(job, &rows) } else { Err(part) };
+            let wrong = if whole { self.beside(&id, &rows) } else { Err(part) };
             let wrong = wrong.and_then(|()| self.together(job, &rows));
             if let Err(why) = wrong {
                 let why = format!("before it, {id} was not granted as submitted: {why}");
@@ -27,20 +28,20 @@ impl Model {
         }
     }
 
-    /// Nobody stands beside a job from which one of the two keeps apart.
-    fn beside(&self, job: &Job, rows: &[&Held]) -> Result<(), String> {
-        let (id, own) = (&job.facts.id, &job.facts.topology);
-        for node in rows.iter().filter_map(|row| self.nodes.get(&row.node)) {
-            let held = node.held.iter().filter_map(|placement| self.placements.get(placement));
-            let others: BTreeSet<&JobId> = held.map(|row| &row.job).collect();
-            for other in others.into_iter().filter(|of| *of != id && of.tenant == id.tenant) {
-                let Some(theirs) = self.jobs.get(other).map(|job| &job.facts.topology) else {
-                    continue;
-                };
-                let own_wish = own.apart.iter().any(|mark| theirs.marks.contains(mark));
-                if own_wish || theirs.apart.iter().any(|mark| own.marks.contains(mark)) {
-                    return Err(format!("it stands beside {other}"));
-                }
+    /// Nobody stands beside a job from which one of the two keeps apart; each by what it was granted for.
+    fn beside(&self, id: &JobId, rows: &[&Held]) -> Result<(), String> {
+        for row in rows {
+            let own = &row.topology;
+            let held = self.nodes.get(&row.node).into_iter().flat_map(|node| &node.held);
+            let held = held.filter_map(|placement| self.placements.get(placement));
+            let mut others = held.filter(|other| other.job != *id && other.job.tenant == id.tenant);
+            let apart = |other: &&Held| {
+                let theirs = &other.topology;
+                own.apart.iter().any(|mark| theirs.marks.contains(mark))
+                    || theirs.apart.iter().any(|mark| own.marks.contains(mark))
+            };
+            if let Some(other) = others.find(apart) {
+                return Err(format!("it stands beside {}", other.job));
             }
         }
         Ok(())

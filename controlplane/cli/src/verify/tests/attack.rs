@@ -203,7 +203,7 @@ fn with_journal() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     for (n, entry) in entries.iter().enumerate() {
         head = head.next(entry);
         if n == 2 || n == 4 {
-            f.accept(member("kanto"), Command::RecordJournal { head });
+            f.accept(member("kanto"), Command::RecordJournal(head));
         }
     }
     (records(&f), entries)

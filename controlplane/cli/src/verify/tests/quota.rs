@@ -140,7 +140,7 @@ fn a_log_with_trees_budgets_offers_vetoes_and_escrow_verifies() {
 }
 
 /// What the oracle alone says of the same records, with these entries in them.
-fn judged(f: &Federation, change: impl Fn(&mut Entry)) -> Report {
+pub(super) fn judged(f: &Federation, change: impl Fn(&mut Entry)) -> Report {
     let read = |bytes: &Vec<u8>| {
         let mut record = Record::parse(bytes).unwrap();
         if let Body::Entry { entry, .. } = &mut record.body {

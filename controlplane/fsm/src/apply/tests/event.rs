@@ -60,6 +60,9 @@ fn rows(state: &State) -> BTreeMap<Event, String> {
     for (key, row) in state.vetoes() {
         rows.insert(Event::Veto(Box::new(key.clone())), format!("{row:?}"));
     }
+    for ((tenant, name), row) in state.reservations.iter() {
+        rows.insert(Event::Reservation(tenant.clone(), name.clone()), format!("{row:?}"));
+    }
     for (id, row) in state.approvals() {
         rows.insert(Event::Approval(*id), format!("{row:?}"));
     }

@@ -383,11 +383,11 @@ fn a_supposition_is_the_change_and_changes_nothing() {
     put(&mut f, within(&["JP-13"]));
     let id = placed(&mut f, "planned", &[NODE]);
     let gov = "gov".parse().unwrap();
-    let supposed = f.state.supposing(&gov, &within(&["JP-01"])).unwrap();
+    let supposed = f.state.supposing_policy(&gov, &within(&["JP-01"])).unwrap();
     assert_eq!(supposed.denied().into_keys().collect::<Vec<_>>(), [id]);
     assert_eq!(due(&f), []);
     let code = |policy: &str, rules: &Rules| {
-        f.state.supposing(&policy.parse().unwrap(), rules).map(|_| ()).unwrap_err().code
+        f.state.supposing_policy(&policy.parse().unwrap(), rules).map(|_| ()).unwrap_err().code
     };
     assert_eq!(code("nowhere", &Rules::default()), ErrorCode::NotFound);
     let low = Rules { country_tier: Tier::Claimed, ..Rules::default() };

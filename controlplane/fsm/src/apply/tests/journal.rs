@@ -13,7 +13,7 @@ fn a_journal_only_grows_and_is_its_members_own() {
     let (one, other) = (start.next(b"one"), start.next(b"other"));
     let two = one.next(b"two");
     let mut record = |who, head: JournalHead| {
-        let applied = f.run(who, Command::RecordJournal { head });
+        let applied = f.run(who, Command::RecordJournal(head));
         (applied.outcome.map_err(|why| why.code), f.state.journal(MemberId(2)).map(|j| j.head))
     };
     assert_eq!(record(member("kanto"), one).0, Ok(crate::outcome::Reply::Done));

@@ -26,7 +26,7 @@ fn submit(facts: &JobFacts) -> Command {
 #[test]
 fn a_sites_key_is_its_operators_word_one_after_the_other() {
     let mut f = Federation::furnished();
-    let put = |key| Command::PutSiteKey { key: Box::new(key) };
+    let put = |key| Command::PutSiteKey(Box::new(key));
     let tokyo = || site_key("tokyo-1", 1);
     refused(&mut f, member("hokuto"), put(tokyo()), ErrorCode::PermissionDenied);
     refused(&mut f, admin("kanto"), put(tokyo()), ErrorCode::PermissionDenied);

@@ -58,6 +58,9 @@ fn words(verb: Verb) -> (&'static str, &'static str) {
         Verb::Veto => ("veto a tenant or a job", "テナントやジョブの拒否"),
         Verb::LiftVeto => ("take a veto back", "拒否の取り消し"),
         Verb::ReadVetoes => ("read vetoes", "拒否の閲覧"),
+        Verb::PutReservation => ("reserve devices for a tenant", "テナントのためのデバイスの予約"),
+        Verb::DeleteReservation => ("take a reservation out", "予約の削除"),
+        Verb::ReadReservations => ("read reservations", "予約の閲覧"),
         Verb::EndBreakGlass => ("end somebody else's break-glass", "他者の緊急権限の終了"),
     }
 }

@@ -65,6 +65,9 @@ fn due(verb: Verb) -> ([&'static str; 9], Signed) {
         Verb::Veto =>              ([OWN,  OWN,  NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], No),
         Verb::LiftVeto =>          ([OWN,  OWN,  NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], Caller),
         Verb::ReadVetoes =>        ([ALL,  OWN,  NONE,   NONE,   ALL,  NONE, NONE, NONE, NONE], No),
+        Verb::PutReservation =>    ([OWN,  OWN,  NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], Caller),
+        Verb::DeleteReservation => ([OWN,  OWN,  NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], Caller),
+        Verb::ReadReservations =>  ([ALL,  OWN,  TENANT, TENANT, ALL,  NONE, NONE, NONE, NONE], No),
     }
 }
 
@@ -123,7 +126,7 @@ fn no_verb_is_missing_among_all_of_them() {
     let numbers: Vec<usize> = Verb::ALL.iter().map(|verb| *verb as usize).collect();
     assert_eq!(numbers, (0..Verb::ALL.len()).collect::<Vec<_>>());
     // The last one of the enum: a verb behind it would be in no test.
-    assert_eq!(Verb::ALL.last(), Some(&Verb::ReadVetoes));
+    assert_eq!(Verb::ALL.last(), Some(&Verb::ReadReservations));
 }
 
 #[test]

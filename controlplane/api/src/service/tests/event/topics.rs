@@ -10,7 +10,7 @@ use sekisho_types::principal::{KeyRecord, Role};
 use sekisho_types::quota::Allotment;
 use sekisho_types::residency::Rules;
 
-const REST: [Topic; 13] = [
+const REST: [Topic; 14] = [
     Topic::Sites,
     Topic::Tenants,
     Topic::Policies,
@@ -24,6 +24,7 @@ const REST: [Topic; 13] = [
     Topic::Escrows,
     Topic::Offers,
     Topic::Vetoes,
+    Topic::Reservations,
 ];
 
 fn only(topic: Topic, names: &[&str]) -> v1::WatchRequest {
@@ -93,6 +94,7 @@ async fn every_kind_is_listed_followed_and_resumed() {
         "tenants/otaru/budgets/month",
         "sites/tokyo-1/offers/spare",
         "operators/naniwa/vetoes/otaru",
+        "tenants/otaru/reservations/night",
     ];
     expected.sort_unstable();
     assert_eq!(told, expected, "each once, those that are gone again among them");
@@ -134,6 +136,7 @@ async fn names_and_parents_choose_rows() {
         (of(Topic::Budgets, "tenants/sapporo"), "tenants/sapporo/budgets/month"),
         (of(Topic::Escrows, "tenants/sapporo"), "sites/tokyo-1/escrows/sapporo."),
         (of(Topic::Offers, "sites/tokyo-1"), "sites/tokyo-1/offers/"),
+        (of(Topic::Reservations, "tenants/sapporo"), "tenants/sapporo/reservations/night"),
         (of(Topic::Vetoes, "operators/naniwa"), "operators/naniwa/vetoes/sapporo"),
         (of(Topic::Landmarks, "operators/hokuto"), "operators/hokuto/landmarks/"),
         (of(Topic::Keys, "operators/naniwa"), "operators/naniwa/users/"),
@@ -152,6 +155,7 @@ async fn names_and_parents_choose_rows() {
         of(Topic::Members, "operators/kanto"),
         of(Topic::Keys, "tenants/sapporo"),
         of(Topic::Budgets, "sites/tokyo-1"),
+        of(Topic::Reservations, "sites/tokyo-1"),
         of(Topic::Offers, "tenants/sapporo"),
         of(Topic::Vetoes, "tenants/sapporo"),
     ] {
@@ -177,7 +181,14 @@ async fn each_topic_is_for_whoever_may_read_it() {
     });
     let api = api(&fake);
     let all = [Topic::Jobs, Topic::Nodes].into_iter().chain(REST);
-    let tenants = [Topic::Jobs, Topic::Tenants, Topic::Quotas, Topic::Budgets, Topic::Escrows];
+    let tenants = [
+        Topic::Jobs,
+        Topic::Tenants,
+        Topic::Quotas,
+        Topic::Budgets,
+        Topic::Escrows,
+        Topic::Reservations,
+    ];
     let tenant = user("kanto", "sapporo");
     for topic in all {
         let code = async |who: &Principal, ask: v1::WatchRequest| {

@@ -9,6 +9,7 @@ use sekisho_types::id::{DeviceClass, TenantId};
 use sekisho_types::limit::{GPUS_PER_TASK_MAX, GROUP_MAX, TIME_LIMIT_MAX};
 use sekisho_types::name::Name;
 use sekisho_types::payload::{CPU_MILLI, JobPayload, MEMORY_MIB};
+use sekisho_types::time::Timestamp;
 use std::fmt::Display;
 
 /// MiB of a GiB.
@@ -77,6 +78,13 @@ pub(super) struct Part {
     pub(super) draft: Option<Draft>,
 }
 
+/// An instant, and the text that says it in a spec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct At {
+    pub(super) text: String,
+    pub(super) at: Timestamp,
+}
+
 /// A spec's fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Draft {
@@ -88,6 +96,8 @@ pub(super) struct Draft {
     /// Least memory of each GPU.
     pub(super) gpu_memory_gib: Option<u64>,
     pub(super) time_limit_s: u64,
+    pub(super) not_before: Option<At>,
+    pub(super) end_by: Option<At>,
     /// Its `memory_mib` is whole GiB.
     pub(super) run: JobPayload,
 }
@@ -152,6 +162,25 @@ impl Given {
         })
     }
 
+    /// Whether the command line says the class of GPUs that the input calls `of`.
+    pub(super) fn says(&self, of: &str) -> bool {
+        self.classes.iter().any(|known| known.of.as_deref() == Some(of))
+    }
+
+    /// The same of shares of a device, which are of a class of shared ones.
+    pub(super) fn shared_class(&self, of: &str, place: Place) -> Result<DeviceClass, Failure> {
+        let class = self.class(Some(of), place)?;
+        if class.is_shared() {
+            return Ok(class);
+        }
+        let fix = format!(
+            "Give one of shared devices: `--class {of}=CLASS`; `sekisho node list` shows the classes."
+        );
+        let why =
+            format!("`{of}` is a share of a device, and those of class {class} are not shared");
+        Err(place.refuse(why).remedy(fix))
+    }
+
     /// The job's name: the one given, else the input's.
     pub(super) fn name(&self, written: Option<(&str, Place)>) -> Result<String, Failure> {
         if let Some(name) = &self.name {
@@ -199,9 +228,21 @@ pub(super) fn group(value: u64, place: Place) -> Result<u32, Failure> {
     within("members of the group", value, GROUP_MAX, place)
 }
 
-/// GPUs of a member.
-pub(super) fn gpus(value: u64, place: Place) -> Result<u32, Failure> {
-    within("GPUs of a member", value, GPUS_PER_TASK_MAX, place)
+/// GPUs of a member, or its one share of a device.
+pub(super) fn gpus(value: u64, class: &DeviceClass, place: Place) -> Result<u32, Failure> {
+    let gpus = within("GPUs of a member", value, GPUS_PER_TASK_MAX, place)?;
+    if class.is_shared() && gpus > 1 {
+        return Err(place.refuse(format!("{gpus} shares of {class}: a member has one")));
+    }
+    Ok(gpus)
+}
+
+/// That a share was carried over as one.
+pub(super) fn shared() -> Why {
+    Why::new(
+        "carried over as one share beside jobs of the same tenant: write `sharing: any` for those of others too; how many shares a device has, its host says",
+        "同じテナントのジョブとの共有枠1つとして移しました。他テナントとの共有は `sharing: any` を指定してください。1台の枠数はホストの設定によります",
+    )
 }
 
 /// Thousandths of a processor.

@@ -125,6 +125,8 @@ fn job(object: &mut Fields, given: &Given, told: &mut Vec<Told>) -> Result<Draft
         gpus: pod.gpus,
         gpu_memory_gib: pod.gpu_memory_gib,
         time_limit_s: given.time_limit(limit)?,
+        not_before: None,
+        end_by: None,
         run: JobPayload { restart, ..pod.run },
     })
 }
@@ -141,6 +143,8 @@ fn bare_pod(object: &mut Fields, given: &Given, told: &mut Vec<Told>) -> Result<
         gpus: pod.gpus,
         gpu_memory_gib: pod.gpu_memory_gib,
         time_limit_s: given.time_limit(pod.deadline)?,
+        not_before: None,
+        end_by: None,
         run: JobPayload { restart, ..pod.run },
     })
 }

@@ -77,7 +77,15 @@ pub(super) fn spec(draft: &Draft) -> String {
     if let Some(gib) = draft.gpu_memory_gib {
         text.push_str(&format!("  memory_gib: {gib}\n"));
     }
+    if draft.class.is_shared() {
+        text.push_str("  sharing: tenant\n");
+    }
     text.push_str(&format!("time_limit: {}\n", duration::text(draft.time_limit_s)));
+    for (field, at) in [("not_before", &draft.not_before), ("end_by", &draft.end_by)] {
+        if let Some(at) = at {
+            text.push_str(&format!("{field}: {}\n", at.text));
+        }
+    }
     if draft.run.suspicious_secret().is_some() {
         text.push_str("payload: sealed\n");
     }

@@ -10,6 +10,7 @@ mod option;
 mod reference;
 mod shape;
 mod time;
+mod when;
 mod words;
 
 use super::draft::{Draft, Given, Part, Place, Told, Why, memory, rounded};
@@ -60,6 +61,8 @@ pub(super) fn read(text: &str, given: &Given) -> Result<Vec<Part>, Failure> {
     if let Some(set) = asked.get(&Field::Dependency) {
         told.push(set.told(reference::dependency(set)?));
     }
+    let time_limit_s = given.time_limit(time)?;
+    let (not_before, end_by) = when::read(&asked, time_limit_s, &mut told)?;
     let draft = Draft {
         name: given.name(name)?,
         tenant: given.tenant.clone(),
@@ -67,7 +70,9 @@ pub(super) fn read(text: &str, given: &Given) -> Result<Vec<Part>, Failure> {
         class: shape.class.clone(),
         gpus: shape.gpus,
         gpu_memory_gib: None,
-        time_limit_s: given.time_limit(time)?,
+        time_limit_s,
+        not_before,
+        end_by,
         run: JobPayload {
             command,
             env,

@@ -221,6 +221,8 @@ fn texts_of_every_kind_come_back_as_they_were() {
                 gpus: 1,
                 gpu_memory_gib: None,
                 time_limit_s: 60,
+                not_before: None,
+                end_by: None,
                 run: sekisho_types::payload::JobPayload {
                     command: vec!["true".to_owned(), argument.clone()],
                     env: [("NULL".to_owned(), argument.clone())].into(),

@@ -94,6 +94,7 @@ impl Progress {
             }
             Item::Policy(_) | Item::Quota(_) | Item::Key(_) => return Vec::new(),
             Item::Budget(_) | Item::Offer(_) | Item::Veto(_) => return Vec::new(),
+            Item::Reservation(_) => return Vec::new(),
             Item::Escrow(_) | Item::Landmark(_) | Item::Member(_) => return Vec::new(),
             Item::Approval(_) | Item::BreakGlass(_) => return Vec::new(),
         };

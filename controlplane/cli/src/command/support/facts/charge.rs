@@ -99,6 +99,38 @@ pub(super) async fn offers(
     Ok(json!({ "revision": page.revision, "offers": told.collect::<Vec<_>>() }))
 }
 
+/// Without what for: that is the tenant's matter.
+pub(super) async fn reservations(
+    app: &App<'_>,
+    session: &Session,
+    names: &mut Pseudonyms,
+) -> Result<Value, Failure> {
+    let (reservations, page) = pages!(reservations, ROWS_MAX, |page_token| {
+        let request = v1::ListReservationsRequest {
+            parent: format!("tenants/{ANY}"),
+            page_size: PAGE,
+            page_token,
+            read: app.read(),
+            ..Default::default()
+        };
+        ask!(
+            session.client,
+            reservation_service_client::ReservationServiceClient,
+            list_reservations,
+            request
+        )
+    });
+    let told = reservations.iter().map(|row| {
+        json!({
+            "reservation": names.resource(&row.name), "site": names.resource(&row.site),
+            "class": row.device_class, "gpus": row.gpus, "used": row.used, "short": row.short,
+            "occupied": row.occupied, "from_ms": row.from_ms, "until_ms": row.until_ms,
+            "reclaim": row.reclaim().as_str_name(), "over": row.over,
+        })
+    });
+    Ok(json!({ "revision": page.revision, "reservations": told.collect::<Vec<_>>() }))
+}
+
 pub(super) async fn vetoes(
     app: &App<'_>,
     session: &Session,

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Whole GPUs.
 const GPU: &str = "nvidia.com/gpu";
+/// A share of one, where the device plugin renames what it shares.
+const SHARE: &str = "nvidia.com/gpu.shared";
 /// How the names of MIG slices begin; behind it `mig-1g.5gb`.
 const MAKER: &str = "nvidia.com/";
 const SLICE: &str = "nvidia.com/mig-";
@@ -23,6 +25,8 @@ pub(super) struct Container {
     pub(super) gpus: (u64, Place),
     /// MIG profile of its devices: `mig-1g.5gb`.
     pub(super) slice: Option<String>,
+    /// What its shares of devices are called.
+    pub(super) share: Option<String>,
 }
 
 /// Limits that a spec says.
@@ -33,9 +37,9 @@ struct Limits {
     cpu_milli: Option<u32>,
 }
 
-/// Whether a resource is a GPU or a slice of one.
+/// Whether a resource is a GPU, a slice or a share of one.
 fn is_gpu(name: &str) -> bool {
-    name == GPU || name.starts_with(SLICE)
+    name == GPU || name == SHARE || name.starts_with(SLICE)
 }
 
 /// Whether a container's limits name a GPU.
@@ -58,11 +62,16 @@ pub(super) fn read(mut fields: Fields, told: &mut Vec<Told>) -> Result<Container
     let Some((count, place, name)) = limits.gpus else {
         return Err(fields.place.refuse(format!("{}: asks for no GPU", fields.path)));
     };
-    let slice = name.strip_prefix(MAKER).filter(|_| name != GPU).map(str::to_owned);
+    let called = || name.strip_prefix(MAKER).map(str::to_owned);
+    let (slice, share) = match name.as_str() {
+        GPU => (None, None),
+        SHARE => (None, called()),
+        _ => (called(), None),
+    };
     let (memory_mib, cpu_milli) = (limits.memory_mib, limits.cpu_milli);
     let run =
         JobPayload { command, env, working_dir, memory_mib, cpu_milli, ..JobPayload::default() };
-    Ok(Container { run, gpus: (count, place), slice })
+    Ok(Container { run, gpus: (count, place), slice, share })
 }
 
 /// Command and arguments, with variables put in.

@@ -1,10 +1,11 @@
 //! A Pod's spec: its one container that asks for GPUs, and the device class that its selectors name.
 
-use super::super::draft::{Given, MIB_PER_GIB, Place, Told, Why, gpus};
+use super::super::draft::{Given, MIB_PER_GIB, Place, Told, Why, gpus, shared};
 use super::container::{self, Container};
 use super::reason;
 use super::tree::{Fields, Node, Word};
 use crate::failure::Failure;
+use sekisho_types::device::MigProfile;
 use sekisho_types::id::DeviceClass;
 use sekisho_types::payload::JobPayload;
 
@@ -45,7 +46,7 @@ pub(super) fn read(mut spec: Fields, given: &Given, told: &mut Vec<Told>) -> Res
     let (count, place) = container.gpus;
     Ok(Pod {
         place: spec.place,
-        gpus: gpus(count, place)?,
+        gpus: gpus(count, &class, place)?,
         class,
         gpu_memory_gib: wanted.memory_gib,
         run: container.run,
@@ -165,15 +166,17 @@ fn class(
     told: &mut Vec<Told>,
 ) -> Result<DeviceClass, Failure> {
     let (_, place) = container.gpus;
+    if let Some(share) = &container.share {
+        let quoted = format!("resources.limits: nvidia.com/{share}");
+        told.push(Told { place, quoted, why: shared() });
+        told.extend(products.iter().map(in_class));
+        return given.shared_class(share, place);
+    }
     if let Some(slice) = &container.slice {
-        for product in products {
-            let why = Why::new(
-                "the class of a slice says of which model it is: see resources.class",
-                "スライスのクラスに機種も含まれます。resources.class を確認してください",
-            );
-            let quoted = format!("{PRODUCT}: {}", product.text);
-            told.push(Told { place: product.place, quoted, why });
+        if let Some(class) = of_product(slice, products, given)? {
+            return Ok(class);
         }
+        told.extend(products.iter().map(in_class));
         return given.class(Some(slice), place);
     }
     let Some((first, others)) = products.split_first() else { return given.class(None, place) };
@@ -185,4 +188,29 @@ fn class(
         }
     }
     Ok(class)
+}
+
+/// The class of a slice of the one product that is named, where the command line says the product's class and not the slice's.
+fn of_product(
+    slice: &str,
+    products: &[Word],
+    given: &Given,
+) -> Result<Option<DeviceClass>, Failure> {
+    let [product] = products else { return Ok(None) };
+    let profile = slice.strip_prefix("mig-").and_then(|name| name.parse::<MigProfile>().ok());
+    let Some(profile) = profile.filter(|_| !given.says(slice) && given.says(&product.text)) else {
+        return Ok(None);
+    };
+    let whole = given.class(Some(&product.text), product.place)?;
+    let class = profile.class(&whole);
+    class.map(Some).map_err(|error| product.place.refuse(format!("the class of {slice}: {error}")))
+}
+
+/// That a product is not looked at, since a class was given that is of it.
+fn in_class(product: &Word) -> Told {
+    let why = Why::new(
+        "the class of a slice or a share says of which model it is: see resources.class",
+        "スライスや共有枠のクラスに機種も含まれます。resources.class を確認してください",
+    );
+    Told { place: product.place, quoted: format!("{PRODUCT}: {}", product.text), why }
 }

@@ -123,6 +123,34 @@ const REFUSED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
+fn slices_and_shares_are_classes_of_their_own() {
+    let read_as = |resource: &str, classes: &[&str]| {
+        let product = "    spec:\n      nodeSelector: {nvidia.com/gpu.product: NVIDIA-H200}\n";
+        let text = JOB.replace("nvidia.com/gpu: 1", resource).replace("    spec:\n", product);
+        let classes = classes.iter().map(|class| super::super::class_of(class).unwrap()).collect();
+        read(&text, &Given { classes, ..Given::default() }).map(|mut parts| parts.remove(0))
+    };
+    let slice = "nvidia.com/mig-1g.18gb: 2";
+    let exact = read_as(slice, &["NVIDIA-H200=h200"]).unwrap();
+    let draft = exact.draft.unwrap();
+    assert_eq!((draft.class.as_str(), draft.gpus), ("h200-1g-18gb", 2));
+    assert_eq!(exact.told, [], "the product is in the class");
+    let said = read_as(slice, &["NVIDIA-H200=h200", "mig-1g.18gb=small"]).unwrap();
+    assert_eq!((said.draft.unwrap().class.as_str(), said.told.len()), ("small", 1));
+    read_as(slice, &[]).unwrap_err();
+    let share = "nvidia.com/gpu.shared: 1";
+    let told = read_as(share, &["gpu.shared=h200-shared", "NVIDIA-H200=h200"]).unwrap();
+    let draft = told.draft.unwrap();
+    assert_eq!((draft.class.as_str(), draft.gpus, told.told.len()), ("h200-shared", 1, 2));
+    assert!(super::super::render::spec(&draft).contains("  sharing: tenant\n"));
+    let why = |resource: &str, classes: &[&str]| read_as(resource, classes).unwrap_err().detail;
+    let two = why("nvidia.com/gpu.shared: 2", &["gpu.shared=h200-shared"]);
+    assert!(two.contains("2 shares of h200-shared: a member has one"), "{two}");
+    let whole = why(share, &["gpu.shared=h200"]);
+    assert!(whole.contains("those of class h200 are not shared"), "{whole}");
+}
+
+#[test]
 fn a_job_that_cannot_be_read_is_refused_with_its_place() {
     for (from, to, why) in REFUSED {
         let failure = with(from, to).unwrap_err();

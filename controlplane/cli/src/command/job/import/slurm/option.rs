@@ -46,6 +46,8 @@ pub(super) enum Field {
     Export,
     Array,
     Dependency,
+    Begin,
+    Deadline,
 }
 
 /// What becomes of an option.

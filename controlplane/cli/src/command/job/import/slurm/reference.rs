@@ -1,4 +1,5 @@
-//! `--array` and `--dependency`: no spec can say them yet, but they are read, so that a wrong one is refused and not passed on.
+//! `--array` and `--dependency`: a script says no more of them than numbers, which no spec has; they are read all the same, so
+//! that a wrong one is refused and not passed on.
 
 use super::super::draft::Why;
 use super::option::Set;
@@ -76,15 +77,39 @@ pub(super) fn dependency(set: &Set) -> Result<Why, Failure> {
     }
     Ok(if is_single {
         Why::new(
-            "jobs of one name do not wait for one another: submit it when the earlier one has ended, `sekisho job submit --wait ended`",
-            "同名ジョブの順番待ちはありません。先のジョブを `sekisho job submit --wait ended` で待ってから投入してください",
+            "names are unique, so nothing waits for its own: name the job before it, `after: [{job: NAME, when: ended}]`",
+            "名前は一意なので、同名ジョブの順番待ちはありません。前のジョブを `after: [{job: NAME, when: ended}]` と書いてください",
         )
     } else {
+        let after = after(value);
         Why::new(
-            "a job does not depend on another: submit it when that has ended, `sekisho job submit --wait ended` (exit 0: it succeeded)",
-            "ジョブ間の依存は指定できません。先のジョブを `sekisho job submit --wait ended` で待ってから投入してください(終了コード 0 は成功)",
+            format!(
+                "a number names no job here: write the names of those jobs, `{after}`; all of it has to come true"
+            ),
+            format!(
+                "番号ではジョブを指定できません。`{after}` のように名前で書いてください。すべての条件が必要です"
+            ),
         )
     })
+}
+
+/// What a spec says in place of conditions, each kind of them once.
+fn after(value: &str) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    for item in value.split([',', '?']) {
+        let word = match item.split(':').next() {
+            Some("after") => "started",
+            Some("afternotok") => "failed",
+            Some("afterany" | "afterburstbuffer") => "ended",
+            Some(_) | None => "succeeded",
+        };
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    let items: Vec<String> =
+        words.iter().map(|word| format!("{{job: NAME, when: {word}}}")).collect();
+    format!("after: [{}]", items.join(", "))
 }
 
 fn is_condition(text: &str) -> bool {

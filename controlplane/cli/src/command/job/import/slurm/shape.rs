@@ -3,11 +3,14 @@
 //! Must hold: options that say the same thing twice must agree, else it is an error that names both; what Slurm would choose by
 //! itself is not guessed but asked for.
 
-use super::super::draft::{Given, Place, Told, Why, cpus, gpus, group};
+use super::super::draft::{Given, Place, Told, Why, cpus, gpus, group, shared};
 use super::Asked;
 use super::option::{Field, Set};
 use crate::failure::Failure;
 use sekisho_types::id::DeviceClass;
+
+/// A part of a GPU, as Slurm calls it.
+const SHARD: &str = "shard";
 
 /// What a script's numbers come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,13 +75,12 @@ impl Shape {
             return Err(other.set.at.refuse(why));
         }
         let (cpu_milli, cpus_counted) = processors(asked, tasks, first.count)?;
-        Ok(Self {
-            group: group(members, place)?,
-            class: given.class(named.of.as_deref(), named.set.at)?,
-            gpus: gpus(first.count, first.set.at)?,
-            cpu_milli,
-            cpus_counted,
-        })
+        let class = match named.of.as_deref() {
+            Some(of) if is_shard(of) => given.shared_class(of, named.set.at)?,
+            of => given.class(of, named.set.at)?,
+        };
+        let gpus = gpus(first.count, &class, first.set.at)?;
+        Ok(Self { group: group(members, place)?, class, gpus, cpu_milli, cpus_counted })
     }
 }
 
@@ -154,7 +156,12 @@ fn number(text: &str) -> Option<u64> {
     if is_digits { text.parse().ok() } else { None }
 }
 
-/// `--gres`: `gpu[:TYPE][:COUNT]` among others, which are told.
+/// Whether what is asked for is a share of a GPU: `shard`, or `shard:TYPE`.
+fn is_shard(of: &str) -> bool {
+    of.split(':').next() == Some(SHARD)
+}
+
+/// `--gres`: `gpu[:TYPE][:COUNT]`, or `shard` in its place, among others, which are told.
 fn gres<'s>(set: &'s Set, told: &mut Vec<Told>) -> Result<Option<Counted<'s>>, Failure> {
     let mut found: Option<Counted<'s>> = None;
     for item in set.value.split(',') {
@@ -162,7 +169,7 @@ fn gres<'s>(set: &'s Set, told: &mut Vec<Told>) -> Result<Option<Counted<'s>>, F
         let mut words = item.split(':');
         let name = words.next().unwrap_or_default();
         let rest: Vec<&str> = words.collect();
-        if name != "gpu" {
+        if name != "gpu" && name != SHARD {
             let why = Why::new(
                 "only GPUs are counted: see to it in the script that the node has it",
                 "数えるのは GPU だけです。ノードに備わっているかはスクリプトで確認してください",
@@ -193,6 +200,13 @@ fn gres<'s>(set: &'s Set, told: &mut Vec<Told>) -> Result<Option<Counted<'s>>, F
         if found.is_some() {
             return Err(set.at.refuse("names GPUs twice, and a member has one type"));
         }
+        let of = if name == SHARD {
+            let quoted = format!("--gres={item}");
+            told.push(Told { quoted, ..set.told(shared()) });
+            Some(of.map_or_else(|| SHARD.to_owned(), |of| format!("{SHARD}:{of}")))
+        } else {
+            of
+        };
         found = Some(Counted { set, of, count });
     }
     Ok(found)

@@ -52,6 +52,29 @@ fn members_and_gpus_come_from_every_way_to_ask_for_them() {
 }
 
 #[test]
+fn a_shard_is_a_share_and_an_instance_a_class_of_its_own() {
+    let classes = ["shard=h200-shared", "1g.18gb=h200-1g-18gb", "shard:big=c"];
+    let classes = classes.map(|class| super::super::class_of(class).unwrap()).to_vec();
+    let given = Given { classes, ..Given::default() };
+    let read = |options: &str| read(&script(options), &given).map(|mut parts| parts.remove(0));
+    for gres in ["--gres=shard", "--gres=shard:1"] {
+        let Part { told, draft } = read(gres).unwrap();
+        let draft = draft.unwrap();
+        assert_eq!((draft.class.as_str(), draft.gpus), ("h200-shared", 1), "{gres}");
+        assert_eq!(told.len(), 1, "with whom is told");
+        assert!(super::super::render::spec(&draft).contains("  gpus: 1\n  sharing: tenant\n"));
+    }
+    let sliced = read("--gres=gpu:1g.18gb:2").unwrap().draft.unwrap();
+    assert_eq!((sliced.class.as_str(), sliced.gpus), ("h200-1g-18gb", 2));
+    let why = |options: &str| read(options).unwrap_err().detail;
+    assert!(why("--gres=shard:2").contains("2 shares of h200-shared: a member has one"));
+    assert!(why("--gres=shard:big:1").contains("those of class c are not shared"));
+    assert!(why("--gres=shard:1,gpu:1").contains("names GPUs twice"));
+    assert!(refused("--gres=shard:1").contains("those of class shard are not shared"));
+    assert!(refused("--gres=shard:0").contains("is no number of GPUs"));
+}
+
+#[test]
 fn contradictions_name_both_sides() {
     for (options, why) in [
         ("-N 3 -G 8", "line 3, column 17: 8 GPUs cannot be divided by 3 nodes"),
@@ -205,6 +228,30 @@ fn arrays_and_dependencies_are_read_in_every_form() {
         "afterok:1,singleton",
     ] {
         assert_eq!(told(&format!("-G 1 -d {other}")), [format!("-d {other}")]);
+    }
+}
+
+#[test]
+fn instants_are_carried_over_and_what_is_counted_from_now_is_told() {
+    let times = |options: &str| {
+        let draft = draft(options);
+        let text = |at: Option<super::super::draft::At>| at.map(|at| at.text);
+        (text(draft.not_before), text(draft.end_by))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(times("-G 1 -b 2027-04-01"), (some("2027-04-01"), None));
+    let found = times("-G 1 -b 2027-04-01T02:00 --deadline=2027-04-01T09:00:30");
+    let wanted = (some("2027-04-01T02:00+09:00"), some("2027-04-01T09:00:30+09:00"));
+    assert_eq!(found, wanted);
+    for counted in ["-b now+1hour", "-b 16:00", "-b tomorrow", "--deadline=12/31", "-b 2027-02-30"]
+    {
+        assert_eq!(told(&format!("-G 1 {counted}")), [counted]);
+    }
+    for (options, column) in
+        [("-G 1 --deadline=1970-01-01", 25), ("-G 1 -b 2027-04-01 --deadline=2027-04-01T01:00", 39)]
+    {
+        let why = format!("line 3, column {column}: leaves less than the time limit");
+        assert_eq!(refused(options), why, "{options}");
     }
 }
 

@@ -27,14 +27,6 @@ const MAIL: Text = Text::new(
     "no mail is sent: wait with `sekisho job submit --wait ended`, or follow `sekisho job list --watch`",
     "メールは送りません。`sekisho job submit --wait ended` で待つか、`sekisho job list --watch` で見てください",
 );
-const WHEN: Text = Text::new(
-    "a job is queued when it is submitted: submit it at that time, e.g. with cron",
-    "ジョブは投入時に待ち行列に入ります。cron などでその時刻に投入してください",
-);
-const DEADLINE: Text = Text::new(
-    "a spec has no latest end: cancel the job then with `sekisho job cancel`",
-    "仕様に終了期限はありません。その時刻に `sekisho job cancel` で取り消してください",
-);
 const WHOLE: Text = Text::new(
     "members share a node with other jobs where GPUs are left: ask for all GPUs of the node to have it alone",
     "GPU に空きがあるノードは他のジョブと共有します。専有するにはノードの全 GPU を指定してください",
@@ -52,8 +44,8 @@ const LICENCE: Text = Text::new(
     "ライセンス数は管理しません。割当枠かライセンスサーバーで制限してください",
 );
 const RESERVED: Text = Text::new(
-    "there are no reservations by name: a quota or an offer of the tenant says what is set aside",
-    "名前付きの予約はありません。確保は割当枠と提供枠で行います",
+    "reservations are the site operators' own: where one is made for the tenant, write `reservation: NAME`",
+    "予約は拠点の事業者が作成します。テナントの予約があれば `reservation: NAME` と書いてください",
 );
 const TOPOLOGY: Text = Text::new(
     "switches and blocks have no names here: write topology, e.g. within: rack, if racks or sites will do",
@@ -130,8 +122,8 @@ const TRES: Text = Text::new(
     "数えるのは GPU、プロセッサー、メモリーだけです。resources.gpus、run.cpus、run.memory_gib に書いてください",
 );
 const CHAIN: Text = Text::new(
-    "a job does not depend on another: submit it when the other has ended, `sekisho job submit --wait ended`",
-    "ジョブ間の依存は指定できません。先のジョブを `sekisho job submit --wait ended` で待ってから投入してください",
+    "a job fails as soon as what it waits for can never come true: nothing takes its place",
+    "待つ条件が満たされなくなったジョブは直ちに失敗します。代わりは不要です",
 );
 const SHORTER: Text = Text::new(
     "a time limit is one number: write the shorter one in time_limit if it suffices",
@@ -154,7 +146,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     row("batch", None, Value::Must, Use::Tell(FEATURE)),
     row("bb", None, Value::Must, Use::Tell(DISK)),
     row("bbf", None, Value::Must, Use::Tell(DISK)),
-    row("begin", Some('b'), Value::Must, Use::Tell(WHEN)),
+    row("begin", Some('b'), Value::Must, Use::Carry(Field::Begin)),
     row("chdir", Some('D'), Value::Must, Use::Carry(Field::Chdir)),
     row("cluster-constraint", None, Value::Must, Use::Tell(WHERE)),
     row("clusters", Some('M'), Value::Must, Use::Tell(WHERE)),
@@ -168,7 +160,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     row("cpu-freq", None, Value::Must, Use::Tell(GPU_MODE)),
     row("cpus-per-gpu", None, Value::Must, Use::Carry(Field::CpusPerGpu)),
     row("cpus-per-task", Some('c'), Value::Must, Use::Carry(Field::CpusPerTask)),
-    row("deadline", None, Value::Must, Use::Tell(DEADLINE)),
+    row("deadline", None, Value::Must, Use::Carry(Field::Deadline)),
     row("delay-boot", None, Value::Must, Use::Tell(BOOT)),
     row("dependency", Some('d'), Value::Must, Use::Carry(Field::Dependency)),
     row("distribution", Some('m'), Value::Must, Use::Tell(TASKS)),
