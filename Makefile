@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify fix bench crash sim drill fuzz doc clean
+.PHONY: help demo test verify fix bench instructions crash sim drill fuzz doc clean
 
 # Numbers from an unoptimised build compare with nothing.
 BENCH_PROFILE ?= release
@@ -37,9 +37,13 @@ verify: ## format, lints, house rules, docs and tests; writes nothing
 fix: ## format and apply what clippy can repair
 	@$(call enter,verify); cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets; cargo fmt --all
 
-bench: ## measure beside etcd and ZooKeeper; BENCH_ARGS="--short" is a look, BENCH_PROFILE=dev builds fast
+bench: ## measure beside etcd, ZooKeeper and Slurm; BENCH_ARGS="--short" is a look, BENCH_PROFILE=dev builds fast
 	@$(call enter,bench); cargo build --locked --workspace --bins --profile $(BENCH_PROFILE); \
 	$$CARGO_TARGET_DIR/$(if $(filter dev,$(BENCH_PROFILE)),debug,$(BENCH_PROFILE))/sekisho-drill bench $(BENCH_ARGS)
+
+instructions: ## count what a placement takes under valgrind, and hold it to its bound
+	@$(call enter,instructions); cargo build --locked --workspace --bins --profile $(BENCH_PROFILE); \
+	$$CARGO_TARGET_DIR/$(if $(filter dev,$(BENCH_PROFILE)),debug,$(BENCH_PROFILE))/sekisho-drill instructions
 
 crash: ## cut a member's power CUTS times, fill and damage its disk
 	@$(call enter,test); cargo build --locked --workspace --bins; \

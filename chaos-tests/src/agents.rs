@@ -10,6 +10,7 @@
 
 pub mod acknowledge;
 mod enrol;
+pub(crate) mod fleet;
 mod host;
 mod worker;
 
@@ -97,6 +98,20 @@ fn raise_files() -> Result<u64> {
     Ok(hard)
 }
 
+/// A worker's part of the agents.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    port_base: u16,
+    first: u32,
+    count: u32,
+    /// Agents of all workers.
+    all: u32,
+    /// Their hosts are those of a made-up fleet.
+    fleet: bool,
+    /// The one member that they keep to.
+    only: Option<u64>,
+}
+
 /// A worker's process, asked and answering by lines.
 #[derive(Debug)]
 struct Worker {
@@ -106,23 +121,23 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(
-        program: &Path,
-        dir: &Path,
-        options: &Options,
-        first: u32,
-        count: u32,
-    ) -> Result<Self> {
-        let mut child = Command::new(program)
+    fn start(program: &Path, dir: &Path, part: Part) -> Result<Self> {
+        let Part { port_base, first, count, all, fleet, only } = part;
+        let mut command = Command::new(program);
+        command
             .args(["agents-worker", "--dir"])
             .arg(dir)
-            .args(["--port-base", &options.port_base.to_string()])
+            .args(["--port-base", &port_base.to_string()])
             .args(["--first", &first.to_string(), "--count", &count.to_string()])
-            .args(["--all", &options.count.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("the worker")?;
+            .args(["--all", &all.to_string()]);
+        if fleet {
+            command.arg("--fleet");
+        }
+        if let Some(member) = only {
+            command.args(["--only", &member.to_string()]);
+        }
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("the worker")?;
         let ask = child.stdin.take().context("piped")?;
         let answers = BufReader::new(child.stdout.take().context("piped")?);
         Ok(Self { child, ask, answers })
@@ -167,8 +182,10 @@ pub fn run(options: &Options, dir: &Path) -> Result<Outcome> {
     let begun = Instant::now();
     let mut workers = Vec::new();
     for first in (0..options.count).step_by(usize::try_from(PER_WORKER)?) {
-        let count = PER_WORKER.min(options.count.saturating_sub(first));
-        workers.push(Worker::start(&program, dir, options, first, count)?);
+        let (port_base, all) = (options.port_base, options.count);
+        let count = PER_WORKER.min(all.saturating_sub(first));
+        let part = Part { port_base, first, count, all, fleet: false, only: None };
+        workers.push(Worker::start(&program, dir, part)?);
     }
     workers.iter_mut().try_for_each(|worker| worker.hear().map(drop))?;
     line(&mut table, "enrolled within", &seconds(begun.elapsed()));

@@ -2,24 +2,30 @@
 //!
 //! Must hold: both sides have three members, sync before they acknowledge, and speak TLS (ZooKeeper does not, and every
 //! table says so); the generator reaches loopback only; what is claimed is a ratio with its spread, not a number.
-//! `docs/bench/README.md` says how to read it. The planner is measured by itself (`planner.rs`); agents are not.
+//! `docs/bench/README.md` says how to read it. The planner is measured by itself (`planner.rs`), placements through the whole
+//! beside Slurm, which is too much of a neighbour for the others (`placement.rs`); agents are not.
 
 pub(crate) mod cluster;
+mod curve;
 mod etcd;
 mod fault;
 mod figure;
 mod load;
 pub(crate) mod meter;
+mod placement;
 mod planner;
 mod plot;
 mod process;
 mod profile;
 mod proof;
 mod report;
+mod scale;
 pub(crate) mod sekisho;
+mod slurm;
 mod suite;
 mod zookeeper;
 
+pub use planner::instructions::{Workload, check as check_instructions, work as do_workload};
 pub use planner::{Case as PlannerCase, measure as measure_planner};
 
 use anyhow::{Context as _, Result, ensure};
@@ -50,9 +56,18 @@ pub enum Part {
     Restart,
     /// The leader killed and frozen
     Faults,
-    /// Plans and explanations on large fleets; beside nobody, and by itself it replaces no other figures
+    /// Plans and explanations on large fleets; beside nobody
     Planner,
+    /// Jobs from their submission to their places, through three members
+    Placement,
+    /// The same beside Slurm, whose controller is killed, too
+    Slurm,
+    /// Instructions of a placement, held to a bound
+    Instructions,
 }
+
+/// What runs beside etcd and ZooKeeper. The others by themselves replace their own figures alone.
+const BESIDE: [Part; 4] = [Part::Load, Part::Proof, Part::Restart, Part::Faults];
 
 /// Beside whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -223,31 +238,61 @@ fn head(plan: &Plan, suite: &Suite<'_>, load_before: f64) -> Vec<String> {
     head
 }
 
-/// Runs every measurement that was asked for, prints the table and writes the page.
-///
-/// # Errors
-/// A cluster did not start, nothing was acknowledged, or something acknowledged was lost: such a run measures nothing.
-pub fn run(options: &Options, scratch: &Path) -> Result<()> {
-    if options.parts == [Part::Planner] {
-        return planner::run(options.short, options.out.as_deref());
-    }
+/// The folder for the data, on a disk.
+fn folder(options: &Options, scratch: &Path) -> Result<PathBuf> {
     let dir = options.data.as_deref().unwrap_or(scratch);
     std::fs::create_dir_all(dir)?;
-    // Now, and not after half an hour of measuring.
-    if let Some(out) = &options.out {
-        std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-    }
     let dir = dir.canonicalize()?;
     ensure!(
         !meter::is_memory(&dir)?,
         "{} is in memory, where a sync costs nothing: choose a disk with --data",
         dir.display()
     );
+    Ok(dir)
+}
+
+/// Runs every measurement that was asked for, prints the tables and writes the pages.
+///
+/// # Errors
+/// A cluster did not start, nothing was acknowledged, or something acknowledged was lost: such a run measures nothing. Or a
+/// placement takes more instructions than it may.
+pub fn run(options: &Options, scratch: &Path) -> Result<()> {
+    let out = options.out.as_deref();
+    // Now, and not after half an hour of measuring.
+    if let Some(out) = out {
+        std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    }
+    if BESIDE.into_iter().any(|part| options.has(part)) {
+        beside(options, &folder(options, scratch)?)?;
+    }
+    if options.has(Part::Planner) {
+        planner::run(options.short, out)?;
+    }
+    let beside = options.has(Part::Slurm);
+    if beside || options.has(Part::Placement) {
+        let (dir, rounds) = (folder(options, scratch)?, options.plan().rounds);
+        let asked = placement::Asked { short: options.short, rounds, dir: &dir, beside };
+        placement::run(&asked, out).context("placement")?;
+    }
+    // Last: what it refuses is measured all the same.
+    let within = if options.has(Part::Instructions) {
+        planner::instructions::gate(out).context("instructions")
+    } else {
+        Ok(())
+    };
+    if let Some(out) = out {
+        scale::save(out)?;
+    }
+    within
+}
+
+/// The measurements beside etcd and ZooKeeper, in turns.
+fn beside(options: &Options, dir: &Path) -> Result<()> {
     let (plan, load_before) = (options.plan(), meter::load_average());
-    let mut suite = Suite::new(&plan, &dir, options.sides()?);
+    let mut suite = Suite::new(&plan, dir, options.sides()?);
     let appends = What::new("disk: durable appends of 2304 bytes", "1/s", Better::Neither);
     for _round in 0..plan.rounds {
-        suite.figures.add(&appends, figure::OURS, disk(&dir, plan.time)?, 0.0);
+        suite.figures.add(&appends, figure::OURS, disk(dir, plan.time)?, 0.0);
     }
     // One thread, as every client program of this kind has: the members need the cores.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -268,13 +313,10 @@ pub fn run(options: &Options, scratch: &Path) -> Result<()> {
     })?;
     let head = head(&plan, &suite, load_before);
     report::print(&suite.figures, &head)?;
-    if let Some(out) = &options.out {
-        report::save(out, &suite.figures, &head)?;
+    match &options.out {
+        Some(out) => report::save(out, &suite.figures, &head),
+        None => Ok(()),
     }
-    if options.has(Part::Planner) {
-        planner::run(options.short, options.out.as_deref())?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -301,6 +343,8 @@ mod tests {
         let short = options(&["--short", "--parts", "proof,load"]);
         assert!(short.plan().rounds < CLAIM && short.plan().records == 2000);
         assert!(short.has(Part::Proof) && !short.has(Part::Faults) && !short.has(Part::Planner));
+        let alone = options(&["--parts", "placement,slurm"]);
+        assert!(!BESIDE.into_iter().any(|part| alone.has(part)) && alone.has(Part::Slurm));
         assert_eq!(options(&["--seconds", "0"]).plan().time, Duration::from_secs(1));
     }
 

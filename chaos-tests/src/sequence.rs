@@ -214,13 +214,7 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             (user("kanto", tenant_name(*t)), Command::CancelJob { job: id(*t, *n) })
         }
         Operation::Together(t, all) => {
-            let item = |(n, k, a, cancel): &(u8, u8, u8, bool)| {
-                if *cancel {
-                    return Item::CancelJob { job: id(*t, *n) };
-                }
-                Item::SubmitJob { facts: Box::new(facts(*t, *n, 1, *k, *a, false)) }
-            };
-            let items = all.iter().map(item).collect();
+            let items = all.iter().map(|one| item(*t, *one)).collect();
             (user("kanto", tenant_name(*t)), Command::Batch(items))
         }
         Operation::Place(t, n, places) => {
@@ -275,6 +269,13 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
         Operation::Life(n, step) => life::command(federation, node(*n)?, step)?,
     };
     Some(federation.entry(actor, &[], command))
+}
+
+fn item(tenant: u8, (n, k, a, cancel): (u8, u8, u8, bool)) -> Item {
+    if cancel {
+        return Item::CancelJob { job: id(tenant, n) };
+    }
+    Item::SubmitJob { facts: Box::new(facts(tenant, n, 1, k, a, false)) }
 }
 
 fn report(federation: &mut Federation, n: u8, phase: u8) -> Option<Entry> {

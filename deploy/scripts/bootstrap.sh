@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make this machine able to build and test: find what is missing, install it, or say exactly what to do.
 #
-#   bootstrap.sh [build|test|verify|bench]
+#   bootstrap.sh [build|test|verify|bench|instructions]
 #
 # Must hold: where nothing is missing it touches nothing and takes no noticeable time; it never guesses a
 # download place (packages and crates come from whatever the machine's own clients are set up for); when it
@@ -53,7 +53,7 @@ missing_packages() {
 # Clocks that step, writes that are cut short (`chaos-tests/src/host`) and sockets that are watched (`egress`): without these
 # the drills do less and say so.
 drill_packages() {
-  case $job in build) return 0 ;; esac
+  case $job in build | instructions) return 0 ;; esac
   local wanted=()
   compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || wanted+=(libfaketime)
   have strace || wanted+=(strace)
@@ -72,10 +72,24 @@ bench_packages() {
   [ -e /usr/share/java/zookeeper.jar ] || wanted+=(zookeeper)
   have java || wanted+=(default-jre-headless)
   have strace || wanted+=(strace)
+  have slurmctld || wanted+=(slurmctld)
+  have slurmd || wanted+=(slurmd)
+  have sbatch || wanted+=(slurm-client)
+  have munged || wanted+=(munge)
+  [ -e /usr/include/slurm/slurm.h ] || wanted+=(libslurm-dev)
   [ "${#wanted[@]}" -eq 0 ] && return 0
   say "for the comparison: ${wanted[*]}"
   have apt-get && install_packages "${wanted[@]}" && return 0
   say "not installed: ${wanted[*]}; the comparison goes on without"
+}
+
+# What counts instructions: without it they are not counted, and that is said.
+counting_packages() {
+  case $job in bench | instructions) ;; *) return 0 ;; esac
+  have valgrind && return 0
+  say "for counting instructions: valgrind"
+  have apt-get && install_packages valgrind && return 0
+  say "not installed: valgrind; instructions are not counted"
 }
 
 as_root() {
@@ -140,7 +154,7 @@ rust() {
 
 # Into the cache folder, not into the user's own cargo: this repository's choice of version is its own.
 nextest() {
-  case $job in build | bench) return 0 ;; esac
+  case $job in build | bench | instructions) return 0 ;; esac
   export PATH="$SEKISHO_CACHE/tools/bin:$PATH"
   cargo nextest --version >/dev/null 2>&1 && return 0
   say "cargo-nextest is missing: building $NEXTEST, once per machine, some minutes"
@@ -159,7 +173,7 @@ nextest() {
 # What tests run in Python (an identity provider, the example client), into a virtual environment of this repository's own; the
 # files name each package by its hashes.
 python_tools() {
-  case $job in build | bench) return 0 ;; esac
+  case $job in build | bench | instructions) return 0 ;; esac
   local provider=$root/deploy/scripts/requirements.txt client=$root/docs/examples/python/requirements.txt
   local tools=$SEKISHO_CACHE/tools/python log
   cat "$provider" "$client" | cmp -s - "$tools/requirements.txt" && return 0
@@ -184,7 +198,7 @@ python_tools() {
 
 # One program out of an npm package, which npm only fetches: nothing of it is run to install it.
 buf() {
-  case $job in build | bench) return 0 ;; esac
+  case $job in build | bench | instructions) return 0 ;; esac
   local tools=$SEKISHO_CACHE/tools arch sum work
   [ "$(PATH="$tools/bin:$PATH" command buf --version 2>/dev/null)" = "$BUF" ] && return 0
   arch=$(uname -m)
@@ -209,6 +223,7 @@ rust
 system_packages
 drill_packages
 bench_packages
+counting_packages
 nextest
 python_tools
 buf

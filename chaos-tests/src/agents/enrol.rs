@@ -3,7 +3,7 @@
 //! Must hold: nothing is left out of what a host does; only the connections are shared, because a thousand handshakes
 //! more would measure nothing that is of interest here.
 
-use super::host::{Door, Host};
+use super::host::{Devices, Door, Host};
 use crate::bench::cluster::Loopback;
 use crate::bench::sekisho::{ADMIN, ADMIN_DIR, Caller};
 use anyhow::{Context as _, Result};
@@ -21,7 +21,8 @@ use sekisho_transport::credential::Identity;
 use sekisho_transport::dial::{ChannelOptions, Dialer};
 use sekisho_transport::pki::{Key, certificate_pem};
 use sekisho_transport::verify::Expect;
-use sekisho_types::id::{Digest, NodeId};
+use sekisho_types::device::Bucket;
+use sekisho_types::id::{Digest, MemberId, NodeId};
 use sekisho_types::principal::{Principal, Workload};
 use sekisho_types::time::Clock as _;
 use std::collections::BTreeMap;
@@ -35,6 +36,9 @@ const AT_ONCE: usize = 24;
 const OPERATOR: &str = "kanto";
 const SITE: &str = "tokyo-1";
 const AREA: &str = "131016";
+/// Class of a host's one GPU where nobody says what it has.
+const CLASS: &str = "sim-h100";
+const MEMORY_MIB: u64 = 81_920;
 /// Life of a token: longer than any enrolment takes.
 const TOKEN_MS: u64 = 3_600_000;
 
@@ -48,7 +52,9 @@ pub(super) struct Registry {
     anonymous: (Dialer, Address, Expect),
     trust: Arc<TrustBundles>,
     members: Vec<GenesisMember>,
-    pub(super) k: u32,
+    k: u32,
+    /// What each host has, by number; one GPU where nothing is said.
+    devices: Vec<Devices>,
 }
 
 impl Registry {
@@ -77,7 +83,27 @@ impl Registry {
             trust,
             members: genesis.members,
             k: genesis.bundle.k,
+            devices: Vec::new(),
         })
+    }
+
+    /// Hosts have this, by number.
+    pub(super) fn having(self, devices: Vec<Devices>) -> Self {
+        Self { devices, ..self }
+    }
+
+    /// Hosts keep to one member, and take its word alone for their lease: what a lease costs the leader and no more.
+    pub(super) fn only(mut self, member: MemberId) -> Self {
+        self.members.retain(|known| known.member == member);
+        Self { k: 1, ..self }
+    }
+
+    fn devices(&self, number: u32) -> Result<Devices> {
+        if let Some(devices) = self.devices.get(usize::try_from(number)?) {
+            return Ok(devices.clone());
+        }
+        let bucket = Bucket::whole(CLASS.parse()?, MEMORY_MIB, 0, [Digest::of(b"GPU-0")]);
+        Ok(Devices { bucket, rack: None })
     }
 
     /// Enrols hosts by number.
@@ -115,7 +141,7 @@ impl Registry {
         let chain = answer.into_inner().certificate_chain;
         let chain: String = chain.iter().map(|der| certificate_pem(&der.as_ref().into())).collect();
         let identity = Identity::from_pem(&chain, key.pem().expose())?;
-        Ok((node, Host::new(self.k, self.doors(identity)?)))
+        Ok((node, Host::new(self.k, self.doors(identity)?, self.devices(number)?)))
     }
 
     fn doors(&self, identity: Identity) -> Result<Vec<Door>> {

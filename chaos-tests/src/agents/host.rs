@@ -21,9 +21,10 @@ use sekisho_proto::status::ApiError;
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::device::Bucket;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, MemberId, NodeId, OperatorId};
+use sekisho_types::id::{MemberId, NodeId, OperatorId};
 use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::limit::{LEASE, RENEW_EVERY};
+use sekisho_types::name::Name;
 use sekisho_types::revision::{Epoch, Incarnation, Revision};
 use sekisho_types::time::Clock as _;
 use std::collections::BTreeMap;
@@ -42,10 +43,18 @@ pub(super) struct Door {
     pub(super) channel: Channel,
 }
 
+/// What a host has, as its agent says.
+#[derive(Debug, Clone)]
+pub(super) struct Devices {
+    pub(super) bucket: Bucket,
+    pub(super) rack: Option<Name>,
+}
+
 /// What an agent knows of its lease.
 #[derive(Debug)]
 pub(super) struct Host {
     k: u32,
+    devices: Devices,
     session: watch::Sender<SessionId>,
     instance: Instance,
     doors: Vec<Door>,
@@ -77,10 +86,11 @@ fn spread() -> Duration {
 }
 
 impl Host {
-    pub(super) fn new(k: u32, doors: Vec<Door>) -> Arc<Self> {
+    pub(super) fn new(k: u32, doors: Vec<Door>, devices: Devices) -> Arc<Self> {
         let accepted = Epoch { incarnation: Incarnation(1), revision: Revision(0) };
         Arc::new(Self {
             k,
+            devices,
             session: watch::Sender::new(SessionId(rand::random())),
             instance: Instance(rand::random()),
             doors,
@@ -96,8 +106,7 @@ impl Host {
 
     /// Opens the session, whatever it takes.
     async fn open(&self, previous: Option<SessionId>) {
-        let Ok(class) = "sim-h100".parse() else { return };
-        let bucket = Bucket::whole(class, 81_920, 0, [Digest::of(b"GPU-0")]);
+        let Devices { bucket, rack } = self.devices.clone();
         let open = OpenSession {
             session: *self.session.borrow(),
             previous,
@@ -106,7 +115,7 @@ impl Host {
             table: table_hash(),
             incarnation: Incarnation(1),
             findings: Vec::new(),
-            rack: None,
+            rack,
         };
         let request = OpenSessionRequest::from(&open);
         for door in self.doors.iter().cycle() {

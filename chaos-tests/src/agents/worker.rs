@@ -1,11 +1,12 @@
 //! A worker of the drill: so many agents as one process has files for, told what to do by lines.
 
 use super::enrol::Registry;
-use super::host::{Host, Tally};
+use super::host::{Devices, Host, Tally};
 use super::{patience, raise_files};
+use crate::fleet::{self, Fleet};
 use anyhow::{Context as _, Result, bail};
 use sekisho_transport::task::{TaskGroup, TaskKind};
-use sekisho_types::id::NodeId;
+use sekisho_types::id::{MemberId, NodeId};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -33,6 +34,12 @@ pub struct WorkerOptions {
     /// Agents of all workers
     #[arg(long)]
     all: u32,
+    /// Their hosts are the nodes of a made-up fleet of so many
+    #[arg(long)]
+    fleet: bool,
+    /// They keep to this member, and its word alone counts
+    #[arg(long)]
+    only: Option<u64>,
 }
 
 /// Its agents, and what keeps each of them alive.
@@ -52,7 +59,13 @@ pub fn work(options: &WorkerOptions) -> Result<()> {
     raise_files()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let registry = Registry::open(&options.dir, options.port_base)?;
+        let mut registry = Registry::open(&options.dir, options.port_base)?;
+        if options.fleet {
+            registry = registry.having(devices(options.all)?);
+        }
+        if let Some(member) = options.only {
+            registry = registry.only(MemberId(member));
+        }
         let end = options.first.saturating_add(options.count);
         let hosts = registry.enrol(options.first..end).await?;
         let mut worker = Worker { hosts, all: options.all, lives: BTreeMap::new() };
@@ -63,6 +76,12 @@ pub fn work(options: &WorkerOptions) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// What the nodes of the made-up fleet have.
+fn devices(nodes: u32) -> Result<Vec<Devices>> {
+    let nodes = Fleet::new(fleet::SEED, nodes)?.nodes.into_iter();
+    Ok(nodes.map(|node| Devices { bucket: node.bucket, rack: Some(node.rack) }).collect())
 }
 
 /// Lines of the standard input, read by a thread of their own: it ends with the process.

@@ -7,28 +7,27 @@
 
 mod drain;
 mod full;
+pub(super) mod instructions;
 mod sample;
+mod turnover;
+mod waiting;
 
 use super::figure::{Better, Figures, OURS, What, short};
 use super::{meter, report, say};
+use crate::fleet::SEED;
 use anyhow::{Context as _, Result, ensure};
 use sample::{Found, Told};
 use sekisho_transport::clock::SystemClock;
 use sekisho_types::time::Clock as _;
-use serde_json::Value;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Of every fleet and of what is drawn beside it.
-const SEED: u64 = 20_261_122;
 /// Longest time that one case plans.
 const WITHIN: Duration = Duration::from_secs(60);
 /// What the names of these figures begin with.
-const PREFIX: &str = "planner, ";
-/// The lines of all figures.
-const LINES: &str = "latest.jsonl";
+pub(super) const PREFIX: &str = "planner, ";
 
 /// What is measured in a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -39,6 +38,12 @@ enum Kind {
     Gangs,
     /// Explanations, in the same
     Explain,
+    /// A full fleet in which work ends and comes
+    Turnover,
+    /// Lanes of a queue that are all blocked, in a full fleet
+    Lanes,
+    /// Explanations of jobs that wait, in a full fleet
+    Waiting,
 }
 
 /// One case, in a process of its own.
@@ -50,19 +55,23 @@ pub struct Case {
     /// Nodes of the fleet
     #[arg(long)]
     nodes: u32,
-    /// Jobs in the queue, gangs, or explanations
+    /// Jobs in the queue, gangs, explanations, steps, or lanes
     #[arg(long)]
     count: u32,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Drain, Self::Gangs, Self::Explain];
+    const ALL: [Self; 6] =
+        [Self::Drain, Self::Gangs, Self::Explain, Self::Turnover, Self::Lanes, Self::Waiting];
 
     fn word(self) -> &'static str {
         match self {
             Self::Drain => "drain",
             Self::Gangs => "gangs",
             Self::Explain => "explain",
+            Self::Turnover => "turnover",
+            Self::Lanes => "lanes",
+            Self::Waiting => "waiting",
         }
     }
 }
@@ -81,6 +90,11 @@ impl Case {
         let nodes = fleets.last().copied().unwrap_or(0);
         cases.push(Self { kind: Kind::Gangs, nodes, count: gangs });
         cases.push(Self { kind: Kind::Explain, nodes, count: asks });
+        cases.push(Self { kind: Kind::Turnover, nodes, count: if short { 20 } else { 500 } });
+        let lanes: &[u32] = if short { &[100] } else { &[100, 1_000, 10_000] };
+        for (kind, counts) in [(Kind::Lanes, lanes), (Kind::Waiting, queues)] {
+            cases.extend(counts.iter().map(|count| Self { kind, nodes, count: *count }));
+        }
         cases
     }
 
@@ -90,6 +104,9 @@ impl Case {
             Kind::Drain => format!("{nodes} nodes, {count} queued"),
             Kind::Gangs => format!("{nodes} nodes 80 % full, {count} gangs"),
             Kind::Explain => format!("{nodes} nodes 80 % full, {count} explanations"),
+            Kind::Turnover => format!("{nodes} nodes full, {count} steps"),
+            Kind::Lanes => format!("{nodes} nodes full, {count} blocked lanes"),
+            Kind::Waiting => format!("{nodes} nodes full, {count} waiting"),
         }
     }
 
@@ -98,6 +115,9 @@ impl Case {
             Kind::Drain => drain::measure(self.nodes, self.count, WITHIN),
             Kind::Gangs => full::gangs(self.nodes, self.count),
             Kind::Explain => full::explanations(self.nodes, self.count),
+            Kind::Turnover => turnover::measure(self.nodes, self.count),
+            Kind::Lanes => waiting::lanes(self.nodes, self.count),
+            Kind::Waiting => waiting::explanations(self.nodes, self.count),
         }
     }
 
@@ -144,7 +164,7 @@ pub(super) fn run(short: bool, out: Option<&Path>) -> Result<()> {
         writeln!(text, "\n{}", report::text(&table(rows)).trim_end())?;
     }
     match out {
-        Some(out) => keep(out, &figures.lines()),
+        Some(out) => report::keep(out, PREFIX, &figures.lines()),
         None => Ok(()),
     }
 }
@@ -191,22 +211,6 @@ where
     table
 }
 
-fn is_ours(line: &str) -> bool {
-    let line: Option<Value> = serde_json::from_str(line).ok();
-    let name = line.as_ref().and_then(|line| line.get("name")).and_then(Value::as_str);
-    name.is_some_and(|name| name.starts_with(PREFIX))
-}
-
-/// Puts lines in the place of earlier ones of this part; all others stay.
-fn keep(out: &Path, lines: &[Value]) -> Result<()> {
-    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-    let path = out.join(LINES);
-    let old = if path.exists() { std::fs::read_to_string(&path)? } else { String::new() };
-    let others = old.lines().filter(|line| !is_ours(line)).map(str::to_owned);
-    let all: Vec<String> = others.chain(lines.iter().map(Value::to_string)).collect();
-    std::fs::write(&path, all.join("\n") + "\n").with_context(|| path.display().to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,7 +218,7 @@ mod tests {
     #[test]
     fn the_full_form_has_every_fleet_and_queue_and_the_short_one_is_small() {
         let full = Case::all(false);
-        assert_eq!(full.len(), 14);
+        assert_eq!(full.len(), 22);
         assert!(full.contains(&Case { kind: Kind::Drain, nodes: 10_000, count: 1_000_000 }));
         assert!(full.contains(&Case { kind: Kind::Explain, nodes: 10_000, count: 500 }));
         assert!(Case::all(true).iter().all(|case| case.nodes <= 1_000 && case.count <= 10_000));
@@ -226,11 +230,11 @@ mod tests {
         let told = drain::measure(case.nodes, case.count, WITHIN).unwrap();
         let (mut figures, dir) = (Figures::default(), tempfile::tempdir().unwrap());
         note(&mut figures, case, &told);
-        let path = dir.path().join(LINES);
+        let path = dir.path().join(report::LINES);
         std::fs::write(&path, "{\"name\":\"write, 1 client\"}\n{\"name\":\"planner, old\"}\n")
             .unwrap();
         for _twice in 0..2 {
-            keep(dir.path(), &figures.lines()).unwrap();
+            report::keep(dir.path(), PREFIX, &figures.lines()).unwrap();
         }
         let lines = std::fs::read_to_string(&path).unwrap();
         assert_eq!(lines.matches("write, 1 client").count(), 1);

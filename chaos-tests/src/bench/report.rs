@@ -3,9 +3,13 @@
 use super::figure::{Figures, OURS};
 use super::plot;
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
+
+/// The lines of all figures.
+pub(super) const LINES: &str = "latest.jsonl";
 
 /// In the page, between these lines, stand the figures; the rest of it is written by hand.
 const BEGIN: &str = "<!-- figures: written by `make bench` -->";
@@ -30,7 +34,7 @@ pub(super) fn text(table: &[Vec<String>]) -> String {
     out
 }
 
-fn markdown(table: &[Vec<String>]) -> String {
+pub(super) fn markdown(table: &[Vec<String>]) -> String {
     let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let mut rows = table.iter();
     let Some(head) = rows.next() else { return String::new() };
@@ -50,7 +54,7 @@ fn page(old: &str, figures: &str) -> Result<String> {
 /// # Errors
 /// The folder has no `README.md` with a place for figures, or cannot be written.
 pub(super) fn save(out: &Path, figures: &Figures, head: &[String]) -> Result<()> {
-    let mut lines = std::fs::File::create(out.join("latest.jsonl"))?;
+    let mut lines = std::fs::File::create(out.join(LINES))?;
     for line in figures.lines() {
         writeln!(lines, "{line}")?;
     }
@@ -65,6 +69,37 @@ pub(super) fn save(out: &Path, figures: &Figures, head: &[String]) -> Result<()>
     let old = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     std::fs::write(&path, page(&old, &text)?)?;
     Ok(())
+}
+
+/// Puts text in the place for figures of a page, which is begun with `title` if it is not there.
+///
+/// # Errors
+/// The page has no such place, or cannot be written.
+pub(super) fn put(path: &Path, title: &str, text: &str) -> Result<()> {
+    let new = || Ok(format!("# {title}\n\n{BEGIN}\n{END}\n"));
+    let old = if path.exists() { std::fs::read_to_string(path) } else { new() };
+    let old = old.with_context(|| path.display().to_string())?;
+    std::fs::write(path, page(&old, text)?).with_context(|| path.display().to_string())
+}
+
+/// Whether a line is of a figure whose name begins so.
+fn begins(line: &str, prefix: &str) -> bool {
+    let line: Option<Value> = serde_json::from_str(line).ok();
+    let name = line.as_ref().and_then(|line| line.get("name")).and_then(Value::as_str);
+    name.is_some_and(|name| name.starts_with(prefix))
+}
+
+/// Puts lines in the place of earlier ones whose names begin with `prefix`; all others stay.
+///
+/// # Errors
+/// The folder cannot be written.
+pub(super) fn keep(out: &Path, prefix: &str, lines: &[Value]) -> Result<()> {
+    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    let path = out.join(LINES);
+    let old = if path.exists() { std::fs::read_to_string(&path)? } else { String::new() };
+    let others = old.lines().filter(|line| !begins(line, prefix)).map(str::to_owned);
+    let all: Vec<String> = others.chain(lines.iter().map(Value::to_string)).collect();
+    std::fs::write(&path, all.join("\n") + "\n").with_context(|| path.display().to_string())
 }
 
 /// Prints the table.
@@ -105,6 +140,18 @@ mod tests {
         assert_eq!(lines.lines().count(), 1);
         std::fs::write(&path, "no place").unwrap();
         assert!(save(dir.path(), &figures, &[]).is_err());
+    }
+
+    #[test]
+    fn a_page_that_is_not_there_is_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("scale.md");
+        for text in ["first", "second"] {
+            put(&path, "Scale", text).unwrap();
+        }
+        let page = std::fs::read_to_string(&path).unwrap();
+        assert!(page.starts_with("# Scale\n") && page.contains("second"), "{page}");
+        assert!(!page.contains("first"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ enum Drill {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
-    /// Measure a federation of real processes beside etcd and ZooKeeper
+    /// Measure a federation of real processes beside etcd, ZooKeeper and Slurm
     Bench(bench::Options),
     /// Cut, fill and damage the disk of one member's storage
     #[command(subcommand)]
@@ -46,12 +46,17 @@ enum Drill {
     Challenge(landmark::Options),
     /// How long it takes from a grant to the process
     Start(start::Options),
-    /// A part of the agents of that drill
+    /// Instructions of a placement, counted by valgrind and held to a bound
+    Instructions,
+    /// A part of the agents of the drill or of a fleet
     #[command(hide = true)]
     AgentsWorker(agents::WorkerOptions),
     /// One case of the planner's part of the benchmark
     #[command(hide = true)]
     PlannerCase(bench::PlannerCase),
+    /// The workload whose instructions are counted
+    #[command(hide = true)]
+    InstructionsCase(bench::Workload),
 }
 
 fn main() -> ExitCode {
@@ -71,8 +76,10 @@ fn main() -> ExitCode {
             Drill::Acknowledge => agents::acknowledge::measure(),
             Drill::Challenge(options) => landmark::measure(options),
             Drill::Start(options) => start::measure(options, scratch.path()),
+            Drill::Instructions => bench::check_instructions(),
             Drill::AgentsWorker(options) => agents::work(options),
             Drill::PlannerCase(case) => bench::measure_planner(case),
+            Drill::InstructionsCase(workload) => bench::do_workload(workload),
         }
     };
     match run() {

@@ -164,14 +164,14 @@ mod tests {
             units: 1,
             kind: BucketKind::Mig("1g.10gb".parse().unwrap()),
             parts: vec![Part { id: id(4), gpu: id(3) }],
-            ..whole.clone()
+            ..whole
         };
         let shared = Bucket {
             class: class("h100-80g-shared"),
             count: 4,
             kind: BucketKind::Shared,
             parts: vec![Part::whole(id(5))],
-            ..whole.clone()
+            ..whole
         };
         for bucket in [&whole, &mig, &shared] {
             let message = internal::NodeBucket::from(bucket);

@@ -5,7 +5,7 @@
 
 use super::super::meter::Span;
 use super::SEED;
-use super::sample::{Measure, Times, Told, millis, number, rate, resident};
+use super::sample::{Measure, Times, Told, micros_each, millis, number, rate, resident};
 use crate::fleet::{Fleet, submit};
 use anyhow::{Result, bail, ensure};
 use sekisho_fsm::command::{Command, Group};
@@ -36,12 +36,12 @@ struct Drain {
 }
 
 /// Members of all groups.
-fn places(groups: &[Group]) -> usize {
+pub(super) fn places(groups: &[Group]) -> usize {
     groups.iter().map(|group| group.places.len()).sum()
 }
 
 /// Commits a plan; how long apply took.
-fn commit(federation: &mut Federation, plan: Plan) -> Result<Duration> {
+pub(super) fn commit(federation: &mut Federation, plan: Plan) -> Result<Duration> {
     let command = Command::CommitPlacement { basis: plan.basis, groups: plan.groups };
     let entry = federation.entry(member(LEADER), &[], command);
     let revision = Revision(federation.state.revision().0.saturating_add(1));
@@ -107,6 +107,8 @@ pub(super) fn measure(nodes: u32, queued: u32, within: Duration) -> Result<Told>
     told.add("plan that places nothing", Measure::Millis, idle.map(millis));
     let all = first.map_or(0, |(_, places)| places).saturating_add(places);
     told.add("placements", Measure::Count, number(all));
+    told.add("planning, a placement", Measure::Micros, micros_each(later.sum(), places));
+    told.add("apply, a placement", Measure::Micros, micros_each(applying.sum(), places));
     told.add("placed, planner alone", Measure::Rate, rate(places, later.sum()));
     told.add("placed, with apply", Measure::Rate, rate(places, both));
     Ok(told)

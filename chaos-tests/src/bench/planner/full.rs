@@ -16,10 +16,14 @@ use sekisho_scheduler::{Planner, explain};
 use sekisho_types::id::JobId;
 use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
 use sekisho_types::name::Name;
+use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::principal::{Principal, Workload};
 use tokio::time::Instant;
 
 /// Mean of `u.powf(FILL)` for u between 0 and 1: 80 %.
 const FILL: f64 = 0.25;
+/// The same: all of it.
+pub(super) const WHOLE: f64 = 0.0;
 /// Nodes of a gang, and how often.
 const GANGS: [(u32, u64); 4] = [(8, 4), (16, 2), (32, 1), (64, 1)];
 /// Gangs in the queue at once, where they come together.
@@ -27,13 +31,16 @@ const TOGETHER: u32 = 32;
 const DAY_S: u64 = 86_400;
 const PRIORITY: u8 = 50;
 
+/// A fleet that is in use.
 #[derive(Debug)]
-struct Full {
-    fleet: Fleet,
-    federation: Federation,
-    chance: Chance,
+pub(super) struct Full {
+    pub(super) fleet: Fleet,
+    pub(super) federation: Federation,
+    pub(super) chance: Chance,
     /// Jobs made so far.
     made: u32,
+    /// Those that run.
+    pub(super) running: Vec<JobId>,
 }
 
 /// What became of gangs.
@@ -45,16 +52,18 @@ struct Gangs {
 }
 
 impl Full {
-    fn new(nodes: u32) -> Result<Self> {
+    /// Full by this power of a number between 0 and 1.
+    pub(super) fn new(nodes: u32, power: f64) -> Result<Self> {
         let fleet = Fleet::new(SEED, nodes)?;
         let federation = fleet.federation()?;
-        let mut full = Self { fleet, federation, chance: Chance::new(SEED), made: 0 };
-        full.fill()?;
+        let (chance, running) = (Chance::new(SEED), Vec::new());
+        let mut full = Self { fleet, federation, chance, made: 0, running };
+        full.fill(power)?;
         Ok(full)
     }
 
     /// A job for a day, of anybody.
-    fn job(&mut self, shape: Shape) -> Result<Job> {
+    pub(super) fn job(&mut self, shape: Shape) -> Result<Job> {
         let tenant = self.chance.pick(&self.fleet.submitters()).context("nobody submits")?;
         let name = Name::parse(&format!("made-{}", self.made))?;
         let id = JobId { tenant: tenant.id.clone(), name, task: None };
@@ -64,12 +73,12 @@ impl Full {
     }
 
     /// Takes whole nodes, each for a job of its own.
-    fn fill(&mut self) -> Result<()> {
+    fn fill(&mut self, power: f64) -> Result<()> {
         let (mut jobs, mut groups) = (Vec::new(), Vec::new());
         let mut rack: Option<(Name, f64)> = None;
         for node in self.fleet.nodes.clone() {
             if rack.as_ref().is_none_or(|(name, _)| *name != node.rack) {
-                rack = Some((node.rack.clone(), self.chance.unit().powf(FILL)));
+                rack = Some((node.rack.clone(), self.chance.unit().powf(power)));
             }
             let filled = rack.as_ref().map_or(0.0, |(_, filled)| *filled);
             if self.chance.unit() >= filled {
@@ -78,6 +87,7 @@ impl Full {
             let shape = Shape { class: node.bucket.class, group: 1, gpus: node.bucket.count };
             let job = self.job(shape)?;
             let places = vec![Slot { node: node.id, bucket: 0 }];
+            self.running.push(job.id.clone());
             groups.push(Group { job: job.id.clone(), places });
             jobs.push(job);
         }
@@ -92,8 +102,28 @@ impl Full {
         Ok(())
     }
 
+    /// Some job that runs ends well, as the agents of its nodes tell.
+    pub(super) fn end_one(&mut self) -> Result<()> {
+        let count = u64::try_from(self.running.len())?;
+        let at = usize::try_from(self.chance.below(count))?;
+        ensure!(at < self.running.len(), "nothing runs");
+        let job = self.running.swap_remove(at);
+        for placement in self.federation.placements(&job) {
+            let state = &self.federation.state;
+            let node = state.placement(&placement).context("a placement")?.grant.node.clone();
+            let open = state.node(&node).and_then(|row| row.live_session());
+            let session = open.context("an open session")?.id;
+            let operator = state.site(&node.site).context("a site")?.operator.clone();
+            let workload = Workload::Agent { site: node.site.clone(), node: node.name.clone() };
+            let phases = vec![(placement, Phase::Ended(Ending::Exited(0)))];
+            let report = Command::Report { node, session, phases };
+            done(&mut self.federation, Principal { operator, workload }, report)?;
+        }
+        Ok(())
+    }
+
     /// Share of the GPUs in use.
-    fn used(&self) -> f64 {
+    pub(super) fn used(&self) -> f64 {
         let used = |used: &u32| usize::try_from(*used).unwrap_or(usize::MAX);
         let all = self.federation.state.nodes().flat_map(|(_, node)| node.used.values());
         let used = number(all.map(used).sum());
@@ -131,7 +161,7 @@ impl Full {
 
 /// Places for gangs, one by one and several together.
 pub(super) fn gangs(nodes: u32, count: u32) -> Result<Told> {
-    let (mut full, mut planner) = (Full::new(nodes)?, Planner::default());
+    let (mut full, mut planner) = (Full::new(nodes, FILL)?, Planner::default());
     // Builds the index.
     drop(planner.plan(&full.federation.state));
     let (used, span) = (full.used(), Span::begin(Vec::new())?);
@@ -153,7 +183,7 @@ pub(super) fn gangs(nodes: u32, count: u32) -> Result<Told> {
 
 /// Why jobs by the laws, and gangs, are placed or not.
 pub(super) fn explanations(nodes: u32, count: u32) -> Result<Told> {
-    let mut full = Full::new(nodes)?;
+    let mut full = Full::new(nodes, FILL)?;
     let jobs: Vec<Job> = full.fleet.jobs().take(usize::try_from(count)?).collect();
     let gangs: Vec<Job> = (0..count.div_ceil(4)).map(|_| full.gang()).collect::<Result<_>>()?;
     let (used, span) = (full.used(), Span::begin(Vec::new())?);
@@ -184,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_fleet_is_about_as_full_as_it_shall_be_and_stays_so() {
-        let mut full = Full::new(320).unwrap();
+        let mut full = Full::new(320, FILL).unwrap();
         let used = full.used();
         assert!((0.65..0.95).contains(&used), "{used}");
         let mut planner = Planner::default();

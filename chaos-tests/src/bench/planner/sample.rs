@@ -10,6 +10,7 @@ use std::time::Duration;
 /// What a figure measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Measure {
+    Micros,
     Millis,
     Rate,
     Bytes,
@@ -21,6 +22,7 @@ pub(super) enum Measure {
 impl Measure {
     pub(super) fn unit(self) -> &'static str {
         match self {
+            Self::Micros => "us",
             Self::Millis => "ms",
             Self::Rate => "1/s",
             Self::Bytes => "B",
@@ -33,7 +35,7 @@ impl Measure {
     pub(super) fn better(self) -> Better {
         match self {
             Self::Rate => Better::More,
-            Self::Millis | Self::Bytes | Self::Seconds => Better::Less,
+            Self::Micros | Self::Millis | Self::Bytes | Self::Seconds => Better::Less,
             Self::Percent | Self::Count => Better::Neither,
         }
     }
@@ -76,6 +78,11 @@ pub(super) fn number(count: usize) -> f64 {
 /// So many in this time, a second; `None` of no time.
 pub(super) fn rate(count: usize, time: Duration) -> Option<f64> {
     (!time.is_zero()).then(|| number(count) / time.as_secs_f64())
+}
+
+/// Microseconds of each of so many; `None` of none.
+pub(super) fn micros_each(time: Duration, count: usize) -> Option<f64> {
+    (count > 0).then(|| time.as_secs_f64() * 1e6 / number(count))
 }
 
 pub(super) fn millis(time: Duration) -> f64 {
@@ -127,5 +134,9 @@ mod tests {
         assert_eq!((times.percentile(50), times.percentile(99)), (Some(2.0), Some(10.0)));
         assert_eq!((times.percentile(100), times.len()), (Some(10.0), 4));
         assert_eq!(rate(8, times.sum()), Some(500.0));
+        assert_eq!(
+            (micros_each(times.sum(), 8), micros_each(times.sum(), 0)),
+            (Some(2000.0), None)
+        );
     }
 }

@@ -405,7 +405,8 @@ fn q1_a_charge_above_its_limit_is_found() {
 
 #[test]
 fn p1_devices_beyond_the_bucket_or_counted_twice_are_found() {
-    let cases: [(fn(&mut Bucket), &str); 2] = [
+    type Bend = fn(&mut Bucket);
+    let cases: [(Bend, &str); 2] = [
         (|bucket| bucket.count = 3, "4 devices granted of a bucket of 3"),
         (|bucket| bucket.parts.extend_from_within(..1), "the node counts device"),
     ];

@@ -121,7 +121,7 @@ fn holders_have_theirs(f: &Federation, n: usize) -> Result<(), TestCaseError> {
         let reserved: u64 = rows.map(|(_, row)| row.spec.gpus).sum();
         let left = reserved.saturating_sub(f.state.usage(&of, &"sim-h100".parse().unwrap()));
         if left > 0 {
-            let (mut f, id) = (f.clone(), id(tenant, 1000 + n));
+            let (mut f, id) = (f.clone(), id(tenant, n.saturating_add(1000)));
             let has = placed(&mut f, id, u32::try_from(left).unwrap(), 60);
             prop_assert!(has, "{} lacks {} of {}", tenant, left, reserved);
         }
@@ -146,8 +146,8 @@ proptest! {
         for (n, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Reserve(tenant, gpus, after, lasts) => {
-                    let from = f.state.clock().plus_ms(after * HALF_HOUR_MS);
-                    let until = (lasts > 0).then(|| from.plus_ms(lasts * HALF_HOUR_MS));
+                    let from = f.state.clock().plus_ms(after.saturating_mul(HALF_HOUR_MS));
+                    let until = (lasts > 0).then(|| from.plus_ms(lasts.saturating_mul(HALF_HOUR_MS)));
                     let spec = ReservationSpec { from, until, ..reservation("tokyo-1", gpus) };
                     reserve(&mut f, n, TENANTS[tenant], spec);
                 }
@@ -158,7 +158,7 @@ proptest! {
                     }
                 }
                 Step::Job(tenant, gpus, limit) => {
-                    let limit_s = limit * HALF_HOUR_MS / 1000;
+                    let limit_s = limit.saturating_mul(HALF_HOUR_MS) / 1000;
                     placed(&mut f, id(TENANTS[tenant], n), gpus, limit_s);
                 }
                 Step::End(at) => {

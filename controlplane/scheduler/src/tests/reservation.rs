@@ -107,13 +107,13 @@ proptest! {
             federation.tenant(tenant, Limit::Unlimited);
         }
         let now = federation.state.clock();
-        let hours = |n: u64| now.plus_ms(n * HOUR_MS);
+        let hours = |n: u64| now.plus_ms(n.saturating_mul(HOUR_MS));
         for (site, gpus, until) in offers {
             let until = until.map(hours);
             federation.offer(OPERATORS[site].1, sekisho_types::offer::OfferSpec { until, ..offer(gpus) });
         }
         for (n, (tenant, site, gpus, after, lasts)) in reserved.into_iter().enumerate() {
-            let (from, until) = (hours(after), lasts.map(|lasts| hours(after + lasts)));
+            let (from, until) = (hours(after), lasts.map(|lasts| hours(after.saturating_add(lasts))));
             let spec = ReservationSpec { from, until, ..reservation(OPERATORS[site].1, gpus) };
             let put = federation.reserving(TENANTS[tenant], &format!("r-{n}"), spec);
             // More than is offered is refused, and then not reserved.
@@ -125,7 +125,7 @@ proptest! {
             let mine = federation.state.reservations().find(|((of, _), _)| of.as_str() == tenant);
             let name = mine.map(|((_, name), _)| name.clone()).filter(|_| ask.names);
             let id = JobId { tenant: tenant.parse().unwrap(), ..facts.id.clone() };
-            let facts = JobFacts { id, reservation: name, time_limit_s: limit * 3600, ..facts };
+            let facts = JobFacts { id, reservation: name, time_limit_s: limit.saturating_mul(3600), ..facts };
             let (by, facts) = (sekisho_fsm::testing::user("kanto", tenant), Box::new(facts));
             // One that could never be placed out of what it names is not queued.
             federation.run(by, Command::SubmitJob { facts });
