@@ -136,9 +136,9 @@ fn tasks_of_one_whole_stand_together_unless_its_own_mark_keeps_them_apart() {
     // Each task is a group of its own: it is in one rack, and the next one may be in another.
     let mut federation = racks();
     federation.submit(JobFacts { kind, ..asking("sweep", 2, 4, within(Within::Rack)) });
-    let racks = shown(&plan(&federation.state));
+    let found = shown(&plan(&federation.state));
     let pairs = ["tokyo-1/a-1 tokyo-1/a-2", "tokyo-1/b-1 tokyo-1/b-2", "sakai-1/c-1 sakai-1/c-2"];
-    assert_eq!(racks, pairs.map(|pair| format!("sweep: {pair}")));
+    assert_eq!(found, pairs.map(|pair| format!("sweep: {pair}")));
     assert_eq!(commit(&mut federation), 3);
     assert_eq!(invariant::check(&federation.state), Ok(()));
 }

@@ -1,11 +1,11 @@
 //! Granted groups: the auditor's own count finds what is not whole, and what does not stand as it was submitted.
 
 use super::*;
-use sekisho_types::job::JobFacts;
+use sekisho_types::job::{JobFacts, Kind};
 use sekisho_types::quota::Limit;
 use sekisho_types::topology::{Over, Spread, Topology, Within};
 
-/// Two of a gang in one rack in Tokyo, two jobs on one node in Osaka.
+/// Two of a gang in one rack in Tokyo; two jobs and two tasks of an array on one node in Osaka.
 fn placed() -> Federation {
     let mut f = Federation::new();
     f.tenant("sapporo", Limit::Unlimited);
@@ -23,6 +23,12 @@ fn placed() -> Federation {
         let id = f.submit(facts);
         f.place(&id, nodes);
         assert_eq!(f.placements(&id).len(), nodes.len());
+    }
+    let kind = Kind::Array { tasks: 2, at_most: 2 };
+    let sweep = f.submit(JobFacts { kind, ..job("sweep", 1, 1, &[]) });
+    for task in 0..2 {
+        f.place(&sweep, &["sakai-1/c"]);
+        assert_eq!(f.placements(&sweep.task(task)).len(), 1);
     }
     f
 }
@@ -80,6 +86,14 @@ fn who_stands_beside_a_job_from_which_it_keeps_apart_is_found() {
     let told = found("calm", &shy);
     assert!(told.contains("it stands beside sapporo/web"), "{told}");
     assert_eq!(found("gang", &shy), "");
+    let mark: std::collections::BTreeSet<_> = ["me".parse().unwrap()].into();
+    let own = Topology { apart: mark.clone(), marks: mark, ..Topology::default() };
+    let told = found("sweep", &own);
+    assert!(
+        told.contains("it stands beside sapporo/sweep/0"),
+        "tasks are jobs to one another: {told}"
+    );
+    assert_eq!(found("sweep", &shy).matches("stands beside sapporo/web").count(), 2);
 }
 
 #[test]
