@@ -17,7 +17,7 @@ use crate::pick::{Allowed, Place, stand};
 use sekisho_fsm::state::Job;
 use sekisho_types::id::{DeviceClass, NodeId, TenantId};
 use sekisho_types::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Something that is kept from a time on.
 #[derive(Debug, Clone, Copy)]

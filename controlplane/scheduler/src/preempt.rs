@@ -153,6 +153,21 @@ impl<'s> Search<'s> {
         Some(found)
     }
 
+    /// Who stands on a shared device and does not share it with the job: it would have to leave whatever is free.
+    fn strangers(&self, node: &Node, bucket: u16) -> BTreeSet<JobId> {
+        let facts = &self.job.facts;
+        let (tenant, sharing) = (&facts.id.tenant, facts.resources.sharing);
+        if !sharing.is_agreed() {
+            return BTreeSet::new();
+        }
+        let rows = node.placements.iter().filter_map(|id| self.state.placement(id));
+        let apart = |row: &&Placement| {
+            let there = Party::Nobody.with(&row.grant.job.tenant, row.grant.sharing());
+            row.bucket == bucket && !there.admits(tenant, sharing)
+        };
+        rows.filter(apart).map(|row| row.grant.job.clone()).collect()
+    }
+
     fn may_move(&mut self, job: &Job) -> bool {
         let id = &job.facts.id;
         let known = self.asked.get(id).copied();
