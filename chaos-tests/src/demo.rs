@@ -59,6 +59,7 @@ pub fn run(dir: &Path, port_base: u16) -> Result<()> {
     proven::policy(&federation, &mut narrator).context("a policy that asks for a proof")?;
     places::bound_to_hokkaido(&federation, &mut narrator).context("a job bound to Hokkaido")?;
     places::gang(&federation, &mut narrator).context("a gang of two nodes")?;
+    places::topology(&federation, &mut narrator).context("gangs that say where they stand")?;
     places::nowhere(&federation, &mut narrator).context("a job for a prefecture without a site")?;
     places::over_quota(&federation, &mut narrator).context("a job over quota")?;
     access::break_glass(&federation, &mut narrator).context("a broken glass")?;

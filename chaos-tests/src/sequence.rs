@@ -8,6 +8,7 @@ mod device;
 mod held;
 mod life;
 mod tasks;
+mod topology;
 mod twin;
 
 pub use charge::Charge;
@@ -150,6 +151,12 @@ pub fn start() -> Federation {
     federation.tenant(TENANTS[1], Limit::Gpus(4));
     federation.tenant(charge::PARENT, Limit::Gpus(2));
     device::begin(&mut federation);
+    // In racks.
+    for n in 0..6 {
+        if let Some(entry) = on_node(&mut federation, &Operation::Open(n, true)) {
+            federation.apply(entry);
+        }
+    }
     federation
 }
 
@@ -160,6 +167,7 @@ fn facts(tenant: u8, name: u8, group: u8, gpus: u8, areas: u8, completes: bool) 
     facts.resources = device::wanted(name, facts.resources);
     facts.kind = tasks::kind(name);
     facts.priority = name.saturating_mul(10);
+    facts.topology = topology::of(name, group);
     if completes {
         facts.on_disconnect = OnDisconnect::RunToCompletion;
     }
@@ -311,12 +319,13 @@ fn on_node(federation: &mut Federation, operation: &Operation) -> Option<Entry> 
         Operation::Open(n, knows) => {
             let node = node(*n)?;
             let buckets = device::equipment(&node.to_string());
-            (agent(&node), device::open(federation, node, *knows, buckets)?)
+            let rack = topology::rack(*n, federation.state.revision().0);
+            (agent(&node), device::open(federation, node, *knows, (buckets, rack))?)
         }
         Operation::Muddle(n, way) => {
             let node = node(*n)?;
             let buckets = device::muddled(&node.to_string(), *way);
-            (agent(&node), device::open(federation, node, true, buckets)?)
+            (agent(&node), device::open(federation, node, true, (buckets, None))?)
         }
         Operation::Cordon(n, schedulable) => {
             let node = node(*n)?;

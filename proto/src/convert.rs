@@ -26,4 +26,5 @@ mod resources;
 pub mod rules;
 pub mod site;
 pub mod tenant;
+pub mod topology;
 pub mod trust;

@@ -37,6 +37,7 @@ use sekisho_types::principal::{KeyRecord, Role, TrustDomain};
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
+use sekisho_types::topology::Topology;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -370,6 +371,7 @@ fn facts(grant: &Grant) -> JobFacts {
             sharing: grant.sharing(),
             ..Resources::of(grant.class.clone(), grant.gpus)
         },
+        topology: Topology::default(),
         priority: 50,
         policy: None,
         reservation: None,

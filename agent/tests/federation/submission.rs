@@ -14,6 +14,7 @@ use sekisho_types::job::{JobFacts, Kind, OverLimit, Resources};
 use sekisho_types::principal::{KeyRecord, Role};
 use sekisho_types::revision::Incarnation;
 use sekisho_types::time::Clock as _;
+use sekisho_types::topology::Topology;
 
 /// What the submitter signs for a job of which this could be a grant, with a key that `issuer` vouches for.
 pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize) -> Submission {
@@ -22,6 +23,7 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         kind: Kind::Batch,
         group: grant.group,
         resources: Resources::of(grant.class.clone(), grant.gpus),
+        topology: Topology::default(),
         priority: 50,
         policy: None,
         reservation: None,

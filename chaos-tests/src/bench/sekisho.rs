@@ -41,6 +41,7 @@ use sekisho_types::payload::JobPayload;
 use sekisho_types::principal::Principal;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::Incarnation;
+use sekisho_types::topology::Topology;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
@@ -156,6 +157,7 @@ impl Callers {
                 kind: Kind::Batch,
                 group: 1,
                 resources: Resources::of(CLASS.parse()?, 1),
+                topology: Topology::default(),
                 priority: 50,
                 policy: None,
                 reservation: None,

@@ -32,6 +32,28 @@ pub(super) fn gang(federation: &Federation, narrator: &mut Narrator) -> Result<(
     narrator.step("a gang of two landed whole, in one log entry", &nodes.join(" + "))
 }
 
+pub(super) fn topology(federation: &Federation, narrator: &mut Narrator) -> Result<()> {
+    let asking = |name: &str, group, topology: &str| {
+        let spec = spec(name, group, 1, "", "sleep 1");
+        submit(federation, name, &format!("{spec}topology: {topology}\n"))
+    };
+    let wide = asking("wide", 2, "{ within: site, spread: { over: rack, at_least: 2 } }")?;
+    let done = federation.await_job(&wide, &["succeeded"])?;
+    let mut nodes = nodes(&done);
+    nodes.sort();
+    nodes.dedup();
+    ensure!(nodes.len() == 2, "its members ran on {nodes:?}");
+    let rack = asking("rack", 2, "{ within: rack }")?;
+    federation.await_job(&rack, &["queued"])?;
+    let why = federation.run("sapporo", &["job", "explain", &rack])?;
+    ensure!(why.stdout.contains("TOPOLOGY_NONE"), "explain says: {}{}", why.stdout, why.stderr);
+    federation.run("sapporo", &["job", "cancel", &rack])?.ok()?;
+    narrator.step(
+        "a gang stood in two racks of a site, as it asked; one that asked for one rack never will: none there has two hosts",
+        &nodes.join(" + "),
+    )
+}
+
 pub(super) fn nowhere(federation: &Federation, narrator: &mut Narrator) -> Result<()> {
     let job = submit(federation, "okinawa", &spec("okinawa", 1, 1, "JP-47", "true"))?;
     let waiting = federation.await_job(&job, &["queued"])?;

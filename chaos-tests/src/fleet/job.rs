@@ -12,6 +12,7 @@ use sekisho_types::id::{DeviceClass, Digest, JobId};
 use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::name::Name;
 use sekisho_types::residency::Rules;
+use sekisho_types::topology::Topology;
 use std::time::Duration;
 
 /// Keeps the numbers of jobs apart from those of others who draw by the fleet's seed.
@@ -65,6 +66,7 @@ impl Job {
             kind: Kind::Batch,
             group,
             resources: Resources::of(class, gpus),
+            topology: Topology::default(),
             priority: self.priority,
             policy: None,
             reservation: None,

@@ -13,6 +13,7 @@ use sekisho_types::id::{Digest, RequestId};
 use sekisho_types::job::{JobFacts, Kind, OverLimit, Resources};
 use sekisho_types::principal::{KeyRecord, Role};
 use sekisho_types::time::Timestamp;
+use sekisho_types::topology::Topology;
 
 /// A submission of the job that this grants, by a submitter and an issuer that do not exist.
 pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
@@ -22,6 +23,7 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
         kind: Kind::Batch,
         group: grant.group,
         resources: Resources::of(grant.class.clone(), grant.gpus),
+        topology: Topology::default(),
         priority: 50,
         policy: None,
         reservation: None,

@@ -8,6 +8,7 @@ use sekisho_types::device::Bucket;
 use sekisho_types::id::{Digest, NodeId};
 use sekisho_types::job::Resources;
 use sekisho_types::jurisdiction::table_hash;
+use sekisho_types::name::Name;
 use sekisho_types::quota::Limit;
 use sekisho_types::sharing::Sharing;
 
@@ -65,17 +66,17 @@ pub(super) fn wanted(name: u8, whole: Resources) -> Resources {
     }
 }
 
-/// A node opens a session with these; `knows` says whether its ledger has the last one.
+/// A node opens a session with these, in that rack; `knows` says whether its ledger has the last one.
 pub(super) fn open(
     federation: &Federation,
     node: NodeId,
     knows: bool,
-    buckets: Vec<Bucket>,
+    (buckets, rack): (Vec<Bucket>, Option<Name>),
 ) -> Option<Command> {
     let previous = if knows { session(federation, &node) } else { None };
     let size = federation.state.revision().0.to_be_bytes();
     let fresh = Digest::of(&[node.to_string().as_bytes(), &size].concat());
     let session = SessionId(fresh.0.first_chunk().copied()?);
-    let (live, table, findings, rack) = (Vec::new(), table_hash(), Vec::new(), None);
+    let (live, table, findings) = (Vec::new(), table_hash(), Vec::new());
     Some(Command::OpenSession { node, session, previous, buckets, live, table, findings, rack })
 }

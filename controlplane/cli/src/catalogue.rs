@@ -32,16 +32,18 @@ mod placement;
 mod request;
 mod service;
 mod start;
+mod topology;
 
 /// Where the pages are, from the top of the source.
 const DIRECTORY: &str = "docs/error-codes";
 
 /// The pages, subject by subject.
-const SUBJECTS: [&[Page]; 12] = [
+const SUBJECTS: [&[Page]; 13] = [
     placement::PAGES,
     device::PAGES,
     start::PAGES,
     charge::PAGES,
+    topology::PAGES,
     request::PAGES,
     access::PAGES,
     people::PAGES,

@@ -12,6 +12,13 @@
 //!   memory_gib: 0           # least memory of each GPU; 0 = any
 //!   units: 0                # least compute slices of each GPU; 0 = any
 //!   sharing: alone          # of a class of shared devices: tenant, or any
+//! topology:                 # where the members stand to one another; without it, near together where there is room
+//!   within: site            # all at one site, or in one rack; default: anywhere
+//!   spread: {over: rack, at_least: 2}  # operator, prefecture, site or rack: so many different ones, none with more than its
+//!                           # share
+//!   apart: [web]            # on no node of another job of the tenant with one of these marks
+//!   marks: [train]          # what this job is known by to those that keep apart from it
+//!   near: tokyo-1           # the site of the dataset: its places are taken first
 //! priority: 50              # 0 to 100
 //! policy: hokkaido-only     # a named policy that binds this job beside its tenant's
 //! reservation: night        # one of its tenant's, or of a tenant above: placed only out of what that holds
@@ -52,6 +59,7 @@ mod kind;
 pub(crate) mod refuse;
 pub mod residency;
 mod start;
+mod topology;
 
 use crate::duration;
 use crate::failure::{Failure, of_file};
@@ -120,6 +128,7 @@ struct Raw {
     service: Option<Spanned<kind::RawService>>,
     group: Option<Spanned<u32>>,
     resources: RawResources,
+    topology: Option<topology::Raw>,
     priority: Option<Spanned<u8>>,
     policy: Option<Spanned<String>>,
     reservation: Option<Spanned<String>>,
@@ -268,6 +277,7 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
             units: raw.resources.units.map_or(0, |units| units.value),
             sharing: sharing(raw.resources.sharing.as_ref()),
         },
+        topology: raw.topology.unwrap_or_default().read()?,
         priority: raw.priority.map_or(PRIORITY, |priority| priority.value),
         policy: raw.policy.map(|policy| named("policy", &policy)).transpose()?,
         reservation: raw.reservation.map(|name| named("reservation", &name)).transpose()?,
@@ -314,7 +324,13 @@ impl Places {
         places.extend(by.map(|by| ("start_by", by.referenced)));
         let first = raw.after.as_ref().and_then(|after| after.first());
         places.extend(first.map(|first| ("after", first.place())));
-        Self(places)
+        let mut places = Self(places);
+        raw.topology.iter().for_each(|topology| topology.places(&mut places));
+        places
+    }
+
+    fn add(&mut self, field: &'static str, place: Location) {
+        self.0.push((field, place));
     }
 
     fn at(&self, field: &str, must: &str) -> Failure {

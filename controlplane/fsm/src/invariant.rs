@@ -4,6 +4,7 @@
 mod charge;
 mod held;
 mod reservation;
+mod topology;
 
 use crate::location::NodeProof;
 use crate::state::{Standing, State};
@@ -28,6 +29,8 @@ pub fn check(state: &State) -> Result<(), String> {
     charge::offers_are_charged_what_they_hold(state)?;
     charge::what_is_kept_is_being_made_room(state)?;
     reservation::stocks_are_what_is_reserved_and_lives(state)?;
+    topology::jobs_that_keep_apart_share_no_node(state)?;
+    topology::groups_stand_as_they_asked(state)?;
     capacity_is_not_exceeded(state)?;
     devices_are_counted_once_and_shared_by_agreement(state)?;
     queue_is_the_queued_jobs(state)?;

@@ -49,5 +49,6 @@ pub mod table;
 pub mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod topology;
 
 pub use state::State;

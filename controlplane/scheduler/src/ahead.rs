@@ -3,7 +3,7 @@
 //! The planner itself is asked: a round over the first jobs of the queue that ends where the turn of this one comes.
 //!
 //! Must hold: it takes nothing from anybody; of a queue that is looked at whole, what it says is what the next plan does. Jobs of
-//! other classes are none of it: they share budgets with it at most.
+//! other classes are none of it, unless they keep apart from it: they share budgets with it at most.
 //! Does not know: jobs beyond [`AHEAD_MAX`], and whoever comes later.
 
 use crate::books::Overlay;
@@ -61,6 +61,15 @@ impl<'j> Stand<'j> {
         Some((place, !found))
     }
 
+    /// Whether what becomes of another job may change what becomes of this one.
+    fn concerns(&self, other: &JobFacts) -> bool {
+        let apart = || {
+            other.id.tenant == self.facts.id.tenant
+                && other.topology.keeps_apart(&self.facts.topology)
+        };
+        other.resources.class == self.facts.resources.class || apart()
+    }
+
     /// The jobs that may go before it, and whether there are more of them.
     pub(crate) fn before(&self, state: &State) -> (Queue, bool) {
         let rows = state.queue().take_while(|(key, _)| self.waits && key.0 <= self.level);
@@ -75,9 +84,7 @@ impl<'j> Stand<'j> {
             let behind = key.0 == self.level
                 && id.tenant == self.facts.id.tenant
                 && (key.1, key.2, key.3) > self.age;
-            let job = state
-                .job(id)
-                .filter(|job| !behind && job.facts.resources.class == self.facts.resources.class);
+            let job = state.job(id).filter(|job| !behind && self.concerns(&job.facts));
             jobs.extend(job.map(|job| (*key, job)));
         }
         (Queue::of(jobs), false)

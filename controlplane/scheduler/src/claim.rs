@@ -5,12 +5,16 @@
 //! gone by then, or leaves enough. So a large job is passed by small ones and not held up by them.
 //!
 //! Must hold: time limits are upper bounds, so a claim of the next round is never later than this one's, as long as nobody of
-//! higher priority comes; no claim is made on what another one has. Claims are made anew in each round, from the state alone.
+//! higher priority comes; no claim is made on what another one has, and a group claims places on which it may stand as its
+//! topology asks. Claims are made anew in each round, from the state alone.
 //! Does not know: budgets and offers, which come back with time and not with the end of a job.
 
+use crate::choose;
 use crate::fleet::{Fleet, Spot};
 use crate::limit::CLAIMS_PER_PLAN_MAX;
-use crate::pick::{Allowed, Place};
+use crate::marked::{Taken, taken_until};
+use crate::pick::{Allowed, Place, stand};
+use sekisho_fsm::state::Job;
 use sekisho_types::id::{DeviceClass, NodeId, TenantId};
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,9 +49,9 @@ impl Kept {
 /// A group that claims places.
 #[derive(Debug)]
 pub(crate) struct Claimant<'c> {
-    pub(crate) gpus: u32,
-    pub(crate) group: u32,
-    pub(crate) avoid: &'c BTreeSet<NodeId>,
+    pub(crate) job: &'c Job,
+    /// Nodes of jobs from which it keeps apart.
+    pub(crate) against: &'c [&'c Taken],
     pub(crate) now: Timestamp,
     /// How long it lasts at most, until nothing of it is left.
     pub(crate) lasts_ms: u64,
@@ -159,36 +163,34 @@ impl Claims {
         if self.made >= CLAIMS_PER_PLAN_MAX {
             return None;
         }
-        let mut ready: Vec<(Timestamp, Spot)> = Vec::new();
-        for (_, shelf) in shelves {
+        let facts = &claimant.job.facts;
+        let (gpus, now) = (facts.resources.gpus, claimant.now);
+        let mut ready: Vec<(Timestamp, Spot, usize)> = Vec::new();
+        for (number, (_, shelf)) in shelves.iter().enumerate() {
             for spot in shelf.spots(0) {
                 let taken = self.places.contains_key(&(spot.1.clone(), spot.2));
-                if taken || claimant.avoid.contains(&spot.1) {
+                if taken || claimant.job.avoid.contains(&spot.1) {
                     continue;
                 }
-                let at = fleet.ready(&spot, claimant.gpus, claimant.now);
-                ready.extend(at.map(|at| (at, spot)));
+                let Some(at) = fleet.ready(&spot, gpus, now) else { continue };
+                let left = taken_until(claimant.against, &spot.1);
+                ready.push((left.map_or(at, |left| left.max(at)), spot, number));
             }
         }
         ready.sort_unstable();
-        let (mut nodes, mut chosen, mut from) = (BTreeSet::new(), Vec::new(), claimant.now);
-        for (at, spot) in ready {
-            if u32::try_from(chosen.len()).is_ok_and(|members| members >= claimant.group) {
-                break;
-            }
-            if nodes.insert(spot.1.clone()) {
-                from = from.max(at);
-                chosen.push(spot);
-            }
-        }
-        if u32::try_from(chosen.len()).is_ok_and(|members| members < claimant.group) {
-            return None;
-        }
-        for spot in chosen {
-            let free = fleet.free_at(&spot, from);
-            let spare = u64::from(free.saturating_sub(claimant.gpus));
-            let over = from.plus_ms(claimant.lasts_ms);
-            self.places.insert((spot.1, spot.2), Kept { from, over, spare });
+        let places = ready.iter().filter_map(|(_, spot, number)| {
+            let shelf = shelves.get(*number)?;
+            Some((&spot.1, stand(*shelf, spot.0.as_ref())))
+        });
+        let chosen = choose::first(&facts.topology, facts.group, places)?;
+        let chosen: Vec<&(Timestamp, Spot, usize)> =
+            chosen.into_iter().filter_map(|at| ready.get(at)).collect();
+        let from = chosen.iter().map(|(at, ..)| *at).fold(now, Timestamp::max);
+        let over = from.plus_ms(claimant.lasts_ms);
+        for (_, spot, _) in chosen {
+            let free = fleet.free_at(spot, from);
+            let spare = u64::from(free.saturating_sub(gpus));
+            self.places.insert((spot.1.clone(), spot.2), Kept { from, over, spare });
         }
         self.made = self.made.saturating_add(1);
         Some(from)

@@ -5,6 +5,7 @@
 
 mod charge;
 mod start;
+mod topology;
 
 use crate::ahead::{Ahead, Booked, Stand};
 use crate::filter::Filter;
@@ -261,6 +262,7 @@ pub(crate) fn verdict(binding: Option<ErrorCode>) -> Verdict {
 }
 
 pub(crate) use charge::within;
+pub(crate) use topology::several;
 
 fn unknown(state: &State, facts: &JobFacts, rejection: Rejection) -> Explanation {
     let (position, more_before) = Stand::of(state, facts).position(state).unzip();
@@ -334,6 +336,8 @@ fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filt
         Filter::Reserved => charge::reserved(state, &ask.facts),
         Filter::Quota => charge::quota(state, &ask.facts),
         Filter::Budget => charge::budget(state, &ask.facts),
+        Filter::Apart => topology::apart(&ask.facts),
+        Filter::Topology => topology::topology(&ask.facts),
     }
 }
 

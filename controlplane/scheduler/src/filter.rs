@@ -42,6 +42,8 @@ pub enum Filter {
     Usable,
     /// Its site tag is in force.
     Tag,
+    /// No job stands on it from which this one keeps apart.
+    Apart,
     /// Enough of the devices are free in one bucket.
     Capacity,
     /// What is offered there is not all in use.
@@ -52,11 +54,13 @@ pub enum Filter {
     Quota,
     /// So do the budgets.
     Budget,
+    /// The whole group finds places that stand to one another as it asks.
+    Topology,
 }
 
 impl Filter {
     /// Every filter, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Country,
         Self::Tier,
         Self::Area,
@@ -74,17 +78,19 @@ impl Filter {
         Self::Alone,
         Self::Usable,
         Self::Tag,
+        Self::Apart,
         Self::Capacity,
         Self::Offer,
         Self::Reserved,
         Self::Quota,
         Self::Budget,
+        Self::Topology,
     ];
 
-    /// The code that stands for it. [`Filter::Quota`] and [`Filter::Budget`] have a second one, `QUOTA_NONE` and
-    /// `BUDGET_TOO_SMALL`, for a limit that is too small even when nothing is charged; [`Filter::Capacity`] has
-    /// `SHARE_NEIGHBOURS`, where what is free stands beside jobs that do not share with this one; [`Filter::Reserved`] has two more for a
-    /// job that names a reservation, `RESERVATION_FULL` and `RESERVATION_NONE`.
+    /// The code that stands for it. [`Filter::Quota`], [`Filter::Budget`] and [`Filter::Topology`] have a second one,
+    /// `QUOTA_NONE`, `BUDGET_TOO_SMALL` and `TOPOLOGY_NONE`, for what is too small even when nothing is charged;
+    /// [`Filter::Capacity`] has `SHARE_NEIGHBOURS`, where what is free stands beside jobs that do not share with this one;
+    /// [`Filter::Reserved`] has two more for a job that names a reservation, `RESERVATION_FULL` and `RESERVATION_NONE`.
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {
@@ -104,11 +110,13 @@ impl Filter {
             Self::Device => ErrorCode::NoDevice,
             Self::Enrolled => ErrorCode::NodeRevoked,
             Self::Tag => ErrorCode::TagExpired,
+            Self::Apart => ErrorCode::TopologyApart,
             Self::Capacity => ErrorCode::CapacityFull,
             Self::Offer => ErrorCode::OfferFull,
             Self::Reserved => ErrorCode::OfferReserved,
             Self::Quota => ErrorCode::QuotaExceeded,
             Self::Budget => ErrorCode::BudgetExhausted,
+            Self::Topology => ErrorCode::TopologyUnmet,
         }
     }
 

@@ -10,6 +10,7 @@
 //! Must hold: an index that followed is the one that would be built anew, so equal states give equal plans; it holds usable
 //! nodes alone, and of each bucket as many free devices as the state says (P1).
 
+use crate::marked::{Marked, Taken};
 use crate::node::usable;
 use crate::residency::{PlaceKey, example, place_key};
 use sekisho_fsm::State;
@@ -158,6 +159,8 @@ pub(crate) struct Fleet {
     ends: BTreeMap<(TenantId, DeviceClass), BTreeMap<(Timestamp, PlacementId), u32>>,
     /// How many placements of a class have a priority.
     urgencies: BTreeMap<DeviceClass, BTreeMap<u8, u32>>,
+    /// Where jobs with marks stand.
+    marked: Marked,
     /// Nodes that a plan has taken from.
     touched: BTreeSet<NodeId>,
 }
@@ -193,7 +196,13 @@ impl Fleet {
                 self.due.remove(&(due, id.clone()));
             }
         }
+        self.marked.clear(id);
         let Some(node) = state.node(id) else { return };
+        for row in node.placements.iter().filter_map(|placement| state.placement(placement)) {
+            if let Some(job) = state.job(&row.grant.job) {
+                self.marked.put(id, &job.facts, end_of(row));
+            }
+        }
         let due = next_change(node, state.clock());
         let mut standing = Standing { held: Vec::new(), endings: endings(state, node), due };
         for ending in &standing.endings {
@@ -245,6 +254,11 @@ impl Fleet {
     /// Priority of the least urgent of what runs on a class.
     pub(crate) fn least_urgent(&self, class: &DeviceClass) -> Option<u8> {
         self.urgencies.get(class)?.first_key_value().map(|(priority, _)| *priority)
+    }
+
+    /// Nodes on which a job may not stand, with whom it keeps apart from.
+    pub(crate) fn against(&self, facts: &JobFacts) -> Vec<&Taken> {
+        self.marked.against(facts)
     }
 
     fn held(&self, spot: &Spot) -> Option<&Held> {
@@ -342,6 +356,11 @@ impl Fleet {
         let example = Arc::clone(&shelf.example);
         self.drop_spot(&class, &before, had, spot);
         self.put_spot(&class, &after, (left, spot.clone()), || example);
+    }
+
+    /// A job stands on a node for the rest of this plan, of which something was taken.
+    pub(crate) fn mark(&mut self, node: &NodeId, facts: &JobFacts, until: Timestamp) {
+        self.marked.put(node, facts, until);
     }
 }
 

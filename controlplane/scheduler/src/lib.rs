@@ -8,12 +8,14 @@
 
 mod ahead;
 mod books;
+mod choose;
 mod claim;
 pub mod explain;
 pub mod filter;
 mod fleet;
 mod level;
 pub mod limit;
+mod marked;
 mod node;
 mod pick;
 pub mod planner;
@@ -23,6 +25,7 @@ mod relax;
 mod residency;
 mod round;
 mod share;
+mod sides;
 mod survey;
 mod till;
 mod wait;

@@ -1,19 +1,24 @@
-//! Places for one group: near together, begun nodes first.
+//! Places for one group: as its topology asks, near together, begun nodes first.
 //!
 //! ```text
 //! one member: the fullest bucket that has room
 //! a gang:     one rack ─> one site ─> anywhere; the smallest rack or site that has room
+//! spread:     one member in each that has to be reached, then all others, none with more than its share
 //! ```
 //! Must hold: every member stands on a node of its own, and the purse admits all of them; or nothing is taken.
-//! What a gang prefers it gets where it can: a group that waits for a rack while a site has room waits for nothing.
+//! What a gang prefers it gets where it can: a group that waits for a rack while a site has room waits for nothing. What it
+//! asks for it gets, or nothing.
 
 use crate::claim::Claims;
 use crate::fleet::{Shelf, ShelfKey, Spot};
+use crate::marked::{Taken, taken_until};
 use sekisho_fsm::purse::{Books, Purse, Spend};
+use sekisho_fsm::topology::{Domain, Stand};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{NodeId, SiteId};
 use sekisho_types::name::Name;
 use sekisho_types::time::Timestamp;
+use sekisho_types::topology::{Over, Spread, Topology, Within};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -23,6 +28,18 @@ pub(crate) type Place = (Arc<ShelfKey>, Spot);
 /// A shelf that may hold the job.
 pub(crate) type Allowed<'f> = (&'f Arc<ShelfKey>, &'f Shelf);
 
+/// A shelf, or what stands in one rack of it.
+type Section<'f> = (Allowed<'f>, Option<Option<&'f Name>>);
+
+/// A rack as far as it is on one shelf: its buckets with room there, and which shelf.
+type Part<'f> = (&'f SiteId, &'f Name, u32, usize);
+
+/// Where everything on a shelf stands, in this rack.
+pub(crate) fn stand<'f>((key, shelf): Allowed<'f>, rack: Option<&'f Name>) -> Stand<'f> {
+    let (operator, area) = (&shelf.example.operator, shelf.example.tag.area.domestic());
+    Stand { operator, area, site: &key.site, rack }
+}
+
 /// What a search is for.
 #[derive(Debug)]
 pub(crate) struct Search<'f, 'c, 's, B> {
@@ -30,10 +47,14 @@ pub(crate) struct Search<'f, 'c, 's, B> {
     pub(crate) gpus: u32,
     /// Members.
     pub(crate) group: u32,
+    /// How they stand.
+    pub(crate) topology: &'s Topology,
     /// Shelves that may hold it, best first.
     pub(crate) shelves: Vec<Allowed<'f>>,
     /// Nodes that refused the job.
     pub(crate) avoid: &'f BTreeSet<NodeId>,
+    /// Nodes of jobs from which it keeps apart.
+    pub(crate) against: Vec<&'f Taken>,
     pub(crate) books: &'f B,
     /// What the group may charge.
     pub(crate) purse: Purse<'s>,
@@ -56,106 +77,193 @@ pub(crate) struct Picked<'s> {
 impl<'f, 's, B: Books> Search<'f, '_, 's, B> {
     /// Places for the whole group.
     pub(crate) fn run(&mut self) -> Option<Picked<'s>> {
-        if self.group == 1 {
-            return self.anywhere();
-        }
-        self.in_one_rack().or_else(|| self.at_one_site()).or_else(|| self.anywhere())
+        let mut shelves = std::mem::take(&mut self.shelves);
+        let near = self.topology.near.as_ref();
+        let is_near = |key: &ShelfKey| near.is_some_and(|near| key.site == *near);
+        // Stable: without such a site the order is as it was.
+        shelves.sort_by_key(|(key, _)| !is_near(key));
+        let own = shelves.partition_point(|(key, _)| is_near(key));
+        let own = shelves.get(..own).unwrap_or_default();
+        let found = self.close(own).or_else(|| self.close(&shelves));
+        let found = found.or_else(|| self.anywhere(&shelves));
+        self.shelves = shelves;
+        found
+    }
+
+    /// In one rack, else at one site, as far as it may and would.
+    fn close(&mut self, shelves: &[Allowed<'f>]) -> Option<Picked<'s>> {
+        let over = self.topology.spread.map(|spread| spread.over);
+        let (rack, site) = match (self.topology.within, over) {
+            (Some(Within::Rack), _) => (true, false),
+            (Some(Within::Site), None) => (true, true),
+            (Some(Within::Site), Some(_)) | (None, Some(Over::Rack)) => (false, true),
+            (None, None) => (self.group > 1, self.group > 1),
+            (None, Some(Over::Operator | Over::Prefecture | Over::Site)) => (false, false),
+        };
+        let found = if rack { self.in_one_rack(shelves) } else { None };
+        found.or_else(|| if site { self.at_one_site(shelves) } else { None })
     }
 
     /// In the smallest rack that has room for all of it.
-    fn in_one_rack(&mut self) -> Option<Picked<'s>> {
-        let mut racks: Vec<(u32, usize, &'f Name)> = Vec::new();
-        for (at, (_, shelf)) in self.shelves.iter().enumerate() {
-            let named = shelf.racks(self.gpus).filter(|(_, count)| *count >= self.group);
-            racks.extend(named.filter_map(|(rack, count)| Some((count, at, rack.as_ref()?))));
+    fn in_one_rack(&mut self, shelves: &[Allowed<'f>]) -> Option<Picked<'s>> {
+        let mut racks: Vec<Part<'f>> = Vec::new();
+        for (at, &(key, shelf)) in shelves.iter().enumerate() {
+            let site = &key.site;
+            let named = shelf.racks(self.gpus).filter(|(_, count)| *count > 0);
+            racks.extend(named.filter_map(|(rack, count)| Some((site, rack.as_ref()?, count, at))));
         }
         racks.sort_unstable();
-        racks.into_iter().find_map(|(_, at, rack)| {
-            let shelf = self.shelves.get(at).copied()?;
-            self.attempt(&[(shelf, Some(Some(rack)))])
-        })
-    }
-
-    /// At the site with the least room that suffices, in as few racks as there.
-    fn at_one_site(&mut self) -> Option<Picked<'s>> {
-        let mut sites: BTreeMap<&'f SiteId, (u32, Vec<Allowed<'f>>)> = BTreeMap::new();
-        for (key, shelf) in &self.shelves {
-            let (room, shelves) = sites.entry(&key.site).or_default();
-            *room = room.saturating_add(shelf.count(self.gpus));
-            shelves.push((key, shelf));
-        }
-        let mut sites: Vec<_> =
-            sites.into_iter().filter(|(_, (room, _))| *room >= self.group).collect();
-        sites.sort_by_key(|(site, (room, _))| (*room, *site));
-        sites.into_iter().find_map(|(_, (_, shelves))| {
-            let mut racks: Vec<(u32, Allowed<'f>, Option<&'f Name>)> = Vec::new();
-            for (key, shelf) in shelves {
-                let all = shelf.racks(self.gpus).filter(|(_, count)| *count > 0);
-                racks.extend(all.map(|(rack, count)| (count, (key, shelf), rack.as_ref())));
-            }
-            racks.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1.0, a.2).cmp(&(b.1.0, b.2))));
-            let order: Vec<_> =
-                racks.into_iter().map(|(_, shelf, rack)| (shelf, Some(rack))).collect();
+        // A rack may have a part on several shelves.
+        let mut rooms: Vec<(u32, &[Part<'f>])> = racks
+            .chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))
+            .map(|parts| (parts.iter().fold(0u32, |sum, part| sum.saturating_add(part.2)), parts))
+            .filter(|(room, _)| *room >= self.group)
+            .collect();
+        rooms.sort_by_key(|(room, _)| *room);
+        rooms.into_iter().find_map(|(_, parts)| {
+            let section = |part: &Part<'f>| Some((*shelves.get(part.3)?, Some(Some(part.1))));
+            let order: Vec<Section<'f>> = parts.iter().filter_map(section).collect();
             self.attempt(&order)
         })
     }
 
-    /// Wherever there is room, one shelf after the other.
-    fn anywhere(&mut self) -> Option<Picked<'s>> {
-        let order: Vec<_> = self.shelves.iter().map(|shelf| (*shelf, None)).collect();
+    /// At the site with the least room that suffices, in as few racks as there.
+    fn at_one_site(&mut self, shelves: &[Allowed<'f>]) -> Option<Picked<'s>> {
+        let mut sites: BTreeMap<&'f SiteId, (u32, Vec<Allowed<'f>>)> = BTreeMap::new();
+        for &(key, shelf) in shelves {
+            let (room, own) = sites.entry(&key.site).or_default();
+            *room = room.saturating_add(shelf.count(self.gpus));
+            own.push((key, shelf));
+        }
+        let mut sites: Vec<_> =
+            sites.into_iter().filter(|(_, (room, _))| *room >= self.group).collect();
+        sites.sort_by_key(|(site, (room, _))| (*room, *site));
+        sites.into_iter().find_map(|(_, (_, own))| {
+            let order = self.by_rack(&own);
+            self.attempt(&order)
+        })
+    }
+
+    /// The racks of shelves, the fullest of room first.
+    fn by_rack(&self, shelves: &[Allowed<'f>]) -> Vec<Section<'f>> {
+        let mut racks: Vec<(u32, Allowed<'f>, Option<&'f Name>)> = Vec::new();
+        for &(key, shelf) in shelves {
+            let all = shelf.racks(self.gpus).filter(|(_, count)| *count > 0);
+            racks.extend(all.map(|(rack, count)| (count, (key, shelf), rack.as_ref())));
+        }
+        racks.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1.0, a.2).cmp(&(b.1.0, b.2))));
+        racks.into_iter().map(|(_, shelf, rack)| (shelf, Some(rack))).collect()
+    }
+
+    /// Wherever there is room, one shelf after the other, unless it has to stand together.
+    fn anywhere(&mut self, shelves: &[Allowed<'f>]) -> Option<Picked<'s>> {
+        if self.topology.within.is_some() {
+            return None;
+        }
+        let over = self.topology.spread.map(|spread| spread.over);
+        if over == Some(Over::Rack) {
+            let order = self.by_rack(shelves);
+            return self.attempt(&order);
+        }
+        let order: Vec<Section<'f>> = shelves.iter().map(|shelf| (*shelf, None)).collect();
         self.attempt(&order)
     }
 
     /// Takes members from one shelf, or one rack of it, after the other. The purse is as before unless there are enough.
-    fn attempt(&mut self, order: &[(Allowed<'f>, Option<Option<&'f Name>>)]) -> Option<Picked<'s>> {
+    fn attempt(&mut self, order: &[Section<'f>]) -> Option<Picked<'s>> {
         let before = self.purse.clone();
         let mut picked = Picked::default();
-        for (shelf, rack) in order {
-            self.fill(*shelf, *rack, &mut picked);
-            if self.is_whole(&picked) {
-                return Some(picked);
+        match self.topology.spread {
+            Some(spread) => self.spread(order, spread, &mut picked),
+            None => {
+                for section in order {
+                    let left = self.left(&picked);
+                    if left == 0 {
+                        break;
+                    }
+                    self.fill(*section, left, &mut picked);
+                }
             }
+        }
+        if self.left(&picked) == 0 {
+            return Some(picked);
         }
         self.purse = before;
         None
     }
 
-    fn is_whole(&self, picked: &Picked<'s>) -> bool {
-        u32::try_from(picked.places.len()).is_ok_and(|members| members >= self.group)
+    /// Takes one member in each that has to be reached, while there is quota for it, and then all others.
+    fn spread(&mut self, order: &[Section<'f>], spread: Spread, picked: &mut Picked<'s>) {
+        let mut taken: BTreeMap<Domain<'f>, u32> = BTreeMap::new();
+        let domain =
+            |(shelf, rack): &Section<'f>| stand(*shelf, rack.flatten()).domain(spread.over);
+        for section in order {
+            if u32::try_from(taken.len()).is_ok_and(|several| several >= spread.at_least) {
+                break;
+            }
+            let Some(domain) = domain(section).filter(|domain| !taken.contains_key(domain)) else {
+                continue;
+            };
+            if self.fill(*section, 1, picked) > 0 {
+                taken.insert(domain, 1);
+            }
+        }
+        if u32::try_from(taken.len()).is_ok_and(|several| several < spread.at_least) {
+            return;
+        }
+        let most = spread.most_in_one(self.group);
+        for section in order {
+            let Some(domain) = domain(section) else { continue };
+            let count = taken.entry(domain).or_default();
+            let more = most.saturating_sub(*count).min(self.left(picked));
+            if more > 0 {
+                *count = count.saturating_add(self.fill(*section, more, picked));
+            }
+        }
     }
 
-    /// Takes members as far as there is room and the purse goes.
+    /// Members that are still without a place.
+    fn left(&self, picked: &Picked<'s>) -> u32 {
+        let placed = u32::try_from(picked.places.len()).unwrap_or(u32::MAX);
+        self.group.saturating_sub(placed)
+    }
+
+    /// Takes up to `most` members as far as there is room and the purse goes; says how many.
     fn fill(
         &mut self,
-        (key, shelf): Allowed<'f>,
-        rack: Option<Option<&'f Name>>,
+        ((key, shelf), rack): Section<'f>,
+        most: u32,
         picked: &mut Picked<'s>,
-    ) {
+    ) -> u32 {
         let example = &shelf.example;
-        let Some(place) = example.tag.area.domestic() else { return };
+        let mut taken = 0u32;
+        let Some(place) = example.tag.area.domestic() else { return taken };
         let spots: Box<dyn Iterator<Item = Spot> + 'f> = match rack {
             None => Box::new(shelf.spots(self.gpus)),
             Some(rack) => Box::new(shelf.spots_in(rack.cloned(), self.gpus)),
         };
         for spot in spots {
-            if self.is_whole(picked) {
-                return;
+            if taken >= most {
+                break;
             }
-            if picked.nodes.contains(&spot.1) || self.avoid.contains(&spot.1) {
-                continue;
-            }
-            if !self.claims.admits(&spot, self.gpus, self.until) {
+            if picked.nodes.contains(&spot.1)
+                || self.avoid.contains(&spot.1)
+                || taken_until(&self.against, &spot.1).is_some()
+                || !self.claims.admits(&spot, self.gpus, self.until)
+            {
                 continue;
             }
             match self.purse.spend(self.books, (&key.site, &example.operator), place) {
                 Ok(spend) => picked.spends.push(spend),
                 Err(code) => {
                     self.refused = self.refused.or(Some(code));
-                    return;
+                    break;
                 }
             }
             picked.nodes.insert(spot.1.clone());
             picked.places.push((Arc::clone(key), spot));
+            taken = taken.saturating_add(1);
         }
+        taken
     }
 }

@@ -4,8 +4,9 @@
 //! moved is not named. Where nothing suffices nothing is found: a gang that would still lack one place moves nobody.
 //! Does not know: when to look. A look costs a walk over the buckets of a class, so whoever asks does it now and then.
 
+use crate::choose;
 use crate::fleet::Spot;
-use crate::pick::Allowed;
+use crate::pick::{Allowed, stand};
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Preempt, Slot};
 use sekisho_fsm::preemption::{PENDING_MAX, VICTIMS_MAX};
@@ -49,25 +50,25 @@ impl<'s> Search<'s> {
         if self.state.preemptions().count() >= PENDING_MAX {
             return None;
         }
-        let mut options: Vec<Choice> = Vec::new();
-        for (_, shelf) in shelves {
-            options.extend(shelf.spots(0).filter_map(|spot| self.option(spot)));
+        let mut options: Vec<(Choice, usize)> = Vec::new();
+        for (number, (_, shelf)) in shelves.iter().enumerate() {
+            let of_shelf = shelf.spots(0).filter_map(|spot| self.option(spot));
+            options.extend(of_shelf.map(|option| (option, number)));
         }
         options.sort_unstable();
-        let (mut nodes, mut victims, mut places) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-        for option in options {
-            let enough = u32::try_from(places.len()).is_ok_and(|got| got >= self.job.facts.group);
-            if enough {
-                break;
-            }
-            let (_, node, bucket) = option.spot;
-            if nodes.insert(node.clone()) {
-                victims.extend(option.victims);
-                places.push(Slot { node, bucket });
-            }
+        let facts = &self.job.facts;
+        let found = options.iter().filter_map(|(option, number)| {
+            let shelf = shelves.get(*number)?;
+            Some((&option.spot.1, stand(*shelf, option.spot.0.as_ref())))
+        });
+        let chosen = choose::first(&facts.topology, facts.group, found)?;
+        let (mut victims, mut places) = (BTreeSet::new(), Vec::new());
+        for (option, _) in chosen.into_iter().filter_map(|at| options.get(at)) {
+            victims.extend(option.victims.iter().cloned());
+            let (_, node, bucket) = option.spot.clone();
+            places.push(Slot { node, bucket });
         }
-        let whole = u32::try_from(places.len()).is_ok_and(|got| got >= self.job.facts.group);
-        if !whole || victims.is_empty() || victims.len() > VICTIMS_MAX {
+        if victims.is_empty() || victims.len() > VICTIMS_MAX {
             return None;
         }
         let beneficiary = self.job.facts.id.clone();
@@ -91,7 +92,7 @@ impl<'s> Search<'s> {
         None
     }
 
-    /// Who would have to leave a place.
+    /// Who would have to leave a place: whom the job keeps apart from, who does not share with it, and as many more as it takes.
     fn option(&mut self, spot: Spot) -> Option<Choice> {
         let (_, id, bucket) = &spot;
         let node = self.state.node(id)?;
@@ -100,21 +101,56 @@ impl<'s> Search<'s> {
         if count < gpus || node.kept.contains_key(bucket) || self.job.avoid.contains(id) {
             return None;
         }
-        let (mut free, mut victims, mut priority) = (node.free(*bucket), Vec::new(), 0);
-        let strangers = self.strangers(node, *bucket);
-        let mut movable = self.movable(node, *bucket, free < gpus || !strangers.is_empty());
-        movable.sort_by_key(|(_, _, job, _)| !strangers.contains(job));
-        for (urgency, _, job, held) in movable {
-            if free >= gpus && !strangers.contains(&job) {
+        let (apart, strangers) = (self.apart(node)?, self.strangers(node, *bucket));
+        let free = node.free(*bucket);
+        let wanted = free < gpus || !apart.is_empty() || !strangers.is_empty();
+        let goes = |job: &JobId| apart.contains(job) || strangers.contains(job);
+        let (leaving, staying): (Vec<Movable>, Vec<Movable>) =
+            self.movable(node, *bucket, wanted).into_iter().partition(|(_, _, job, _)| goes(job));
+        let mut free =
+            leaving.iter().fold(free, |free, (_, _, _, held)| free.saturating_add(*held));
+        let mut victims: BTreeSet<JobId> = leaving.into_iter().map(|(_, _, job, _)| job).collect();
+        if !strangers.is_subset(&victims) {
+            return None;
+        }
+        victims.extend(apart);
+        for (_, _, job, held) in staying {
+            if free >= gpus {
                 break;
             }
             free = free.saturating_add(held);
-            priority = priority.max(urgency);
-            victims.push(job);
+            victims.insert(job);
         }
-        let moved = victims.len();
-        let apart = strangers.iter().any(|job| !victims.contains(job));
-        (free >= gpus && !apart).then_some(Choice { moved, priority, spot, victims })
+        if free < gpus {
+            return None;
+        }
+        let urgency = |job: &JobId| self.state.job(job).map_or(0, |job| job.facts.priority);
+        let priority = victims.iter().map(urgency).max().unwrap_or(0);
+        let victims: Vec<JobId> = victims.into_iter().collect();
+        Some(Choice { moved: victims.len(), priority, spot, victims })
+    }
+
+    /// Jobs on a node that the job keeps apart from; `None` if one of them may not be moved.
+    fn apart(&mut self, node: &Node) -> Option<BTreeSet<JobId>> {
+        let (state, wanted) = (self.state, &self.job.facts);
+        let mut found = BTreeSet::new();
+        if !wanted.topology.minds_others() {
+            return Some(found);
+        }
+        for row in node.placements.iter().filter_map(|id| state.placement(id)) {
+            let id = &row.grant.job;
+            let job = state.job(id).filter(|job| {
+                id.tenant == wanted.id.tenant
+                    && *id != wanted.id
+                    && wanted.topology.keeps_apart(&job.facts.topology)
+            });
+            let Some(job) = job else { continue };
+            if !self.may_move(job) {
+                return None;
+            }
+            found.insert(id.clone());
+        }
+        Some(found)
     }
 
     /// Who stands on a shared device and does not share it with the job: it would have to leave whatever is free.
@@ -132,21 +168,27 @@ impl<'s> Search<'s> {
         rows.filter(apart).map(|row| row.grant.job.clone()).collect()
     }
 
+    fn may_move(&mut self, job: &Job) -> bool {
+        let id = &job.facts.id;
+        let known = self.asked.get(id).copied();
+        let may = known.unwrap_or_else(|| self.state.may_move(&self.job.facts, job).is_ok());
+        self.asked.insert(id.clone(), may);
+        may
+    }
+
     fn movable(&mut self, node: &Node, bucket: u16, wanted: bool) -> Vec<Movable> {
         let mut found: BTreeMap<JobId, (u8, Timestamp, u32)> = BTreeMap::new();
-        let rows = node.placements.iter().filter_map(|id| self.state.placement(id));
+        let state = self.state;
+        let rows = node.placements.iter().filter_map(|id| state.placement(id));
         for row in rows.filter(|row| wanted && row.bucket == bucket) {
             let goes_on = match row.phase {
                 Phase::Granted | Phase::Starting | Phase::Running => true,
                 Phase::Stopping | Phase::Ended(_) => false,
             };
-            let Some(job) = self.state.job(&row.grant.job).filter(|_| goes_on) else { continue };
-            let may = |_: &JobId| self.state.may_move(&self.job.facts, job).is_ok();
-            let id = row.grant.job.clone();
-            let asked = self.asked.get(&id).copied().unwrap_or_else(|| may(&id));
-            self.asked.insert(id.clone(), asked);
-            if asked {
-                let held = found.entry(id).or_insert((job.facts.priority, row.charge.from, 0));
+            let Some(job) = state.job(&row.grant.job).filter(|_| goes_on) else { continue };
+            if self.may_move(job) {
+                let held = found.entry(row.grant.job.clone());
+                let held = held.or_insert((job.facts.priority, row.charge.from, 0));
                 held.2 = held.2.saturating_add(row.grant.gpus);
             }
         }

@@ -12,6 +12,7 @@ use sekisho_types::job::{JobFacts, Kind, OnDisconnect};
 use sekisho_types::name::Name;
 use sekisho_types::revision::{KeyEpoch, Revision};
 use sekisho_types::sharing::Sharing;
+use sekisho_types::topology::Topology;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub(crate) struct LaneKey {
     units: u32,
     sharing: Sharing,
     group: u32,
+    topology: Topology,
     policy: Option<PolicyId>,
     reservation: Option<Name>,
     completes: bool,
@@ -48,6 +50,7 @@ impl LaneKey {
             units: facts.resources.units,
             sharing: facts.resources.sharing,
             group: facts.group,
+            topology: facts.topology.clone(),
             policy: facts.policy.clone(),
             reservation: facts.reservation.clone(),
             completes: facts.on_disconnect == OnDisconnect::RunToCompletion,

@@ -7,6 +7,7 @@
 mod charge;
 mod job;
 mod rules;
+mod topology;
 
 use crate::ahead::{Ahead, Stand};
 use crate::explain::{Verdict, binding, verdict};
@@ -50,6 +51,7 @@ pub struct Relaxation {
 pub(crate) enum Cost {
     Wait,
     Limit,
+    Topology,
     Gpus,
     Group,
     Memory,

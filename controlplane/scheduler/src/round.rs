@@ -10,7 +10,7 @@ use crate::claim::{Claimant, Claims};
 use crate::filter::Filter;
 use crate::fleet::Fleet;
 use crate::limit::{GROUP_OVERHEAD, LANES_PER_PLAN_MAX, PLAN_BYTES_MAX, SLOT_OVERHEAD};
-use crate::pick::{Allowed, Picked, Search};
+use crate::pick::{Allowed, Picked, Place, Search};
 use crate::planner::Plan;
 use crate::residency::Verdicts;
 use crate::share::Shares;
@@ -24,6 +24,7 @@ use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
 use sekisho_types::quota::Amount;
 use sekisho_types::revision::KeyEpoch;
 use sekisho_types::sharing::Sharing;
+use sekisho_types::topology::Topology;
 use std::collections::BTreeMap;
 
 pub(crate) use probe::Probe;
@@ -67,7 +68,7 @@ pub(crate) enum Tried {
     Full,
 }
 
-/// What decides where there is room for a job.
+/// What decides where there is room for a job; rules are of one tenant, and so are marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Need<'s> {
     class: &'s DeviceClass,
@@ -75,6 +76,7 @@ struct Need<'s> {
     memory_mib: u64,
     units: u32,
     group: u32,
+    topology: &'s Topology,
     /// Who asks for a share; room there is not the same for all.
     sharer: Option<(&'s TenantId, Sharing)>,
     rules: usize,
@@ -186,6 +188,7 @@ impl<'s, 'f> Round<'s, 'f> {
             memory_mib: facts.resources.memory_mib,
             units: facts.resources.units,
             group: facts.group,
+            topology: &facts.topology,
             sharer: class.is_shared().then_some((tenant, facts.resources.sharing)),
             rules,
             sealed_to: &facts.sealed_to,
@@ -235,8 +238,10 @@ impl<'s, 'f> Round<'s, 'f> {
         let mut search = Search {
             gpus: facts.resources.gpus,
             group: facts.group,
+            topology: &facts.topology,
             shelves,
             avoid: &job.avoid,
+            against: self.fleet.against(facts),
             books: &self.books,
             purse,
             claims: &self.claims,
@@ -244,12 +249,11 @@ impl<'s, 'f> Round<'s, 'f> {
             refused: None,
         };
         let Some(Picked { places, spends, .. }) = search.run() else {
-            let Search { shelves, refused, .. } = search;
+            let Search { shelves, against, refused, .. } = search;
             if refused.is_none() {
-                let (gpus, group) = (facts.resources.gpus, facts.group);
-                let (avoid, now) = (&job.avoid, state.clock());
+                let now = state.clock();
                 let lasts_ms = until.since_ms(now);
-                let claimant = Claimant { gpus, group, avoid, now, lasts_ms };
+                let claimant = Claimant { job, against: &against, now, lasts_ms };
                 let _from = self.claims.make(self.fleet, &shelves, &claimant);
                 if job.avoid.is_empty() {
                     self.full.insert(sought, facts.time_limit_s);
@@ -259,14 +263,19 @@ impl<'s, 'f> Round<'s, 'f> {
         };
         let charged = search.purse.until();
         drop(search);
+        let slot = |(_, spot): &Place| Slot { node: spot.1.clone(), bucket: spot.2 };
+        let slots: Vec<Slot> = places.iter().map(slot).collect();
+        // Apply asks the same of what it is told.
+        if state.stands_as_asked(facts, &slots).is_err() {
+            return Err(Hold::Room);
+        }
         let path = self.paths.get(tenant).map(Vec::as_slice).unwrap_or_default();
         self.books.charge(facts, path, &spends, charged);
         self.claims.charge(tenant, class, need, until);
         self.claims.place(&places, facts.resources.gpus, until);
-        let mut slots = Vec::with_capacity(places.len());
-        for (_, spot) in places {
-            self.fleet.take(&spot, facts);
-            slots.push(Slot { node: spot.1, bucket: spot.2 });
+        for (_, spot) in &places {
+            self.fleet.take(spot, facts);
+            self.fleet.mark(&spot.1, facts, until);
         }
         Ok(Group { job: facts.id.clone(), places: slots })
     }

@@ -3,10 +3,13 @@
 use crate::filter::Filter;
 use crate::node::{has_devices, has_free, has_room, usable};
 use crate::residency::{Places, judge};
+use crate::sides::Sides;
 use crate::till::Till;
 use sekisho_evidence::grant::BoundRules;
 use sekisho_fsm::State;
+use sekisho_fsm::purse::{Own, Purse};
 use sekisho_fsm::state::Node;
+use sekisho_fsm::topology::{Stand, Tally};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{NodeId, SiteId};
 use sekisho_types::job::{JobFacts, Resources};
@@ -68,6 +71,8 @@ pub(crate) struct Funnel<'v, 's> {
     pub(crate) charged: (u32, Option<ErrorCode>),
     /// The whole group is more than the tenant could ever hold.
     pub(crate) beyond: bool,
+    /// Members that find places that stand to one another as they ask, and whether all of them would if every node were empty.
+    pub(crate) together: (u32, bool),
     /// Some node has a free share, on a device of jobs that do not share with this one.
     apart: bool,
     need: u32,
@@ -107,7 +112,7 @@ impl<'s> Survey<'s> {
         };
         let stands = |host: &&Host<'s>| {
             let reside = verdicts.get(host.place).copied().unwrap_or(Err(Filter::Country));
-            reside.and_then(|()| eligible(host, ask, || takes(host))).is_ok()
+            reside.and_then(|()| eligible(self.state, host, ask, || takes(host))).is_ok()
         };
         self.hosts.iter().filter(stands).collect()
     }
@@ -126,13 +131,20 @@ impl<'s> Survey<'s> {
             closed: BTreeSet::new(),
             charged: (0, None),
             beyond: !most.ever.covers(ask.facts.gpus()),
+            together: (u32::MAX, true),
             apart: false,
             need: ask.facts.group,
         };
+        let mut now = Sides::of(&ask.facts);
+        let mut ever = Tally::of(&ask.facts.topology, ask.facts.group);
         for host in &self.hosts {
             let reside = verdicts.get(host.place).copied().unwrap_or(Err(Filter::Country));
             let offered = || till.offered(host);
-            if let Err(filter) = reside.and_then(|()| eligible(host, ask, offered)) {
+            let judged = reside.and_then(|()| eligible(self.state, host, ask, offered));
+            if now.is_asked() && judged.err().is_none_or(|filter| !filter.is_never()) {
+                ever.add(&Stand::of(host.id, host.node));
+            }
+            if let Err(filter) = judged {
                 funnel.drop(filter);
                 if filter == Filter::Sealed {
                     funnel.closed.insert(&host.id.site);
@@ -145,14 +157,21 @@ impl<'s> Survey<'s> {
                 funnel.drop(Filter::Capacity);
             } else if let Err(filter) = till.take(host) {
                 funnel.drop(filter);
+            } else {
+                now.add(Stand::of(host.id, host.node));
             }
         }
         funnel.charged = till.charged();
+        if now.is_asked() {
+            let purse = Purse::open(state, &Own(state), &ask.facts, &path);
+            funnel.together = (now.most(&Own(state), &purse), ever.is_met());
+        }
         funnel
     }
 }
 
 fn eligible(
+    state: &State,
     host: &Host<'_>,
     ask: &Ask<'_>,
     offered: impl FnOnce() -> Result<(), Filter>,
@@ -177,7 +196,9 @@ fn eligible(
     if ask.avoid.is_some_and(|avoid| avoid.contains(host.id)) {
         return Err(Filter::Willing);
     }
-    host.usable
+    host.usable?;
+    let apart = state.apart_from(&ask.facts, host.node);
+    if apart.is_some() { Err(Filter::Apart) } else { Ok(()) }
 }
 
 impl Funnel<'_, '_> {
@@ -190,7 +211,11 @@ impl Funnel<'_, '_> {
     pub(crate) fn left(&self, filter: Filter) -> u32 {
         let dropped =
             self.dropped.range(..=filter).fold(0u32, |sum, (_, count)| sum.saturating_add(*count));
-        let left = self.total.saturating_sub(dropped);
+        let mut left = self.total.saturating_sub(dropped);
+        let (together, _) = self.together;
+        if filter == Filter::Topology && together < self.need {
+            left = left.min(together);
+        }
         // Each of them may be charged, but not all that it takes together.
         let (members, kept_off) = self.charged;
         let together = kept_off.map(Filter::of_purse).filter(|_| members < self.need);
@@ -202,6 +227,9 @@ impl Funnel<'_, '_> {
         if filter == Filter::Quota && self.beyond {
             return ErrorCode::QuotaNone;
         }
+        if filter == Filter::Topology && !self.together.1 {
+            return ErrorCode::TopologyNone;
+        }
         if filter == Filter::Capacity && self.apart {
             return ErrorCode::ShareNeighbours;
         }
@@ -209,9 +237,9 @@ impl Funnel<'_, '_> {
         kept_off.filter(|code| Filter::of_purse(*code) == filter).unwrap_or_else(|| filter.code())
     }
 
-    /// The filter to name if the group cannot be placed now: the first that leaves too few nodes, unless waiting
-    /// for it would be in vain because the quota can never admit the group. An empty fleet lacks devices: to name the
-    /// first filter would send people after a residency rule that dropped nothing.
+    /// The filter to name if the group cannot be placed now: the first that leaves too few nodes, unless waiting for it would be
+    /// in vain because the quota can never admit the group, or no rack or site is as large. An empty fleet lacks devices: to name
+    /// the first filter would send people after a residency rule that dropped nothing.
     pub(crate) fn binding(&self) -> Option<(Filter, ErrorCode)> {
         if self.total == 0 {
             return Some((Filter::Device, Filter::Device.code()));
@@ -219,6 +247,9 @@ impl Funnel<'_, '_> {
         let first = Filter::ALL.into_iter().find(|filter| self.left(*filter) < self.need)?;
         if self.beyond && !first.is_never() {
             return Some((Filter::Quota, ErrorCode::QuotaNone));
+        }
+        if !self.together.1 && !first.is_never() {
+            return Some((Filter::Topology, ErrorCode::TopologyNone));
         }
         Some((first, self.code(first)))
     }

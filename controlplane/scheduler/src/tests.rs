@@ -1,5 +1,6 @@
 //! The planner and its explanations on states that apply made.
 
+mod brute;
 mod charge;
 mod claim;
 mod estimate;
@@ -12,6 +13,7 @@ mod relax;
 mod reservation;
 mod sharing;
 mod tasks;
+mod topology;
 
 use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::Command;

@@ -8,7 +8,8 @@
 //! ```
 //! Must hold: an upper bound, never a promise. Every job uses its whole time limit, and what is kept for others stays kept; what
 //! is charged is charged by the purse of apply, opened at that instant.
-//! Does not know: shared devices, of which it matters who ends and not how many; what no clock brings: a host that comes back, an approval, a limit that is raised.
+//! Does not know: shared devices, and nodes of jobs that keep apart, of which it matters who ends and not how many; what no clock
+//! brings: a host that comes back, an approval, a limit that is raised.
 
 use crate::ahead::Booked;
 use crate::books::Overlay;
@@ -16,10 +17,12 @@ use crate::fleet::end_of;
 use crate::limit::{EVENTS_TRIED_MAX, PLACEMENTS_CONSIDERED_MAX, TRIED_MAX};
 use crate::node::matching;
 use crate::round::GRACE_MS;
+use crate::sides::Sides;
 use crate::survey::{Ask, Host, Survey};
 use sekisho_fsm::State;
 use sekisho_fsm::offer::OfferKey;
 use sekisho_fsm::purse::Purse;
+use sekisho_fsm::topology::Stand;
 use sekisho_types::budget::Exhausted;
 use sekisho_types::id::{JobId, NodeId, SiteId, TenantId};
 use sekisho_types::jurisdiction::Area;
@@ -117,7 +120,7 @@ struct Paper<'p, 's> {
 
 /// Looks for the first instant that admits the group.
 pub(crate) fn outlook<'s>(survey: &Survey<'s>, ask: &Ask<'_>, booked: Booked<'s>) -> Outlook {
-    if ask.wanted().sharing.is_agreed() {
+    if ask.wanted().sharing.is_agreed() || ask.facts.topology.minds_others() {
         return Outlook::default();
     }
     let hosts = survey.standing(ask);
@@ -313,8 +316,16 @@ impl<'s> Paper<'_, 's> {
         {
             return false;
         }
+        let ready = ready.iter().take_while(|one| one.from <= at);
+        let mut sides = Sides::of(facts);
+        if sides.is_asked() {
+            for one in ready.filter(|one| self.has_room(one.host, &one.ends, at)) {
+                sides.add(Stand::of(one.host.id, one.host.node));
+            }
+            return sides.most(&books, &purse) >= facts.group;
+        }
         let (mut members, mut refused) = (0u32, BTreeSet::new());
-        for one in ready.iter().take_while(|one| one.from <= at) {
+        for one in ready {
             let host = one.host;
             let Some(place) = host.node.tag.area.domestic() else { continue };
             let site = &host.id.site;

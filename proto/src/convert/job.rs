@@ -8,6 +8,7 @@ pub use life::phase;
 use super::reservation::optional_reservation;
 use super::resources;
 use super::tenant::{optional_policy, policy_name};
+use super::topology;
 use crate::field::{FieldError, FieldResult, items, parsed, required};
 use crate::name::Resource as _;
 use crate::v1::{self, job_spec};
@@ -57,6 +58,7 @@ fn read(id: JobId, spec: &v1::JobSpec) -> FieldResult<JobFacts> {
         kind: kind(spec)?,
         group: spec.group.max(1),
         resources: resources::read(spec)?,
+        topology: topology::read(spec.topology.as_ref())?,
         priority: priority.map_err(|_range| FieldError::new("priority", "must be 0 to 100"))?,
         policy: optional_policy("policy", &spec.policy)?,
         reservation: optional_reservation("reservation", &spec.reservation)?,
@@ -158,6 +160,7 @@ impl From<&JobFacts> for v1::JobSpec {
             after: start::messages(facts),
             not_before_ms: facts.not_before.map(|at| at.0),
             start_by_ms: facts.start_by.map(|at| at.0),
+            topology: topology::message(&facts.topology),
         }
     }
 }

@@ -75,6 +75,14 @@ phrases! {
     "must have no control characters" = "制御文字を含めないでください";
     "must be within the parent" = "親リソースの中のものを指定してください";
     "must be the etag that was read" = "読み取った etag を指定してください";
+    "must be 2 to the number of members, which is {group}" = "2〜メンバー数({group})で指定してください";
+    "must be rack where all members are at one site" =
+        "全メンバーを同一拠点に置く場合は rack を指定してください";
+    "must not be given where all members are in one rack" =
+        "全メンバーを同一ラックに置く場合は指定できません";
+    "must be RACK or SITE" = "RACK または SITE を指定してください";
+    "must be OPERATORS, PREFECTURES, SITES or RACKS" =
+        "OPERATORS、PREFECTURES、SITES、RACKS のいずれかを指定してください";
     "must be a known mode" = "有効なモードを指定してください";
     "must be one of {words*}" = "次のいずれかを指定してください: {words*}";
     "must be a name `{pattern}`" = "`{pattern}` の形式の名前を指定してください";
@@ -305,6 +313,19 @@ phrases! {
     "quota of {tenant} for {class}: {rows*}, needed {need}" =
         "{tenant} の {class} の割当枠 {rows*}、必要 {need}";
     "no hard budget" = "上限となる予算なし";
+    "beside any job" = "どのジョブとも同じノードに置ける";
+    "beside no job of {apart*}" = "印 {apart*} のジョブと同じノードにない";
+    "beside no job that keeps apart from {marks*}" = "印 {marks*} を避けるジョブと同じノードにない";
+    "beside no job of {apart*}, and none that keeps apart from {marks*}" =
+        "印 {apart*} のジョブとも、印 {marks*} を避けるジョブとも同じノードにない";
+    "members anywhere" = "メンバーの配置は任意";
+    "all {group} in one rack" = "{group} メンバーすべてが同一ラック";
+    "all {group} at one site" = "{group} メンバーすべてが同一拠点";
+    "in {least} or more {over}, at most {most} in one" = "{over} {least} か所以上に分散、1か所に {most} まで";
+    "operators" = "事業者";
+    "prefectures" = "都道府県";
+    "sites" = "拠点";
+    "racks" = "ラック";
     "can read the payload" = "ペイロードを読める";
     "payload not sealed to {sites*}" = "ペイロードが {sites*} に封緘されていない";
     "no node is enrolled" = "登録されたノードがありません";
@@ -362,6 +383,11 @@ phrases! {
     "ask for {class} of any number of units" = "演算スライスの条件なしで {class} を要求する";
     "share the device with jobs of any tenant" = "他テナントのジョブともデバイスを共有する";
     "ask for {class} instead of {was}" = "{was} の代わりに {class} を要求する";
+    "let the members stand in several racks of a site" = "メンバーを同一拠点の複数ラックに置けるようにする";
+    "let the members stand at several sites" = "メンバーを複数の拠点に置けるようにする";
+    "spread over {fewer} {over} instead of {was}" = "分散先の{over}を {was} から {fewer} に減らす";
+    "do not spread over {over}" = "{over}への分散を求めない";
+    "let it stand beside any job" = "どのジョブとも同じノードに置けるようにする";
 
     // Nodes.
     "{id} is not being drained" = "{id} は退避中ではありません";

@@ -117,7 +117,7 @@ pub struct Bucket {
     pub class: DeviceClass,
     /// Memory of each device in MiB; of a share, its part of the memory.
     pub memory_mib: u64,
-    /// NVLink island within the node; devices of one bucket share it.
+    /// NVLink island within the node; devices of one bucket share it, so those of one member are of one island.
     pub island: u16,
     /// Healthy devices, or shares of the one.
     pub count: u32,

@@ -43,6 +43,8 @@ named! {
     PolicyId,
     /// A class of devices that is accounted together, e.g. `h100-80g`.
     DeviceClass,
+    /// What a job is known by to others of its tenant that keep apart from it.
+    Mark,
 }
 
 macro_rules! pair {

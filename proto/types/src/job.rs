@@ -11,6 +11,7 @@ use crate::residency::Rules;
 use crate::revision::KeyEpoch;
 use crate::sharing::Sharing;
 use crate::time::Timestamp;
+use crate::topology::Topology;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -167,6 +168,8 @@ pub struct JobFacts {
     pub group: u32,
     /// Needs of each member.
     pub resources: Resources,
+    /// Where its members stand to one another and to other jobs.
+    pub topology: Topology,
     /// 0 (least) to 100 (most urgent).
     pub priority: u8,
     /// A named policy that binds this job beside its tenant's.
@@ -245,6 +248,7 @@ impl JobFacts {
         if self.sealed_to.len() > RECIPIENTS_MAX {
             return fail("sealed_to", format!("must be at most {RECIPIENTS_MAX} sites"));
         }
+        self.topology.check(self.group)?;
         self.check_start()
     }
 

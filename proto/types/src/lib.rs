@@ -28,3 +28,4 @@ pub mod residency;
 pub mod revision;
 pub mod sharing;
 pub mod time;
+pub mod topology;

@@ -28,6 +28,9 @@ pub const REPLICAS_MAX: u32 = 256;
 /// GPUs that one member of a group may ask for on one node: twice the largest shipping node.
 pub const GPUS_PER_TASK_MAX: u32 = 16;
 
+/// Marks that one job bears, and that it keeps apart from: each is looked up for each node that is tried.
+pub const MARKS_MAX: usize = 8;
+
 /// Groups in one `CommitPlacement`: bounds the apply time of an entry.
 pub const GROUPS_PER_PLAN_MAX: usize = 256;
 

@@ -6,6 +6,7 @@ pub mod import;
 mod logs;
 mod planned;
 mod seal;
+mod topology;
 mod upload;
 mod view;
 

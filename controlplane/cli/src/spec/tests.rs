@@ -290,3 +290,43 @@ fn arrays_and_services_are_read_and_their_numbers_bounded() {
         assert!(failure.detail.contains(why), "{text}: {}", failure.detail);
     }
 }
+
+#[test]
+fn a_topology_says_where_members_stand() {
+    use sekisho_types::topology::{Over, Spread, Topology, Within};
+    assert_eq!(read(SPEC).unwrap().facts.topology, Topology::default());
+    let with =
+        |topology: &str| read(&SPEC.replace("residency:\n", &format!("{topology}residency:\n")));
+    let whole = "\
+topology:
+  within: site
+  spread: {over: rack, at_least: 2}
+  apart: [web, db]
+  marks: [train]
+  near: tokyo-1
+";
+    let marks = |all: &[&str]| all.iter().map(|mark| mark.parse().unwrap()).collect();
+    let asked = Topology {
+        within: Some(Within::Site),
+        spread: Some(Spread { over: Over::Rack, at_least: 2 }),
+        apart: marks(&["web", "db"]),
+        marks: marks(&["train"]),
+        near: Some("tokyo-1".parse().unwrap()),
+    };
+    assert_eq!(with(whole).unwrap().facts.topology, asked);
+    for (from, to, code, want) in [
+        ("within: site", "within: row", ErrorCode::InvalidArgument, "value `row` does not exist"),
+        ("within: site", "whithin: site", ErrorCode::SpecUnknownField, "did you mean `within`?"),
+        ("at_least: 2", "at_least: 3", ErrorCode::InvalidArgument, "topology.spread.at_least: "),
+        ("within: site", "within: rack", ErrorCode::InvalidArgument, "topology.spread: "),
+        ("over: rack", "over: site", ErrorCode::InvalidArgument, "topology.spread.over: "),
+        ("[web, db]", "[web, web]", ErrorCode::InvalidArgument, "topology.apart[1]: "),
+        ("[train]", "[Train]", ErrorCode::InvalidArgument, "topology.marks[0]: "),
+        ("tokyo-1", "Tokyo", ErrorCode::InvalidArgument, "topology.near: "),
+    ] {
+        let failure = with(&whole.replace(from, to)).unwrap_err();
+        assert_eq!(failure.code, code, "{to}");
+        assert!(failure.detail.starts_with("line "), "{to}: {}", failure.detail);
+        assert!(failure.detail.contains(want), "{to}: {}", failure.detail);
+    }
+}

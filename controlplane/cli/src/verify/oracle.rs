@@ -18,6 +18,7 @@ mod offer;
 mod quota;
 mod reservation;
 mod tenant;
+mod topology;
 
 use super::pipeline::{Chunk, Taker};
 use super::report::{QuotaSum, Report, Step};

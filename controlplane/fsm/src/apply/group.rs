@@ -1,7 +1,8 @@
 //! Whether a group may be granted its places, and what each member is charged.
 //!
-//! Must hold: P1, D1, Q1; nobody shares a device that did not agree to. It is asked of a state and changes none: apply asks it
-//! of the one that it is about to change, a preemption of the one that there would be without its victims.
+//! Must hold: P1, D1, Q1, and the topology that the job asks for; nobody shares a device that did not agree to. It is asked of
+//! a state and changes none: apply asks it of the one that it is about to change, a preemption of the one that there would
+//! be without its victims.
 
 use super::budget::counting;
 use crate::command::{Group, Slot};
@@ -35,6 +36,7 @@ pub(crate) fn check_group(
         check_slot(state, job, &rules, slot)?;
     }
     let charges = charges(state, job, &group.places)?;
+    state.stands_as_asked(&job.facts, &group.places)?;
     Ok((rules, charges))
 }
 

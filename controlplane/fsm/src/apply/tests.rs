@@ -35,6 +35,7 @@ mod sharing;
 mod site_key;
 mod submission;
 mod tasks;
+mod topology;
 mod trust;
 
 use crate::command::Command;

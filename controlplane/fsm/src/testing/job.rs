@@ -6,6 +6,7 @@ use sekisho_types::id::{Digest, JobId};
 use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::Rules;
+use sekisho_types::topology::Topology;
 use std::collections::BTreeSet;
 
 /// The content that goes with a command: [`PAYLOAD`] of each job that it submits.
@@ -32,6 +33,7 @@ pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
         kind: Kind::Batch,
         group,
         resources: Resources::of(CLASS.parse().unwrap(), gpus),
+        topology: Topology::default(),
         priority: 50,
         policy: None,
         reservation: None,

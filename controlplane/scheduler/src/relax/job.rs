@@ -1,6 +1,6 @@
 //! What the job could ask for instead.
 
-use super::{Case, Cost, Costed, Relaxation, With, rules};
+use super::{Case, Cost, Costed, Relaxation, With, rules, topology};
 use crate::ahead::Ahead;
 use crate::explain::{Verdict, binding, verdict};
 use crate::filter::Filter;
@@ -39,6 +39,7 @@ pub(crate) fn of_job(case: &Case<'_>, ahead: Option<&Ahead<'_, '_>>) -> Vec<Cost
         return found;
     }
     found.extend(judge.shorter());
+    found.extend(judge.less_topology());
     found.extend(judge.fewer_gpus());
     found.extend(judge.fewer_members());
     found.extend(judge.any_devices());
@@ -159,11 +160,14 @@ impl<'j> Judge<'j> {
     fn fewer_members(&self) -> Option<Costed> {
         let (funnel, was) = (self.case.funnel, self.case.ask.facts.group);
         // Nodes that are left at last; failing that, with room; failing that, that could have room one day.
-        let ends = [Filter::Budget, Filter::Capacity, Filter::Enrolled];
+        let ends = [Filter::Topology, Filter::Capacity, Filter::Enrolled];
         let mut sizes: BTreeSet<u32> = ends.into_iter().map(|filter| funnel.left(filter)).collect();
         let probe = self.ahead.map(|ahead| ahead.probe(self.case.ask));
         sizes.extend(probe.into_iter().flat_map(|probe| [probe.left, probe.unkept]));
-        let sizes: Vec<u32> = sizes.into_iter().filter(|size| (1..was).contains(size)).collect();
+        // A group has to be as large as what it is spread over.
+        let least = self.case.ask.facts.topology.spread.map_or(1, |spread| spread.at_least);
+        let sizes: Vec<u32> =
+            sizes.into_iter().filter(|size| (least..was).contains(size)).collect();
         let with = |group: u32| {
             let mut relaxed = self.case.ask.clone();
             relaxed.facts.group = group;
@@ -173,6 +177,16 @@ impl<'j> Judge<'j> {
         let change = format!("make the group {group} instead of {was}");
         let with = With::Job(Box::new(relaxed.facts));
         Some((Cost::Group, Relaxation { change, effect, with }))
+    }
+
+    /// Members that stand more freely.
+    fn less_topology(&self) -> Vec<Costed> {
+        let changes = topology::loosened(self.case.ask).into_iter();
+        let costed = changes.filter_map(|(change, relaxed)| {
+            let with = With::Job(Box::new(relaxed.facts.clone()));
+            self.costed(Cost::Topology, change, &relaxed, with)
+        });
+        costed.collect()
     }
 
     /// Without the least memory, and without the least units.

@@ -1,14 +1,17 @@
 //! What one more job would find in a round, without taking anything.
 //!
 //! Must hold: nodes, rules, purse and claims are asked as [`Round::attempt`] asks them, so that what is told to people is what
-//! happens. It has no wishes: near together or far apart, a group that finds its nodes finds them.
+//! happens. It has no wishes: near together or not, a group that finds its nodes finds them. Where its members have to stand in
+//! some way to one another or to other jobs, it counts what stands so.
 
 use super::{GRACE_MS, Round};
 use crate::books::Overlay;
 use crate::claim::Claims;
 use crate::fleet::Spot;
-use crate::pick::Allowed;
+use crate::marked::taken_until;
+use crate::pick::{Allowed, stand};
 use crate::residency::judge;
+use crate::sides::Sides;
 use crate::survey::Ask;
 use sekisho_fsm::purse::Purse;
 use sekisho_types::id::NodeId;
@@ -34,17 +37,20 @@ impl<'s> Round<'s, '_> {
             .fleet
             .shelves(&facts.resources)
             .filter(|(key, shelf)| {
-                !ask.unsealed.contains(&key.site)
+                key.admits(facts)
+                    && !ask.unsealed.contains(&key.site)
                     && judge(self.state, &ask.rules, &shelf.example).is_ok()
             })
             .collect();
-        let left = self.members(ask, &shelves, purse.clone(), |_spot| true);
+        let against = self.fleet.against(facts);
+        let is_open = |spot: &Spot| taken_until(&against, &spot.1).is_none();
+        let left = self.members(ask, &shelves, purse.clone(), is_open);
         let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
         if !self.claims.admits_charge(tenant, class, facts.gpus(), until) {
             return Probe { left, unkept: 0 };
         }
         let gpus = facts.resources.gpus;
-        let admits = |spot: &Spot| self.claims.admits(spot, gpus, until);
+        let admits = |spot: &Spot| is_open(spot) && self.claims.admits(spot, gpus, until);
         Probe { left, unkept: self.members(ask, &shelves, purse, admits) }
     }
 
@@ -56,6 +62,9 @@ impl<'s> Round<'s, '_> {
         mut purse: Purse<'_>,
         admits: impl Fn(&Spot) -> bool,
     ) -> u32 {
+        if ask.facts.topology.places_members() {
+            return self.standing(ask, shelves, &purse, admits);
+        }
         let (gpus, group) = (ask.facts.resources.gpus, ask.facts.group);
         let avoided = |node: &NodeId| ask.avoid.is_some_and(|avoid| avoid.contains(node));
         let (mut nodes, mut members) = (BTreeSet::new(), 0u32);
@@ -76,6 +85,30 @@ impl<'s> Round<'s, '_> {
         }
         let found = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
         if members < group { found.min(members) } else { found }
+    }
+
+    /// The same of members that have to stand to one another in some way.
+    fn standing(
+        &self,
+        ask: &Ask<'_>,
+        shelves: &[Allowed<'_>],
+        purse: &Purse<'_>,
+        admits: impl Fn(&Spot) -> bool,
+    ) -> u32 {
+        let avoided = |node: &NodeId| ask.avoid.is_some_and(|avoid| avoid.contains(node));
+        let (mut nodes, mut found) = (BTreeSet::new(), Vec::new());
+        for shelf in shelves {
+            for spot in shelf.1.spots(ask.facts.resources.gpus) {
+                if !avoided(&spot.1) && admits(&spot) && nodes.insert(spot.1.clone()) {
+                    found.push((spot, *shelf));
+                }
+            }
+        }
+        let mut sides = Sides::of(&ask.facts);
+        for (spot, shelf) in &found {
+            sides.add(stand(*shelf, spot.0.as_ref()));
+        }
+        sides.most(&self.books, purse)
     }
 
     /// What is kept for others.

@@ -55,11 +55,13 @@ NODE_DRAINING          4  not being drained
 NODE_QUARANTINED       4  not in quarantine
 NODE_UNAVAILABLE       3  schedulable and in contact
 TAG_EXPIRED            3  site tag in force
+TOPOLOGY_APART         3  beside any job
 CAPACITY_FULL          2  3 of them free in one bucket
 OFFER_FULL             2  3 of what is offered free
 OFFER_RESERVED         2  not reserved for others
 QUOTA_EXCEEDED         2  quota of sapporo for sim-h100: 8, in use 0, room for 8, needed 6
 BUDGET_EXHAUSTED       2  no hard budget
+TOPOLOGY_UNMET         2  members anywhere
 TURN_OF_ANOTHER        2  left by the jobs whose turn is first
 ROOM_KEPT              2  not kept for another job";
     assert_eq!(text(&found), golden);

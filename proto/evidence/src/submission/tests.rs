@@ -16,6 +16,7 @@ use sekisho_types::principal::TrustDomain;
 use sekisho_types::residency::{RULE_ENTRIES_MAX, Rules};
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
 use sekisho_types::sharing::Sharing;
+use sekisho_types::topology::Topology;
 
 const CLUSTER: ClusterId = ClusterId([1; 16]);
 const NOW: Timestamp = Timestamp(1_795_305_600_000);
@@ -135,6 +136,7 @@ fn facts() -> JobFacts {
             units: 1,
             ..Resources::of("h100-80g".parse().unwrap(), 4)
         },
+        topology: Topology::default(),
         priority: 50,
         policy: Some("bank".parse().unwrap()),
         reservation: None,

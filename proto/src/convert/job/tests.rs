@@ -2,6 +2,7 @@
 
 use super::*;
 use sekisho_types::job::Resources;
+use sekisho_types::topology::Topology;
 
 fn job() -> NewJob {
     let payload = Bytes::from_static(b"payload");
@@ -14,6 +15,7 @@ fn job() -> NewJob {
             units: 2,
             ..Resources::of("h100-80g".parse().unwrap(), 8)
         },
+        topology: topology::tests::topology(),
         priority: 50,
         policy: Some("gov".parse().unwrap()),
         reservation: Some("night".parse().unwrap()),
@@ -52,6 +54,7 @@ fn jobs_round_trip() {
         job.facts.on_disconnect = OnDisconnect::Stop;
         job.facts.over_limit = OverLimit::Queue;
         job.facts.sealed_to.clear();
+        job.facts.topology = Topology::default();
         job
     };
     for job in [job(), plain] {
@@ -118,7 +121,7 @@ fn what_is_left_out_has_one_meaning() {
     };
     let facts = facts(job().facts.id, &spec).unwrap();
     assert_eq!((facts.group, facts.priority, facts.policy), (1, 0, None));
-    assert_eq!(facts.residency, Rules::default());
+    assert_eq!((facts.residency, facts.topology), (Rules::default(), Topology::default()));
     assert_eq!((facts.on_disconnect, facts.over_limit), (OnDisconnect::Stop, OverLimit::Queue));
 }
 

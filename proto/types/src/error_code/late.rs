@@ -374,6 +374,21 @@ $($early)*
         "ジョブが指定した予約は、まだ始まっていないか、残りが足りません。",
         "Wait for its beginning or for its other jobs to end: `sekisho reservation list`.",
         "開始を待つか、予約を使っている他のジョブの終了を待ってください(`sekisho reservation list`)。";
+    TopologyNone = 124, "TOPOLOGY_NONE", Never,
+        "No rack or site is large enough for the group, or there are too few different ones to spread it over.",
+        "グループ全体が入るラックまたは拠点がないか、分散先の数が足りません。",
+        "Make the group smaller, or ask for less in the job's `topology`.",
+        "グループを小さくするか、ジョブの `topology` の条件を緩めてください。";
+    TopologyUnmet = 125, "TOPOLOGY_UNMET", NotYet,
+        "What is free does not stand together, or apart, as the job's topology asks.",
+        "空いている場所が、ジョブの `topology` の条件(同一ラック・同一拠点・分散)を満たしません。",
+        "Wait, or ask for less in the job's `topology`: `sekisho job explain`.",
+        "空きを待つか、`sekisho job explain` を確認して `topology` の条件を緩めてください。";
+    TopologyApart = 126, "TOPOLOGY_APART", NotYet,
+        "A job that this one keeps apart from stands there.",
+        "分離すべき別のジョブが同じノードにあります。",
+        "Wait for that job to end, or take its mark out of `topology.apart`.",
+        "そのジョブの終了を待つか、`topology.apart` から該当する印を外してください。";
         }
     };
 }

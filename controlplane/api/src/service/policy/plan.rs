@@ -221,7 +221,7 @@ impl Change<'_> {
 /// Everything of a queued job that decides whether it can be placed.
 fn kind(job: &Job) -> Vec<u8> {
     let facts = &job.facts;
-    let asks = (&facts.resources, facts.group, facts.on_disconnect);
+    let asks = (&facts.resources, facts.group, &facts.topology, facts.on_disconnect);
     // Types of the state always encode.
     encode(&(&facts.id.tenant, &facts.policy, &facts.residency, asks, &job.avoid))
         .unwrap_or_default()

@@ -1,5 +1,6 @@
 //! Jobs as they are shown.
 
+use super::topology::TopologyView;
 use crate::app::App;
 use crate::command::wait::{WaitView, tell};
 use crate::command::{instant, short};
@@ -209,6 +210,7 @@ pub(in crate::command) struct JobView {
     units: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sharing: Option<&'static str>,
+    topology: Option<TopologyView>,
     priority: u32,
     policy: Option<String>,
     reservation: Option<String>,
@@ -264,6 +266,7 @@ impl From<v1::Job> for JobView {
             memory_mib: spec.memory_mib,
             units: Some(spec.units).filter(|units| *units > 0),
             sharing,
+            topology: spec.topology.map(TopologyView::from),
             priority: spec.priority,
             policy: Some(spec.policy).filter(|policy| !policy.is_empty()),
             reservation: Some(spec.reservation).filter(|name| !name.is_empty()),
@@ -325,6 +328,7 @@ impl Shown for JobView {
         column("where", "場所"),
         column("message", "説明"),
         wide("areas", "許可地域"),
+        wide("topology", "配置条件"),
         wide("policy", "ポリシー"),
         wide("reservation", "予約"),
         wide("time limit", "制限時間"),
@@ -353,6 +357,7 @@ impl Shown for JobView {
             if places.is_empty() { "-".to_owned() } else { places.join(", ") },
             self.tasks.as_ref().map_or_else(|| self.message.clone(), |tasks| tasks.told(language)),
             if areas.is_empty() { Area::Japan.label() } else { areas.join(", ") },
+            self.topology.as_ref().map_or_else(|| "-".to_owned(), |asked| asked.cell(language)),
             self.policy.as_deref().map_or("-", short).to_owned(),
             self.reservation.clone().unwrap_or_else(|| "-".to_owned()),
             duration::text(self.time_limit_s),

@@ -39,6 +39,7 @@ impl Model {
         fail(Step::Capacity, self.capacity(grant));
         let (charge, wrong) = self.charge(at, grant);
         wrong.into_iter().for_each(|why| fail(Step::Quota, Err(why)));
+        self.fresh.insert(grant.job.clone());
         self.hold(grant, charge);
     }
 
@@ -226,8 +227,11 @@ impl Model {
     }
 
     fn held(&mut self, grant: &Grant, digest: Digest, charge: Charge) {
+        let job = self.jobs.get(&grant.job.whole());
+        let topology = job.map(|job| job.facts.topology.clone()).unwrap_or_default();
         let row = Held {
             job: grant.job.clone(),
+            topology,
             rank: grant.rank,
             node: grant.node.clone(),
             class: grant.class.clone(),

@@ -27,11 +27,13 @@ use sekisho_types::id::{
     TenantId,
 };
 use sekisho_types::job::{JobFacts, OnDisconnect};
+use sekisho_types::name::Name;
 use sekisho_types::placement::Ending;
 use sekisho_types::principal::Principal;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
+use sekisho_types::topology::Topology;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A node as enrolled.
@@ -43,6 +45,8 @@ pub(super) struct Node {
     /// `None` if its tag did not verify: every grant on it is a violation.
     pub(super) tag: Option<SiteTag>,
     pub(super) buckets: Vec<Bucket>,
+    /// As its agent told with its session.
+    pub(super) rack: Option<Name>,
     pub(super) session: Option<SessionId>,
     pub(super) expired: bool,
     /// Its session is of the incarnation before.
@@ -70,6 +74,8 @@ pub(super) enum Life {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) job: JobId,
+    /// What its job asked for when it was granted.
+    pub(super) topology: Topology,
     pub(super) rank: u32,
     pub(super) node: NodeId,
     pub(super) class: DeviceClass,
@@ -130,6 +136,8 @@ pub(super) struct Model {
     pub(super) untold: BTreeSet<NodeId>,
     /// Grants of this entry so far.
     pub(super) ordinal: u32,
+    /// Jobs that it granted.
+    pub(super) fresh: BTreeSet<JobId>,
     /// Digest of the grant that this entry takes over from the incarnation before; it follows as a record.
     pub(super) adopting: Option<Digest>,
     /// Bundles of this incarnation that were replaced, and those of the one before.
@@ -180,6 +188,7 @@ impl Model {
             receipts: 0,
             untold: BTreeSet::new(),
             ordinal: 0,
+            fresh: BTreeSet::new(),
             adopting: None,
             replaced: Vec::new(),
             before: Vec::new(),
@@ -195,8 +204,9 @@ impl Model {
         }
     }
 
-    /// Ends the records of one entry: every changed set was told in a record.
+    /// Ends the records of one entry: every changed set was told in a record, and each group stands as it was submitted.
     pub(super) fn settled(&mut self, at: At<'_>, report: &mut Report) {
+        self.stand(at, report);
         self.ordinal = 0;
         self.adopting = None;
         for node in std::mem::take(&mut self.untold) {
@@ -306,8 +316,8 @@ impl Model {
                 }
             }
             Command::RenewTag { node, tag } => self.retag(at, node, tag, report),
-            Command::OpenSession { node, session, previous, buckets, live, .. } => {
-                self.open_session(node, (*session, *previous), buckets, live);
+            Command::OpenSession { node, session, previous, buckets, live, rack, .. } => {
+                self.open_session(node, (*session, *previous), (buckets, rack.as_ref()), live);
             }
             Command::Adopt { node, adoption, .. } => self.adopt(at, node, adoption, report),
             Command::Report { node, phases, .. } => self.report(node, phases),

@@ -11,6 +11,7 @@ use sekisho_evidence::tag::{SignedTag, SiteTag, Subject};
 use sekisho_types::device::Bucket;
 use sekisho_types::id::{Digest, JobId, NodeId, PublicKey};
 use sekisho_types::job::OnDisconnect;
+use sekisho_types::name::Name;
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::BTreeSet;
@@ -42,6 +43,7 @@ impl Model {
             receipt_key,
             tag: None,
             buckets: Vec::new(),
+            rack: None,
             session: None,
             expired: false,
             stale: false,
@@ -91,7 +93,7 @@ impl Model {
         &mut self,
         id: &NodeId,
         sessions: (SessionId, Option<SessionId>),
-        buckets: &[Bucket],
+        (buckets, rack): (&[Bucket], Option<&Name>),
         live: &[PlacementId],
     ) {
         let Some(node) = self.nodes.get_mut(id) else { return };
@@ -110,6 +112,7 @@ impl Model {
         node.expired = false;
         node.stale = false;
         node.buckets = buckets.to_vec();
+        node.rack = rack.cloned();
         let dead: Vec<PlacementId> =
             node.held.iter().filter(|p| !live.contains(p)).copied().collect();
         dead.iter().for_each(|placement| self.end(placement, &Ending::Lost));

@@ -12,8 +12,8 @@ const PRIORITY: Text = Text::new(
     "優先度のクラス名はありません。50 以外にする場合は `priority:`(0〜100)を書いてください",
 );
 const TOPOLOGY: Text = Text::new(
-    "a spec does not say how members lie to one another: leave it out, or narrow residency.areas to one city",
-    "メンバー同士の位置関係は仕様に書けません。省くか、residency.areas を1つの市に絞ってください",
+    "levels and labels of nodes have no names here: write topology, e.g. within: rack, spread or apart",
+    "ノードの階層やラベルには対応する名前がありません。topology(within: rack、spread、apart)を書いてください",
 );
 const SELECTED: Text = Text::new(
     "nodes are chosen by device class and residency, not by labels: see resources.class, residency.areas, residency.operators",

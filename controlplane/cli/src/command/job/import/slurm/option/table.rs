@@ -48,8 +48,8 @@ const RESERVED: Text = Text::new(
     "予約は拠点の事業者が作成します。テナントの予約があれば `reservation: NAME` と書いてください",
 );
 const TOPOLOGY: Text = Text::new(
-    "a spec does not say how members lie to one another: leave it out, or narrow residency.areas to one city",
-    "メンバー同士の位置関係は仕様に書けません。省くか、residency.areas を1つの市に絞ってください",
+    "switches and blocks have no names here: write topology, e.g. within: rack, if racks or sites will do",
+    "スイッチやブロックには対応する名前がありません。ラックや拠点でよければ topology(within: rack など)を書いてください",
 );
 const TASKS: Text = Text::new(
     "a member starts its command once, without a launcher of tasks: start them inside it, e.g. with torchrun",
