@@ -419,7 +419,7 @@ fn bytes_are_bounded_and_of_one_form() {
 #[test]
 fn golden_bytes() {
     let digest = Draft::sound().sign().digest().unwrap().to_string();
-    assert_eq!(digest, "8ce3c23396b07be72c905ec2ca2f7c19a959050af65ca4d1484aaa689d8f48ac");
+    assert_eq!(digest, "93c76598ad8f29c85f930cfa3293fa510769cd10e0f84deb6e9ceed27988e39c");
 }
 
 fn judged(bytes: &[u8], grant: &Grant) -> Result<Submission, SubmissionError> {
