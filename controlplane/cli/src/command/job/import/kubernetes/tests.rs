@@ -142,7 +142,7 @@ fn slices_and_shares_are_classes_of_their_own() {
     let share = "nvidia.com/gpu.shared: 1";
     let told = read_as(share, &["gpu.shared=h200-shared", "NVIDIA-H200=h200"]).unwrap();
     let draft = told.draft.unwrap();
-    assert_eq!((draft.class.as_str(), draft.gpus, told.told.len()), ("h200-shared", 1, 2));
+    assert_eq!((draft.class.as_str(), draft.gpus, told.told.len()), ("h200-shared", 1, 3));
     assert!(super::super::render::spec(&draft).contains("  sharing: tenant\n"));
     let why = |resource: &str, classes: &[&str]| read_as(resource, classes).unwrap_err().detail;
     let two = why("nvidia.com/gpu.shared: 2", &["gpu.shared=h200-shared"]);
