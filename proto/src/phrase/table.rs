@@ -180,6 +180,7 @@ phrases! {
         "ノードは、ジョブの地域内のどのメンバーにも接続していません";
     "too many readers of this node" = "このノードの読み手が多すぎます";
     "{placement} is not kept" = "{placement} は保存されていません";
+    "no output of {placement} is kept" = "{placement} の出力は保存されていません";
 
     // Quotas, budgets, escrow, offers and vetoes.
     "quota {tenant}/{class}.{area}" = "割当枠 {tenant}/{class}.{area}";

@@ -2,6 +2,7 @@
 
 use super::write::intent;
 use super::*;
+use crate::replica::ReplicaError;
 use crate::service::job::JobApi;
 use sekisho_evidence::canonical::encode;
 use sekisho_fsm::command::{Command, Item};
@@ -262,6 +263,37 @@ async fn output_outside_the_area_is_elsewhere() {
     // Here, but the node is attached to nobody; and no such member of the group.
     assert_eq!(code(read("here", 0).await), ErrorCode::NodeUnavailable);
     assert_eq!(code(read("here", 1).await), ErrorCode::InvalidArgument);
+}
+
+/// R2: the member that a caller is sent to for output may be behind the one that acknowledged the job.
+#[tokio::test]
+async fn output_of_a_job_that_this_member_has_not_heard_of_yet_is_read_once_it_has() {
+    let fake = fake();
+    let api = JobApi(Arc::clone(&fake.core));
+    let read = || {
+        let name = "tenants/sapporo/jobs/here".to_owned();
+        let ask = v1::ReadJobLogsRequest { name, ..Default::default() };
+        api.read_job_logs(request(&user("kanto", "sapporo"), ask))
+    };
+    fake.replica.fall_behind();
+    fake.replica.elsewhere(|federation| {
+        federation.submit(job("here", 1, 1, &["JP-13"]));
+    });
+    // Whether there is such a job cannot be said alone.
+    *fake.replica.failure.lock() = Some(ReplicaError::NoLeader);
+    assert_eq!(code(read().await), ErrorCode::NoLeader);
+    *fake.replica.failure.lock() = None;
+    // Known, and without a place.
+    assert_eq!(code(read().await), ErrorCode::InvalidArgument);
+    fake.replica.fall_behind();
+    fake.replica.elsewhere(|federation| {
+        federation.place(&"sapporo/here".parse().unwrap(), &["tokyo-1/n-01"]);
+    });
+    // Placed on a node that is attached to nobody.
+    assert_eq!(code(read().await), ErrorCode::NodeUnavailable);
+    // What this member knows it tells alone.
+    *fake.replica.failure.lock() = Some(ReplicaError::NoLeader);
+    assert_eq!(code(read().await), ErrorCode::NodeUnavailable);
 }
 
 #[tokio::test]
