@@ -20,6 +20,7 @@ pub mod audit;
 pub mod break_glass;
 pub mod budget;
 pub mod command;
+mod digest;
 pub mod entry;
 pub mod escrow;
 pub mod event;

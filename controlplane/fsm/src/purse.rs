@@ -8,7 +8,7 @@
 
 use crate::budget::{Budget, BudgetKey, Charged};
 use crate::offer::{Offer, OfferKey};
-use crate::quota::{Holding, HoldingKey, Holdings, ceiling, room};
+use crate::quota::{Held, Holding, HoldingKey, Holdings};
 use crate::reservation::{Moment, Stock, StockKey, Wish};
 use crate::state::State;
 use sekisho_types::budget::Exhausted;
@@ -156,15 +156,10 @@ impl<'s> Purse<'s> {
         path: &[TenantId],
         now: Timestamp,
     ) -> Self {
-        let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
+        let class = &facts.resources.class;
         let until = now.plus_ms(facts.time_limit_s.saturating_mul(1000));
-        let lines = books.holding(&(tenant.clone(), class.clone())).map(|held| &held.lines);
-        let rows = lines.into_iter().flatten().filter(|(_, line)| line.quota.is_some());
-        let rows = rows.map(|(area, _)| Row {
-            area: *area,
-            room: room(books, path, class, *area),
-            ceiling: ceiling(books, path, class, *area),
-        });
+        let held = Held::of(books, path, class);
+        let row = |area| Row { area, room: held.room(area), ceiling: held.ceiling(area) };
         let all = path.iter().flat_map(|tenant| state.budgets_of(tenant));
         let hard = all.filter(|(_, budget)| {
             budget.spec.exhausted == Exhausted::Stop
@@ -183,7 +178,7 @@ impl<'s> Purse<'s> {
             facts,
             now,
             until,
-            rows: rows.collect(),
+            rows: held.rows().map(row).collect(),
             budgets: hard.map(left).collect(),
             wish: state.wish(facts, path, until),
             sites: BTreeMap::new(),

@@ -5,7 +5,7 @@
 
 use crate::budget::BudgetKey;
 use crate::offer::{OfferKey, VetoKey};
-use crate::quota::{Line, Quota, edit};
+use crate::quota::{Quota, edit};
 use crate::state::State;
 use sekisho_types::id::{DeviceClass, PolicyId, TenantId};
 use sekisho_types::jurisdiction::Area;
@@ -87,7 +87,7 @@ impl State {
                     Allotment { nominal: Limit::Gpus(*gpus), ..self.quota(tenant, class, *area) };
                 let quota = Some(Quota { allotment, revision: self.revision });
                 edit(&mut state.quotas, &self.path(tenant), class, |lines| {
-                    lines.entry(*area).or_insert_with(Line::default).quota = quota;
+                    lines.of(*area).quota = quota;
                 });
             }
             Supposed::Budget { key, amount } => {

@@ -39,7 +39,7 @@ pub(super) fn set(
     let quota = (!allotment.is_none()).then_some(Quota { allotment, revision });
     let path = change.state.path(tenant);
     edit(&mut change.state.quotas, &path, class, |lines| {
-        lines.entry(area).or_insert_with(Line::default).quota = quota;
+        lines.of(area).quota = quota;
     });
     change.effects.events.insert(Event::Quota(tenant.clone(), class.clone(), area));
     change.effects.events.insert(Event::Plannable);
@@ -95,7 +95,7 @@ pub(super) fn forget(change: &mut Change<'_>, tenant: &TenantId) {
     let path = change.state.path(tenant);
     for (class, holding) in holdings_of(change.state, tenant) {
         edit(&mut change.state.quotas, &path, &class, |lines| {
-            lines.values_mut().for_each(|line| line.quota = None);
+            holding.lines.keys().for_each(|area| lines.of(*area).quota = None);
         });
         for area in holding.lines.into_iter().filter(|(_, line)| line.quota.is_some()) {
             change.effects.events.insert(Event::Quota(tenant.clone(), class.clone(), area.0));

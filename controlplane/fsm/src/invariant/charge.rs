@@ -1,7 +1,7 @@
 //! Quotas, budgets and offers against what runs: every sum computed once more from its parts.
 
 use crate::preemption::Preemption;
-use crate::quota::{Holding, HoldingKey, Line, edit};
+use crate::quota::{Holding, HoldingKey, edit};
 use crate::state::{Job, State};
 use crate::table::Table;
 use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
@@ -66,7 +66,7 @@ pub(super) fn the_tree_sums_up(state: &State) -> Result<(), String> {
         let path = state.path(tenant);
         for (area, line) in &holding.lines {
             edit(&mut anew, &path, class, |lines| {
-                let fresh = lines.entry(*area).or_insert_with(Line::default);
+                let fresh = lines.of(*area);
                 (fresh.quota, fresh.own) = (line.quota, line.own);
             });
         }
