@@ -6,8 +6,9 @@ mod held;
 mod reservation;
 mod topology;
 
+use crate::jobs::Counts;
 use crate::location::NodeProof;
-use crate::state::{Standing, State};
+use crate::state::{Job, Standing, State};
 use sekisho_evidence::genesis::{GenesisMember, quorum_holder};
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::location::range::convicted;
@@ -35,6 +36,7 @@ pub fn check(state: &State) -> Result<(), String> {
     devices_are_counted_once_and_shared_by_agreement(state)?;
     queue_is_the_queued_jobs(state)?;
     wholes_count_their_tasks(state)?;
+    jobs_are_counted(state)?;
     held::what_waits_is_found(state)?;
     held::what_is_over_is_counted(state)?;
     payloads_are_those_of_open_jobs(state)?;
@@ -155,6 +157,22 @@ fn queue_is_the_queued_jobs(state: &State) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("queue {queue:?}, queued jobs {queued:?}"))
+}
+
+/// What is told of the jobs is what there is of them.
+fn jobs_are_counted(state: &State) -> Result<(), String> {
+    let of = |which: &dyn Fn(&Job) -> bool| {
+        let found = state.jobs().filter(|(_, job)| which(job)).count();
+        u64::try_from(found).unwrap_or(u64::MAX)
+    };
+    let counted = Counts {
+        running: of(&|job| matches!(job.phase, JobPhase::Placed | JobPhase::Running)),
+        held: of(&|job| job.phase == JobPhase::Held),
+        tasks_open: of(&|job| job.facts.id.task.is_some() && !job.phase.is_final()),
+        services_short: of(&Job::is_short),
+    };
+    let kept = state.job_counts();
+    if kept == counted { Ok(()) } else { Err(format!("kept {kept:?}, there are {counted:?}")) }
 }
 
 /// P7: a whole counts its tasks, and has given no number that it would give again.

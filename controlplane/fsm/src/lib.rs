@@ -31,6 +31,7 @@ pub mod held;
 pub mod image;
 pub mod inside;
 pub mod invariant;
+pub mod jobs;
 pub mod location;
 pub mod offer;
 pub mod outcome;

@@ -197,7 +197,7 @@ impl State {
             placements: part(placements, |row| counts(row).then(|| row.clone())),
             site_keys: site_keys.clone(),
             area_only: part(area_only, |row| row.missing.then(|| row.clone())),
-            jobs,
+            jobs: jobs.into(),
             ..Self::default()
         }
     }

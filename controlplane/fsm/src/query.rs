@@ -2,6 +2,7 @@
 
 use crate::apply::residency;
 use crate::audit::{Contradicted, Countersigned, RecordedJournal};
+use crate::jobs::Counts;
 use crate::location::{Convicted, KeptFix, Landmarks};
 use crate::outcome::Rejection;
 use crate::state::{
@@ -217,6 +218,11 @@ impl State {
     /// All jobs, by id.
     pub fn jobs(&self) -> impl DoubleEndedIterator<Item = (&JobId, &Job)> {
         self.jobs.iter()
+    }
+    /// How many jobs run, are held, and so on; it costs nothing.
+    #[must_use]
+    pub fn job_counts(&self) -> Counts {
+        self.jobs.counts()
     }
     /// The tasks of an array or service that have rows, by number.
     pub fn tasks<'s>(

@@ -9,6 +9,7 @@ use crate::break_glass::BreakGlass;
 use crate::budget::{Budget, BudgetKey};
 use crate::escrow::{Escrow, EscrowKey};
 use crate::held::KeptJobs;
+use crate::jobs::Jobs;
 use crate::location::{Convicted, KeptFix, Landmarks, NodeProof};
 use crate::offer::{Offer, OfferKey, Veto, VetoKey};
 use crate::outcome::Outcome;
@@ -399,7 +400,7 @@ pub struct State {
     /// What tenants have used lately, each itself, by weights that begin at the time beside it.
     pub(crate) fair: Table<TenantId, u128>,
     pub(crate) fair_base: Timestamp,
-    pub(crate) jobs: Table<JobId, Job>,
+    pub(crate) jobs: Jobs,
     pub(crate) queue: Table<QueueKey, JobId>,
     /// What held jobs wait for and has not come true: for whom, and who.
     pub(crate) dependents: Table<(JobId, JobId), When>,

@@ -17,6 +17,7 @@ use crate::wait::Basis;
 use crate::{relax, wait};
 use sekisho_evidence::grant::BoundRules;
 use sekisho_fsm::State;
+use sekisho_fsm::held::Hold;
 use sekisho_fsm::outcome::Rejection;
 use sekisho_types::error_code::{ErrorCode, Kind};
 use sekisho_types::id::{OperatorId, SiteId};
@@ -279,6 +280,18 @@ fn unknown(state: &State, facts: &JobFacts, rejection: Rejection) -> Explanation
         more_before: more_before.unwrap_or(false),
         estimate: None,
     }
+}
+
+/// What comes behind the filters: which jobs go before this one.
+const BEHIND: [ErrorCode; 3] =
+    [ErrorCode::RoomInMaking, ErrorCode::TurnOfAnother, ErrorCode::RoomKept];
+
+/// Every code that an explanation of a job may name as a line or as the binding constraint, where its rules are known.
+pub fn codes() -> impl Iterator<Item = ErrorCode> {
+    let filters = Filter::ALL.into_iter();
+    let filters = filters
+        .flat_map(|filter| [filter.code()].into_iter().chain(filter.others().iter().copied()));
+    filters.chain(BEHIND).chain(Hold::CODES)
 }
 
 /// Every filter in order, and behind them what others leave.

@@ -87,10 +87,7 @@ impl Filter {
         Self::Topology,
     ];
 
-    /// The code that stands for it. [`Filter::Quota`], [`Filter::Budget`] and [`Filter::Topology`] have a second one,
-    /// `QUOTA_NONE`, `BUDGET_TOO_SMALL` and `TOPOLOGY_NONE`, for what is too small even when nothing is charged;
-    /// [`Filter::Capacity`] has `SHARE_NEIGHBOURS`, where what is free stands beside jobs that do not share with this one;
-    /// [`Filter::Reserved`] has two more for a job that names a reservation, `RESERVATION_FULL` and `RESERVATION_NONE`.
+    /// The code that stands for it, where none of [`Self::others`] says more.
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {
@@ -120,17 +117,45 @@ impl Filter {
         }
     }
 
+    /// Further codes for it. [`Filter::Quota`], [`Filter::Budget`] and [`Filter::Topology`] have one for what is too small even when
+    /// nothing is charged; [`Filter::Capacity`], where what is free stands beside jobs that do not share with this one;
+    /// [`Filter::Reserved`] has two for a job that names a reservation.
+    #[must_use]
+    pub fn others(self) -> &'static [ErrorCode] {
+        match self {
+            Self::Capacity => &[ErrorCode::ShareNeighbours],
+            Self::Reserved => &[ErrorCode::ReservationFull, ErrorCode::ReservationNone],
+            Self::Quota => &[ErrorCode::QuotaNone],
+            Self::Budget => &[ErrorCode::BudgetTooSmall],
+            Self::Topology => &[ErrorCode::TopologyNone],
+            Self::Country
+            | Self::Tier
+            | Self::Area
+            | Self::Operator
+            | Self::Vetoed
+            | Self::Device
+            | Self::Enrolled
+            | Self::Offered
+            | Self::Sealed
+            | Self::Kept
+            | Self::Willing
+            | Self::Approved
+            | Self::Fit
+            | Self::Staying
+            | Self::Alone
+            | Self::Usable
+            | Self::Tag
+            | Self::Apart
+            | Self::Offer => &[],
+        }
+    }
+
     /// The filter that a code of a purse belongs to.
     #[must_use]
     pub fn of_purse(code: ErrorCode) -> Self {
-        if code == ErrorCode::BudgetTooSmall {
-            return Self::Budget;
-        }
-        if matches!(code, ErrorCode::ReservationFull | ErrorCode::ReservationNone) {
-            return Self::Reserved;
-        }
         let own = [Self::Vetoed, Self::Offered, Self::Offer, Self::Reserved, Self::Budget];
-        own.into_iter().find(|filter| filter.code() == code).unwrap_or(Self::Quota)
+        let stands = |filter: &Self| filter.code() == code || filter.others().contains(&code);
+        own.into_iter().find(stands).unwrap_or(Self::Quota)
     }
 
     /// The residency filter that a code of a denial belongs to; `None` for a code that is no denial of residency.

@@ -3,6 +3,7 @@
 mod brute;
 mod charge;
 mod claim;
+mod documentation;
 mod estimate;
 mod explain;
 mod held;

@@ -44,6 +44,9 @@ pub enum Basis {
 }
 
 impl Basis {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Ends, Self::Ahead, Self::Period, Self::Offer];
+
     /// Constant token.
     #[must_use]
     pub fn as_str(self) -> &'static str {

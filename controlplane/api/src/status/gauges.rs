@@ -6,6 +6,7 @@
 use super::{Fleet, Health, ms};
 use crate::core::Core;
 use crate::vitals::Load;
+use sekisho_fsm::jobs::Counts;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1::node::State as Phase;
 use std::time::Duration;
@@ -32,6 +33,7 @@ impl Core {
         let state = self.replica.state();
         metrics::gauge!("sekisho_audit_records").set(number(state.audit_size()));
         metrics::gauge!("sekisho_jobs_queued").set(number(count(state.queue_len())));
+        record_jobs(state.job_counts());
         let wall = self.clock.wall();
         let (ahead, behind) = (state.clock().since_ms(wall), wall.since_ms(state.clock()));
         metrics::gauge!("sekisho_clock_offset_seconds").set(seconds(ahead) - seconds(behind));
@@ -49,7 +51,6 @@ impl Core {
         metrics::gauge!("sekisho_audit_accused_members").set(accused);
         let agents = number(count(state.contradictions_seen().count()));
         metrics::gauge!("sekisho_audit_contradicted_countersignatures").set(agents);
-        metrics::gauge!("sekisho_jobs_running").set(health.jobs_running());
         health.record_landmarks();
         record_fleet(&health.fleet());
     }
@@ -107,6 +108,14 @@ impl Health<'_> {
 
 fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn record_jobs(counts: Counts) {
+    let Counts { running, held, tasks_open, services_short } = counts;
+    metrics::gauge!("sekisho_jobs_running").set(number(running));
+    metrics::gauge!("sekisho_jobs_held").set(number(held));
+    metrics::gauge!("sekisho_tasks_open").set(number(tasks_open));
+    metrics::gauge!("sekisho_services_short").set(number(services_short));
 }
 
 fn record_fleet(fleet: &Fleet) {

@@ -1,6 +1,7 @@
 //! Arrays and services: tasks get their numbers once, replicas are replaced without a gap, and a whole ends with the last of them.
 
 use super::*;
+use crate::jobs::Counts;
 use sekisho_types::id::JobId;
 use sekisho_types::job::{After, JobFacts, Kind, When};
 use sekisho_types::limit::{JOBS_KEPT_FOR, REPLICAS_MAX, TASKS_MAX};
@@ -90,6 +91,37 @@ fn tasks_of_an_array_are_granted_in_order_and_as_many_as_may_run() {
     all(&mut f, &a, &Phase::Ended(Ending::Exited(0)));
     assert_eq!(phase(&f, &whole), JobPhase::Succeeded);
     assert_eq!(f.state.tenant(&"sapporo".parse().unwrap()).unwrap().open_jobs, 0);
+}
+
+#[test]
+fn what_runs_waits_and_is_short_is_counted_as_it_changes() {
+    let mut f = Federation::furnished();
+    let is = |f: &Federation| {
+        assert_eq!(invariant::check(&f.state), Ok(()));
+        let back = crate::State::from_snapshot(&f.state.to_snapshot().unwrap()).unwrap();
+        assert_eq!(back.job_counts(), f.state.job_counts(), "as it was before it was read anew");
+        let Counts { running, held, tasks_open, services_short } = f.state.job_counts();
+        (running, held, tasks_open, services_short)
+    };
+    assert_eq!(is(&f), (0, 0, 0, 0));
+    let web = f.submit(service("web", 2, 1));
+    let after = After { job: web.name.clone(), when: When::Started };
+    f.submit(JobFacts { after: vec![after], ..job("next", 1, 1, &[]) });
+    assert_eq!(is(&f), (0, 1, 0, 1));
+    let one = next(&mut f, &web, NODE);
+    all(&mut f, &one, &Phase::Running);
+    assert_eq!(is(&f), (2, 1, 1, 1));
+    let two = next(&mut f, &web, NODE);
+    assert_eq!(is(&f), (3, 1, 2, 1));
+    all(&mut f, &two, &Phase::Running);
+    wait(&mut f, 1000);
+    assert_eq!(is(&f), (3, 0, 2, 0));
+    all(&mut f, &two, &Phase::Ended(Ending::Exited(0)));
+    assert_eq!(is(&f), (2, 0, 1, 1));
+    f.accept(user("kanto", "sapporo"), Command::CancelJob { job: web });
+    assert_eq!(is(&f), (0, 0, 1, 0));
+    all(&mut f, &one, &Phase::Ended(Ending::Stopped));
+    assert_eq!(is(&f), (0, 0, 0, 0));
 }
 
 #[test]
