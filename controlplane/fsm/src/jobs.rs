@@ -101,6 +101,11 @@ impl Jobs {
         self.counts
     }
 
+    /// As [`Table::settle`].
+    pub(crate) fn settle(&mut self) {
+        self.rows.settle();
+    }
+
     /// Puts a row, in place of an older one.
     pub fn insert(&mut self, id: JobId, job: Job) {
         let (before, after) = (Counts::of_any(self.rows.get(&id)), Counts::of(&job));
