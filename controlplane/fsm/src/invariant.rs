@@ -175,8 +175,16 @@ fn jobs_are_counted(state: &State) -> Result<(), String> {
     if kept == counted { Ok(()) } else { Err(format!("kept {kept:?}, there are {counted:?}")) }
 }
 
-/// P7: a whole counts its tasks, and has given no number that it would give again.
+/// P7: each task has a whole, which is not over before it, so that nobody else gets its name and numbers; a whole counts its tasks,
+/// and has given no number that it would give again.
 fn wholes_count_their_tasks(state: &State) -> Result<(), String> {
+    for (id, task) in state.jobs().filter(|(id, _)| id.task.is_some()) {
+        let whole = state.job(&id.whole()).filter(|whole| whole.tasks.is_some());
+        let phase = whole.map(|whole| whole.phase);
+        if phase.is_none_or(|phase| phase.is_final() && !task.phase.is_final()) {
+            return Err(format!("P7: {id} is {}, its whole {phase:?}", task.phase));
+        }
+    }
     for (id, job) in state.jobs().filter(|(_, job)| !job.phase.is_final()) {
         let Some(tasks) = &job.tasks else { continue };
         let of = |phase: JobPhase| {
@@ -190,11 +198,20 @@ fn wholes_count_their_tasks(state: &State) -> Result<(), String> {
         // Of what ended a service keeps the last rows only.
         let ended =
             of(JobPhase::Succeeded) <= tasks.succeeded && of(JobPhase::Failed) <= tasks.failed;
-        if open != tasks.open || of(JobPhase::Running) != tasks.running || !numbered || !ended {
+        let counted = of(JobPhase::Running) == tasks.running
+            && of(JobPhase::Stopping) == tasks.stopping
+            && (!matches!(job.facts.kind, Kind::Service { .. })
+                || state.tasks(id).filter(|(_, task)| task.phase.is_final()).count()
+                    == usize::try_from(tasks.kept).unwrap_or(usize::MAX));
+        if open != tasks.open || !counted || !numbered || !ended {
             return Err(format!("P7: {id} counts {tasks:?}, it has {open} open, last {last:?}"));
         }
+        if state.wants_more(job) != (state.wanted(job) > 0) {
+            return Err(format!("{id} wants {}, and by its counters not", state.wanted(job)));
+        }
+        // What hosts bring over from the incarnation before runs, however many it is.
         if let Kind::Array { tasks: all, at_most } = job.facts.kind
-            && (tasks.next > all || tasks.open > at_most)
+            && (tasks.next > all || (tasks.open > at_most && job.fate.is_none()))
         {
             return Err(format!("P7: {id} has {tasks:?} of {all}, {at_most} at once"));
         }

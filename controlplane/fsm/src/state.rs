@@ -256,10 +256,14 @@ pub struct Tasks {
     pub open: u32,
     /// Those of which every member runs.
     pub running: u32,
+    /// Those that are being torn down.
+    pub stopping: u32,
     /// Those that ended well.
     pub succeeded: u32,
     /// Those that did not.
     pub failed: u32,
+    /// Replicas that are over and still have a row.
+    pub kept: u32,
     /// Replicas in a row that ended by themselves and soon.
     pub early: u32,
     /// No replica is placed before, on the state clock.
@@ -296,8 +300,8 @@ pub struct Job {
     pub attempts: u32,
     /// Set once something ended it; acted on when the last member is dead.
     pub fate: Option<Fate>,
-    /// Nodes that refused it: not tried again for this job.
-    pub avoid: BTreeSet<NodeId>,
+    /// Nodes that refused it, each with the instant of the state clock from which it may be tried again.
+    pub avoid: BTreeMap<NodeId, Timestamp>,
     /// Last sentence about it, for people.
     pub message: String,
     /// Last change.

@@ -50,6 +50,8 @@ impl Kept {
 #[derive(Debug)]
 pub(crate) struct Claimant<'c> {
     pub(crate) job: &'c Job,
+    /// Nodes that refused it.
+    pub(crate) avoid: &'c BTreeSet<NodeId>,
     /// Nodes of jobs from which it keeps apart.
     pub(crate) against: &'c [&'c Taken],
     pub(crate) now: Timestamp,
@@ -169,7 +171,7 @@ impl Claims {
         for (number, (_, shelf)) in shelves.iter().enumerate() {
             for spot in shelf.spots(0) {
                 let taken = self.places.contains_key(&(spot.1.clone(), spot.2));
-                if taken || claimant.job.avoid.contains(&spot.1) {
+                if taken || claimant.avoid.contains(&spot.1) {
                     continue;
                 }
                 let Some(at) = fleet.ready(&spot, gpus, now) else { continue };

@@ -146,7 +146,7 @@ impl Explainer {
         let ask = Ask {
             facts: facts.clone(),
             rules,
-            avoid: known.map(|job| &job.avoid),
+            avoid: known.map(|job| state.avoided(job)).unwrap_or_default(),
             unsealed: unsealed(state, facts),
             missing: state.is_missing(&facts.payload),
             making: state.preemption(&facts.id).is_some(),

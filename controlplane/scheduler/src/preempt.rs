@@ -98,7 +98,7 @@ impl<'s> Search<'s> {
         let node = self.state.node(id)?;
         let count = node.buckets.get(usize::from(*bucket))?.count;
         let gpus = self.job.facts.resources.gpus;
-        if count < gpus || node.kept.contains_key(bucket) || self.job.avoid.contains(id) {
+        if count < gpus || node.kept.contains_key(bucket) || self.state.avoids(self.job, id) {
             return None;
         }
         let (apart, strangers) = (self.apart(node)?, self.strangers(node, *bucket));

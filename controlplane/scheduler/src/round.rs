@@ -143,6 +143,13 @@ impl<'s, 'f> Round<'s, 'f> {
         Ok(Tried::Granted(self.weight(job)))
     }
 
+    /// How many replicas a service lacks, where that is known.
+    pub(crate) fn knows(&mut self, id: &JobId, wanted: u32) {
+        let Some(job) = self.state.job(id) else { return };
+        let paused = job.tasks.as_ref().is_some_and(|tasks| self.state.clock() < tasks.pause);
+        self.wanted.insert(&job.facts.id, if paused { 0 } else { wanted });
+    }
+
     /// Whether one more group of it is wanted.
     pub(crate) fn wants(&mut self, job: &'s Job) -> bool {
         let state = self.state;
@@ -161,7 +168,7 @@ impl<'s, 'f> Round<'s, 'f> {
             Hold::Rules => false,
             // Others may use the nodes that refused this one, and sites whose operators vetoed it.
             Hold::Room | Hold::Quota | Hold::Budget | Hold::Offer => {
-                !job.avoid.is_empty() || self.state.is_vetoed_itself(&job.facts.id)
+                !self.state.avoided(job).is_empty() || self.state.is_vetoed_itself(&job.facts.id)
             }
         }
     }
@@ -225,6 +232,7 @@ impl<'s, 'f> Round<'s, 'f> {
         let (state, facts) = (self.state, &job.facts);
         let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
         let until = purse.until().plus_ms(GRACE_MS);
+        let avoid = state.avoided(job);
         let verdicts = &mut self.verdicts;
         let shelves: Vec<Allowed<'_>> = self
             .fleet
@@ -240,7 +248,7 @@ impl<'s, 'f> Round<'s, 'f> {
             group: facts.group,
             topology: &facts.topology,
             shelves,
-            avoid: &job.avoid,
+            avoid: &avoid,
             against: self.fleet.against(facts),
             books: &self.books,
             purse,
@@ -253,9 +261,9 @@ impl<'s, 'f> Round<'s, 'f> {
             if refused.is_none() {
                 let now = state.clock();
                 let lasts_ms = until.since_ms(now);
-                let claimant = Claimant { job, against: &against, now, lasts_ms };
+                let claimant = Claimant { job, avoid: &avoid, against: &against, now, lasts_ms };
                 let _from = self.claims.make(self.fleet, &shelves, &claimant);
-                if job.avoid.is_empty() {
+                if avoid.is_empty() {
                     self.full.insert(sought, facts.time_limit_s);
                 }
             }

@@ -23,7 +23,7 @@ pub(crate) struct Ask<'a> {
     /// Every rule set that binds.
     pub(crate) rules: Vec<BoundRules>,
     /// Nodes that refused the job.
-    pub(crate) avoid: Option<&'a BTreeSet<NodeId>>,
+    pub(crate) avoid: BTreeSet<NodeId>,
     /// Sites whose agents cannot read what it runs.
     pub(crate) unsealed: BTreeSet<&'a SiteId>,
     /// No member keeps what it runs.
@@ -193,7 +193,7 @@ fn eligible(
     if ask.missing {
         return Err(Filter::Kept);
     }
-    if ask.avoid.is_some_and(|avoid| avoid.contains(host.id)) {
+    if ask.avoid.contains(host.id) {
         return Err(Filter::Willing);
     }
     host.usable?;

@@ -12,6 +12,7 @@ mod opening;
 mod quota;
 mod reservation;
 mod snapshot;
+mod tasks;
 mod topology;
 
 use super::report::{Step, Verdict};

@@ -19,7 +19,7 @@ pub(crate) fn check_group(
     group: &Group,
 ) -> Result<(Vec<BoundRules>, Vec<Charge>), ErrorCode> {
     let job = state.jobs.get(&group.job).ok_or(ErrorCode::NotFound)?;
-    if state.wanted(job) == 0 {
+    if !state.wants_more(job) {
         return Err(ErrorCode::WrongPhase);
     }
     state.check_start(&job.facts)?;
@@ -88,7 +88,7 @@ fn check_slot(
     if node.quarantine.is_some() {
         return Err(ErrorCode::NodeQuarantined);
     }
-    if !node.schedulable || node.live_session().is_none() || job.avoid.contains(&slot.node) {
+    if !node.schedulable || node.live_session().is_none() || state.avoids(job, &slot.node) {
         return Err(ErrorCode::NodeUnavailable);
     }
     state.may_reside(rules, node).map_err(|rejection| rejection.code)?;

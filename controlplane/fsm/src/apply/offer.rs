@@ -148,6 +148,10 @@ pub(super) fn veto(
         return refuse(ErrorCode::OperatorUnknown, operator.to_string());
     }
     Change::text(reason, "reason")?;
+    if matches!(of, Vetoed::Job(job) if job.task.is_some()) {
+        let why = format!("{of}: a job is kept off with all its tasks, or none of them is");
+        return refuse(ErrorCode::InvalidArgument, why);
+    }
     let key = (operator.clone(), of.clone());
     let own = change.state.vetoes.iter().filter(|((by, _), _)| by == operator).count();
     if own >= VETOES_PER_OPERATOR_MAX && !change.state.vetoes.contains(&key) {

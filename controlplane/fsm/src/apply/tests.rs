@@ -37,6 +37,7 @@ mod submission;
 mod tasks;
 mod topology;
 mod trust;
+mod whole;
 
 use crate::command::Command;
 use crate::invariant;

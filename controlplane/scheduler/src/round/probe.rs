@@ -66,7 +66,7 @@ impl<'s> Round<'s, '_> {
             return self.standing(ask, shelves, &purse, admits);
         }
         let (gpus, group) = (ask.facts.resources.gpus, ask.facts.group);
-        let avoided = |node: &NodeId| ask.avoid.is_some_and(|avoid| avoid.contains(node));
+        let avoided = |node: &NodeId| ask.avoid.contains(node);
         let (mut nodes, mut members) = (BTreeSet::new(), 0u32);
         for (key, shelf) in shelves {
             let example = &shelf.example;
@@ -95,7 +95,7 @@ impl<'s> Round<'s, '_> {
         purse: &Purse<'_>,
         admits: impl Fn(&Spot) -> bool,
     ) -> u32 {
-        let avoided = |node: &NodeId| ask.avoid.is_some_and(|avoid| avoid.contains(node));
+        let avoided = |node: &NodeId| ask.avoid.contains(node);
         let (mut nodes, mut found) = (BTreeSet::new(), Vec::new());
         for shelf in shelves {
             for spot in shelf.1.spots(ask.facts.resources.gpus) {

@@ -28,6 +28,7 @@ use sekisho_types::id::{
 };
 use sekisho_types::job::{JobFacts, OnDisconnect};
 use sekisho_types::name::Name;
+use sekisho_types::offer::Vetoed;
 use sekisho_types::placement::Ending;
 use sekisho_types::principal::Principal;
 use sekisho_types::residency::Rules;
@@ -397,7 +398,9 @@ impl Model {
             held: BTreeSet::new(),
             newest: None,
         };
-        self.jobs.insert(facts.id.clone(), job);
+        if self.jobs.insert(facts.id.clone(), job).is_some() {
+            self.offers.forget_vetoes(&Vetoed::Job(facts.id.clone()));
+        }
     }
 
     /// A service runs something else from now on.

@@ -70,7 +70,7 @@ impl Offers {
         if self.vetoes.is_empty() {
             return None;
         }
-        let all = [Vetoed::Tenant(job.tenant.clone()), Vetoed::Job(job.clone())];
+        let all = [Vetoed::Tenant(job.tenant.clone()), Vetoed::Job(job.whole())];
         all.into_iter().find(|of| self.vetoes.contains(&(operator.clone(), of.clone())))
     }
 
@@ -105,6 +105,11 @@ impl Offers {
     pub(super) fn veto(&mut self, operator: &OperatorId, of: &Vetoed) {
         // One against a job that is over would keep nothing off, and need not go with it: a final job is granted nothing.
         self.vetoes.insert((operator.clone(), of.clone()));
+    }
+
+    /// The name of what is over is another one's, of which nobody has said anything.
+    pub(super) fn forget_vetoes(&mut self, of: &Vetoed) {
+        self.vetoes.retain(|(_, what)| what != of);
     }
 }
 

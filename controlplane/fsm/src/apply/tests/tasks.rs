@@ -6,19 +6,19 @@ use sekisho_types::id::JobId;
 use sekisho_types::job::{After, JobFacts, Kind, When};
 use sekisho_types::limit::{JOBS_KEPT_FOR, REPLICAS_MAX, TASKS_MAX};
 
-const NODE: &str = "tokyo-1/n-01";
-const OTHER: &str = "tokyo-1/n-02";
+pub(super) const NODE: &str = "tokyo-1/n-01";
+pub(super) const OTHER: &str = "tokyo-1/n-02";
 
-fn array(name: &str, tasks: u32, at_most: u32) -> JobFacts {
+pub(super) fn array(name: &str, tasks: u32, at_most: u32) -> JobFacts {
     JobFacts { kind: Kind::Array { tasks, at_most }, ..job(name, 1, 1, &[]) }
 }
 
-fn service(name: &str, replicas: u32, surge: u32) -> JobFacts {
+pub(super) fn service(name: &str, replicas: u32, surge: u32) -> JobFacts {
     JobFacts { kind: Kind::Service { replicas, surge }, ..job(name, 1, 1, &[]) }
 }
 
 /// Grants the next task of a whole there.
-fn next(f: &mut Federation, whole: &JobId, node: &str) -> JobId {
+pub(super) fn next(f: &mut Federation, whole: &JobId, node: &str) -> JobId {
     let number = f.state.job(whole).unwrap().tasks.as_ref().unwrap().next;
     let placed = f.place(whole, &[node]).outcome;
     assert!(
@@ -29,21 +29,21 @@ fn next(f: &mut Federation, whole: &JobId, node: &str) -> JobId {
     whole.task(number)
 }
 
-fn none_more(f: &mut Federation, whole: &JobId, node: &str) {
+pub(super) fn none_more(f: &mut Federation, whole: &JobId, node: &str) {
     let rejected = vec![(whole.clone(), ErrorCode::WrongPhase)];
     let placed = f.place(whole, &[node]).outcome;
     assert_eq!(placed, Ok(Reply::Placed { granted: vec![], rejected }));
 }
 
-fn phase(f: &Federation, id: &JobId) -> JobPhase {
+pub(super) fn phase(f: &Federation, id: &JobId) -> JobPhase {
     f.state.job(id).unwrap().phase
 }
 
-fn wanted(f: &Federation, whole: &JobId) -> u32 {
+pub(super) fn wanted(f: &Federation, whole: &JobId) -> u32 {
     f.state.wanted(f.state.job(whole).unwrap())
 }
 
-fn surplus(f: &Federation, whole: &JobId) -> Vec<JobId> {
+pub(super) fn surplus(f: &Federation, whole: &JobId) -> Vec<JobId> {
     f.state.replicas(f.state.job(whole).unwrap()).surplus
 }
 
@@ -53,7 +53,7 @@ fn stop(f: &Federation, replicas: &[&JobId]) -> Command {
     Command::StopReplicas { replicas }
 }
 
-fn wait(f: &mut Federation, ms: u64) {
+pub(super) fn wait(f: &mut Federation, ms: u64) {
     let until = f.now.plus_ms(ms);
     while f.now < until {
         f.now = until.min(f.now.plus_ms(10_000));
@@ -62,7 +62,7 @@ fn wait(f: &mut Federation, ms: u64) {
 }
 
 /// A service of so many replicas, one on each of these nodes, all running.
-fn serving(f: &mut Federation, facts: JobFacts, nodes: &[&str]) -> (JobId, Vec<JobId>) {
+pub(super) fn serving(f: &mut Federation, facts: JobFacts, nodes: &[&str]) -> (JobId, Vec<JobId>) {
     let whole = f.submit(facts);
     let replicas: Vec<JobId> = nodes.iter().map(|node| next(f, &whole, node)).collect();
     replicas.iter().for_each(|id| all(f, id, &Phase::Running));
@@ -318,9 +318,13 @@ fn the_rows_of_replicas_that_ended_do_not_pile_up() {
         all(&mut f, &replica, &Phase::Ended(Ending::Exited(1)));
         wait(&mut f, 300_000);
     }
-    assert_eq!(f.state.tasks(&whole).count(), 17);
+    // The first thirty-two were swept down to sixteen, and eight came since.
+    assert_eq!(f.state.tasks(&whole).count(), 24);
     let newest = f.state.tasks(&whole).next_back().unwrap().0.clone();
     assert_eq!(newest, whole.task(39));
+    f.accept(user("kanto", "sapporo"), Command::CancelJob { job: whole.clone() });
+    assert_eq!(f.state.tasks(&whole).count(), 16);
+    assert_eq!(invariant::check(&f.state), Ok(()));
 }
 
 #[test]
