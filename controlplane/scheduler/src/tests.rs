@@ -3,6 +3,7 @@
 mod brute;
 mod charge;
 mod claim;
+mod contention;
 mod estimate;
 mod explain;
 mod held;
