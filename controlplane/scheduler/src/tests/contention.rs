@@ -1,5 +1,5 @@
 //! Who makes room for whom on random fleets, trees of quotas and jobs that end when they are told to and not before: it comes to an
-//! end, nobody that has a right to room is left without it, and a large job starts however many small ones come.
+//! end, and nobody that has a right to room is left without it.
 
 use super::*;
 use crate::{Planner, plan};
@@ -184,77 +184,6 @@ proptest! {
                 prop_assert!(found.is_none(), "{} waits, and there is {:?}", id, found);
             }
         }
-    }
-
-    /// No starvation: whatever comes behind it, a job that needs every host starts once what was before it in the queue, and what ran
-    /// then, has had its time; and what started in the turns of other tenants meanwhile, once.
-    #[test]
-    fn a_large_job_starts_within_its_turns(
-        nodes in 2u32..5,
-        share in 1u32..5,
-        longest in 2u64..14,
-        quota in prop::option::of(any::<bool>()),
-        sizes in prop::collection::vec((1u32..4, 1u64..14, any::<bool>()), 4..24),
-    ) {
-        let mut f = Federation::new();
-        let all = u64::from(nodes).saturating_mul(4);
-        let of_sapporo = match quota {
-            // Its quota is just as large as it, so that it has to wait for that as well.
-            Some(true) => Limit::Gpus(u64::from(nodes).saturating_mul(u64::from(share))),
-            Some(false) => Limit::Gpus(all),
-            None => Limit::Unlimited,
-        };
-        f.tenant("sapporo", of_sapporo);
-        f.tenant("osaka", Limit::Gpus(all));
-        for n in 0..nodes {
-            f.ready_node(&format!("tokyo-1/n-{n}"), 4);
-        }
-        let mut next = (0usize..).zip(sizes.iter().cycle());
-        let mut small = |f: &mut Federation, queued: usize| {
-            while f.state.queue_len() < queued {
-                let (made, (gpus, minutes, own)) = next.next().unwrap();
-                let facts = job(&format!("s-{made}"), 1, *gpus, &[]);
-                let tenant = if *own { "sapporo" } else { "osaka" };
-                let id = JobId { tenant: tenant.parse().unwrap(), ..facts.id.clone() };
-                let time_limit_s = (*minutes).min(longest).saturating_mul(60);
-                f.submit(JobFacts { id, time_limit_s, ..facts });
-            }
-        };
-        let before = 12;
-        for _ in 0..3 {
-            small(&mut f, before);
-            commit(&mut f);
-            minute(&mut f);
-        }
-        small(&mut f, before);
-        let large = job("large", nodes, share, &[]);
-        let large = f.submit(JobFacts { time_limit_s: 600, ..large });
-        // What was before it: twelve jobs, each alone in the worst case, with the grace after its limit. Then one more of the longest
-        // for what started in another's turn.
-        let most = u64::try_from(before).unwrap().saturating_add(3).saturating_mul(longest.saturating_add(1));
-        let mut waited = 0u64;
-        while f.placements(&large).is_empty() {
-            small(&mut f, before.saturating_add(8));
-            commit(&mut f);
-            minute(&mut f);
-            waited = waited.saturating_add(1);
-            prop_assert!(waited <= most, "it waited {} minutes", waited);
-        }
-    }
-}
-
-/// A minute passes; what is at its limit ends.
-fn minute(f: &mut Federation) {
-    for _ in 0..6 {
-        f.now = f.now.plus_ms(10_000);
-        f.accept(member("kanto"), Command::Tick);
-    }
-    let now = f.state.clock();
-    let rows = f.state.placements().filter(|(_, row)| !row.phase.is_ended());
-    let over: Vec<PlacementId> =
-        rows.filter(|(_, row)| row.charge.until <= now).map(|(id, _)| *id).collect();
-    for id in over {
-        tell(f, (id, Ending::Exited(0)));
     }
 }
 
