@@ -80,7 +80,8 @@ impl Model {
     /// or the first at all.
     fn offer_of(&self, grant: &Grant, work: Work<'_>) -> (Option<(Name, u64)>, Option<String>) {
         let site = &grant.node.site;
-        let named = self.jobs.get(&grant.job).and_then(|job| job.facts.reservation.as_ref());
+        let named =
+            self.jobs.get(&grant.job.whole()).and_then(|job| job.facts.reservation.as_ref());
         let offers = match self.offers.choose(site, work) {
             Ok(offers) => offers,
             Err(why) => return (None, Some(why)),

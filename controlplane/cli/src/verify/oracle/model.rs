@@ -28,6 +28,7 @@ use sekisho_types::id::{
 };
 use sekisho_types::job::{JobFacts, OnDisconnect};
 use sekisho_types::name::Name;
+use sekisho_types::offer::Vetoed;
 use sekisho_types::placement::Ending;
 use sekisho_types::principal::Principal;
 use sekisho_types::residency::Rules;
@@ -223,6 +224,7 @@ impl Model {
         }
         if let Terms::RemoveOperator(gone) = &agreement.terms {
             self.remove_landmarks(|id| id.operator == *gone);
+            self.offers.forget(|by, _| by == gone);
         }
         let next = agreement.signed.bundle.clone();
         let old = std::mem::replace(&mut self.bundle, next);
@@ -397,7 +399,10 @@ impl Model {
             held: BTreeSet::new(),
             newest: None,
         };
-        self.jobs.insert(facts.id.clone(), job);
+        if self.jobs.insert(facts.id.clone(), job).is_some() {
+            // A veto of the one before it ended with that.
+            self.offers.forget(|_, of| *of == Vetoed::Job(facts.id.clone()));
+        }
     }
 
     /// A service runs something else from now on.
