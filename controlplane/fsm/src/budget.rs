@@ -56,6 +56,8 @@ impl Budget {
             let charged = self.charged.entry(first).or_default();
             *charged = charged.saturating_add(rate.saturating_mul(u128::from(ms)));
         }
+        // What costs nothing is charged to no period.
+        self.charged.retain(|_, charged| *charged > 0);
         while self.charged.len() > BUDGET_PERIODS_KEPT {
             self.charged.pop_first();
         }
@@ -188,3 +190,6 @@ impl State {
             .fold(0, |sum, row| sum.saturating_add(rest(row)))
     }
 }
+
+#[cfg(test)]
+mod tests;

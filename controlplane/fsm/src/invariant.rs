@@ -28,6 +28,7 @@ pub fn check(state: &State) -> Result<(), String> {
     charge::usage_is_the_sum_of_living_placements(state)?;
     charge::the_tree_sums_up(state)?;
     charge::offers_are_charged_what_they_hold(state)?;
+    charge::budgets_are_charged_what_goes_on(state)?;
     charge::what_is_kept_is_being_made_room(state)?;
     reservation::stocks_are_what_is_reserved_and_lives(state)?;
     topology::jobs_that_keep_apart_share_no_node(state)?;

@@ -9,7 +9,9 @@ use crate::books::Overlay;
 use crate::claim::{Claimant, Claims};
 use crate::filter::Filter;
 use crate::fleet::Fleet;
-use crate::limit::{GROUP_OVERHEAD, LANES_PER_PLAN_MAX, PLAN_BYTES_MAX, SLOT_OVERHEAD};
+use crate::limit::{
+    BUDGETS_KEPT_MAX, GROUP_OVERHEAD, LANES_PER_PLAN_MAX, PLAN_BYTES_MAX, SLOT_OVERHEAD,
+};
 use crate::pick::{Allowed, Picked, Place, Search};
 use crate::planner::Plan;
 use crate::residency::Verdicts;
@@ -20,6 +22,7 @@ use sekisho_fsm::purse::Purse;
 use sekisho_fsm::state::Job;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
+use sekisho_types::job::JobFacts;
 use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
 use sekisho_types::quota::Amount;
 use sekisho_types::revision::KeyEpoch;
@@ -100,6 +103,8 @@ pub(crate) struct Round<'s, 'f> {
     /// Groups that wholes still want, of those that were tried.
     wanted: BTreeMap<&'s JobId, u32>,
     looked: u32,
+    /// Jobs for which something of budgets is kept.
+    kept: usize,
     bytes: usize,
 }
 
@@ -117,6 +122,7 @@ impl<'s, 'f> Round<'s, 'f> {
             rooms: BTreeMap::new(),
             wanted: BTreeMap::new(),
             looked: 0,
+            kept: 0,
             bytes: 0,
         }
     }
@@ -222,6 +228,15 @@ impl<'s, 'f> Round<'s, 'f> {
         self.search(job, (rules, sought), purse)
     }
 
+    /// Keeps for a job that budgets hold what it will need of them.
+    fn keep_budgets(&mut self, facts: &JobFacts) {
+        if self.kept < BUDGETS_KEPT_MAX {
+            self.kept = self.kept.saturating_add(1);
+            let path = self.paths.get(&facts.id.tenant).map(Vec::as_slice).unwrap_or_default();
+            self.books.keep_budgets(facts, path);
+        }
+    }
+
     /// Looks for places, and takes them.
     fn search(
         &mut self,
@@ -266,6 +281,8 @@ impl<'s, 'f> Round<'s, 'f> {
                 if avoid.is_empty() {
                     self.full.insert(sought, facts.time_limit_s);
                 }
+            } else if refused == Some(ErrorCode::BudgetExhausted) {
+                self.keep_budgets(facts);
             }
             return Err(refused.map_or(Hold::Room, Hold::of));
         };

@@ -3,6 +3,7 @@
 mod brute;
 mod charge;
 mod claim;
+mod contention;
 mod documentation;
 mod estimate;
 mod explain;

@@ -227,6 +227,8 @@ phrases! {
     "{operator} has {most} vetoes, the most of an operator" =
         "{operator} の拒否は {most} 件で、事業者の上限に達しています";
     "a veto of {operator} against {of*}" = "{of*} に対する {operator} の拒否";
+    "job {job} is a task: a veto is of a whole job" =
+        "ジョブ {job} はタスクです。拒否はジョブ全体に対して指定してください";
     "{operator} takes no work of {of*}: {reason*}" = "{operator} は {of*} を受け入れていません: {reason*}";
     "reservation {tenant}/{name}" = "予約 {tenant}/{name}";
     "must be WAIT or DRAIN" = "WAIT または DRAIN を指定してください";

@@ -12,6 +12,7 @@ mod opening;
 mod quota;
 mod reservation;
 mod snapshot;
+mod sums;
 mod tasks;
 mod topology;
 

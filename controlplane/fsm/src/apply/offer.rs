@@ -148,8 +148,10 @@ pub(super) fn veto(
         return refuse(ErrorCode::OperatorUnknown, operator.to_string());
     }
     Change::text(reason, "reason")?;
-    if matches!(of, Vetoed::Job(job) if job.task.is_some()) {
-        let why = format!("{of}: a job is kept off with all its tasks, or none of them is");
+    if let Vetoed::Job(job) = of
+        && job.task.is_some()
+    {
+        let why = format!("job {job} is a task: a veto is of a whole job");
         return refuse(ErrorCode::InvalidArgument, why);
     }
     let key = (operator.clone(), of.clone());

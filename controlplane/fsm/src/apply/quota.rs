@@ -50,8 +50,9 @@ fn contradicts(state: &State, tenant: &TenantId, allotment: &Allotment) -> Resul
     let refuse = |why: String| Err(Rejection::new(ErrorCode::QuotaContradicts, why));
     let alone = state.parts_of(tenant).next().is_none();
     let (own, lends) = (Amount::from(allotment.nominal), Amount::from(allotment.lending));
-    // Whoever has parts lends what they lend to it, too.
-    if alone && lends > own && allotment.lending != Limit::Unlimited {
+    // Whoever has parts lends what they lend to it, too; but without a row of its own it would lend all of that.
+    let no_row = allotment.is_none() && allotment.lending != Limit::None;
+    if no_row || (alone && lends > own && allotment.lending != Limit::Unlimited) {
         return refuse(format!("{tenant} would lend {lends} of its {own}"));
     }
     let parent = state.tenants.get(tenant).and_then(|row| row.parent.as_ref());

@@ -84,17 +84,16 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
         let before = before.take(SESSIONS_BEFORE).collect();
         let session = opening.session;
         node.session = Some(Session { id: session, opened: revision, expired: false, before });
+        // Before anything ends: the end of a victim may grant what was kept here, on the host as it is now.
+        node.buckets = opening.buckets.to_vec();
+        node.findings = opening.findings.to_vec();
+        node.rack = opening.rack.clone();
     });
     // It may be another start, on a host that was moved meanwhile; the same start hands its fix in again.
     fix::forget(change, id);
     for placement in held.iter().filter(|placement| !opening.live.contains(placement)) {
         end(change, placement, &Ending::Lost);
     }
-    change.state.nodes.update(id, |node| {
-        node.buckets = opening.buckets.to_vec();
-        node.findings = opening.findings.to_vec();
-        node.rack = opening.rack.clone();
-    });
     placement::resettle(change, id);
     Ok(Reply::Done)
 }

@@ -1,5 +1,6 @@
 //! Quotas, budgets and offers against what runs: every sum computed once more from its parts.
 
+use crate::budget::Charged;
 use crate::preemption::Preemption;
 use crate::quota::{Holding, HoldingKey, edit};
 use crate::state::{Job, State};
@@ -8,6 +9,7 @@ use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::limit::TENANT_DEPTH_MAX;
 use sekisho_types::name::Name;
+use sekisho_types::time::Timestamp;
 use std::collections::BTreeMap;
 
 type Sums = BTreeMap<(TenantId, DeviceClass), BTreeMap<Area, u64>>;
@@ -125,4 +127,38 @@ pub(super) fn offers_are_charged_what_they_hold(state: &State) -> Result<(), Str
         }
     }
     if sums.is_empty() { Ok(()) } else { Err(format!("Q2: charged to no offer {sums:?}")) }
+}
+
+/// Q2: of a budget's periods that are not over, each has charged at least what goes on is charged in it, and one that has not begun
+/// exactly that: nothing is left of what ended, and nothing was given back of what goes on.
+pub(super) fn budgets_are_charged_what_goes_on(state: &State) -> Result<(), String> {
+    for (key, budget) in state.budgets() {
+        let period = budget.spec.period;
+        let mut sums: BTreeMap<Timestamp, u128> = BTreeMap::new();
+        for (_, row) in state.placements().filter(|(_, row)| !row.phase.is_ended()) {
+            let charge = &row.charge;
+            let counts = |of: &Charged| of.key == *key && of.created == budget.created;
+            if !charge.budgets.iter().any(counts) {
+                continue;
+            }
+            let rate = budget.spec.rate(u64::from(row.grant.gpus), charge.yen_per_gpu_hour);
+            for (first, ms) in period.parts(charge.from, charge.until) {
+                let sum = sums.entry(first).or_default();
+                *sum = sum.saturating_add(rate.saturating_mul(u128::from(ms)));
+            }
+        }
+        sums.retain(|_, sum| *sum > 0);
+        let is_over =
+            |first: &Timestamp| period.span(*first).is_none_or(|(_, next)| next <= state.clock());
+        for first in sums.keys().chain(budget.charged.keys()).filter(|first| !is_over(first)) {
+            let of = |sums: &BTreeMap<Timestamp, u128>| sums.get(first).copied().unwrap_or(0);
+            let (charged, goes_on) = (of(&budget.charged), of(&sums));
+            if charged < goes_on || (state.clock() <= *first && charged > goes_on) {
+                return Err(format!(
+                    "Q2: budget {key:?} has charged {charged} from {first} on, {goes_on} goes on"
+                ));
+            }
+        }
+    }
+    Ok(())
 }

@@ -37,6 +37,6 @@ impl Model {
         self.ledger.forget(tenant);
         self.budgets.forget(tenant);
         self.reservations.forget(|of, _| of == tenant);
-        self.offers.forget_vetoes(&Vetoed::Tenant(tenant.clone()));
+        self.offers.forget(|_, of| *of == Vetoed::Tenant(tenant.clone()));
     }
 }

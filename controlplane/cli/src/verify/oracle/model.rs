@@ -224,6 +224,7 @@ impl Model {
         }
         if let Terms::RemoveOperator(gone) = &agreement.terms {
             self.remove_landmarks(|id| id.operator == *gone);
+            self.offers.forget(|by, _| by == gone);
         }
         let next = agreement.signed.bundle.clone();
         let old = std::mem::replace(&mut self.bundle, next);
@@ -399,7 +400,8 @@ impl Model {
             newest: None,
         };
         if self.jobs.insert(facts.id.clone(), job).is_some() {
-            self.offers.forget_vetoes(&Vetoed::Job(facts.id.clone()));
+            // A veto of the one before it ended with that.
+            self.offers.forget(|_, of| *of == Vetoed::Job(facts.id.clone()));
         }
     }
 

@@ -101,15 +101,22 @@ impl Offers {
         self.take(site, name, 0);
     }
 
-    /// Keeps somebody's work off an operator's devices.
-    pub(super) fn veto(&mut self, operator: &OperatorId, of: &Vetoed) {
-        // One against a job that is over would keep nothing off, and need not go with it: a final job is granted nothing.
-        self.vetoes.insert((operator.clone(), of.clone()));
+    /// Takes back what a site offers that is taken out.
+    pub(super) fn withdraw_all(&mut self, site: &SiteId) {
+        let offers = self.made.get(site).into_iter().flatten();
+        let names: Vec<Name> = offers.map(|(name, _)| name.clone()).collect();
+        names.iter().for_each(|name| self.withdraw(site, name));
     }
 
-    /// The name of what is over is another one's, of which nobody has said anything.
-    pub(super) fn forget_vetoes(&mut self, of: &Vetoed) {
-        self.vetoes.retain(|(_, what)| what != of);
+    /// Vetoes of an operator, or against somebody, that is gone.
+    pub(super) fn forget(&mut self, gone: impl Fn(&OperatorId, &Vetoed) -> bool) {
+        self.vetoes.retain(|(by, of)| !gone(by, of));
+    }
+
+    /// Keeps somebody's work off an operator's devices.
+    pub(super) fn veto(&mut self, operator: &OperatorId, of: &Vetoed) {
+        // One against a job that is over keeps nothing off until its name is another one's: then it goes.
+        self.vetoes.insert((operator.clone(), of.clone()));
     }
 }
 
