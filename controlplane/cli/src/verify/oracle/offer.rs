@@ -113,6 +113,13 @@ impl Offers {
         self.vetoes.retain(|(by, of)| !gone(by, of));
     }
 
+    /// Devices that are charged to each offer that has not gone.
+    pub(super) fn used(&self) -> impl Iterator<Item = ((SiteId, Name), u64)> {
+        self.made.iter().flat_map(|(site, offers)| {
+            offers.iter().map(move |(name, offer)| ((site.clone(), name.clone()), offer.used))
+        })
+    }
+
     /// Keeps somebody's work off an operator's devices.
     pub(super) fn veto(&mut self, operator: &OperatorId, of: &Vetoed) {
         // One against a job that is over keeps nothing off until its name is another one's: then it goes.

@@ -1,12 +1,56 @@
-//! What the auditor charges is what the state machine does: it knows whose vetoes and reservations are over, and which are of a whole.
+//! What the auditor charges is what the state machine does, to the last device and millisecond; and it knows whose vetoes and
+//! reservations are over, and which are of a whole.
 
-use super::quota::judged;
+use super::quota::{busy, judged};
 use super::*;
 use sekisho_fsm::testing::{offer, reservation};
+use sekisho_types::budget::Period;
 use sekisho_types::job::{JobFacts, Kind};
 use sekisho_types::offer::{OfferSpec, Vetoed};
 use sekisho_types::patch::Patch;
 use sekisho_types::quota::Limit;
+
+#[test]
+fn what_was_charged_otherwise_is_found_though_it_goes_beyond_nothing() {
+    let f = busy();
+    let differs = |change: &dyn Fn(&mut Command)| {
+        let mut report = judged(&f, |entry| change(&mut entry.command));
+        assert!(!report.is_bad(), "{:#?}", report.steps);
+        oracle::compare_sums(&f.state, &mut report);
+        findings(&report, Step::Quota)
+    };
+    assert_eq!(differs(&|_| {}), "");
+    let priced = |of: &'static str, yen: u64| {
+        move |command: &mut Command| {
+            if let Command::PutOffer { name, offer, .. } = command
+                && name.as_str() == of
+                && offer.yen_per_gpu_hour > 0
+            {
+                offer.yen_per_gpu_hour = yen;
+            }
+        }
+    };
+    // Four devices for an hour, for ninety yen each instead of a hundred.
+    let cheaper = differs(&priced("all", 90));
+    assert!(cheaper.contains("budget") && cheaper.contains("Some(1296000000)"), "{cheaper}");
+    assert!(cheaper.contains("placement") && !cheaper.contains("offer (tokyo-1"), "{cheaper}");
+    let larger = differs(&|command| {
+        if let Command::PutOffer { name, offer, .. } = command
+            && name.as_str() == "cheap"
+        {
+            offer.gpus = 4;
+        }
+    });
+    assert!(larger.contains("offer (tokyo-1"), "charged to the other offer: {larger}");
+    let monthly = differs(&|command| {
+        if let Command::SetBudget { name, budget: Some(spec), .. } = command
+            && name.as_str() == "yen"
+        {
+            spec.period = Period::Month;
+        }
+    });
+    assert!(monthly.contains("budget") && !monthly.contains("placement"), "{monthly}");
+}
 
 #[test]
 fn a_veto_goes_with_its_tenant_and_not_to_the_next_of_its_name() {
