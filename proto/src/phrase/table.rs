@@ -354,7 +354,7 @@ phrases! {
     "placed now" = "今すぐ配置";
     "would wait" = "待機";
     "never" = "配置不可";
-    "at revision {was} it was {planned*}, at revision {now} it is {is*}: {code*}" =
+    "at revision {was}: {planned*}; at revision {now}: {is*}, {code*}" =
         "リビジョン {was} では「{planned*}」でしたが、リビジョン {now} では「{is*}」です: {code*}";
     "wait for job {job} to end, by {until} at the latest" = "ジョブ {job} の終了を待つ(遅くとも {until})";
     "seal the payload anew for them" = "それらに向けてペイロードを封緘し直す";
