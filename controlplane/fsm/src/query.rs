@@ -319,6 +319,7 @@ impl State {
             self.vetoes.lanes(),
             self.reservations.lanes(),
             self.stocks.lanes(),
+            self.powers.lanes(),
             self.fair.lanes(),
             self.preemptions.lanes(),
             self.jobs.lanes(),

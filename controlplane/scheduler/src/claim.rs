@@ -7,7 +7,7 @@
 //! Must hold: time limits are upper bounds, so a claim of the next round is never later than this one's, as long as nobody of
 //! higher priority comes; no claim is made on what another one has, and a group claims places on which it may stand as its
 //! topology asks. Claims are made anew in each round, from the state alone.
-//! Does not know: budgets and offers, which come back with time and not with the end of a job.
+//! Does not know: budgets, offers and power, which come back with time and not with the end of a job.
 
 use crate::choose;
 use crate::fleet::{Fleet, Spot};

@@ -8,6 +8,7 @@
 use super::change::Change;
 use super::fix;
 use super::placement::{self, end};
+use super::power;
 use super::preemption;
 use super::quarantine::{self, SESSIONS_BEFORE};
 use crate::outcome::{Outcome, Rejection, Reply};
@@ -68,13 +69,14 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
     }
     let held = node.placements.clone();
     let survive = held.iter().any(|placement| opening.live.contains(placement));
-    if survive && node.buckets != opening.buckets {
+    let others = !device::same_devices(&node.buckets, opening.buckets);
+    if survive && others {
         return Err(Rejection::new(
             ErrorCode::InvalidArgument,
             "buckets: may not change while placements live",
         ));
     }
-    if change.state.nodes.get(id).is_some_and(|node| node.buckets != opening.buckets) {
+    if others {
         preemption::lapse_on(change, id);
     }
     let revision = change.revision;
@@ -90,11 +92,14 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
     for placement in held.iter().filter(|placement| !opening.live.contains(placement)) {
         end(change, placement, &Ending::Lost);
     }
-    change.state.nodes.update(id, |node| {
+    let drew = change.state.nodes.update(id, |node| {
+        let drew = node.used_watts();
         node.buckets = opening.buckets.to_vec();
         node.findings = opening.findings.to_vec();
         node.rack = opening.rack.clone();
+        drew
     });
+    power::rate_anew(change, id, drew.unwrap_or(0));
     placement::resettle(change, id);
     Ok(Reply::Done)
 }
