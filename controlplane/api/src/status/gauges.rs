@@ -6,8 +6,10 @@
 use super::{Fleet, Health, ms};
 use crate::core::Core;
 use crate::vitals::Load;
+use sekisho_fsm::power::SitePower;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1::node::State as Phase;
+use sekisho_types::id::SiteId;
 use std::time::Duration;
 
 /// A count as a gauge: exact to 2^53.
@@ -41,6 +43,9 @@ impl Core {
         metrics::gauge!("sekisho_break_glass_open").set(open);
         let pending = number(count(state.pending_approvals().count()));
         metrics::gauge!("sekisho_approvals_pending").set(pending);
+        for (id, _) in state.sites() {
+            record_power(id, state.power(id));
+        }
         // Before the first entry there is no federation whose health could be told.
         let Ok(health) = Health::of(self, &state) else { return };
         health.record_members();
@@ -107,6 +112,15 @@ impl Health<'_> {
 
 fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// A site without a cap reads NaN, so that none is shown that was lifted.
+fn record_power(site: &SiteId, power: SitePower) {
+    let cap = power.cap.map_or(f64::NAN, number);
+    for (kind, watts) in [("used", number(power.used)), ("cap", cap)] {
+        let site = site.to_string();
+        metrics::gauge!("sekisho_site_power_watts", "site" => site, "kind" => kind).set(watts);
+    }
 }
 
 fn record_fleet(fleet: &Fleet) {
