@@ -37,6 +37,7 @@ pub mod operator;
 mod payload;
 pub(crate) mod placement;
 pub(crate) mod policy;
+mod power;
 mod preemption;
 mod quarantine;
 mod quota;
@@ -372,6 +373,9 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         Command::LiftVeto { operator, of } => offer::lift(change, operator, of),
         Command::PutReservation(of) => reservation::put(change, of),
         Command::DeleteReservation(of) => reservation::delete(change, of),
+        Command::SetPowerCap { site, watts, expected } => {
+            power::set_cap(change, site, *watts, *expected)
+        }
     }
 }
 

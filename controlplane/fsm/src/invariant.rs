@@ -30,6 +30,7 @@ pub fn check(state: &State) -> Result<(), String> {
     charge::offers_are_charged_what_they_hold(state)?;
     charge::budgets_are_charged_what_goes_on(state)?;
     charge::what_is_kept_is_being_made_room(state)?;
+    charge::sites_are_charged_what_may_be_drawn(state)?;
     reservation::stocks_are_what_is_reserved_and_lives(state)?;
     topology::jobs_that_keep_apart_share_no_node(state)?;
     topology::groups_stand_as_they_asked(state)?;

@@ -36,6 +36,7 @@ pub mod location;
 pub mod offer;
 pub mod outcome;
 pub mod planning;
+pub mod power;
 pub mod preemption;
 pub mod purse;
 pub mod quarantine;

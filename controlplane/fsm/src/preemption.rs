@@ -241,6 +241,9 @@ impl State {
                 let path = self.path(tenant);
                 refund(&mut supposed.quotas, &path, class, row.charge.place, u64::from(gpus));
                 reservation::refund(&mut supposed, row);
+                let watts =
+                    self.nodes.get(&row.grant.node).map_or(0, |n| n.watts(row.bucket, gpus));
+                supposed.give_power_back(&row.grant.node.site, watts);
                 if let Some(name) = &row.charge.offer {
                     let key = (row.grant.node.site.clone(), name.clone());
                     supposed.offers.update(&key, |offer| {

@@ -120,9 +120,6 @@ struct Share {
 }
 
 impl Share {
-    /// Of a line that is not there.
-    const NONE: Self = Self { overflow: 0, lends: Amount::NONE };
-
     fn of(line: &Line) -> Self {
         Self { overflow: line.overflow(), lends: line.lends() }
     }

@@ -13,6 +13,7 @@ use crate::jobs::Jobs;
 use crate::location::{Convicted, KeptFix, Landmarks, NodeProof};
 use crate::offer::{Offer, OfferKey, Veto, VetoKey};
 use crate::outcome::Outcome;
+use crate::power::SitePower;
 use crate::preemption::{Kept, Preemption};
 use crate::purse::Charge;
 use crate::quarantine::Quarantine;
@@ -399,6 +400,8 @@ pub struct State {
     pub(crate) reservations: Table<ReservationKey, Reservation>,
     /// Of each class at each site where something is reserved.
     pub(crate) stocks: Table<StockKey, Stock>,
+    /// Of each site that is capped or where something runs.
+    pub(crate) powers: Table<SiteId, SitePower>,
     /// By the job that room is made for.
     pub(crate) preemptions: Table<JobId, Preemption>,
     /// What tenants have used lately, each itself, by weights that begin at the time beside it.

@@ -8,7 +8,7 @@
 //! higher priority comes; no claim is made on what another one has, and a group claims places on which it may stand as its
 //! topology asks. Claims are made anew in each round, from the state alone.
 //! Does not know: budgets, of which the books keep what is to come ([`Overlay::keep_budgets`](crate::books::Overlay::keep_budgets)),
-//! and offers, which come back with time and not with the end of a job.
+//! offers and power, which come back with time and not with the end of a job.
 
 use crate::choose;
 use crate::fleet::{Fleet, Spot};

@@ -22,6 +22,8 @@ pub enum Filter {
     Device,
     /// Neither it nor its site is revoked (P5).
     Enrolled,
+    /// One member alone may draw no more than its site may.
+    Rated,
     /// Offered to the tenant now, for so long.
     Offered,
     /// Its agents can read what the job runs.
@@ -50,6 +52,8 @@ pub enum Filter {
     Offer,
     /// What is left of it is not reserved for others, or is what the job names.
     Reserved,
+    /// So may all members there, beside what draws power now.
+    Power,
     /// The tenant's quotas admit the whole group (Q1).
     Quota,
     /// So do the budgets.
@@ -60,7 +64,7 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in order.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Country,
         Self::Tier,
         Self::Area,
@@ -68,6 +72,7 @@ impl Filter {
         Self::Vetoed,
         Self::Device,
         Self::Enrolled,
+        Self::Rated,
         Self::Offered,
         Self::Sealed,
         Self::Kept,
@@ -82,6 +87,7 @@ impl Filter {
         Self::Capacity,
         Self::Offer,
         Self::Reserved,
+        Self::Power,
         Self::Quota,
         Self::Budget,
         Self::Topology,
@@ -96,6 +102,7 @@ impl Filter {
             Self::Area => ErrorCode::ResidencyArea,
             Self::Operator => ErrorCode::ResidencyOperator,
             Self::Vetoed => ErrorCode::OfferVetoed,
+            Self::Rated => ErrorCode::PowerTooSmall,
             Self::Offered => ErrorCode::OfferNone,
             Self::Sealed => ErrorCode::PayloadNotSealed,
             Self::Kept => ErrorCode::PayloadNotHere,
@@ -111,6 +118,7 @@ impl Filter {
             Self::Capacity => ErrorCode::CapacityFull,
             Self::Offer => ErrorCode::OfferFull,
             Self::Reserved => ErrorCode::OfferReserved,
+            Self::Power => ErrorCode::PowerFull,
             Self::Quota => ErrorCode::QuotaExceeded,
             Self::Budget => ErrorCode::BudgetExhausted,
             Self::Topology => ErrorCode::TopologyUnmet,
@@ -133,6 +141,8 @@ impl Filter {
             | Self::Area
             | Self::Operator
             | Self::Vetoed
+            | Self::Rated
+            | Self::Power
             | Self::Device
             | Self::Enrolled
             | Self::Offered
@@ -153,9 +163,10 @@ impl Filter {
     /// The filter that a code of a purse belongs to.
     #[must_use]
     pub fn of_purse(code: ErrorCode) -> Self {
-        let own = [Self::Vetoed, Self::Offered, Self::Offer, Self::Reserved, Self::Budget];
+        let own = [Self::Vetoed, Self::Rated, Self::Offered, Self::Offer, Self::Reserved];
+        let mut own = own.into_iter().chain([Self::Power, Self::Budget]);
         let stands = |filter: &Self| filter.code() == code || filter.others().contains(&code);
-        own.into_iter().find(stands).unwrap_or(Self::Quota)
+        own.find(stands).unwrap_or(Self::Quota)
     }
 
     /// The residency filter that a code of a denial belongs to; `None` for a code that is no denial of residency.
@@ -182,7 +193,7 @@ mod tests {
         assert!(Filter::ALL.is_sorted_by(|a, b| a < b));
         let never: Vec<_> = Filter::ALL.into_iter().filter(|f| f.is_never()).collect();
         assert!(Filter::ALL.starts_with(&never), "never comes before not yet");
-        assert_eq!(never.len(), 7);
+        assert_eq!(never.len(), 8);
         for filter in Filter::ALL.into_iter().take(4) {
             assert_eq!(Filter::of_residency(filter.code()), Some(filter));
         }

@@ -47,7 +47,7 @@ pub struct Waiting {
     pub quota: u32,
     /// A budget does not.
     pub budget: u32,
-    /// What is offered to them is in use, or nothing is offered.
+    /// What is offered to them is in use, or nothing is offered, or sites may draw no more.
     pub offer: u32,
     /// Not enough suitable nodes have room.
     pub room: u32,

@@ -61,6 +61,7 @@ pub(crate) enum Cost {
     Quota,
     Budget,
     Offer,
+    Power,
     Price,
     Veto,
     Policy,

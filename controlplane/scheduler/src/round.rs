@@ -96,6 +96,8 @@ pub(crate) struct Round<'s, 'f> {
     claims: Claims,
     paths: BTreeMap<&'s TenantId, Vec<TenantId>>,
     verdicts: Verdicts<'s>,
+    /// Some site has a power cap.
+    capped: bool,
     /// Needs for which there was no room, whoever asked, with the least time limit that found none. Room only shrinks.
     full: BTreeMap<Need<'s>, u64>,
     /// What tenants may have more of a class at most; nor does that grow.
@@ -118,6 +120,7 @@ impl<'s, 'f> Round<'s, 'f> {
             claims: Claims::default(),
             paths: BTreeMap::new(),
             verdicts: Verdicts::default(),
+            capped: state.caps_power(),
             full: BTreeMap::new(),
             rooms: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -268,6 +271,7 @@ impl<'s, 'f> Round<'s, 'f> {
             books: &self.books,
             purse,
             claims: &self.claims,
+            capped: self.capped,
             until,
             refused: None,
         };

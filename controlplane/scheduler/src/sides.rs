@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub(crate) struct Sides<'a, 's> {
     facts: &'a JobFacts,
-    sides: BTreeMap<Option<Domain<'s>>, Vec<Stand<'s>>>,
+    /// Where each stands, and what a member may draw there.
+    sides: BTreeMap<Option<Domain<'s>>, Vec<(Stand<'s>, u64)>>,
 }
 
 impl<'a, 's> Sides<'a, 's> {
@@ -26,20 +27,20 @@ impl<'a, 's> Sides<'a, 's> {
         self.facts.topology.places_members()
     }
 
-    /// One node with room more.
-    pub(crate) fn add(&mut self, stand: Stand<'s>) {
+    /// One node with room more, on which a member may draw so many watts.
+    pub(crate) fn add(&mut self, stand: Stand<'s>, watts: u64) {
         if !self.is_asked() {
             return;
         }
         let side = self.facts.topology.within.map(|within| stand.domain(within.over()));
         if side != Some(None) {
-            self.sides.entry(side.flatten()).or_default().push(stand);
+            self.sides.entry(side.flatten()).or_default().push((stand, watts));
         }
     }
 
     /// Members that may be charged together in one rack or site, none over its share; the whole group if it finds places.
     pub(crate) fn most(&self, books: &impl Books, purse: &Purse<'_>) -> u32 {
-        let mut sides: Vec<&Vec<Stand<'s>>> = self.sides.values().collect();
+        let mut sides: Vec<&Vec<(Stand<'s>, u64)>> = self.sides.values().collect();
         // The largest first: what is smaller than what was found need not be looked at.
         sides.sort_by_key(|stands| Reverse(stands.len()));
         let mut most = 0u32;
@@ -54,42 +55,47 @@ impl<'a, 's> Sides<'a, 's> {
     }
 
     /// The same of one, in the order of the search: first one member in each that has to be reached.
-    fn charged(&self, books: &impl Books, mut purse: Purse<'_>, stands: &[Stand<'s>]) -> u32 {
+    fn charged(
+        &self,
+        books: &impl Books,
+        mut purse: Purse<'_>,
+        stands: &[(Stand<'s>, u64)],
+    ) -> u32 {
         let (topology, group) = (&self.facts.topology, self.facts.group);
-        let mut spend = |stand: &Stand<'s>| {
+        let mut spend = |(stand, watts): &(Stand<'s>, u64)| {
             let at = (stand.site, stand.operator);
-            stand.area.is_some_and(|place| purse.spend(books, at, place).is_ok())
+            stand.area.is_some_and(|place| purse.spend(books, at, (place, *watts)).is_ok())
         };
         let mut tally = Tally::of(topology, group);
         let mut taken = BTreeSet::new();
         let mut counts: BTreeMap<Domain<'s>, u32> = BTreeMap::new();
         if let Some(spread) = topology.spread {
-            for (at, stand) in stands.iter().enumerate() {
-                let Some(domain) = stand.domain(spread.over) else { continue };
+            for (at, one) in stands.iter().enumerate() {
+                let Some(domain) = one.0.domain(spread.over) else { continue };
                 let wide =
                     u32::try_from(counts.len()).is_ok_and(|several| several >= spread.at_least);
-                if !wide && !counts.contains_key(&domain) && spend(stand) {
+                if !wide && !counts.contains_key(&domain) && spend(one) {
                     counts.insert(domain, 1);
                     taken.insert(at);
-                    tally.add(stand);
+                    tally.add(&one.0);
                 }
             }
         }
-        for (_, stand) in stands.iter().enumerate().filter(|(at, _)| !taken.contains(at)) {
+        for (_, one) in stands.iter().enumerate().filter(|(at, _)| !taken.contains(at)) {
             if tally.is_met() {
                 break;
             }
             if let Some(spread) = topology.spread {
-                let Some(domain) = stand.domain(spread.over) else { continue };
+                let Some(domain) = one.0.domain(spread.over) else { continue };
                 let count = counts.entry(domain).or_default();
-                if *count >= spread.most_in_one(group) || !spend(stand) {
+                if *count >= spread.most_in_one(group) || !spend(one) {
                     continue;
                 }
                 *count = count.saturating_add(1);
-            } else if !spend(stand) {
+            } else if !spend(one) {
                 continue;
             }
-            tally.add(stand);
+            tally.add(&one.0);
         }
         tally.most()
     }

@@ -158,7 +158,7 @@ impl<'s> Survey<'s> {
             } else if let Err(filter) = till.take(host) {
                 funnel.drop(filter);
             } else {
-                now.add(Stand::of(host.id, host.node));
+                now.add(Stand::of(host.id, host.node), host.node.least_watts(&ask.facts));
             }
         }
         funnel.charged = till.charged();

@@ -9,6 +9,7 @@ mod estimate;
 mod explain;
 mod held;
 mod plan;
+mod power;
 mod preempt;
 mod property;
 mod relax;

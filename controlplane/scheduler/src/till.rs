@@ -13,8 +13,8 @@ use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
 use std::collections::BTreeMap;
 
-/// What one member would hear at a site and place.
-type Answers<'s> = BTreeMap<(&'s SiteId, Option<Area>), Result<(), ErrorCode>>;
+/// What one member would hear at a site and place, that may draw so much.
+type Answers<'s> = BTreeMap<(&'s SiteId, Option<Area>, u64), Result<(), ErrorCode>>;
 
 /// Charges a job's members on paper.
 #[derive(Debug)]
@@ -42,18 +42,20 @@ impl<'s> Till<'s> {
     fn answer(&mut self, host: &Host<'s>) -> Result<(), ErrorCode> {
         let place = host.node.tag.area.domestic();
         let (state, facts, path) = (self.state, self.facts, self.path);
-        *self.alone.entry((&host.id.site, place)).or_insert_with(|| {
+        let watts = host.node.least_watts(facts);
+        *self.alone.entry((&host.id.site, place, watts)).or_insert_with(|| {
             let place = place.ok_or(ErrorCode::ResidencyOutsideJp)?;
             let mut purse = Purse::open(state, &Own(state), facts, path);
-            purse.spend(&Own(state), (&host.id.site, &host.node.operator), place).map(|_spend| ())
+            let whose = (&host.id.site, &host.node.operator);
+            purse.spend(&Own(state), whose, (place, watts)).map(|_spend| ())
         })
     }
 
-    /// Whether the node's operator offers it to the job at all.
+    /// Whether the node's operator offers it to the job at all, and lets it draw so much.
     pub(crate) fn offered(&mut self, host: &Host<'s>) -> Result<(), Filter> {
         let answer = self.answer(host).map_err(Filter::of_purse);
         match answer {
-            Err(Filter::Vetoed | Filter::Offered) => answer,
+            Err(Filter::Vetoed | Filter::Rated | Filter::Offered) => answer,
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -66,6 +68,7 @@ impl<'s> Till<'s> {
         })?;
         let Some(place) = host.node.tag.area.domestic() else { return Ok(()) };
         let own = Own(self.state);
+        let place = (place, host.node.least_watts(self.facts));
         match self.purse.spend(&own, (&host.id.site, &host.node.operator), place) {
             Ok(_spend) => self.charged = self.charged.saturating_add(1),
             Err(code) => self.kept_off = self.kept_off.or(Some(code)),

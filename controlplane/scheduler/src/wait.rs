@@ -96,6 +96,7 @@ struct Release<'s> {
     bucket: u16,
     place: Area,
     gpus: u32,
+    watts: u64,
     offer: Option<OfferKey>,
 }
 
@@ -156,6 +157,7 @@ fn releases<'s>(survey: &Survey<'s>, ask: &Ask<'_>) -> Vec<Release<'s>> {
             bucket: row.bucket,
             place: row.charge.place,
             gpus: row.grant.gpus,
+            watts: node.watts(row.bucket, row.grant.gpus),
             offer: row.charge.offer.as_ref().map(|name| (id.site.clone(), name.clone())),
         }));
         if found.len() >= PLACEMENTS_CONSIDERED_MAX {
@@ -323,7 +325,8 @@ impl<'s> Paper<'_, 's> {
         let mut sides = Sides::of(facts);
         if sides.is_asked() {
             for one in ready.filter(|one| self.has_room(one.host, &one.ends, at)) {
-                sides.add(Stand::of(one.host.id, one.host.node));
+                let watts = one.host.node.least_watts(facts);
+                sides.add(Stand::of(one.host.id, one.host.node), watts);
             }
             return sides.most(&books, &purse) >= facts.group;
         }
@@ -331,13 +334,13 @@ impl<'s> Paper<'_, 's> {
         for one in ready {
             let host = one.host;
             let Some(place) = host.node.tag.area.domestic() else { continue };
-            let site = &host.id.site;
+            let (site, watts) = (&host.id.site, host.node.least_watts(facts));
             // What is free until it is kept for another may be kept by then.
-            if refused.contains(&(site, place)) || !self.has_room(host, &one.ends, at) {
+            if refused.contains(&(site, place, watts)) || !self.has_room(host, &one.ends, at) {
                 continue;
             }
-            if purse.spend(&books, (site, &host.node.operator), place).is_err() {
-                refused.insert((site, place));
+            if purse.spend(&books, (site, &host.node.operator), (place, watts)).is_err() {
+                refused.insert((site, place, watts));
                 continue;
             }
             members = members.saturating_add(1);
@@ -357,6 +360,7 @@ impl<'s> Paper<'_, 's> {
             let gpus = u64::from(release.gpus);
             let sum = sums.entry((&release.job.tenant, release.place)).or_default();
             *sum = sum.saturating_add(gpus);
+            books.end_watts(&release.node.site, release.watts);
             if let Some(offer) = &release.offer {
                 books.end(offer.clone(), gpus);
             }

@@ -310,6 +310,9 @@ phrases! {
     "taken by its operator" = "事業者が受け入れている";
     "offered to {tenant} until {until}" = "{tenant} に {until} まで提供されている";
     "{gpus} of what is offered free" = "提供されているうち {gpus} 台が空いている";
+    "no member above its site's power cap" = "1メンバーの定格電力が拠点の電力上限を超えない";
+    "not beyond a power cap" = "電力上限を超えない";
+    "not beyond a power cap: {sites*}" = "電力上限を超えない: {sites*}";
     "not reserved for others" = "他者の予約がない";
     "not reserved for others: {windows*}" = "他者の予約がない: {windows*}";
     "{gpus} of reservation {name} left for so long" = "予約 {name} に {gpus} 台、その期間の空きがある";
@@ -378,6 +381,7 @@ phrases! {
     "have offer {name} begin now" = "提供 {name} を今すぐ始めてもらう";
     "have offer {name} raised by {by} to {to}" = "提供 {name} を {by} 増やして {to} にしてもらう";
     "have offer {name} cost {yen} yen instead of {was}" = "提供 {name} の単価を {was} 円から {yen} 円にしてもらう";
+    "have the power cap of {site} raised by {by} to {to} W" = "{site} の電力上限を {by} W 増やして {to} W にしてもらう";
     "have {operator} lift its veto of {of*}" = "{operator} に {of*} の拒否を解除してもらう";
     "ask for a time limit of {limit} s instead of {was}" = "時間制限を {was} 秒から {limit} 秒に短くする";
     "make the group {group} instead of {was}" = "グループのメンバー数を {was} から {group} に減らす";

@@ -15,6 +15,7 @@ mod location;
 mod model;
 mod node;
 mod offer;
+mod power;
 mod quota;
 mod reservation;
 mod sums;

@@ -9,6 +9,7 @@ mod held;
 mod location;
 mod long;
 mod opening;
+mod power;
 mod quota;
 mod reservation;
 mod snapshot;

@@ -53,7 +53,8 @@ fn charges(state: &State, job: &Job, places: &[Slot]) -> Result<Vec<Charge>, Err
     for slot in places {
         let node = state.nodes.get(&slot.node).ok_or(ErrorCode::NotFound)?;
         let place = node.tag.area.domestic().ok_or(ErrorCode::ResidencyOutsideJp)?;
-        let spend = purse.spend(&books, (&slot.node.site, &node.operator), place)?;
+        let watts = node.watts(slot.bucket, facts.resources.gpus);
+        let spend = purse.spend(&books, (&slot.node.site, &node.operator), (place, watts))?;
         charges.push(Charge {
             place,
             offer: Some(spend.offer.1.clone()),

@@ -26,6 +26,7 @@ mod member;
 mod node;
 mod offer;
 mod operator;
+mod power;
 mod preemption;
 mod quarantine;
 mod quota;

@@ -162,3 +162,23 @@ pub(super) fn budgets_are_charged_what_goes_on(state: &State) -> Result<(), Stri
     }
     Ok(())
 }
+
+/// Q2: each site has charged what the devices of what lives there may draw, and no row says nothing.
+pub(super) fn sites_are_charged_what_may_be_drawn(state: &State) -> Result<(), String> {
+    let mut sums: BTreeMap<&SiteId, u64> = BTreeMap::new();
+    for (_, row) in state.placements().filter(|(_, row)| !row.phase.is_ended()) {
+        let (id, gpus) = (&row.grant.node, u64::from(row.grant.gpus));
+        let bucket = state.node(id).and_then(|node| node.buckets.get(usize::from(row.bucket)));
+        let each = bucket.map_or(0, |bucket| u64::from(bucket.rated_watts()));
+        let sum = sums.entry(&id.site).or_insert(0);
+        *sum = sum.saturating_add(each.saturating_mul(gpus));
+    }
+    for (site, power) in state.powers() {
+        let sum = sums.remove(site).unwrap_or(0);
+        if power.used != sum || (sum == 0 && power.cap.is_none()) {
+            return Err(format!("Q2: site {site} counts {} W, it may draw {sum}", power.used));
+        }
+    }
+    sums.retain(|_, sum| *sum > 0);
+    if sums.is_empty() { Ok(()) } else { Err(format!("Q2: charged to no site {sums:?}")) }
+}

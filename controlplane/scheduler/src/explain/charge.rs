@@ -1,15 +1,21 @@
-//! What quotas, budgets, offers and reservations want, in words.
+//! What quotas, budgets, offers, reservations and power caps want, in words.
 
+use crate::survey::Funnel;
 use sekisho_fsm::State;
 use sekisho_fsm::budget::hours;
 use sekisho_fsm::quota::Line;
 use sekisho_types::budget::Exhausted;
+use sekisho_types::id::SiteId;
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::reservation::ReservationSpec;
+use std::collections::BTreeMap;
 
 /// Windows of reservations that are named: the first are those that bind.
 const WINDOWS_MAX: usize = 4;
+
+/// Capped sites that are named.
+const SITES_MAX: usize = 4;
 
 /// ` in AREA`, but for the whole country.
 pub(crate) fn within(area: Area) -> String {
@@ -38,6 +44,25 @@ pub(super) fn reserved(state: &State, facts: &JobFacts) -> String {
         return "not reserved for others".to_owned();
     }
     format!("not reserved for others: {}", told.join("; "))
+}
+
+/// What is left of which power cap, and what a member may draw at least.
+pub(super) fn power(state: &State, facts: &JobFacts, funnel: &Funnel<'_, '_>) -> String {
+    let mut least: BTreeMap<&SiteId, u64> = BTreeMap::new();
+    for host in &funnel.eligible {
+        let watts = host.node.least_watts(facts);
+        let known = least.entry(&host.id.site).or_insert(watts);
+        *known = watts.min(*known);
+    }
+    let told = least.into_iter().filter_map(|(site, watts)| {
+        let power = state.power(site);
+        Some(format!("{site} {}/{} W ({watts} W)", power.left(0)?, power.cap?))
+    });
+    let told: Vec<String> = told.take(SITES_MAX).collect();
+    if told.is_empty() {
+        return "not beyond a power cap".to_owned();
+    }
+    format!("not beyond a power cap: {}", told.join("; "))
 }
 
 pub(super) fn quota(state: &State, facts: &JobFacts) -> String {

@@ -78,6 +78,7 @@ impl<'s> Round<'s, '_> {
                 }
                 if members < group && is_open {
                     let whose = (&key.site, &example.operator);
+                    let place = (place, key.member_watts(gpus));
                     is_open = purse.spend(&self.books, whose, place).is_ok();
                     members = members.saturating_add(u32::from(is_open));
                 }
@@ -106,7 +107,8 @@ impl<'s> Round<'s, '_> {
         }
         let mut sides = Sides::of(&ask.facts);
         for (spot, shelf) in &found {
-            sides.add(stand(*shelf, spot.0.as_ref()));
+            let watts = shelf.0.member_watts(ask.facts.resources.gpus);
+            sides.add(stand(*shelf, spot.0.as_ref()), watts);
         }
         sides.most(&self.books, purse)
     }

@@ -1,5 +1,5 @@
-//! What a grant is charged, judged: quota, budgets, the offer of its site with what others reserved, and whom its operator takes
-//! nothing of (Q1).
+//! What a grant is charged, judged: quota, budgets, the offer of its site with what others reserved, its power cap, and whom its
+//! operator takes nothing of (Q1).
 //!
 //! Must hold: a grant does not say what it was charged to; that follows from what was set before it, what lives, and the
 //! place that the node's tag names. All of it is given back once, at the end of the placement (Q2).
@@ -70,6 +70,7 @@ impl Model {
             }
             (None, why) => wrong.extend(why),
         }
+        wrong.extend(self.leaves_power(grant).err());
         charge.budgets = self.budgets.counting(&self.ledger.path(work.tenant), work);
         let left = self.budgets.admit(&charge.budgets, work, charge.yen_per_gpu_hour);
         wrong.extend(left.err());

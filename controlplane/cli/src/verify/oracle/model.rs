@@ -6,6 +6,7 @@ use super::budget::Budgets;
 use super::charge::Charge;
 use super::escrow::{Escrow, EscrowKey};
 use super::offer::Offers;
+use super::power::Caps;
 use super::quota::Ledger;
 use super::reservation::Reservations;
 use crate::verify::report::{Report, Step};
@@ -124,6 +125,7 @@ pub(super) struct Model {
     pub(super) ledger: Ledger,
     pub(super) budgets: Budgets,
     pub(super) offers: Offers,
+    pub(super) caps: Caps,
     pub(super) reservations: Reservations,
     pub(super) escrows: BTreeMap<EscrowKey, Escrow>,
     /// Wholes, with the placements of all their tasks.
@@ -181,6 +183,7 @@ impl Model {
             ledger: Ledger::default(),
             budgets: Budgets::default(),
             offers: Offers::default(),
+            caps: Caps::default(),
             reservations: Reservations::default(),
             escrows: BTreeMap::new(),
             jobs: BTreeMap::new(),
@@ -359,6 +362,7 @@ impl Model {
             Command::StopReplicas { replicas } => {
                 replicas.iter().for_each(|replica| self.stop_job(replica));
             }
+            Command::SetPowerCap { site, watts, .. } => self.set_cap(at, site, *watts, report),
             // A name decides nothing.
             Command::UpdateSite { .. } => {}
             Command::DeletePolicy { policy, .. } => self.delete_policy(at, policy, report),
