@@ -79,7 +79,8 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
     if others {
         preemption::lapse_on(change, id);
     }
-    let (revision, drew) = (change.revision, change.state.nodes.get(id).map_or(0, Node::used_watts));
+    let (revision, drew) =
+        (change.revision, change.state.nodes.get(id).map_or(0, Node::used_watts));
     change.set_node(id, |node| {
         let last = node.session.take();
         let before = last.into_iter().flat_map(|last| [last.id].into_iter().chain(last.before));
