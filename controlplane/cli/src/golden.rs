@@ -10,6 +10,7 @@ mod charge;
 mod pending;
 mod scheduler;
 mod server;
+mod told;
 
 use crate::exit::Exit;
 use crate::help;
