@@ -338,7 +338,7 @@ phrases! {
     "{count} job(s) are being moved to make room" = "場所を空けるため {count} 件のジョブを移動中です";
     "waits until {count} job(s) have made room" = "{count} 件のジョブが場所を空けるのを待っています";
     "makes room for job {id}" = "ジョブ {id} のために場所を空けています";
-    "has its places since {at} on {nodes*}" = "{at} から {nodes*} に配置済み";
+    "has its places on {nodes*} since {at}" = "{nodes*} に {at} から配置済み";
     "all its members run since {at}" = "全メンバーが {at} から実行中";
     "{run} of {all} members run" = "{all} メンバー中 {run} が実行中";
     "{node} is being drained" = "{node} は退避中です";

@@ -84,7 +84,7 @@ fn a_plan_under_a_name_that_is_taken_says_how_to_plan_it_under_another() {
 
 #[test]
 fn a_job_that_has_its_places_is_not_said_to_be_placed_now() {
-    let summary = "has its places since 2026-11-22T01:02:03.000Z on tokyo-1/n-01; all its members run since 2026-11-22T01:03:00.000Z; tokyo-1/n-01 is being drained";
+    let summary = "has its places on tokyo-1/n-01 since 2026-11-22T01:02:03.000Z; all its members run since 2026-11-22T01:03:00.000Z; tokyo-1/n-01 is being drained";
     let answer = v1::Explanation {
         revision: 4711,
         verdict: v1::explanation::Verdict::PlacedNow.into(),
@@ -99,7 +99,7 @@ fn a_job_that_has_its_places_is_not_said_to_be_placed_now() {
     assert_eq!(said(Language::En, ""), format!("placed: {summary}\n"));
     assert_eq!(
         said(Language::Ja, ""),
-        "配置済み: 2026-11-22T01:02:03.000Z から tokyo-1/n-01 に配置済み。全メンバーが 2026-11-22T01:03:00.000Z から実行中。tokyo-1/n-01 は退避中です\n"
+        "配置済み: tokyo-1/n-01 に 2026-11-22T01:02:03.000Z から配置済み。全メンバーが 2026-11-22T01:03:00.000Z から実行中。tokyo-1/n-01 は退避中です\n"
     );
     assert!(said(Language::En, " -o json").contains("\"has_places\": true"));
 }

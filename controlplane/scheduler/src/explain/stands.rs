@@ -45,7 +45,7 @@ fn tasks(job: &Job) -> Option<Vec<String>> {
 fn members(state: &State, job: &Job, rows: &[&Placement]) -> Vec<String> {
     let since = rows.iter().map(|row| row.charge.from).min().unwrap_or(Timestamp(0));
     let nodes: BTreeSet<&NodeId> = rows.iter().map(|row| &row.grant.node).collect();
-    let mut told = vec![format!("has its places since {since} on {}", named(&nodes))];
+    let mut told = vec![format!("has its places on {} since {since}", named(&nodes))];
     let runs = rows.iter().filter(|row| row.phase == Phase::Running);
     let (run, all) = (runs.clone().count(), job.placements.len());
     let begun = runs.map(|row| row.changed).max().filter(|_| run == all);

@@ -51,7 +51,7 @@ fn a_job_that_has_its_places_is_told_where_it_is_and_what_moves_it() {
         assert_eq!((found.verdict, found.binding), (Verdict::PlacedNow, None));
         found.summary()
     };
-    let head = format!("has its places since {since} on tokyo-1/n-1");
+    let head = format!("has its places on tokyo-1/n-1 since {since}");
     assert_eq!(told(&federation), format!("{head}; 0 of 1 members run"));
     federation.now = federation.now.plus_ms(1_000);
     run(&mut federation, &id);
