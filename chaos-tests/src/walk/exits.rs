@@ -31,7 +31,11 @@ fn verdicts(walk: &mut Walk) -> Result<()> {
 
 /// 1 to 4 of a plan, 6 of a submission that would rather not wait.
 fn refusals(walk: &mut Walk) -> Result<()> {
-    walk.refused("sapporo", "sekisho job plan night.yaml > /dev/full", (1, "INTERNAL"))?;
+    walk.refused(
+        "sapporo",
+        "sekisho job plan night.yaml --name full > /dev/full",
+        (1, "INTERNAL"),
+    )?;
     let wrong = "sed 's/gpus:/gpu:/' night.yaml | sekisho job plan -";
     walk.refused("sapporo", wrong, (2, "SPEC_UNKNOWN_FIELD"))?;
     walk.refused("minato", "sekisho job plan night.yaml", (3, "NOT_FOUND"))?;

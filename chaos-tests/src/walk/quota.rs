@@ -105,6 +105,6 @@ pub(super) fn budget(walk: &mut Walk) -> Result<()> {
     walk.does("kanto", "sekisho budget set minato trial 3 --cosign naniwa", "updated")?;
     walk.plans("minato", "train.yaml --name dear", (11, "BUDGET_TOO_SMALL"))?;
     let delete = "sekisho budget delete minato trial";
-    walk.refused("kanto", delete, (2, "INVALID_ARGUMENT"))?;
+    walk.refused("kanto", delete, (2, "CONFIRMATION_MISSING"))?;
     walk.does("kanto", &format!("{delete} --yes --cosign naniwa"), "deleted")
 }

@@ -35,6 +35,8 @@ pub struct App<'w> {
     pub global: Global,
     /// Where this login's own folder is made, for what the next command begins with; without it nothing is remembered.
     pub remembers: Option<PathBuf>,
+    /// The command line as it was typed, for a remedy that says the same and more; empty where nobody typed one.
+    pub typed: String,
     contexts: Option<Contexts>,
     request: Option<RequestId>,
 }
@@ -113,11 +115,22 @@ pub fn random<const N: usize>() -> Result<[u8; N], Failure> {
     Ok(bytes)
 }
 
+/// A word as a shell reads it.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@=:,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 impl<'w> App<'w> {
     /// A command's surroundings. Nothing is read before it is needed.
     #[must_use]
     pub fn new(output: Output<'w>, global: Global) -> Self {
-        Self { output, global, remembers: None, contexts: None, request: None }
+        let typed = String::new();
+        Self { output, global, remembers: None, typed, contexts: None, request: None }
     }
 
     /// Acts with these contexts in place of the file's.
@@ -337,15 +350,19 @@ impl<'w> App<'w> {
     /// Refuses a verb that cannot be taken back unless `--yes` was given.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT`.
+    /// `CONFIRMATION_MISSING`, with the command that confirms it.
     pub fn confirm(&self, yes: bool, what: &str) -> Result<(), Failure> {
         if yes || self.global.dry_run {
             return Ok(());
         }
-        let why = self
+        let missing = Failure::new(ErrorCode::ConfirmationMissing, what);
+        if self.typed.is_empty() {
+            return Err(missing);
+        }
+        let again = format!("{} --yes", self.typed);
+        let fix = self
             .output
-            .pick(format!("{what} cannot be undone"), format!("{what} は取り消せません"));
-        let fix = self.output.pick("Add --yes to do it.", "実行するには --yes を付けてください。");
-        Err(Failure::invalid(why).remedy(fix))
+            .pick(format!("if it is what you want: {again}"), format!("実行してよければ: {again}"));
+        Err(missing.remedy(fix))
     }
 }

@@ -104,7 +104,14 @@ impl Failure {
             let head = text.trim_end_matches(['.', '。']);
             format!("{head}: {}", say(&self.detail, language))
         };
-        let fix = self.remedy.as_deref().unwrap_or_else(|| self.code.remedy(language));
+        // A read has no request id that it could be repeated with.
+        let is_read = self.code == ErrorCode::Deadline && self.request.is_none();
+        let plain = if is_read {
+            pick(language, "Repeat it.", "再実行してください。")
+        } else {
+            self.code.remedy(language)
+        };
+        let fix = self.remedy.as_deref().unwrap_or(plain);
         let remedy = pick(language, "remedy", "対処");
         let mut lines = vec![format!("error {}: {cause}", self.code), format!("{remedy}: {fix}")];
         // After a fault of ours nobody knows either whether the change was made.
@@ -195,6 +202,16 @@ mod tests {
         assert_eq!(open.of_request(request).code, ErrorCode::QuotaNone);
         let certain = Failure::new(ErrorCode::QuotaNone, "").of_request(request);
         assert!(!certain.lines(Language::En).join("").contains(&request.to_string()));
+    }
+
+    #[test]
+    fn a_read_that_was_late_is_repeated_without_a_request_id() {
+        let late = Failure::new(ErrorCode::Deadline, "the member says nothing");
+        assert_eq!(late.lines(Language::En)[1], "remedy: Repeat it.");
+        assert_eq!(late.lines(Language::Ja)[1], "対処: 再実行してください。");
+        let change = late.of_request(RequestId([7; 16])).lines(Language::En);
+        assert_eq!(change[1], "remedy: Repeat it; a change with the same request id.");
+        assert!(change[2].starts_with("request id: 0707"), "{change:?}");
     }
 
     #[test]

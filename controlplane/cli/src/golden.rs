@@ -10,6 +10,7 @@ mod charge;
 mod pending;
 mod scheduler;
 mod server;
+mod told;
 
 use crate::exit::Exit;
 use crate::help;
@@ -216,7 +217,10 @@ impl Fixed {
     }
 
     pub(crate) fn run(&self, line: &str, language: Language, width: u16) -> Said {
-        said(Some(&self.contexts), line, language, width)
+        let said = said(Some(&self.contexts), line, language, width);
+        // A remedy may name the command as it was typed.
+        let err = said.err.replace(&self.contexts.display().to_string(), "contexts.toml");
+        Said { err, ..said }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Must hold: it asks nothing of the terminal but its width, never for input; Ctrl-C ends it at once, unless a verb only looks on
 //! and says so; a reader that leaves ends it in silence.
 
-use crate::app::App;
+use crate::app::{App, quoted};
 use crate::args::{Cli, Command};
 use crate::command;
 use crate::exit::Exit;
@@ -53,14 +53,14 @@ pub fn run(arguments: &[OsString], around: Surroundings<'_>) -> Exit {
         return said(around.out.write_all(help::exit_codes(language, width).as_bytes()), Exit::Ok);
     }
     match Cli::from_arg_matches(&matches) {
-        Ok(cli) => run_parsed(cli, &matches, around, language),
+        Ok(cli) => run_parsed(cli, (&matches, typed(arguments)), around, language),
         Err(refused) => refuse(arguments, &refused, around, language),
     }
 }
 
 fn run_parsed(
     cli: Cli,
-    matches: &ArgMatches,
+    (matches, typed): (&ArgMatches, String),
     around: Surroundings<'_>,
     language: Language,
 ) -> Exit {
@@ -76,6 +76,7 @@ fn run_parsed(
     let redraws = output.color;
     let waits = around.messages_seen && !plain && !matches!(cli.command, Command::Dev(_));
     let mut app = App::new(output, cli.global);
+    app.typed = typed;
     app.remembers = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
     let watched = help::watched(matches);
     let result = match watched {
@@ -99,6 +100,12 @@ fn run_parsed(
             failure.exit()
         }
     }
+}
+
+/// The command line, to be typed again.
+fn typed(arguments: &[OsString]) -> String {
+    let words = arguments.iter().skip(1).map(|word| quoted(&word.to_string_lossy()));
+    std::iter::once("sekisho".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// One thread: a command waits for answers and computes little; a second thread costs a millisecond of start.
@@ -159,5 +166,12 @@ mod tests {
         assert_eq!(of("sekisho job list --lang en", "ja_JP.UTF-8"), Language::En);
         assert_eq!(of("sekisho --lang=ja nonsense", "C"), Language::Ja);
         assert_eq!(of("sekisho --lang", "C"), Language::En);
+    }
+
+    #[test]
+    fn a_command_line_is_said_again_as_a_shell_reads_it() {
+        let words = ["/usr/bin/sekisho", "veto", "add", "--reason", "it's over", "jobs:a/*", ""];
+        let words: Vec<OsString> = words.map(OsString::from).to_vec();
+        assert_eq!(typed(&words), r"sekisho veto add --reason 'it'\''s over' 'jobs:a/*' ''");
     }
 }

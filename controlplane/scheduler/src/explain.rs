@@ -4,6 +4,7 @@
 //! comes first and what is kept for others. Nothing depends on who asks.
 
 mod charge;
+mod stands;
 mod start;
 mod topology;
 
@@ -39,7 +40,7 @@ const NO_ESTIMATE: &str = "no estimate: nothing that is known to end or begin le
 /// What would become of a job, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// Every filter leaves enough nodes.
+    /// Every filter leaves enough nodes, or it has its places.
     PlacedNow,
     /// Waiting may help.
     WouldWait,
@@ -95,12 +96,18 @@ pub struct Explanation {
     /// When it will be placed at the latest, if nobody comes who gets ahead, on the state clock; and what that rests on. `None` of a
     /// job that waits: nothing that a clock brings lets it start.
     pub estimate: Option<(Timestamp, Basis)>,
+    /// It has its places already, and nothing more of it is to be placed: [`detail`](Self::detail) says where and since when, and
+    /// there is no funnel.
+    pub has_places: bool,
 }
 
 impl Explanation {
     /// One sentence without the verdict, which whoever shows it says in the reader's language.
     #[must_use]
     pub fn summary(&self) -> String {
+        if self.has_places {
+            return self.detail.clone();
+        }
         let left = self.steps.last().map_or(0, |step| step.nodes_left);
         let (needed, nodes) = (self.nodes_needed, self.nodes);
         let mut parts = vec![format!("{left} of {nodes} nodes pass, {needed} needed")];
@@ -135,14 +142,18 @@ pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
 }
 
 impl Explainer {
-    /// Explains a job, submitted or not. For a submitted one its own past (nodes that refused it) counts too.
+    /// Explains a job, submitted or not. For a submitted one its own past (nodes that refused it) counts too; of one that has its
+    /// places it says where they are.
     #[must_use]
     pub fn explain(&mut self, state: &State, facts: &JobFacts) -> Explanation {
+        let known = state.job(&facts.id).filter(|job| job.facts == *facts);
+        if let Some(found) = known.and_then(|job| stands::of(state, job)) {
+            return found;
+        }
         let rules = match state.rules_for(facts) {
             Ok(rules) => rules,
             Err(rejection) => return unknown(state, facts, rejection),
         };
-        let known = state.job(&facts.id).filter(|job| job.facts == *facts);
         let ask = Ask {
             facts: facts.clone(),
             rules,
@@ -199,6 +210,7 @@ impl Explainer {
             position,
             more_before: more_before.unwrap_or(false),
             estimate: outlook.all,
+            has_places: false,
         };
         start::add(state, facts, found)
     }
@@ -279,6 +291,7 @@ fn unknown(state: &State, facts: &JobFacts, rejection: Rejection) -> Explanation
         position,
         more_before: more_before.unwrap_or(false),
         estimate: None,
+        has_places: false,
     }
 }
 

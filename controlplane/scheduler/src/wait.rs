@@ -3,7 +3,7 @@
 //! ```text
 //! running jobs end ─┐
 //! those before it end ─┤
-//! a budget's period begins ─┼─> instants in order ─> the first at which nodes, quotas, budgets and offers admit the whole group
+//! a budget's period begins or ends ─┼─> instants in order ─> the first at which nodes, quotas, budgets and offers admit the whole group
 //! an offer begins ─┘
 //! ```
 //! Must hold: an upper bound, never a promise. Every job uses its whole time limit, and what is kept for others stays kept; what
@@ -23,7 +23,7 @@ use sekisho_fsm::State;
 use sekisho_fsm::offer::OfferKey;
 use sekisho_fsm::purse::Purse;
 use sekisho_fsm::topology::Stand;
-use sekisho_types::budget::Exhausted;
+use sekisho_types::budget::{Exhausted, Period};
 use sekisho_types::id::{JobId, NodeId, SiteId, TenantId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::time::Timestamp;
@@ -37,15 +37,17 @@ pub enum Basis {
     Ends,
     /// So will those whose turn comes first.
     Ahead,
-    /// A period of a budget begins, or its span is over.
+    /// A period of a budget begins.
     Period,
+    /// The span of a budget that does not begin anew is over: it counts nothing any more.
+    Span,
     /// An offer begins.
     Offer,
 }
 
 impl Basis {
     /// Each of them.
-    pub const ALL: [Self; 4] = [Self::Ends, Self::Ahead, Self::Period, Self::Offer];
+    pub const ALL: [Self; 5] = [Self::Ends, Self::Ahead, Self::Period, Self::Span, Self::Offer];
 
     /// Constant token.
     #[must_use]
@@ -54,6 +56,7 @@ impl Basis {
             Self::Ends => "RUNNING_JOBS_END",
             Self::Ahead => "EARLIER_JOBS_END",
             Self::Period => "BUDGET_PERIOD_BEGINS",
+            Self::Span => "BUDGET_SPAN_ENDS",
             Self::Offer => "OFFER_BEGINS",
         }
     }
@@ -66,6 +69,7 @@ impl fmt::Display for Basis {
             Self::Ends => "when running jobs have ended by their time limits",
             Self::Ahead => "when the jobs before it have ended by their time limits",
             Self::Period => "when a budget's next period begins",
+            Self::Span => "when the span of a budget is over",
             Self::Offer => "when an offer begins",
         })
     }
@@ -242,6 +246,10 @@ impl<'s> Paper<'_, 's> {
         let budgets = self.path.iter().flat_map(|of| self.state.budgets_of(of));
         let hard = budgets.filter(|(_, budget)| budget.spec.exhausted == Exhausted::Stop);
         for (_, budget) in hard {
+            if let Period::Once { until, .. } = budget.spec.period {
+                note(until, Basis::Span);
+                continue;
+            }
             // What a job charges that crosses into the next period is free of this one at the one after it.
             let mut at = now;
             for _ in 0..2 {

@@ -338,6 +338,11 @@ phrases! {
     "{count} job(s) are being moved to make room" = "場所を空けるため {count} 件のジョブを移動中です";
     "waits until {count} job(s) have made room" = "{count} 件のジョブが場所を空けるのを待っています";
     "makes room for job {id}" = "ジョブ {id} のために場所を空けています";
+    "has its places on {nodes*} since {at}" = "{nodes*} に {at} から配置済み";
+    "all its members run since {at}" = "全メンバーが {at} から実行中";
+    "{run} of {all} members run" = "{all} メンバー中 {run} が実行中";
+    "{node} is being drained" = "{node} は退避中です";
+    "{open} of its tasks have places, {run} run" = "配置済みのタスク {open}、実行中 {run}";
     "waits for a place: the room that was made is not enough: {code}" =
         "配置を待っています: 空けた場所では足りません({code})";
     "a budget above {tenant} does not cover the {need} GPU-hours" =
@@ -348,6 +353,7 @@ phrases! {
     "when running jobs have ended by their time limits" = "実行中のジョブが時間制限までに終了";
     "when the jobs before it have ended by their time limits" = "先行するジョブが時間制限までに終了";
     "when a budget's next period begins" = "予算の次の期間が開始";
+    "when the span of a budget is over" = "予算の期間が終了";
     "when an offer begins" = "提供が開始";
     "no estimate: nothing that is known to end or begin lets it start" =
         "見込みなし: 終了・開始が分かっているものだけでは開始できません";

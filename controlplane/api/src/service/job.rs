@@ -20,6 +20,7 @@ use sekisho_proto::convert::job::{self as convert, NewJob, Upload};
 use sekisho_proto::convert::plan::PlanGuard;
 use sekisho_proto::field::{FieldError, names};
 use sekisho_proto::name::Resource as _;
+use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::{self, job_service_server::JobService};
 use sekisho_scheduler::{Explanation, Verdict};
 use sekisho_types::error_code::ErrorCode;
@@ -114,6 +115,7 @@ fn explanation(explanation: &Explanation) -> v1::Explanation {
             .map(|(_, basis)| basis.as_str().to_owned())
             .unwrap_or_default(),
         waits: Vec::new(),
+        has_places: explanation.has_places,
     }
 }
 
@@ -412,6 +414,11 @@ impl JobService for JobApi {
         let state = self.0.read(&call, None).await?;
         let target = Target::Tenant(&facts.id.tenant);
         call.may_on(&state, Verb::SubmitJob, Verb::ReadTenant, target, &ask.parent)?;
+        if state.job(&facts.id).is_some() {
+            // As its submission would hear, whatever room there is.
+            let why = format!("job {} exists", facts.id);
+            return Err(ApiError::new(ErrorCode::AlreadyExists, why).into());
+        }
         Ok(Response::new(explanation(&self.0.explained(state, facts).await?)))
     }
 

@@ -32,13 +32,23 @@ pages! {
              "保存する前に `sekisho residency check --file FILE` で確認できます。";
         said "country_tier: must be T1, T2 or T3";
     InvalidArgument:
-        met "Every call: a field that is missing, out of its range or not of its form. The answer lists each wrong field as a violation. Commands meet it for arguments, for files that cannot be read, and where `--yes` is missing."
-            "すべての呼び出しで発生します。項目がない、範囲外、または形式が正しくない場合です。応答には誤りのある項目がすべて列挙されます。コマンドの引数、読み取れないファイル、`--yes` の不足でも発生します。";
+        met "Every call: a field that is missing, out of its range or not of its form. The answer lists each wrong field as a violation. Commands meet it for arguments and for files that cannot be read."
+            "すべての呼び出しで発生します。項目がない、範囲外、または形式が正しくない場合です。応答には誤りのある項目がすべて列挙されます。コマンドの引数や、読み取れないファイルでも発生します。";
         step "Correct each field that the message names; the words behind it say what it must be."
              "メッセージに示された項目を修正してください。項目名の後に条件が書かれています。";
         step "The form of a command is in its help, e.g. `sekisho job submit --help`."
              "コマンドの形式は `sekisho job submit --help` などで確認できます。";
         said "spec.group: must be 1 to 1024";
+    ConfirmationMissing:
+        met "Whoever types a command that cannot be undone without `--yes`, such as `sekisho site revoke` or `sekisho budget delete`. It is found on your machine; nothing was sent."
+            "`sekisho site revoke` や `sekisho budget delete` など、取り消せないコマンドを `--yes` なしで実行した場合に発生します。手元で検出され、何も送信されていません。";
+        step "Read what it does: `sekisho site revoke --help`."
+             "`sekisho site revoke --help` などで、何が起こるかを確認してください。";
+        step "See first whether it would be taken: the same command with `--dry-run`."
+             "同じコマンドに `--dry-run` を付けると、実行できるかを先に確認できます。";
+        step "Then the same command with `--yes`: the remedy is the command to type."
+             "実行してよければ `--yes` を付けてください。対処に、入力するコマンドが表示されます。";
+        said "sites/tokyo-1";
     SpecSyntax:
         met "Whoever gives a file to `sekisho job submit`, `sekisho job plan`, `sekisho policy create` or `sekisho residency check` that is not YAML or JSON: a tab as indentation, a bracket that is not closed, a value where a list belongs. It is found on your machine; nothing was sent."
             "`sekisho job submit`、`sekisho job plan`、`sekisho policy create`、`sekisho residency check` に、YAMLでもJSONでもないファイルを渡した場合に発生します(タブによる字下げ、閉じていない括弧など)。手元で検出され、何も送信されていません。";

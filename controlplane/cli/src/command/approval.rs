@@ -11,7 +11,7 @@ use crate::app::{App, PAGE, Prepared, Session};
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::language::Text;
+use crate::language::{Text, pick};
 use crate::output::{Column, Shown, column, wide};
 use sekisho_evidence::canonical::encode;
 use sekisho_fsm::approval::{WAIT_DEFAULT, command};
@@ -153,6 +153,16 @@ impl ApprovalView {
         Ok(Self { digest: "-".to_owned(), ..Self::told(message, unknown.to_owned(), Vec::new()) })
     }
 
+    /// Whether somebody of this operator has signed it.
+    fn is_signed_by(&self, operator: &str) -> bool {
+        self.signed_by.iter().any(|by| by.split('/').next() == Some(operator))
+    }
+
+    /// The command that signs it.
+    fn signing(&self, id: ApprovalId) -> String {
+        format!("sekisho approval sign {id} --digest {}", self.digest)
+    }
+
     /// What became of it, in words.
     fn outcome(&self) -> String {
         let because = |head: &str, why: &str| match why {
@@ -214,8 +224,11 @@ pub(super) async fn run(app: &mut App<'_>, command: ApprovalCommand) -> Result<E
             let view = ApprovalView::of(get(app, &session, approval).await?)?;
             app.output.one(&view)?;
             if view.state == word(State::Pending) && app.output.format.is_for_people() {
-                let next = format!("sekisho approval sign {approval} --digest {}", view.digest);
-                app.output.next(&next)?;
+                if view.is_signed_by(session.context.operator.as_str()) {
+                    tell_others(app, &session, &view, approval).await?;
+                } else {
+                    app.output.next(&view.signing(approval))?;
+                }
             }
         }
         ApprovalCommand::Sign { approval, digest } => sign(app, approval, digest).await?,
@@ -357,15 +370,52 @@ async fn propose(
         return app.proposed((of, &name), request, written.revision, done, None);
     }
     if app.output.format.is_for_people() {
-        let (missing, until) = (view.signatures_missing, instant(view.expires_ms));
-        let note = app.output.pick(
-            format!("{name}: {missing} more operator(s) until {until}; they run: sekisho approval get {id}"),
-            format!("{name}: {until} までに、あと {missing} 事業者の署名が必要です。確認: sekisho approval get {id}"),
-        );
-        app.output.note(&note)?;
+        tell_others(app, session, &view, id).await?;
     }
-    let next = format!("sekisho approval sign {id} --digest {}", view.digest);
+    let next = format!("sekisho approval get {id}");
     app.proposed((of, &name), request, written.revision, waits, Some(next))
+}
+
+/// Tells whoever has signed who has to sign besides, until when, and by which commands.
+async fn tell_others(
+    app: &mut App<'_>,
+    session: &Session,
+    view: &ApprovalView,
+    id: ApprovalId,
+) -> Result<(), Failure> {
+    let request = v1::ListOperatorsRequest { read: app.read(), ..Default::default() };
+    let all = ask!(
+        session.client,
+        operator_service_client::OperatorServiceClient,
+        list_operators,
+        request
+    );
+    // Whoever may not list them is told without their names.
+    let all = all.map(|answer| answer.operators).unwrap_or_default();
+    let open = all.iter().map(|operator| short(&operator.name));
+    let open: Vec<&str> = open.filter(|operator| !view.is_signed_by(operator)).collect();
+    app.output.note(&others(app.output.language, view, &open, id))
+}
+
+/// Who has to sign, in words.
+fn others(language: Language, view: &ApprovalView, open: &[&str], id: ApprovalId) -> String {
+    let (missing, until, sign) =
+        (view.signatures_missing, instant(view.expires_ms), view.signing(id));
+    let (en, ja) = match open {
+        [] => ("another operator".to_owned(), "別の事業者".to_owned()),
+        open => (open.join(" or "), open.join(" か ")),
+    };
+    pick(
+        language,
+        format!(
+            "{}: {missing} more operator(s) until {until}; a federation-admin of {en} looks at it with sekisho approval get {id}, then runs: {sign}",
+            view.name
+        ),
+        format!(
+            "{}: {until} までに、あと {missing} 事業者の署名が必要です。{ja} の連合管理者が sekisho approval get {id} で内容を確認し、次を実行します: {sign}",
+            view.name
+        ),
+    )
 }
 
 /// Until when it waits. Of a proposal that is repeated with its request id, as it was: another end would be another

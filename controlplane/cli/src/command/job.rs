@@ -11,7 +11,7 @@ mod upload;
 mod view;
 
 use super::list::{ListArgs, beside, pages};
-use crate::app::{App, PAGE, Session};
+use crate::app::{App, PAGE, Session, quoted};
 use crate::ask;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -125,6 +125,26 @@ pub enum JobCommand {
     },
 }
 
+impl JobCommand {
+    /// The tenant of which alone it reads, if it is one.
+    pub(crate) fn reads_of(&self) -> Option<&TenantId> {
+        match self {
+            Self::List { tenant, tasks_of, .. } => {
+                tasks_of.as_ref().map(|job| &job.tenant).or(tenant.as_ref())
+            }
+            Self::Status { job } | Self::Explain { job } | Self::Logs { job, .. } => {
+                Some(&job.tenant)
+            }
+            Self::Submit { .. }
+            | Self::Plan { .. }
+            | Self::Import(_)
+            | Self::Replace { .. }
+            | Self::Reseal { .. }
+            | Self::Cancel { .. } => None,
+        }
+    }
+}
+
 /// The spec file of a job.
 #[derive(Debug, clap::Args)]
 pub struct SpecArgs {
@@ -138,17 +158,14 @@ pub struct SpecArgs {
 impl SpecArgs {
     /// As it was written, for a command that names the same.
     fn words(&self) -> String {
-        let quoted = |text: String| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
-            if text.chars().all(plain) {
-                text
-            } else {
-                format!("'{}'", text.replace('\'', "'\\''"))
-            }
-        };
-        let mut words = vec![quoted(self.file.display().to_string())];
+        self.named(self.over.name.as_deref())
+    }
+
+    /// The same under this name, or under the one in the file.
+    fn named(&self, name: Option<&str>) -> String {
+        let mut words = vec![quoted(&self.file.display().to_string())];
         words.extend(self.over.tenant.as_ref().map(|tenant| format!("--tenant {tenant}")));
-        words.extend(self.over.name.clone().map(|name| format!("--name {}", quoted(name))));
+        words.extend(name.map(|name| format!("--name {}", quoted(name))));
         words.join(" ")
     }
 }

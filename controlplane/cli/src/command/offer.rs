@@ -5,7 +5,7 @@ mod change;
 pub(crate) use change::create;
 
 use super::list::{ListArgs, beside, pages};
-use super::{instant, short, when};
+use super::{short, when};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::exit::Exit;
@@ -195,8 +195,9 @@ impl Shown for OfferView {
     fn cells(&self, language: Language) -> Vec<String> {
         let excluded: Vec<&str> = self.excluded.iter().map(|name| short(name)).collect();
         let withdrawn = crate::language::pick(language, "withdrawn", "取り下げ済み");
-        let day = |ms| Timestamp(ms).date_in_japan().to_string();
-        let until = self.until_ms.map_or_else(|| "-".to_owned(), day);
+        let time = |ms| when::shown(Timestamp(ms));
+        let until = self.until_ms.map_or_else(|| "-".to_owned(), time);
+        let begins = if self.from_ms == 0 { "-".to_owned() } else { time(self.from_ms) };
         vec![
             self.site.clone(),
             short(&self.name).to_owned(),
@@ -205,7 +206,7 @@ impl Shown for OfferView {
             self.gpus.to_string(),
             self.yen_per_gpu_hour.to_string(),
             if self.withdrawn { withdrawn.to_owned() } else { until },
-            instant(self.from_ms),
+            begins,
             self.on_lower.to_owned(),
             excluded.join(", "),
             self.etag.clone(),

@@ -3,7 +3,7 @@
 mod change;
 
 use super::list::{ListArgs, beside, pages};
-use super::{instant, short, when};
+use super::{short, when};
 use crate::app::{App, PAGE, Session};
 use crate::ask;
 use crate::exit::Exit;
@@ -179,8 +179,8 @@ impl Shown for ReservationView {
         wide("etag", "etag"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
-        let day = |ms| Timestamp(ms).date_in_japan().to_string();
-        let begins = if self.from_ms == 0 { "-".to_owned() } else { instant(self.from_ms) };
+        let time = |ms| when::shown(Timestamp(ms));
+        let begins = if self.from_ms == 0 { "-".to_owned() } else { time(self.from_ms) };
         vec![
             self.tenant.clone(),
             short(&self.name).to_owned(),
@@ -189,7 +189,7 @@ impl Shown for ReservationView {
             self.used.to_string(),
             self.gpus.to_string(),
             begins,
-            self.until_ms.map_or_else(|| "-".to_owned(), day),
+            self.until_ms.map_or_else(|| "-".to_owned(), time),
             self.state(language),
             self.reclaim.to_owned(),
             self.message.clone(),

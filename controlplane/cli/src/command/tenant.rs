@@ -177,6 +177,12 @@ pub(super) async fn get(
     ask!(session.client, tenant_service_client::TenantServiceClient, get_tenant, request)
 }
 
+/// Every tenant that the caller may read, by name.
+pub(crate) async fn readable(app: &App<'_>, session: &Session) -> Result<Vec<TenantId>, Failure> {
+    let (tenants, _) = all(app, session, &ListArgs::default()).await?;
+    Ok(tenants.iter().filter_map(|tenant| TenantId::from_name(&tenant.name)).collect())
+}
+
 /// Every tenant that is asked for.
 pub(super) async fn all(
     app: &App<'_>,

@@ -3,7 +3,7 @@
 //! Must hold: what is printed up to a bookmark is all that happened up to it, wherever the stream was cut; a run that ended
 //! is gone on with by `--resume` and the last bookmark that it printed.
 
-use crate::app::App;
+use crate::app::{App, Session, quoted};
 use crate::command::{
     approval, break_glass, budget, escrow, job, key, landmark, member, node, offer, policy, quota,
     reservation, site, tenant, veto,
@@ -16,6 +16,7 @@ use sekisho_proto::v1::watch_request::Topic;
 use sekisho_proto::v1::watch_response::Item;
 use sekisho_proto::v1::{WatchRequest, WatchResponse};
 use sekisho_types::error_code::{ErrorCode, Language};
+use sekisho_types::id::TenantId;
 use serde::Serialize;
 use std::fmt;
 use std::str::FromStr;
@@ -60,6 +61,14 @@ struct Wanted {
     /// No name was said.
     all: bool,
     name: String,
+}
+
+impl Wanted {
+    /// Whether it may be of any tenant, which takes a right on all of them.
+    fn is_of_all_tenants(&self) -> bool {
+        let tenant = self.name.strip_prefix("tenants/").and_then(|rest| rest.split('/').next());
+        tenant.is_some_and(|tenant| tenant.contains('*'))
+    }
 }
 
 impl FromStr for Wanted {
@@ -275,7 +284,10 @@ pub(super) async fn run(app: &mut App<'_>, args: WatchArgs) -> Result<Exit, Fail
     let (mut marked, language) = (args.resume, app.output.language);
     loop {
         let heard = tokio::select! {
-            heard = watch.message() => heard?,
+            heard = watch.message() => match heard {
+                Ok(heard) => heard,
+                Err(refusal) => return Err(of_one(app, &session, &args.what, refusal).await),
+            },
             _ = tokio::signal::ctrl_c() => break,
         };
         match heard {
@@ -296,6 +308,44 @@ pub(super) async fn run(app: &mut App<'_>, args: WatchArgs) -> Result<Exit, Fail
         app.output.next(&format!("sekisho watch '{}' --resume {mark}", what.join("' '")))?;
     }
     Ok(Exit::Interrupted)
+}
+
+/// A refusal to show what all tenants have, with the command that shows what one of the caller's own has.
+async fn of_one(app: &App<'_>, session: &Session, what: &[Wanted], refusal: Failure) -> Failure {
+    let of_all = what.iter().any(Wanted::is_of_all_tenants);
+    if refusal.code != ErrorCode::PermissionDenied || !of_all {
+        return refusal;
+    }
+    let tenants = tenant::readable(app, session).await.unwrap_or_default();
+    let Some((first, more)) = tenants.split_first() else { return refusal };
+    let again = narrowed(what, first);
+    let more: Vec<&str> = more.iter().map(TenantId::as_str).collect();
+    let (also, mata) = match more.as_slice() {
+        [] => (String::new(), String::new()),
+        more => (
+            format!("; you may also read {}", more.join(", ")),
+            format!("。ほかに閲覧できるテナント: {}", more.join(", ")),
+        ),
+    };
+    refusal.remedy(app.output.pick(
+        format!("watch the tenants that you may read, one by one: {again}{also}"),
+        format!("閲覧できるテナントを1つずつ監視してください: {again}{mata}"),
+    ))
+}
+
+/// What it asks of all tenants, of one.
+fn narrowed(what: &[Wanted], tenant: &TenantId) -> String {
+    let one = |wanted: &Wanted| {
+        let name = ids(&wanted.name);
+        let name = match name.split_once('/') {
+            Some((_, rest)) => format!("{tenant}/{rest}"),
+            None => tenant.to_string(),
+        };
+        quoted(&format!("{}:{name}", wanted.word))
+    };
+    let what = what.iter().filter(|wanted| wanted.is_of_all_tenants());
+    let what: Vec<String> = what.map(one).collect();
+    format!("sekisho watch {}", what.join(" "))
 }
 
 /// The ids of a name, as they are typed.
@@ -335,6 +385,20 @@ mod tests {
         for bad in ["7", "1/", "a/b", "1/2/3"] {
             bad.parse::<Mark>().unwrap_err();
         }
+    }
+
+    #[test]
+    fn what_all_tenants_have_is_asked_of_one() {
+        let of = |what: &[&str]| {
+            let what: Vec<Wanted> = what.iter().map(|text| text.parse().unwrap()).collect();
+            narrowed(&what, &"sapporo".parse().unwrap())
+        };
+        assert_eq!(of(&["jobs"]), "sekisho watch 'jobs:sapporo/*'");
+        let several = of(&["jobs:*/train-*", "quotas", "tenants", "nodes", "jobs:otaru"]);
+        assert_eq!(
+            several,
+            "sekisho watch 'jobs:sapporo/train-*' 'quotas:sapporo/*' tenants:sapporo"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Instants as people write them: a day, which begins at midnight in Japan, or an instant as RFC 3339 has it.
+//! Instants as people write and read them: a day, which begins at midnight in Japan, or an instant as RFC 3339 has it.
 //!
 //! Never from now on: a command that is repeated with its request id has to be the same command (R3).
 
@@ -15,6 +15,23 @@ const MINUTE_MS: u64 = 60_000;
 pub(crate) fn instant(text: &str) -> Result<Timestamp, String> {
     let form = || "must be a day, 2027-04-01, or an instant, 2027-04-01T09:30:00+09:00".to_owned();
     read(text).ok_or_else(form)
+}
+
+/// As it is typed: the day if it begins with that, else Japan's time.
+pub(crate) fn shown(at: Timestamp) -> String {
+    let day = at.date_in_japan();
+    let since = at.since_ms(Timestamp::of_midnight_in_japan(day));
+    if since == 0 {
+        return day.to_string();
+    }
+    let (minutes, ms) = (since / MINUTE_MS, since % MINUTE_MS);
+    let (hours, minutes) = (minutes / 60, minutes % 60);
+    let seconds = match (ms / 1000, ms % 1000) {
+        (0, 0) => String::new(),
+        (seconds, 0) => format!(":{seconds:02}"),
+        (seconds, ms) => format!(":{seconds:02}.{ms:03}"),
+    };
+    format!("{day}T{hours:02}:{minutes:02}{seconds}+09:00")
 }
 
 fn read(text: &str) -> Option<Timestamp> {
@@ -92,6 +109,19 @@ mod tests {
         // What the program shows it reads.
         let shown = Timestamp(1_795_309_323_456);
         assert_eq!(instant(&shown.to_string()), Ok(shown));
+    }
+
+    #[test]
+    fn what_is_shown_is_what_was_typed() {
+        for text in [
+            "2027-04-01",
+            "2027-04-01T09:30+09:00",
+            "2027-04-01T09:30:05+09:00",
+            "2027-04-01T09:30:05.250+09:00",
+        ] {
+            assert_eq!(shown(instant(text).unwrap()), text);
+        }
+        assert_eq!(shown(instant("2027-03-31T15:00:00Z").unwrap()), "2027-04-01");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Test-only: a member that gives fixed answers, behind the listener and the certificates of the product.
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, StreamBody};
@@ -29,6 +29,7 @@ type Answer = Result<Bytes, Status>;
 pub(crate) struct Answers {
     by_path: BTreeMap<&'static str, Vec<Answer>>,
     asked: Arc<Mutex<BTreeMap<String, usize>>>,
+    sent: Arc<Mutex<Vec<(String, Bytes)>>>,
 }
 
 impl Answers {
@@ -41,6 +42,14 @@ impl Answers {
     pub(crate) fn refusing(mut self, path: &'static str, error: ApiError) -> Self {
         self.by_path.entry(path).or_default().push(Err(error.into()));
         self
+    }
+
+    /// What was asked of a call, in order.
+    pub(crate) fn sent<M: Message + Default>(&self, path: &str) -> Vec<M> {
+        let sent = self.sent.lock().unwrap();
+        let of = sent.iter().filter(|(to, _)| to.trim_start_matches("/sekisho.v1.") == path);
+        // Each stands behind a mark and its length.
+        of.map(|(_, framed)| M::decode(framed.slice(5..)).unwrap()).collect()
     }
 
     fn of(&self, path: &str) -> Answer {
@@ -148,8 +157,8 @@ async fn answered(
 ) -> Result<Response<Body>, std::convert::Infallible> {
     let path = request.uri().path().to_owned();
     // The request is read to its end, as a server would.
-    let mut sent = request.into_body().collect().await.map(|body| body.aggregate()).unwrap();
-    sent.advance(sent.remaining());
+    let sent = request.into_body().collect().await.unwrap().to_bytes();
+    answers.sent.lock().unwrap().push((path.clone(), sent));
     let (mut frames, mut trailers) = (Vec::new(), HeaderMap::new());
     match answers.of(&path) {
         Ok(message) => {

@@ -130,6 +130,18 @@ fn a_budget_is_waited_for_until_its_next_period_and_an_offer_until_it_begins() {
     assert_eq!(found.estimate, Some((midnight, Basis::Period)));
     assert_eq!(helps(&found), ["raise the budget sapporo/fy by 1 to 5 gpu-hours"]);
 
+    // One that does not begin anew is waited for until it counts nothing any more.
+    let mut federation = Federation::furnished();
+    let from = federation.state.clock();
+    let until = from.plus_ms(86_400_000);
+    budget(&mut federation, Period::Once { from, until }, 4);
+    federation.submit(job("runs", 1, 4, &[]));
+    assert_eq!(commit(&mut federation), 1);
+    let (binding, found) = told(&federation, &more);
+    assert_eq!(binding, Some(ErrorCode::BudgetExhausted));
+    assert_eq!(found.estimate, Some((until, Basis::Span)));
+    assert!(found.summary().ends_with("when the span of a budget is over"), "{}", found.summary());
+
     let mut federation = Federation::furnished();
     let from = federation.state.clock().plus_ms(7_200_000);
     federation.offer("tokyo-1", OfferSpec { from, ..offer(8) });

@@ -4,6 +4,7 @@ use super::*;
 use crate::{Basis, Explanation, Verdict, explain};
 use sekisho_fsm::testing::{CLASS, job};
 use sekisho_types::job::{JobFacts, Resources};
+use sekisho_types::placement::Phase;
 use sekisho_types::quota::Limit;
 use sekisho_types::residency::{Rules, Tier};
 use sekisho_types::time::Timestamp;
@@ -22,6 +23,48 @@ fn changes(explanation: &Explanation) -> Vec<(String, Verdict)> {
 
 fn said(change: &str, effect: Verdict) -> (String, Verdict) {
     (change.to_owned(), effect)
+}
+
+/// Reports the members of a job as running.
+fn run(federation: &mut Federation, id: &JobId) {
+    for placement in federation.placements(id) {
+        let grant = federation.state.placement(&placement).unwrap().grant.clone();
+        let (node, session) = (grant.node, grant.session);
+        let phases = vec![(placement, Phase::Running)];
+        let report = Command::Report { node: node.clone(), session, phases };
+        federation.accept(agent(&node), report);
+    }
+}
+
+#[test]
+fn a_job_that_has_its_places_is_told_where_it_is_and_what_moves_it() {
+    let mut federation = Federation::new();
+    federation.tenant("sapporo", Limit::Unlimited);
+    federation.ready_node("tokyo-1/n-1", 4);
+    let facts = job("runs", 1, 4, &[]);
+    let id = federation.submit(facts.clone());
+    assert_eq!(commit(&mut federation), 1);
+    let since = federation.state.clock();
+    let told = |federation: &Federation| {
+        let found = explain(&federation.state, &facts);
+        assert!(found.has_places && found.steps.is_empty() && found.relaxations.is_empty());
+        assert_eq!((found.verdict, found.binding), (Verdict::PlacedNow, None));
+        found.summary()
+    };
+    let head = format!("has its places on tokyo-1/n-1 since {since}");
+    assert_eq!(told(&federation), format!("{head}; 0 of 1 members run"));
+    federation.now = federation.now.plus_ms(1_000);
+    run(&mut federation, &id);
+    let runs = format!("{head}; all its members run since {}", federation.state.clock());
+    assert_eq!(told(&federation), runs);
+    let node: NodeId = "tokyo-1/n-1".parse().unwrap();
+    let owner = admin(agent(&node).operator.as_str());
+    let drain = Command::DrainNode { node, within_s: Some(600), message: String::new() };
+    federation.accept(owner, drain);
+    assert_eq!(told(&federation), format!("{runs}; tokyo-1/n-1 is being drained"));
+    // Its devices are taken for everybody else.
+    let other = explain(&federation.state, &job("other", 1, 4, &[]));
+    assert!(!other.has_places && other.verdict == Verdict::WouldWait);
 }
 
 #[test]

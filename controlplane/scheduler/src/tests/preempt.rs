@@ -87,6 +87,10 @@ fn room_that_is_being_made_is_waited_for() {
     let told = crate::explain(&federation.state, facts);
     assert_eq!(told.detail, "1 job(s) are being moved to make room");
     assert_eq!(told.binding, Some(ErrorCode::RoomInMaking));
+    let moved = federation.state.preemption(&id).unwrap().victims.first().unwrap();
+    let facts = &federation.state.job(moved).unwrap().facts;
+    let told = crate::explain(&federation.state, facts).summary();
+    assert!(told.ends_with("; makes room for job sapporo/two"), "{told}");
     // It makes no room for another one, and none is made for it twice.
     federation.submit(at(90, "other", 1, 2));
     assert_eq!(found(&federation), of(&["a"], &["n-01"]));

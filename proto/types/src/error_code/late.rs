@@ -22,8 +22,8 @@ $($early)*
     Deadline = 53, "DEADLINE", Unavailable,
         "The deadline passed before an answer.",
         "期限までに応答がありませんでした。",
-        "Repeat with the same request id.",
-        "同じリクエストIDで再実行してください。";
+        "Repeat it; a change with the same request id.",
+        "再実行してください。変更の場合は同じリクエストIDを指定してください。";
     StaleRead = 54, "STALE_READ", Unavailable,
         "A linearizable read could not be confirmed.",
         "最新性を確認できませんでした。",
@@ -399,6 +399,11 @@ $($early)*
         "メンバー1つの定格電力だけで、拠点の電力上限を超えます。",
         "Ask for fewer GPUs a member or another class, or allow other sites.",
         "メンバーあたりのGPU数を減らすか、別の種別や他の拠点を許可してください。";
+    ConfirmationMissing = 129, "CONFIRMATION_MISSING", Invalid,
+        "This cannot be undone, and was not confirmed.",
+        "取り消せない操作ですが、確認されていません。",
+        "If it is what you want, add `--yes` to the command.",
+        "実行してよければ、コマンドに `--yes` を付けてください。";
         }
     };
 }

@@ -200,6 +200,11 @@ async fn a_plan_says_what_would_happen_and_why() {
     let ask = v1::ExplainJobRequest { name: format!("tenants/sapporo/jobs/{}", id.name) };
     let answer = api.explain_job(request(&user("kanto", "sapporo"), ask)).await.unwrap();
     assert_eq!(answer.into_inner().queue_position, Some(0));
+    // A name that is taken is said first: the job would be refused whatever room there is.
+    let spec = Some(v1::JobSpec::from(&job("y", 1, 1, &[])));
+    let ask = v1::PlanJobRequest { parent: "tenants/sapporo".into(), job_id: "y".into(), spec };
+    let taken = api.plan_job(request(&user("kanto", "sapporo"), ask)).await;
+    assert_eq!(code(taken), ErrorCode::AlreadyExists);
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ fn what_is_signed_is_what_is_shown() {
         Command::Propose { joint: Box::new(joint(8)), expires: Timestamp(honest.expires_ms) };
     assert_eq!(read.digest, command.digest().unwrap());
     let view = ApprovalView::of(honest.clone()).unwrap();
-    assert_eq!(view.change, "set quota of sapporo for sim-h100 to 8");
+    assert_eq!(view.change, "set quota of sapporo for sim-h100 to 8, borrowing none, lending none");
     // A member that shows less than it would have signed, another end, or nothing.
     for lie in [
         v1::Approval { proposal: shown(800).proposal, ..honest.clone() },
@@ -88,8 +88,26 @@ fn quotas_and_budgets_are_told_whole() {
     assert_eq!(details.join("; "), all);
     let quota = Joint::SetQuota { tenant, class, area, allotment, expected };
     let (change, details) = words::of(&quota);
-    assert_eq!(change, "set quota of sapporo for sim-h100 in 北海道 (010006) to 8");
-    assert_eq!(details[1..3], ["borrows at most 4", "lends at most none"]);
+    assert_eq!(
+        change,
+        "set quota of sapporo for sim-h100 in 北海道 (010006) to 8, borrowing 4, lending none",
+        "a list shows it too"
+    );
+    assert_eq!(details, ["area 北海道 (010006)", "in place of revision 7"]);
+}
+
+#[test]
+fn who_has_signed_is_told_who_has_to_sign_besides() {
+    let (view, id) = (ApprovalView::of(shown(8)).unwrap(), ApprovalId([7; 16]));
+    assert!(
+        view.is_signed_by("kanto") && !view.is_signed_by("kan") && !view.is_signed_by("hokuto")
+    );
+    let told = others(Language::En, &view, &["hokuto", "naniwa"], id);
+    assert!(told.contains("; a federation-admin of hokuto or naniwa looks at it with"), "{told}");
+    let sign = format!("sekisho approval sign {id} --digest {}", view.digest);
+    assert!(told.ends_with(&format!("then runs: {sign}")), "{told}");
+    let told = others(Language::Ja, &view, &[], id);
+    assert!(told.contains("別の事業者 の連合管理者") && told.ends_with(&sign), "{told}");
 }
 
 #[test]

@@ -41,17 +41,16 @@ pub(super) fn of(joint: &Joint) -> (String, Vec<String>) {
         },
         Joint::SetQuota { tenant, class, area, allotment, expected } => {
             let Allotment { nominal, borrowing, lending } = allotment;
-            let details = vec![
-                format!("area {}", area.label()),
-                format!("borrows at most {borrowing}"),
-                format!("lends at most {lending}"),
-                format!("in place of revision {expected}"),
-            ];
+            let details =
+                vec![format!("area {}", area.label()), format!("in place of revision {expected}")];
             let place = match area {
                 Area::Japan => String::new(),
                 Area::Code(_) => format!(" in {}", area.label()),
             };
-            (format!("set quota of {tenant} for {class}{place} to {nominal}"), details)
+            let change = format!(
+                "set quota of {tenant} for {class}{place} to {nominal}, borrowing {borrowing}, lending {lending}"
+            );
+            (change, details)
         }
         Joint::SetBudget { tenant, name, budget, expected } => {
             let (verb, details) = set_budget(budget.as_ref(), *expected);

@@ -1,7 +1,7 @@
 //! A budget for people and programs.
 
 use crate::command::quota::place;
-use crate::command::short;
+use crate::command::{short, when};
 use crate::language::pick;
 use crate::output::{Column, Shown, column, wide};
 use sekisho_proto::name::{BudgetId, Resource as _};
@@ -121,7 +121,8 @@ impl From<v1::Budget> for BudgetView {
 impl BudgetView {
     fn period(&self, language: Language) -> String {
         if let (Some(from), Some(until)) = (self.from_ms, self.until_ms) {
-            return format!("{}/{}", day(from), day(until));
+            let time = |ms| when::shown(Timestamp(ms));
+            return format!("{}/{}", time(from), time(until));
         }
         let word = match (language, self.period.as_str()) {
             (Language::Ja, "day") => "日",
@@ -136,7 +137,7 @@ impl BudgetView {
     fn forecast(&self, language: Language) -> String {
         let Some(spent) = &self.spent else { return "-".to_owned() };
         match spent.exhausted_ms.map(day) {
-            Some(day) => pick(language, format!("ends {day}"), format!("{day} に終了")),
+            Some(day) => pick(language, format!("used up {day}"), format!("{day} に使い切り")),
             None => units(spent.forecast_milli),
         }
     }
@@ -157,7 +158,7 @@ impl Shown for BudgetView {
         column("used", "使用"),
         column("period", "期間"),
         column("forecast", "見込み"),
-        column("at its end", "終了時"),
+        column("when used up", "使い切り時"),
         wide("class", "種別"),
         wide("area", "地域"),
         wide("committed", "返却見込み"),

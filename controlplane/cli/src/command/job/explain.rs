@@ -53,6 +53,8 @@ struct ExplanationView {
     queue_position: Option<u32>,
     more_before: bool,
     estimate: Option<EstimateView>,
+    /// Nothing of it is to be placed: the summary says where it is.
+    has_places: bool,
     /// The command that submits what was planned.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -108,6 +110,7 @@ impl From<v1::Explanation> for ExplanationView {
                 at: Timestamp(ms).to_string(),
                 basis: answer.estimate_basis,
             }),
+            has_places: answer.has_places,
             next: None,
             waits: answer.waits.into_iter().map(WaitView::from).collect(),
         }
@@ -144,6 +147,7 @@ impl From<&scheduler::Explanation> for ExplanationView {
                 at: at.to_string(),
                 basis: basis.as_str().to_owned(),
             }),
+            has_places: found.has_places,
             next: None,
             waits: Vec::new(),
         }
@@ -162,7 +166,8 @@ pub(super) async fn plan(
         job_id: spec.facts.id.name.to_string(),
         spec: Some((&spec.facts).into()),
     };
-    let answer = ask!(session.client, job_service_client::JobServiceClient, plan_job, request)?;
+    let answer = ask!(session.client, job_service_client::JobServiceClient, plan_job, request)
+        .map_err(|failure| taken(app, spec, file, failure))?;
     let exit = exit(answer.verdict());
     // What never comes is not submitted.
     let next = Planned::of(&answer)
@@ -170,6 +175,22 @@ pub(super) async fn plan(
         .map(|planned| format!("sekisho job submit {} --if-plan {planned}", file.words()));
     show(app, &ExplanationView { next, ..answer.into() })?;
     Ok(exit)
+}
+
+/// A name that is taken: how to plan the same under another one, and how to see what is there.
+fn taken(app: &App<'_>, spec: &JobSpec, file: &SpecArgs, failure: Failure) -> Failure {
+    if failure.code != ErrorCode::AlreadyExists {
+        return failure;
+    }
+    let id = &spec.facts.id;
+    let again = file.named(Some(&format!("{}-2", id.name)));
+    let fix = app.output.pick(
+        format!(
+            "under another name: sekisho job plan {again}; what is there: sekisho job explain {id}"
+        ),
+        format!("別の名前で: sekisho job plan {again}。既存のジョブ: sekisho job explain {id}"),
+    );
+    failure.remedy(fix)
 }
 
 /// Why a job is where it is.
@@ -194,6 +215,7 @@ fn show(app: &mut App<'_>, view: &ExplanationView) -> Result<(), Failure> {
         return app.output.data(view);
     }
     let verdict = match view.verdict {
+        "placed_now" if view.has_places => app.output.pick("placed", "配置済み"),
         "placed_now" => app.output.pick("placed now", "今すぐ配置"),
         "would_wait" => app.output.pick("not yet: would wait", "まだ: 待機"),
         "never" => app.output.pick("never, as asked", "この要求では配置不可"),

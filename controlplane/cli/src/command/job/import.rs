@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::spec::{self, Override, SPEC_MAX, read_text};
-use draft::{Draft, Part};
+use draft::{Draft, Part, Why};
 use given::{ClassOf, Given, JobOf, LevelOf, class_of, job_of, level_of};
 use sekisho_evidence::canonical::encode;
 use sekisho_types::error_code::ErrorCode;
@@ -101,7 +101,7 @@ fn import(form: Form, text: &str, given: &Given, today: Date) -> Result<Vec<Part
         let why = format!("what is imported has at most {SPEC_MAX} bytes");
         return Err(Failure::new(ErrorCode::TooLarge, why));
     }
-    let parts = match form {
+    let mut parts = match form {
         Form::Slurm => slurm::read(text, given)?,
         Form::Kubernetes => kubernetes::read(text, given)?,
     };
@@ -111,7 +111,21 @@ fn import(form: Form, text: &str, given: &Given, today: Date) -> Result<Vec<Part
         return Err(Failure::invalid(why).remedy("leave --name out, or import them one by one"));
     }
     drafts.iter().try_for_each(|draft| prove(draft, today))?;
+    if let Some(tenant) = &given.tenant {
+        parts.iter_mut().for_each(|part| answer(part, tenant));
+    }
     Ok(parts)
+}
+
+/// Says of what asks for a tenant which one was given.
+fn answer(part: &mut Part, tenant: &TenantId) {
+    let asks = [Why::from(kubernetes::TENANT), Why::from(slurm::TENANT)];
+    for told in part.told.iter_mut().filter(|told| asks.contains(&told.why)) {
+        told.why = Why::new(
+            format!("who pays and whose quota counts is the tenant, here {tenant} by --tenant"),
+            format!("費用と割当枠はテナントで決まります。--tenant により {tenant} です"),
+        );
+    }
 }
 
 /// What is printed is a spec, and says what it was made of: its own reader is asked.

@@ -136,7 +136,9 @@ pub(super) async fn withdraw(app: &mut App<'_>, offer: OfferId) -> Result<(), Fa
         ask!(session.client, offer_service_client::OfferServiceClient, withdraw_offer, request)
             .map_err(|failure| failure.of_request(prepared.request))?;
     let done = Text::new("withdrawn", "を取り下げました");
-    app.changed(&withdraw.offer.name(), prepared.request, written.revision, done, None)
+    // What is still charged to it keeps it there.
+    let next = format!("sekisho offer list --site {}", withdraw.offer.site);
+    app.changed(&withdraw.offer.name(), prepared.request, written.revision, done, Some(next))
 }
 
 #[cfg(test)]

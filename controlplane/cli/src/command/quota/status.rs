@@ -179,7 +179,7 @@ impl TightView {
         let Some(ms) = self.exhausted_ms else { return "ok".to_owned() };
         let used = used(language, Some(self.charged_milli), (self.amount, self.unit));
         let day = Timestamp(ms).date_in_japan();
-        pick(language, format!("{used}, ends {day}"), format!("{used}、{day} に終了"))
+        pick(language, format!("{used}, used up {day}"), format!("{used}、{day} に使い切り"))
     }
 }
 
@@ -320,8 +320,8 @@ mod tests {
         let other = budget("tenants/port/budgets/all", 999_000, Some(1));
         let all = books(vec![own.clone(), above, other]);
         let tight = all.tightest(&quota("tenants/lab/quotas/h100")).unwrap();
-        assert_eq!(tight.ends(Language::En), "412/1000 gpu-hours, ends 2026-12-19");
-        assert_eq!(tight.ends(Language::Ja), "412/1000 GPU時間、2026-12-19 に終了");
+        assert_eq!(tight.ends(Language::En), "412/1000 gpu-hours, used up 2026-12-19");
+        assert_eq!(tight.ends(Language::Ja), "412/1000 GPU時間、2026-12-19 に使い切り");
         let none = books(Vec::new());
         assert!(none.tightest(&quota("tenants/lab/quotas/h100")).is_none());
         let fine = books(vec![own]).tightest(&quota("tenants/lab/quotas/h100")).unwrap();

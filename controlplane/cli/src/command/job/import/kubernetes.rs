@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::spec::refuse::refuse_read;
 use metadata::Metadata;
 use pod::Pod;
+pub(super) use reason::TENANT;
 use sekisho_types::job::Kind;
 use sekisho_types::payload::{JobPayload, Restart};
 use sekisho_types::topology::Topology;

@@ -18,6 +18,7 @@ mod words;
 use super::draft::{Draft, Part, Place, Told, Why, memory, rounded};
 use super::given::Given;
 use crate::failure::Failure;
+pub(super) use option::TENANT;
 use option::{Field, Set, Use};
 use sekisho_types::job::Kind;
 use sekisho_types::payload::JobPayload;

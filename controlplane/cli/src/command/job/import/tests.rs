@@ -107,6 +107,24 @@ fn inputs_come_to_the_specs_that_are_kept() {
 }
 
 #[test]
+fn a_tenant_that_was_given_is_named_and_not_asked_for_again() {
+    for file in ["train.sbatch", "finetune.yaml"] {
+        let case = CASES.iter().find(|case| case.file == file).unwrap();
+        let told = |tenant: Option<&str>, language| {
+            let given = Given { tenant: tenant.map(|id| id.parse().unwrap()), ..case.given() };
+            render::text(&import(case.form(), &case.text(), &given, today()).unwrap(), language)
+        };
+        assert!(told(None, Language::En).contains("give --tenant"), "{file}");
+        let given = told(Some("sapporo"), Language::En);
+        assert!(given.contains("the tenant, here sapporo by --tenant"), "{given}");
+        assert!(!given.contains("give --tenant"), "{given}");
+        let given = told(Some("sapporo"), Language::Ja);
+        assert!(given.contains("--tenant により sapporo です"), "{given}");
+        assert!(!given.contains("--tenant で指定"), "{given}");
+    }
+}
+
+#[test]
 fn what_is_printed_is_read_by_the_reader_of_specs() {
     for case in CASES {
         let parts = import(case.form(), &case.text(), &case.given(), today()).unwrap();

@@ -3,7 +3,8 @@
 use super::super::draft::Why;
 use sekisho_types::error_code::Text;
 
-const TENANT: Text = Text::new(
+/// Of what names a queue or a namespace.
+pub(in super::super) const TENANT: Text = Text::new(
     "who pays and whose quota counts is the tenant: give --tenant",
     "費用と割当枠はテナントで決まります。--tenant で指定してください",
 );

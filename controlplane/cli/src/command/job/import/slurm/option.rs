@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::spec::refuse::nearest;
 use sekisho_types::error_code::Text;
 use table::OPTIONS;
+pub(in super::super) use table::TENANT;
 pub(super) use table::{FEATURE, NEAR};
 
 /// Whether an option has a value.

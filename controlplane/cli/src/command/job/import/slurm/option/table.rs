@@ -3,7 +3,8 @@
 use super::{Field, Opt, Use, Value};
 use sekisho_types::error_code::Text;
 
-const TENANT: Text = Text::new(
+/// Of an account.
+pub(in super::super::super) const TENANT: Text = Text::new(
     "who pays is the tenant: give --tenant; parts of it are tenants of their own, `sekisho tenant create --parent`",
     "費用はテナントが負担します。--tenant で指定し、内訳は子テナント(`sekisho tenant create --parent`)で分けてください",
 );
