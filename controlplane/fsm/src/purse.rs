@@ -6,6 +6,8 @@
 //! through a site, or a budget of yen meets sites of different prices. There it may be fewer, never more than are admitted.
 //! Does not know: devices, nodes and what else keeps a job off them.
 
+mod several;
+
 use crate::budget::{Budget, BudgetKey, Charged};
 use crate::offer::{Offer, OfferKey};
 use crate::quota::{Holding, HoldingKey, Holdings, ceiling, room};
