@@ -239,7 +239,7 @@ impl<'f, 's, B: Books> Search<'f, '_, 's, B> {
         let mut taken = 0u32;
         let Some(place) = example.tag.area.domestic() else { return taken };
         let spots: Box<dyn Iterator<Item = Spot> + 'f> = match rack {
-            None => Box::new(shelf.spots(self.gpus)),
+            None => Box::new(shelf.spots(self.gpus).cloned()),
             Some(rack) => Box::new(shelf.spots_in(rack.cloned(), self.gpus)),
         };
         for spot in spots {

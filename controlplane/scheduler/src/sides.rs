@@ -9,11 +9,14 @@ use sekisho_types::job::JobFacts;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Nodes that stand alike, at one site and place.
+type Run<'s> = (Stand<'s>, u32);
+
 /// The nodes of one question.
 #[derive(Debug)]
 pub(crate) struct Sides<'a, 's> {
     facts: &'a JobFacts,
-    sides: BTreeMap<Option<Domain<'s>>, Vec<Stand<'s>>>,
+    sides: BTreeMap<Option<Domain<'s>>, Vec<Run<'s>>>,
 }
 
 impl<'a, 's> Sides<'a, 's> {
@@ -26,35 +29,38 @@ impl<'a, 's> Sides<'a, 's> {
         self.facts.topology.places_members()
     }
 
-    /// One node with room more.
-    pub(crate) fn add(&mut self, stand: Stand<'s>) {
+    /// So many nodes with room more, one at least.
+    pub(crate) fn add(&mut self, stand: Stand<'s>, nodes: u32) {
         if !self.is_asked() {
             return;
         }
         let side = self.facts.topology.within.map(|within| stand.domain(within.over()));
         if side != Some(None) {
-            self.sides.entry(side.flatten()).or_default().push(stand);
+            self.sides.entry(side.flatten()).or_default().push((stand, nodes));
         }
     }
 
     /// Members that may be charged together in one rack or site, none over its share; the whole group if it finds places.
     pub(crate) fn most(&self, books: &impl Books, purse: &Purse<'_>) -> u32 {
-        let mut sides: Vec<&Vec<Stand<'s>>> = self.sides.values().collect();
+        let nodes =
+            |runs: &[Run<'s>]| runs.iter().fold(0u32, |sum, (_, nodes)| sum.saturating_add(*nodes));
+        let mut sides: Vec<(u32, &[Run<'s>])> =
+            self.sides.values().map(|runs| (nodes(runs), runs.as_slice())).collect();
         // The largest first: what is smaller than what was found need not be looked at.
-        sides.sort_by_key(|stands| Reverse(stands.len()));
+        sides.sort_by_key(|(nodes, _)| Reverse(*nodes));
         let mut most = 0u32;
-        for stands in sides {
-            let larger = u32::try_from(stands.len()).map_or(true, |nodes| nodes > most);
-            if !larger || most >= self.facts.group {
+        for (nodes, runs) in sides {
+            if nodes <= most || most >= self.facts.group {
                 break;
             }
-            most = most.max(self.charged(books, purse.clone(), stands));
+            most = most.max(self.charged(books, purse.clone(), runs));
         }
         most
     }
 
-    /// The same of one, in the order of the search: first one member in each that has to be reached.
-    fn charged(&self, books: &impl Books, mut purse: Purse<'_>, stands: &[Stand<'s>]) -> u32 {
+    /// The same of one, in the order of the search: first one member in each that has to be reached. A member that is refused tells
+    /// of all that stand alike, since nothing of a purse grows.
+    fn charged(&self, books: &impl Books, mut purse: Purse<'_>, runs: &[Run<'s>]) -> u32 {
         let (topology, group) = (&self.facts.topology, self.facts.group);
         let mut spend = |stand: &Stand<'s>| {
             let at = (stand.site, stand.operator);
@@ -63,33 +69,47 @@ impl<'a, 's> Sides<'a, 's> {
         let mut tally = Tally::of(topology, group);
         let mut taken = BTreeSet::new();
         let mut counts: BTreeMap<Domain<'s>, u32> = BTreeMap::new();
+        let is_wide = |counts: &BTreeMap<Domain<'s>, u32>| {
+            topology.spread.is_none_or(|spread| {
+                u32::try_from(counts.len()).is_ok_and(|several| several >= spread.at_least)
+            })
+        };
         if let Some(spread) = topology.spread {
-            for (at, stand) in stands.iter().enumerate() {
+            for (at, (stand, _)) in runs.iter().enumerate() {
                 let Some(domain) = stand.domain(spread.over) else { continue };
-                let wide =
-                    u32::try_from(counts.len()).is_ok_and(|several| several >= spread.at_least);
-                if !wide && !counts.contains_key(&domain) && spend(stand) {
+                if !is_wide(&counts) && !counts.contains_key(&domain) && spend(stand) {
                     counts.insert(domain, 1);
                     taken.insert(at);
                     tally.add(stand);
                 }
             }
         }
-        for (_, stand) in stands.iter().enumerate().filter(|(at, _)| !taken.contains(at)) {
-            if tally.is_met() {
-                break;
-            }
-            if let Some(spread) = topology.spread {
-                let Some(domain) = stand.domain(spread.over) else { continue };
-                let count = counts.entry(domain).or_default();
-                if *count >= spread.most_in_one(group) || !spend(stand) {
-                    continue;
+        // Where there are too few things to spread over, the last member never finds a place.
+        let goal = if is_wide(&counts) { group } else { group.saturating_sub(1) };
+        for (at, (stand, nodes)) in runs.iter().enumerate() {
+            let mut left = nodes.saturating_sub(u32::from(taken.contains(&at)));
+            let domain = topology.spread.map(|spread| (spread, stand.domain(spread.over)));
+            while left > 0 && tally.most() < goal {
+                let count = match domain {
+                    None => None,
+                    Some((_, None)) => break,
+                    Some((spread, Some(domain))) => {
+                        let count = counts.entry(domain).or_default();
+                        if *count >= spread.most_in_one(group) {
+                            break;
+                        }
+                        Some(count)
+                    }
+                };
+                if !spend(stand) {
+                    break;
                 }
-                *count = count.saturating_add(1);
-            } else if !spend(stand) {
-                continue;
+                if let Some(count) = count {
+                    *count = count.saturating_add(1);
+                }
+                tally.add(stand);
+                left = left.saturating_sub(1);
             }
-            tally.add(stand);
         }
         tally.most()
     }

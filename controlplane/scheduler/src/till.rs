@@ -3,8 +3,8 @@
 //! Must hold: what admits a member is the purse of apply. By itself a node is asked with a purse of its own, so that people see
 //! every node that would do; together they are asked with one, which tells how many members would be charged.
 
+use crate::alike::Corner;
 use crate::filter::Filter;
-use crate::survey::Host;
 use sekisho_fsm::State;
 use sekisho_fsm::purse::{Own, Purse};
 use sekisho_types::error_code::ErrorCode;
@@ -20,9 +20,9 @@ type Answers<'s> = BTreeMap<(&'s SiteId, Option<Area>), Result<(), ErrorCode>>;
 #[derive(Debug)]
 pub(crate) struct Till<'s> {
     state: &'s State,
-    facts: &'s JobFacts,
-    path: &'s [TenantId],
     purse: Purse<'s>,
+    /// As it was opened: what a node by itself is asked with.
+    full: Purse<'s>,
     alone: Answers<'s>,
     charged: u32,
     kept_off: Option<ErrorCode>,
@@ -31,45 +31,42 @@ pub(crate) struct Till<'s> {
 }
 
 impl<'s> Till<'s> {
-    pub(crate) fn of(state: &'s State, facts: &'s JobFacts, path: &'s [TenantId]) -> Self {
+    pub(crate) fn of(state: &'s State, facts: &'s JobFacts, path: &[TenantId]) -> Self {
         let purse = Purse::open(state, &Own(state), facts, path);
         let (alone, charged, kept_off) = (BTreeMap::new(), 0, None);
         let never = purse.covers(facts.gpus()).err();
-        Self { state, facts, path, purse, alone, charged, kept_off, never }
+        Self { state, full: purse.clone(), purse, alone, charged, kept_off, never }
     }
 
-    /// What a node's first member would hear.
-    fn answer(&mut self, host: &Host<'s>) -> Result<(), ErrorCode> {
-        let place = host.node.tag.area.domestic();
-        let (state, facts, path) = (self.state, self.facts, self.path);
-        *self.alone.entry((&host.id.site, place)).or_insert_with(|| {
+    /// What a first member would hear.
+    fn answer(&mut self, (site, operator, place): Corner<'s>) -> Result<(), ErrorCode> {
+        let (state, full) = (self.state, &self.full);
+        *self.alone.entry((site, place)).or_insert_with(|| {
             let place = place.ok_or(ErrorCode::ResidencyOutsideJp)?;
-            let mut purse = Purse::open(state, &Own(state), facts, path);
-            purse.spend(&Own(state), (&host.id.site, &host.node.operator), place).map(|_spend| ())
+            full.clone().spend(&Own(state), (site, operator), place).map(|_spend| ())
         })
     }
 
-    /// Whether the node's operator offers it to the job at all.
-    pub(crate) fn offered(&mut self, host: &Host<'s>) -> Result<(), Filter> {
-        let answer = self.answer(host).map_err(Filter::of_purse);
+    /// Whether the operator offers what is there to the job at all.
+    pub(crate) fn offered(&mut self, corner: Corner<'s>) -> Result<(), Filter> {
+        let answer = self.answer(corner).map_err(Filter::of_purse);
         match answer {
             Err(Filter::Vetoed | Filter::Offered) => answer,
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    /// Charges a member on a node with room, if the group goes on to need one.
-    pub(crate) fn take(&mut self, host: &Host<'s>) -> Result<(), Filter> {
-        self.answer(host).map_err(|code| {
+    /// Charges a member on each of so many nodes with room, one at least, if the group goes on to need them.
+    pub(crate) fn take(&mut self, corner: Corner<'s>, nodes: u32) -> Result<(), Filter> {
+        self.answer(corner).map_err(|code| {
             self.kept_off = self.kept_off.or(Some(code));
             Filter::of_purse(code)
         })?;
-        let Some(place) = host.node.tag.area.domestic() else { return Ok(()) };
+        let (site, operator, Some(place)) = corner else { return Ok(()) };
         let own = Own(self.state);
-        match self.purse.spend(&own, (&host.id.site, &host.node.operator), place) {
-            Ok(_spend) => self.charged = self.charged.saturating_add(1),
-            Err(code) => self.kept_off = self.kept_off.or(Some(code)),
-        }
+        let (charged, refused) = self.purse.spend_most(&own, (site, operator), place, nodes);
+        self.charged = self.charged.saturating_add(charged);
+        self.kept_off = self.kept_off.or(refused);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use sekisho_fsm::offer::{Offer, OfferKey};
 use sekisho_fsm::supposed::Supposed;
 use sekisho_types::budget::{AMOUNT_MAX, Exhausted, PER_HOUR, Unit};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{OperatorId, SiteId};
+use sekisho_types::id::OperatorId;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::offer::{START_WITHIN_MS, Vetoed};
 use sekisho_types::quota::Amount;
@@ -122,8 +122,7 @@ fn parts(case: &Case<'_>, budget: &Budget) -> Vec<(u128, u64)> {
 /// Offers of the class at sites where the job may stand, in the order in which they are charged.
 fn offers<'c>(case: &Case<'c>) -> Vec<(&'c OfferKey, &'c Offer)> {
     let (state, class) = (case.survey.state, &case.ask.facts.resources.class);
-    let standing = case.survey.standing(case.ask);
-    let sites: BTreeSet<&SiteId> = standing.iter().map(|host| &host.id.site).collect();
+    let sites = case.survey.sites(case.ask);
     let all = sites.into_iter().flat_map(|site| state.offers_of(site));
     let of_class = all.filter(|(_, offer)| !offer.withdrawn && offer.spec.class == *class);
     let mut found: Vec<_> = of_class.collect();
@@ -210,7 +209,7 @@ fn lifted(case: &Case<'_>) -> Vec<Candidate> {
     let (state, job) = (case.survey.state, &case.ask.facts.id);
     let whose = [Vetoed::Tenant(job.tenant.clone()), Vetoed::Job(job.clone())];
     let operators: BTreeSet<&OperatorId> =
-        case.survey.hosts.iter().map(|host| &host.node.operator).collect();
+        case.survey.herds.iter().map(|herd| &herd.like.operator).collect();
     let against = state.vetoes().map(|(key, _)| key);
     let against = against.filter(|(by, of)| operators.contains(by) && whose.contains(of));
     let found = against.map(|key| {
