@@ -138,7 +138,8 @@ const PLACES: [&[&str]; 5] = [&[], &[], &["JP-13"], &["JP-27", "JP-01"], &["2714
 
 /// Whole devices, on one island or two; instances; shares of two devices.
 fn devices(kind: usize) -> Vec<Bucket> {
-    let second = Bucket { island: 1, ..bucket(2) };
+    let parts = bucket(4).parts.split_off(2);
+    let second = Bucket { island: 1, parts, ..bucket(2) };
     match kind {
         0 => vec![bucket(2)],
         1 => vec![bucket(4)],
@@ -236,7 +237,7 @@ type Means = (Option<u64>, Vec<(usize, u64)>, Option<(bool, u64)>, Option<(usize
 
 fn means() -> impl Strategy<Value = Means> {
     let rows = prop::collection::vec((0usize..3, 0u64..10), 0..3);
-    let (budget, less) = ((any::<bool>(), 0u64..30), (0usize..3, 0u64..12));
+    let (budget, less) = ((any::<bool>(), 0u64..30), (0usize..3, 1u64..12));
     (
         prop::option::weighted(0.5, 0u64..24),
         rows,
@@ -281,10 +282,6 @@ fn furnish(federation: &mut Federation, (whole, rows, budget, less, other): Mean
             let put = federation.reserving("naha", "kept", reservation("sakai-1", 3));
             federation.run(admin("naniwa"), put);
         }
-        2 => {
-            let site = "ishikari-1".parse().unwrap();
-            federation.run(admin("hokuto"), Command::RevokeSite { site });
-        }
         _ => {}
     }
 }
@@ -317,10 +314,15 @@ proptest! {
         asked in prop::collection::vec(wish(), 1..4),
     ) {
         let mut federation = Federation::new();
+        let revokes = means.4 == 2;
         furnish(&mut federation, means);
         let mut follows = [Explainer::default(), Explainer::of(Alike::apart())];
         for (n, host) in hosts.into_iter().enumerate() {
             self::host(&mut federation, n, host);
+        }
+        if revokes {
+            let site = "ishikari-1".parse().unwrap();
+            federation.run(admin("hokuto"), Command::RevokeSite { site });
         }
         for (n, wish) in runs.iter().enumerate() {
             let facts = facts(&format!("r-{n}"), wish);
