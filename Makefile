@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify fix bench instructions crash sim drill fuzz doc clean
+.PHONY: help demo walk test verify fix bench instructions crash sim drill fuzz doc clean
 
 # Numbers from an unoptimised build compare with nothing.
 BENCH_PROFILE ?= release
@@ -27,6 +27,10 @@ help: ## this list
 
 demo: ## a small federation on this machine, from token to audit
 	@$(call enter,build); $(scripts)/demo.sh
+
+walk: ## quotas, budgets, placement and explanations, typed command by command
+	@$(call enter,build); cargo build --locked --workspace --bins; \
+	"$$CARGO_TARGET_DIR/debug/sekisho-drill" walk
 
 test: ## all tests; the last line counts them
 	@$(call enter,test); $(scripts)/test.sh

@@ -308,6 +308,7 @@ mod tests {
             class: "l4".parse().unwrap(),
             memory_mib: 1,
             units: 0,
+            watts: 0,
             island: 0,
             index: 0,
             kind: DeviceKind::Whole,

@@ -265,6 +265,7 @@ pub(crate) fn offered(found: Found, shared: &BTreeMap<String, u32>) -> Option<De
         class,
         memory_mib: found.memory_mib,
         units: found.units,
+        watts: found.watts,
         island: found.island,
         index: found.index,
         kind: found.profile.map_or(DeviceKind::Whole, DeviceKind::Mig),

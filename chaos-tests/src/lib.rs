@@ -16,4 +16,5 @@ pub mod partner;
 pub mod rogue;
 pub mod sequence;
 pub mod start;
+pub mod walk;
 pub mod work;

@@ -40,6 +40,7 @@ fn records(federation: &Federation) -> Vec<Record> {
 fn judge(federation: &Federation) -> Result<(), TestCaseError> {
     let mut report = Report::default();
     oracle::judge(&genesis(), &records(federation), &mut report);
+    oracle::compare_sums(&federation.state, &mut report);
     let violated: Vec<_> = report.steps.iter().filter(|step| step.violations > 0).collect();
     prop_assert!(violated.is_empty(), "{violated:#?}");
     Ok(())

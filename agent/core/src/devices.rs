@@ -8,6 +8,7 @@ use crate::ledger::Ledger;
 use sekisho_evidence::grant::Grant;
 use sekisho_types::device::{Bucket, BucketKind, BucketsError, MigProfile, Part, check};
 use sekisho_types::id::{DeviceClass, Digest};
+use sekisho_types::power;
 use sekisho_types::sharing::Party;
 use std::collections::BTreeMap;
 
@@ -35,6 +36,8 @@ pub struct Device {
     pub memory_mib: u64,
     /// Compute slices; 0 = not told.
     pub units: u32,
+    /// Power that the whole device may draw, watts; 0 = not told.
+    pub watts: u32,
     /// NVLink island.
     pub island: u16,
     /// Order among its peers.
@@ -155,14 +158,37 @@ pub fn check_inventory(devices: &[Device]) -> Result<(), BucketsError> {
     check(&group(devices.iter()))
 }
 
+/// What is taken for one of these devices, watts: of an instance its part of the whole, by the compute slices of all instances
+/// there; rounded up, so that all together are never below what the whole may draw.
+fn watts(device: &Device, units_of_gpu: &BTreeMap<&str, u32>) -> u32 {
+    let told = Some(device.watts).filter(|watts| *watts > 0);
+    let whole = told.unwrap_or_else(|| power::of_class(&device.class));
+    match &device.kind {
+        DeviceKind::Whole => whole,
+        DeviceKind::Mig(_) => {
+            let all = units_of_gpu.get(device.gpu.as_str()).copied().unwrap_or(0);
+            power::part(whole, device.units.max(1), all)
+        }
+        DeviceKind::Shared(shares) => power::part(whole, 1, *shares),
+    }
+}
+
 fn group<'d, I>(devices: I) -> Vec<Bucket>
 where
     I: Iterator<Item = &'d Device>,
 {
     type Group<'g> = (&'g DeviceClass, u64, u32, u16, Option<&'g MigProfile>);
-    let mut groups: BTreeMap<Group<'_>, Vec<Part>> = BTreeMap::new();
+    let devices: Vec<&Device> = devices.collect();
+    let mut units_of_gpu: BTreeMap<&str, u32> = BTreeMap::new();
+    for device in &devices {
+        let units = units_of_gpu.entry(&device.gpu).or_default();
+        *units = units.saturating_add(device.units.max(1));
+    }
+    // Of devices that are rated differently each is taken at the most.
+    let mut groups: BTreeMap<Group<'_>, (Vec<Part>, u32)> = BTreeMap::new();
     let mut all: Vec<Bucket> = Vec::new();
     for device in devices {
+        let watts = watts(device, &units_of_gpu);
         let Device { class, memory_mib, units, island, .. } = device;
         let part = Part { id: device.digest(), gpu: Digest::of(device.gpu.as_bytes()) };
         let profile = match &device.kind {
@@ -177,19 +203,24 @@ where
                     units: *units,
                     kind: BucketKind::Shared,
                     parts: vec![part],
+                    watts,
                 });
                 continue;
             }
         };
-        groups.entry((class, *memory_mib, *units, *island, profile)).or_default().push(part);
+        let (parts, most) =
+            groups.entry((class, *memory_mib, *units, *island, profile)).or_default();
+        parts.push(part);
+        *most = watts.max(*most);
     }
     all.extend(groups.into_iter().map(
-        |((class, memory_mib, units, island, profile), mut parts)| {
+        |((class, memory_mib, units, island, profile), (mut parts, watts))| {
             parts.sort_unstable();
             let kind =
                 profile.map_or(BucketKind::Whole, |profile| BucketKind::Mig(profile.clone()));
             let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-            Bucket { class: class.clone(), memory_mib, island, count, units, kind, parts }
+            let class = class.clone();
+            Bucket { class, memory_mib, island, count, units, kind, parts, watts }
         },
     ));
     all.sort_by(|a, b| a.key().cmp(&b.key()));

@@ -37,7 +37,7 @@ use sekisho_evidence::grant::{Grant, SessionId};
 use sekisho_evidence::location::transcript::FixId;
 use sekisho_evidence::package::{Trust, TrustPackage};
 use sekisho_evidence::receipt::Refusal;
-use sekisho_types::device::Bucket;
+use sekisho_types::device::{Bucket, same_devices};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, MemberId, OperatorId};
 use sekisho_types::placement::{Ending, Phase};
@@ -452,8 +452,10 @@ impl Reconciler {
             self.changed = true;
             let running = self.ledger.entries().iter().filter(|(_, entry)| entry.may_run());
             let live: Vec<PlacementId> = running.map(|(placement, _)| *placement).collect();
-            if live.is_empty() {
-                self.ledger.advertise(buckets(&self.devices));
+            let found = buckets(&self.devices);
+            // What lives keeps its buckets; the limit of a board may be another one by now.
+            if live.is_empty() || same_devices(self.ledger.advertised(), &found) {
+                self.ledger.advertise(found);
             }
             self.out.push(Action::OpenSession {
                 session: id,

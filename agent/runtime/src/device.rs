@@ -73,6 +73,8 @@ pub struct Device {
     pub memory_mib: u64,
     /// Compute slices; 0 = not told.
     pub units: u32,
+    /// Power that the whole GPU may draw, by the limit that its board enforces, watts; 0 = not told.
+    pub watts: u32,
     /// Of an instance.
     pub profile: Option<MigProfile>,
     /// Devices of one island reach each other by NVLink; 0 is "none".
@@ -155,6 +157,7 @@ mod tests {
             class,
             memory_mib: 81_920,
             units: 0,
+            watts: 0,
             profile: None,
             island,
             index,

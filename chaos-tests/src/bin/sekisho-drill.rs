@@ -10,6 +10,7 @@ use sekisho_chaos::demo::{self, PORT_BASE};
 use sekisho_chaos::host;
 use sekisho_chaos::landmark;
 use sekisho_chaos::start;
+use sekisho_chaos::walk;
 use sekisho_sim as sim;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +24,12 @@ use std::process::ExitCode;
 enum Drill {
     /// The narrated tour: exits 0 only if every step came out right
     Demo {
+        /// Where to put it; else a folder that is removed afterwards
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Quotas, budgets and placement, typed command by command: exits 0 only if each came out right
+    Walk {
         /// Where to put it; else a folder that is removed afterwards
         #[arg(long)]
         dir: Option<PathBuf>,
@@ -66,6 +73,9 @@ fn main() -> ExitCode {
         match &drill {
             Drill::Demo { dir } => {
                 demo::run(dir.as_deref().unwrap_or_else(|| scratch.path()), PORT_BASE)
+            }
+            Drill::Walk { dir } => {
+                walk::run(dir.as_deref().unwrap_or_else(|| scratch.path()), walk::PORT_BASE)
             }
             Drill::Bench(options) => bench::run(options, scratch.path()),
             Drill::Crash(drill) => crash::suite::run(drill),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Command, DeleteReservation, Preempt, PutReservation, Slot};
 use sekisho_fsm::entry::Entry;
-use sekisho_fsm::testing::{CLASS, Federation, OPERATORS, admin, offer};
+use sekisho_fsm::testing::{CLASS, Federation, OPERATORS, admin, bucket, offer};
 use sekisho_scheduler::Planner;
 use sekisho_types::budget::{BudgetSpec, Exhausted, Period, Unit};
 use sekisho_types::id::{DeviceClass, OperatorId, SiteId, TenantId};
@@ -43,6 +43,8 @@ pub enum Charge {
     Reserve(u8, u8, u8, u8, bool),
     /// Take that reservation out.
     Release(u8),
+    /// Cap the power of a site: so many whole devices and a half; the last is no cap.
+    Cap(u8, u8),
 }
 
 pub(super) fn steps() -> impl Strategy<Value = Charge> {
@@ -60,6 +62,7 @@ pub(super) fn steps() -> impl Strategy<Value = Charge> {
         3 => (site(), few(), 0u8..6, 0u8..9, any::<bool>())
             .prop_map(|(s, g, a, l, d)| Charge::Reserve(s, g, a, l, d)),
         1 => site().prop_map(Charge::Release),
+        2 => (site(), few()).prop_map(|(s, n)| Charge::Cap(s, n)),
     ]
 }
 
@@ -178,6 +181,15 @@ pub(super) fn entry(federation: &mut Federation, tenant: TenantId, step: &Charge
             } else {
                 (by, Command::Veto { operator, of, reason: String::new() })
             }
+        }
+        Charge::Cap(at, devices) => {
+            let (operator, site) = site(*at)?;
+            let expected = state.site(&site)?.revision;
+            let half = u64::from(bucket(1).rated_watts().div_ceil(2));
+            let watts =
+                u64::from(*devices).saturating_mul(2).saturating_add(1).saturating_mul(half);
+            let watts = (*devices < 11).then_some(watts);
+            (Some(operator), Command::SetPowerCap { site, watts, expected })
         }
         Charge::Reserve(at, ..) | Charge::Release(at) => {
             (Some(site(*at)?.0), reserve(state, tenant, step)?)

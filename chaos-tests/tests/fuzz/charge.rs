@@ -7,6 +7,7 @@ use sekisho_proto::convert::budget::{DeleteBudget, PutBudget};
 use sekisho_proto::convert::escrow::SetEscrow;
 use sekisho_proto::convert::offer::{NewVeto, PutOffer, WithdrawOffer};
 use sekisho_proto::convert::reservation::{DeleteReservation, PutReservation};
+use sekisho_proto::convert::site::SetPowerCap;
 use sekisho_proto::name::{QuotaId, Resource as _, VetoId};
 use sekisho_proto::v1;
 
@@ -78,6 +79,10 @@ decoders! {
         let (name, etag) = ("sites/tokyo-1/offers/nights".to_owned(), "12".to_owned());
         v1::WithdrawOfferRequest { name, etag, intent: intent() }.encode_to_vec()
     }]), |bytes: &[u8]| message(bytes, |m: v1::WithdrawOfferRequest| WithdrawOffer::try_from(&m));
+    set_power_cap: of(&[&|| {
+        let (name, etag) = ("sites/tokyo-1".to_owned(), "12".to_owned());
+        v1::SetPowerCapRequest { name, etag, watts: Some(96_000), intent: intent() }.encode_to_vec()
+    }]), |bytes: &[u8]| message(bytes, |m: v1::SetPowerCapRequest| SetPowerCap::try_from(&m));
     create_reservation: of(&[&|| {
         let (parent, reservation_id) = ("tenants/sapporo".to_owned(), "night".to_owned());
         let reservation = Some(reservation());

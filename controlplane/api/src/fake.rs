@@ -2,14 +2,16 @@
 
 mod diary;
 mod gauge;
+mod heads;
 mod holding;
 
 pub(crate) use gauge::{FakeClock, FakeVitals};
+pub(crate) use heads::FakeHeads;
 
 use crate::call::Call;
 use crate::clock::FederationClock;
 use crate::core::{Core, Ports};
-use crate::duty::{LeaseNews, LeaseRenewals, Renewal, SignedHead, SignedHeads};
+use crate::duty::{LeaseNews, LeaseRenewals, Renewal, SignedHead};
 use crate::issuer::{IssueError, Issuer};
 use crate::replica::{
     Archive, ArchiveError, HandedOver, Membership, Moment, Proposed, Replica, ReplicaError,
@@ -99,52 +101,6 @@ fn sign(checkpoint: Checkpoint) -> SignedHead {
     SignedHead { checkpoint, text: checkpoint.text().unwrap(), line }
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct FakeHeads {
-    signed: Mutex<BTreeMap<Revision, Arc<SignedHead>>>,
-    changes: watch::Sender<Revision>,
-    pub(crate) accused: Mutex<BTreeSet<(MemberId, PublicKey)>>,
-}
-
-impl FakeHeads {
-    pub(crate) fn of(heads: impl IntoIterator<Item = SignedHead>) -> Self {
-        let fake = Self::default();
-        heads.into_iter().for_each(|head| fake.push(head));
-        fake
-    }
-
-    fn push(&self, head: SignedHead) {
-        let revision = head.checkpoint.revision;
-        self.signed.lock().insert(revision, Arc::new(head));
-        self.changes.send_replace(revision);
-    }
-}
-
-impl SignedHeads for FakeHeads {
-    fn latest(&self) -> Option<Arc<SignedHead>> {
-        self.signed.lock().values().last().cloned()
-    }
-    fn at(&self, revision: Revision) -> Option<Arc<SignedHead>> {
-        self.signed.lock().get(&revision).cloned()
-    }
-    fn after(&self, revision: Revision, max: usize) -> Vec<Arc<SignedHead>> {
-        let signed = self.signed.lock();
-        let newer = signed.values().rev().take_while(|h| h.checkpoint.revision > revision);
-        let mut newer: Vec<_> = newer.take(max).cloned().collect();
-        newer.reverse();
-        newer
-    }
-    fn changes(&self) -> watch::Receiver<Revision> {
-        self.changes.subscribe()
-    }
-    fn accuse(&self, member: MemberId, key: PublicKey) {
-        self.accused.lock().insert((member, key));
-    }
-    fn problem(&self) -> Option<String> {
-        None
-    }
-}
-
 /// When it came, of whom, and the bytes.
 type HeldBytes = (u64, String, Vec<u8>);
 
@@ -159,6 +115,8 @@ pub(crate) struct FakeReplica {
     pub(crate) leader: Mutex<Option<MemberId>>,
     /// Who votes in the group, whatever the state says.
     pub(crate) voters: Mutex<BTreeSet<MemberId>>,
+    /// The state that this member still shows, until a read asks the leader.
+    behind: Mutex<Option<State>>,
     /// How long a proposal takes.
     pub(crate) takes: Mutex<Duration>,
     /// Proposals that are made now, and the most that were at once.
@@ -208,6 +166,12 @@ impl FakeReplica {
         }
     }
 
+    /// From now on this member hears of nothing, until a read asks the leader.
+    pub(crate) fn fall_behind(&self) {
+        let now = self.state();
+        *self.behind.lock() = Some(now);
+    }
+
     fn publish(&self) {
         self.nodes.send_modify(|n| *n += 1);
     }
@@ -233,10 +197,11 @@ impl FakeReplica {
 
 impl Replica for FakeReplica {
     fn state(&self) -> State {
-        self.federation.lock().state.clone()
+        let behind = self.behind.lock().clone();
+        behind.unwrap_or_else(|| self.federation.lock().state.clone())
     }
     fn applied(&self) -> Revision {
-        self.federation.lock().state.revision()
+        self.state().revision()
     }
     fn revisions(&self) -> watch::Receiver<Revision> {
         self.revisions.subscribe()
@@ -275,6 +240,9 @@ impl Replica for FakeReplica {
     fn read_index(&self, _deadline: Deadline) -> BoxFuture<'_, Result<Revision, ReplicaError>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let failure = self.failure.lock().clone();
+        if failure.is_none() {
+            *self.behind.lock() = None;
+        }
         let applied = self.applied();
         std::future::ready(failure.map_or(Ok(applied), Err)).boxed()
     }
@@ -444,6 +412,7 @@ pub(crate) fn fake_as(
         reads: AtomicU64::new(0),
         leader: Mutex::new(Some(MemberId(2))),
         voters: Mutex::new([1, 2, 3].map(MemberId).into()),
+        behind: Mutex::default(),
         takes: Mutex::default(),
         inside: AtomicU64::new(0),
         most: AtomicU64::new(0),

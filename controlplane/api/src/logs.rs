@@ -15,6 +15,7 @@ use sekisho_proto::v1;
 use sekisho_transport::deadline::{Deadline, within};
 use sekisho_transport::trace;
 use sekisho_types::error_code::ErrorCode;
+use sekisho_types::placement::Phase;
 use sekisho_types::revision::PlacementId;
 
 /// Whether output of the job may pass through this member.
@@ -79,7 +80,7 @@ impl Core {
         ApiError::new(ErrorCode::LogsElsewhere, why).with("endpoint", address.clone())
     }
 
-    /// Reads through a stream that is attached here.
+    /// Reads through a stream that is attached here. What was placed and has not begun has said nothing yet.
     pub(crate) async fn read_node_log(
         &self,
         state: &State,
@@ -88,8 +89,21 @@ impl Core {
         deadline: Deadline,
     ) -> Result<internal::ReadNodeLogResponse, ApiError> {
         let gone = || ApiError::new(ErrorCode::NotFound, format!("{placement} is not kept"));
-        let node = &state.placement(&placement).ok_or_else(gone)?.grant.node;
-        let chunk = self.sessions.read_log(node, ask, deadline).await?;
+        let row = state.placement(&placement).ok_or_else(gone)?;
+        let chunk = match self.sessions.read_log(&row.grant.node, ask, deadline).await {
+            // The agent has no folder of it. Its phase was read before the agent was asked: what was not running then is on
+            // its way, and whoever follows it asks again.
+            Err(error) if error.code == ErrorCode::NotFound => match row.phase {
+                Phase::Granted | Phase::Starting => {
+                    LogChunk { next_offset: ask.offset, from: ask.offset, ..LogChunk::default() }
+                }
+                Phase::Running | Phase::Stopping | Phase::Ended(_) => {
+                    let why = format!("no output of {placement} is kept");
+                    return Err(ApiError::new(ErrorCode::NotFound, why));
+                }
+            },
+            other => other?,
+        };
         let LogChunk { data, next_offset, end, from, .. } = chunk;
         Ok(internal::ReadNodeLogResponse { data, next_offset, end, from })
     }
@@ -125,7 +139,14 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake;
+    use crate::replica::Replica as _;
+    use sekisho_evidence::grant::Instance;
+    use sekisho_fsm::command::Command;
     use sekisho_fsm::testing;
+    use sekisho_proto::internal::v1::ControllerMessage;
+    use sekisho_proto::internal::v1::controller_message::Message;
+    use sekisho_types::id::NodeId;
     use sekisho_types::residency::Tier;
 
     #[test]
@@ -141,6 +162,45 @@ mod tests {
         assert_eq!((most.max_bytes, most.wait_ms), (LOG_BYTES_MAX, 3_000));
         assert_eq!((most.tail_lines, most.stderr), (Some(0), true));
         assert!(LOG_WAIT < LOG_DEADLINE, "an answer comes before it is given up");
+    }
+
+    #[tokio::test]
+    async fn what_has_not_begun_has_said_nothing_and_what_is_gone_is_not_kept() {
+        let fake = fake::fake();
+        let node: NodeId = "tokyo-1/n-01".parse().unwrap();
+        let placement = fake.replica.elsewhere(|federation| {
+            let id = federation.submit(testing::job("here", 1, 1, &["JP-13"]));
+            federation.place(&id, &["tokyo-1/n-01"]);
+            federation.placements(&id)[0]
+        });
+        let session = fake.replica.state().node(&node).unwrap().session.as_ref().unwrap().id;
+        let run = (session, Instance([2; 16]));
+        let (stream, mut queue) = fake.core.sessions.attach(&node, run, 0).unwrap();
+        let mut read = async |offset| {
+            let agent = async {
+                let Some(Ok(ControllerMessage { message: Some(Message::ReadLog(read)) })) =
+                    queue.recv().await
+                else {
+                    panic!("no read")
+                };
+                let error = "NOT_FOUND".into();
+                stream.answered(LogChunk { request: read.request, error, ..LogChunk::default() });
+            };
+            let ask = v1::ReadJobLogsRequest { offset, ..Default::default() };
+            let (state, ask) = (fake.replica.state(), ask_of(placement, &ask));
+            let soon = Deadline::after(LOG_DEADLINE);
+            let answer = fake.core.read_node_log(&state, placement, &ask, soon);
+            tokio::join!(answer, agent).0
+        };
+        let nothing = read(7).await.unwrap();
+        assert_eq!((nothing.data.len(), nothing.next_offset, nothing.end), (0, 7, false));
+        fake.replica.elsewhere(|federation| {
+            let phases = vec![(placement, Phase::Running)];
+            let report = Command::Report { node: node.clone(), session, phases };
+            federation.accept(testing::agent(&node), report);
+        });
+        let gone = read(0).await.unwrap_err();
+        assert_eq!(gone.message, format!("no output of {placement} is kept"));
     }
 
     #[test]

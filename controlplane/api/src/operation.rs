@@ -77,7 +77,7 @@ pub(crate) fn follows(command: &Command) -> Option<OperationId> {
         // What may not stay for their sake, the leader's duty moves; it is of no one entry.
         Command::PutOffer { .. } | Command::WithdrawOffer { .. } => None,
         Command::PutReservation(_) | Command::DeleteReservation(_) => None,
-        Command::Veto { .. } | Command::LiftVeto { .. } => None,
+        Command::Veto { .. } | Command::LiftVeto { .. } | Command::SetPowerCap { .. } => None,
     }
 }
 

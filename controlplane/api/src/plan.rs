@@ -54,8 +54,7 @@ impl Core {
         }
         let (was, is, now) = (guard.revision, found.verdict, found.basis);
         let code = found.binding.map(|code| code.to_string()).unwrap_or_default();
-        let why =
-            format!("at revision {was} it was {planned}, at revision {now} it is {is}: {code}");
+        let why = format!("at revision {was}: {planned}; at revision {now}: {is}, {code}");
         Err(ApiError::new(ErrorCode::PlanMoved, why))
     }
 }

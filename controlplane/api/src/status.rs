@@ -18,7 +18,6 @@ use sekisho_proto::status::ApiError;
 use sekisho_proto::v1;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{MemberId, OperatorId, SiteId};
-use sekisho_types::job::JobPhase;
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -192,11 +191,6 @@ impl<'h> Health<'h> {
         fleet
     }
 
-    fn jobs_running(&self) -> u32 {
-        let running = |phase| matches!(phase, JobPhase::Placed | JobPhase::Running);
-        small(self.state.jobs().filter(|(_, job)| running(job.phase)).count())
-    }
-
     pub(crate) fn status(&self) -> Result<v1::Status, ApiError> {
         let state = self.state;
         let fleet = self.fleet();
@@ -212,7 +206,7 @@ impl<'h> Health<'h> {
             missing_signers: self.missing_signers(),
             findings: self.findings().iter().map(v1::status::Finding::from).collect(),
             jobs_queued: small(state.queue_len()),
-            jobs_running: self.jobs_running(),
+            jobs_running: u32::try_from(state.job_counts().running).unwrap_or(u32::MAX),
             nodes_ready: fleet.count(v1::node::State::Ready),
             nodes_total: small(state.nodes().count()),
             gpus_used: fleet.gpus_used,

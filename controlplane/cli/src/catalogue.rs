@@ -29,6 +29,7 @@ mod node;
 mod payload;
 mod people;
 mod placement;
+mod power;
 mod request;
 mod service;
 mod start;
@@ -38,12 +39,13 @@ mod topology;
 const DIRECTORY: &str = "docs/error-codes";
 
 /// The pages, subject by subject.
-const SUBJECTS: [&[Page]; 13] = [
+const SUBJECTS: [&[Page]; 14] = [
     placement::PAGES,
     device::PAGES,
     start::PAGES,
     charge::PAGES,
     topology::PAGES,
+    power::PAGES,
     request::PAGES,
     access::PAGES,
     people::PAGES,

@@ -197,6 +197,8 @@ mod tests {
             (ErrorCode::TopologyNone, Exit::Precondition),
             (ErrorCode::TopologyUnmet, Exit::Precondition),
             (ErrorCode::TopologyApart, Exit::Precondition),
+            (ErrorCode::PowerFull, Exit::Precondition),
+            (ErrorCode::PowerTooSmall, Exit::Precondition),
             (ErrorCode::QuotaContradicts, Exit::Usage),
             (ErrorCode::TenantTree, Exit::Usage),
             (ErrorCode::BudgetPast, Exit::Usage),

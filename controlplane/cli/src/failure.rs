@@ -95,7 +95,9 @@ impl Failure {
     #[must_use]
     pub fn lines(&self, language: Language) -> Vec<String> {
         let text = self.code.text(language);
-        let cause = if self.detail.is_empty() {
+        // A server that may not tell more says the sentence of the code itself: once is enough.
+        let said = self.code.text(Language::En).trim_end_matches('.');
+        let cause = if self.detail.is_empty() || self.detail.trim_end_matches('.') == said {
             text.to_owned()
         } else {
             // Detail is a clause; the sentence of the code comes first, its stop becomes a colon.
@@ -165,6 +167,15 @@ mod tests {
         );
         assert!(quota.lines(Language::Ja)[0].ends_with("このジョブには 4 が必要です"));
         assert_eq!(failure.exit(), Exit::NotFound);
+    }
+
+    #[test]
+    fn a_sentence_is_not_said_twice() {
+        for language in [Language::En, Language::Ja] {
+            let said = Failure::new(ErrorCode::NotFound, ErrorCode::NotFound.text(Language::En));
+            let plain = Failure::new(ErrorCode::NotFound, "");
+            assert_eq!(said.lines(language), plain.lines(language));
+        }
     }
 
     #[test]

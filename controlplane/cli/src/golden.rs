@@ -165,6 +165,7 @@ const NOT_SHOWN: &[&str] = &[
     "scheduler replay",
     "scheduler snapshot",
     "site create",
+    "site power-cap",
     "site revoke",
     "site update",
     "snapshot restore",

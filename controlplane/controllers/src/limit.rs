@@ -12,6 +12,9 @@ pub const PLACEMENT_PERIOD: Duration = Duration::from_secs(1);
 /// Between two looks for jobs to move for others: each walks over the buckets of a class, and what is moved takes longer to end.
 pub const PREEMPT_EVERY: Duration = Duration::from_secs(1);
 
+/// Services of which one look stops replicas: each is an entry, for which the next plan waits. The others come with the next look.
+pub const RELIEVED_MAX: usize = 16;
+
 /// Nodes plus queued jobs above which a plan is made on a blocking thread: below, it takes less than a millisecond.
 pub const PLAN_INLINE_MAX: usize = 256;
 

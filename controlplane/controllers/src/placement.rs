@@ -4,7 +4,9 @@
 //! next plan is made on a state that has the last one.
 
 use crate::driver::{Duty, DutyError};
-use crate::limit::{PLACEMENT_EVERY, PLACEMENT_PERIOD, PLAN_INLINE_MAX, PREEMPT_EVERY};
+use crate::limit::{
+    PLACEMENT_EVERY, PLACEMENT_PERIOD, PLAN_INLINE_MAX, PREEMPT_EVERY, RELIEVED_MAX,
+};
 use crate::replica::{Proposed, Replica};
 use crate::stamp::Stamp;
 use sekisho_fsm::State;
@@ -94,24 +96,26 @@ impl<R: Replica> Placement<R> {
         Ok(())
     }
 
-    /// Now and then: stops replicas that their services can do without, because others run in their place.
+    /// Now and then: stops replicas that their services can do without, because others run in their place. By an entry for each
+    /// service: all of an entry are stopped or none, and one service that has moved on since holds up no other.
     async fn relieve(&mut self, view: &Arc<View>) -> Result<(), DutyError> {
         if self.relieved.is_some_and(|at| at.elapsed() < PREEMPT_EVERY) {
             return Ok(());
         }
         self.relieved = Some(Instant::now());
         let replicas = self.ask(view, |planner, _| planner.surplus(EVICTIONS_MAX)).await?;
-        if replicas.is_empty() {
-            return Ok(());
-        }
-        let count = replicas.len();
-        let entry = self.stamp.entry(&view.state, Command::StopReplicas { replicas })?;
-        let proposed = self.replica.propose(entry, PROPOSE_DEADLINE).await?;
-        self.replica.wait_applied(proposed.revision).await;
-        match proposed.outcome {
-            Ok(_) => tracing::info!(count, revision = %proposed.revision, "replicas are stopped"),
-            // The state has moved on since; the next look sees it.
-            Err(rejection) => tracing::debug!(%rejection, "a stop of replicas was rejected"),
+        let of_services = replicas.chunk_by(|a, b| (&a.tenant, &a.name) == (&b.tenant, &b.name));
+        for replicas in of_services.take(RELIEVED_MAX) {
+            let (count, replicas) = (replicas.len(), replicas.to_vec());
+            let entry = self.stamp.entry(&view.state, Command::StopReplicas { replicas })?;
+            let proposed = self.replica.propose(entry, PROPOSE_DEADLINE).await?;
+            self.replica.wait_applied(proposed.revision).await;
+            let revision = proposed.revision;
+            match proposed.outcome {
+                Ok(_) => tracing::info!(count, %revision, "replicas are stopped"),
+                // The state has moved on since; the next look sees it.
+                Err(rejection) => tracing::debug!(%rejection, "a stop of replicas was rejected"),
+            }
         }
         Ok(())
     }
@@ -212,10 +216,12 @@ impl<R: Replica> Duty for Placement<R> {
 mod tests {
     use super::*;
     use crate::fake::{Fake, FakeClock};
-    use sekisho_fsm::testing::{Federation, job};
+    use sekisho_fsm::testing::{Federation, agent, job, user};
     use sekisho_raft::error::ProposeError;
     use sekisho_types::id::MemberId;
+    use sekisho_types::job::{JobFacts, JobPhase, Kind};
     use sekisho_types::limit::{CLOCK_BEHIND_MAX, GROUPS_PER_PLAN_MAX};
+    use sekisho_types::placement::Phase;
     use sekisho_types::principal::MemberIdentity;
     use sekisho_types::quota::Limit;
 
@@ -278,6 +284,52 @@ mod tests {
         placement.begin(1);
         placement.run().await.unwrap();
         assert_eq!(fake.proposed().len(), 0);
+    }
+
+    /// Two services of one replica each, which are to be replaced and of which the new ones run.
+    fn relieved() -> Federation {
+        let mut f = Federation::furnished();
+        let kind = Kind::Service { replicas: 1, surge: 1 };
+        let web =
+            |name: &str, limit| JobFacts { kind, time_limit_s: limit, ..job(name, 1, 1, &[]) };
+        for name in ["one", "two"] {
+            let whole = f.submit(web(name, 3600));
+            for number in 0..2 {
+                f.place(&whole, &["tokyo-1/n-01"]);
+                let placement = f.placements(&whole.task(number))[0];
+                let node = f.state.placement(&placement).unwrap().grant.node.clone();
+                let session = f.state.node(&node).unwrap().session.as_ref().unwrap().id;
+                let phases = vec![(placement, Phase::Running)];
+                f.accept(agent(&node), Command::Report { node, session, phases });
+                if number == 0 {
+                    let facts = Box::new(web(name, 7200));
+                    f.accept(user("kanto", "sapporo"), Command::ReplaceJob { facts });
+                }
+            }
+        }
+        f
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_moved_on_holds_up_no_other() {
+        let (fake, clock) = (Fake::of(relieved()), Arc::new(FakeClock::default()));
+        let mut placement = duty(&fake, &clock);
+        placement.begin(1);
+        let view = fake.view();
+        placement.plan(&view).await.unwrap();
+        // Before anything is proposed the first service takes its old word back.
+        let (one, two): (JobId, JobId) =
+            ("sapporo/one".parse().unwrap(), "sapporo/two".parse().unwrap());
+        fake.change(|f| {
+            f.accept(user("kanto", "sapporo"), Command::CancelJob { job: one.clone() })
+        });
+        placement.relieve(&view).await.unwrap();
+        let after = fake.view();
+        let state = &after.state;
+        let phase = |id: &JobId| state.job(id).unwrap().phase;
+        assert_eq!(phase(&two.task(0)), JobPhase::Stopping);
+        assert_eq!(phase(&two.task(1)), JobPhase::Running);
+        assert_eq!(fake.proposed().len(), 2);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub mod operator;
 mod payload;
 pub(crate) mod placement;
 pub(crate) mod policy;
+mod power;
 mod preemption;
 mod quarantine;
 mod quota;
@@ -101,7 +102,9 @@ pub(crate) fn bytes_of<T: Serialize>(value: &T) -> Vec<u8> {
 impl State {
     /// Applies one committed entry. Entries arrive in the order of their revisions.
     pub fn apply(&mut self, revision: Revision, entry: &Entry) -> Applied {
-        self.apply_with(revision, entry, Ahead::of(entry), Source::Log)
+        let applied = self.apply_with(revision, entry, Ahead::of(entry), Source::Log);
+        self.settle();
+        applied
     }
 
     /// Applies committed entries one after the other, as [`State::apply`] does each: only cheaper.
@@ -110,7 +113,9 @@ impl State {
         let apply = |((revision, entry), ahead): (&(Revision, &Entry), Ahead)| {
             self.apply_with(*revision, entry, ahead, Source::Log)
         };
-        entries.iter().zip(found).map(apply).collect()
+        let applied = entries.iter().zip(found).map(apply).collect();
+        self.settle();
+        applied
     }
 
     /// Applies an entry read back from an audit record, which leaves the payload out. For auditors.
@@ -118,7 +123,7 @@ impl State {
         self.replay_with(revision, entry, Ahead::of(entry))
     }
 
-    /// As [`State::replay`], with what [`Ahead::together`] found out.
+    /// As [`State::replay`], with what [`Ahead::together`] found out. Sums are not drawn up: an auditor asks once, at the end.
     pub fn replay_with(&mut self, revision: Revision, entry: &Entry, ahead: Ahead) -> Applied {
         self.apply_with(revision, entry, ahead, Source::Record)
     }
@@ -130,7 +135,9 @@ impl State {
 
     /// Applies the entry that opens an incarnation.
     pub(crate) fn found(&mut self, revision: Revision, entry: &Entry) -> Applied {
-        self.apply_with(revision, entry, Ahead::of(entry), Source::Founding)
+        let applied = self.apply_with(revision, entry, Ahead::of(entry), Source::Founding);
+        self.settle();
+        applied
     }
 
     fn apply_with(
@@ -366,6 +373,9 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         Command::LiftVeto { operator, of } => offer::lift(change, operator, of),
         Command::PutReservation(of) => reservation::put(change, of),
         Command::DeleteReservation(of) => reservation::delete(change, of),
+        Command::SetPowerCap { site, watts, expected } => {
+            power::set_cap(change, site, *watts, *expected)
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::state::{Placement, State};
 use sekisho_types::budget::{BudgetSpec, Exhausted, PER_HOUR, Unit};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{DeviceClass, TenantId};
-use sekisho_types::job::JobFacts;
+use sekisho_types::job::{JobFacts, Kind};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::limit::BUDGET_PERIODS_KEPT;
 use sekisho_types::name::Name;
@@ -56,6 +56,8 @@ impl Budget {
             let charged = self.charged.entry(first).or_default();
             *charged = charged.saturating_add(rate.saturating_mul(u128::from(ms)));
         }
+        // What costs nothing is charged to no period.
+        self.charged.retain(|_, charged| *charged > 0);
         while self.charged.len() > BUDGET_PERIODS_KEPT {
             self.charged.pop_first();
         }
@@ -113,11 +115,18 @@ impl State {
         all.filter(move |(_, budget)| budget.spec.counts(class, place))
     }
 
-    /// The hard budget of GPU-hours that would not cover a job wherever it ran, if there is one, and why.
+    /// The hard budget of GPU-hours that would not cover so many GPUs of a job wherever it ran, if there is one, and why. Of an array
+    /// that is as long as its tasks take if so many run at once as may.
     #[must_use]
-    pub fn over_budget(&self, facts: &JobFacts) -> Option<(ErrorCode, String)> {
+    pub fn over_budget(&self, facts: &JobFacts, gpus: u64) -> Option<(ErrorCode, String)> {
         let path = self.path(&facts.id.tenant);
-        let until = self.clock.plus_ms(facts.time_limit_s.saturating_mul(1000));
+        let limit_ms = facts.time_limit_s.saturating_mul(1000);
+        let until = self.clock.plus_ms(match facts.kind {
+            Kind::Batch | Kind::Service { .. } => limit_ms,
+            Kind::Array { tasks, at_most } => {
+                limit_ms.saturating_mul(u64::from(tasks)).div_ceil(u64::from(at_most.max(1)))
+            }
+        });
         let binds = |spec: &BudgetSpec| {
             spec.exhausted == Exhausted::Stop
                 && spec.unit == Unit::GpuHours
@@ -125,7 +134,7 @@ impl State {
         };
         let all = path.iter().flat_map(|tenant| self.budgets_of(tenant));
         all.filter(|(_, budget)| binds(&budget.spec)).find_map(|((tenant, name), budget)| {
-            let rate = budget.spec.rate(facts.gpus(), 0);
+            let rate = budget.spec.rate(gpus, 0);
             let mut parts = budget.spec.period.parts(self.clock, until);
             parts.find_map(|(first, ms)| {
                 let need = rate.saturating_mul(u128::from(ms));
@@ -181,3 +190,6 @@ impl State {
             .fold(0, |sum, row| sum.saturating_add(rest(row)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -507,4 +507,13 @@ pub enum Command {
     PutReservation(Box<PutReservation>),
     /// Takes a reservation out.
     DeleteReservation(Box<DeleteReservation>),
+    /// Caps what the granted devices of a site may draw together, or lifts that.
+    SetPowerCap {
+        /// The site.
+        site: SiteId,
+        /// Watts; `None` = it is not capped.
+        watts: Option<u64>,
+        /// Revision at which the caller read the site.
+        expected: Revision,
+    },
 }

@@ -50,6 +50,17 @@ pub struct Hold {
     pub detail: String,
 }
 
+impl Hold {
+    /// Every code that there may be.
+    pub const CODES: [ErrorCode; 5] = [
+        ErrorCode::DeadlinePast,
+        ErrorCode::DependencyUnknown,
+        ErrorCode::DependencyNever,
+        ErrorCode::DependencyWaits,
+        ErrorCode::NotBefore,
+    ];
+}
+
 /// Why something never comes true, in words.
 pub(crate) fn never(on: &JobId, phase: JobPhase, when: When) -> String {
     format!("job {on} is {phase}, and will never have {when}")

@@ -6,7 +6,7 @@
 //! Does not know who really keeps it: that is no fact, but [`AreaOnly::missing`](crate::state::AreaOnly::missing) is.
 
 use crate::apply::residency::named;
-use crate::state::State;
+use crate::state::{AreaOnly, State};
 use sekisho_evidence::genesis::GenesisMember;
 use sekisho_types::id::Digest;
 use sekisho_types::job::JobFacts;
@@ -44,13 +44,26 @@ impl State {
     /// The open job whose payload this is, if it stays in its area.
     #[must_use]
     pub fn area_only(&self, payload: &Digest) -> Option<&JobFacts> {
-        self.job(&self.area_only.get(payload)?.job).map(|job| &job.facts)
+        self.bound_with(payload, self.area_only.get(payload)?)
     }
 
     /// Payloads of open jobs that stay in their areas.
     pub fn area_only_payloads(&self) -> impl Iterator<Item = (&Digest, &JobFacts)> {
-        let facts = |row: &crate::state::AreaOnly| Some(&self.job(&row.job)?.facts);
-        self.area_only.iter().filter_map(move |(digest, row)| Some((digest, facts(row)?)))
+        let rows = self.area_only.iter();
+        rows.filter_map(move |(digest, row)| Some((digest, self.bound_with(digest, row)?)))
+    }
+
+    /// With whose facts a payload is kept: those of its job; of a whole that runs something else by now, those of the first task
+    /// that still runs this. Where that may lie is a matter of what it was sealed to.
+    fn bound_with(&self, payload: &Digest, row: &AreaOnly) -> Option<&JobFacts> {
+        let job = self.job(&row.job)?;
+        if job.facts.payload == *payload {
+            return Some(&job.facts);
+        }
+        let open = self.tasks(&job.facts.id).map(|(_, task)| task);
+        open.filter(|task| !task.phase.is_final())
+            .map(|task| &task.facts)
+            .find(|facts| facts.payload == *payload)
     }
 
     /// Whether a host has found no member that keeps this payload, and none has said since that it does.

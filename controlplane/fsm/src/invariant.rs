@@ -6,8 +6,9 @@ mod held;
 mod reservation;
 mod topology;
 
+use crate::jobs::Counts;
 use crate::location::NodeProof;
-use crate::state::{Standing, State};
+use crate::state::{Job, Standing, State};
 use sekisho_evidence::genesis::{GenesisMember, quorum_holder};
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::location::range::convicted;
@@ -27,7 +28,9 @@ pub fn check(state: &State) -> Result<(), String> {
     charge::usage_is_the_sum_of_living_placements(state)?;
     charge::the_tree_sums_up(state)?;
     charge::offers_are_charged_what_they_hold(state)?;
+    charge::budgets_are_charged_what_goes_on(state)?;
     charge::what_is_kept_is_being_made_room(state)?;
+    charge::sites_are_charged_what_may_be_drawn(state)?;
     reservation::stocks_are_what_is_reserved_and_lives(state)?;
     topology::jobs_that_keep_apart_share_no_node(state)?;
     topology::groups_stand_as_they_asked(state)?;
@@ -35,6 +38,7 @@ pub fn check(state: &State) -> Result<(), String> {
     devices_are_counted_once_and_shared_by_agreement(state)?;
     queue_is_the_queued_jobs(state)?;
     wholes_count_their_tasks(state)?;
+    jobs_are_counted(state)?;
     held::what_waits_is_found(state)?;
     held::what_is_over_is_counted(state)?;
     payloads_are_those_of_open_jobs(state)?;
@@ -157,8 +161,32 @@ fn queue_is_the_queued_jobs(state: &State) -> Result<(), String> {
     Err(format!("queue {queue:?}, queued jobs {queued:?}"))
 }
 
-/// P7: a whole counts its tasks, and has given no number that it would give again.
+/// What is told of the jobs is what there is of them.
+fn jobs_are_counted(state: &State) -> Result<(), String> {
+    let of = |which: &dyn Fn(&Job) -> bool| {
+        let found = state.jobs().filter(|(_, job)| which(job)).count();
+        u64::try_from(found).unwrap_or(u64::MAX)
+    };
+    let counted = Counts {
+        running: of(&|job| matches!(job.phase, JobPhase::Placed | JobPhase::Running)),
+        held: of(&|job| job.phase == JobPhase::Held),
+        tasks_open: of(&|job| job.facts.id.task.is_some() && !job.phase.is_final()),
+        services_short: of(&Job::is_short),
+    };
+    let kept = state.job_counts();
+    if kept == counted { Ok(()) } else { Err(format!("kept {kept:?}, there are {counted:?}")) }
+}
+
+/// P7: each task has a whole, which is not over before it, so that nobody else gets its name and numbers; a whole counts its tasks,
+/// and has given no number that it would give again.
 fn wholes_count_their_tasks(state: &State) -> Result<(), String> {
+    for (id, task) in state.jobs().filter(|(id, _)| id.task.is_some()) {
+        let whole = state.job(&id.whole()).filter(|whole| whole.tasks.is_some());
+        let phase = whole.map(|whole| whole.phase);
+        if phase.is_none_or(|phase| phase.is_final() && !task.phase.is_final()) {
+            return Err(format!("P7: {id} is {}, its whole {phase:?}", task.phase));
+        }
+    }
     for (id, job) in state.jobs().filter(|(_, job)| !job.phase.is_final()) {
         let Some(tasks) = &job.tasks else { continue };
         let of = |phase: JobPhase| {
@@ -172,11 +200,20 @@ fn wholes_count_their_tasks(state: &State) -> Result<(), String> {
         // Of what ended a service keeps the last rows only.
         let ended =
             of(JobPhase::Succeeded) <= tasks.succeeded && of(JobPhase::Failed) <= tasks.failed;
-        if open != tasks.open || of(JobPhase::Running) != tasks.running || !numbered || !ended {
+        let counted = of(JobPhase::Running) == tasks.running
+            && of(JobPhase::Stopping) == tasks.stopping
+            && (!matches!(job.facts.kind, Kind::Service { .. })
+                || state.tasks(id).filter(|(_, task)| task.phase.is_final()).count()
+                    == usize::try_from(tasks.kept).unwrap_or(usize::MAX));
+        if open != tasks.open || !counted || !numbered || !ended {
             return Err(format!("P7: {id} counts {tasks:?}, it has {open} open, last {last:?}"));
         }
+        if state.wants_more(job) != (state.wanted(job) > 0) {
+            return Err(format!("{id} wants {}, and by its counters not", state.wanted(job)));
+        }
+        // What hosts bring over from the incarnation before runs, however many it is.
         if let Kind::Array { tasks: all, at_most } = job.facts.kind
-            && (tasks.next > all || tasks.open > at_most)
+            && (tasks.next > all || (tasks.open > at_most && job.fate.is_none()))
         {
             return Err(format!("P7: {id} has {tasks:?} of {all}, {at_most} at once"));
         }

@@ -51,11 +51,11 @@ pub struct Veto {
 pub type VetoKey = (OperatorId, Vetoed);
 
 impl Offer {
-    /// Devices that are offered at `now`.
+    /// Devices that are offered at `now`: none before it begins, which one that is changed may do once more.
     #[must_use]
     pub fn amount(&self, now: Timestamp) -> u64 {
         let over = self.withdrawn || self.spec.until.is_some_and(|until| until <= now);
-        if over { 0 } else { self.spec.gpus }
+        if over || now < self.spec.from { 0 } else { self.spec.gpus }
     }
 }
 

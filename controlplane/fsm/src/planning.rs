@@ -145,6 +145,7 @@ impl State {
             vetoes,
             reservations,
             stocks,
+            powers,
             preemptions,
             fair,
             fair_base,
@@ -189,6 +190,7 @@ impl State {
             vetoes: part(vetoes, |row| Some(Veto { reason: String::new(), ..row.clone() })),
             reservations: part(reservations, |row| Some(reservation(row))),
             stocks: stocks.clone(),
+            powers: powers.clone(),
             preemptions: preemptions.clone(),
             fair: fair.clone(),
             fair_base: *fair_base,
@@ -197,7 +199,7 @@ impl State {
             placements: part(placements, |row| counts(row).then(|| row.clone())),
             site_keys: site_keys.clone(),
             area_only: part(area_only, |row| row.missing.then(|| row.clone())),
-            jobs,
+            jobs: jobs.into(),
             ..Self::default()
         }
     }

@@ -4,8 +4,9 @@
 //! Preempt ──> victims stop, their room is kept ──> each teardown passes its charge on ──> the last one grants, or all lapses
 //! ```
 //! Must hold: who is moved has a lower priority, or a tenant that uses more than its own while the other's does not (so
-//! borrowed quota comes back); it has run for a while; each victim is needed, and together they suffice. As whoever is moved
-//! may for neither reason move its successor, preemption never loops. Nobody is moved for whom no room would be made.
+//! borrowed quota comes back); it has run for a while; each victim is needed, and together they suffice. Nobody is moved for whom
+//! no room would be made. Preemption never loops: who is within its own comes before who borrows, then the more urgent, and
+//! nobody moves what comes before itself. So whoever borrows moves nobody else that has no more than its own, however urgent it is.
 //! Does not choose: the planner does (`scheduler::preempt`).
 
 use crate::apply::group::check_group;
@@ -19,6 +20,7 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{DeviceClass, JobId, TenantId};
 use sekisho_types::job::{JobFacts, JobPhase};
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::quota::Amount;
 use sekisho_types::revision::{PlacementId, Revision};
 use sekisho_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -94,28 +96,42 @@ impl State {
         if self.federation().is_some_and(|held| held.dev) { LEAST_RUN_DEV_MS } else { LEAST_RUN_MS }
     }
 
-    /// Whether a tenant could hold a job within what is its own and its parts'.
-    fn is_within_its_own(&self, facts: &JobFacts) -> bool {
-        let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
-        let rows = self.holding(tenant, class).into_iter().flat_map(|held| held.lines.values());
-        let mut rows = rows.filter(|line| line.quota.is_some()).peekable();
-        let need = facts.gpus();
-        rows.peek().is_some()
-            && rows.all(|line| line.pool().covers(line.used().saturating_add(need)))
+    /// The rows of a tenant for a class, with what it is charged itself in each.
+    fn own_rows(
+        &self,
+        tenant: &TenantId,
+        class: &DeviceClass,
+    ) -> impl Iterator<Item = (Amount, u64)> {
+        let lines = self.holding(tenant, class).into_iter().flat_map(|held| held.lines.values());
+        lines.filter_map(|line| Some((Amount::from(line.quota?.allotment.nominal), line.own)))
     }
 
-    /// Whether a tenant of the same tree uses more than its own of a class.
+    /// Whether a tenant could hold a job within what is its own. What its parts lend is theirs.
+    fn is_within_its_own(&self, facts: &JobFacts) -> bool {
+        let need = facts.gpus();
+        let mut rows = self.own_rows(&facts.id.tenant, &facts.resources.class).peekable();
+        rows.peek().is_some() && rows.all(|(nominal, own)| nominal.covers(own.saturating_add(need)))
+    }
+
+    /// Whether a tenant itself uses more than its own of a class, somewhere: what others lent it, its parts among them.
+    fn borrows(&self, tenant: &TenantId, class: &DeviceClass) -> bool {
+        self.borrows_without(tenant, class, 0)
+    }
+
+    /// The same once it has given GPUs back.
+    fn borrows_without(&self, tenant: &TenantId, class: &DeviceClass, gpus: u64) -> bool {
+        let mut rows = self.own_rows(tenant, class);
+        rows.any(|(nominal, own)| nominal.short_of(own.saturating_sub(gpus)) > 0)
+    }
+
+    /// Whether another tenant of the same tree uses more than its own of a class.
     fn borrows_in_the_tree_of(
         &self,
         tenant: &TenantId,
         of: &TenantId,
         class: &DeviceClass,
     ) -> bool {
-        let same_tree = self.path(tenant).last() == self.path(of).last();
-        let rows = self.holding(of, class).into_iter().flat_map(|held| held.lines.values());
-        same_tree
-            && tenant != of
-            && rows.into_iter().any(|line| line.quota.is_some() && line.borrowed() > 0)
+        tenant != of && self.borrows(of, class) && self.same_tree(tenant, of)
     }
 
     /// Whether a job may be moved for another one.
@@ -136,13 +152,8 @@ impl State {
             }
         }
         let class = &facts.resources.class;
-        let lower = victim.facts.priority < facts.priority;
-        let owed = || {
-            self.is_within_its_own(facts)
-                && self.borrows_in_the_tree_of(&facts.id.tenant, &id.tenant, class)
-        };
-        if victim.facts.resources.class != *class || !(lower || owed()) {
-            let why = format!("job {id} is as urgent, and within what is its tenant's own");
+        if victim.facts.resources.class != *class || !self.comes_before(facts, victim) {
+            let why = format!("job {id} is as urgent, or within what is its tenant's own");
             return refuse(ErrorCode::WrongPhase, why);
         }
         let begun = self.living(victim).map(|(_, row)| row.charge.from).max();
@@ -163,6 +174,47 @@ impl State {
             );
         }
         Ok(())
+    }
+
+    /// Whether a job that waits comes before one that runs: within what is its tenant's own before what is borrowed in the same tree,
+    /// then the more urgent. Who would borrow comes before nobody else that does not.
+    fn comes_before(&self, facts: &JobFacts, victim: &Job) -> bool {
+        let (tenant, of) = (&facts.id.tenant, &victim.facts.id.tenant);
+        let class = &facts.resources.class;
+        let more_urgent = victim.facts.priority < facts.priority;
+        if tenant == of {
+            return more_urgent;
+        }
+        if self.is_within_its_own(facts) {
+            return more_urgent || self.borrows_in_the_tree_of(tenant, of, class);
+        }
+        more_urgent && self.borrows(of, class)
+    }
+
+    /// Of jobs that may be moved because their tenants borrow, the smallest of a tenant that would be within its own again with it:
+    /// it would be moved out of what is its tenant's own, and could come back from there.
+    #[must_use]
+    pub fn moved_too_many(&self, facts: &JobFacts, victims: &[JobId]) -> Option<JobId> {
+        let class = &facts.resources.class;
+        let within = self.is_within_its_own(facts);
+        let mut owed: BTreeMap<&TenantId, (u64, Vec<(u64, &JobId)>)> = BTreeMap::new();
+        for job in victims.iter().filter_map(|id| self.jobs.get(id)) {
+            let id = &job.facts.id;
+            let more_urgent = job.facts.priority < facts.priority;
+            if id.tenant == facts.id.tenant || (within && more_urgent) {
+                continue;
+            }
+            let rows = self.living(job).map(|(_, row)| u64::from(row.grant.gpus));
+            let gpus = rows.fold(0u64, u64::saturating_add);
+            let (sum, jobs) = owed.entry(&id.tenant).or_default();
+            *sum = sum.saturating_add(gpus);
+            jobs.push((gpus, id));
+        }
+        owed.into_iter().find_map(|(tenant, (sum, jobs))| {
+            let (least, smallest) = jobs.into_iter().min()?;
+            let others = sum.saturating_sub(least);
+            (!self.borrows_without(tenant, class, others)).then(|| smallest.clone())
+        })
     }
 
     /// Placements of a job that are to go on.
@@ -189,6 +241,9 @@ impl State {
                 let path = self.path(tenant);
                 refund(&mut supposed.quotas, &path, class, row.charge.place, u64::from(gpus));
                 reservation::refund(&mut supposed, row);
+                let watts =
+                    self.nodes.get(&row.grant.node).map_or(0, |n| n.watts(row.bucket, gpus));
+                supposed.give_power_back(&row.grant.node.site, watts);
                 if let Some(name) = &row.charge.offer {
                     let key = (row.grant.node.site.clone(), name.clone());
                     supposed.offers.update(&key, |offer| {
@@ -208,18 +263,38 @@ impl State {
         check_group(&self.without(victims), &group).is_ok()
     }
 
+    /// GPUs of its tenant's quota that a job would lack at its places if others had ended: by row, of all that bind there.
+    #[must_use]
+    pub fn lacks_quota(&self, preempt: &Preempt) -> u64 {
+        let Preempt { beneficiary, victims, places } = preempt;
+        let Some(job) = self.jobs.get(beneficiary) else { return 0 };
+        let (tenant, class) = (&beneficiary.tenant, &job.facts.resources.class);
+        let stands = |slot: &Slot| self.nodes.get(&slot.node)?.tag.area.domestic();
+        let places: Vec<Area> = places.iter().filter_map(stands).collect();
+        let then = self.without(victims);
+        let rows = then.holding(tenant, class).into_iter().flat_map(|held| &held.lines);
+        let rows = rows.filter(|(_, line)| line.quota.is_some());
+        rows.fold(0u64, |sum, (area, _)| {
+            let members = places.iter().filter(|place| area.contains(**place)).count();
+            let members = u64::try_from(members).unwrap_or(u64::MAX);
+            let wanted = members.saturating_mul(u64::from(job.facts.resources.gpus));
+            sum.saturating_add(then.room(tenant, class, *area).short_of(wanted))
+        })
+    }
+
+    /// Whether two tenants are of one tree.
+    #[must_use]
+    pub fn same_tree(&self, one: &TenantId, other: &TenantId) -> bool {
+        one == other || self.path(one).last() == self.path(other).last()
+    }
+
     /// Whether anybody might be moved for a job: a first look, at priorities and at what the tree lends.
     #[must_use]
     pub fn is_owed(&self, facts: &JobFacts) -> bool {
         let class = &facts.resources.class;
-        let borrowers = self.quotas.iter().filter(|((tenant, of), held)| {
-            of == class
-                && *tenant != facts.id.tenant
-                && held.lines.values().any(|l| l.borrowed() > 0)
-        });
-        let mut borrowers = borrowers.map(|((tenant, _), _)| tenant);
+        let mut others = self.quotas.iter().map(|(key, _)| key).filter(|(_, of)| of == class);
         self.is_within_its_own(facts)
-            && borrowers.any(|of| self.borrows_in_the_tree_of(&facts.id.tenant, of, class))
+            && others.any(|(of, _)| self.borrows_in_the_tree_of(&facts.id.tenant, of, class))
     }
 
     /// Whether jobs may be moved for another one: each of them may, and is needed, and together they make room.
@@ -252,6 +327,11 @@ impl State {
         for victim in victims {
             let victim = self.jobs.get(victim).ok_or_else(|| missing(victim))?;
             self.may_move(&job.facts, victim)?;
+        }
+        if let Some(spared) = self.moved_too_many(&job.facts, victims) {
+            let why =
+                format!("without the others the tenant of job {spared} has no more than its own");
+            return refuse(ErrorCode::WrongPhase, why);
         }
         let taken = |slot: &Slot| {
             self.nodes.get(&slot.node).is_some_and(|node| node.kept.contains_key(&slot.bucket))

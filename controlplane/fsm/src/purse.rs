@@ -1,16 +1,18 @@
-//! What one group may charge: quota, budgets, offers and what others reserved of them, member by member.
+//! What one group may charge: quota, budgets, offers with what others reserved of them, and power of sites, member by member.
 //!
 //! Must hold: one function says for the planner and for apply whether the next member may be charged, so that they agree;
 //! a group is charged whole or not at all, in the entry that grants it (Q1). What binds members binds areas that contain one
 //! another or are apart, or sites: so members that are taken one by one are as many as can be, but where a row's border runs
-//! through a site, or a budget of yen meets sites of different prices. There it may be fewer, never more than are admitted.
+//! through a site, a budget of yen meets sites of different prices, or a capped site has devices of one class that are rated
+//! differently. There it may be fewer, never more than are admitted.
 //! Does not know: devices, nodes and what else keeps a job off them.
 
 mod several;
 
 use crate::budget::{Budget, BudgetKey, Charged};
 use crate::offer::{Offer, OfferKey};
-use crate::quota::{Holding, HoldingKey, Holdings, ceiling, room};
+use crate::power::SitePower;
+use crate::quota::{Held, Holding, HoldingKey, Holdings};
 use crate::reservation::{Moment, Stock, StockKey, Wish};
 use crate::state::State;
 use sekisho_types::budget::Exhausted;
@@ -47,6 +49,12 @@ pub trait Books: Holdings {
     fn planned_of_budget(&self, key: &BudgetKey, first: Timestamp) -> u128;
     /// Devices charged to an offer, beside what the state says.
     fn planned_of_offer(&self, key: &OfferKey) -> u64;
+    /// Watts charged at a site, beside what the state says.
+    fn planned_watts(&self, site: &SiteId) -> u64;
+    /// Watts of a site that will have come back when the group is granted: none, unless that is later than now.
+    fn ended_watts(&self, _site: &SiteId) -> u64 {
+        0
+    }
     /// Devices of an offer that will have come back when the group is granted: none, unless that is later than now.
     fn ended_of_offer(&self, _key: &OfferKey) -> u64 {
         0
@@ -72,9 +80,19 @@ impl Books for Own<'_> {
     fn planned_of_offer(&self, _key: &OfferKey) -> u64 {
         0
     }
+    fn planned_watts(&self, _site: &SiteId) -> u64 {
+        0
+    }
     fn stock(&self, key: &StockKey) -> Option<&Stock> {
         self.0.stock(key)
     }
+}
+
+/// What the cap of a site leaves, watts; `None` = it has none.
+fn watts_left(state: &State, books: &impl Books, site: &SiteId) -> Option<u64> {
+    let power = state.power(site);
+    let used = power.used.saturating_sub(books.ended_watts(site));
+    SitePower { used, ..power }.left(books.planned_watts(site))
 }
 
 #[derive(Debug, Clone)]
@@ -117,6 +135,8 @@ struct Offered<'s> {
 struct Counter<'s> {
     /// In the order in which they are charged.
     offers: Vec<Offered<'s>>,
+    /// Watts that the cap of the site leaves; `None` = it has none.
+    watts: Option<u64>,
     /// What is left beside reservations, at each moment of its time at which it may be less; none where nothing is reserved.
     moments: Vec<Moment>,
     /// The group names a reservation, and it is none that it could use here now.
@@ -158,15 +178,10 @@ impl<'s> Purse<'s> {
         path: &[TenantId],
         now: Timestamp,
     ) -> Self {
-        let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
+        let class = &facts.resources.class;
         let until = now.plus_ms(facts.time_limit_s.saturating_mul(1000));
-        let lines = books.holding(&(tenant.clone(), class.clone())).map(|held| &held.lines);
-        let rows = lines.into_iter().flatten().filter(|(_, line)| line.quota.is_some());
-        let rows = rows.map(|(area, _)| Row {
-            area: *area,
-            room: room(books, path, class, *area),
-            ceiling: ceiling(books, path, class, *area),
-        });
+        let held = Held::of(books, path, class);
+        let row = |area| Row { area, room: held.room(area), ceiling: held.ceiling(area) };
         let all = path.iter().flat_map(|tenant| state.budgets_of(tenant));
         let hard = all.filter(|(_, budget)| {
             budget.spec.exhausted == Exhausted::Stop
@@ -185,7 +200,7 @@ impl<'s> Purse<'s> {
             facts,
             now,
             until,
-            rows: rows.collect(),
+            rows: held.rows().map(row).collect(),
             budgets: hard.map(left).collect(),
             wish: state.wish(facts, path, until),
             sites: BTreeMap::new(),
@@ -230,7 +245,7 @@ impl<'s> Purse<'s> {
         if self.room().covers(gpus) { Ok(()) } else { Err(ErrorCode::QuotaExceeded) }
     }
 
-    /// Charges one more member at a site of `operator`, in `place`.
+    /// Charges one more member at a site of `operator`, in `place`, whose devices may draw so many `watts`.
     ///
     /// # Errors
     /// The code of the first that does not admit it; nothing is charged then.
@@ -238,7 +253,7 @@ impl<'s> Purse<'s> {
         &mut self,
         books: &impl Books,
         (site, operator): (&SiteId, &OperatorId),
-        place: Area,
+        (place, watts): (Area, u64),
     ) -> Result<Spend<'s>, ErrorCode> {
         if self.state.vetoed(operator, &self.facts.id).is_some() {
             return Err(ErrorCode::OfferVetoed);
@@ -246,8 +261,12 @@ impl<'s> Purse<'s> {
         if matches!(self.wish, Wish::Gone) {
             return Err(ErrorCode::ReservationNone);
         }
+        if !self.state.power(site).ever_covers(watts) {
+            return Err(ErrorCode::PowerTooSmall);
+        }
         let gpus = u64::from(self.facts.resources.gpus);
         let offer = self.offered(books, site, gpus)?;
+        self.has_power(site, watts)?;
         self.has_room(place, gpus)?;
         let (key, yen) = self
             .sites
@@ -266,8 +285,8 @@ impl<'s> Purse<'s> {
                 return Err(ErrorCode::BudgetExhausted);
             }
         }
-        self.take(place, gpus, (site, offer), yen);
-        Ok(Spend { place, offer: key, yen_per_gpu_hour: yen })
+        self.take((place, gpus, watts), (site, offer), yen);
+        Ok(Spend { place, offer: key, yen_per_gpu_hour: yen, watts })
     }
 
     /// The number of the offer to charge, in the order in which they are.
@@ -297,6 +316,12 @@ impl<'s> Purse<'s> {
         Err(code)
     }
 
+    /// Whether the cap of a site that was asked leaves so many watts.
+    fn has_power(&self, site: &SiteId, watts: u64) -> Result<(), ErrorCode> {
+        let left = self.sites.get(site).and_then(|counter| counter.watts);
+        if left.is_some_and(|left| left < watts) { Err(ErrorCode::PowerFull) } else { Ok(()) }
+    }
+
     fn has_room(&self, place: Area, gpus: u64) -> Result<(), ErrorCode> {
         let bound = || self.rows.iter().filter(|row| row.area.contains(place));
         if bound().next().is_none() || bound().any(|row| !row.ceiling.covers(gpus)) {
@@ -308,7 +333,12 @@ impl<'s> Purse<'s> {
         Err(ErrorCode::QuotaExceeded)
     }
 
-    fn take(&mut self, place: Area, gpus: u64, (site, offer): (&SiteId, usize), yen: u64) {
+    fn take(
+        &mut self,
+        (place, gpus, watts): (Area, u64, u64),
+        (site, offer): (&SiteId, usize),
+        yen: u64,
+    ) {
         for row in self.rows.iter_mut().filter(|row| row.area.contains(place)) {
             row.room = row.room.less(gpus);
             row.ceiling = row.ceiling.less(gpus);
@@ -324,6 +354,7 @@ impl<'s> Purse<'s> {
         }
         if let Some(counter) = self.sites.get_mut(site) {
             counter.take(offer, gpus);
+            counter.watts = counter.watts.map(|left| left.saturating_sub(watts));
         }
     }
 
@@ -335,6 +366,12 @@ impl<'s> Purse<'s> {
     /// Rows of its tenant, and the room in each.
     pub fn rows(&self) -> impl Iterator<Item = (Area, Amount)> + '_ {
         self.rows.iter().map(|row| (row.area, row.room))
+    }
+
+    /// What the cap of a site leaves before the group, watts; `None` = it has none.
+    #[must_use]
+    pub fn watts_left(&self, books: &impl Books, site: &SiteId) -> Option<u64> {
+        watts_left(self.state, books, site)
     }
 
     /// Until when the job's time is charged.
@@ -371,7 +408,8 @@ impl<'s> Counter<'s> {
         };
         // Of another time than now they are those of now: what is in use comes back by then at the latest.
         let moments = state.moments(books, &key, (tenant, time.1));
-        Self { offers: made.map(offered).collect(), moments, elsewhere }
+        let watts = watts_left(state, books, site);
+        Self { offers: made.map(offered).collect(), watts, moments, elsewhere }
     }
 
     /// Whether a member on an offer leaves what is reserved for others, and stands on what is reserved for it if it asks for that.
@@ -413,4 +451,6 @@ pub struct Spend<'s> {
     pub offer: &'s OfferKey,
     /// Its price.
     pub yen_per_gpu_hour: u64,
+    /// What it may draw.
+    pub watts: u64,
 }

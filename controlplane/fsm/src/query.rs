@@ -2,13 +2,13 @@
 
 use crate::apply::residency;
 use crate::audit::{Contradicted, Countersigned, RecordedJournal};
+use crate::jobs::Counts;
 use crate::location::{Convicted, KeptFix, Landmarks};
 use crate::outcome::Rejection;
 use crate::state::{
     Federation, Job, KeptReply, Key, Node, Placement, Policy, QueueKey, ReplyKey, Retired, Site,
     SiteKeys, State, Tenant, Token,
 };
-use sekisho_evidence::canonical::{CanonicalError, encode};
 use sekisho_evidence::grant::BoundRules;
 use sekisho_evidence::location::landmark::LandmarkId;
 use sekisho_evidence::location::range::{Pair, Range};
@@ -219,6 +219,11 @@ impl State {
     pub fn jobs(&self) -> impl DoubleEndedIterator<Item = (&JobId, &Job)> {
         self.jobs.iter()
     }
+    /// How many jobs run, are held, and so on; it costs nothing.
+    #[must_use]
+    pub fn job_counts(&self) -> Counts {
+        self.jobs.counts()
+    }
     /// The tasks of an array or service that have rows, by number.
     pub fn tasks<'s>(
         &'s self,
@@ -298,61 +303,5 @@ impl State {
     /// The code and words of the first rule that denies.
     pub fn may_reside(&self, rules: &[BoundRules], node: &Node) -> Result<(), Rejection> {
         residency::may_reside(self, rules, node)
-    }
-
-    /// SHA-256 over the incremental digests of all tables and the scalars (R4).
-    ///
-    /// # Errors
-    /// Never for this type.
-    pub fn digest(&self) -> Result<Digest, CanonicalError> {
-        let tables = [
-            self.sites.lanes(),
-            self.nodes.lanes(),
-            self.tokens.lanes(),
-            self.keys.lanes(),
-            self.tenants.lanes(),
-            self.policies.lanes(),
-            self.quotas.lanes(),
-            self.budgets.lanes(),
-            self.escrows.lanes(),
-            self.offers.lanes(),
-            self.vetoes.lanes(),
-            self.reservations.lanes(),
-            self.stocks.lanes(),
-            self.fair.lanes(),
-            self.preemptions.lanes(),
-            self.jobs.lanes(),
-            self.queue.lanes(),
-            self.dependents.lanes(),
-            self.unjudged.lanes(),
-            self.timers.lanes(),
-            self.ended.lanes(),
-            self.kept_jobs.lanes(),
-            self.placements.lanes(),
-            self.payloads.lanes(),
-            self.replies.lanes(),
-            self.reply_order.lanes(),
-            self.retired.lanes(),
-            self.fixes.lanes(),
-            self.site_keys.lanes(),
-            self.ranges.lanes(),
-            self.convicted.lanes(),
-            self.area_only.lanes(),
-            self.countersigned.lanes(),
-            self.contradicted.lanes(),
-            self.journals.lanes(),
-            self.approvals.lanes(),
-            self.break_glasses.lanes(),
-        ];
-        let scalars = (
-            &self.federation,
-            self.revision,
-            self.clock,
-            self.feature_level,
-            &self.frontier,
-            &self.landmarks,
-            self.fair_base,
-        );
-        Ok(Digest::of(&encode(&(scalars, tables.as_slice()))?))
     }
 }

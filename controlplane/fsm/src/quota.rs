@@ -120,9 +120,6 @@ struct Share {
 }
 
 impl Share {
-    /// Of a line that is not there.
-    const NONE: Self = Self { overflow: 0, lends: Amount::NONE };
-
     fn of(line: &Line) -> Self {
         Self { overflow: line.overflow(), lends: line.lends() }
     }
@@ -152,8 +149,8 @@ pub struct Holding {
 }
 
 impl Holding {
-    fn shares(&self) -> BTreeMap<Area, Share> {
-        self.lines.iter().map(|(area, line)| (*area, Share::of(line))).collect()
+    fn shares(&self) -> impl Iterator<Item = (Area, Share)> {
+        self.lines.iter().map(|(area, line)| (*area, Share::of(line)))
     }
 
     /// GPUs charged to the tenant itself, wherever they are.
@@ -194,39 +191,67 @@ impl Keep for Table<HoldingKey, Holding> {
     }
 }
 
+/// A tenant's lines while they change, with what its parent had of each that did.
+#[derive(Debug)]
+pub struct Lines<'h> {
+    lines: &'h mut BTreeMap<Area, Line>,
+    before: Vec<(Area, Share)>,
+}
+
+impl<'h> Lines<'h> {
+    fn new(lines: &'h mut BTreeMap<Area, Line>) -> Self {
+        Self { lines, before: Vec::new() }
+    }
+
+    /// The line of an area, to be changed.
+    pub fn of(&mut self, area: Area) -> &mut Line {
+        let line = self.lines.entry(area).or_default();
+        if self.before.iter().all(|(of, _)| *of != area) {
+            self.before.push((area, Share::of(line)));
+        }
+        line
+    }
+
+    /// What the parent has to know of those that changed. Empty ones go.
+    fn moved(self) -> Vec<(Area, Share, Share)> {
+        let mut moved = Vec::new();
+        for (area, old) in self.before {
+            let Some(line) = self.lines.get(&area) else { continue };
+            let new = Share::of(line);
+            if line.is_empty() {
+                self.lines.remove(&area);
+            }
+            if old != new {
+                moved.push((area, old, new));
+            }
+        }
+        moved
+    }
+}
+
 /// Changes a tenant's lines of a class, and those of each tenant above it (`path`, the tenant first) as far as it matters
-/// there.
+/// there. Costs what changes, however many lines there are: each placement does this, and each plan.
 pub fn edit(
     holdings: &mut impl Keep,
     path: &[TenantId],
     class: &DeviceClass,
-    change: impl FnOnce(&mut BTreeMap<Area, Line>),
+    change: impl FnOnce(&mut Lines<'_>),
 ) {
     let mut change = Some(change);
     let mut moved: Vec<(Area, Share, Share)> = Vec::new();
     for tenant in path {
         let key = (tenant.clone(), class.clone());
         let mut holding = holdings.holding(&key).cloned().unwrap_or_default();
-        let before = holding.shares();
+        let mut lines = Lines::new(&mut holding.lines);
         if let Some(change) = change.take() {
-            change(&mut holding.lines);
+            change(&mut lines);
         }
-        for (area, old, new) in moved.drain(..) {
-            let line = holding.lines.entry(area).or_default();
+        for (area, old, new) in moved {
+            let line = lines.of(area);
             old.take(line);
             new.put(line);
         }
-        holding.lines.retain(|_, line| !line.is_empty());
-        let after = holding.shares();
-        let areas = before.keys().chain(after.keys().filter(|area| !before.contains_key(area)));
-        for area in areas {
-            let of =
-                |shares: &BTreeMap<Area, Share>| shares.get(area).copied().unwrap_or(Share::NONE);
-            let (old, new) = (of(&before), of(&after));
-            if old != new {
-                moved.push((*area, old, new));
-            }
-        }
+        moved = lines.moved();
         holdings.keep(key, holding);
         if moved.is_empty() {
             return;
@@ -243,7 +268,7 @@ pub(crate) fn graft(
 ) {
     edit(holdings, path, class, |lines| {
         for (area, share) in part.shares() {
-            share.put(lines.entry(area).or_default());
+            share.put(lines.of(area));
         }
     });
 }
@@ -257,7 +282,7 @@ pub(crate) fn prune(
 ) {
     edit(holdings, path, class, |lines| {
         for (area, share) in part.shares() {
-            share.take(lines.entry(area).or_default());
+            share.take(lines.of(area));
         }
     });
 }
@@ -272,7 +297,7 @@ pub fn charge(
 ) {
     edit(holdings, path, class, |lines| {
         for area in place.chain() {
-            let line = lines.entry(area).or_default();
+            let line = lines.of(area);
             line.own = line.own.saturating_add(gpus);
         }
     });
@@ -288,25 +313,50 @@ pub fn refund(
 ) {
     edit(holdings, path, class, |lines| {
         for area in place.chain() {
-            let line = lines.entry(area).or_default();
+            let line = lines.of(area);
             line.own = line.own.saturating_sub(gpus);
         }
     });
 }
 
-/// Room in the row of the first of `path` for an area.
-pub fn room(
-    holdings: &impl Holdings,
-    path: &[TenantId],
-    class: &DeviceClass,
-    area: Area,
-) -> Amount {
-    let line = |tenant: &TenantId| {
-        let holding = holdings.holding(&(tenant.clone(), class.clone()));
-        holding.and_then(|holding| holding.lines.get(&area)).copied().unwrap_or_default()
-    };
-    let above = path.iter().rev().fold(None, |above, tenant| Some(line(tenant).room(above)));
-    above.unwrap_or(Amount::NONE)
+/// What a tenant and those above it hold of a class, the tenant first: looked up once for all its rows.
+#[derive(Debug)]
+pub struct Held<'h>(Vec<Option<&'h Holding>>);
+
+impl<'h> Held<'h> {
+    /// Of `path`.
+    pub fn of(holdings: &'h impl Holdings, path: &[TenantId], class: &DeviceClass) -> Self {
+        let holding = |tenant: &TenantId| holdings.holding(&(tenant.clone(), class.clone()));
+        Self(path.iter().map(holding).collect())
+    }
+
+    /// Areas in which the tenant itself has a row.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Area> {
+        let lines = self.0.first().copied().flatten().map(|holding| &holding.lines);
+        let rows = lines.into_iter().flatten().filter(|(_, line)| line.quota.is_some());
+        rows.map(|(area, _)| *area)
+    }
+
+    fn fold(&self, area: Area, of: impl Fn(Line) -> Line) -> Amount {
+        let line = |holding: &Option<&Holding>| {
+            holding.and_then(|holding| holding.lines.get(&area)).copied().unwrap_or_default()
+        };
+        let above =
+            self.0.iter().rev().fold(None, |above, holding| Some(of(line(holding)).room(above)));
+        above.unwrap_or(Amount::NONE)
+    }
+
+    /// Room in the tenant's row for an area.
+    #[must_use]
+    pub fn room(&self, area: Area) -> Amount {
+        self.fold(area, |line| line)
+    }
+
+    /// The room that there would be if nobody held anything: what can ever be charged.
+    #[must_use]
+    pub fn ceiling(&self, area: Area) -> Amount {
+        self.fold(area, |line| Line { own: 0, below: 0, ..line })
+    }
 }
 
 /// What a tenant may hold of a class in all its rows together.
@@ -316,22 +366,6 @@ pub struct Most {
     pub ever: Amount,
     /// Beside what is held.
     pub now: Amount,
-}
-
-/// The room that there would be if nobody held anything: what can ever be charged.
-pub fn ceiling(
-    holdings: &impl Holdings,
-    path: &[TenantId],
-    class: &DeviceClass,
-    area: Area,
-) -> Amount {
-    let idle = |tenant: &TenantId| {
-        let holding = holdings.holding(&(tenant.clone(), class.clone()));
-        let line = holding.and_then(|holding| holding.lines.get(&area)).copied();
-        Line { own: 0, below: 0, ..line.unwrap_or_default() }
-    };
-    let above = path.iter().rev().fold(None, |above, tenant| Some(idle(tenant).room(above)));
-    above.unwrap_or(Amount::NONE)
 }
 
 impl State {
@@ -389,20 +423,18 @@ impl State {
     /// Room that a tenant has in its row for an area.
     #[must_use]
     pub fn room(&self, tenant: &TenantId, class: &DeviceClass, area: Area) -> Amount {
-        room(&self.quotas, &self.path(tenant), class, area)
+        Held::of(&self.quotas, &self.path(tenant), class).room(area)
     }
 
     /// What a tenant may hold more of a class in all its rows together; rows inside others bind besides.
     #[must_use]
     pub fn most(&self, tenant: &TenantId, class: &DeviceClass) -> Most {
-        let path = self.path(tenant);
-        let lines = self.holding(tenant, class).map(|holding| &holding.lines);
-        let rows = || lines.into_iter().flatten().filter(|(_, line)| line.quota.is_some());
-        let widest = |area: Area| rows().all(|(of, _)| *of == area || !of.contains(area));
+        let held = Held::of(&self.quotas, &self.path(tenant), class);
+        let widest = |area: &Area| held.rows().all(|of| of == *area || !of.contains(*area));
         let none = Most { ever: Amount::NONE, now: Amount::NONE };
-        rows().map(|(area, _)| *area).filter(|area| widest(*area)).fold(none, |most, area| Most {
-            ever: most.ever.plus(ceiling(&self.quotas, &path, class, area)),
-            now: most.now.plus(room(&self.quotas, &path, class, area)),
+        held.rows().filter(widest).fold(none, |most, area| Most {
+            ever: most.ever.plus(held.ceiling(area)),
+            now: most.now.plus(held.room(area)),
         })
     }
 

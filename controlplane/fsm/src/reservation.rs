@@ -5,7 +5,8 @@
 //! ```
 //! Must hold: whoever is granted a place leaves, at every moment until it has left at the latest, what is reserved for others; one
 //! function says so for the planner and for apply. What a holder and its parts use there counts as its reservations' use first, so
-//! a reservation is never held twice. All of it is offered: an offer that excludes a holder backs nothing there, and takes nothing.
+//! a reservation is never held twice; of holders above one another it counts for the nearest whose reservation holds at that moment.
+//! All of it is offered: an offer that excludes a holder backs nothing there, and takes nothing.
 //! The sums change at few moments, which are all kept: now, where a reservation begins, where an offer ends.
 //! What becomes of work of others that still holds it: `reclaim`.
 //! Does not know: quotas, budgets and nodes. A reservation promises none of them.
@@ -72,6 +73,21 @@ struct Share {
     used: u64,
 }
 
+/// What each holder has reserved at a moment and uses then, and what all others hold.
+#[derive(Debug, Default)]
+struct Shares {
+    of: BTreeMap<TenantId, Share>,
+    others: u64,
+}
+
+impl Shares {
+    /// What is held, or kept for its holders, then.
+    fn taken(&self) -> u64 {
+        let all = self.of.values();
+        all.fold(self.others, |sum, share| sum.saturating_add(share.reserved.max(share.used)))
+    }
+}
+
 /// How a reservation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
@@ -94,22 +110,15 @@ pub(crate) enum Wish<'s> {
     Of(&'s ReservationKey, &'s Reservation),
 }
 
-impl Offer {
-    /// Devices that it gives at a moment from now on.
-    fn gives(&self, at: Timestamp) -> u64 {
-        if self.spec.from <= at { self.amount(at) } else { 0 }
-    }
-}
-
 impl Stock {
-    /// The holder whose reservations the work of a tenant uses: it, or the nearest above it that has one there.
+    /// Under whom the work of a tenant is counted: it, or the nearest above it that has a reservation there, whether that holds or not.
     fn holder<'p>(&self, path: &'p [TenantId]) -> Option<&'p TenantId> {
         path.iter().find(|tenant| self.keys.iter().any(|(of, _)| of == *tenant))
     }
 
-    /// The same of a tenant.
+    /// The holder whose reservations the work of a tenant uses now.
     pub(crate) fn holder_of(&self, state: &State, tenant: &TenantId) -> Option<TenantId> {
-        self.holder(&state.path(tenant)).cloned()
+        user_of(&state.path(tenant), &state.made(&self.keys), state.clock).cloned()
     }
 
     /// Whether an offer of the site backs what is reserved.
@@ -138,25 +147,16 @@ impl Stock {
             }
         }
     }
-
-    /// What lasts beyond a moment: by holder, and of everybody else.
-    fn used(&self, mark: Timestamp) -> (BTreeMap<&TenantId, u64>, u64) {
-        let rows = self.beyond.get(&mark).into_iter().flatten();
-        let (mut held, mut others) = (BTreeMap::new(), 0);
-        for (holder, gpus) in rows {
-            match holder {
-                Some(holder) => {
-                    held.insert(holder, *gpus);
-                }
-                None => others = *gpus,
-            }
-        }
-        (held, others)
-    }
 }
 
 /// A reservation there, and whose.
 type Made<'s> = (&'s TenantId, &'s ReservationSpec);
+
+/// Whose reservations the work of a tenant uses at a moment; `path` is it and all above it. One that is over, or has not begun, of
+/// the nearest is in nobody's way.
+fn user_of<'p>(path: &'p [TenantId], made: &[Made<'_>], at: Timestamp) -> Option<&'p TenantId> {
+    path.iter().find(|tenant| made.iter().any(|(of, spec)| of == tenant && spec.holds_at(at)))
+}
 
 /// What is reserved at a moment.
 fn reserved(made: &[Made<'_>], at: Timestamp) -> u64 {
@@ -165,7 +165,7 @@ fn reserved(made: &[Made<'_>], at: Timestamp) -> u64 {
 }
 
 fn given(offers: &[(&OfferKey, &Offer)], at: Timestamp) -> u64 {
-    offers.iter().fold(0, |sum, (_, offer)| sum.saturating_add(offer.gives(at)))
+    offers.iter().fold(0, |sum, (_, offer)| sum.saturating_add(offer.amount(at)))
 }
 
 /// By how much the offers fall short of what is reserved, at the worst moment of a reservation's time from now on.
@@ -236,18 +236,15 @@ impl State {
     ) -> Vec<Moment> {
         let Some(stock) = books.stock(key) else { return Vec::new() };
         let (path, end, now) = (self.path(tenant), left_by(until), self.clock);
-        let own = stock.holder(&path);
         let made = self.made(&stock.keys);
         let offers = self.backed(key, stock);
         let later = stock.beyond.keys().copied().filter(|at| now < *at && *at < end);
         let marks = std::iter::once((now, NOW)).chain(later.map(|at| (at, at)));
         let moment = |(at, mark): (Timestamp, Timestamp)| {
-            let (shares, others) = shares(stock, &made, (at, mark));
-            let taken = shares
-                .values()
-                .fold(others, |sum, share| sum.saturating_add(share.reserved.max(share.used)));
-            let mine = own.and_then(|own| shares.get(own)).copied().unwrap_or_default();
-            let free = given(&offers, at).saturating_sub(taken);
+            let shares = self.shares(stock, &made, (at, mark));
+            let own = user_of(&path, &made, at).and_then(|own| shares.of.get(own));
+            let mine = own.copied().unwrap_or_default();
+            let free = given(&offers, at).saturating_sub(shares.taken());
             Moment { own: mine.reserved.saturating_sub(mine.used), free }
         };
         marks.map(moment).collect()
@@ -269,13 +266,45 @@ impl State {
     ) -> Result<(), u64> {
         let key = (spec.site.clone(), spec.class.clone());
         let none = BTreeSet::new();
-        let mut made = self.made(self.stocks.get(&key).map_or(&none, |stock| &stock.keys));
-        made.push((tenant, spec));
-        let holders = made.iter().map(|(tenant, _)| *tenant).collect();
-        match lack(&self.backing(&key, &holders), &made, spec, self.clock) {
-            0 => Ok(()),
-            short => Err(short),
+        let before = self.made(self.stocks.get(&key).map_or(&none, |stock| &stock.keys));
+        let with = [before.as_slice(), &[(tenant, spec)]].concat();
+        let backing = |made: &[Made<'_>]| {
+            let holders = made.iter().map(|(tenant, _)| *tenant).collect();
+            self.backing(&key, &holders)
+        };
+        let (old, new) = (backing(&before), backing(&with));
+        // An offer that excludes one more holder backs the others' no more, either.
+        let worse = before.iter().map(|(_, one)| {
+            let lack = |offers, made| lack(offers, made, one, self.clock);
+            lack(&new, &with).saturating_sub(lack(&old, &before))
+        });
+        match worse.chain([lack(&new, &with, spec, self.clock)]).max() {
+            None | Some(0) => Ok(()),
+            Some(short) => Err(short),
         }
+    }
+
+    /// What each holder has reserved at a moment and uses then, and what all others hold.
+    fn shares(
+        &self,
+        stock: &Stock,
+        made: &[Made<'_>],
+        (at, mark): (Timestamp, Timestamp),
+    ) -> Shares {
+        let mut shares = Shares::default();
+        for (holder, used) in stock.beyond.get(&mark).into_iter().flatten() {
+            let path = holder.as_ref().map(|holder| self.path(holder)).unwrap_or_default();
+            let sum = match user_of(&path, made, at) {
+                Some(user) => &mut shares.of.entry(user.clone()).or_default().used,
+                None => &mut shares.others,
+            };
+            *sum = sum.saturating_add(*used);
+        }
+        for (tenant, spec) in made.iter().filter(|(_, spec)| spec.holds_at(at)) {
+            let share = shares.of.entry((*tenant).clone()).or_default();
+            share.reserved = share.reserved.saturating_add(spec.gpus);
+        }
+        shares
     }
 
     /// How a reservation stands.
@@ -291,12 +320,9 @@ impl State {
         let short = lack(&offers, &made, spec, self.clock).min(spec.gpus);
         let begun = spec.from <= self.clock;
         let (at, mark) = if begun { (self.clock, NOW) } else { (spec.from, spec.from) };
-        let (shares, others) = shares(stock, &made, (at, mark));
-        let taken = shares
-            .values()
-            .fold(others, |sum, share| sum.saturating_add(share.reserved.max(share.used)));
-        let mine = shares.get(&of.0).copied().unwrap_or_default();
-        let beyond = taken.saturating_sub(given(&offers, at)).saturating_sub(short);
+        let shares = self.shares(stock, &made, (at, mark));
+        let mine = shares.of.get(&of.0).copied().unwrap_or_default();
+        let beyond = shares.taken().saturating_sub(given(&offers, at)).saturating_sub(short);
         // Of several the one that began first is used first, then by name.
         let rows =
             stock.keys.iter().filter_map(|key| Some((key, &self.reservations.get(key)?.spec)));
@@ -348,24 +374,6 @@ impl State {
         met.sort_by_key(|spec| (spec.from, spec.site.clone()));
         met
     }
-}
-
-/// What each holder has reserved at a moment and uses then, and what all others hold.
-fn shares<'m>(
-    stock: &'m Stock,
-    made: &[Made<'m>],
-    (at, mark): (Timestamp, Timestamp),
-) -> (BTreeMap<&'m TenantId, Share>, u64) {
-    let (used, others) = stock.used(mark);
-    let mut shares: BTreeMap<&TenantId, Share> = BTreeMap::new();
-    for (tenant, used) in used {
-        shares.entry(tenant).or_default().used = used;
-    }
-    for (tenant, spec) in made.iter().filter(|(_, spec)| spec.holds_at(at)) {
-        let share = shares.entry(*tenant).or_default();
-        share.reserved = share.reserved.saturating_add(spec.gpus);
-    }
-    (shares, others)
 }
 
 /// Charges a placement where something is reserved.

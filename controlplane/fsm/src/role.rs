@@ -121,11 +121,13 @@ pub enum Verb {
     DeleteReservation,
     /// Read what is reserved for a tenant, or at an operator's.
     ReadReservations,
+    /// Cap what devices of a site may draw.
+    SetPowerCap,
 }
 
 impl Verb {
     /// Every verb, for tests that walk the table.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 50] = [
         Self::ReadStatus,
         Self::ReadFederation,
         Self::ReadTenant,
@@ -175,6 +177,7 @@ impl Verb {
         Self::PutReservation,
         Self::DeleteReservation,
         Self::ReadReservations,
+        Self::SetPowerCap,
     ];
 }
 
@@ -211,7 +214,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::ApproveNode | Verb::Decommission | Verb::Uncordon => own_operator,
             Verb::ReleaseNode | Verb::RegisterLandmark | Verb::RemoveLandmark => own_operator,
             Verb::PutOffer | Verb::WithdrawOffer | Verb::Veto | Verb::LiftVeto => own_operator,
-            Verb::PutReservation | Verb::DeleteReservation => own_operator,
+            Verb::PutReservation | Verb::DeleteReservation | Verb::SetPowerCap => own_operator,
             Verb::SubmitJob | Verb::CancelJob | Verb::ReadLogs | Verb::SaveSnapshot => false,
         },
         Role::OperatorAdmin => match verb {
@@ -223,7 +226,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
             Verb::RegisterLandmark | Verb::RemoveLandmark => own_operator,
             Verb::ProveNode | Verb::ReadFix | Verb::Uncordon => own_operator,
             Verb::PutOffer | Verb::WithdrawOffer | Verb::Veto | Verb::LiftVeto => own_operator,
-            Verb::PutReservation | Verb::DeleteReservation => own_operator,
+            Verb::PutReservation | Verb::DeleteReservation | Verb::SetPowerCap => own_operator,
             Verb::ReadVetoes | Verb::ReadReservations => own_operator,
             // Whoever sees harm done must not have to wait for another company; what it allows, see `by_glass`.
             Verb::BreakGlass => true,
@@ -243,7 +246,7 @@ pub fn allows(role: &Role, own: &OperatorId, verb: Verb, target: Target<'_>) -> 
                 tenant_of(tenant)
             }
             Verb::ReadReservations => tenant_of(tenant),
-            Verb::PutReservation | Verb::DeleteReservation => false,
+            Verb::PutReservation | Verb::DeleteReservation | Verb::SetPowerCap => false,
             Verb::ReadAudit
             | Verb::CreateSite
             | Verb::RevokeSite
@@ -337,7 +340,7 @@ pub fn signing(verb: Verb) -> Signed {
         // What nothing refers to binds nobody, and a name decides nothing: but who did it is told for ever.
         Verb::UpdateSite | Verb::DeletePolicy | Verb::DeleteTenant => Signed::Caller,
         // A slice of what is granted already; devices of one's own.
-        Verb::SetEscrow | Verb::PutOffer | Verb::LiftVeto => Signed::Caller,
+        Verb::SetEscrow | Verb::PutOffer | Verb::LiftVeto | Verb::SetPowerCap => Signed::Caller,
         // What is promised to one is kept from all others, and a promise that is taken back is told for ever.
         Verb::PutReservation | Verb::DeleteReservation => Signed::Caller,
         // The issuers of k operators sign the agreement itself.
@@ -372,7 +375,7 @@ pub fn by_glass(verb: Verb) -> bool {
         // What a partner offers stays its own matter.
         Verb::PutOffer | Verb::WithdrawOffer | Verb::Veto | Verb::LiftVeto => false,
         Verb::ReadVetoes | Verb::ReadReservations => false,
-        Verb::PutReservation | Verb::DeleteReservation => false,
+        Verb::PutReservation | Verb::DeleteReservation | Verb::SetPowerCap => false,
         // It would move the leadership for no good that stopping does not do.
         Verb::TransferLeader => false,
         Verb::Undrain | Verb::Uncordon | Verb::ApproveNode | Verb::Decommission => false,

@@ -9,9 +9,11 @@ use crate::break_glass::BreakGlass;
 use crate::budget::{Budget, BudgetKey};
 use crate::escrow::{Escrow, EscrowKey};
 use crate::held::KeptJobs;
+use crate::jobs::Jobs;
 use crate::location::{Convicted, KeptFix, Landmarks, NodeProof};
 use crate::offer::{Offer, OfferKey, Veto, VetoKey};
 use crate::outcome::Outcome;
+use crate::power::SitePower;
 use crate::preemption::{Kept, Preemption};
 use crate::purse::Charge;
 use crate::quarantine::Quarantine;
@@ -255,10 +257,14 @@ pub struct Tasks {
     pub open: u32,
     /// Those of which every member runs.
     pub running: u32,
+    /// Those that are being torn down.
+    pub stopping: u32,
     /// Those that ended well.
     pub succeeded: u32,
     /// Those that did not.
     pub failed: u32,
+    /// Replicas that are over and still have a row.
+    pub kept: u32,
     /// Replicas in a row that ended by themselves and soon.
     pub early: u32,
     /// No replica is placed before, on the state clock.
@@ -295,8 +301,8 @@ pub struct Job {
     pub attempts: u32,
     /// Set once something ended it; acted on when the last member is dead.
     pub fate: Option<Fate>,
-    /// Nodes that refused it: not tried again for this job.
-    pub avoid: BTreeSet<NodeId>,
+    /// Nodes that refused it, each with the instant of the state clock from which it may be tried again.
+    pub avoid: BTreeMap<NodeId, Timestamp>,
     /// Last sentence about it, for people.
     pub message: String,
     /// Last change.
@@ -394,12 +400,14 @@ pub struct State {
     pub(crate) reservations: Table<ReservationKey, Reservation>,
     /// Of each class at each site where something is reserved.
     pub(crate) stocks: Table<StockKey, Stock>,
+    /// Of each site that is capped or where something runs.
+    pub(crate) powers: Table<SiteId, SitePower>,
     /// By the job that room is made for.
     pub(crate) preemptions: Table<JobId, Preemption>,
     /// What tenants have used lately, each itself, by weights that begin at the time beside it.
     pub(crate) fair: Table<TenantId, u128>,
     pub(crate) fair_base: Timestamp,
-    pub(crate) jobs: Table<JobId, Job>,
+    pub(crate) jobs: Jobs,
     pub(crate) queue: Table<QueueKey, JobId>,
     /// What held jobs wait for and has not come true: for whom, and who.
     pub(crate) dependents: Table<(JobId, JobId), When>,

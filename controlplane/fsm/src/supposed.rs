@@ -5,9 +5,9 @@
 
 use crate::budget::BudgetKey;
 use crate::offer::{OfferKey, VetoKey};
-use crate::quota::{Line, Quota, edit};
+use crate::quota::{Quota, edit};
 use crate::state::State;
-use sekisho_types::id::{DeviceClass, PolicyId, TenantId};
+use sekisho_types::id::{DeviceClass, PolicyId, SiteId, TenantId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::quota::{Allotment, Limit};
 use sekisho_types::residency::Rules;
@@ -62,6 +62,13 @@ pub enum Supposed {
         /// For one device and hour.
         yen: u64,
     },
+    /// A site may draw so much.
+    Capped {
+        /// Which.
+        site: SiteId,
+        /// Watts.
+        watts: u64,
+    },
     /// A veto is lifted.
     Lifted {
         /// Which.
@@ -87,7 +94,7 @@ impl State {
                     Allotment { nominal: Limit::Gpus(*gpus), ..self.quota(tenant, class, *area) };
                 let quota = Some(Quota { allotment, revision: self.revision });
                 edit(&mut state.quotas, &self.path(tenant), class, |lines| {
-                    lines.entry(*area).or_insert_with(Line::default).quota = quota;
+                    lines.of(*area).quota = quota;
                 });
             }
             Supposed::Budget { key, amount } => {
@@ -108,6 +115,9 @@ impl State {
             }
             Supposed::Costs { key, yen } => {
                 state.offers.update(key, |offer| offer.spec.yen_per_gpu_hour = *yen);
+            }
+            Supposed::Capped { site, watts } => {
+                state.edit_power(site, |power| power.cap = Some(*watts));
             }
             Supposed::Lifted { key } => drop(state.vetoes.remove(key)),
             Supposed::Ruled { policy, rules } => {

@@ -1,35 +1,39 @@
 //! An ordered persistent table with an incremental digest (R4).
 //!
-//! Must hold: equal contents have equal digests whatever the order of changes. The digest is a lane-wise sum of row
-//! hashes, so one changed row costs two hashes. It compares replicas that hold no grudge; it is no commitment
-//! against an adversary, the Merkle log is.
+//! Must hold: equal contents have equal sums whatever the order of changes. The sum is that of the rows' hashes, so a changed
+//! row costs two of them; what changed since it was last drawn up is found where both versions of the rows part, so a row
+//! that an entry changes a hundred times costs two as well. It compares replicas that hold no grudge, and XXH3 is enough for
+//! that; it is no commitment against an adversary, the Merkle log is.
 
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 use sekisho_evidence::canonical::encode;
-use sekisho_types::id::Digest;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq as _, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::RangeBounds;
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Rows by key.
 pub struct Table<K, V> {
     rows: OrdMap<K, Arc<V>>,
-    sum: [u64; 4],
+    /// Sum of the hashes of these rows.
+    sum: u128,
+    /// What `sum` was drawn up of: versions share what they have in common.
+    summed: OrdMap<K, Arc<V>>,
 }
 
 impl<K: Ord + Clone, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { rows: OrdMap::new(), sum: [0; 4] }
+        Self { rows: OrdMap::new(), sum: 0, summed: OrdMap::new() }
     }
 }
 
 impl<K: Ord + Clone, V> Clone for Table<K, V> {
     fn clone(&self) -> Self {
-        Self { rows: self.rows.clone(), sum: self.sum }
+        Self { rows: self.rows.clone(), sum: self.sum, summed: self.summed.clone() }
     }
 }
 
@@ -39,14 +43,9 @@ impl<K: Ord + Clone + fmt::Debug, V: fmt::Debug> fmt::Debug for Table<K, V> {
     }
 }
 
-fn row_lanes<K: Serialize, V: Serialize>(key: &K, value: &V) -> [u64; 4] {
+fn hash<K: Serialize, V: Serialize>(key: &K, value: &V) -> u128 {
     // Types of the state always encode; a row that did not would show as a digest that other replicas lack.
-    let bytes = encode(&(key, value)).unwrap_or_default();
-    let mut lanes = [0u64; 4];
-    for (lane, chunk) in lanes.iter_mut().zip(Digest::of(&bytes).0.chunks_exact(8)) {
-        *lane = chunk.iter().fold(0, |lane, byte| (lane << 8) | u64::from(*byte));
-    }
-    lanes
+    xxh3_128(&encode(&(key, value)).unwrap_or_default())
 }
 
 impl<K: Ord + Clone + Serialize, V: Serialize + Clone> Table<K, V> {
@@ -67,19 +66,12 @@ impl<K: Ord + Clone + Serialize, V: Serialize + Clone> Table<K, V> {
 
     /// Puts a row, in place of an older one.
     pub fn insert(&mut self, key: K, value: V) {
-        self.add(row_lanes(&key, &value));
-        let value = Arc::new(value);
-        let old = self.rows.insert(key.clone(), value);
-        if let Some(old) = old {
-            self.subtract(row_lanes(&key, old.as_ref()));
-        }
+        self.rows.insert(key, Arc::new(value));
     }
 
     /// Takes a row out.
     pub fn remove(&mut self, key: &K) -> Option<Arc<V>> {
-        let old = self.rows.remove(key)?;
-        self.subtract(row_lanes(key, old.as_ref()));
-        Some(old)
+        self.rows.remove(key)
     }
 
     /// Changes a row in place; `None` if there is none.
@@ -123,19 +115,31 @@ impl<K: Ord + Clone + Serialize, V: Serialize + Clone> Table<K, V> {
     }
 
     /// Sum of the rows' hashes.
-    pub(crate) fn lanes(&self) -> [u64; 4] {
-        self.sum
-    }
-
-    fn add(&mut self, lanes: [u64; 4]) {
-        for (sum, lane) in self.sum.iter_mut().zip(lanes) {
-            *sum = sum.wrapping_add(lane);
+    pub(crate) fn sum(&self) -> u128
+    where
+        V: PartialEq,
+    {
+        let mut sum = self.sum;
+        for item in self.summed.diff(&self.rows) {
+            let (gone, come) = match item {
+                DiffItem::Add(key, new) => (None, Some((key, new))),
+                DiffItem::Remove(key, old) => (Some((key, old)), None),
+                DiffItem::Update { old, new } => (Some(old), Some(new)),
+            };
+            let of = |row: Option<(&K, &Arc<V>)>| row.map_or(0, |(key, row)| hash(key, &**row));
+            sum = sum.wrapping_sub(of(gone)).wrapping_add(of(come));
         }
+        sum
     }
 
-    fn subtract(&mut self, lanes: [u64; 4]) {
-        for (sum, lane) in self.sum.iter_mut().zip(lanes) {
-            *sum = sum.wrapping_sub(lane);
+    /// Draws up the sum, so that the next one costs only what changes from now on, and lets go of the rows that were.
+    pub(crate) fn settle(&mut self)
+    where
+        V: PartialEq,
+    {
+        if !self.rows.ptr_eq(&self.summed) {
+            self.sum = self.sum();
+            self.summed = self.rows.clone();
         }
     }
 }
@@ -153,14 +157,14 @@ impl<K: Serialize + Ord + Clone, V: Serialize> Serialize for Table<K, V> {
 impl<'de, K, V> Deserialize<'de> for Table<K, V>
 where
     K: DeserializeOwned + Serialize + Ord + Clone,
-    V: DeserializeOwned + Serialize + Clone,
+    V: DeserializeOwned + Serialize + Clone + PartialEq,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Rows<K, V>(PhantomData<(K, V)>);
         impl<'de, K, V> Visitor<'de> for Rows<K, V>
         where
             K: DeserializeOwned + Serialize + Ord + Clone,
-            V: DeserializeOwned + Serialize + Clone,
+            V: DeserializeOwned + Serialize + Clone + PartialEq,
         {
             type Value = Table<K, V>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,6 +181,7 @@ where
                     last = Some(key.clone());
                     table.insert(key, value);
                 }
+                table.settle();
                 Ok(table)
             }
         }
@@ -197,17 +202,18 @@ mod tests {
             let (mut table, mut model) = (Table::default(), BTreeMap::new());
             for (key, value) in ops {
                 match value {
+                    Some(4) => table.settle(),
                     Some(value) => { table.insert(key, value); model.insert(key, value); }
                     None => { table.remove(&key); model.remove(&key); }
                 }
             }
             let mut fresh = Table::default();
             for (key, value) in model.iter().rev() { fresh.insert(*key, *value); }
-            prop_assert_eq!(table.lanes(), fresh.lanes());
+            prop_assert_eq!(table.sum(), fresh.sum());
             let bytes = encode(&table).unwrap();
             prop_assert_eq!(&bytes, &encode(&fresh).unwrap());
             let back: Table<u8, u32> = decode(&bytes).unwrap();
-            prop_assert_eq!(back.lanes(), table.lanes());
+            prop_assert_eq!(back.sum(), table.sum());
             prop_assert!(back.iter().eq(model.iter()));
         }
     }

@@ -9,15 +9,17 @@
 //! run; a replacement runs before what it replaces is stopped.
 //! Functions of the state alone: planner, duty and apply ask the same ones.
 
-use crate::state::{Job, QueueKey, State};
-use sekisho_types::id::JobId;
+use crate::state::{Job, Placement, QueueKey, State};
+use sekisho_types::id::{JobId, NodeId};
 use sekisho_types::job::{JobPhase, Kind, PRIORITY_MAX};
 use sekisho_types::time::Timestamp;
+use std::collections::BTreeSet;
 
 /// A replica is replaced so much of its time limit before it is over: its replacement has to be placed and to start.
 const AHEAD_SHARE: u64 = 10;
 
-/// The same at most: an hour suffices for any start.
+/// The same at most, for each time that a service replaces as many as its surge: an hour suffices for any start. What began together
+/// comes near its limit together, and the last of them has to wait for the others.
 const AHEAD_MAX_MS: u64 = 3_600_000;
 
 /// What a service lacks, and can do without.
@@ -27,6 +29,9 @@ pub struct Replicas {
     pub wanted: u32,
     /// To be stopped, in this order.
     pub surplus: Vec<JobId>,
+    /// When time alone makes it another, on the state clock: a replica comes near its limit. Until then it stays so as long as the
+    /// service's row does, which changes with each of its replicas, and no drain begins or ends.
+    pub until: Timestamp,
 }
 
 /// Replicas that are not being stopped, in the order of their numbers.
@@ -36,6 +41,8 @@ struct Sorted<'s> {
     fresh: (Vec<&'s JobId>, Vec<&'s JobId>),
     /// Of those that are to be replaced, the same.
     old: (Vec<&'s JobId>, Vec<&'s JobId>),
+    /// When the first that stays is to be replaced because of its time limit.
+    until: Timestamp,
 }
 
 fn count<T>(of: &[T]) -> u32 {
@@ -83,6 +90,43 @@ impl State {
         }
     }
 
+    /// Whether one more group of a job is to be placed now: whether [`State::wanted`] is above zero. It is asked for each grant, so of
+    /// a service that grows it reads its counters alone, and of one that is replaced as many replicas as it takes to find one
+    /// that is to go.
+    #[must_use]
+    pub fn wants_more(&self, job: &Job) -> bool {
+        let (Kind::Service { replicas, surge }, Some(tasks)) = (job.facts.kind, &job.tasks) else {
+            return self.wanted(job) > 0;
+        };
+        if !job.is_queued() || self.clock < tasks.pause {
+            return false;
+        }
+        let all = tasks.open.saturating_sub(tasks.stopping);
+        let Some(beyond) = all.checked_sub(replicas) else { return true };
+        if beyond >= surge {
+            return false;
+        }
+        // Each that there is beyond the replicas of the service takes the place of one.
+        let goes_on = self
+            .living_tasks(&job.facts.id)
+            .filter(|(_, replica)| replica.phase != JobPhase::Stopping);
+        let mut old = goes_on.filter(|(_, replica)| self.is_outdated(job, replica));
+        usize::try_from(beyond).is_ok_and(|beyond| old.nth(beyond).is_some())
+    }
+
+    /// Whether a node refused a job so short a time ago that it is not tried again for it.
+    #[must_use]
+    pub fn avoids(&self, job: &Job, node: &NodeId) -> bool {
+        job.avoid.get(node).is_some_and(|until| self.clock < *until)
+    }
+
+    /// All of those nodes.
+    #[must_use]
+    pub fn avoided(&self, job: &Job) -> BTreeSet<NodeId> {
+        let still = job.avoid.iter().filter(|(_, until)| self.clock < **until);
+        still.map(|(node, _)| node.clone()).collect()
+    }
+
     /// What a service lacks, and can do without; nothing of any other job, nor of a service that is over or ends.
     #[must_use]
     pub fn replicas(&self, whole: &Job) -> Replicas {
@@ -92,7 +136,7 @@ impl State {
         if !whole.is_queued() {
             return Replicas::default();
         }
-        let Sorted { fresh, old } = self.sorted(whole);
+        let Sorted { fresh, old, until } = self.sorted(whole);
         let stay = count(&fresh.0).saturating_add(count(&fresh.1));
         let all = stay.saturating_add(count(&old.0)).saturating_add(count(&old.1));
         let room = replicas.saturating_add(surge).saturating_sub(all);
@@ -110,17 +154,22 @@ impl State {
         let over = usize::try_from(stay.saturating_sub(replicas)).unwrap_or(usize::MAX);
         let youngest = fresh.1.into_iter().rev().chain(fresh.0.into_iter().rev());
         surplus.extend(youngest.take(over));
-        Replicas { wanted, surplus: surplus.into_iter().cloned().collect() }
+        Replicas { wanted, surplus: surplus.into_iter().cloned().collect(), until }
     }
 
     fn sorted(&self, whole: &Job) -> Sorted<'_> {
-        let mut sorted = Sorted::default();
+        let mut sorted = Sorted { until: Timestamp(u64::MAX), ..Sorted::default() };
         for (id, replica) in self.living_tasks(&whole.facts.id) {
             if replica.phase == JobPhase::Stopping {
                 continue;
             }
-            let of =
-                if self.is_outdated(whole, replica) { &mut sorted.old } else { &mut sorted.fresh };
+            let of = if self.is_outdated(whole, replica) {
+                &mut sorted.old
+            } else {
+                sorted.until =
+                    self.near_from(whole, replica).map_or(sorted.until, |at| at.min(sorted.until));
+                &mut sorted.fresh
+            };
             let runs = replica.phase == JobPhase::Running;
             if runs { of.0.push(id) } else { of.1.push(id) }
         }
@@ -134,16 +183,33 @@ impl State {
             .filter(|(_, task)| !task.phase.is_final())
     }
 
+    fn placed<'s>(&'s self, replica: &'s Job) -> impl Iterator<Item = &'s Placement> {
+        replica.placements.iter().filter_map(|id| self.placements.get(id))
+    }
+
+    /// From when on the time limit of a replica is near.
+    fn near_from(&self, whole: &Job, replica: &Job) -> Option<Timestamp> {
+        let times = match whole.facts.kind {
+            Kind::Service { replicas, surge } => replicas.div_ceil(surge.max(1)),
+            Kind::Batch | Kind::Array { .. } => 1,
+        };
+        let limit_ms = replica.facts.time_limit_s.saturating_mul(1000);
+        let most = AHEAD_MAX_MS.saturating_mul(u64::from(times));
+        let ahead = limit_ms.checked_div(AHEAD_SHARE).unwrap_or(0).min(most);
+        let until = self.placed(replica).map(|row| row.charge.until).min()?;
+        Some(Timestamp(until.0.saturating_sub(ahead)))
+    }
+
     /// Whether a replica is to be replaced.
     fn is_outdated(&self, whole: &Job, replica: &Job) -> bool {
-        let limit_ms = replica.facts.time_limit_s.saturating_mul(1000);
-        let ahead = limit_ms.checked_div(AHEAD_SHARE).unwrap_or(0).min(AHEAD_MAX_MS);
-        let near = |until: Timestamp| self.clock.plus_ms(ahead) >= until;
-        let mut placed = replica.placements.iter().filter_map(|id| self.placements.get(id));
-        let leaves = placed.any(|row| {
-            let node = self.nodes.get(&row.grant.node);
-            near(row.charge.until) || node.is_none_or(|node| node.drain.is_some())
-        });
-        leaves || !replica.facts.runs_as(&whole.facts)
+        let near = self.near_from(whole, replica).is_some_and(|from| from <= self.clock);
+        let leaves = near
+            || self
+                .placed(replica)
+                .any(|row| self.nodes.get(&row.grant.node).is_none_or(|node| node.drain.is_some()));
+        // What was signed once is the same.
+        let as_whole =
+            || replica.submission == whole.submission || replica.facts.runs_as(&whole.facts);
+        leaves || !as_whole()
     }
 }

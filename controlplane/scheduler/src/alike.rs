@@ -19,7 +19,7 @@ use sekisho_fsm::state::Node;
 use sekisho_fsm::topology::Stand;
 use sekisho_types::device::Bucket;
 use sekisho_types::id::{DeviceClass, JobId, NodeId, OperatorId, SiteId};
-use sekisho_types::job::Resources;
+use sekisho_types::job::{JobFacts, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::name::Name;
 use sekisho_types::revision::PlacementId;
@@ -36,24 +36,35 @@ pub(crate) struct Devices {
     pub(crate) units: u32,
     pub(crate) count: u32,
     pub(crate) free: u32,
-    /// Of a shared device: who is there, and for whom a share is kept.
-    sharers: Option<(Party, Option<JobId>)>,
+    /// What each of them may draw.
+    watts: u32,
+    /// For whom so many of them are kept.
+    kept: Option<(JobId, u32)>,
+    /// Of a shared device: who is there.
+    sharers: Option<Party>,
 }
 
 impl Devices {
     fn of(state: &State, node: &Node, (at, bucket): (u16, &Bucket)) -> Self {
-        let sharers = bucket.shared_device().map(|_shared| {
-            let kept = node.kept.get(&at).map(|kept| &kept.job);
-            (state.party(node, at, kept), kept.cloned())
-        });
+        let kept = node.kept.get(&at);
+        let sharers =
+            bucket.shared_device().map(|_shared| state.party(node, at, kept.map(|kept| &kept.job)));
         Self {
             class: bucket.class.clone(),
             memory_mib: bucket.memory_mib,
             units: bucket.units,
             count: bucket.count,
             free: node.free(at),
+            watts: bucket.rated_watts(),
+            kept: kept.map(|kept| (kept.job.clone(), kept.gpus)),
             sharers,
         }
+    }
+
+    /// Free for a job, with what is kept for it.
+    fn free_for(&self, job: &JobId) -> u32 {
+        let own = self.kept.as_ref().filter(|(of, _)| of == job);
+        self.free.saturating_add(own.map_or(0, |(_, gpus)| *gpus))
     }
 
     /// Whether they are of the wanted class, memory and units.
@@ -116,14 +127,34 @@ impl Likeness {
         &self.place
     }
 
-    /// What a purse tells apart of them.
-    pub(crate) fn corner(&self) -> Corner<'_> {
-        (&self.site, &self.operator, self.area)
+    /// What a purse tells apart of them, when it charges a member of a job. Where no cap binds what it draws is nothing to it.
+    pub(crate) fn corner(&self, state: &State, facts: &JobFacts) -> Corner<'_> {
+        let capped = state.power(&self.site).cap.is_some();
+        let watts = if capped { self.least_watts(facts) } else { 0 };
+        Corner { site: &self.site, operator: &self.operator, place: self.area, watts }
+    }
+
+    /// The least that one member of a job may draw, watts; it is [`Node::least_watts`].
+    pub(crate) fn least_watts(&self, facts: &JobFacts) -> u64 {
+        let gpus = facts.resources.gpus;
+        let large = self.matching(&facts.resources).filter(|(_, devices)| devices.count >= gpus);
+        let least = large.map(|(_, devices)| {
+            let full = devices.free_for(&facts.id) < gpus;
+            (full, u64::from(devices.watts).saturating_mul(u64::from(gpus)))
+        });
+        least.min().map_or(0, |(_, watts)| watts)
     }
 }
 
-/// Nodes of one site, operator and place: a purse charges all of them alike.
-pub(crate) type Corner<'s> = (&'s SiteId, &'s OperatorId, Option<Area>);
+/// Nodes of one site, operator and place on which a member may draw as much: a purse charges all of them alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Corner<'s> {
+    pub(crate) site: &'s SiteId,
+    pub(crate) operator: &'s OperatorId,
+    pub(crate) place: Option<Area>,
+    /// What a member may draw, where a cap binds it; else none.
+    pub(crate) watts: u64,
+}
 
 /// Nodes that are alike.
 #[derive(Debug, Default)]

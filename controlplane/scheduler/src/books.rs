@@ -1,15 +1,17 @@
-//! What a plan charges beside its state: quotas, budgets and offers, with what is reserved of them (Q1).
+//! What a plan charges beside its state: quotas, budgets, offers with what is reserved of them, and power of sites (Q1).
 //!
 //! Must hold: each group of a plan is admitted by the purse that apply opens for it, on books that have the charges of the
 //! groups before it. The sums are the state machine's own.
 
+use crate::limit::BUDGET_PERIODS_TRIED_MAX;
 use sekisho_fsm::State;
 use sekisho_fsm::budget::BudgetKey;
 use sekisho_fsm::offer::OfferKey;
 use sekisho_fsm::purse::{Books, Spend};
 use sekisho_fsm::quota::{Holding, HoldingKey, Holdings, Keep, charge, refund};
 use sekisho_fsm::reservation::{Stock, StockKey};
-use sekisho_types::id::{DeviceClass, TenantId};
+use sekisho_types::budget::{BudgetSpec, Exhausted, Unit};
+use sekisho_types::id::{DeviceClass, SiteId, TenantId};
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::time::Timestamp;
@@ -24,6 +26,9 @@ pub(crate) struct Overlay<'s> {
     offers: BTreeMap<OfferKey, u64>,
     /// What of an offer has come back by then.
     ended: BTreeMap<OfferKey, u64>,
+    watts: BTreeMap<SiteId, u64>,
+    /// What sites have back by then.
+    ended_watts: BTreeMap<SiteId, u64>,
     stocks: BTreeMap<StockKey, Stock>,
 }
 
@@ -48,6 +53,14 @@ impl Books for Overlay<'_> {
         self.offers.get(key).copied().unwrap_or(0)
     }
 
+    fn planned_watts(&self, site: &SiteId) -> u64 {
+        self.watts.get(site).copied().unwrap_or(0)
+    }
+
+    fn ended_watts(&self, site: &SiteId) -> u64 {
+        self.ended_watts.get(site).copied().unwrap_or(0)
+    }
+
     fn ended_of_offer(&self, key: &OfferKey) -> u64 {
         self.ended.get(key).copied().unwrap_or(0)
     }
@@ -62,7 +75,8 @@ impl<'s> Overlay<'s> {
     pub(crate) fn of(state: &'s State) -> Self {
         let (holdings, budgets, offers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (ended, stocks) = (BTreeMap::new(), BTreeMap::new());
-        Self { state, holdings, budgets, offers, ended, stocks }
+        let (watts, ended_watts) = (BTreeMap::new(), BTreeMap::new());
+        Self { state, holdings, budgets, offers, ended, watts, ended_watts, stocks }
     }
 
     /// The first of `path` has given GPUs at a place back.
@@ -82,6 +96,12 @@ impl<'s> Overlay<'s> {
         *ended = ended.saturating_add(gpus);
     }
 
+    /// Devices of a site draw no more.
+    pub(crate) fn end_watts(&mut self, site: &SiteId, watts: u64) {
+        let ended = self.ended_watts.entry(site.clone()).or_default();
+        *ended = ended.saturating_add(watts);
+    }
+
     /// Charges what a purse has admitted.
     pub(crate) fn charge(
         &mut self,
@@ -95,6 +115,8 @@ impl<'s> Overlay<'s> {
             charge(self, path, &facts.resources.class, spend.place, gpus);
             let used = self.offers.entry(spend.offer.clone()).or_default();
             *used = used.saturating_add(gpus);
+            let watts = self.watts.entry(spend.offer.0.clone()).or_default();
+            *watts = watts.saturating_add(spend.watts);
             self.charge_stock(spend.offer, (&facts.resources.class, path), (until, gpus));
             let all = path.iter().flat_map(|tenant| self.state.budgets_of(tenant));
             let class = &facts.resources.class;
@@ -105,6 +127,49 @@ impl<'s> Overlay<'s> {
                     *sum = sum.saturating_add(rate.saturating_mul(u128::from(ms)));
                 }
             }
+        }
+    }
+
+    /// Keeps for a group that budgets hold now what it is charged if it begins with the next period of theirs in which they cover it:
+    /// or others that last into it would charge it ahead, each time anew. Only of budgets that bind it wherever it stands, and of
+    /// GPU-hours: what it costs is not known before its places are.
+    pub(crate) fn keep_budgets(&mut self, facts: &JobFacts, path: &[TenantId]) {
+        let (state, class) = (self.state, &facts.resources.class);
+        let binds = |spec: &BudgetSpec| {
+            let of_class = spec.class.as_ref().is_none_or(|of| of == class);
+            let hard = spec.exhausted == Exhausted::Stop && spec.unit == Unit::GpuHours;
+            hard && of_class && spec.area == Area::Japan
+        };
+        let all = path.iter().flat_map(|tenant| state.budgets_of(tenant));
+        let hard: Vec<_> = all.filter(|(_, budget)| binds(&budget.spec)).collect();
+        let mut begin = state.clock();
+        for _ in 0..BUDGET_PERIODS_TRIED_MAX {
+            let end = begin.plus_ms(facts.time_limit_s.saturating_mul(1000));
+            let lacks = hard.iter().filter(|(key, budget)| {
+                let rate = budget.spec.rate(facts.gpus(), 0);
+                budget.spec.period.parts(begin, end).any(|(first, ms)| {
+                    let planned = self.planned_of_budget(key, first);
+                    budget.left(first).saturating_sub(planned) < rate.saturating_mul(u128::from(ms))
+                })
+            });
+            let next =
+                lacks.filter_map(|(_, budget)| Some(budget.spec.period.span(begin)?.1)).max();
+            if let Some(next) = next {
+                begin = next;
+                continue;
+            }
+            if begin == state.clock() {
+                // Something else holds it.
+                return;
+            }
+            for (key, budget) in &hard {
+                let rate = budget.spec.rate(facts.gpus(), 0);
+                for (first, ms) in budget.spec.period.parts(begin, end) {
+                    let sum = self.budgets.entry(((*key).clone(), first)).or_default();
+                    *sum = sum.saturating_add(rate.saturating_mul(u128::from(ms)));
+                }
+            }
+            return;
         }
     }
 

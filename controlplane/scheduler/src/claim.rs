@@ -7,7 +7,8 @@
 //! Must hold: time limits are upper bounds, so a claim of the next round is never later than this one's, as long as nobody of
 //! higher priority comes; no claim is made on what another one has, and a group claims places on which it may stand as its
 //! topology asks. Claims are made anew in each round, from the state alone.
-//! Does not know: budgets and offers, which come back with time and not with the end of a job.
+//! Does not know: budgets, of which the books keep what is to come ([`Overlay::keep_budgets`](crate::books::Overlay::keep_budgets)),
+//! offers and power, which come back with time and not with the end of a job.
 
 use crate::choose;
 use crate::fleet::{Fleet, Spot};
@@ -51,6 +52,8 @@ impl Kept {
 #[derive(Debug)]
 pub(crate) struct Claimant<'c> {
     pub(crate) job: &'c Job,
+    /// Nodes that refused it.
+    pub(crate) avoid: &'c BTreeSet<NodeId>,
     /// Nodes of jobs from which it keeps apart.
     pub(crate) against: &'c [&'c Taken],
     pub(crate) now: Timestamp,
@@ -172,7 +175,7 @@ impl Claims {
         for (number, (_, shelf)) in shelves.iter().enumerate() {
             for (at, spot) in shelf.ready(gpus, now) {
                 let taken = self.kept(&spot.1, spot.2).is_some();
-                if taken || claimant.job.avoid.contains(&spot.1) {
+                if taken || claimant.avoid.contains(&spot.1) {
                     continue;
                 }
                 let left = taken_until(claimant.against, &spot.1);

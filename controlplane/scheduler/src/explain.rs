@@ -19,6 +19,7 @@ use crate::wait::Basis;
 use crate::{relax, wait};
 use sekisho_evidence::grant::BoundRules;
 use sekisho_fsm::State;
+use sekisho_fsm::held::Hold;
 use sekisho_fsm::outcome::Rejection;
 use sekisho_types::error_code::{ErrorCode, Kind};
 use sekisho_types::id::{NodeId, OperatorId, SiteId};
@@ -151,7 +152,7 @@ impl Explainer {
         let ask = Ask {
             facts: facts.clone(),
             rules,
-            avoid: known.map(|job| &job.avoid),
+            avoid: known.map(|job| state.avoided(job)).unwrap_or_default(),
             apart: &apart,
             unsealed: unsealed(&survey, facts),
             missing: state.is_missing(&facts.payload),
@@ -299,6 +300,18 @@ fn unknown(state: &State, facts: &JobFacts, rejection: Rejection) -> Explanation
     }
 }
 
+/// What comes behind the filters: which jobs go before this one.
+const BEHIND: [ErrorCode; 3] =
+    [ErrorCode::RoomInMaking, ErrorCode::TurnOfAnother, ErrorCode::RoomKept];
+
+/// Every code that an explanation of a job may name as a line or as the binding constraint, where its rules are known.
+pub fn codes() -> impl Iterator<Item = ErrorCode> {
+    let filters = Filter::ALL.into_iter();
+    let filters = filters
+        .flat_map(|filter| [filter.code()].into_iter().chain(filter.others().iter().copied()));
+    filters.chain(BEHIND).chain(Hold::CODES)
+}
+
 /// Every filter in order, and behind them what others leave.
 fn steps(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_>, probe: Option<Probe>) -> Vec<Step> {
     let step = |filter: Filter| Step {
@@ -343,9 +356,11 @@ fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_>, filter: Filter) 
         Filter::Tag => "site tag in force".to_owned(),
         Filter::Capacity => free(wanted),
         Filter::Vetoed => "taken by its operator".to_owned(),
+        Filter::Rated => "no member above its site's power cap".to_owned(),
         Filter::Offered => charge::offered(state, &ask.facts),
         Filter::Offer => format!("{} of what is offered free", wanted.gpus),
         Filter::Reserved => charge::reserved(state, &ask.facts),
+        Filter::Power => charge::power(state, funnel),
         Filter::Quota => charge::quota(state, &ask.facts),
         Filter::Budget => charge::budget(state, &ask.facts),
         Filter::Apart => topology::apart(&ask.facts),

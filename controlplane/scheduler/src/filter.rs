@@ -22,6 +22,8 @@ pub enum Filter {
     Device,
     /// Neither it nor its site is revoked (P5).
     Enrolled,
+    /// One member alone may draw no more than its site may.
+    Rated,
     /// Offered to the tenant now, for so long.
     Offered,
     /// Its agents can read what the job runs.
@@ -50,6 +52,8 @@ pub enum Filter {
     Offer,
     /// What is left of it is not reserved for others, or is what the job names.
     Reserved,
+    /// So may all members there, beside what draws power now.
+    Power,
     /// The tenant's quotas admit the whole group (Q1).
     Quota,
     /// So do the budgets.
@@ -60,7 +64,7 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in order.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Country,
         Self::Tier,
         Self::Area,
@@ -68,6 +72,7 @@ impl Filter {
         Self::Vetoed,
         Self::Device,
         Self::Enrolled,
+        Self::Rated,
         Self::Offered,
         Self::Sealed,
         Self::Kept,
@@ -82,15 +87,13 @@ impl Filter {
         Self::Capacity,
         Self::Offer,
         Self::Reserved,
+        Self::Power,
         Self::Quota,
         Self::Budget,
         Self::Topology,
     ];
 
-    /// The code that stands for it. [`Filter::Quota`], [`Filter::Budget`] and [`Filter::Topology`] have a second one,
-    /// `QUOTA_NONE`, `BUDGET_TOO_SMALL` and `TOPOLOGY_NONE`, for what is too small even when nothing is charged;
-    /// [`Filter::Capacity`] has `SHARE_NEIGHBOURS`, where what is free stands beside jobs that do not share with this one;
-    /// [`Filter::Reserved`] has two more for a job that names a reservation, `RESERVATION_FULL` and `RESERVATION_NONE`.
+    /// The code that stands for it, where none of [`Self::others`] says more.
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {
@@ -99,6 +102,7 @@ impl Filter {
             Self::Area => ErrorCode::ResidencyArea,
             Self::Operator => ErrorCode::ResidencyOperator,
             Self::Vetoed => ErrorCode::OfferVetoed,
+            Self::Rated => ErrorCode::PowerTooSmall,
             Self::Offered => ErrorCode::OfferNone,
             Self::Sealed => ErrorCode::PayloadNotSealed,
             Self::Kept => ErrorCode::PayloadNotHere,
@@ -114,23 +118,55 @@ impl Filter {
             Self::Capacity => ErrorCode::CapacityFull,
             Self::Offer => ErrorCode::OfferFull,
             Self::Reserved => ErrorCode::OfferReserved,
+            Self::Power => ErrorCode::PowerFull,
             Self::Quota => ErrorCode::QuotaExceeded,
             Self::Budget => ErrorCode::BudgetExhausted,
             Self::Topology => ErrorCode::TopologyUnmet,
         }
     }
 
+    /// Further codes for it. [`Filter::Quota`], [`Filter::Budget`] and [`Filter::Topology`] have one for what is too small even when
+    /// nothing is charged; [`Filter::Capacity`], where what is free stands beside jobs that do not share with this one;
+    /// [`Filter::Reserved`] has two for a job that names a reservation.
+    #[must_use]
+    pub fn others(self) -> &'static [ErrorCode] {
+        match self {
+            Self::Capacity => &[ErrorCode::ShareNeighbours],
+            Self::Reserved => &[ErrorCode::ReservationFull, ErrorCode::ReservationNone],
+            Self::Quota => &[ErrorCode::QuotaNone],
+            Self::Budget => &[ErrorCode::BudgetTooSmall],
+            Self::Topology => &[ErrorCode::TopologyNone],
+            Self::Country
+            | Self::Tier
+            | Self::Area
+            | Self::Operator
+            | Self::Vetoed
+            | Self::Rated
+            | Self::Power
+            | Self::Device
+            | Self::Enrolled
+            | Self::Offered
+            | Self::Sealed
+            | Self::Kept
+            | Self::Willing
+            | Self::Approved
+            | Self::Fit
+            | Self::Staying
+            | Self::Alone
+            | Self::Usable
+            | Self::Tag
+            | Self::Apart
+            | Self::Offer => &[],
+        }
+    }
+
     /// The filter that a code of a purse belongs to.
     #[must_use]
     pub fn of_purse(code: ErrorCode) -> Self {
-        if code == ErrorCode::BudgetTooSmall {
-            return Self::Budget;
-        }
-        if matches!(code, ErrorCode::ReservationFull | ErrorCode::ReservationNone) {
-            return Self::Reserved;
-        }
-        let own = [Self::Vetoed, Self::Offered, Self::Offer, Self::Reserved, Self::Budget];
-        own.into_iter().find(|filter| filter.code() == code).unwrap_or(Self::Quota)
+        let own = [Self::Vetoed, Self::Rated, Self::Offered, Self::Offer, Self::Reserved];
+        let mut own = own.into_iter().chain([Self::Power, Self::Budget]);
+        let stands = |filter: &Self| filter.code() == code || filter.others().contains(&code);
+        own.find(stands).unwrap_or(Self::Quota)
     }
 
     /// The residency filter that a code of a denial belongs to; `None` for a code that is no denial of residency.
@@ -157,7 +193,7 @@ mod tests {
         assert!(Filter::ALL.is_sorted_by(|a, b| a < b));
         let never: Vec<_> = Filter::ALL.into_iter().filter(|f| f.is_never()).collect();
         assert!(Filter::ALL.starts_with(&never), "never comes before not yet");
-        assert_eq!(never.len(), 7);
+        assert_eq!(never.len(), 8);
         for filter in Filter::ALL.into_iter().take(4) {
             assert_eq!(Filter::of_residency(filter.code()), Some(filter));
         }

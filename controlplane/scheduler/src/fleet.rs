@@ -1,10 +1,10 @@
 //! The devices of usable nodes, kept so that places are found without a walk over the nodes.
 //!
 //! ```text
-//! class ─> shelf: site, memory, units, place, who is there ─> free devices ─> rack, node, bucket
+//! class ─> shelf: site, memory, units, watts, place, who is there ─> free devices ─> rack, node, bucket
 //! ```
-//! Everything on a shelf is equal to rules, offers, quotas, budgets and those who share, so each of them is asked once for a
-//! shelf. The index follows the state by what changed of it; a plan takes from it, and what it took from is set right with the
+//! Everything on a shelf is equal to rules, offers, quotas, budgets, power caps and those who share, so each of them is asked
+//! once for a shelf. The index follows the state by what changed of it; a plan takes from it, and what it took from is set right with the
 //! next state.
 //!
 //! Must hold: an index that followed is the one that would be built anew, so equal states give equal plans; it holds usable
@@ -33,12 +33,19 @@ pub(crate) struct ShelfKey {
     pub(crate) site: SiteId,
     pub(crate) memory_mib: u64,
     pub(crate) units: u32,
+    /// What each device may draw: of devices that are as good, those that draw less come first.
+    pub(crate) watts: u32,
     pub(crate) place: PlaceKey,
     /// Of shared devices; nobody on others.
     pub(crate) party: Party,
 }
 
 impl ShelfKey {
+    /// What a member with so many devices may draw, watts.
+    pub(crate) fn member_watts(&self, gpus: u32) -> u64 {
+        u64::from(self.watts).saturating_mul(u64::from(gpus))
+    }
+
     /// Whether a job may stand beside those who are there.
     pub(crate) fn admits(&self, facts: &JobFacts) -> bool {
         let sharing = facts.resources.sharing;
@@ -128,6 +135,11 @@ impl Shelf {
         let seats = self.racks.get(&rack).into_iter().flat_map(move |seats| seats.range(gpus..));
         let seats = seats.flat_map(|(_, seats)| seats);
         seats.map(move |(node, bucket)| (rack.clone(), node.clone(), *bucket))
+    }
+
+    /// Free devices of the fullest bucket that has so many.
+    pub(crate) fn fullest(&self, gpus: u32) -> Option<u32> {
+        self.by_free.range(gpus..).next().map(|(free, _)| *free)
     }
 
     /// Racks, with the buckets of each that have so many free devices.
@@ -238,6 +250,7 @@ impl Fleet {
                     site: id.site.clone(),
                     memory_mib: bucket.memory_mib,
                     units: bucket.units,
+                    watts: bucket.rated_watts(),
                     place: place.clone(),
                     party: if shared { state.party(node, at, None) } else { Party::Nobody },
                 });

@@ -26,6 +26,7 @@ mod queue;
 mod relax;
 mod residency;
 mod round;
+mod services;
 mod share;
 mod sides;
 mod survey;

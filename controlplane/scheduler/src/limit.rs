@@ -45,6 +45,15 @@ pub const TRIED_MAX: usize = 4;
 /// Other device classes that an explanation tries.
 pub const CLASSES_TRIED_MAX: usize = 16;
 
+/// Periods that a job which budgets hold looks ahead for one that covers it: what lasts into the third is charged there already.
+pub(crate) const BUDGET_PERIODS_TRIED_MAX: usize = 4;
+
+/// Jobs for which one round keeps something of budgets.
+pub(crate) const BUDGETS_KEPT_MAX: usize = 64;
+
+/// Running jobs that one search asks whether they give quota back: each costs a state without it.
+pub(crate) const QUOTA_LOOKS_MAX: usize = 256;
+
 const _: () = assert!(
     GROUP_MAX as usize * (2 * NAME_MAX + SLOT_OVERHEAD) + 2 * NAME_MAX + GROUP_OVERHEAD
         < PLAN_BYTES_MAX,

@@ -5,6 +5,8 @@
 //! a gang:     one rack ─> one site ─> anywhere; the smallest rack or site that has room
 //! spread:     one member in each that has to be reached, then all others, none with more than its share
 //! ```
+//! Of what is as good, that at the site whose power cap leaves most: of one member where the fullest bucket is as full, of a
+//! gang where the rack or site has as little room. So it never begins a node while a begun one would do.
 //! Must hold: every member stands on a node of its own, and the purse admits all of them; or nothing is taken.
 //! What a gang prefers it gets where it can: a group that waits for a rack while a site has room waits for nothing. What it
 //! asks for it gets, or nothing.
@@ -19,6 +21,7 @@ use sekisho_types::id::{NodeId, SiteId};
 use sekisho_types::name::Name;
 use sekisho_types::time::Timestamp;
 use sekisho_types::topology::{Over, Spread, Topology, Within};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -60,6 +63,8 @@ pub(crate) struct Search<'f, 'c, 's, B> {
     pub(crate) purse: Purse<'s>,
     /// What is kept for others.
     pub(crate) claims: &'c Claims,
+    /// Some site has a power cap.
+    pub(crate) capped: bool,
     /// When the job is over at the latest.
     pub(crate) until: Timestamp,
     /// The first code for which the purse refused a member.
@@ -78,6 +83,9 @@ impl<'f, 's, B: Books> Search<'f, '_, 's, B> {
     /// Places for the whole group.
     pub(crate) fn run(&mut self) -> Option<Picked<'s>> {
         let mut shelves = std::mem::take(&mut self.shelves);
+        if self.capped {
+            self.by_headroom(&mut shelves);
+        }
         let near = self.topology.near.as_ref();
         let is_near = |key: &ShelfKey| near.is_some_and(|near| key.site == *near);
         // Stable: without such a site the order is as it was.
@@ -88,6 +96,20 @@ impl<'f, 's, B: Books> Search<'f, '_, 's, B> {
         let found = found.or_else(|| self.anywhere(&shelves));
         self.shelves = shelves;
         found
+    }
+
+    /// What the power cap of a site leaves, watts; of one that has none, more than of any other.
+    fn headroom(&self, site: &SiteId) -> u64 {
+        let left = if self.capped { self.purse.watts_left(self.books, site) } else { None };
+        left.unwrap_or(u64::MAX)
+    }
+
+    /// Puts shelves that are as good into the order of what their sites' caps leave. Which of them is fuller still decides first.
+    fn by_headroom(&self, shelves: &mut [Allowed<'f>]) {
+        shelves.sort_by_cached_key(|(key, shelf)| {
+            let fullest = shelf.fullest(self.gpus).unwrap_or(u32::MAX);
+            (key.memory_mib, key.units, fullest, Reverse(self.headroom(&key.site)))
+        });
     }
 
     /// In one rack, else at one site, as far as it may and would.
@@ -119,7 +141,8 @@ impl<'f, 's, B: Books> Search<'f, '_, 's, B> {
             .map(|parts| (parts.iter().fold(0u32, |sum, part| sum.saturating_add(part.2)), parts))
             .filter(|(room, _)| *room >= self.group)
             .collect();
-        rooms.sort_by_key(|(room, _)| *room);
+        let headroom = |parts: &[Part<'f>]| parts.first().map(|part| self.headroom(part.0));
+        rooms.sort_by_cached_key(|(room, parts)| (*room, Reverse(headroom(parts))));
         rooms.into_iter().find_map(|(_, parts)| {
             let section = |part: &Part<'f>| Some((*shelves.get(part.3)?, Some(Some(part.1))));
             let order: Vec<Section<'f>> = parts.iter().filter_map(section).collect();
@@ -137,7 +160,7 @@ impl<'f, 's, B: Books> Search<'f, '_, 's, B> {
         }
         let mut sites: Vec<_> =
             sites.into_iter().filter(|(_, (room, _))| *room >= self.group).collect();
-        sites.sort_by_key(|(site, (room, _))| (*room, *site));
+        sites.sort_by_cached_key(|(site, (room, _))| (*room, Reverse(self.headroom(site)), *site));
         sites.into_iter().find_map(|(_, (_, own))| {
             let order = self.by_rack(&own);
             self.attempt(&order)
@@ -238,6 +261,7 @@ impl<'f, 's, B: Books> Search<'f, '_, 's, B> {
         let example = &shelf.example;
         let mut taken = 0u32;
         let Some(place) = example.tag.area.domestic() else { return taken };
+        let place = (place, key.member_watts(self.gpus));
         let spots: Box<dyn Iterator<Item = Spot> + 'f> = match rack {
             None => Box::new(shelf.spots(self.gpus).cloned()),
             Some(rack) => Box::new(shelf.spots_in(rack.cloned(), self.gpus)),

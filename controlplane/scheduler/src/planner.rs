@@ -15,6 +15,7 @@ use crate::preempt;
 use crate::queue::{Lane, LaneKey, Queue};
 use crate::residency::Verdicts;
 use crate::round::{Hold, Round};
+use crate::services::Services;
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Group, Preempt};
 use sekisho_types::id::JobId;
@@ -46,7 +47,7 @@ pub struct Waiting {
     pub quota: u32,
     /// A budget does not.
     pub budget: u32,
-    /// What is offered to them is in use, or nothing is offered.
+    /// What is offered to them is in use, or nothing is offered, or sites may draw no more.
     pub offer: u32,
     /// Not enough suitable nodes have room.
     pub room: u32,
@@ -76,6 +77,7 @@ pub struct Planner {
     seen: State,
     fleet: Fleet,
     queue: Queue,
+    services: Services,
 }
 
 /// Plans by a new index.
@@ -94,6 +96,7 @@ impl Planner {
         }
         self.fleet.follow(&self.seen, state);
         self.queue.follow(&self.seen, state);
+        self.services.follow(&self.seen, state, self.queue.services());
         self.seen = state.clone();
         let basis = state.revision();
         let (groups, waiting, held) = (Vec::new(), Waiting::default(), Vec::new());
@@ -102,6 +105,7 @@ impl Planner {
             return plan;
         }
         let mut round = Round::of(state, &mut self.fleet);
+        self.services.wanted().for_each(|(id, wanted)| round.knows(id, wanted));
         let mut levels: BTreeMap<u8, Vec<(&Arc<LaneKey>, &Lane)>> = BTreeMap::new();
         for lane in self.queue.lanes() {
             levels.entry(lane.0.level).or_default().push(lane);
@@ -120,8 +124,8 @@ impl Planner {
     /// Replicas that their services can do without, on the state that was planned on last; at most so many.
     #[must_use]
     pub fn surplus(&self, most: usize) -> Vec<JobId> {
-        let services = self.queue.services().filter_map(|id| self.seen.job(id));
-        services.flat_map(|job| self.seen.replicas(job).surplus).take(most).collect()
+        let services = self.queue.services().filter_map(|id| self.services.get(id));
+        services.flat_map(|found| &found.surplus).take(most).cloned().collect()
     }
 
     /// Whom to move for the first of these jobs for which that makes room, on the state that was planned on last. What the plan

@@ -1,17 +1,19 @@
 //! Whom to move for a job that has a right to it: as few as can be, the least urgent and the latest begun first.
 //!
 //! Must hold: what is found passes the check of apply on the same state, so nobody is moved in vain; a job that may not be
-//! moved is not named. Where nothing suffices nothing is found: a gang that would still lack one place moves nobody.
+//! moved is not named. Where nothing suffices nothing is found: a gang that would still lack one place moves nobody. What is missing
+//! may be devices, or quota alone: then those who hold it are moved, wherever they stand.
 //! Does not know: when to look. A look costs a walk over the buckets of a class, so whoever asks does it now and then.
 
 use crate::choose;
 use crate::fleet::Spot;
+use crate::limit::QUOTA_LOOKS_MAX;
 use crate::pick::{Allowed, stand};
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Preempt, Slot};
 use sekisho_fsm::preemption::{PENDING_MAX, VICTIMS_MAX};
 use sekisho_fsm::state::{Job, Node, Placement};
-use sekisho_types::id::JobId;
+use sekisho_types::id::{JobId, TenantId};
 use sekisho_types::placement::Phase;
 use sekisho_types::sharing::Party;
 use sekisho_types::time::Timestamp;
@@ -50,6 +52,22 @@ impl<'s> Search<'s> {
         if self.state.preemptions().count() >= PENDING_MAX {
             return None;
         }
+        for _ in 0..VICTIMS_MAX {
+            let found = self.found(shelves)?;
+            match self.spare(found) {
+                Ok(preempt) => return Some(preempt),
+                // Not that one beside the others: without it there may be others still.
+                Err(left) => {
+                    let spared = self.state.moved_too_many(&self.job.facts, &left.victims)?;
+                    self.asked.insert(spared, false);
+                }
+            }
+        }
+        None
+    }
+
+    /// Places, and whoever may be moved that stands in the way.
+    fn found(&mut self, shelves: &[Allowed<'_>]) -> Option<Preempt> {
         let mut options: Vec<(Choice, usize)> = Vec::new();
         for (number, (_, shelf)) in shelves.iter().enumerate() {
             let of_shelf = shelf.spots(0).filter_map(|spot| self.option(spot.clone()));
@@ -62,24 +80,61 @@ impl<'s> Search<'s> {
             Some((&option.spot.1, stand(*shelf, option.spot.0.as_ref())))
         });
         let chosen = choose::first(&facts.topology, facts.group, found)?;
-        let (mut victims, mut places) = (BTreeSet::new(), Vec::new());
+        let (mut victims, mut places) = (BTreeSet::<JobId>::new(), Vec::new());
         for (option, _) in chosen.into_iter().filter_map(|at| options.get(at)) {
             victims.extend(option.victims.iter().cloned());
             let (_, node, bucket) = option.spot.clone();
             places.push(Slot { node, bucket });
         }
-        if victims.is_empty() || victims.len() > VICTIMS_MAX {
-            return None;
-        }
         let beneficiary = self.job.facts.id.clone();
-        self.spare(Preempt { beneficiary, victims: victims.into_iter().collect(), places })
+        let victims = victims.into_iter().collect();
+        let mut preempt = Preempt { beneficiary, victims, places };
+        self.take_back(&mut preempt);
+        let several = preempt.victims.len();
+        (several > 0 && several <= VICTIMS_MAX).then_some(preempt)
     }
 
-    /// Without those that need not be moved; `None` if it would not pass.
-    fn spare(&self, mut preempt: Preempt) -> Option<Preempt> {
+    /// Adds those who hold what is missing of its quota, wherever they stand: there may be devices enough.
+    fn take_back(&mut self, preempt: &mut Preempt) {
+        let mut lacks = self.state.lacks_quota(preempt);
+        if lacks == 0 {
+            return;
+        }
+        for (_, _, id, _) in self.holders().into_iter().take(QUOTA_LOOKS_MAX) {
+            if lacks == 0 || preempt.victims.len() >= VICTIMS_MAX {
+                return;
+            }
+            let Err(at) = preempt.victims.binary_search(&id) else { continue };
+            preempt.victims.insert(at, id);
+            let left = self.state.lacks_quota(preempt);
+            if left < lacks {
+                lacks = left;
+            } else {
+                preempt.victims.remove(at);
+            }
+        }
+    }
+
+    /// Who may be moved of all that hold quotas of its tree.
+    fn holders(&mut self) -> Vec<Movable> {
+        let (state, facts) = (self.state, &self.job.facts);
+        let class = &facts.resources.class;
+        let mut trees: BTreeMap<&TenantId, bool> = BTreeMap::new();
+        let held = state.nodes().flat_map(|(_, node)| &node.placements);
+        let rows = held.filter_map(|id| state.placement(id)).filter(|row| {
+            let tenant = &row.grant.job.tenant;
+            row.grant.class == *class
+                && *trees.entry(tenant).or_insert_with(|| state.same_tree(tenant, &facts.id.tenant))
+        });
+        let rows: Vec<&Placement> = rows.collect();
+        self.ordered(rows)
+    }
+
+    /// Without those that need not be moved; what is left if that would not pass either.
+    fn spare(&self, mut preempt: Preempt) -> Result<Preempt, Preempt> {
         for _ in 0..preempt.victims.len() {
             if self.state.check_preemption(&preempt).is_ok() {
-                return Some(preempt);
+                return Ok(preempt);
             }
             let fewer = (0..preempt.victims.len()).find_map(|at| {
                 let mut fewer = preempt.clone();
@@ -87,9 +142,12 @@ impl<'s> Search<'s> {
                 let makes_room = self.state.makes_room(&fewer);
                 (makes_room && !fewer.victims.is_empty()).then_some(fewer)
             });
-            preempt = fewer?;
+            match fewer {
+                Some(fewer) => preempt = fewer,
+                None => break,
+            }
         }
-        None
+        Err(preempt)
     }
 
     /// Who would have to leave a place: whom the job keeps apart from, who does not share with it, and as many more as it takes.
@@ -98,7 +156,7 @@ impl<'s> Search<'s> {
         let node = self.state.node(id)?;
         let count = node.buckets.get(usize::from(*bucket))?.count;
         let gpus = self.job.facts.resources.gpus;
-        if count < gpus || node.kept.contains_key(bucket) || self.job.avoid.contains(id) {
+        if count < gpus || node.kept.contains_key(bucket) || self.state.avoids(self.job, id) {
             return None;
         }
         let (apart, strangers) = (self.apart(node)?, self.strangers(node, *bucket));
@@ -177,10 +235,19 @@ impl<'s> Search<'s> {
     }
 
     fn movable(&mut self, node: &Node, bucket: u16, wanted: bool) -> Vec<Movable> {
-        let mut found: BTreeMap<JobId, (u8, Timestamp, u32)> = BTreeMap::new();
         let state = self.state;
         let rows = node.placements.iter().filter_map(|id| state.placement(id));
-        for row in rows.filter(|row| wanted && row.bucket == bucket) {
+        self.ordered(rows.filter(|row| wanted && row.bucket == bucket))
+    }
+
+    /// Of these placements the jobs that may be moved, in the order in which they are.
+    fn ordered<'r, R>(&mut self, rows: R) -> Vec<Movable>
+    where
+        R: IntoIterator<Item = &'r Placement>,
+    {
+        let mut found: BTreeMap<JobId, (u8, Timestamp, u32)> = BTreeMap::new();
+        let state = self.state;
+        for row in rows {
             let goes_on = match row.phase {
                 Phase::Granted | Phase::Starting | Phase::Running => true,
                 Phase::Stopping | Phase::Ended(_) => false,

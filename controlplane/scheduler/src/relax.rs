@@ -62,6 +62,7 @@ pub(crate) enum Cost {
     Quota,
     Budget,
     Offer,
+    Power,
     Price,
     Veto,
     Policy,

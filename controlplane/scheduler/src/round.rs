@@ -9,7 +9,9 @@ use crate::books::Overlay;
 use crate::claim::{Claimant, Claims};
 use crate::filter::Filter;
 use crate::fleet::Fleet;
-use crate::limit::{GROUP_OVERHEAD, LANES_PER_PLAN_MAX, PLAN_BYTES_MAX, SLOT_OVERHEAD};
+use crate::limit::{
+    BUDGETS_KEPT_MAX, GROUP_OVERHEAD, LANES_PER_PLAN_MAX, PLAN_BYTES_MAX, SLOT_OVERHEAD,
+};
 use crate::pick::{Allowed, Picked, Place, Search};
 use crate::planner::Plan;
 use crate::residency::Verdicts;
@@ -20,6 +22,7 @@ use sekisho_fsm::purse::Purse;
 use sekisho_fsm::state::Job;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
+use sekisho_types::job::JobFacts;
 use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
 use sekisho_types::quota::Amount;
 use sekisho_types::revision::KeyEpoch;
@@ -93,6 +96,8 @@ pub(crate) struct Round<'s, 'f> {
     claims: Claims,
     paths: BTreeMap<&'s TenantId, Vec<TenantId>>,
     verdicts: Verdicts<'s>,
+    /// Some site has a power cap.
+    capped: bool,
     /// Needs for which there was no room, whoever asked, with the least time limit that found none. Room only shrinks.
     full: BTreeMap<Need<'s>, u64>,
     /// What tenants may have more of a class at most; nor does that grow.
@@ -100,6 +105,8 @@ pub(crate) struct Round<'s, 'f> {
     /// Groups that wholes still want, of those that were tried.
     wanted: BTreeMap<&'s JobId, u32>,
     looked: u32,
+    /// Jobs for which something of budgets is kept.
+    kept: usize,
     bytes: usize,
 }
 
@@ -113,10 +120,12 @@ impl<'s, 'f> Round<'s, 'f> {
             claims: Claims::default(),
             paths: BTreeMap::new(),
             verdicts: Verdicts::default(),
+            capped: state.caps_power(),
             full: BTreeMap::new(),
             rooms: BTreeMap::new(),
             wanted: BTreeMap::new(),
             looked: 0,
+            kept: 0,
             bytes: 0,
         }
     }
@@ -143,6 +152,13 @@ impl<'s, 'f> Round<'s, 'f> {
         Ok(Tried::Granted(self.weight(job)))
     }
 
+    /// How many replicas a service lacks, where that is known.
+    pub(crate) fn knows(&mut self, id: &JobId, wanted: u32) {
+        let Some(job) = self.state.job(id) else { return };
+        let paused = job.tasks.as_ref().is_some_and(|tasks| self.state.clock() < tasks.pause);
+        self.wanted.insert(&job.facts.id, if paused { 0 } else { wanted });
+    }
+
     /// Whether one more group of it is wanted.
     pub(crate) fn wants(&mut self, job: &'s Job) -> bool {
         let state = self.state;
@@ -161,7 +177,7 @@ impl<'s, 'f> Round<'s, 'f> {
             Hold::Rules => false,
             // Others may use the nodes that refused this one, and sites whose operators vetoed it.
             Hold::Room | Hold::Quota | Hold::Budget | Hold::Offer => {
-                !job.avoid.is_empty() || self.state.is_vetoed_itself(&job.facts.id)
+                !self.state.avoided(job).is_empty() || self.state.is_vetoed_itself(&job.facts.id)
             }
         }
     }
@@ -215,6 +231,15 @@ impl<'s, 'f> Round<'s, 'f> {
         self.search(job, (rules, sought), purse)
     }
 
+    /// Keeps for a job that budgets hold what it will need of them.
+    fn keep_budgets(&mut self, facts: &JobFacts) {
+        if self.kept < BUDGETS_KEPT_MAX {
+            self.kept = self.kept.saturating_add(1);
+            let path = self.paths.get(&facts.id.tenant).map(Vec::as_slice).unwrap_or_default();
+            self.books.keep_budgets(facts, path);
+        }
+    }
+
     /// Looks for places, and takes them.
     fn search(
         &mut self,
@@ -225,6 +250,7 @@ impl<'s, 'f> Round<'s, 'f> {
         let (state, facts) = (self.state, &job.facts);
         let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
         let until = purse.until().plus_ms(GRACE_MS);
+        let avoid = state.avoided(job);
         let verdicts = &mut self.verdicts;
         let shelves: Vec<Allowed<'_>> = self
             .fleet
@@ -240,11 +266,12 @@ impl<'s, 'f> Round<'s, 'f> {
             group: facts.group,
             topology: &facts.topology,
             shelves,
-            avoid: &job.avoid,
+            avoid: &avoid,
             against: self.fleet.against(facts),
             books: &self.books,
             purse,
             claims: &self.claims,
+            capped: self.capped,
             until,
             refused: None,
         };
@@ -253,11 +280,13 @@ impl<'s, 'f> Round<'s, 'f> {
             if refused.is_none() {
                 let now = state.clock();
                 let lasts_ms = until.since_ms(now);
-                let claimant = Claimant { job, against: &against, now, lasts_ms };
+                let claimant = Claimant { job, avoid: &avoid, against: &against, now, lasts_ms };
                 let _from = self.claims.make(self.fleet, &shelves, &claimant);
-                if job.avoid.is_empty() {
+                if avoid.is_empty() {
                     self.full.insert(sought, facts.time_limit_s);
                 }
+            } else if refused == Some(ErrorCode::BudgetExhausted) {
+                self.keep_budgets(facts);
             }
             return Err(refused.map_or(Hold::Room, Hold::of));
         };

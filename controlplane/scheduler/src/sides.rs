@@ -10,7 +10,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Nodes that stand alike, at one site and place.
-type Run<'s> = (Stand<'s>, u32);
+#[derive(Debug, Clone, Copy)]
+struct Run<'s> {
+    stand: Stand<'s>,
+    /// What a member may draw there.
+    watts: u64,
+    nodes: u32,
+}
 
 /// The nodes of one question.
 #[derive(Debug)]
@@ -29,21 +35,21 @@ impl<'a, 's> Sides<'a, 's> {
         self.facts.topology.places_members()
     }
 
-    /// So many nodes with room more, one at least.
-    pub(crate) fn add(&mut self, stand: Stand<'s>, nodes: u32) {
+    /// So many nodes with room more, one at least, on each of which a member may draw so many watts.
+    pub(crate) fn add(&mut self, stand: Stand<'s>, watts: u64, nodes: u32) {
         if !self.is_asked() {
             return;
         }
         let side = self.facts.topology.within.map(|within| stand.domain(within.over()));
         if side != Some(None) {
-            self.sides.entry(side.flatten()).or_default().push((stand, nodes));
+            self.sides.entry(side.flatten()).or_default().push(Run { stand, watts, nodes });
         }
     }
 
     /// Members that may be charged together in one rack or site, none over its share; the whole group if it finds places.
     pub(crate) fn most(&self, books: &impl Books, purse: &Purse<'_>) -> u32 {
         let nodes =
-            |runs: &[Run<'s>]| runs.iter().fold(0u32, |sum, (_, nodes)| sum.saturating_add(*nodes));
+            |runs: &[Run<'s>]| runs.iter().fold(0u32, |sum, run| sum.saturating_add(run.nodes));
         let mut sides: Vec<(u32, &[Run<'s>])> =
             self.sides.values().map(|runs| (nodes(runs), runs.as_slice())).collect();
         // The largest first: what is smaller than what was found need not be looked at.
@@ -62,9 +68,9 @@ impl<'a, 's> Sides<'a, 's> {
     /// of all that stand alike, since nothing of a purse grows.
     fn charged(&self, books: &impl Books, mut purse: Purse<'_>, runs: &[Run<'s>]) -> u32 {
         let (topology, group) = (&self.facts.topology, self.facts.group);
-        let mut spend = |stand: &Stand<'s>| {
+        let mut spend = |Run { stand, watts, .. }: &Run<'s>| {
             let at = (stand.site, stand.operator);
-            stand.area.is_some_and(|place| purse.spend(books, at, place).is_ok())
+            stand.area.is_some_and(|place| purse.spend(books, at, (place, *watts)).is_ok())
         };
         let mut tally = Tally::of(topology, group);
         let mut taken = BTreeSet::new();
@@ -75,19 +81,20 @@ impl<'a, 's> Sides<'a, 's> {
             })
         };
         if let Some(spread) = topology.spread {
-            for (at, (stand, _)) in runs.iter().enumerate() {
-                let Some(domain) = stand.domain(spread.over) else { continue };
-                if !is_wide(&counts) && !counts.contains_key(&domain) && spend(stand) {
+            for (at, run) in runs.iter().enumerate() {
+                let Some(domain) = run.stand.domain(spread.over) else { continue };
+                if !is_wide(&counts) && !counts.contains_key(&domain) && spend(run) {
                     counts.insert(domain, 1);
                     taken.insert(at);
-                    tally.add(stand);
+                    tally.add(&run.stand);
                 }
             }
         }
         // Where there are too few things to spread over, the last member never finds a place.
         let goal = if is_wide(&counts) { group } else { group.saturating_sub(1) };
-        for (at, (stand, nodes)) in runs.iter().enumerate() {
-            let mut left = nodes.saturating_sub(u32::from(taken.contains(&at)));
+        for (at, run) in runs.iter().enumerate() {
+            let stand = &run.stand;
+            let mut left = run.nodes.saturating_sub(u32::from(taken.contains(&at)));
             let domain = topology.spread.map(|spread| (spread, stand.domain(spread.over)));
             while left > 0 && tally.most() < goal {
                 let count = match domain {
@@ -101,7 +108,7 @@ impl<'a, 's> Sides<'a, 's> {
                         Some(count)
                     }
                 };
-                if !spend(stand) {
+                if !spend(run) {
                     break;
                 }
                 if let Some(count) = count {

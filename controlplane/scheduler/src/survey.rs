@@ -3,7 +3,7 @@
 //! Must hold: it says of every node what the filters say of it one by one. Nodes that are alike are judged once; those that the
 //! job alone sets apart are taken out of them by name.
 
-use crate::alike::{Alike, Kin, Likeness};
+use crate::alike::{Alike, Corner, Kin, Likeness};
 use crate::filter::Filter;
 use crate::residency::judge;
 use crate::sides::Sides;
@@ -11,7 +11,7 @@ use crate::till::Till;
 use sekisho_evidence::grant::BoundRules;
 use sekisho_fsm::State;
 use sekisho_fsm::purse::{Own, Purse};
-use sekisho_fsm::topology::Tally;
+use sekisho_fsm::topology::{Stand, Tally};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{NodeId, SiteId};
 use sekisho_types::job::{JobFacts, Resources};
@@ -27,7 +27,7 @@ pub(crate) struct Ask<'a> {
     /// Every rule set that binds.
     pub(crate) rules: Vec<BoundRules>,
     /// Nodes that refused the job.
-    pub(crate) avoid: Option<&'a BTreeSet<NodeId>>,
+    pub(crate) avoid: BTreeSet<NodeId>,
     /// Nodes of jobs from which it keeps apart, if it does as it was submitted.
     pub(crate) apart: &'a BTreeSet<NodeId>,
     /// Sites whose agents cannot read what it runs.
@@ -68,7 +68,7 @@ pub(crate) struct Survey<'s> {
 type Strays<'s> = BTreeMap<&'s NodeId, (Filter, Option<&'s Name>)>;
 
 /// Herds of one site with nodes that a purse charges, and who of them is none.
-type Roomy<'v, 's> = [(&'v Herd<'s>, Option<&'v Strays<'s>>)];
+type Roomy<'v, 's> = [(&'v Herd<'s>, Corner<'s>, Option<&'v Strays<'s>>)];
 
 /// What became of the nodes under one question.
 #[derive(Debug)]
@@ -77,6 +77,8 @@ pub(crate) struct Funnel<'s> {
     dropped: BTreeMap<Filter, u32>,
     /// All nodes.
     pub(crate) total: u32,
+    /// What a member may draw at least at sites with power caps, on nodes that pass everything before [`Filter::Capacity`].
+    pub(crate) watts: BTreeMap<&'s SiteId, u64>,
     /// Sites whose nodes were dropped because their agents cannot read what the job runs.
     pub(crate) closed: BTreeSet<&'s SiteId>,
     /// Members that may be charged together on nodes with room, and what keeps the next one off.
@@ -113,8 +115,8 @@ impl<'s> Standing<'_, 's> {
 }
 
 /// Whether a purse tells nodes of one site apart: there they are charged in their order.
-pub(crate) fn is_mixed<'v, I: Iterator<Item = &'v Herd<'v>>>(herds: I) -> bool {
-    let mut corners = herds.map(|herd| herd.like.corner());
+pub(crate) fn is_mixed<'v, I: IntoIterator<Item = Corner<'v>>>(corners: I) -> bool {
+    let mut corners = corners.into_iter();
     let first = corners.next();
     corners.any(|corner| Some(corner) != first)
 }
@@ -206,7 +208,7 @@ impl<'s> Survey<'s> {
                 strays.entry(at).or_default().entry(node).or_insert((filter, rack));
             }
         };
-        for node in ask.avoid.into_iter().flatten() {
+        for node in &ask.avoid {
             put(node, Filter::Willing);
         }
         if ask.facts.topology.minds_others() {
@@ -261,6 +263,7 @@ impl<'s> Survey<'s> {
         let mut funnel = Funnel {
             dropped: BTreeMap::new(),
             total: count(self.alike.len()),
+            watts: BTreeMap::new(),
             closed: BTreeSet::new(),
             charged: (0, None),
             beyond: !most.ever.covers(ask.facts.gpus()),
@@ -274,7 +277,8 @@ impl<'s> Survey<'s> {
         for site in herds.chunk_by(|(_, a), (_, b)| a.like.site == b.like.site) {
             let mut roomy = Vec::new();
             for (at, herd) in site {
-                let offered = || till.offered(herd.like.corner());
+                let corner = herd.like.corner(state, &ask.facts);
+                let offered = || till.offered(corner);
                 let judged = self.eligible(herd, ask, &reside, offered);
                 if now.is_asked() && judged.err().is_none_or(|filter| !filter.is_never()) {
                     for (rack, nodes) in herd.racks(None) {
@@ -286,9 +290,10 @@ impl<'s> Survey<'s> {
                 if left == 0 {
                     continue;
                 }
+                funnel.draws(corner);
                 let (free, has_room) = self.room(herd.like, herd.kin, &ask.facts);
                 if has_room {
-                    roomy.push((*herd, strays));
+                    roomy.push((*herd, corner, strays));
                 } else {
                     funnel.apart |= free;
                     funnel.drop(Filter::Capacity, left);
@@ -312,34 +317,35 @@ impl<'s> Survey<'s> {
     ) where
         's: 't,
     {
-        let Some((first, _)) = roomy.first() else { return };
-        if is_mixed(roomy.iter().map(|(herd, _)| *herd)) {
-            let mut nodes: Vec<(&NodeId, &'s Likeness, Option<&'s Name>)> = Vec::new();
-            for (herd, strays) in roomy {
+        let Some((_, first, _)) = roomy.first() else { return };
+        if is_mixed(roomy.iter().map(|(_, corner, _)| *corner)) {
+            let mut nodes: Vec<(&NodeId, Corner<'s>, Stand<'s>)> = Vec::new();
+            for (herd, corner, strays) in roomy {
                 let here = |node: &NodeId| strays.is_none_or(|strays| !strays.contains_key(node));
                 let left = herd.kin.nodes().filter(|(_, node)| here(node));
-                nodes.extend(left.map(|(rack, node)| (node, herd.like, rack.as_ref())));
+                let stand = |rack: &'s Option<Name>| herd.like.stand(rack.as_ref());
+                nodes.extend(left.map(|(rack, node)| (node, *corner, stand(rack))));
             }
             nodes.sort_unstable_by_key(|(node, ..)| *node);
-            for run in nodes.chunk_by(|(_, a, _), (_, b, _)| a.corner() == b.corner()) {
-                let Some((_, like, _)) = run.first() else { continue };
-                match till.take(like.corner(), count(run.len())) {
-                    Ok(()) => run.iter().for_each(|(_, like, rack)| now.add(like.stand(*rack), 1)),
+            for run in nodes.chunk_by(|(_, a, _), (_, b, _)| a == b) {
+                let Some((_, corner, _)) = run.first() else { continue };
+                match till.take(*corner, count(run.len())) {
+                    Ok(()) => run.iter().for_each(|(.., stand)| now.add(*stand, corner.watts, 1)),
                     Err(filter) => funnel.drop(filter, count(run.len())),
                 }
             }
             return;
         }
-        let left = roomy.iter().fold(0u32, |sum, (herd, strays)| {
+        let left = roomy.iter().fold(0u32, |sum, (herd, _, strays)| {
             let away = count(strays.map_or(0, BTreeMap::len));
             sum.saturating_add(herd.kin.count.saturating_sub(away))
         });
-        if let Err(filter) = till.take(first.like.corner(), left) {
+        if let Err(filter) = till.take(*first, left) {
             funnel.drop(filter, left);
         } else if now.is_asked() {
-            for (herd, strays) in roomy {
+            for (herd, corner, strays) in roomy {
                 for (rack, nodes) in herd.racks(*strays) {
-                    now.add(herd.like.stand(rack), nodes);
+                    now.add(herd.like.stand(rack), corner.watts, nodes);
                 }
             }
         }
@@ -367,6 +373,12 @@ impl<'s> Funnel<'s> {
             self.closed.insert(&herd.like.site);
         }
         0
+    }
+
+    /// Some nodes may be charged, as far as filters go that do not look at room.
+    fn draws(&mut self, corner: Corner<'s>) {
+        let least = self.watts.entry(corner.site).or_insert(corner.watts);
+        *least = corner.watts.min(*least);
     }
 
     fn drop(&mut self, filter: Filter, nodes: u32) {

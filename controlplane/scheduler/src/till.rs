@@ -8,13 +8,12 @@ use crate::filter::Filter;
 use sekisho_fsm::State;
 use sekisho_fsm::purse::{Own, Purse};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{SiteId, TenantId};
+use sekisho_types::id::TenantId;
 use sekisho_types::job::JobFacts;
-use sekisho_types::jurisdiction::Area;
 use std::collections::BTreeMap;
 
-/// What one member would hear at a site and place.
-type Answers<'s> = BTreeMap<(&'s SiteId, Option<Area>), Result<(), ErrorCode>>;
+/// What one member would hear where.
+type Answers<'s> = BTreeMap<Corner<'s>, Result<(), ErrorCode>>;
 
 /// Charges a job's members on paper.
 #[derive(Debug)]
@@ -39,19 +38,20 @@ impl<'s> Till<'s> {
     }
 
     /// What a first member would hear.
-    fn answer(&mut self, (site, operator, place): Corner<'s>) -> Result<(), ErrorCode> {
+    fn answer(&mut self, corner: Corner<'s>) -> Result<(), ErrorCode> {
         let (state, full) = (self.state, &self.full);
-        *self.alone.entry((site, place)).or_insert_with(|| {
-            let place = place.ok_or(ErrorCode::ResidencyOutsideJp)?;
+        *self.alone.entry(corner).or_insert_with(|| {
+            let Corner { site, operator, place, watts } = corner;
+            let place = (place.ok_or(ErrorCode::ResidencyOutsideJp)?, watts);
             full.clone().spend(&Own(state), (site, operator), place).map(|_spend| ())
         })
     }
 
-    /// Whether the operator offers what is there to the job at all.
+    /// Whether the operator offers what is there to the job at all, and lets it draw so much.
     pub(crate) fn offered(&mut self, corner: Corner<'s>) -> Result<(), Filter> {
         let answer = self.answer(corner).map_err(Filter::of_purse);
         match answer {
-            Err(Filter::Vetoed | Filter::Offered) => answer,
+            Err(Filter::Vetoed | Filter::Rated | Filter::Offered) => answer,
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -62,9 +62,9 @@ impl<'s> Till<'s> {
             self.kept_off = self.kept_off.or(Some(code));
             Filter::of_purse(code)
         })?;
-        let (site, operator, Some(place)) = corner else { return Ok(()) };
-        let own = Own(self.state);
-        let (charged, refused) = self.purse.spend_most(&own, (site, operator), place, nodes);
+        let Corner { site, operator, place: Some(place), watts } = corner else { return Ok(()) };
+        let (own, whose) = (Own(self.state), (site, operator));
+        let (charged, refused) = self.purse.spend_most(&own, whose, (place, watts), nodes);
         self.charged = self.charged.saturating_add(charged);
         self.kept_off = self.kept_off.or(refused);
         Ok(())

@@ -17,6 +17,7 @@ mod back;
 mod room;
 
 use crate::ahead::Booked;
+use crate::alike::Corner;
 use crate::limit::{EVENTS_TRIED_MAX, TRIED_MAX};
 use crate::round::GRACE_MS;
 use crate::sides::Sides;
@@ -45,6 +46,9 @@ pub enum Basis {
 }
 
 impl Basis {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Ends, Self::Ahead, Self::Period, Self::Offer];
+
     /// Constant token.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -228,18 +232,18 @@ impl<'s> Paper<'_, 's> {
         let mut sides = Sides::of(facts);
         if sides.is_asked() {
             for one in ready.filter(has_room) {
-                sides.add(one.like.stand(one.rack), one.nodes);
+                sides.add(one.like.stand(one.rack), one.corner.watts, one.nodes);
             }
             return sides.most(&books, &purse) >= facts.group;
         }
         let (mut members, mut refused) = (0u32, BTreeSet::new());
         for one in ready {
-            let (site, operator, Some(place)) = one.like.corner() else { continue };
+            let Corner { site, operator, place: Some(place), watts } = one.corner else { continue };
             if refused.contains(&one.corner) || !has_room(&one) {
                 continue;
             }
             let most = one.nodes.min(facts.group.saturating_sub(members));
-            let (charged, code) = purse.spend_most(&books, (site, operator), place, most);
+            let (charged, code) = purse.spend_most(&books, (site, operator), (place, watts), most);
             if code.is_some() {
                 refused.insert(one.corner);
             }

@@ -1,6 +1,6 @@
 //! Every metric: its name, what it counts and in which unit. The one place that explains them.
 //!
-//! Must hold: names begin with `sekisho_`, counters end in `_total`, what has a unit names it (`_seconds`, `_bytes`)
+//! Must hold: names begin with `sekisho_`, counters end in `_total`, what has a unit names it (`_seconds`, `_bytes`, `_watts`)
 //! before that; no label value is unbounded (never a job, a tenant or an address). `xtask tidy` holds every metric in
 //! the code, and every one that a dashboard or an alert names, to this table.
 
@@ -24,6 +24,8 @@ pub enum Unit {
     Seconds,
     /// Bytes.
     Bytes,
+    /// Watts.
+    Watts,
 }
 
 impl Unit {
@@ -31,7 +33,8 @@ impl Unit {
     #[must_use]
     pub fn described(self) -> metrics::Unit {
         match self {
-            Self::Count => metrics::Unit::Count,
+            // The exporter knows no watts.
+            Self::Count | Self::Watts => metrics::Unit::Count,
             Self::Seconds => metrics::Unit::Seconds,
             Self::Bytes => metrics::Unit::Bytes,
         }
@@ -60,7 +63,7 @@ impl Unit {
                 268_435_456.0,
                 1_073_741_824.0,
             ],
-            Self::Count => &[
+            Self::Count | Self::Watts => &[
                 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0,
                 4_096.0,
             ],
@@ -74,6 +77,7 @@ impl Unit {
             Self::Count => None,
             Self::Seconds => Some("_seconds"),
             Self::Bytes => Some("_bytes"),
+            Self::Watts => Some("_watts"),
         }
     }
 }
@@ -105,6 +109,9 @@ const fn gauge(name: &'static str, help: &'static str) -> Metric {
 }
 const fn gauge_seconds(name: &'static str, help: &'static str) -> Metric {
     metric(name, Kind::Gauge, Unit::Seconds, help)
+}
+const fn gauge_watts(name: &'static str, help: &'static str) -> Metric {
+    metric(name, Kind::Gauge, Unit::Watts, help)
 }
 const fn gauge_bytes(name: &'static str, help: &'static str) -> Metric {
     metric(name, Kind::Gauge, Unit::Bytes, help)
@@ -194,8 +201,12 @@ pub const CONTROLLER: &[Metric] = &[
     gauge("sekisho_nodes", "Nodes by state, as this member sees them."),
     gauge("sekisho_gpus_capacity", "Devices that the nodes advertise."),
     gauge("sekisho_gpus_used", "Devices that are granted."),
+    gauge_watts("sekisho_site_power_watts", "What the granted devices of a site may draw, and its cap, by kind: used or cap; NaN where it is not capped."),
     gauge("sekisho_jobs_queued", "Jobs that wait for a placement."),
     gauge("sekisho_jobs_running", "Jobs that are placed or run."),
+    gauge("sekisho_jobs_held", "Jobs that wait for other jobs, or for their time."),
+    gauge("sekisho_tasks_open", "Tasks of arrays and services that are not over."),
+    gauge("sekisho_services_short", "Services of which fewer replicas run than they have."),
     gauge("sekisho_placement_waiting", "Jobs at the head of the queue by what they wait for; NaN on members that do not lead."),
     counter("sekisho_placement_granted_total", "Groups granted."),
     counter("sekisho_placement_rejected_total", "Groups that apply rejected."),

@@ -185,6 +185,9 @@ conditions! {
     DrainOverdue = "DRAIN_OVERDUE", "sekisho node get {node}",
         "{node} should have been empty at {at}: {count} placements are not confirmed dead",
         "{node} は {at} に空になるはずでした。終了を確認できない配置が {count} 件あります";
+    ServiceShort = "SERVICE_SHORT", "sekisho job list --filter 'short = true'",
+        "services with fewer replicas running than they have: {count}; what each waits for: sekisho job explain NAME",
+        "実行中のレプリカが指定の数に足りないサービスが {count} 件あります。待っている理由: sekisho job explain NAME";
     ApprovalsWait = "APPROVALS_WAIT", "sekisho approval list",
         "{count} changes wait for the signature of another operator",
         "他の事業者の署名を待っている変更が {count} 件あります";

@@ -73,6 +73,7 @@ impl TryFrom<&internal::NodeBucket> for Bucket {
             units: message.units,
             kind,
             parts: message.parts.iter().map(part).collect::<FieldResult<_>>()?,
+            watts: message.watts,
         })
     }
 }
@@ -108,6 +109,7 @@ impl From<&Bucket> for internal::NodeBucket {
             kind: kind.into(),
             profile,
             parts: bucket.parts.iter().map(part).collect(),
+            watts: bucket.watts,
         }
     }
 }
@@ -130,6 +132,7 @@ pub fn shown(bucket: &Bucket, used: u32) -> v1::Bucket {
         units: bucket.units,
         kind: kind.into(),
         profile,
+        watts: bucket.rated_watts(),
     }
 }
 
@@ -164,6 +167,7 @@ mod tests {
             units: 1,
             kind: BucketKind::Mig("1g.10gb".parse().unwrap()),
             parts: vec![Part { id: id(4), gpu: id(3) }],
+            watts: 100,
             ..whole
         };
         let shared = Bucket {
@@ -197,6 +201,7 @@ mod tests {
         let whole = Bucket::whole("h200".parse().unwrap(), 143_771, 1, [Digest([1; 32])]);
         let told = shown(&whole, 1);
         assert_eq!((told.count, told.used, told.kind()), (1, 1, v1::bucket::Kind::Whole));
+        assert_eq!(told.watts, 700, "what its class is taken at");
         let kind = BucketKind::Mig("1g.18gb".parse().unwrap());
         let told = shown(&Bucket { kind, units: 1, ..whole }, 0);
         assert_eq!((told.profile.as_str(), told.units), ("1g.18gb", 1));

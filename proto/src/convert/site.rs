@@ -1,4 +1,4 @@
-//! Sites: what registers one. The place is an area of Japan; a foreign one keeps its own code (D2).
+//! Sites: what registers one, and what caps its power. The place is an area of Japan; a foreign one keeps its own code (D2).
 
 use crate::field::{FieldError, FieldResult, area, etag, parsed, required, words};
 use crate::mask;
@@ -6,6 +6,7 @@ use crate::name::Resource as _;
 use crate::v1;
 use sekisho_types::id::{OperatorId, SiteId};
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::power::SITE_WATTS_MAX;
 use sekisho_types::revision::Revision;
 
 /// A site to register.
@@ -98,6 +99,44 @@ impl UpdateSite {
     }
 }
 
+/// A site's power cap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetPowerCap {
+    /// Which.
+    pub site: SiteId,
+    /// Watts; `None` = it is not capped.
+    pub watts: Option<u64>,
+    /// Revision at which the caller read the site.
+    pub expected: Revision,
+}
+
+impl TryFrom<&v1::SetPowerCapRequest> for SetPowerCap {
+    type Error = FieldError;
+    fn try_from(message: &v1::SetPowerCapRequest) -> FieldResult<Self> {
+        if message.watts.is_some_and(|watts| watts > SITE_WATTS_MAX) {
+            return Err(FieldError::new("watts", format!("must be at most {SITE_WATTS_MAX}")));
+        }
+        Ok(Self {
+            site: SiteId::from_field("name", &message.name)?,
+            watts: message.watts,
+            expected: etag("etag", &message.etag)?,
+        })
+    }
+}
+
+impl SetPowerCap {
+    /// The request that stands for it.
+    #[must_use]
+    pub fn request(&self, intent: v1::Intent) -> v1::SetPowerCapRequest {
+        v1::SetPowerCapRequest {
+            name: self.site.name(),
+            watts: self.watts,
+            etag: self.expected.to_string(),
+            intent: Some(intent),
+        }
+    }
+}
+
 /// A name inside a resource that is being created may be left out, and must not contradict the chosen id.
 pub(super) fn same_name(field: &str, given: &str, expected: &str) -> FieldResult<()> {
     if given.is_empty() || given == expected {
@@ -142,6 +181,26 @@ mod tests {
         assert_eq!(refused(&|_, site| site.display_name = "a\nb".into()), "site.display_name");
         assert_eq!(refused(&|m, _| m.update_mask = None), "update_mask");
         assert_eq!(refused(&|m, _| m.update_mask = Some(mask::of(&["area"]))), "update_mask");
+    }
+
+    #[test]
+    fn a_power_cap_round_trips_and_every_bad_field_is_named() {
+        let site: SiteId = "tokyo-1".parse().unwrap();
+        for watts in [None, Some(0), Some(SITE_WATTS_MAX)] {
+            let cap = SetPowerCap { site: site.clone(), watts, expected: Revision(7) };
+            let message = cap.request(v1::Intent::default());
+            assert_eq!(SetPowerCap::try_from(&message), Ok(cap));
+        }
+        let good = v1::SetPowerCapRequest {
+            name: "sites/tokyo-1".into(),
+            etag: "7".into(),
+            ..Default::default()
+        };
+        let refused = |message| SetPowerCap::try_from(&message).unwrap_err().field;
+        let watts = Some(SITE_WATTS_MAX + 1);
+        assert_eq!(refused(v1::SetPowerCapRequest { watts, ..good.clone() }), "watts");
+        assert_eq!(refused(v1::SetPowerCapRequest { etag: String::new(), ..good.clone() }), "etag");
+        assert_eq!(refused(v1::SetPowerCapRequest { name: "tokyo-1".into(), ..good }), "name");
     }
 
     #[test]

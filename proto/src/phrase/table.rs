@@ -180,6 +180,7 @@ phrases! {
         "ノードは、ジョブの地域内のどのメンバーにも接続していません";
     "too many readers of this node" = "このノードの読み手が多すぎます";
     "{placement} is not kept" = "{placement} は保存されていません";
+    "no output of {placement} is kept" = "{placement} の出力は保存されていません";
 
     // Quotas, budgets, escrow, offers and vetoes.
     "quota {tenant}/{class}.{area}" = "割当枠 {tenant}/{class}.{area}";
@@ -226,6 +227,8 @@ phrases! {
     "{operator} has {most} vetoes, the most of an operator" =
         "{operator} の拒否は {most} 件で、事業者の上限に達しています";
     "a veto of {operator} against {of*}" = "{of*} に対する {operator} の拒否";
+    "job {job} is a task: a veto is of a whole job" =
+        "ジョブ {job} はタスクです。拒否はジョブ全体に対して指定してください";
     "{operator} takes no work of {of*}: {reason*}" = "{operator} は {of*} を受け入れていません: {reason*}";
     "reservation {tenant}/{name}" = "予約 {tenant}/{name}";
     "must be WAIT or DRAIN" = "WAIT または DRAIN を指定してください";
@@ -307,6 +310,9 @@ phrases! {
     "taken by its operator" = "事業者が受け入れている";
     "offered to {tenant} until {until}" = "{tenant} に {until} まで提供されている";
     "{gpus} of what is offered free" = "提供されているうち {gpus} 台が空いている";
+    "no member above its site's power cap" = "1メンバーの定格電力が拠点の電力上限を超えない";
+    "not beyond a power cap" = "電力上限を超えない";
+    "not beyond a power cap: {sites*}" = "電力上限を超えない: {sites*}";
     "not reserved for others" = "他者の予約がない";
     "not reserved for others: {windows*}" = "他者の予約がない: {windows*}";
     "{gpus} of reservation {name} left for so long" = "予約 {name} に {gpus} 台、その期間の空きがある";
@@ -351,7 +357,7 @@ phrases! {
     "placed now" = "今すぐ配置";
     "would wait" = "待機";
     "never" = "配置不可";
-    "at revision {was} it was {planned*}, at revision {now} it is {is*}: {code*}" =
+    "at revision {was}: {planned*}; at revision {now}: {is*}, {code*}" =
         "リビジョン {was} では「{planned*}」でしたが、リビジョン {now} では「{is*}」です: {code*}";
     "wait for job {job} to end, by {until} at the latest" = "ジョブ {job} の終了を待つ(遅くとも {until})";
     "seal the payload anew for them" = "それらに向けてペイロードを封緘し直す";
@@ -375,6 +381,7 @@ phrases! {
     "have offer {name} begin now" = "提供 {name} を今すぐ始めてもらう";
     "have offer {name} raised by {by} to {to}" = "提供 {name} を {by} 増やして {to} にしてもらう";
     "have offer {name} cost {yen} yen instead of {was}" = "提供 {name} の単価を {was} 円から {yen} 円にしてもらう";
+    "have the power cap of {site} raised by {by} to {to} W" = "{site} の電力上限を {by} W 増やして {to} W にしてもらう";
     "have {operator} lift its veto of {of*}" = "{operator} に {of*} の拒否を解除してもらう";
     "ask for a time limit of {limit} s instead of {was}" = "時間制限を {was} 秒から {limit} 秒に短くする";
     "make the group {group} instead of {was}" = "グループのメンバー数を {was} から {group} に減らす";

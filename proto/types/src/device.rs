@@ -9,6 +9,7 @@ use crate::error_code::ErrorCode;
 use crate::id::{DeviceClass, Digest};
 use crate::limit::{BUCKET_DEVICES_MAX, BUCKETS_MAX, PROFILE_MAX, SHARES_MAX};
 use crate::name::NameError;
+use crate::power::{self, DEVICE_WATTS_MAX};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -127,6 +128,8 @@ pub struct Bucket {
     pub kind: BucketKind,
     /// The devices.
     pub parts: Vec<Part>,
+    /// Power that each device, instance or share may draw, watts, at most [`DEVICE_WATTS_MAX`]; 0 = not told.
+    pub watts: u32,
 }
 
 /// What a bucket is told apart by: class, memory, island, and of shares the device.
@@ -143,7 +146,22 @@ impl Bucket {
     ) -> Self {
         let parts: Vec<Part> = devices.into_iter().map(Part::whole).collect();
         let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-        Self { class, memory_mib, island, count, units: 0, kind: BucketKind::Whole, parts }
+        let (units, kind, watts) = (0, BucketKind::Whole, 0);
+        Self { class, memory_mib, island, count, units, kind, parts, watts }
+    }
+
+    /// Power that is taken for each device, instance or share, watts: what was told, else what its class is taken at. Of an
+    /// instance whose part nobody told that is all of its device.
+    #[must_use]
+    pub fn rated_watts(&self) -> u32 {
+        if self.watts > 0 {
+            return self.watts;
+        }
+        let whole = power::of_class(&self.class);
+        match &self.kind {
+            BucketKind::Whole | BucketKind::Mig(_) => whole,
+            BucketKind::Shared => power::part(whole, 1, self.count),
+        }
     }
 
     /// What it is told apart by on its node.
@@ -200,6 +218,9 @@ pub enum BucketsError {
     /// An empty bucket, or one of more than [`BUCKET_DEVICES_MAX`].
     #[error("a bucket has 1 to {BUCKET_DEVICES_MAX} devices")]
     Size,
+    /// One that is rated at more than [`DEVICE_WATTS_MAX`].
+    #[error("a device is rated at {DEVICE_WATTS_MAX} W at most")]
+    Watts,
     /// Two that cannot be told apart, or not in order.
     #[error("must be ordered by class, memory and island, without doubles")]
     Order,
@@ -216,10 +237,17 @@ impl BucketsError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::TooMany | Self::Size | Self::Order => ErrorCode::InvalidArgument,
+            Self::TooMany | Self::Size | Self::Watts | Self::Order => ErrorCode::InvalidArgument,
             Self::Contradiction(..) | Self::Twice(..) => ErrorCode::DeviceTwice,
         }
     }
+}
+
+/// Whether these are the same devices, whatever power they are rated at: a limit may change while they are in use.
+#[must_use]
+pub fn same_devices(had: &[Bucket], has: &[Bucket]) -> bool {
+    let same = |(had, has): (&Bucket, &Bucket)| *had == Bucket { watts: had.watts, ..has.clone() };
+    had.len() == has.len() && had.iter().zip(has).all(same)
 }
 
 /// Checks what a node has: its bounds, its order, and that nothing is counted twice (P1).
@@ -232,6 +260,9 @@ pub fn check(buckets: &[Bucket]) -> Result<(), BucketsError> {
     }
     if buckets.iter().any(|bucket| !(1..=BUCKET_DEVICES_MAX).contains(&bucket.count)) {
         return Err(BucketsError::Size);
+    }
+    if buckets.iter().any(|bucket| bucket.watts > DEVICE_WATTS_MAX) {
+        return Err(BucketsError::Watts);
     }
     if let Some((bucket, why)) = buckets.iter().find_map(|b| Some((b, b.contradiction()?))) {
         return Err(BucketsError::Contradiction(bucket.class.clone(), why));

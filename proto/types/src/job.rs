@@ -316,6 +316,17 @@ impl JobFacts {
     pub fn gpus(&self) -> u64 {
         u64::from(self.group).saturating_mul(u64::from(self.resources.gpus))
     }
+
+    /// GPUs that it asks for at once: of an array those of as many tasks as may run, of a service those of all its replicas.
+    #[must_use]
+    pub fn gpus_at_once(&self) -> u64 {
+        let groups = match self.kind {
+            Kind::Batch => 1,
+            Kind::Array { at_most, .. } => at_most,
+            Kind::Service { replicas, .. } => replicas,
+        };
+        self.gpus().saturating_mul(u64::from(groups))
+    }
 }
 
 /// Life of a job.

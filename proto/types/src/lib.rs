@@ -21,6 +21,7 @@ pub mod patch;
 pub mod payload;
 pub mod placement;
 pub mod position;
+pub mod power;
 pub mod principal;
 pub mod quota;
 pub mod reservation;

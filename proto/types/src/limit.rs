@@ -68,8 +68,9 @@ pub const JOBS_KEPT_FOR: Duration = Duration::from_secs(7 * 86_400);
 /// Jobs of one tenant that are over and kept; the oldest beyond go earlier. What a list of them is good for ends before that.
 pub const FINAL_JOBS_PER_TENANT_MAX: u32 = 100_000;
 
-/// Jobs that one tick forgets: ten ticks a second keep up with ten thousand ends a second.
-pub const FORGET_PER_TICK_MAX: usize = 1024;
+/// Rows of jobs, tasks and placements that one tick forgets, and those of one group more: ten ticks a second keep up with ten
+/// thousand ends a second.
+pub const FORGET_PER_TICK_MAX: usize = 2048;
 
 /// Levels of a tree of tenants: a ministry, its bureaus and their projects; each is looked at for each placement.
 pub const TENANT_DEPTH_MAX: usize = 8;
@@ -88,6 +89,10 @@ pub const TIME_LIMIT_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// How often a job is placed again after its node was lost or refused it, before it fails for good.
 pub const ATTEMPTS_MAX: u32 = 3;
+
+/// How long a node that refused a job is not tried again for it: who mends a host sees it used within the hour, and a service that
+/// lives for months has not lost it for good.
+pub const AVOIDED_FOR: Duration = Duration::from_secs(3600);
 
 /// How long the answer to a request id is kept, on the state clock (R3).
 pub const REPLY_KEPT: Duration = Duration::from_secs(24 * 3600);

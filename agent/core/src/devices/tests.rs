@@ -194,3 +194,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn parts_of_a_device_are_never_below_what_it_may_draw() {
+    let mut host = mixed();
+    host.iter_mut().for_each(|device| device.watts = 500);
+    host[1].watts = 650;
+    let told = buckets(&host);
+    let watts = |class: &str| told.iter().find(|b| b.class.as_str() == class).unwrap().watts;
+    assert_eq!(watts("h100-80g"), 650, "each of a bucket at the most of its devices");
+    assert_eq!(watts("h100-80g-1g-10gb"), 167, "three equal instances of 500 W");
+    assert_eq!(watts("h100-80g-shared"), 167);
+    host.iter_mut().filter(|device| device.id == "MIG-0").for_each(|device| device.units = 4);
+    let large = buckets(&host).into_iter().find(|bucket| bucket.units == 4).unwrap();
+    assert_eq!(large.watts, 334, "4 of 6 slices");
+    host.iter_mut().for_each(|device| device.watts = 0);
+    let told = buckets(&host);
+    assert!(told.iter().all(|bucket| (1..=700).contains(&bucket.watts)), "by its class: {told:?}");
+    assert_eq!(told[0].watts, 700);
+}

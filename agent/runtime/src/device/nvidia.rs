@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 use sekisho_types::device::MigProfile;
+use sekisho_types::power::DEVICE_WATTS_MAX;
 
 use crate::device::{Device, DeviceClass, DeviceError, Devices, Health};
 
@@ -143,7 +144,14 @@ fn describe(device: &nvml_wrapper::Device<'_>, index: u32, island: u16) -> Optio
     };
     let (memory_mib, health) = memory(device);
     let (gpu, units, profile) = (uuid.clone(), 0, None);
-    Some(Device { uuid, gpu, class, memory_mib, units, profile, island, index, health })
+    let watts = watts(device.enforced_power_limit().unwrap_or(0));
+    Some(Device { uuid, gpu, class, memory_mib, units, watts, profile, island, index, health })
+}
+
+/// The limit that the board enforces, told in milliwatts; rounded up, and 0 where it is not told or makes no sense.
+fn watts(milliwatts: u32) -> u32 {
+    let watts = milliwatts.div_ceil(1000);
+    if watts > DEVICE_WATTS_MAX { 0 } else { watts }
 }
 
 /// Its memory in MiB; without any it is of no use.
@@ -281,6 +289,12 @@ mod tests {
         assert_eq!(told("NVIDIA A100-SXM4-40GB MIG 1g.5gb+me").as_deref(), Some("1g.5gb+me"));
         assert_eq!(told("NVIDIA H200"), None);
         assert_eq!(told("NVIDIA H200 MIG "), None);
+    }
+
+    #[test]
+    fn a_limit_is_rounded_up_and_one_that_no_board_has_is_not_told() {
+        assert_eq!([watts(700_000), watts(699_001), watts(1), watts(0)], [700, 700, 1, 0]);
+        assert_eq!(watts(u32::MAX), 0);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sekisho_types::device::MigProfile;
+use sekisho_types::power::DEVICE_WATTS_MAX;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{Device, DeviceClass, DeviceError, Devices, Health};
@@ -31,6 +32,9 @@ pub struct SimulatedGroup {
     /// Compute slices of each whole device; 0 = not told.
     #[serde(default)]
     pub units: u32,
+    /// Power that each whole device may draw, watts; 0 = not told.
+    #[serde(default)]
+    pub watts: u32,
     /// What each device is in; nothing = it is whole.
     #[serde(default)]
     pub mig: Vec<SimulatedInstances>,
@@ -108,6 +112,9 @@ fn lay_out(groups: &[SimulatedGroup]) -> Result<BTreeMap<String, Device>, Device
     let mut island = 0_u16;
     for group in groups {
         let empty = |one: &SimulatedInstances| one.memory_mib == 0 || one.count == 0;
+        if group.watts > DEVICE_WATTS_MAX {
+            return Err(DeviceError::Settings("no device draws so much"));
+        }
         if group.memory_mib == 0 || group.devices == 0 || group.mig.iter().any(empty) {
             return Err(DeviceError::Settings("a group needs devices, and they need memory"));
         }
@@ -125,6 +132,7 @@ fn lay_out(groups: &[SimulatedGroup]) -> Result<BTreeMap<String, Device>, Device
                     class: group.class.clone(),
                     memory_mib: group.memory_mib,
                     units: group.units,
+                    watts: group.watts,
                     profile: None,
                     island: number,
                     index,
@@ -236,6 +244,7 @@ mod tests {
             islands,
             devices,
             units: 0,
+            watts: 0,
             mig: Vec::new(),
         }
     }
@@ -343,9 +352,10 @@ mod tests {
         none.mig.push(slices("1g.18gb", 0));
         let mut many = group("h200", 1, 1);
         many.mig.push(slices("1g.18gb", 17));
-        for groups in
-            [vec![group("l4", 1, 0)], vec![group("l4", u16::MAX, 1000)], vec![none], vec![many]]
-        {
+        let mut hot = group("h200", 1, 1);
+        hot.watts = DEVICE_WATTS_MAX + 1;
+        let (empty, large) = (group("l4", 1, 0), group("l4", u16::MAX, 1000));
+        for groups in [vec![empty], vec![large], vec![none], vec![many], vec![hot]] {
             assert!(matches!(open(groups), Err(DeviceError::Settings(_))));
         }
     }

@@ -22,6 +22,7 @@ fn simulate_shared(stage: &Stage, shares: &[(&str, u32)]) -> SimulatedDevices {
         islands: 1,
         devices: 2,
         units: 0,
+        watts: 0,
         mig: Vec::new(),
     };
     let (dir, groups) = (stage.dir.path().join("gpu"), vec![group]);

@@ -1,5 +1,6 @@
 //! What members call of each other.
 
+use crate::admission::unanswered;
 use crate::call::Call;
 use crate::contact::news;
 use crate::core::{Core, federation};
@@ -107,8 +108,7 @@ impl PeerService for PeerApi {
         request: Request<internal::ReadNodeLogRequest>,
     ) -> Result<Response<internal::ReadNodeLogResponse>, Status> {
         let call = Call::of(&request)?;
-        let state = self.0.replica.state();
-        let caller = call.member(&state)?;
+        call.member(&self.0.replica.state())?;
         let mut ask = request.into_inner();
         ask.max_bytes = ask.max_bytes.min(LOG_BYTES_MAX);
         ask.wait_ms = ask.wait_ms.min(u32::try_from(LOG_WAIT.as_millis()).unwrap_or(u32::MAX));
@@ -116,6 +116,13 @@ impl PeerService for PeerApi {
             ask.placement.parse().map_err(|error: sekisho_types::revision::PlacementIdError| {
                 FieldError::new("placement", error.to_string())
             })?;
+        let deadline = call.deadline(LOG_DEADLINE);
+        // The asking member saw the placement: this one may be behind it (R2).
+        if self.0.replica.state().placement(&placement).is_none() {
+            self.0.replica.read_index(deadline).await.map_err(unanswered)?;
+        }
+        let state = self.0.replica.state();
+        let caller = call.member(&state)?;
         let gone = || ApiError::new(ErrorCode::NotFound, format!("{placement} is not kept"));
         let job = state.placement(&placement).and_then(|p| state.job(&p.grant.job));
         let job = job.ok_or_else(gone)?;
@@ -126,7 +133,6 @@ impl PeerService for PeerApi {
             let error = ApiError::new(ErrorCode::PermissionDenied, why);
             return Err(refuses(error, placement).into());
         }
-        let deadline = call.deadline(LOG_DEADLINE);
         Ok(Response::new(self.0.read_node_log(&state, placement, &ask, deadline).await?))
     }
 }

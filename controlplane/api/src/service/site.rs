@@ -1,4 +1,4 @@
-//! `SiteService`: registers sites and takes them out. Says of a silent site that it is unreachable, never that it is empty.
+//! `SiteService`: registers sites, caps their power and takes them out. Says of a silent site that it is unreachable, never that it is empty.
 
 use super::count;
 use crate::admission::Admitted;
@@ -10,7 +10,7 @@ use sekisho_fsm::command::Command;
 use sekisho_fsm::role::{Target, Verb};
 use sekisho_fsm::state::Site;
 use sekisho_proto::convert::intent::Intent;
-use sekisho_proto::convert::site::{NewSite, UpdateSite};
+use sekisho_proto::convert::site::{NewSite, SetPowerCap, UpdateSite};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1::{self, site_service_server::SiteService};
 use sekisho_types::id::SiteId;
@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status};
 pub(crate) struct SiteApi(pub(crate) Arc<Core>);
 
 pub(crate) fn message(state: &State, id: &SiteId, site: &Site, nodes: u32) -> v1::Site {
+    let power = state.power(id);
     let key = state.site_keys(id).and_then(|keys| keys.current.bytes().ok());
     v1::Site {
         name: id.name(),
@@ -33,6 +34,8 @@ pub(crate) fn message(state: &State, id: &SiteId, site: &Site, nodes: u32) -> v1
         nodes,
         area_label: site.area.label(),
         sealing_key: key.unwrap_or_default().into(),
+        power_cap_watts: power.cap,
+        power_used_watts: power.used,
     }
 }
 
@@ -124,6 +127,23 @@ impl SiteService for SiteApi {
         let target = Target::Operator(&operator);
         call.may_on(&state, Verb::UpdateSite, Verb::ReadFederation, target, &name)?;
         let command = Command::UpdateSite { site, display_name, expected };
+        Ok(Response::new(self.0.write(&call, Admitted::new(intent, command)).await?))
+    }
+
+    async fn set_power_cap(
+        &self,
+        request: Request<v1::SetPowerCapRequest>,
+    ) -> Result<Response<v1::Written>, Status> {
+        let call = Call::of(&request)?;
+        let ask = request.into_inner();
+        let intent = Intent::of(ask.intent.as_ref())?;
+        let SetPowerCap { site, watts, expected } = SetPowerCap::try_from(&ask)?;
+        let state = self.0.replica.state();
+        let operator = state.site(&site).map(|site| site.operator.clone());
+        let operator = operator.ok_or_else(|| not_found(&ask.name))?;
+        let target = Target::Operator(&operator);
+        call.may_on(&state, Verb::SetPowerCap, Verb::ReadFederation, target, &ask.name)?;
+        let command = Command::SetPowerCap { site, watts, expected };
         Ok(Response::new(self.0.write(&call, Admitted::new(intent, command)).await?))
     }
 

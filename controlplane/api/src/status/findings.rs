@@ -102,6 +102,7 @@ impl Health<'_> {
         self.countersignatures(&mut all);
         self.evictions(&mut all);
         self.drains(&mut all);
+        self.services(&mut all);
         self.clocks(&mut all);
         self.checkpoints(&mut all);
         self.signers(&mut all);
@@ -350,6 +351,15 @@ impl Health<'_> {
             }
             let many = Finding::new(Severity::Ok, Condition::NodesDrain).with("site", site);
             all.push(many.with("count", found.len()));
+        }
+    }
+
+    /// Services that lack replicas. Whoever reads this may not know their tenants, so none is named.
+    fn services(&self, all: &mut Vec<Finding>) {
+        let count = self.state.job_counts().services_short;
+        if count > 0 {
+            let found = Finding::new(Severity::Warn, Condition::ServiceShort);
+            all.push(found.with("count", count));
         }
     }
 

@@ -6,8 +6,11 @@
 use super::{Fleet, Health, ms};
 use crate::core::Core;
 use crate::vitals::Load;
+use sekisho_fsm::jobs::Counts;
+use sekisho_fsm::power::SitePower;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1::node::State as Phase;
+use sekisho_types::id::SiteId;
 use std::time::Duration;
 
 /// A count as a gauge: exact to 2^53.
@@ -32,6 +35,7 @@ impl Core {
         let state = self.replica.state();
         metrics::gauge!("sekisho_audit_records").set(number(state.audit_size()));
         metrics::gauge!("sekisho_jobs_queued").set(number(count(state.queue_len())));
+        record_jobs(state.job_counts());
         let wall = self.clock.wall();
         let (ahead, behind) = (state.clock().since_ms(wall), wall.since_ms(state.clock()));
         metrics::gauge!("sekisho_clock_offset_seconds").set(seconds(ahead) - seconds(behind));
@@ -41,6 +45,9 @@ impl Core {
         metrics::gauge!("sekisho_break_glass_open").set(open);
         let pending = number(count(state.pending_approvals().count()));
         metrics::gauge!("sekisho_approvals_pending").set(pending);
+        for (id, _) in state.sites() {
+            record_power(id, state.power(id));
+        }
         // Before the first entry there is no federation whose health could be told.
         let Ok(health) = Health::of(self, &state) else { return };
         health.record_members();
@@ -49,7 +56,6 @@ impl Core {
         metrics::gauge!("sekisho_audit_accused_members").set(accused);
         let agents = number(count(state.contradictions_seen().count()));
         metrics::gauge!("sekisho_audit_contradicted_countersignatures").set(agents);
-        metrics::gauge!("sekisho_jobs_running").set(health.jobs_running());
         health.record_landmarks();
         record_fleet(&health.fleet());
     }
@@ -107,6 +113,23 @@ impl Health<'_> {
 
 fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn record_jobs(counts: Counts) {
+    let Counts { running, held, tasks_open, services_short } = counts;
+    metrics::gauge!("sekisho_jobs_running").set(number(running));
+    metrics::gauge!("sekisho_jobs_held").set(number(held));
+    metrics::gauge!("sekisho_tasks_open").set(number(tasks_open));
+    metrics::gauge!("sekisho_services_short").set(number(services_short));
+}
+
+/// A site without a cap reads NaN, so that none is shown that was lifted.
+fn record_power(site: &SiteId, power: SitePower) {
+    let cap = power.cap.map_or(f64::NAN, number);
+    for (kind, watts) in [("used", number(power.used)), ("cap", cap)] {
+        let site = site.to_string();
+        metrics::gauge!("sekisho_site_power_watts", "site" => site, "kind" => kind).set(watts);
+    }
 }
 
 fn record_fleet(fleet: &Fleet) {

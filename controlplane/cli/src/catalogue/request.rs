@@ -106,7 +106,7 @@ pages! {
              "`sekisho job plan FILE` で計画し直し、理由を確認してください。";
         step "Submit it with the plan that this prints, or without `--if-plan` if it may wait."
              "表示された計画で提出するか、待機してもよければ `--if-plan` なしで提出してください。";
-        said "at revision 4711 it was placed now, at revision 4720 it is would wait: QUOTA_EXCEEDED";
+        said "at revision 4711: placed now; at revision 4720: would wait, QUOTA_EXCEEDED";
     RequestIdReused:
         met "Callers that give the request id of an earlier command with another content. Ids are remembered for a while, so that repeating a command is harmless; so an id stands for one command only."
             "以前の命令のリクエストIDを、別の内容に使った場合に発生します。再実行を安全にするためIDは一定期間記憶されており、1つのIDは1つの命令だけを表します。";

@@ -32,16 +32,16 @@ pages! {
              "その前に、配置を妨げているものを `sekisho job plan FILE` で確認してください。";
         said "the latest start, 2026-12-01T00:00:00.000Z, has passed";
     DependencyWaits:
-        met "Submitters, in `sekisho job plan` and `sekisho job explain`: other jobs in `after` have not come as far as the spec says. Nothing is wrong; the job is held, and queued with the age of its submission once they have."
-            "ジョブの提出者が `sekisho job plan` と `sekisho job explain` で遭遇します。`after` のジョブがまだ指定の状態に達していません。異常ではありません。ジョブは保留され、条件がそろうと投入時の順番で待ち行列に入ります。";
+        met "Submitters, in `sekisho job plan` and `sekisho job explain`: other jobs in `after` have not come as far as the spec says. Nothing is wrong; the job is held, and queued with the age of its submission once they have. With `sekisho job replace` it is refused: a service that is there waits for nothing."
+            "ジョブの提出者が `sekisho job plan` と `sekisho job explain` で遭遇します。`after` のジョブがまだ指定の状態に達していません。異常ではありません。ジョブは保留され、条件がそろうと投入時の順番で待ち行列に入ります。`sekisho job replace` では拒否されます。稼働中のサービスは何も待ちません。";
         step "See where the others are: `sekisho job explain` names them, `sekisho job explain TENANT/JOB` says why one waits itself."
              "相手のジョブは `sekisho job explain` に示されます。それぞれの状況は `sekisho job explain TENANT/JOB` で確認してください。";
         step "If one of them is not needed any more, cancel it: then this one is queued where it waits until that has ended, and fails otherwise."
              "不要な相手は取り消してください。`ended` を待つ場合は待ち行列に入り、それ以外は失敗します。";
         said "waits until job sapporo/prep has succeeded";
     NotBefore:
-        met "Submitters, in `sekisho job plan` and `sekisho job explain`: the spec says `not_before`, and that time has not come on the clock of the federation. Nothing is wrong; the job is held until then."
-            "ジョブの提出者が `sekisho job plan` と `sekisho job explain` で遭遇します。ジョブ仕様の `not_before` の時刻に、連合の時計がまだ達していません。異常ではありません。ジョブはその時刻まで保留されます。";
+        met "Submitters, in `sekisho job plan` and `sekisho job explain`: the spec says `not_before`, and that time has not come on the clock of the federation. Nothing is wrong; the job is held until then. With `sekisho job replace` it is refused: a service that is there waits for nothing."
+            "ジョブの提出者が `sekisho job plan` と `sekisho job explain` で遭遇します。ジョブ仕様の `not_before` の時刻に、連合の時計がまだ達していません。異常ではありません。ジョブはその時刻まで保留されます。`sekisho job replace` では拒否されます。稼働中のサービスは何も待ちません。";
         step "Wait: it is queued within seconds of that time, with the age of its submission."
              "お待ちください。その時刻から数秒以内に、投入時の順番で待ち行列に入ります。";
         step "If it may begin earlier, cancel it (`sekisho job cancel TENANT/JOB`) and submit it again without `not_before`."

@@ -10,7 +10,7 @@ use crate::language::Text;
 use crate::output::{Column, Listed, Shown, column, wide};
 use sekisho_evidence::sealed::SignedSiteKey;
 use sekisho_fsm::command::Command;
-use sekisho_proto::convert::site::{NewSite, UpdateSite};
+use sekisho_proto::convert::site::{NewSite, SetPowerCap, UpdateSite};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
 use sekisho_types::error_code::{ErrorCode, Language};
@@ -51,6 +51,17 @@ pub enum SiteCommand {
         #[arg(long)]
         display_name: String,
     },
+    /// Cap what all granted devices of a site may draw together; an administrator of its own operator signs
+    PowerCap {
+        /// Its id
+        site: SiteId,
+        /// Watts; what runs beyond it goes on, and nothing more is granted until it fits
+        #[arg(long, value_name = "N", required_unless_present = "none", conflicts_with = "none")]
+        watts: Option<u64>,
+        /// It is not capped any more
+        #[arg(long)]
+        none: bool,
+    },
     /// Take a site out for good: no new grant, its jobs stop within the lease
     Revoke {
         /// Its id
@@ -72,6 +83,10 @@ pub(super) struct SiteView {
     revoked: bool,
     /// Which of its keys payloads are sealed to.
     key_epoch: Option<u32>,
+    /// What its granted devices may draw.
+    power_used_watts: u64,
+    /// What they may draw at most, if it is capped.
+    power_cap_watts: Option<u64>,
     etag: String,
 }
 
@@ -79,9 +94,22 @@ impl From<v1::Site> for SiteView {
     fn from(site: v1::Site) -> Self {
         let v1::Site { name, operator, area, display_name, revoked, etag, .. } = site;
         let (nodes, area_label) = (site.nodes, site.area_label);
+        let (power_used_watts, power_cap_watts) = (site.power_used_watts, site.power_cap_watts);
         let key = SignedSiteKey::parse(&site.sealing_key).ok();
         let key_epoch = key.map(|key| key.record.key.epoch.0);
-        Self { key_epoch, name, operator, area, area_label, display_name, nodes, revoked, etag }
+        Self {
+            name,
+            operator,
+            area,
+            area_label,
+            display_name,
+            nodes,
+            revoked,
+            key_epoch,
+            power_used_watts,
+            power_cap_watts,
+            etag,
+        }
     }
 }
 
@@ -94,6 +122,7 @@ impl Shown for SiteView {
         column("nodes", "ノード数"),
         column("revoked", "失効"),
         wide("key", "鍵"),
+        wide("watts", "電力(W)"),
         wide("etag", "etag"),
     ];
     fn cells(&self, language: Language) -> Vec<String> {
@@ -105,8 +134,17 @@ impl Shown for SiteView {
             self.nodes.to_string(),
             yes_no(language, self.revoked),
             self.key_epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string()),
+            self.watts(),
             self.etag.clone(),
         ]
+    }
+}
+
+impl SiteView {
+    /// What may be drawn, and of how much if it is capped.
+    fn watts(&self) -> String {
+        let used = self.power_used_watts;
+        self.power_cap_watts.map_or_else(|| used.to_string(), |cap| format!("{used}/{cap}"))
     }
 }
 
@@ -131,12 +169,17 @@ pub(super) async fn run(app: &mut App<'_>, command: SiteCommand) -> Result<Exit,
             let found = get(app, &session, &site).await?;
             app.output.one(&SiteView::from(found))?;
         }
-        SiteCommand::Update { site, display_name } => update(app, site, display_name).await?,
+        SiteCommand::Update { site, display_name } => {
+            Box::pin(update(app, site, display_name)).await?;
+        }
+        SiteCommand::PowerCap { site, watts, none: _ } => {
+            Box::pin(cap_power(app, site, watts)).await?;
+        }
         SiteCommand::Create { site, operator, area: text, display_name } => {
             let area = area(&text)?;
             area.valid_on(app.today())
                 .map_err(|e| Failure::new(ErrorCode::AreaRetired, e.to_string()))?;
-            create(app, NewSite { site, operator, area, display_name }).await?;
+            Box::pin(create(app, NewSite { site, operator, area, display_name })).await?;
         }
         SiteCommand::Revoke { site, yes } => {
             app.confirm(yes, &site.name())?;
@@ -181,6 +224,24 @@ async fn update(app: &mut App<'_>, site: SiteId, display_name: String) -> Result
             .map_err(|failure| failure.of_request(prepared.request))?;
     let done = Text::new("updated", "を更新しました");
     app.changed(&update.site.name(), prepared.request, written.revision, done, None)
+}
+
+async fn cap_power(app: &mut App<'_>, site: SiteId, watts: Option<u64>) -> Result<(), Failure> {
+    let session = app.signing_session().await?;
+    let read = get(app, &session, &site).await?;
+    let cap = SetPowerCap { site, watts, expected: etag(&read.etag)? };
+    let command = Command::SetPowerCap { site: cap.site.clone(), watts, expected: cap.expected };
+    let prepared = app.prepare(&session, &command)?;
+    let request = cap.request(prepared.intent);
+    let written =
+        ask!(session.client, site_service_client::SiteServiceClient, set_power_cap, request)
+            .map_err(|failure| failure.of_request(prepared.request))?;
+    let done = match watts {
+        Some(_) => Text::new("capped", "の電力上限を設定しました"),
+        None => Text::new("not capped any more", "の電力上限を外しました"),
+    };
+    let next = format!("sekisho site get {}", cap.site);
+    app.changed(&cap.site.name(), prepared.request, written.revision, done, Some(next))
 }
 
 /// Every site that is asked for.

@@ -1,7 +1,7 @@
 //! The settings files of the programs that `sekisho dev` starts: the one place that knows their keys.
 
 use super::layout::Layout;
-use super::plan::{CLASS, MEMORY_MIB, Node, Operator, Plan};
+use super::plan::{CLASS, MEMORY_MIB, Node, Operator, Plan, WATTS};
 use super::relay::Way;
 use crate::failure::{Failure, of_file};
 use crate::pki::{CHECKPOINT_FILE, OperatorDir, SITE_TAG_FILE, private_dir};
@@ -84,6 +84,7 @@ struct Devices<'p> {
 struct Group<'p> {
     class: &'p str,
     memory_mib: u64,
+    watts: u32,
     islands: u16,
     devices: u32,
 }
@@ -169,6 +170,7 @@ pub(super) fn write_agent(
             groups: vec![Group {
                 class: CLASS,
                 memory_mib: MEMORY_MIB,
+                watts: WATTS,
                 islands: 1,
                 devices: node.gpus,
             }],

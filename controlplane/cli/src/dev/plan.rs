@@ -44,6 +44,8 @@ const ABROAD: NodeRow = ("tokyo-1/n-31", "kanto", 4, "r2");
 pub(super) const CLASS: &str = "sim-h100";
 /// Memory of each simulated GPU, MiB.
 pub(super) const MEMORY_MIB: u64 = 81_920;
+/// Power that each may draw, W.
+pub(super) const WATTS: u32 = 700;
 /// Every operator's administrator.
 pub(super) const ADMIN: &str = "admin";
 

@@ -21,6 +21,8 @@ pub(super) fn site(id: &str, operator: &str, label: &str, display_name: &str) ->
         display_name: display_name.into(),
         nodes: 24,
         etag: "17".into(),
+        power_cap_watts: Some(96_000),
+        power_used_watts: 88_200,
         ..Default::default()
     }
 }
@@ -32,6 +34,7 @@ fn node(id: &str, state: v1::node::State, label: &str) -> v1::Node {
         island: 0,
         count: 8,
         used: 6,
+        watts: 700,
         kind: v1::bucket::Kind::Whole.into(),
         ..Default::default()
     };

@@ -12,6 +12,7 @@ use super::access::BrokenGlass;
 use super::census::Census;
 use super::fixes::JudgedFix;
 use super::lost::{Begun, Lost};
+use super::oracle::Sums;
 use sekisho_evidence::audit_bundle::AuditBundleHead;
 use sekisho_evidence::checkpoint::VerifiedCheckpoint;
 use serde::Serialize;
@@ -139,6 +140,9 @@ pub struct Report {
     /// Every fix that the log took, for who asks about places: `residency verify --bundle`.
     #[serde(skip)]
     pub fixes: Vec<JudgedFix>,
+    /// What is charged at the end, until it is compared with the state machine's.
+    #[serde(skip)]
+    pub sums: Sums,
 }
 
 impl Default for Report {
@@ -165,6 +169,7 @@ impl Report {
             steps: steps.iter().copied().map(step).collect(),
             counts: Census::default(),
             quotas: Vec::new(),
+            sums: Sums::default(),
             lost: Vec::new(),
             not_proven: plain::NOT_PROVEN,
             fixes: Vec::new(),
@@ -232,6 +237,7 @@ impl Report {
             }
         }
         self.quotas = part.quotas;
+        self.sums = part.sums;
         self.counts.refusals = part.counts.refusals;
         self.fixes = part.fixes;
     }

@@ -9,9 +9,12 @@ mod held;
 mod location;
 mod long;
 mod opening;
+mod power;
 mod quota;
 mod reservation;
 mod snapshot;
+mod sums;
+mod tasks;
 mod topology;
 
 use super::report::{Step, Verdict};

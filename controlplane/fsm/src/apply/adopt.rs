@@ -67,6 +67,7 @@ pub(super) fn adopt(
     apart(change, &submission.facts)?;
     let bucket = room(change, id, &grant)?;
     may_go_on(change, &grant, opened)?;
+    tasks::may_take_in(change, &grant, opened)?;
 
     end_earlier(change, &grant);
     hold(change, &grant, digest, bucket, running);

@@ -4,7 +4,6 @@
 //! used again then, and its placements cannot come back: their ids are never used again (P7). The audit log keeps all.
 
 use super::change::Change;
-use super::tasks::ENDED_REPLICAS_MAX;
 use crate::event::Event;
 use crate::held::KeptJobs;
 use crate::state::Job;
@@ -27,18 +26,17 @@ pub(super) fn keep(change: &mut Change<'_>, id: &JobId) {
 
 /// Rows that go with a job: its own, and those of its tasks.
 pub(crate) fn rows(job: &Job) -> u32 {
-    let tasks = job.tasks.as_ref().map_or(0, |tasks| tasks.next);
-    let kept = match job.facts.kind {
+    let tasks = job.tasks.as_ref().map_or(0, |tasks| match job.facts.kind {
         Kind::Batch => 0,
-        Kind::Array { .. } => tasks,
-        Kind::Service { .. } => tasks.min(ENDED_REPLICAS_MAX),
-    };
-    kept.saturating_add(1)
+        Kind::Array { .. } => tasks.next,
+        Kind::Service { .. } => tasks.kept,
+    });
+    tasks.saturating_add(1)
 }
 
 /// A job that was over goes on, or goes.
 pub(super) fn release(change: &mut Change<'_>, id: &JobId, ended: Option<Timestamp>) {
-    let Some(ended) = ended else { return };
+    let Some(ended) = ended.filter(|_| id.task.is_none()) else { return };
     if change.state.ended.remove(&(id.tenant.clone(), ended, id.name.clone())).is_none() {
         return;
     }
@@ -68,7 +66,7 @@ pub(super) fn run(change: &mut Change<'_>) -> bool {
             if change.state.unjudged.contains(&id) {
                 break;
             }
-            forgotten = forgotten.saturating_add(forget(change, &id, ended));
+            forgotten = forgotten.saturating_add(forget(change, &id, ended, forgotten));
         }
     }
     forgotten > 0
@@ -78,20 +76,30 @@ fn is_due(change: &Change<'_>, tenant: &TenantId, now: Timestamp) -> bool {
     change.state.kept_jobs.get(tenant).is_some_and(|row| row.due <= now)
 }
 
-/// How many rows went.
-fn forget(change: &mut Change<'_>, id: &JobId, ended: Timestamp) -> usize {
-    release(change, id, Some(ended));
-    let tasks: Vec<JobId> = change.state.tasks(id).map(|(id, _)| id.clone()).collect();
-    tasks.iter().for_each(|task| take_out(change, task));
-    take_out(change, id);
-    tasks.len().saturating_add(1)
+/// Forgets a job with its tasks, as far as a tick may: the job itself with the last of them. How many rows went.
+fn forget(change: &mut Change<'_>, id: &JobId, ended: Timestamp, before: usize) -> usize {
+    let most = FORGET_PER_TICK_MAX.saturating_sub(before);
+    let tasks: Vec<JobId> = change.state.tasks(id).take(most).map(|(id, _)| id.clone()).collect();
+    let mut gone = 0usize;
+    for task in &tasks {
+        if gone >= most {
+            break;
+        }
+        gone = gone.saturating_add(take_out(change, task));
+    }
+    if gone < most && change.state.tasks(id).next().is_none() {
+        release(change, id, Some(ended));
+        gone = gone.saturating_add(take_out(change, id));
+    }
+    gone
 }
 
-/// Takes the row of a job or task that is over out, with its placements.
-pub(super) fn take_out(change: &mut Change<'_>, id: &JobId) {
-    let Some(job) = change.state.jobs.remove(id) else { return };
+/// Takes the row of a job or task that is over out, with its placements. How many rows went.
+pub(super) fn take_out(change: &mut Change<'_>, id: &JobId) -> usize {
+    let Some(job) = change.state.jobs.remove(id) else { return 0 };
     for placement in &job.placements {
         change.state.placements.remove(placement);
     }
     change.effects.events.insert(Event::Job(id.clone()));
+    job.placements.len().saturating_add(1)
 }

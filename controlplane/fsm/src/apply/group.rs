@@ -19,7 +19,7 @@ pub(crate) fn check_group(
     group: &Group,
 ) -> Result<(Vec<BoundRules>, Vec<Charge>), ErrorCode> {
     let job = state.jobs.get(&group.job).ok_or(ErrorCode::NotFound)?;
-    if state.wanted(job) == 0 {
+    if !state.wants_more(job) {
         return Err(ErrorCode::WrongPhase);
     }
     state.check_start(&job.facts)?;
@@ -53,7 +53,8 @@ fn charges(state: &State, job: &Job, places: &[Slot]) -> Result<Vec<Charge>, Err
     for slot in places {
         let node = state.nodes.get(&slot.node).ok_or(ErrorCode::NotFound)?;
         let place = node.tag.area.domestic().ok_or(ErrorCode::ResidencyOutsideJp)?;
-        let spend = purse.spend(&books, (&slot.node.site, &node.operator), place)?;
+        let watts = node.watts(slot.bucket, facts.resources.gpus);
+        let spend = purse.spend(&books, (&slot.node.site, &node.operator), (place, watts))?;
         charges.push(Charge {
             place,
             offer: Some(spend.offer.1.clone()),
@@ -88,7 +89,7 @@ fn check_slot(
     if node.quarantine.is_some() {
         return Err(ErrorCode::NodeQuarantined);
     }
-    if !node.schedulable || node.live_session().is_none() || job.avoid.contains(&slot.node) {
+    if !node.schedulable || node.live_session().is_none() || state.avoids(job, &slot.node) {
         return Err(ErrorCode::NodeUnavailable);
     }
     state.may_reside(rules, node).map_err(|rejection| rejection.code)?;

@@ -53,6 +53,25 @@ pub(super) fn check(
     Ok(waits)
 }
 
+/// What a service that is there already may be replaced by: it waits for nothing any more, so all that its new word waits for
+/// has to have come. What it waited for itself has, though the other job may be forgotten by now.
+pub(super) fn check_again(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
+    let own = change.state.jobs.get(&facts.id).map(|job| job.facts.after.as_slice());
+    let own = own.unwrap_or_default();
+    let after = facts.after.iter().filter(|after| !own.contains(after)).cloned().collect();
+    if let Some((on, when)) = check(change, &JobFacts { after, ..facts.clone() })?.first() {
+        let why = format!("job {on} has not {when} yet, and a service that is there does not wait");
+        return Err(Rejection::new(ErrorCode::DependencyWaits, why));
+    }
+    match facts.not_before.filter(|from| change.now() < *from) {
+        None => Ok(()),
+        Some(from) => {
+            let why = format!("{from} has not come, and a service that is there does not wait");
+            Err(Rejection::new(ErrorCode::NotBefore, why))
+        }
+    }
+}
+
 /// Where a job begins that waits for these others, with its last sentence.
 pub(super) fn begin(
     change: &mut Change<'_>,

@@ -11,7 +11,9 @@
 
 use super::bundle::{amend, make_so, rejection, room_for};
 use super::change::Change;
-use super::{Source, approval, bytes_of, job, landmark, member, node, operator, preemption, site};
+use super::{
+    Source, approval, bytes_of, job, landmark, member, node, operator, preemption, site, tasks,
+};
 use crate::command::Command;
 use crate::entry::Entry;
 use crate::event::Event;
@@ -337,5 +339,5 @@ fn begin(change: &mut Change<'_>, opening: &Opening, agreement: &Agreement) {
         change.effects.touched.insert(id);
     }
     preemption::lapse_all(change);
-    job::fail_queued(change, "the federation began anew: submit it again", |_job| true);
+    job::fail_queued(change, tasks::BEGAN_ANEW, |_job| true);
 }

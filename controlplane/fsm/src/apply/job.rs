@@ -11,13 +11,16 @@ use crate::state::{Fate, Job, Tasks};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::job::{JobFacts, JobPhase, Kind, OverLimit};
-use sekisho_types::limit::{ATTEMPTS_MAX, OPEN_JOBS_PER_TENANT_MAX};
+use sekisho_types::limit::{ATTEMPTS_MAX, AVOIDED_FOR, OPEN_JOBS_PER_TENANT_MAX};
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::PlacementId;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-/// Nodes that one job avoids at most; beyond it the oldest name is tried again rather than the set growing.
+/// Nodes that one job avoids at most; beyond it the one that refused first is tried again rather than the set growing.
 const AVOID_MAX: usize = 64;
+
+/// How long it does.
+const AVOIDED_MS: u64 = AVOIDED_FOR.as_secs() * 1000;
 
 /// Queues a job.
 pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
@@ -38,7 +41,7 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         let why = format!("{tenant_id} has {open} open jobs, the most that a tenant may have");
         return Err(Rejection::new(ErrorCode::QuotaExceeded, why));
     }
-    reject_over_limit(change, facts)?;
+    reject_over_limit(change, facts, 0)?;
     let waits = held::check(change, facts)?;
     let submission = payload::submission(change, facts)?;
     let (phase, message) = held::begin(change, facts, waits);
@@ -56,7 +59,7 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         placements: Vec::new(),
         attempts: 0,
         fate: None,
-        avoid: BTreeSet::new(),
+        avoid: BTreeMap::new(),
         message,
         revision: change.revision,
     };
@@ -88,7 +91,7 @@ pub(super) fn reseal(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         let why = format!("job {id} is sealed anew by {}, who submitted it", job.submitter);
         return Err(Rejection::new(ErrorCode::PermissionDenied, why));
     }
-    if !job.phase.is_waiting() && !job.is_queued() {
+    if !job.phase.is_waiting() && !tasks::goes_on(job) {
         let why = format!("job {id} is {}: only what is queued is sealed anew", job.phase);
         return Err(Rejection::new(ErrorCode::WrongPhase, why));
     }
@@ -130,22 +133,28 @@ pub(super) fn reseal(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
 }
 
 /// Refuses a job that asks for it and could not be placed now, whatever is free: not within the rows of its tenant all
-/// together, nor within a hard budget of GPU-hours for the whole country.
-fn reject_over_limit(change: &Change<'_>, facts: &JobFacts) -> Result<(), Rejection> {
+/// together, nor within a hard budget of GPU-hours for the whole country. An array is judged by what it may hold at once, for as
+/// long as its tasks take so; a service by all its replicas, beyond what they hold already.
+pub(super) fn reject_over_limit(
+    change: &Change<'_>,
+    facts: &JobFacts,
+    holds: u64,
+) -> Result<(), Rejection> {
     if facts.over_limit == OverLimit::Queue {
         return Ok(());
     }
-    let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
+    let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus_at_once());
     let most = change.state.most(tenant, class);
     if !most.ever.covers(need) {
         let why = format!("{tenant} may hold {} {class}, the job needs {need}", most.ever);
         return Err(Rejection::new(ErrorCode::QuotaNone, why));
     }
+    let need = need.saturating_sub(holds);
     if !most.now.covers(need) {
         let why = format!("{tenant} has room for {} {class}, the job needs {need}", most.now);
         return Err(Rejection::new(ErrorCode::QuotaExceeded, why));
     }
-    match change.state.over_budget(facts) {
+    match change.state.over_budget(facts, need) {
         None => Ok(()),
         Some((code, why)) => Err(Rejection::new(code, why)),
     }
@@ -277,11 +286,17 @@ fn fate_of(ending: &Ending, attempts: u32, node: &NodeId) -> Option<Fate> {
 }
 
 fn avoid(change: &mut Change<'_>, id: &JobId, node: &NodeId) {
+    let now = change.now();
     change.state.jobs.update(id, |job| {
+        job.avoid.retain(|_, until| now < *until);
         if job.avoid.len() >= AVOID_MAX {
-            job.avoid.pop_first();
+            let first = job.avoid.iter().min_by_key(|(_, until)| **until);
+            let first = first.map(|(node, _)| node.clone());
+            if let Some(first) = first {
+                job.avoid.remove(&first);
+            }
         }
-        job.avoid.insert(node.clone());
+        job.avoid.insert(node.clone(), now.plus_ms(AVOIDED_MS));
     });
     if id.task.is_some() {
         avoid(change, &id.whole(), node);
@@ -364,18 +379,23 @@ fn requeue(change: &mut Change<'_>, id: &JobId, why: &str) {
     }
     let (key, old, by) = (job.queue_key(), job.placements.clone(), job.facts.start_by);
     held::watch_deadline(change, id, by);
+    tasks::renew(change, id);
     for placement in old {
         change.state.placements.remove(&placement);
     }
     let revision = change.revision;
-    change.state.jobs.update(id, |job| {
-        job.phase = JobPhase::Queued;
+    let before = change.state.jobs.update(id, |job| {
+        let before = std::mem::replace(&mut job.phase, JobPhase::Queued);
         job.placements = Vec::new();
         job.fate = None;
         job.message = format!("waits again: {why}");
         job.revision = revision;
+        before
     });
     change.state.queue.insert(key, id.clone());
+    if let Some(before) = before {
+        tasks::turned(change, id, before, JobPhase::Queued);
+    }
     change.effects.events.insert(Event::Plannable);
 }
 

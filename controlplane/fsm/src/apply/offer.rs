@@ -148,6 +148,12 @@ pub(super) fn veto(
         return refuse(ErrorCode::OperatorUnknown, operator.to_string());
     }
     Change::text(reason, "reason")?;
+    if let Vetoed::Job(job) = of
+        && job.task.is_some()
+    {
+        let why = format!("job {job} is a task: a veto is of a whole job");
+        return refuse(ErrorCode::InvalidArgument, why);
+    }
     let key = (operator.clone(), of.clone());
     let own = change.state.vetoes.iter().filter(|((by, _), _)| by == operator).count();
     if own >= VETOES_PER_OPERATOR_MAX && !change.state.vetoes.contains(&key) {

@@ -182,10 +182,14 @@ pub(super) fn keep_content(change: &mut Change<'_>, facts: &JobFacts, bytes: &[u
     if !facts.area_only {
         return keep(change, facts.payload, facts.payload_len, bytes);
     }
-    let row = PayloadUse { len: facts.payload_len, jobs: 1 };
+    let known = change.state.payloads.get(&facts.payload).map_or(0, |used| used.jobs);
+    let row = PayloadUse { len: facts.payload_len, jobs: known.saturating_add(1) };
     change.state.payloads.insert(facts.payload, row);
-    let apart = AreaOnly { job: facts.id.clone(), missing: false };
-    change.state.area_only.insert(facts.payload, apart);
+    // Its whole and other tasks of it may have it already, and a host may have found it nowhere.
+    if !change.state.area_only.contains(&facts.payload) {
+        let apart = AreaOnly { job: facts.id.clone(), missing: false };
+        change.state.area_only.insert(facts.payload, apart);
+    }
 }
 
 /// One more open job refers to these bytes.

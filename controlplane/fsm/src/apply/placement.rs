@@ -6,7 +6,7 @@
 use super::change::Change;
 use super::group::check_group;
 use super::job::{follow, granted, tear_down};
-use super::{budget, bytes_of, offer, preemption, tasks};
+use super::{budget, bytes_of, offer, power, preemption, tasks};
 use crate::command::{Group, Slot};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
@@ -153,6 +153,7 @@ fn charge(change: &mut Change<'_>, row: &Placement) {
         offer::charge(change, &(grant.node.site.clone(), name.clone()), gpus);
     }
     reservation::charge(change.state, row);
+    power::charge(change, row);
 }
 
 /// Gives all of it back that is not used up (Q2).
@@ -165,6 +166,7 @@ fn refund(change: &mut Change<'_>, row: &Placement) {
     change.state.unuse_fairly(&grant.job.tenant, gpus, left, charge.from);
     budget::refund(change, row);
     reservation::refund(change.state, row);
+    power::refund(change, row);
     if let Some(name) = &charge.offer {
         offer::refund(change, &(grant.node.site.clone(), name.clone()), gpus);
     }

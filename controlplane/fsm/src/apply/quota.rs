@@ -39,7 +39,7 @@ pub(super) fn set(
     let quota = (!allotment.is_none()).then_some(Quota { allotment, revision });
     let path = change.state.path(tenant);
     edit(&mut change.state.quotas, &path, class, |lines| {
-        lines.entry(area).or_insert_with(Line::default).quota = quota;
+        lines.of(area).quota = quota;
     });
     change.effects.events.insert(Event::Quota(tenant.clone(), class.clone(), area));
     change.effects.events.insert(Event::Plannable);
@@ -50,8 +50,9 @@ fn contradicts(state: &State, tenant: &TenantId, allotment: &Allotment) -> Resul
     let refuse = |why: String| Err(Rejection::new(ErrorCode::QuotaContradicts, why));
     let alone = state.parts_of(tenant).next().is_none();
     let (own, lends) = (Amount::from(allotment.nominal), Amount::from(allotment.lending));
-    // Whoever has parts lends what they lend to it, too.
-    if alone && lends > own && allotment.lending != Limit::Unlimited {
+    // Whoever has parts lends what they lend to it, too; but without a row of its own it would lend all of that.
+    let no_row = allotment.is_none() && allotment.lending != Limit::None;
+    if no_row || (alone && lends > own && allotment.lending != Limit::Unlimited) {
         return refuse(format!("{tenant} would lend {lends} of its {own}"));
     }
     let parent = state.tenants.get(tenant).and_then(|row| row.parent.as_ref());
@@ -95,7 +96,7 @@ pub(super) fn forget(change: &mut Change<'_>, tenant: &TenantId) {
     let path = change.state.path(tenant);
     for (class, holding) in holdings_of(change.state, tenant) {
         edit(&mut change.state.quotas, &path, &class, |lines| {
-            lines.values_mut().for_each(|line| line.quota = None);
+            holding.lines.keys().for_each(|area| lines.of(*area).quota = None);
         });
         for area in holding.lines.into_iter().filter(|(_, line)| line.quota.is_some()) {
             change.effects.events.insert(Event::Quota(tenant.clone(), class.clone(), area.0));

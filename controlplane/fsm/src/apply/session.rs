@@ -8,10 +8,11 @@
 use super::change::Change;
 use super::fix;
 use super::placement::{self, end};
+use super::power;
 use super::preemption;
 use super::quarantine::{self, SESSIONS_BEFORE};
 use crate::outcome::{Outcome, Rejection, Reply};
-use crate::state::Session;
+use crate::state::{Node, Session};
 use sekisho_evidence::grant::SessionId;
 use sekisho_types::device::{self, Bucket};
 use sekisho_types::error_code::ErrorCode;
@@ -68,33 +69,36 @@ pub(super) fn open(change: &mut Change<'_>, id: &NodeId, opening: &Opening<'_>) 
     }
     let held = node.placements.clone();
     let survive = held.iter().any(|placement| opening.live.contains(placement));
-    if survive && node.buckets != opening.buckets {
+    let others = !device::same_devices(&node.buckets, opening.buckets);
+    if survive && others {
         return Err(Rejection::new(
             ErrorCode::InvalidArgument,
             "buckets: may not change while placements live",
         ));
     }
-    if change.state.nodes.get(id).is_some_and(|node| node.buckets != opening.buckets) {
+    if others {
         preemption::lapse_on(change, id);
     }
-    let revision = change.revision;
+    let (revision, drew) =
+        (change.revision, change.state.nodes.get(id).map_or(0, Node::used_watts));
     change.set_node(id, |node| {
         let last = node.session.take();
         let before = last.into_iter().flat_map(|last| [last.id].into_iter().chain(last.before));
         let before = before.take(SESSIONS_BEFORE).collect();
         let session = opening.session;
         node.session = Some(Session { id: session, opened: revision, expired: false, before });
+        // Before anything ends: the end of a victim may grant what was kept here, on the host as it is now.
+        node.buckets = opening.buckets.to_vec();
+        node.findings = opening.findings.to_vec();
+        node.rack = opening.rack.clone();
     });
+    // What ends next is given back as its devices are rated now.
+    power::rate_anew(change, id, drew);
     // It may be another start, on a host that was moved meanwhile; the same start hands its fix in again.
     fix::forget(change, id);
     for placement in held.iter().filter(|placement| !opening.live.contains(placement)) {
         end(change, placement, &Ending::Lost);
     }
-    change.state.nodes.update(id, |node| {
-        node.buckets = opening.buckets.to_vec();
-        node.findings = opening.findings.to_vec();
-        node.rack = opening.rack.clone();
-    });
     placement::resettle(change, id);
     Ok(Reply::Done)
 }

@@ -4,7 +4,7 @@
 //! id taken, and its nodes go with it. It judges no node's place: that is `residency`.
 
 use super::change::{Change, not_found};
-use super::{escrow, node, offer, reservation};
+use super::{escrow, node, offer, power, reservation};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
@@ -113,6 +113,7 @@ pub(super) fn take_out(change: &mut Change<'_>, site: &SiteId) {
     }
     escrow::take_back(change, site);
     offer::take_out_of(change, site);
+    power::forget_cap(change, site);
     reservation::forget(change, |_, spec| spec.site == *site);
     change.effects.events.insert(Event::Trust);
 }

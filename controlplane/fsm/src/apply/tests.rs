@@ -26,6 +26,7 @@ mod member;
 mod node;
 mod offer;
 mod operator;
+mod power;
 mod preemption;
 mod quarantine;
 mod quota;
@@ -37,6 +38,7 @@ mod submission;
 mod tasks;
 mod topology;
 mod trust;
+mod whole;
 
 use crate::command::Command;
 use crate::invariant;

@@ -1,13 +1,15 @@
 //! Quotas, budgets and offers against what runs: every sum computed once more from its parts.
 
+use crate::budget::Charged;
 use crate::preemption::Preemption;
-use crate::quota::{Holding, HoldingKey, Line, edit};
+use crate::quota::{Holding, HoldingKey, edit};
 use crate::state::{Job, State};
 use crate::table::Table;
 use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::limit::TENANT_DEPTH_MAX;
 use sekisho_types::name::Name;
+use sekisho_types::time::Timestamp;
 use std::collections::BTreeMap;
 
 type Sums = BTreeMap<(TenantId, DeviceClass), BTreeMap<Area, u64>>;
@@ -66,7 +68,7 @@ pub(super) fn the_tree_sums_up(state: &State) -> Result<(), String> {
         let path = state.path(tenant);
         for (area, line) in &holding.lines {
             edit(&mut anew, &path, class, |lines| {
-                let fresh = lines.entry(*area).or_insert_with(Line::default);
+                let fresh = lines.of(*area);
                 (fresh.quota, fresh.own) = (line.quota, line.own);
             });
         }
@@ -125,4 +127,58 @@ pub(super) fn offers_are_charged_what_they_hold(state: &State) -> Result<(), Str
         }
     }
     if sums.is_empty() { Ok(()) } else { Err(format!("Q2: charged to no offer {sums:?}")) }
+}
+
+/// Q2: of a budget's periods that are not over, each has charged at least what goes on is charged in it, and one that has not begun
+/// exactly that: nothing is left of what ended, and nothing was given back of what goes on.
+pub(super) fn budgets_are_charged_what_goes_on(state: &State) -> Result<(), String> {
+    for (key, budget) in state.budgets() {
+        let period = budget.spec.period;
+        let mut sums: BTreeMap<Timestamp, u128> = BTreeMap::new();
+        for (_, row) in state.placements().filter(|(_, row)| !row.phase.is_ended()) {
+            let charge = &row.charge;
+            let counts = |of: &Charged| of.key == *key && of.created == budget.created;
+            if !charge.budgets.iter().any(counts) {
+                continue;
+            }
+            let rate = budget.spec.rate(u64::from(row.grant.gpus), charge.yen_per_gpu_hour);
+            for (first, ms) in period.parts(charge.from, charge.until) {
+                let sum = sums.entry(first).or_default();
+                *sum = sum.saturating_add(rate.saturating_mul(u128::from(ms)));
+            }
+        }
+        sums.retain(|_, sum| *sum > 0);
+        let is_over =
+            |first: &Timestamp| period.span(*first).is_none_or(|(_, next)| next <= state.clock());
+        for first in sums.keys().chain(budget.charged.keys()).filter(|first| !is_over(first)) {
+            let of = |sums: &BTreeMap<Timestamp, u128>| sums.get(first).copied().unwrap_or(0);
+            let (charged, goes_on) = (of(&budget.charged), of(&sums));
+            if charged < goes_on || (state.clock() <= *first && charged > goes_on) {
+                return Err(format!(
+                    "Q2: budget {key:?} has charged {charged} from {first} on, {goes_on} goes on"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Q2: each site has charged what the devices of what lives there may draw, and no row says nothing.
+pub(super) fn sites_are_charged_what_may_be_drawn(state: &State) -> Result<(), String> {
+    let mut sums: BTreeMap<&SiteId, u64> = BTreeMap::new();
+    for (_, row) in state.placements().filter(|(_, row)| !row.phase.is_ended()) {
+        let (id, gpus) = (&row.grant.node, u64::from(row.grant.gpus));
+        let bucket = state.node(id).and_then(|node| node.buckets.get(usize::from(row.bucket)));
+        let each = bucket.map_or(0, |bucket| u64::from(bucket.rated_watts()));
+        let sum = sums.entry(&id.site).or_insert(0);
+        *sum = sum.saturating_add(each.saturating_mul(gpus));
+    }
+    for (site, power) in state.powers() {
+        let sum = sums.remove(site).unwrap_or(0);
+        if power.used != sum || (sum == 0 && power.cap.is_none()) {
+            return Err(format!("Q2: site {site} counts {} W, it may draw {sum}", power.used));
+        }
+    }
+    sums.retain(|_, sum| *sum > 0);
+    if sums.is_empty() { Ok(()) } else { Err(format!("Q2: charged to no site {sums:?}")) }
 }

@@ -18,18 +18,18 @@ fn rooms(room: Amount, gpus: u64) -> u32 {
 }
 
 impl<'s> Purse<'s> {
-    /// Charges up to `most` members at a site of an operator, in `place`: how many were, and the code that the next one was refused
-    /// with, if there is one.
+    /// Charges up to `most` members at a site of an operator, in `place`, each of whose devices may draw so many `watts` together: how
+    /// many were, and the code that the next one was refused with, if there is one.
     pub fn spend_most(
         &mut self,
         books: &impl Books,
         (site, operator): (&SiteId, &OperatorId),
-        place: Area,
+        (place, watts): (Area, u64),
         most: u32,
     ) -> (u32, Option<ErrorCode>) {
         let mut members = 0u32;
         while members < most {
-            let spend = match self.spend(books, (site, operator), place) {
+            let spend = match self.spend(books, (site, operator), (place, watts)) {
                 Ok(spend) => spend,
                 Err(code) => return (members, Some(code)),
             };
@@ -50,6 +50,9 @@ impl<'s> Purse<'s> {
             return 0;
         };
         let mut more = most.min(times(u128::from(offer.left), u128::from(gpus)));
+        if let Some(left) = counter.watts {
+            more = more.min(times(u128::from(left), u128::from(spend.watts)));
+        }
         let named = matches!(self.wish, super::Wish::Of(..));
         for moment in counter.moments.iter().filter(|_| offer.backs) {
             let left = if named { moment.own } else { moment.own.saturating_add(moment.free) };
@@ -65,8 +68,8 @@ impl<'s> Purse<'s> {
             });
             more = more.min(parts.min().unwrap_or(u32::MAX));
         }
-        let all = gpus.saturating_mul(u64::from(more));
-        self.take(place, all, (site, at), spend.yen_per_gpu_hour);
+        let all = |each: u64| each.saturating_mul(u64::from(more));
+        self.take((place, all(gpus), all(spend.watts)), (site, at), spend.yen_per_gpu_hour);
         more
     }
 }
@@ -94,7 +97,8 @@ mod tests {
             offers in prop::collection::vec((1u64..12, 0u64..3), 0..4),
             budget in prop::option::of((any::<bool>(), 1u64..60)),
             reserved in prop::option::of((1u64..6, any::<bool>())),
-            turns in prop::collection::vec((0usize..2, 0u32..12), 1..6),
+            caps in [prop::option::of(0u64..9000), prop::option::of(0u64..9000)],
+            turns in prop::collection::vec((0usize..2, 0u64..4, 0u32..12), 1..6),
         ) {
             let mut federation = Federation::new();
             let tenant = federation.tenant("sapporo", Limit::Gpus(quota));
@@ -127,15 +131,18 @@ mod tests {
                 let put = federation.reserving(whose, "kept", reservation("tokyo-1", gpus));
                 federation.run(admin("kanto"), put);
             }
+            for ((_, site, _), watts) in OPERATORS.iter().skip(1).zip(caps) {
+                federation.cap(site, watts);
+            }
             let facts = JobFacts { time_limit_s: 7200, ..job("many", 1, gpus, &[]) };
             let (state, path) = (&federation.state, federation.state.path(&tenant));
             let own = Own(state);
             let (mut once, mut singly) =
                 (Purse::open(state, &own, &facts, &path), Purse::open(state, &own, &facts, &path));
-            for (at, most) in turns {
+            for (at, watts, most) in turns {
                 let (operator, site, area) = OPERATORS[[1, 2][at]];
                 let (site, operator) = (site.parse().unwrap(), operator.parse().unwrap());
-                let place = Area::resolve(area).unwrap();
+                let place = (Area::resolve(area).unwrap(), watts.saturating_mul(700));
                 let (mut members, mut refused) = (0, None);
                 while members < most && refused.is_none() {
                     match singly.spend(&own, (&site, &operator), place) {

@@ -113,7 +113,7 @@ fn step(table: &mut Table<HoldingKey, Holding>, plain: &mut Plain, step: &Step) 
             let quota =
                 (!allotment.is_none()).then_some(Quota { allotment, revision: Revision(1) });
             edit(table, &ids(&plain.path(t)), &class(), |lines| {
-                lines.entry(area).or_default().quota = quota;
+                lines.of(area).quota = quota;
             });
             match quota {
                 Some(_) => plain.rows.insert((t, area), allotment),
@@ -186,14 +186,14 @@ proptest! {
             let rows: Vec<Area> =
                 areas().into_iter().filter(|area| plain.rows.contains_key(&(t, *area))).collect();
             let mut bound = rows.iter().filter(|area| area.contains(place));
-            if !bound.all(|area| room(&table, &path, &class(), *area).covers(gpus)) {
+            if !bound.all(|area| Held::of(&table, &path, &class()).room(*area).covers(gpus)) {
                 continue;
             }
             let before: Vec<Amount> =
-                rows.iter().map(|area| room(&table, &path, &class(), *area)).collect();
+                rows.iter().map(|area| Held::of(&table, &path, &class()).room(*area)).collect();
             step(&mut table, &mut plain, one);
             for (area, before) in rows.iter().zip(before) {
-                let after = room(&table, &path, &class(), *area);
+                let after = Held::of(&table, &path, &class()).room(*area);
                 let due = if area.contains(place) { before.less(gpus) } else { before };
                 prop_assert_eq!(after, due, "a charge takes exactly what it is");
             }
@@ -220,7 +220,7 @@ fn a_lab_borrows_what_a_bureau_lends_and_gives_it_back() {
         let allotment = Allotment { nominal, borrowing, lending };
         edit(table, path, &class(), |lines| {
             let quota = Quota { allotment, revision: Revision(1) };
-            lines.entry(Area::Japan).or_default().quota = Some(quota);
+            lines.of(Area::Japan).quota = Some(quota);
         });
     };
     let (of_bureau, of_lab) = ([bureau, ministry.clone()], [lab, ministry.clone()]);
@@ -228,7 +228,7 @@ fn a_lab_borrows_what_a_bureau_lends_and_gives_it_back() {
     set(&mut table, &of_bureau, Limit::Gpus(8), Limit::None, Limit::Gpus(8));
     set(&mut table, &of_lab, Limit::None, Limit::Gpus(12), Limit::None);
     let place = Area::Code(PLACES[0]);
-    let left = |table: &_, path: &[TenantId]| room(table, path, &class(), Area::Japan);
+    let left = |table: &_, path: &[TenantId]| Held::of(table, path, &class()).room(Area::Japan);
     assert_eq!(left(&table, &of_lab), Amount::Gpus(12), "of 18, as far as it may borrow");
     charge(&mut table, &of_lab, &class(), place, 12);
     assert_eq!(left(&table, &of_lab), Amount::NONE);
@@ -237,9 +237,9 @@ fn a_lab_borrows_what_a_bureau_lends_and_gives_it_back() {
         12
     );
     assert_eq!(left(&table, &of_bureau), Amount::Gpus(6), "what it lent is in use");
-    assert_eq!(ceiling(&table, &of_bureau, &class(), Area::Japan), Amount::Gpus(8));
+    assert_eq!(Held::of(&table, &of_bureau, &class()).ceiling(Area::Japan), Amount::Gpus(8));
     refund(&mut table, &of_lab, &class(), place, 12);
     assert_eq!(left(&table, &of_bureau), Amount::Gpus(8));
     // Where there is no row, there is no room.
-    assert_eq!(room(&table, &of_bureau, &class(), Area::Code(10_006)), Amount::NONE);
+    assert_eq!(Held::of(&table, &of_bureau, &class()).room(Area::Code(10_006)), Amount::NONE);
 }

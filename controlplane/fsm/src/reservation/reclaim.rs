@@ -3,7 +3,7 @@
 //! Must hold: nobody leaves before the time of a reservation that asks for it (`drain`), nor for more than it holds; what its
 //! holder and other holders use of theirs stays. Of the rest the oldest stays, as far as there is room beside it.
 
-use super::{Made, NOW, Stock, StockKey, given, reserved, shares};
+use super::{Made, NOW, Stock, StockKey, given, reserved, user_of};
 use crate::apply::placement::is_desired;
 use crate::state::{Placement, State};
 use sekisho_types::reservation::Reclaim;
@@ -21,12 +21,12 @@ impl State {
         if drains.is_empty() {
             return BTreeSet::new();
         }
-        let (mut shares, others) = shares(stock, &made, (now, NOW));
-        let (mut kept, mut beyond) = (0u64, others);
-        for (tenant, share) in &shares {
+        let mut shares = self.shares(stock, &made, (now, NOW));
+        let (mut kept, mut beyond) = (0u64, shares.others);
+        for (tenant, share) in &shares.of {
             let own = share.used.min(share.reserved);
             let theirs: Vec<Made<'_>> =
-                drains.iter().copied().filter(|(of, _)| of == tenant).collect();
+                drains.iter().copied().filter(|(of, _)| *of == tenant).collect();
             kept = kept.saturating_add(own.max(reserved(&theirs, now)));
             beyond = beyond.saturating_add(share.used.saturating_sub(own));
         }
@@ -38,8 +38,8 @@ impl State {
         let rows = self.charged_where_reserved(key, stock).into_iter();
         for (id, row) in rows.filter(|(_, row)| is_desired(&row.phase)) {
             let path = self.path(&row.grant.job.tenant);
-            let holder = stock.holder(&path);
-            let left = holder.and_then(|holder| shares.get(holder)).map_or(0, |one| one.reserved);
+            let holder = user_of(&path, &made, now);
+            let left = holder.and_then(|of| shares.of.get(of)).map_or(0, |one| one.reserved);
             let gpus = u64::from(row.grant.gpus);
             let own = left.min(gpus);
             let Some(rest) = room.checked_sub(gpus.saturating_sub(own)) else {
@@ -48,7 +48,7 @@ impl State {
             };
             room = rest;
             if let Some(holder) = holder
-                && let Some(share) = shares.get_mut(holder)
+                && let Some(share) = shares.of.get_mut(holder)
             {
                 share.reserved = share.reserved.saturating_sub(own);
             }

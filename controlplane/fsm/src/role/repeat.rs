@@ -40,6 +40,7 @@ pub fn is_deduplicated(command: &Command) -> bool {
         Command::PutOffer { .. } | Command::WithdrawOffer { .. } => true,
         Command::Veto { .. } | Command::LiftVeto { .. } => true,
         Command::PutReservation(_) | Command::DeleteReservation(_) => true,
+        Command::SetPowerCap { .. } => true,
         Command::ChangeBundle(_) | Command::SetVoter { .. } | Command::SetMemberAddress { .. } => {
             true
         }

@@ -36,6 +36,7 @@ pub fn instances(gpu: u32, count: u32) -> Bucket {
         units: 1,
         kind: BucketKind::Mig(profile),
         parts: (0..count).map(part).collect(),
+        watts: 100,
     }
 }
 
@@ -52,6 +53,7 @@ pub fn shares(gpu: u32, count: u32) -> Bucket {
         units: 0,
         kind: BucketKind::Shared,
         parts: vec![Part::whole(gpu)],
+        watts: 0,
     }
 }
 

@@ -107,6 +107,15 @@ impl Federation {
         self.accept(admin(operator.as_str()), put);
     }
 
+    /// Caps the power of a site, or lifts that.
+    pub fn cap(&mut self, site: &str, watts: Option<u64>) {
+        let site: SiteId = site.parse().unwrap();
+        let row = self.state.site(&site).unwrap();
+        let (operator, expected) = (row.operator.clone(), row.revision);
+        let set = Command::SetPowerCap { site, watts, expected };
+        self.accept(admin(operator.as_str()), set);
+    }
+
     /// Every site offers all that anybody could ask for.
     pub(super) fn offer_all(&mut self) {
         for (_, site, _) in OPERATORS {

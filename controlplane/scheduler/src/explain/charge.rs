@@ -1,5 +1,6 @@
-//! What quotas, budgets, offers and reservations want, in words.
+//! What quotas, budgets, offers, reservations and power caps want, in words.
 
+use crate::survey::Funnel;
 use sekisho_fsm::State;
 use sekisho_fsm::budget::hours;
 use sekisho_fsm::quota::Line;
@@ -10,6 +11,9 @@ use sekisho_types::reservation::ReservationSpec;
 
 /// Windows of reservations that are named: the first are those that bind.
 const WINDOWS_MAX: usize = 4;
+
+/// Capped sites that are named.
+const SITES_MAX: usize = 4;
 
 /// ` in AREA`, but for the whole country.
 pub(crate) fn within(area: Area) -> String {
@@ -38,6 +42,19 @@ pub(super) fn reserved(state: &State, facts: &JobFacts) -> String {
         return "not reserved for others".to_owned();
     }
     format!("not reserved for others: {}", told.join("; "))
+}
+
+/// What is left of which power cap, and what a member may draw at least.
+pub(super) fn power(state: &State, funnel: &Funnel<'_>) -> String {
+    let told = funnel.watts.iter().filter_map(|(site, watts)| {
+        let power = state.power(site);
+        Some(format!("{site} {}/{} W ({watts} W)", power.left(0)?, power.cap?))
+    });
+    let told: Vec<String> = told.take(SITES_MAX).collect();
+    if told.is_empty() {
+        return "not beyond a power cap".to_owned();
+    }
+    format!("not beyond a power cap: {}", told.join("; "))
 }
 
 pub(super) fn quota(state: &State, facts: &JobFacts) -> String {

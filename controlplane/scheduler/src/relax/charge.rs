@@ -1,4 +1,4 @@
-//! Quotas, budgets, offers and vetoes that could be otherwise: by how much, so that it suffices.
+//! Quotas, budgets, offers, power caps and vetoes that could be otherwise: by how much, so that it suffices.
 //!
 //! Must hold: numbers are no larger than what the whole group takes. What parents of the tenant have is not told: whoever reads a
 //! part need not know it.
@@ -11,11 +11,12 @@ use sekisho_fsm::offer::{Offer, OfferKey};
 use sekisho_fsm::supposed::Supposed;
 use sekisho_types::budget::{AMOUNT_MAX, Exhausted, PER_HOUR, Unit};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::OperatorId;
+use sekisho_types::id::{OperatorId, SiteId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::offer::{START_WITHIN_MS, Vetoed};
+use sekisho_types::power::SITE_WATTS_MAX;
 use sekisho_types::quota::Amount;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A change: what it costs, in words, and what would be otherwise.
 pub(super) type Candidate = (Cost, String, Supposed);
@@ -25,12 +26,13 @@ type Finder = fn(&Case<'_>) -> Vec<Candidate>;
 
 /// What may help by what binds.
 pub(super) fn candidates(case: &Case<'_>) -> Vec<Candidate> {
-    let by: [(&[ErrorCode], Finder); 6] = [
+    let by: [(&[ErrorCode], Finder); 7] = [
         (&[ErrorCode::QuotaNone, ErrorCode::QuotaExceeded], quota),
         (&[ErrorCode::BudgetExhausted, ErrorCode::BudgetTooSmall], budgets),
         (&[ErrorCode::BudgetExhausted, ErrorCode::BudgetTooSmall], prices),
         (&[ErrorCode::OfferNone], made),
         (&[ErrorCode::OfferFull], larger),
+        (&[ErrorCode::PowerFull, ErrorCode::PowerTooSmall], raised),
         (&[ErrorCode::OfferVetoed], lifted),
     ];
     let binds = by.into_iter().filter(|(codes, _)| codes.contains(&case.binding));
@@ -200,6 +202,33 @@ fn larger(case: &Case<'_>) -> Vec<Candidate> {
         let (name, by) = (named(key), to.saturating_sub(offer.spec.gpus));
         let change = format!("have offer {name} raised by {by} to {to}");
         (Cost::Offer, change, Supposed::Offered { key: key.clone(), gpus: to })
+    });
+    found.take(TRIED_MAX).collect()
+}
+
+/// Power caps with room for the members that are not charged yet.
+fn raised(case: &Case<'_>) -> Vec<Candidate> {
+    let (state, facts) = (case.survey.state, &case.ask.facts);
+    let (members, _) = case.funnel.charged;
+    let missing = u64::from(facts.group.saturating_sub(members));
+    // What any member may draw there at most: more than enough is not too little.
+    let mut each: BTreeMap<&SiteId, u64> = BTreeMap::new();
+    for standing in case.survey.standing(case.ask) {
+        let like = standing.herd.like;
+        let most = each.entry(&like.site).or_default();
+        *most = like.least_watts(facts).max(*most);
+    }
+    let found = each.into_iter().filter_map(|(site, watts)| {
+        let power = state.power(site);
+        let cap = power.cap?;
+        // Of what is left, whole members are charged already.
+        let left = cap.saturating_sub(power.used);
+        let rest = left.checked_rem(watts).unwrap_or(0);
+        let base = cap.max(power.used).saturating_sub(rest);
+        let to = base.saturating_add(missing.saturating_mul(watts)).min(SITE_WATTS_MAX);
+        let by = to.checked_sub(cap).filter(|by| *by > 0)?;
+        let change = format!("have the power cap of {site} raised by {by} to {to} W");
+        Some((Cost::Power, change, Supposed::Capped { site: site.clone(), watts: to }))
     });
     found.take(TRIED_MAX).collect()
 }

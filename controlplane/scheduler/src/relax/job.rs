@@ -38,6 +38,13 @@ pub(crate) fn of_job(case: &Case<'_>, ahead: Option<&Ahead<'_, '_>>) -> Vec<Cost
         );
         return found;
     }
+    if matches!(case.binding, ErrorCode::PowerFull | ErrorCode::PowerTooSmall) {
+        // Another site may have power left.
+        let changes = rules::loosened(case.ask).into_iter();
+        found.extend(
+            changes.filter_map(|(cost, change, ask, with)| judge.costed(cost, change, &ask, with)),
+        );
+    }
     found.extend(judge.shorter());
     found.extend(judge.less_topology());
     found.extend(judge.fewer_gpus());
@@ -160,7 +167,7 @@ impl<'j> Judge<'j> {
     fn fewer_members(&self) -> Option<Costed> {
         let (funnel, was) = (self.case.funnel, self.case.ask.facts.group);
         // Nodes that are left at last; failing that, with room; failing that, that could have room one day.
-        let ends = [Filter::Topology, Filter::Capacity, Filter::Enrolled];
+        let ends = [Filter::Topology, Filter::Capacity, Filter::Rated];
         let mut sizes: BTreeSet<u32> = ends.into_iter().map(|filter| funnel.left(filter)).collect();
         sizes.extend(self.case.probe.into_iter().flat_map(|probe| [probe.left, probe.unkept]));
         // A group has to be as large as what it is spread over.

@@ -5,6 +5,7 @@
 //! some way to one another or to other jobs, it counts what stands so.
 
 use super::{GRACE_MS, Round};
+use crate::alike::Corner;
 use crate::books::Overlay;
 use crate::claim::Claims;
 use crate::fleet::{ShelfKey, Spot};
@@ -14,7 +15,8 @@ use crate::residency::judge;
 use crate::sides::Sides;
 use crate::survey::Ask;
 use sekisho_fsm::purse::Purse;
-use sekisho_types::id::NodeId;
+use sekisho_fsm::state::Node;
+use sekisho_types::id::{NodeId, SiteId};
 use sekisho_types::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +72,8 @@ impl<'s> Round<'s, '_> {
         let mut sides = Sides::of(&ask.facts);
         if sides.is_asked() {
             for (shelf, rack, nodes) in sections {
-                sides.add(stand(shelf, rack), nodes);
+                let watts = shelf.0.member_watts(ask.facts.resources.gpus);
+                sides.add(stand(shelf, rack), watts, nodes);
             }
             return sides.most(&self.books, &purse);
         }
@@ -80,6 +83,7 @@ impl<'s> Round<'s, '_> {
             let Some(place) = example.tag.area.domestic() else { continue };
             let most = nodes.min(ask.facts.group.saturating_sub(members));
             let whose = (&key.site, &example.operator);
+            let place = (place, key.member_watts(ask.facts.resources.gpus));
             let (charged, _) = purse.spend_most(&self.books, whose, place, most);
             members = members.saturating_add(charged);
             found = found.saturating_add(nodes);
@@ -87,7 +91,8 @@ impl<'s> Round<'s, '_> {
         if members < ask.facts.group { found.min(members) } else { found }
     }
 
-    /// Distinct nodes with room: how many on each shelf, and in which rack if that matters.
+    /// Distinct nodes with room: how many on each shelf, and in which rack if that matters. Where a purse tells shelves of a site apart
+    /// the racks are in the order of the search: who is charged in which rack decides what is left for the next shelf.
     fn sections<'f>(
         &'f self,
         ask: &'f Ask<'_>,
@@ -95,27 +100,14 @@ impl<'s> Round<'s, '_> {
         admits: impl Fn(&Spot) -> bool,
     ) -> Vec<Section<'f>> {
         let (wanted, by_rack) = (ask.wanted(), ask.facts.topology.places_members());
-        let avoided = |node: &NodeId| ask.avoid.is_some_and(|avoid| avoid.contains(node));
-        let is_open = |spot: &Spot| !avoided(&spot.1) && admits(spot);
+        let is_open = |spot: &Spot| !ask.avoid.contains(&spot.1) && admits(spot);
         let rack = |spot: &'f Spot| if by_rack { spot.0.as_ref() } else { None };
-        let mut sections = Vec::new();
-        if self.fleet.has_several(&wanted.class) {
-            // A node counts once, where it is found first.
-            let mut nodes: BTreeSet<&NodeId> = BTreeSet::new();
-            for shelf in shelves {
-                let mut racks: BTreeMap<Option<&'f Name>, u32> = BTreeMap::new();
-                for spot in shelf.1.spots(wanted.gpus) {
-                    if is_open(spot) && nodes.insert(&spot.1) {
-                        let count = racks.entry(rack(spot)).or_default();
-                        *count = count.saturating_add(1);
-                    }
-                }
-                sections.extend(racks.into_iter().map(|(rack, count)| (*shelf, rack, count)));
-            }
-            return sections;
-        }
+        let (mut sections, several) = (Vec::new(), self.fleet.has_several(&wanted.class));
+        // A node counts once, where it is found first.
+        let mut nodes: BTreeSet<&NodeId> = BTreeSet::new();
+        let walked = if by_rack { self.mixed(shelves, wanted.gpus) } else { BTreeSet::new() };
         // Those that are not open are few, and known by name.
-        let named = ask.avoid.into_iter().flatten().chain(self.claims.nodes());
+        let named = ask.avoid.iter().chain(self.claims.nodes());
         let against = self.fleet.against(&ask.facts);
         let named: BTreeSet<&NodeId> =
             named.chain(against.iter().flat_map(|taken| taken.keys())).collect();
@@ -129,6 +121,16 @@ impl<'s> Round<'s, '_> {
             }
         }
         for (key, shelf) in shelves {
+            if several || walked.contains(&key.site) {
+                let open = shelf.spots(wanted.gpus).filter(|spot| is_open(spot));
+                let once = open.filter(|spot| nodes.insert(&spot.1));
+                let racks: Vec<Option<&'f Name>> = once.map(rack).collect();
+                sections.extend(racks.chunk_by(PartialEq::eq).filter_map(|run| {
+                    let nodes = u32::try_from(run.len()).unwrap_or(u32::MAX);
+                    Some(((*key, *shelf), *run.first()?, nodes))
+                }));
+                continue;
+            }
             let known: &ShelfKey = key;
             let mut put = |rack: Option<&'f Name>, count: u32| {
                 let shut = shut.get(&(known, rack)).copied().unwrap_or(0);
@@ -142,6 +144,23 @@ impl<'s> Round<'s, '_> {
             }
         }
         sections
+    }
+
+    /// Sites of several shelves that a purse tells apart.
+    fn mixed<'f>(&self, shelves: &[Allowed<'f>], gpus: u32) -> BTreeSet<&'f SiteId> {
+        let corner = |(key, shelf): &Allowed<'f>| {
+            let capped = self.state.power(&key.site).cap.is_some();
+            let watts = if capped { key.member_watts(gpus) } else { 0 };
+            let Node { operator, tag, .. } = shelf.example.as_ref();
+            Corner { site: &key.site, operator, place: tag.area.domestic(), watts }
+        };
+        let (mut first, mut mixed) = (BTreeMap::new(), BTreeSet::new());
+        for corner in shelves.iter().map(corner) {
+            if *first.entry(corner.site).or_insert(corner) != corner {
+                mixed.insert(corner.site);
+            }
+        }
+        mixed
     }
 
     /// What is kept for others.

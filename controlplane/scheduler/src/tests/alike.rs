@@ -33,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 fn answer(state: &State, facts: &JobFacts, id: &NodeId, node: &Node) -> Result<(), ErrorCode> {
     let (own, path) = (Own(state), state.path(&facts.id.tenant));
     let place = node.tag.area.domestic().ok_or(ErrorCode::ResidencyOutsideJp)?;
+    let place = (place, node.least_watts(facts));
     let mut purse = Purse::open(state, &own, facts, &path);
     purse.spend(&own, (&id.site, &node.operator), place).map(|_spend| ())
 }
@@ -54,7 +55,7 @@ fn dropped(state: &State, facts: &JobFacts, id: &NodeId, node: &Node) -> Result<
     let offered = answer(state, facts, id, node).map_err(Filter::of_purse);
     let offered = match offered {
         Err(Filter::Vetoed) => return offered,
-        Err(Filter::Offered) => offered,
+        Err(Filter::Rated | Filter::Offered) => offered,
         Ok(()) | Err(_) => Ok(()),
     };
     if !has(node, facts, |_, bucket| bucket.count >= gpus) {
@@ -72,7 +73,7 @@ fn dropped(state: &State, facts: &JobFacts, id: &NodeId, node: &Node) -> Result<
         return Err(Filter::Kept);
     }
     let known = state.job(&facts.id).filter(|job| job.facts == *facts);
-    if known.is_some_and(|job| job.avoid.contains(id)) {
+    if known.is_some_and(|job| state.avoids(job, id)) {
         return Err(Filter::Willing);
     }
     usable?;
@@ -104,8 +105,8 @@ fn left(state: &State, facts: &JobFacts) -> Vec<u32> {
             *count = count.saturating_add(1);
             continue;
         }
-        sides.add(Stand::of(id, node), 1);
-        let place = node.tag.area.domestic().unwrap();
+        let place = (node.tag.area.domestic().unwrap(), node.least_watts(facts));
+        sides.add(Stand::of(id, node), place.1, 1);
         match purse.spend(&own, (&id.site, &node.operator), place) {
             Ok(_spend) => members = members.saturating_add(1),
             Err(code) => kept_off = kept_off.or(Some(code)),
@@ -136,13 +137,13 @@ const TENANTS: [&str; 2] = ["sapporo", "naha"];
 const RACKS: [Option<&str>; 3] = [Some("r1"), Some("r2"), None];
 const PLACES: [&[&str]; 5] = [&[], &[], &["JP-13"], &["JP-27", "JP-01"], &["271411"]];
 
-/// Whole devices, on one island or two; instances; shares of two devices.
+/// Whole devices that draw more or less, on one island or two; instances; shares of two devices.
 fn devices(kind: usize) -> Vec<Bucket> {
     let parts = bucket(4).parts.split_off(2);
-    let second = Bucket { island: 1, parts, ..bucket(2) };
+    let second = Bucket { island: 1, parts, watts: 700, ..bucket(2) };
     match kind {
         0 => vec![bucket(2)],
-        1 => vec![bucket(4)],
+        1 => vec![Bucket { watts: 500, ..bucket(4) }],
         2 => vec![bucket(2), second],
         3 => vec![bucket(1), instances(2, 2)],
         _ => vec![shares(3, 2), shares(4, 2)],
@@ -232,22 +233,30 @@ fn facts(name: &str, wish: &Wish) -> JobFacts {
     JobFacts { id, resources, time_limit_s, topology: topology.clone(), ..facts }
 }
 
-/// What tenants may hold and spend, and what is offered, vetoed and reserved.
-type Means = (Option<u64>, Vec<(usize, u64)>, Option<(bool, u64)>, Option<(usize, u64)>, usize);
+/// What tenants may hold and spend, what is offered, and what is vetoed and reserved, with sites' power caps in steps of 500 W.
+type Means = (
+    Option<u64>,
+    Vec<(usize, u64)>,
+    Option<(bool, u64)>,
+    Option<(usize, u64)>,
+    (usize, [Option<u64>; 3]),
+);
 
 fn means() -> impl Strategy<Value = Means> {
     let rows = prop::collection::vec((0usize..3, 0u64..10), 0..3);
     let (budget, less) = ((any::<bool>(), 0u64..30), (0usize..3, 1u64..12));
+    let cap = || prop::option::weighted(0.3, 1u64..20);
+    let caps = [cap(), cap(), cap()];
     (
         prop::option::weighted(0.5, 0u64..24),
         rows,
         prop::option::weighted(0.3, budget),
         prop::option::weighted(0.3, less),
-        0usize..8,
+        (0usize..8, caps),
     )
 }
 
-fn furnish(federation: &mut Federation, (whole, rows, budget, less, other): Means) {
+fn furnish(federation: &mut Federation, (whole, rows, budget, less, (other, caps)): Means) {
     let sapporo = federation.tenant("sapporo", whole.map_or(Limit::Unlimited, Limit::Gpus));
     federation.tenant("naha", Limit::Unlimited);
     for class in classes().into_iter().skip(1) {
@@ -271,6 +280,11 @@ fn furnish(federation: &mut Federation, (whole, rows, budget, less, other): Mean
         let (name, budget, expected) = ("fy".parse().unwrap(), Some(spec), Revision(0));
         let set = Command::SetBudget { tenant: sapporo.clone(), name, budget, expected };
         federation.accept(admin("kanto"), set);
+    }
+    for ((_, site, _), cap) in OPERATORS.iter().zip(caps) {
+        if cap.is_some() {
+            federation.cap(site, cap.map(|cap| cap.saturating_mul(500)));
+        }
     }
     match other {
         0 => {
@@ -314,7 +328,7 @@ proptest! {
         asked in prop::collection::vec(wish(), 1..4),
     ) {
         let mut federation = Federation::new();
-        let revokes = means.4 == 2;
+        let revokes = means.4.0 == 2;
         furnish(&mut federation, means);
         let mut follows = [Explainer::default(), Explainer::of(Alike::apart())];
         for (n, host) in hosts.into_iter().enumerate() {

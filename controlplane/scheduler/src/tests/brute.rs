@@ -1,15 +1,16 @@
 //! An exhaustive oracle over small fleets: every set of places is asked of apply's own check, and the planner has to find
 //! places exactly where there are some.
 //!
-//! Must hold: what a topology means is written here a second time. Quotas, budgets and offers are such that members that are
-//! taken one by one are as many as can be (see `fsm::purse`): no row's border runs through a site, and budgets are of GPU-hours.
+//! Must hold: what a topology means is written here a second time. Quotas, budgets, offers and power caps are such that members that are
+//! taken one by one are as many as can be (see `fsm::purse`): no row's border runs through a site, budgets are of GPU-hours, and
+//! devices are rated alike.
 
 use super::*;
 use crate::{Verdict, explain, plan};
 use proptest::prelude::*;
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Preempt, Slot};
-use sekisho_fsm::testing::{job, offer, user};
+use sekisho_fsm::testing::{bucket, job, offer, user};
 use sekisho_types::budget::{BudgetSpec, Exhausted, Period, Unit};
 use sekisho_types::id::Mark;
 use sekisho_types::job::JobFacts;
@@ -155,6 +156,7 @@ fn fleet(
     rows: &[(usize, u64)],
     offers: &[(usize, u64)],
     budget: Option<u64>,
+    cap: Option<u64>,
 ) -> Federation {
     let mut federation = Federation::new();
     for (n, (site, gpus, rack, schedulable)) in hosts.iter().enumerate() {
@@ -171,6 +173,10 @@ fn fleet(
     }
     for (at, gpus) in offers {
         federation.offer(OPERATORS[*at].1, offer(*gpus));
+    }
+    if let Some(devices) = cap {
+        let watts = u64::from(bucket(1).rated_watts()).saturating_mul(devices);
+        federation.cap(OPERATORS[0].1, Some(watts.saturating_add(1)));
     }
     if let Some(amount) = budget {
         let spec = BudgetSpec {
@@ -219,10 +225,11 @@ proptest! {
         rows in prop::collection::btree_map(0usize..3, 0u64..8, 0..2),
         offers in prop::collection::btree_map(0usize..3, 1u64..8, 0..2),
         budget in prop::option::weighted(0.2, 0u64..20),
+        cap in prop::option::weighted(0.4, 0u64..8),
         wishes in prop::collection::vec(wish(), 1..6),
     ) {
         let (rows, offers): (Vec<_>, Vec<_>) = (rows.into_iter().collect(), offers.into_iter().collect());
-        let mut federation = fleet(&hosts, whole, &rows, &offers, budget);
+        let mut federation = fleet(&hosts, whole, &rows, &offers, budget, cap);
         for (n, wish) in wishes.iter().enumerate() {
             let facts = facts(n, wish);
             each_is_judged_rightly(&federation, &facts)?;
@@ -246,7 +253,7 @@ proptest! {
         hosts in prop::collection::vec((0usize..3, 1u32..5, 0usize..3, Just(true)), 1..7),
         wishes in prop::collection::vec(wish(), 1..8),
     ) {
-        let mut federation = fleet(&hosts, None, &[], &[], None);
+        let mut federation = fleet(&hosts, None, &[], &[], None, None);
         for (n, wish) in wishes.iter().enumerate() {
             federation.submit(facts(n, wish));
         }

@@ -20,10 +20,14 @@ fn sapporo() -> TenantId {
 }
 
 fn budget(federation: &mut Federation, amount: u64) {
+    budget_of(federation, amount, Period::Month);
+}
+
+fn budget_of(federation: &mut Federation, amount: u64, period: Period) {
     let spec = BudgetSpec {
         unit: Unit::GpuHours,
         amount,
-        period: Period::Month,
+        period,
         class: None,
         area: Area::Japan,
         exhausted: Exhausted::Stop,
@@ -101,6 +105,29 @@ fn budgets_hold_what_they_do_not_cover_and_say_so() {
     let long = JobFacts { time_limit_s: 6 * 3600, ..job("long", 1, 1, &[]) };
     let (verdict, code, _) = why(&federation, &long);
     assert_eq!((verdict, code), (Verdict::Never, ErrorCode::BudgetTooSmall));
+}
+
+#[test]
+fn a_budgets_next_day_is_kept_for_whom_it_will_suffice() {
+    let mut federation = Federation::furnished();
+    federation.quota(&sapporo(), Limit::Unlimited);
+    budget_of(&mut federation, 60, Period::Day);
+    // It is nine in the morning in Japan: fifteen hours are of this day.
+    let lasting = |name: &str, gpus: u32, hours: u64| JobFacts {
+        time_limit_s: hours.saturating_mul(3600),
+        ..job(name, 1, gpus, &[])
+    };
+    for name in ["a", "b"] {
+        federation.submit(lasting(name, 1, 20));
+    }
+    assert_eq!(commit(&mut federation), 2);
+    federation.submit(lasting("large", 4, 10));
+    federation.submit(lasting("long", 1, 28));
+    federation.submit(lasting("short", 1, 20));
+    let found = plan(&federation.state);
+    // Of the sixty of tomorrow ten are charged, and the large one needs forty: the long one would take thirteen.
+    assert_eq!(shown(&found), ["short: ishikari-1/n-01"]);
+    assert_eq!(found.waiting, Waiting { budget: 2, ..Waiting::default() });
 }
 
 #[test]

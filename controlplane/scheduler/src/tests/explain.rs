@@ -45,6 +45,7 @@ RESIDENCY_OPERATOR     4  not of naniwa (the job)
 OFFER_VETOED           4  taken by its operator
 NO_DEVICE              4  has 3 x sim-h100 with 40960 MiB or more each in one bucket
 NODE_REVOKED           4  not revoked
+POWER_TOO_SMALL        4  no member above its site's power cap
 OFFER_NONE             4  offered to sapporo until 2026-11-22T01:00:00.000Z
 PAYLOAD_NOT_SEALED     4  can read the payload
 PAYLOAD_NOT_HERE       4  some member keeps the payload
@@ -59,6 +60,7 @@ TOPOLOGY_APART         3  beside any job
 CAPACITY_FULL          2  3 of them free in one bucket
 OFFER_FULL             2  3 of what is offered free
 OFFER_RESERVED         2  not reserved for others
+POWER_FULL             2  not beyond a power cap
 QUOTA_EXCEEDED         2  quota of sapporo for sim-h100: 8, in use 0, room for 8, needed 6
 BUDGET_EXHAUSTED       2  no hard budget
 TOPOLOGY_UNMET         2  members anywhere

@@ -1,6 +1,7 @@
 //! Planner, explanation and apply agree on random federations.
 
 use super::*;
+use crate::explain::codes;
 use crate::{Verdict, explain, plan};
 use proptest::prelude::*;
 use sekisho_fsm::State;
@@ -8,6 +9,7 @@ use sekisho_fsm::testing::job;
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::quota::Limit;
+use std::collections::BTreeSet;
 
 const AREAS: [&[&str]; 5] = [&[], &["JP-01"], &["Tokyo", "JP-27"], &["JP-47"], &["012351"]];
 
@@ -85,10 +87,14 @@ proptest! {
         } {
             check_bounds(&federation.state)?;
         }
+        let known: BTreeSet<ErrorCode> = codes().collect();
         for (_, id) in federation.state.queue() {
             let found = explain(&federation.state, &federation.state.job(id).unwrap().facts);
             prop_assert_ne!(found.verdict, Verdict::PlacedNow);
-            prop_assert!(found.binding.is_some());
+            prop_assert!(found.binding.is_some_and(|code| known.contains(&code)));
+            for step in &found.steps {
+                prop_assert!(known.iter().any(|code| code.as_str() == step.token), "{}", step.token);
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What comes back, of whom and when: on nodes, of offers, of quotas.
+//! What comes back, of whom and when: on nodes, of offers, of quotas, of power.
 //!
 //! Must hold: at most [`PLACEMENTS_CONSIDERED_MAX`] running jobs are regarded, those of the first nodes; leaving some out only makes
 //! an estimate later. Names are numbered once: an estimate asks for sums at a dozen instants.
@@ -7,9 +7,10 @@ use crate::books::Overlay;
 use crate::fleet::end_of;
 use crate::limit::PLACEMENTS_CONSIDERED_MAX;
 use crate::survey::{Ask, Survey};
+use sekisho_fsm::State;
 use sekisho_fsm::offer::OfferKey;
 use sekisho_fsm::state::Placement;
-use sekisho_types::id::{DeviceClass, JobId, NodeId, TenantId};
+use sekisho_types::id::{DeviceClass, JobId, NodeId, SiteId, TenantId};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub(super) struct Release {
     pub(super) job: usize,
     account: usize,
     offer: Option<usize>,
+    /// The number of its site and what it draws there, watts, if that has a power cap.
+    power: Option<(usize, u64)>,
 }
 
 /// Whose quota something comes back to.
@@ -49,6 +52,8 @@ pub(super) struct Back<'s> {
     /// By tenant and place.
     accounts: Vec<Account>,
     offers: Vec<OfferKey>,
+    /// Those with power caps.
+    sites: Vec<SiteId>,
     /// What those before the job give back: when, to whom, how much.
     ahead: Vec<(Timestamp, usize, u64)>,
 }
@@ -88,7 +93,7 @@ impl<'s> Back<'s> {
         let account = |tenant: &TenantId, place: Area| {
             all.get(&(tenant, place)).copied().unwrap_or(usize::MAX)
         };
-        let (mut jobs, mut offers) = (BTreeMap::new(), BTreeMap::new());
+        let (mut jobs, mut offers, mut sites) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let release = |row: &&'s Placement| Release {
             at: end_of(row),
             bucket: row.bucket,
@@ -100,6 +105,7 @@ impl<'s> Back<'s> {
                 .offer
                 .as_ref()
                 .map(|name| number(&mut offers, (&row.grant.node.site, name))),
+            power: watts(state, row).map(|watts| (number(&mut sites, &row.grant.node.site), watts)),
         };
         let releases: Vec<Release> = rows.iter().map(release).collect();
         let mut order: Vec<usize> = (0..releases.len()).collect();
@@ -119,7 +125,8 @@ impl<'s> Back<'s> {
             ends.iter().map(|(at, tenant, place, gpus)| (*at, account(tenant, *place), *gpus));
         let ahead = ahead.collect();
         let offers = in_order(offers, |(site, name)| (site.clone(), name.clone()));
-        Self { releases, nodes, order, jobs: over, accounts, offers, ahead }
+        let sites = in_order(sites, SiteId::clone);
+        Self { releases, nodes, order, jobs: over, accounts, offers, sites, ahead }
     }
 
     /// Instants at which something that runs comes back, in order.
@@ -157,6 +164,7 @@ impl<'s> Back<'s> {
     ) {
         let mut sums = vec![0u64; self.accounts.len()];
         let mut offers = vec![0u64; self.offers.len()];
+        let mut sites = vec![0u64; self.sites.len()];
         let add = |sums: &mut Vec<u64>, at: usize, gpus: u64| {
             if let Some(sum) = sums.get_mut(at) {
                 *sum = sum.saturating_add(gpus);
@@ -170,6 +178,9 @@ impl<'s> Back<'s> {
                 if let Some(offer) = release.offer {
                     add(&mut offers, offer, gpus);
                 }
+                if let Some((site, watts)) = release.power {
+                    add(&mut sites, site, watts);
+                }
             }
         }
         for (_, account, gpus) in self.ahead.iter().filter(|(end, ..)| *end <= at) {
@@ -178,12 +189,21 @@ impl<'s> Back<'s> {
         for (key, gpus) in self.offers.iter().zip(offers).filter(|(_, gpus)| *gpus > 0) {
             books.end(key.clone(), gpus);
         }
+        for (site, watts) in self.sites.iter().zip(sites).filter(|(_, watts)| *watts > 0) {
+            books.end_watts(site, watts);
+        }
         for (account, gpus) in self.accounts.iter().zip(sums).filter(|(_, gpus)| *gpus > 0) {
             if let Some(path) = &account.path {
                 books.give_back(path, class, account.place, gpus);
             }
         }
     }
+}
+
+/// What a placement draws of a power cap, watts.
+fn watts(state: &State, row: &Placement) -> Option<u64> {
+    let _cap = state.power(&row.grant.node.site).cap?;
+    Some(state.node(&row.grant.node)?.watts(row.bucket, row.grant.gpus))
 }
 
 /// Names in the order of their numbers.

@@ -5,11 +5,10 @@
 
 use super::back::Back;
 use crate::ahead::Booked;
-use crate::alike::{Devices, Likeness};
+use crate::alike::{Corner, Devices, Likeness};
 use crate::claim::Claims;
 use crate::survey::{Ask, Standing, Survey, is_mixed};
-use sekisho_types::id::{NodeId, SiteId};
-use sekisho_types::jurisdiction::Area;
+use sekisho_types::id::NodeId;
 use sekisho_types::name::Name;
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +35,7 @@ struct Busy<'s> {
     parts: Vec<Part>,
     /// Numbers of what ends there.
     ends: Range<usize>,
-    corner: usize,
+    corner: Corner<'s>,
     gpus: u32,
 }
 
@@ -48,7 +47,7 @@ struct Idle<'s> {
     like: &'s Likeness,
     rack: Option<&'s Name>,
     nodes: u32,
-    corner: usize,
+    corner: Corner<'s>,
 }
 
 /// Nodes with room from an instant on.
@@ -58,8 +57,8 @@ pub(super) struct Ready<'r, 's> {
     pub(super) like: &'s Likeness,
     pub(super) rack: Option<&'s Name>,
     pub(super) nodes: u32,
-    /// What a purse tells apart, by number.
-    pub(super) corner: usize,
+    /// What a purse tells apart.
+    pub(super) corner: Corner<'s>,
     /// One, of which something ends or is taken or kept.
     busy: Option<&'r Busy<'s>>,
     node: Option<&'s NodeId>,
@@ -72,21 +71,13 @@ pub(super) struct Rooms<'s> {
     idle: Vec<Idle<'s>>,
 }
 
-/// Sites and places by number.
-type Corners<'s> = BTreeMap<(&'s SiteId, Option<Area>), usize>;
-
-fn corner<'s>(corners: &mut Corners<'s>, like: &'s Likeness) -> usize {
-    let next = corners.len();
-    *corners.entry((&like.site, like.area)).or_insert(next)
-}
-
 impl<'s> Rooms<'s> {
     pub(super) fn of(
         survey: &Survey<'s>,
         ask: &Ask<'_>,
         (standing, back, booked): (&[Standing<'_, 's>], &Back<'s>, &Booked<'_>),
     ) -> Self {
-        let mut corners = Corners::new();
+        let corner = |like: &'s Likeness| like.corner(survey.state, &ask.facts);
         let mut changing: BTreeMap<&NodeId, Range<usize>> = back.nodes().collect();
         for node in booked.taken.keys().chain(booked.claims.nodes()) {
             changing.entry(node).or_insert(0..0);
@@ -103,7 +94,7 @@ impl<'s> Rooms<'s> {
             away.entry(at).or_default().insert(node);
             let parts = like.matching(ask.wanted());
             let parts = parts.map(|(at, devices)| Part::of(node, (at, devices), booked));
-            let (parts, corner) = (parts.collect(), corner(&mut corners, like));
+            let (parts, corner) = (parts.collect(), corner(like));
             let gpus = ask.wanted().gpus;
             busy.push(Busy { node, like, rack, parts, ends, corner, gpus });
         }
@@ -111,16 +102,16 @@ impl<'s> Rooms<'s> {
         let numbered: Vec<(usize, &Standing<'_, 's>)> = standing.iter().enumerate().collect();
         let sites = numbered.chunk_by(|(_, a), (_, b)| a.herd.like.site == b.herd.like.site);
         for site in sites {
-            let is_mixed = is_mixed(site.iter().map(|(_, standing)| standing.herd));
+            let is_mixed = is_mixed(site.iter().map(|(_, standing)| corner(standing.herd.like)));
             for (at, standing) in site {
                 let like = standing.herd.like;
                 let mut fits = like.matching(ask.wanted());
                 if fits.any(|(_, devices)| devices.free >= ask.wanted().gpus) {
                     let busy = away.get(at).unwrap_or(&none);
                     let racks = |node: &NodeId| survey.alike.of(node).and_then(|of| of.2);
-                    let found = Idle::of(standing, (busy, racks), (ask, is_mixed));
-                    let corner = corner(&mut corners, like);
-                    idle.extend(found.into_iter().map(|idle| Idle { corner, ..idle }));
+                    let by_rack = ask.facts.topology.places_members();
+                    let how = (corner(like), by_rack, is_mixed);
+                    idle.extend(Idle::of(standing, (busy, racks), how));
                 }
             }
         }
@@ -161,17 +152,16 @@ impl<'s> Idle<'s> {
     fn of(
         standing: &Standing<'_, 's>,
         (busy, rack_of): (&BTreeSet<&NodeId>, impl Fn(&NodeId) -> Option<&'s Name>),
-        (ask, is_mixed): (&Ask<'_>, bool),
+        (corner, by_rack, is_mixed): (Corner<'s>, bool, bool),
     ) -> Vec<Self> {
         let like = standing.herd.like;
-        let some = |node, rack, nodes| Self { node, like, rack, nodes, corner: 0 };
+        let some = |node, rack, nodes| Self { node, like, rack, nodes, corner };
         if is_mixed {
             let nodes = standing.herd.kin.nodes();
             let nodes = nodes.filter(|(_, id)| !busy.contains(id) && standing.holds(id));
             return nodes.map(|(rack, id)| some(Some(id), rack.as_ref(), 1)).collect();
         }
         let mut racks: BTreeMap<Option<&'s Name>, u32> = BTreeMap::new();
-        let by_rack = ask.facts.topology.places_members();
         if by_rack {
             racks.extend(standing.racks());
         } else {

@@ -23,6 +23,7 @@ fn mig(profile: &str, gpu: u8, instances: &[u8]) -> Bucket {
         units: 1,
         kind: BucketKind::Mig(profile),
         parts,
+        watts: 0,
     }
 }
 
@@ -113,11 +114,31 @@ fn a_bucket_that_contradicts_itself_is_refused() {
 }
 
 #[test]
+fn watts_are_as_told_or_never_below_what_the_class_may_draw() {
+    let told = |bucket: Bucket| Bucket { watts: 450, ..bucket }.rated_watts();
+    assert_eq!(
+        [told(whole([1])), told(shared(1, 4))],
+        [450, 450],
+        "of each device, and of each share"
+    );
+    assert_eq!(whole([1, 2]).rated_watts(), 700);
+    assert_eq!(mig("1g.18gb", 3, &[10, 11]).rated_watts(), 700, "nobody told its part");
+    assert_eq!(shared(1, 4).rated_watts(), 175);
+    assert_eq!(shared(1, 16).rated_watts(), 44, "rounded up");
+    let other = Bucket { watts: 450, ..whole([1]) };
+    assert!(same_devices(&[whole([1])], std::slice::from_ref(&other)) && other != whole([1]));
+    assert!(!same_devices(&[whole([1])], &[whole([2])]));
+    assert!(!same_devices(&[whole([1])], &[]));
+}
+
+#[test]
 fn bounds_and_order_are_arguments() {
+    let hot = Bucket { watts: DEVICE_WATTS_MAX.saturating_add(1), ..whole([1]) };
     let many = Bucket { count: BUCKET_DEVICES_MAX.saturating_add(1), ..whole([1]) };
     for bad in [
         vec![whole([])],
         vec![many],
+        vec![hot],
         vec![whole([1]), whole([2])],
         vec![shared(5, 4), shared(4, 4)],
         vec![whole([1]); BUCKETS_MAX.saturating_add(1)],

@@ -389,6 +389,16 @@ $($early)*
         "分離すべき別のジョブが同じノードにあります。",
         "Wait for that job to end, or take its mark out of `topology.apart`.",
         "そのジョブの終了を待つか、`topology.apart` から該当する印を外してください。";
+    PowerFull = 127, "POWER_FULL", NotYet,
+        "Too little of the site's power cap is left beside what runs there.",
+        "拠点の電力上限の残りが足りません。",
+        "Wait, allow other sites, or make the group smaller: `sekisho job explain`.",
+        "空きを待つか、他の拠点を許可するか、グループを小さくしてください(`sekisho job explain`)。";
+    PowerTooSmall = 128, "POWER_TOO_SMALL", Never,
+        "One member alone may draw more than the site's power cap.",
+        "メンバー1つの定格電力だけで、拠点の電力上限を超えます。",
+        "Ask for fewer GPUs a member or another class, or allow other sites.",
+        "メンバーあたりのGPU数を減らすか、別の種別や他の拠点を許可してください。";
         }
     };
 }

@@ -90,6 +90,26 @@ fn what_lives_is_named_to_the_new_session_and_goes_on_under_its_lease() {
 }
 
 #[test]
+fn the_limit_of_a_board_is_told_anew_beside_what_lives_and_other_devices_are_not() {
+    let mut world = World::new();
+    let grant = world.run(10, |_| {});
+    let before = world.agent.ledger().advertised().to_vec();
+    let seen: [(PlacementId, Seen); 1] = [(grant.placement, Seen::Lives)];
+    for (count, told) in [(4, 450), (3, before[0].watts)] {
+        let ledger = recover(world.agent.ledger().clone(), &seen.iter().cloned().collect());
+        let mut found = devices(count);
+        found.iter_mut().for_each(|device| device.watts = 450);
+        let mut again = World::new();
+        again.agent =
+            Reconciler::new(ledger, again.federation.standing("012351"), found, located(), 0);
+        again.session = SessionId([6; 16]);
+        let (_, live, buckets) = asked(&again.step(Input::Tick)).unwrap();
+        assert_eq!((live, buckets.len()), (vec![grant.placement], 1));
+        assert_eq!((buckets[0].count, buckets[0].watts), (4, told));
+    }
+}
+
+#[test]
 fn the_lease_of_before_binds_it_until_a_renewal_of_the_new_session_counts() {
     let mut world = World::new();
     let bound = world.run(10, |_| {});

@@ -6,6 +6,7 @@ use sekisho_fsm::state::Job;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1::job::Phase;
 use sekisho_types::id::JobId;
+use sekisho_types::job;
 
 /// A job.
 #[derive(Debug, Clone, Copy)]
@@ -27,12 +28,23 @@ const PHASES: Kind = Kind::Word(&[
     "HELD",
 ]);
 
+/// As a spec has them; what is neither an array nor a service runs once.
+const KINDS: Kind = Kind::Word(&["BATCH", "ARRAY", "SERVICE"]);
+
+fn kind(kind: job::Kind) -> &'static str {
+    match kind {
+        job::Kind::Batch => "BATCH",
+        job::Kind::Array { .. } => "ARRAY",
+        job::Kind::Service { .. } => "SERVICE",
+    }
+}
+
 fn nodes(row: &Row<'_>) -> Vec<String> {
     let placements = row.job.placements.iter().filter_map(|id| row.state.placement(id));
     placements.map(|placement| placement.grant.node.name()).collect()
 }
 
-pub(in crate::service) fn fields<'s>() -> [Field<Row<'s>>; 12] {
+pub(in crate::service) fn fields<'s>() -> [Field<Row<'s>>; 14] {
     [
         Field::new("name", Kind::Text, |row| row.id.name().into()),
         Field::new("tenant", Kind::Text, |row| row.id.tenant.name().into()),
@@ -49,6 +61,8 @@ pub(in crate::service) fn fields<'s>() -> [Field<Row<'s>>; 12] {
         }),
         Field::new("group", Kind::Number, |row| row.job.facts.group.into()),
         Field::new("gpus", Kind::Number, |row| row.job.facts.resources.gpus.into()),
+        Field::new("kind", KINDS, |row| kind(row.job.facts.kind).into()),
+        Field::new("short", Kind::Flag, |row| row.job.is_short().into()),
         Field::new("node", Kind::Texts, |row| nodes(row).into()),
     ]
 }

@@ -229,6 +229,6 @@ fn kind(job: &Job) -> Vec<u8> {
     let facts = &job.facts;
     let asks = (&facts.resources, facts.group, &facts.topology, facts.on_disconnect);
     // Types of the state always encode.
-    encode(&(&facts.id.tenant, &facts.policy, &facts.residency, asks, &job.avoid))
-        .unwrap_or_default()
+    let avoid: Vec<_> = job.avoid.keys().collect();
+    encode(&(&facts.id.tenant, &facts.policy, &facts.residency, asks, avoid)).unwrap_or_default()
 }

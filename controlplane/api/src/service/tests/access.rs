@@ -37,7 +37,7 @@ use sekisho_proto::convert::node::NewToken;
 use sekisho_proto::convert::offer::{NewVeto, PutOffer};
 use sekisho_proto::convert::policy::PutPolicy;
 use sekisho_proto::convert::quota::SetQuota;
-use sekisho_proto::convert::site::{NewSite, UpdateSite};
+use sekisho_proto::convert::site::{NewSite, SetPowerCap, UpdateSite};
 use sekisho_proto::convert::tenant::PutTenant;
 use sekisho_proto::convert::trust::ChangeBundle;
 use sekisho_proto::name::{BudgetId, EscrowId, KeyId, OfferId, QuotaId, Resource as _, VetoId};
@@ -114,6 +114,7 @@ fn elsewhere(verb: Verb) -> Option<&'static str> {
         | Verb::Uncordon
         | Verb::ReadApprovals
         | Verb::UpdateSite
+        | Verb::SetPowerCap
         | Verb::DeletePolicy
         | Verb::DeleteTenant
         | Verb::SetBudget
@@ -372,6 +373,8 @@ async fn operators(fake: &Fake, cells: &mut Cells, (operator, site, _): (&str, &
     let (id, expected) = (site.parse().unwrap(), Revision(1));
     let update = UpdateSite { site: id, display_name: "Otemachi".into(), expected };
     cell!(cells, Verb::UpdateSite, target, SiteApi(core()), update_site, update.request(dry()));
+    let cap = SetPowerCap { site: update.site, watts: Some(1), expected };
+    cell!(cells, Verb::SetPowerCap, target, SiteApi(core()), set_power_cap, cap.request(dry()));
     let leader = MemberId(if operator == "kanto" { 2 } else { 3 });
     *fake.replica.leader.lock() = Some(leader);
     let hand = || v1::TransferLeaderRequest { name: leader.name() };

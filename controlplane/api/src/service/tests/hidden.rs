@@ -325,6 +325,7 @@ const ROWS: &[Row] = rows! {
     key_service_client::KeyServiceClient, revoke_key, Key, |name| RevokeKeyRequest { name, intent: any() };
     key_service_client::KeyServiceClient, register_key, Key, |name| RegisterKeyRequest { key: Some(key_of(name)), issuer_signature: vec![1; 64].into(), intent: any() };
     site_service_client::SiteServiceClient, update_site, Site, |name| UpdateSiteRequest { site: Some(Site { name, display_name: "x".into(), etag: "1".into(), ..Default::default() }), update_mask: None, intent: any() };
+    site_service_client::SiteServiceClient, set_power_cap, Site, |name| SetPowerCapRequest { name, watts: None, etag: "1".into(), intent: any() };
     approval_service_client::ApprovalServiceClient, get_approval, Approval, |name| GetApprovalRequest { name, read: None };
     approval_service_client::ApprovalServiceClient, sign_approval, Approval, |name| SignApprovalRequest { name, signature: Some(signature()), intent: any() };
     approval_service_client::ApprovalServiceClient, refuse_approval, Approval, |name| RefuseApprovalRequest { name, reason: String::new(), intent: any() };

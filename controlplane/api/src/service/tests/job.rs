@@ -2,7 +2,9 @@
 
 use super::write::intent;
 use super::*;
+use crate::replica::ReplicaError;
 use crate::service::job::JobApi;
+use crate::service::member::MemberApi;
 use sekisho_evidence::canonical::encode;
 use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::testing::{admin, job, user};
@@ -10,9 +12,11 @@ use sekisho_proto::convert::job::{NewJob, batch_request};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::status::ApiError;
 use sekisho_proto::v1::job_service_server::JobService as _;
+use sekisho_proto::v1::member_service_server::MemberService as _;
+use sekisho_proto::v1::status::Severity;
 use sekisho_proto::v1::{self, explanation::Verdict};
 use sekisho_types::id::{Digest, JobId};
-use sekisho_types::job::{After, When};
+use sekisho_types::job::{After, JobFacts, Kind, When};
 use sekisho_types::limit::PAYLOAD_MAX;
 use sekisho_types::payload::JobPayload;
 use sekisho_types::principal::Principal;
@@ -264,6 +268,37 @@ async fn output_outside_the_area_is_elsewhere() {
     assert_eq!(code(read("here", 1).await), ErrorCode::InvalidArgument);
 }
 
+/// R2: the member that a caller is sent to for output may be behind the one that acknowledged the job.
+#[tokio::test]
+async fn output_of_a_job_that_this_member_has_not_heard_of_yet_is_read_once_it_has() {
+    let fake = fake();
+    let api = JobApi(Arc::clone(&fake.core));
+    let read = || {
+        let name = "tenants/sapporo/jobs/here".to_owned();
+        let ask = v1::ReadJobLogsRequest { name, ..Default::default() };
+        api.read_job_logs(request(&user("kanto", "sapporo"), ask))
+    };
+    fake.replica.fall_behind();
+    fake.replica.elsewhere(|federation| {
+        federation.submit(job("here", 1, 1, &["JP-13"]));
+    });
+    // Whether there is such a job cannot be said alone.
+    *fake.replica.failure.lock() = Some(ReplicaError::NoLeader);
+    assert_eq!(code(read().await), ErrorCode::NoLeader);
+    *fake.replica.failure.lock() = None;
+    // Known, and without a place.
+    assert_eq!(code(read().await), ErrorCode::InvalidArgument);
+    fake.replica.fall_behind();
+    fake.replica.elsewhere(|federation| {
+        federation.place(&"sapporo/here".parse().unwrap(), &["tokyo-1/n-01"]);
+    });
+    // Placed on a node that is attached to nobody.
+    assert_eq!(code(read().await), ErrorCode::NodeUnavailable);
+    // What this member knows it tells alone.
+    *fake.replica.failure.lock() = Some(ReplicaError::NoLeader);
+    assert_eq!(code(read().await), ErrorCode::NodeUnavailable);
+}
+
 #[tokio::test]
 async fn a_job_that_waits_for_another_one_is_held_and_says_so() {
     let fake = fake();
@@ -289,4 +324,41 @@ async fn a_job_that_waits_for_another_one_is_held_and_says_so() {
     assert_eq!(verdict, (Verdict::WouldWait, "DEPENDENCY_WAITS"));
     let lost = api.create_job(create(3, &waiting("lost", "nobody"))).await;
     assert_eq!(code(lost), ErrorCode::DependencyUnknown);
+}
+
+#[tokio::test]
+async fn a_service_that_lacks_replicas_is_counted_for_all_and_named_to_its_tenant() {
+    let fake = fake();
+    let short = async || {
+        let api = MemberApi(Arc::clone(&fake.core));
+        let status = api.get_status(request(&admin("kanto"), v1::GetStatusRequest {})).await;
+        let found = status.unwrap().into_inner().findings.into_iter();
+        found.filter(|found| found.code == "SERVICE_SHORT").collect::<Vec<_>>()
+    };
+    let listed = async |filter: &str| {
+        let (parent, filter) = ("tenants/sapporo".to_owned(), filter.to_owned());
+        let ask = v1::ListJobsRequest { parent, filter, ..Default::default() };
+        let api = JobApi(Arc::clone(&fake.core));
+        let jobs = api.list_jobs(request(&user("kanto", "sapporo"), ask)).await.unwrap();
+        let names = jobs.into_inner().jobs.into_iter().map(|job| job.name);
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(short().await, []);
+    let web = fake.replica.elsewhere(|federation| {
+        federation.submit(job("train", 1, 1, &[]));
+        let kind = Kind::Service { replicas: 1, surge: 1 };
+        federation.submit(JobFacts { kind, ..job("web", 1, 1, &[]) })
+    });
+    let found = short().await;
+    let [found] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((found.severity(), found.args["count"].as_str()), (Severity::Warn, "1"));
+    assert!(!found.what.contains("web"), "whoever reads it may not know the tenant");
+    assert_eq!(listed("short = true").await, "tenants/sapporo/jobs/web");
+    assert_eq!(listed("kind = SERVICE").await, "tenants/sapporo/jobs/web");
+    assert_eq!(listed("kind = BATCH").await, "tenants/sapporo/jobs/train");
+    let by = user("kanto", "sapporo");
+    fake.replica.elsewhere(|federation| {
+        federation.accept(by, Command::CancelJob { job: web });
+    });
+    assert_eq!((short().await, listed("short = true").await), (vec![], String::new()));
 }

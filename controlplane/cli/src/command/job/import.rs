@@ -5,7 +5,8 @@
 //! by the spec's own reader before.
 //! Does not do: it asks no federation, reads no context, and submits nothing. A script that calls `srun` still calls it.
 
-pub mod draft;
+mod draft;
+pub mod given;
 mod kubernetes;
 mod render;
 mod slurm;
@@ -14,7 +15,8 @@ use crate::app::App;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::spec::{self, Override, SPEC_MAX, read_text};
-use draft::{ClassOf, Draft, Given, Part, class_of};
+use draft::{Draft, Part};
+use given::{ClassOf, Given, JobOf, LevelOf, class_of, job_of, level_of};
 use sekisho_evidence::canonical::encode;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::TenantId;
@@ -26,7 +28,7 @@ use std::path::PathBuf;
 pub enum ImportCommand {
     /// Print the spec that the #SBATCH lines of a batch script come to; comments tell what none can say
     Slurm(ImportArgs),
-    /// Print the specs that Jobs of batch/v1 and Pods come to; comments tell what none can say
+    /// Print the specs that Jobs, Deployments, StatefulSets and Pods come to; comments tell what none can say
     Kubernetes(ImportArgs),
 }
 
@@ -44,6 +46,12 @@ pub struct ImportArgs {
     /// Device class of a type of GPU in the file, as often as there are types; CLASS alone: of GPUs without one
     #[arg(long, value_name = "TYPE=CLASS", value_parser = class_of)]
     class: Vec<ClassOf>,
+    /// Name here of a job that the file calls by its number, as often as there are such
+    #[arg(long, value_name = "NUMBER=JOB", value_parser = job_of)]
+    job: Vec<JobOf>,
+    /// What a label of nodes, or `switch`, is here: rack, site, prefecture or operator
+    #[arg(long, value_name = "LABEL=LEVEL", value_parser = level_of)]
+    level: Vec<LevelOf>,
     /// Time limit where the file has none
     #[arg(long, value_name = "TIME", value_parser = crate::duration::seconds)]
     time_limit: Option<u64>,
@@ -65,8 +73,9 @@ pub(super) fn run(app: &mut App<'_>, command: ImportCommand) -> Result<Exit, Fai
         ImportCommand::Kubernetes(args) => (Form::Kubernetes, args),
     };
     let text = read_text(&args.file)?;
-    let ImportArgs { tenant, name, class, time_limit, strict, .. } = args;
-    let given = Given { tenant, name, classes: class, time_limit_s: time_limit };
+    let ImportArgs { tenant, name, class, job, level, time_limit, strict, .. } = args;
+    let given =
+        Given { tenant, name, classes: class, jobs: job, levels: level, time_limit_s: time_limit };
     let parts = import(form, &text, &given, app.today())?;
     if app.output.format.is_for_people() {
         let text = render::text(&parts, app.output.language);
@@ -118,7 +127,10 @@ fn prove(draft: &Draft, today: Date) -> Result<(), Failure> {
     let payload = encode(&draft.run).map_err(|error| internal(error.to_string()))?;
     let facts = &read.facts;
     let is_same = facts.id.name.as_str() == draft.name
-        && (facts.group, facts.resources.gpus) == (draft.group, draft.gpus)
+        && (facts.kind, facts.group) == (draft.kind, draft.group)
+        && facts.resources.gpus == draft.gpus
+        && (&facts.topology, &facts.reservation) == (&draft.topology, &draft.reservation)
+        && facts.after == draft.after
         && facts.resources.class == draft.class
         && facts.time_limit_s == draft.time_limit_s
         && facts.not_before == draft.not_before.as_ref().map(|written| written.at)

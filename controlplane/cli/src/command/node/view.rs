@@ -26,6 +26,8 @@ struct BucketView {
     /// Of MIG instances.
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<String>,
+    /// Power that is taken for each.
+    watts: u32,
 }
 
 impl From<v1::Bucket> for BucketView {
@@ -45,6 +47,7 @@ impl From<v1::Bucket> for BucketView {
             units: Some(bucket.units).filter(|units| *units > 0),
             kind,
             profile: Some(bucket.profile).filter(|profile| !profile.is_empty()),
+            watts: bucket.watts,
         }
     }
 }

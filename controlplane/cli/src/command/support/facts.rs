@@ -247,6 +247,7 @@ async fn sites(app: &App<'_>, session: &Session, names: &mut Pseudonyms) -> Resu
                 "operator": names.of("operator", &site.operator),
                 "area": names.of("area", &site.area),
                 "nodes": site.nodes, "revoked": site.revoked, "has_key": !site.sealing_key.is_empty(),
+                "watts": site.power_used_watts, "watts_cap": site.power_cap_watts,
             })
         })
         .collect();

@@ -9,6 +9,7 @@ use super::model::Model;
 use crate::verify::report::{Report, Step};
 use sekisho_types::budget::{BudgetSpec, Exhausted, PER_HOUR};
 use sekisho_types::id::TenantId;
+use sekisho_types::limit::BUDGET_PERIODS_KEPT;
 use sekisho_types::name::Name;
 use sekisho_types::revision::Revision;
 use sekisho_types::time::Timestamp;
@@ -90,6 +91,23 @@ impl Budgets {
     /// Charges the whole time of a placement.
     pub(super) fn charge(&mut self, charge: &Charge, gpus: u64) {
         self.each(charge, gpus, charge.from, u128::saturating_add);
+        for budget in self.rows.values_mut().flat_map(BTreeMap::values_mut) {
+            // What is told of long ago, is told no longer. Nothing is granted or given back there.
+            while budget.charged.len() > BUDGET_PERIODS_KEPT {
+                budget.charged.pop_first();
+            }
+        }
+    }
+
+    /// Every budget with the entry that made it, and what is charged by period.
+    pub(super) fn charged(
+        &self,
+    ) -> impl Iterator<Item = ((TenantId, Name, Revision), &BTreeMap<Timestamp, u128>)> {
+        self.rows.iter().flat_map(|(tenant, rows)| {
+            rows.iter().map(move |(name, budget)| {
+                ((tenant.clone(), name.clone(), budget.made), &budget.charged)
+            })
+        })
     }
 
     /// Gives back the time of a placement that is left at `now`.

@@ -1,5 +1,5 @@
-//! What a grant is charged, judged: quota, budgets, the offer of its site with what others reserved, and whom its operator takes
-//! nothing of (Q1).
+//! What a grant is charged, judged: quota, budgets, the offer of its site with what others reserved, its power cap, and whom its
+//! operator takes nothing of (Q1).
 //!
 //! Must hold: a grant does not say what it was charged to; that follows from what was set before it, what lives, and the
 //! place that the node's tag names. All of it is given back once, at the end of the placement (Q2).
@@ -70,6 +70,7 @@ impl Model {
             }
             (None, why) => wrong.extend(why),
         }
+        wrong.extend(self.leaves_power(grant).err());
         charge.budgets = self.budgets.counting(&self.ledger.path(work.tenant), work);
         let left = self.budgets.admit(&charge.budgets, work, charge.yen_per_gpu_hour);
         wrong.extend(left.err());
@@ -80,7 +81,8 @@ impl Model {
     /// or the first at all.
     fn offer_of(&self, grant: &Grant, work: Work<'_>) -> (Option<(Name, u64)>, Option<String>) {
         let site = &grant.node.site;
-        let named = self.jobs.get(&grant.job).and_then(|job| job.facts.reservation.as_ref());
+        let named =
+            self.jobs.get(&grant.job.whole()).and_then(|job| job.facts.reservation.as_ref());
         let offers = match self.offers.choose(site, work) {
             Ok(offers) => offers,
             Err(why) => return (None, Some(why)),

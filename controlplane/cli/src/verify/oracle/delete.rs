@@ -4,6 +4,7 @@ use super::At;
 use super::model::Model;
 use crate::verify::report::{Report, Step};
 use sekisho_types::id::{PolicyId, TenantId};
+use sekisho_types::offer::Vetoed;
 
 impl Model {
     /// A policy goes. What binds a tenant or something that lives may not: its placements would be under no rules.
@@ -36,5 +37,6 @@ impl Model {
         self.ledger.forget(tenant);
         self.budgets.forget(tenant);
         self.reservations.forget(|of, _| of == tenant);
+        self.offers.forget(|_, of| *of == Vetoed::Tenant(tenant.clone()));
     }
 }

@@ -52,9 +52,10 @@ impl Model {
         }
     }
 
-    /// What a site held that goes is free again.
+    /// What a site held that goes is free again, and it offers and promises nothing more.
     pub(super) fn take_back(&mut self, site: &SiteId) {
         self.reservations.forget(|_, at| at == site);
+        self.offers.withdraw_all(site);
         let of_site = self.escrows.iter().filter(|((of, _, _), _)| of == site);
         let rows: Vec<_> = of_site.map(|(key, held)| (key.clone(), *held)).collect();
         for (key, held) in rows {

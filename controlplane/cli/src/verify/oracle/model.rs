@@ -6,6 +6,7 @@ use super::budget::Budgets;
 use super::charge::Charge;
 use super::escrow::{Escrow, EscrowKey};
 use super::offer::Offers;
+use super::power::Caps;
 use super::quota::Ledger;
 use super::reservation::Reservations;
 use crate::verify::report::{Report, Step};
@@ -28,6 +29,7 @@ use sekisho_types::id::{
 };
 use sekisho_types::job::{JobFacts, OnDisconnect};
 use sekisho_types::name::Name;
+use sekisho_types::offer::Vetoed;
 use sekisho_types::placement::Ending;
 use sekisho_types::principal::Principal;
 use sekisho_types::residency::Rules;
@@ -123,6 +125,7 @@ pub(super) struct Model {
     pub(super) ledger: Ledger,
     pub(super) budgets: Budgets,
     pub(super) offers: Offers,
+    pub(super) caps: Caps,
     pub(super) reservations: Reservations,
     pub(super) escrows: BTreeMap<EscrowKey, Escrow>,
     /// Wholes, with the placements of all their tasks.
@@ -180,6 +183,7 @@ impl Model {
             ledger: Ledger::default(),
             budgets: Budgets::default(),
             offers: Offers::default(),
+            caps: Caps::default(),
             reservations: Reservations::default(),
             escrows: BTreeMap::new(),
             jobs: BTreeMap::new(),
@@ -223,6 +227,7 @@ impl Model {
         }
         if let Terms::RemoveOperator(gone) = &agreement.terms {
             self.remove_landmarks(|id| id.operator == *gone);
+            self.offers.forget(|by, _| by == gone);
         }
         let next = agreement.signed.bundle.clone();
         let old = std::mem::replace(&mut self.bundle, next);
@@ -357,6 +362,7 @@ impl Model {
             Command::StopReplicas { replicas } => {
                 replicas.iter().for_each(|replica| self.stop_job(replica));
             }
+            Command::SetPowerCap { site, watts, .. } => self.set_cap(at, site, *watts, report),
             // A name decides nothing.
             Command::UpdateSite { .. } => {}
             Command::DeletePolicy { policy, .. } => self.delete_policy(at, policy, report),
@@ -397,7 +403,10 @@ impl Model {
             held: BTreeSet::new(),
             newest: None,
         };
-        self.jobs.insert(facts.id.clone(), job);
+        if self.jobs.insert(facts.id.clone(), job).is_some() {
+            // A veto of the one before it ended with that.
+            self.offers.forget(|_, of| *of == Vetoed::Job(facts.id.clone()));
+        }
     }
 
     /// A service runs something else from now on.

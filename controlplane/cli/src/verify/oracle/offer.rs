@@ -70,7 +70,7 @@ impl Offers {
         if self.vetoes.is_empty() {
             return None;
         }
-        let all = [Vetoed::Tenant(job.tenant.clone()), Vetoed::Job(job.clone())];
+        let all = [Vetoed::Tenant(job.tenant.clone()), Vetoed::Job(job.whole())];
         all.into_iter().find(|of| self.vetoes.contains(&(operator.clone(), of.clone())))
     }
 
@@ -101,9 +101,28 @@ impl Offers {
         self.take(site, name, 0);
     }
 
+    /// Takes back what a site offers that is taken out.
+    pub(super) fn withdraw_all(&mut self, site: &SiteId) {
+        let offers = self.made.get(site).into_iter().flatten();
+        let names: Vec<Name> = offers.map(|(name, _)| name.clone()).collect();
+        names.iter().for_each(|name| self.withdraw(site, name));
+    }
+
+    /// Vetoes of an operator, or against somebody, that is gone.
+    pub(super) fn forget(&mut self, gone: impl Fn(&OperatorId, &Vetoed) -> bool) {
+        self.vetoes.retain(|(by, of)| !gone(by, of));
+    }
+
+    /// Devices that are charged to each offer that has not gone.
+    pub(super) fn used(&self) -> impl Iterator<Item = ((SiteId, Name), u64)> {
+        self.made.iter().flat_map(|(site, offers)| {
+            offers.iter().map(move |(name, offer)| ((site.clone(), name.clone()), offer.used))
+        })
+    }
+
     /// Keeps somebody's work off an operator's devices.
     pub(super) fn veto(&mut self, operator: &OperatorId, of: &Vetoed) {
-        // One against a job that is over would keep nothing off, and need not go with it: a final job is granted nothing.
+        // One against a job that is over keeps nothing off until its name is another one's: then it goes.
         self.vetoes.insert((operator.clone(), of.clone()));
     }
 }

@@ -82,9 +82,9 @@ impl Promised<'_> {
         all.chain([begin]).collect()
     }
 
-    /// Whose reservations the work of a tenant uses.
-    fn holder<'p>(&self, path: &'p [TenantId]) -> Option<&'p TenantId> {
-        path.iter().find(|tenant| self.rows.iter().any(|(of, _)| of == tenant))
+    /// Whose reservations the work of a tenant uses at a moment: those of the nearest that has one then.
+    fn holder<'p>(&self, path: &'p [TenantId], at: Timestamp) -> Option<&'p TenantId> {
+        path.iter().find(|tenant| self.reserved(at, |of| of == *tenant) > 0)
     }
 }
 
@@ -113,16 +113,15 @@ impl Model {
     ) -> Result<(), String> {
         let promised = self.promised(site, work.class);
         let path = self.ledger.path(work.tenant);
-        let own = promised.holder(&path);
         if let Some(name) = named {
-            self.is_of(site, work, name, own)?;
+            self.is_of(site, work, name, promised.holder(&path, work.from))?;
         }
         if promised.rows.is_empty() || !promised.offers.contains_key(offer) {
             let nothing = || format!("placed out of no reservation at {site}");
             return if named.is_none() { Ok(()) } else { Err(nothing()) };
         }
         for at in promised.moments(work.from, left_by(work.until)) {
-            let held = self.held_at(site, work, &promised, at);
+            let (held, own) = (self.held_at(site, work, &promised, at), promised.holder(&path, at));
             let of = |tenant: &TenantId| held.get(&Some(tenant.clone())).copied().unwrap_or(0);
             let holders: BTreeSet<&TenantId> = promised.rows.iter().map(|(of, _)| *of).collect();
             let others = held.get(&None).copied().unwrap_or(0);
@@ -185,7 +184,7 @@ impl Model {
         let mut held = BTreeMap::new();
         for row in self.placements.values().filter(counts) {
             let path = self.ledger.path(&row.job.tenant);
-            let sum: &mut u64 = held.entry(promised.holder(&path).cloned()).or_default();
+            let sum: &mut u64 = held.entry(promised.holder(&path, at).cloned()).or_default();
             *sum = sum.saturating_add(u64::from(row.gpus));
         }
         held

@@ -98,7 +98,7 @@ fn ended(f: &mut Federation, at: &str, placement: PlacementId) {
 
 /// `sapporo` has its own 4, then 4 that it borrows; ends the first, and has the time and the place of them again. `otaru` is
 /// left with what the ministry has beside that, which it gives to a site.
-fn busy() -> Federation {
+pub(super) fn busy() -> Federation {
     let mut f = ministry();
     let hosts = ["ishikari-1/n-01", "ishikari-1/n-02"];
     let own = place(&mut f, job("own", 2, 2, &[]), &hosts);

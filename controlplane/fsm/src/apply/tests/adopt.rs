@@ -2,12 +2,14 @@
 
 use super::*;
 use crate::command::Item;
+use crate::testing::sealed::area_only;
 use crate::testing::{Federation, cluster, newcomer};
 use sekisho_evidence::adoption::Adoption;
 use sekisho_evidence::checkpoint::{Checkpoint, assemble};
 use sekisho_evidence::merkle::{Frontier, Head, prove_inclusion};
 use sekisho_types::id::{JobId, MemberId};
-use sekisho_types::job::{JobFacts, OnDisconnect};
+use sekisho_types::job::{JobFacts, Kind, OnDisconnect};
+use sekisho_types::limit::JOBS_KEPT_FOR;
 use sekisho_types::principal::MemberIdentity;
 use sekisho_types::revision::{Incarnation, PlacementId};
 use std::collections::BTreeMap;
@@ -102,10 +104,14 @@ impl Tail {
 }
 
 fn adopt(f: &mut Federation, adoption: &Adoption) -> Applied {
-    let node: NodeId = NODE.parse().unwrap();
+    adopt_at(f, NODE, adoption, crate::testing::PAYLOAD)
+}
+
+fn adopt_at(f: &mut Federation, node: &str, adoption: &Adoption, payload: &[u8]) -> Applied {
+    let node: NodeId = node.parse().unwrap();
     let (adoption, actor) = (Box::new(adoption.clone()), agent(&node));
     let mut entry = f.entry(actor, &[], Command::Adopt { node, adoption, running: true });
-    entry.payload = crate::testing::PAYLOAD.to_vec();
+    entry.payload = payload.to_vec();
     let applied = f.apply(entry);
     assert_eq!(invariant::check(&f.state), Ok(()));
     applied
@@ -269,4 +275,126 @@ fn what_is_being_cancelled_is_not_taken_in() {
     f.accept(user("kanto", "sapporo"), Command::CancelJob { job: id.clone() });
     assert_eq!(code(&adopt(&mut f, &adoption)), Some(ErrorCode::WrongPhase));
     assert_eq!(f.placements(&id), vec![first]);
+}
+
+fn array(name: &str, at_most: u32) -> JobFacts {
+    JobFacts {
+        kind: Kind::Array { tasks: 5, at_most },
+        on_disconnect: OnDisconnect::RunToCompletion,
+        ..job(name, 1, 2, &["JP-13"])
+    }
+}
+
+/// The backup knows an array or not, and in the tail its first task was granted.
+fn tail_of_task(known: bool) -> Tail {
+    let mut restored = Federation::furnished();
+    let facts = array("long", 2);
+    if known {
+        submit_among(&mut restored, facts.clone());
+    }
+    let mut later = restored.clone();
+    let whole = if known { facts.id } else { submit_among(&mut later, facts) };
+    later.place(&whole, &[NODE]);
+    Tail { restored, later, job: whole.task(0) }
+}
+
+fn forgotten(f: &mut Federation) {
+    let week = u64::try_from(JOBS_KEPT_FOR.as_millis()).unwrap();
+    f.state.clock = f.state.clock.plus_ms(week);
+    f.now = f.state.clock;
+    let tick = f.entry(newcomer_of(f), &[], Command::Tick);
+    assert_eq!(f.apply(tick).outcome, Ok(Reply::Done));
+    assert_eq!(invariant::check(&f.state), Ok(()));
+}
+
+/// A member of the incarnation that was opened.
+fn newcomer_of(f: &Federation) -> Principal {
+    let members = &f.state.federation().unwrap().members;
+    let (_, founder) = members.first_key_value().unwrap();
+    let (operator, site) = (founder.operator.clone(), founder.site.clone());
+    MemberIdentity { member: founder.member, operator, site }.principal()
+}
+
+#[test]
+fn a_task_is_taken_in_with_its_whole() {
+    for known in [true, false] {
+        let tail = tail_of_task(known);
+        let (placement, adoption) = tail.adoption(&[1, 2]);
+        let whole = tail.job.whole();
+        let mut f = tail.open();
+        assert_eq!(adopt(&mut f, &adoption).outcome, Ok(Reply::Done));
+        let row = f.state.job(&whole).unwrap();
+        let tasks = row.tasks.clone().unwrap();
+        assert_eq!((row.phase, tasks.open, tasks.next), (JobPhase::Stopping, 1, 1));
+        assert_eq!(f.state.wanted(row), 0, "it is of the incarnation before");
+        // Nobody else gets its name, under which its numbers would be given again.
+        let again = Command::SubmitJob { facts: Box::new(array("long", 2)) };
+        let by = user("kanto", "sapporo");
+        assert_eq!(code(&f.run(by, again)), Some(ErrorCode::AlreadyExists));
+        // What runs for longer than jobs are kept is not forgotten.
+        forgotten(&mut f);
+        assert_eq!((f.placements(&tail.job), usage(&f, &tail.job)), (vec![placement], 2));
+        ends(&mut f, placement);
+        let phase = |id: &JobId| f.state.job(id).unwrap().phase;
+        assert_eq!((phase(&tail.job), phase(&whole)), (JobPhase::Succeeded, JobPhase::Failed));
+        forgotten(&mut f);
+        assert_eq!((f.state.jobs().count(), f.state.placements().count()), (0, 0));
+    }
+}
+
+#[test]
+fn a_task_of_another_whole_or_of_one_that_is_cancelled_is_not_taken_in() {
+    let tail = tail_of_task(false);
+    let (_, adoption) = tail.adoption(&[1, 2]);
+    for facts in [array("long", 2), job("long", 1, 1, &[])] {
+        let mut f = tail.open();
+        f.submit(facts);
+        assert_eq!(code(&adopt(&mut f, &adoption)), Some(ErrorCode::AlreadyExists));
+    }
+    // One task runs that the backup knows, and ends in the tail, where another follows it.
+    let mut restored = Federation::furnished();
+    let whole = submit_among(&mut restored, array("long", 1));
+    restored.place(&whole, &["tokyo-1/n-02"]);
+    let mut later = restored.clone();
+    let first = later.placements(&whole.task(0))[0];
+    let over = vec![(first, Phase::Ended(Ending::Exited(0)))];
+    report(&mut later, &"tokyo-1/n-02".parse().unwrap(), over);
+    later.place(&whole, &[NODE]);
+    let tail = Tail { restored, later, job: whole.task(1) };
+    let (_, adoption) = tail.adoption(&[1, 2]);
+    let mut f = tail.open();
+    let mut cancelled = f.clone();
+    cancelled.accept(user("kanto", "sapporo"), Command::CancelJob { job: whole.clone() });
+    assert_eq!(code(&adopt(&mut cancelled, &adoption)), Some(ErrorCode::WrongPhase));
+    // More run than may at once, for as long as nobody knows that the first is over.
+    assert_eq!(adopt(&mut f, &adoption).outcome, Ok(Reply::Done));
+    assert_eq!(f.state.job(&whole).unwrap().tasks.as_ref().unwrap().open, 2);
+}
+
+#[test]
+fn a_payload_that_stays_in_its_area_is_counted_for_each_task() {
+    let mut restored = Federation::furnished();
+    for site in ["tokyo-1", "ishikari-1"] {
+        restored.give_site_key(site, 1);
+    }
+    let facts = JobFacts { residency: job("x", 1, 1, &["JP-01"]).residency, ..array("long", 2) };
+    let (facts, _) = area_only(facts, b"python", &[("ishikari-1", 1)]);
+    let submit = Command::SubmitJob { facts: Box::new(facts.clone()) };
+    assert_eq!(code(&restored.run_with(submit, Vec::new())), None);
+    let (whole, nodes) = (facts.id.clone(), ["ishikari-1/n-01", "ishikari-1/n-02"]);
+    restored.place(&whole, &nodes[..1]);
+    let mut later = restored.clone();
+    later.place(&whole, &nodes[1..]);
+    let tail = Tail { restored, later, job: whole.task(1) };
+    let (_, adoption) = tail.adoption(&[1, 2]);
+    let mut f = tail.open();
+    assert_eq!(adopt_at(&mut f, nodes[1], &adoption, b"").outcome, Ok(Reply::Done));
+    // The first is lost: the other one still has what it runs.
+    let node: NodeId = nodes[0].parse().unwrap();
+    let first = f.placements(&whole.task(0))[0];
+    let lost = vec![(first, Phase::Ended(Ending::Exited(1)))];
+    let session = f.state.node(&node).unwrap().session.as_ref().unwrap().id;
+    f.run(agent(&node), Command::Report { node, session, phases: lost });
+    assert_eq!(invariant::check(&f.state), Ok(()));
+    assert!(f.state.area_only(&facts.payload).is_some());
 }

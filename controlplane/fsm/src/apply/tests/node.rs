@@ -107,7 +107,7 @@ fn a_refusal_with_a_receipt_frees_the_place_and_avoids_the_node() {
     let receipt = refusal.sign(&receipt_key(&node)).unwrap();
     f.accept(agent(&node), Command::Refuse { node: node.clone(), receipt });
     let row = f.state.job(&id).unwrap();
-    assert_eq!((row.phase, row.avoid.contains(&node)), (JobPhase::Queued, true));
+    assert_eq!((row.phase, row.avoid.contains_key(&node)), (JobPhase::Queued, true));
     let applied = f.place(&id, &["tokyo-1/n-01"]);
     assert_eq!(
         applied.outcome,

@@ -128,6 +128,20 @@ fn lowering_moves_what_came_last_or_keeps_it() {
 }
 
 #[test]
+fn an_offer_that_is_put_off_covers_nothing_until_it_begins() {
+    let mut f = Federation::furnished();
+    let runs = f.submit(job("runs", 1, 2, &[]));
+    assert_eq!(rejected(&mut f, &runs, &[NODE]), None);
+    let from = f.state.clock().plus_ms(3_600_000);
+    f.offer("tokyo-1", OfferSpec { from, on_lower: OnLower::Keep, ..offer(8) });
+    assert_eq!(evicted(&mut f), []);
+    f.offer("tokyo-1", OfferSpec { from, ..offer(8) });
+    assert_eq!(evicted(&mut f), [runs.clone()]);
+    all(&mut f, &runs, &Phase::Ended(Ending::Stopped));
+    assert_eq!(rejected(&mut f, &runs, &[OTHER]), Some(ErrorCode::OfferNone));
+}
+
+#[test]
 fn a_veto_stands_before_all_and_is_the_operators_alone() {
     let mut f = Federation::furnished();
     let runs = f.submit(job("runs", 1, 1, &[]));
@@ -161,6 +175,15 @@ fn a_veto_stands_before_all_and_is_the_operators_alone() {
         reason: String::new(),
     };
     refused(&mut f, admin("kanto"), unknown, ErrorCode::PermissionDenied);
+}
+
+#[test]
+fn a_veto_is_of_a_whole_job() {
+    let mut f = Federation::furnished();
+    let of = Vetoed::Job(f.submit(job("array", 1, 1, &[])).task(1));
+    let (operator, reason) = ("kanto".parse().unwrap(), String::new());
+    let veto = Command::Veto { operator, of, reason };
+    refused(&mut f, admin("kanto"), veto, ErrorCode::InvalidArgument);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::command::{Group, Preempt, Slot};
 use crate::preemption::PENDING_MAX;
+use sekisho_types::fitness::Unfit;
 use sekisho_types::id::{JobId, TenantId};
 use sekisho_types::job::JobFacts;
 
@@ -152,13 +153,121 @@ fn whoever_lent_gets_its_own_back_from_the_more_urgent_too_and_nothing_loops() {
     assert_eq!((phase(&f, &own), usage(&f, "sapporo")), (JobPhase::Placed, 6));
     assert_eq!(invariant::check(&f.state), Ok(()));
     wait(&mut f);
-    // Who was moved moves nobody in return: the other has no more than its own.
+    // Who was moved moves nobody in return, however urgent it is: the other has no more than its own.
     let loops = preempt(&second, &[&own], &[OTHER]);
-    let Command::Preempt(of) = &loops else { panic!() };
-    let facts = f.state.job(&of.beneficiary).unwrap().facts.clone();
-    assert_eq!(facts.priority, 90);
-    let equal = JobFacts { priority: 50, ..facts };
-    assert!(f.state.may_move(&equal, f.state.job(&own).unwrap()).is_err());
+    refused(&mut f, member("kanto"), loops, ErrorCode::WrongPhase);
+}
+
+fn of(tenant: &TenantId, facts: JobFacts) -> JobFacts {
+    JobFacts { id: JobId { tenant: tenant.clone(), ..facts.id.clone() }, ..facts }
+}
+
+#[test]
+fn who_would_borrow_moves_nobody_that_has_its_own_and_others_that_borrow() {
+    let (mut f, first, second) = borrowed();
+    let osaka = first.tenant.clone();
+    all(&mut f, &first, &Phase::Ended(Ending::Exited(0)));
+    let own = runs(&mut f, job("own", 1, 4, &[]), NODE);
+    wait(&mut f);
+    let top = JobFacts { priority: 100, ..of(&osaka, urgent("top", 1, 4)) };
+    let top = f.submit(top);
+    let taken = preempt(&top, &[&own], &[NODE]);
+    refused(&mut f, member("kanto"), taken, ErrorCode::WrongPhase);
+    // The other has no less, and is less urgent.
+    f.accept(member("kanto"), preempt(&top, &[&second], &[OTHER]));
+    ended(&mut f, &second);
+    assert_eq!((phase(&f, &top), phase(&f, &own)), (JobPhase::Placed, JobPhase::Placed));
+}
+
+#[test]
+fn no_more_of_a_tenant_is_moved_than_it_borrows() {
+    let (mut f, first, second) = borrowed();
+    let osaka = first.tenant.clone();
+    // It has four of its own now: one of its two jobs is borrowed, whichever.
+    let borrowing = Limit::Unlimited;
+    f.allot(&osaka, Area::Japan, Allotment { borrowing, ..Allotment::own(Limit::Gpus(4)) });
+    let gang = f.submit(job("gang", 2, 4, &[]));
+    let both = preempt(&gang, &[&first, &second], &[NODE, OTHER]);
+    refused(&mut f, member("kanto"), both, ErrorCode::WrongPhase);
+    let own = f.submit(job("own", 1, 4, &[]));
+    f.accept(member("kanto"), preempt(&own, &[&second], &[OTHER]));
+    ended(&mut f, &second);
+    assert_eq!((phase(&f, &own), phase(&f, &first)), (JobPhase::Placed, JobPhase::Placed));
+    wait(&mut f);
+    refused(&mut f, member("kanto"), preempt(&gang, &[&first], &[NODE]), ErrorCode::WrongPhase);
+}
+
+#[test]
+fn what_a_part_lent_to_its_parent_comes_back_too() {
+    let (mut f, first, second) = borrowed();
+    for id in [&first, &second] {
+        all(&mut f, id, &Phase::Ended(Ending::Exited(0)));
+    }
+    let ministry: TenantId = "ministry".parse().unwrap();
+    f.quota(&ministry, Limit::Gpus(1));
+    let office = runs(&mut f, of(&ministry, urgent("office", 1, 4)), NODE);
+    wait(&mut f);
+    let other = runs(&mut f, job("other", 1, 4, &[]), OTHER);
+    let own = f.submit(job("own", 1, 4, &[]));
+    let full = f.place(&own, &["sakai-1/n-01"]).outcome;
+    let rejected = vec![(own.clone(), ErrorCode::QuotaExceeded)];
+    assert_eq!(full, Ok(Reply::Placed { granted: vec![], rejected }));
+    f.accept(member("kanto"), preempt(&own, &[&office], &["sakai-1/n-01"]));
+    ended(&mut f, &office);
+    assert_eq!((phase(&f, &own), phase(&f, &other)), (JobPhase::Placed, JobPhase::Placed));
+    assert_eq!(invariant::check(&f.state), Ok(()));
+}
+
+#[test]
+fn a_host_that_comes_back_unfit_is_granted_nothing_by_the_end_of_what_it_held() {
+    let mut f = Federation::furnished();
+    let low = runs(&mut f, job("low", 1, 4, &[]), NODE);
+    wait(&mut f);
+    let high = f.submit(urgent("high", 1, 4));
+    f.accept(member("kanto"), preempt(&high, &[&low], &[NODE]));
+    let node: NodeId = NODE.parse().unwrap();
+    let row = f.state.node(&node).unwrap();
+    let (previous, buckets) = (row.session.as_ref().map(|open| open.id), row.buckets.clone());
+    let worn = Unfit { check: "devices".parse().unwrap(), blocks: true, detail: String::new() };
+    let open = Command::OpenSession {
+        node: node.clone(),
+        session: SessionId([9; 16]),
+        previous,
+        buckets,
+        live: Vec::new(),
+        table: sekisho_types::jurisdiction::table_hash(),
+        findings: vec![worn],
+        rack: None,
+    };
+    f.accept(agent(&node), open);
+    assert_eq!((phase(&f, &low), phase(&f, &high)), (JobPhase::Queued, JobPhase::Queued));
+    assert!(f.state.job(&high).unwrap().message.contains("NODE_UNFIT"));
+    assert_eq!((f.state.preemptions().count(), invariant::check(&f.state)), (0, Ok(())));
+}
+
+#[test]
+fn a_quota_that_falls_meanwhile_or_a_tenant_that_moves_leaves_nothing_charged() {
+    for moves in [false, true] {
+        let (mut f, first, second) = borrowed();
+        let own = f.submit(job("own", 2, 3, &[]));
+        f.accept(member("kanto"), preempt(&own, &[&first, &second], &[NODE, OTHER]));
+        ended(&mut f, &first);
+        assert_eq!(usage(&f, "sapporo"), 4);
+        let sapporo: TenantId = "sapporo".parse().unwrap();
+        if moves {
+            let city = f.tenant("city", Limit::Gpus(2));
+            f.part_of(&sapporo, &city);
+        } else {
+            f.allot(&sapporo, Area::Japan, Allotment::own(Limit::Gpus(5)));
+        }
+        assert_eq!(invariant::check(&f.state), Ok(()));
+        ended(&mut f, &second);
+        // Six of its own are more than five; in another tree it has its eight.
+        let then = if moves { JobPhase::Placed } else { JobPhase::Queued };
+        assert_eq!((phase(&f, &own), f.state.preemptions().count()), (then, 0));
+        assert_eq!(usage(&f, "sapporo"), if moves { 6 } else { 0 });
+        assert_eq!(invariant::check(&f.state), Ok(()));
+    }
 }
 
 #[test]

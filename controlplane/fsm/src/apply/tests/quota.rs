@@ -134,6 +134,11 @@ fn numbers_that_contradict_are_refused() {
         let huge = set(&f, &sapporo, allotment);
         refused(&mut f, by(), huge, ErrorCode::InvalidArgument);
     }
+    // What is no row lends nothing: without one all would go up that the parts lend.
+    for lending in [Limit::Gpus(4), Limit::Unlimited] {
+        let rowless = set(&f, &ministry, Allotment { lending, ..Allotment::NONE });
+        refused(&mut f, by(), rowless, contradicts);
+    }
     // Whoever has parts lends what they lend.
     f.allot(&ministry, Area::Japan, lends(0, 4));
     let orphan = moves(&f, &osaka, None);

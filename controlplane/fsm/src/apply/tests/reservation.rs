@@ -349,3 +349,55 @@ fn a_tenant_that_moves_takes_its_work_out_of_its_parents_reservation() {
     ended(&mut f, "shiomi", "part");
     assert_eq!(again(&mut f, &of("sapporo", "more", 2).id, OTHER), None);
 }
+
+#[test]
+fn one_that_does_not_hold_now_keeps_nobody_from_its_parents() {
+    let mut f = offering(8);
+    let until = Some(f.state.clock().plus_ms(HOUR_MS));
+    f.reserve("shiomi", "over", ReservationSpec { until, ..from(&f, 0, 2) });
+    f.reserve("otaru", "least", reservation("tokyo-1", 4));
+    assert_eq!(tried(&mut f, of("shiomi", "first", 3), NODE), None);
+    assert_eq!((standing(&f, "shiomi", "over").used, standing(&f, "otaru", "least").used), (2, 0));
+    wait(&mut f, HOUR_MS);
+    // What it runs is of its parent's now, and held for it no second time.
+    assert_eq!(standing(&f, "otaru", "least").used, 3);
+    assert_eq!(invariant::check(&f.state), Ok(()));
+    assert_eq!(tried(&mut f, of("sapporo", "beside", 4), OTHER), None);
+    assert_eq!(tried(&mut f, of("sapporo", "more", 1), NODE), Some(ErrorCode::OfferReserved));
+    assert_eq!(tried(&mut f, naming(of("shiomi", "named", 1), "least"), NODE), None);
+}
+
+#[test]
+fn one_that_is_to_come_takes_over_from_its_parents_when_it_begins() {
+    let mut f = offering(8);
+    f.reserve("otaru", "least", reservation("tokyo-1", 4));
+    let later = from(&f, 2 * HOUR_MS, 2);
+    f.reserve("shiomi", "later", later);
+    assert_eq!(tried(&mut f, limited(of("shiomi", "long", 3), 9 * HOUR_MS), NODE), None);
+    assert_eq!(standing(&f, "otaru", "least").used, 3);
+    // From then on the parent has four of its own again, beside the three: one is left for others that last so long.
+    assert_eq!(
+        tried(&mut f, limited(of("sapporo", "long", 2), 9 * HOUR_MS), OTHER),
+        Some(ErrorCode::OfferReserved)
+    );
+    assert_eq!(tried(&mut f, limited(of("sapporo", "one", 1), 9 * HOUR_MS), OTHER), None);
+    assert_eq!(tried(&mut f, limited(of("sapporo", "short", 3), HOUR_MS), OTHER), None);
+    wait(&mut f, 2 * HOUR_MS);
+    assert_eq!((standing(&f, "shiomi", "later").used, standing(&f, "otaru", "least").used), (2, 0));
+}
+
+#[test]
+fn a_holder_whom_an_offer_excludes_takes_it_from_no_other_holder() {
+    let mut f = offering(8);
+    let excluded = ["shiomi".parse().unwrap()].into();
+    f.offer("tokyo-1", OfferSpec { excluded, ..offer(6) });
+    let (site, name) = ("tokyo-1".parse().unwrap(), "open".parse().unwrap());
+    let open = Command::PutOffer { site, name, offer: Box::new(offer(2)), expected: None };
+    f.accept(admin("kanto"), open);
+    let until = Some(f.state.clock().plus_ms(2 * HOUR_MS));
+    f.reserve("otaru", "now", ReservationSpec { until, ..from(&f, 0, 6) });
+    // Of the two offers one would back nothing any more, though the other is enough for it when its time comes.
+    let later = f.reserving("shiomi", "later", from(&f, 5 * HOUR_MS, 1));
+    refused(&mut f, admin("kanto"), later, ErrorCode::ReservationNoRoom);
+    assert_eq!(standing(&f, "otaru", "now").short, 0);
+}

@@ -1,23 +1,24 @@
 //! Arrays and services: tasks get their numbers once, replicas are replaced without a gap, and a whole ends with the last of them.
 
 use super::*;
+use crate::jobs::Counts;
 use sekisho_types::id::JobId;
 use sekisho_types::job::{After, JobFacts, Kind, When};
 use sekisho_types::limit::{JOBS_KEPT_FOR, REPLICAS_MAX, TASKS_MAX};
 
-const NODE: &str = "tokyo-1/n-01";
-const OTHER: &str = "tokyo-1/n-02";
+pub(super) const NODE: &str = "tokyo-1/n-01";
+pub(super) const OTHER: &str = "tokyo-1/n-02";
 
-fn array(name: &str, tasks: u32, at_most: u32) -> JobFacts {
+pub(super) fn array(name: &str, tasks: u32, at_most: u32) -> JobFacts {
     JobFacts { kind: Kind::Array { tasks, at_most }, ..job(name, 1, 1, &[]) }
 }
 
-fn service(name: &str, replicas: u32, surge: u32) -> JobFacts {
+pub(super) fn service(name: &str, replicas: u32, surge: u32) -> JobFacts {
     JobFacts { kind: Kind::Service { replicas, surge }, ..job(name, 1, 1, &[]) }
 }
 
 /// Grants the next task of a whole there.
-fn next(f: &mut Federation, whole: &JobId, node: &str) -> JobId {
+pub(super) fn next(f: &mut Federation, whole: &JobId, node: &str) -> JobId {
     let number = f.state.job(whole).unwrap().tasks.as_ref().unwrap().next;
     let placed = f.place(whole, &[node]).outcome;
     assert!(
@@ -28,21 +29,21 @@ fn next(f: &mut Federation, whole: &JobId, node: &str) -> JobId {
     whole.task(number)
 }
 
-fn none_more(f: &mut Federation, whole: &JobId, node: &str) {
+pub(super) fn none_more(f: &mut Federation, whole: &JobId, node: &str) {
     let rejected = vec![(whole.clone(), ErrorCode::WrongPhase)];
     let placed = f.place(whole, &[node]).outcome;
     assert_eq!(placed, Ok(Reply::Placed { granted: vec![], rejected }));
 }
 
-fn phase(f: &Federation, id: &JobId) -> JobPhase {
+pub(super) fn phase(f: &Federation, id: &JobId) -> JobPhase {
     f.state.job(id).unwrap().phase
 }
 
-fn wanted(f: &Federation, whole: &JobId) -> u32 {
+pub(super) fn wanted(f: &Federation, whole: &JobId) -> u32 {
     f.state.wanted(f.state.job(whole).unwrap())
 }
 
-fn surplus(f: &Federation, whole: &JobId) -> Vec<JobId> {
+pub(super) fn surplus(f: &Federation, whole: &JobId) -> Vec<JobId> {
     f.state.replicas(f.state.job(whole).unwrap()).surplus
 }
 
@@ -52,7 +53,7 @@ fn stop(f: &Federation, replicas: &[&JobId]) -> Command {
     Command::StopReplicas { replicas }
 }
 
-fn wait(f: &mut Federation, ms: u64) {
+pub(super) fn wait(f: &mut Federation, ms: u64) {
     let until = f.now.plus_ms(ms);
     while f.now < until {
         f.now = until.min(f.now.plus_ms(10_000));
@@ -61,7 +62,7 @@ fn wait(f: &mut Federation, ms: u64) {
 }
 
 /// A service of so many replicas, one on each of these nodes, all running.
-fn serving(f: &mut Federation, facts: JobFacts, nodes: &[&str]) -> (JobId, Vec<JobId>) {
+pub(super) fn serving(f: &mut Federation, facts: JobFacts, nodes: &[&str]) -> (JobId, Vec<JobId>) {
     let whole = f.submit(facts);
     let replicas: Vec<JobId> = nodes.iter().map(|node| next(f, &whole, node)).collect();
     replicas.iter().for_each(|id| all(f, id, &Phase::Running));
@@ -90,6 +91,37 @@ fn tasks_of_an_array_are_granted_in_order_and_as_many_as_may_run() {
     all(&mut f, &a, &Phase::Ended(Ending::Exited(0)));
     assert_eq!(phase(&f, &whole), JobPhase::Succeeded);
     assert_eq!(f.state.tenant(&"sapporo".parse().unwrap()).unwrap().open_jobs, 0);
+}
+
+#[test]
+fn what_runs_waits_and_is_short_is_counted_as_it_changes() {
+    let mut f = Federation::furnished();
+    let is = |f: &Federation| {
+        assert_eq!(invariant::check(&f.state), Ok(()));
+        let back = crate::State::from_snapshot(&f.state.to_snapshot().unwrap()).unwrap();
+        assert_eq!(back.job_counts(), f.state.job_counts(), "as it was before it was read anew");
+        let Counts { running, held, tasks_open, services_short } = f.state.job_counts();
+        (running, held, tasks_open, services_short)
+    };
+    assert_eq!(is(&f), (0, 0, 0, 0));
+    let web = f.submit(service("web", 2, 1));
+    let after = After { job: web.name.clone(), when: When::Started };
+    f.submit(JobFacts { after: vec![after], ..job("next", 1, 1, &[]) });
+    assert_eq!(is(&f), (0, 1, 0, 1));
+    let one = next(&mut f, &web, NODE);
+    all(&mut f, &one, &Phase::Running);
+    assert_eq!(is(&f), (2, 1, 1, 1));
+    let two = next(&mut f, &web, NODE);
+    assert_eq!(is(&f), (3, 1, 2, 1));
+    all(&mut f, &two, &Phase::Running);
+    wait(&mut f, 1000);
+    assert_eq!(is(&f), (3, 0, 2, 0));
+    all(&mut f, &two, &Phase::Ended(Ending::Exited(0)));
+    assert_eq!(is(&f), (2, 0, 1, 1));
+    f.accept(user("kanto", "sapporo"), Command::CancelJob { job: web });
+    assert_eq!(is(&f), (0, 0, 1, 0));
+    all(&mut f, &one, &Phase::Ended(Ending::Stopped));
+    assert_eq!(is(&f), (0, 0, 0, 0));
 }
 
 #[test]
@@ -286,9 +318,13 @@ fn the_rows_of_replicas_that_ended_do_not_pile_up() {
         all(&mut f, &replica, &Phase::Ended(Ending::Exited(1)));
         wait(&mut f, 300_000);
     }
-    assert_eq!(f.state.tasks(&whole).count(), 17);
+    // The first thirty-two were swept down to sixteen, and eight came since.
+    assert_eq!(f.state.tasks(&whole).count(), 24);
     let newest = f.state.tasks(&whole).next_back().unwrap().0.clone();
     assert_eq!(newest, whole.task(39));
+    f.accept(user("kanto", "sapporo"), Command::CancelJob { job: whole.clone() });
+    assert_eq!(f.state.tasks(&whole).count(), 16);
+    assert_eq!(invariant::check(&f.state), Ok(()));
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn words(verb: Verb) -> (&'static str, &'static str) {
         Verb::PutReservation => ("reserve devices for a tenant", "テナントのためのデバイスの予約"),
         Verb::DeleteReservation => ("take a reservation out", "予約の削除"),
         Verb::ReadReservations => ("read reservations", "予約の閲覧"),
+        Verb::SetPowerCap => ("cap the power of a site", "拠点の電力上限の設定"),
         Verb::EndBreakGlass => ("end somebody else's break-glass", "他者の緊急権限の終了"),
     }
 }

@@ -68,6 +68,7 @@ fn due(verb: Verb) -> ([&'static str; 9], Signed) {
         Verb::PutReservation =>    ([OWN,  OWN,  NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], Caller),
         Verb::DeleteReservation => ([OWN,  OWN,  NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], Caller),
         Verb::ReadReservations =>  ([ALL,  OWN,  TENANT, TENANT, ALL,  NONE, NONE, NONE, NONE], No),
+        Verb::SetPowerCap =>       ([OWN,  OWN,  NONE,   NONE,   NONE, NONE, NONE, NONE, NONE], Caller),
     }
 }
 
@@ -126,7 +127,7 @@ fn no_verb_is_missing_among_all_of_them() {
     let numbers: Vec<usize> = Verb::ALL.iter().map(|verb| *verb as usize).collect();
     assert_eq!(numbers, (0..Verb::ALL.len()).collect::<Vec<_>>());
     // The last one of the enum: a verb behind it would be in no test.
-    assert_eq!(Verb::ALL.last(), Some(&Verb::ReadReservations));
+    assert_eq!(Verb::ALL.last(), Some(&Verb::SetPowerCap));
 }
 
 #[test]

@@ -6,10 +6,12 @@
 use crate::failure::Failure;
 use sekisho_types::error_code::{ErrorCode, Language, Text};
 use sekisho_types::id::{DeviceClass, TenantId};
-use sekisho_types::limit::{GPUS_PER_TASK_MAX, GROUP_MAX, TIME_LIMIT_MAX};
+use sekisho_types::job::{After, Kind};
+use sekisho_types::limit::{GPUS_PER_TASK_MAX, GROUP_MAX, TASKS_MAX};
 use sekisho_types::name::Name;
 use sekisho_types::payload::{CPU_MILLI, JobPayload, MEMORY_MIB};
 use sekisho_types::time::Timestamp;
+use sekisho_types::topology::Topology;
 use std::fmt::Display;
 
 /// MiB of a GiB.
@@ -90,135 +92,26 @@ pub(super) struct At {
 pub(super) struct Draft {
     pub(super) name: String,
     pub(super) tenant: Option<TenantId>,
+    /// How often it runs.
+    pub(super) kind: Kind,
     pub(super) group: u32,
     pub(super) class: DeviceClass,
     pub(super) gpus: u32,
     /// Least memory of each GPU.
     pub(super) gpu_memory_gib: Option<u64>,
+    /// Without `near`.
+    pub(super) topology: Topology,
+    pub(super) reservation: Option<Name>,
     pub(super) time_limit_s: u64,
+    /// Other jobs, each named once.
+    pub(super) after: Vec<After>,
     pub(super) not_before: Option<At>,
     pub(super) end_by: Option<At>,
     /// Its `memory_mib` is whole GiB.
     pub(super) run: JobPayload,
 }
 
-/// The device class of a type of GPU.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClassOf {
-    /// As it is called in the input; none: GPUs of no named type.
-    of: Option<String>,
-    class: DeviceClass,
-}
-
-/// Reads `TYPE=CLASS` or `CLASS`.
-///
-/// # Errors
-/// Why the class is no name.
-pub fn class_of(text: &str) -> Result<ClassOf, String> {
-    let (of, class) = match text.rsplit_once('=') {
-        Some((of, class)) => (Some(of.to_owned()), class),
-        None => (None, text),
-    };
-    if of.as_deref() == Some("") {
-        return Err("must be TYPE=CLASS or CLASS".to_owned());
-    }
-    let class = class.parse::<DeviceClass>().map_err(|error| error.to_string())?;
-    Ok(ClassOf { of, class })
-}
-
-/// What the command line says beside the file.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Given {
-    pub(super) tenant: Option<TenantId>,
-    pub(super) name: Option<String>,
-    pub(super) classes: Vec<ClassOf>,
-    pub(super) time_limit_s: Option<u64>,
-}
-
-impl Given {
-    /// The device class of GPUs that the input calls `of`, which stands at `place`.
-    pub(super) fn class(&self, of: Option<&str>, place: Place) -> Result<DeviceClass, Failure> {
-        let mut named = self.classes.iter().filter(|known| known.of.as_deref() == of);
-        if let Some(first) = named.next() {
-            return match named.find(|other| other.class != first.class) {
-                None => Ok(first.class.clone()),
-                Some(other) => {
-                    let why = format!(
-                        "--class says {} and {} of the same GPUs",
-                        first.class, other.class
-                    );
-                    Err(Failure::invalid(why))
-                }
-            };
-        }
-        let Some(of) = of else {
-            let fix = "Give it: `--class CLASS`; `sekisho node list` shows the classes.";
-            return Err(place.refuse("names no type of GPU").remedy(fix));
-        };
-        of.parse().map_err(|error| {
-            let fix =
-                format!("Give it: `--class {of}=CLASS`; `sekisho node list` shows the classes.");
-            place.refuse(format!("the type of GPU is no device class: {error}")).remedy(fix)
-        })
-    }
-
-    /// Whether the command line says the class of GPUs that the input calls `of`.
-    pub(super) fn says(&self, of: &str) -> bool {
-        self.classes.iter().any(|known| known.of.as_deref() == Some(of))
-    }
-
-    /// The same of shares of a device, which are of a class of shared ones.
-    pub(super) fn shared_class(&self, of: &str, place: Place) -> Result<DeviceClass, Failure> {
-        let class = self.class(Some(of), place)?;
-        if class.is_shared() {
-            return Ok(class);
-        }
-        let fix = format!(
-            "Give one of shared devices: `--class {of}=CLASS`; `sekisho node list` shows the classes."
-        );
-        let why =
-            format!("`{of}` is a share of a device, and those of class {class} are not shared");
-        Err(place.refuse(why).remedy(fix))
-    }
-
-    /// The job's name: the one given, else the input's.
-    pub(super) fn name(&self, written: Option<(&str, Place)>) -> Result<String, Failure> {
-        if let Some(name) = &self.name {
-            let checked = Name::parse(name);
-            let name = checked.map_err(|error| Failure::invalid(format!("--name: {error}")))?;
-            return Ok(name.as_str().to_owned());
-        }
-        let fix = "Give one: `--name NAME`.";
-        let Some((name, place)) = written else {
-            return Err(Failure::invalid("the job has no name").remedy(fix));
-        };
-        let checked = Name::parse(name);
-        let name = checked
-            .map_err(|error| place.refuse(format!("the job's name: {error}")).remedy(fix))?;
-        Ok(name.as_str().to_owned())
-    }
-
-    /// The time limit: the input's, else the one given.
-    pub(super) fn time_limit(&self, written: Option<(u64, Place)>) -> Result<u64, Failure> {
-        let most = TIME_LIMIT_MAX.as_secs();
-        let is_allowed = |seconds: u64| (1..=most).contains(&seconds);
-        let fix = "Give one: `--time-limit TIME`, at most 30d.";
-        match (written, self.time_limit_s) {
-            (Some((seconds, _)), _) if is_allowed(seconds) => Ok(seconds),
-            (Some((seconds, place)), _) => {
-                Err(place.refuse(format!("a time limit of {seconds} s: must be 1 s to {most} s")))
-            }
-            (None, Some(seconds)) if is_allowed(seconds) => Ok(seconds),
-            (None, Some(_)) => Err(Failure::invalid("--time-limit: must be 1s to 30d")),
-            (None, None) => {
-                let why = "there is no time limit, and every job has one";
-                Err(Failure::invalid(why).remedy(fix))
-            }
-        }
-    }
-}
-
-fn within(what: &str, value: u64, most: u32, place: Place) -> Result<u32, Failure> {
+pub(super) fn within(what: &str, value: u64, most: u32, place: Place) -> Result<u32, Failure> {
     let fits = u32::try_from(value).ok().filter(|value| (1..=most).contains(value));
     fits.ok_or_else(|| place.refuse(format!("{what}: {value}, must be 1 to {most}")))
 }
@@ -226,6 +119,24 @@ fn within(what: &str, value: u64, most: u32, place: Place) -> Result<u32, Failur
 /// Members of the group.
 pub(super) fn group(value: u64, place: Place) -> Result<u32, Failure> {
     within("members of the group", value, GROUP_MAX, place)
+}
+
+/// Tasks of an array, and why they are fewer than there should be.
+pub(super) fn tasks(all: u64) -> (u32, Option<Why>) {
+    match u32::try_from(all).ok().filter(|tasks| *tasks <= TASKS_MAX) {
+        Some(tasks) => (tasks, None),
+        None => (
+            TASKS_MAX,
+            Some(Why::new(
+                format!(
+                    "an array has {TASKS_MAX} tasks at most: these are the first of {all}; write a spec of its own for the rest"
+                ),
+                format!(
+                    "配列のタスクは最大 {TASKS_MAX} です。{all} 個のうち最初の分です。残りは別の仕様に分けてください"
+                ),
+            )),
+        ),
+    }
 }
 
 /// GPUs of a member, or its one share of a device.

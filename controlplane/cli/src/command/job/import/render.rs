@@ -7,7 +7,9 @@ use super::draft::{Draft, MIB_PER_GIB, Part, Told};
 use crate::duration;
 use crate::language::pick;
 use sekisho_types::error_code::Language;
+use sekisho_types::job::{After, Kind};
 use sekisho_types::payload::Restart;
+use sekisho_types::topology::{Spread, Topology};
 use serde::Serialize;
 
 /// Words that YAML may read as something else than text.
@@ -71,6 +73,7 @@ pub(super) fn spec(draft: &Draft) -> String {
     if let Some(tenant) = &draft.tenant {
         text.push_str(&format!("tenant: {}\n", scalar(tenant.as_str())));
     }
+    text.push_str(&kind(draft.kind));
     text.push_str(&format!("group: {}\nresources:\n", draft.group));
     text.push_str(&format!("  class: {}\n", scalar(draft.class.as_str())));
     text.push_str(&format!("  gpus: {}\n", draft.gpus));
@@ -80,7 +83,17 @@ pub(super) fn spec(draft: &Draft) -> String {
     if draft.class.is_shared() {
         text.push_str("  sharing: tenant\n");
     }
+    text.push_str(&topology(&draft.topology));
+    if let Some(name) = &draft.reservation {
+        text.push_str(&format!("reservation: {}\n", scalar(name.as_str())));
+    }
     text.push_str(&format!("time_limit: {}\n", duration::text(draft.time_limit_s)));
+    if !draft.after.is_empty() {
+        text.push_str("after:\n");
+    }
+    for After { job, when } in &draft.after {
+        text.push_str(&format!("  - {{job: {}, when: {when}}}\n", scalar(job.as_str())));
+    }
     for (field, at) in [("not_before", &draft.not_before), ("end_by", &draft.end_by)] {
         if let Some(at) = at {
             text.push_str(&format!("{field}: {}\n", at.text));
@@ -90,6 +103,40 @@ pub(super) fn spec(draft: &Draft) -> String {
         text.push_str("payload: sealed\n");
     }
     text + &run(draft)
+}
+
+/// How often it runs; of what runs once, nothing.
+fn kind(kind: Kind) -> String {
+    match kind {
+        Kind::Batch => String::new(),
+        Kind::Array { tasks, at_most } if tasks == at_most => {
+            format!("array: {{tasks: {tasks}}}\n")
+        }
+        Kind::Array { tasks, at_most } => {
+            format!("array: {{tasks: {tasks}, at_most: {at_most}}}\n")
+        }
+        Kind::Service { replicas, surge } => {
+            format!("service: {{replicas: {replicas}, surge: {surge}}}\n")
+        }
+    }
+}
+
+/// Where members stand, as far as it is asked for.
+fn topology(topology: &Topology) -> String {
+    let mut rows = String::new();
+    if let Some(within) = topology.within {
+        rows.push_str(&format!("  within: {within}\n"));
+    }
+    if let Some(Spread { over, at_least }) = topology.spread {
+        rows.push_str(&format!("  spread: {{over: {over}, at_least: {at_least}}}\n"));
+    }
+    for (field, marks) in [("apart", &topology.apart), ("marks", &topology.marks)] {
+        let marks: Vec<String> = marks.iter().map(|mark| scalar(mark.as_str())).collect();
+        if !marks.is_empty() {
+            rows.push_str(&format!("  {field}: [{}]\n", marks.join(", ")));
+        }
+    }
+    if rows.is_empty() { rows } else { format!("topology:\n{rows}") }
 }
 
 fn run(draft: &Draft) -> String {

@@ -4,18 +4,22 @@
 //! earlier one is told. What an option means is in `option.rs`, one row for each.
 //! Does not know: options of sbatch's own command line, `SBATCH_*` variables, and what a cluster's configuration adds.
 
+mod array;
 mod body;
+mod dependency;
 mod export;
 mod option;
-mod reference;
+mod place;
 mod shape;
 mod time;
 mod when;
 mod words;
 
-use super::draft::{Draft, Given, Part, Place, Told, Why, memory, rounded};
+use super::draft::{Draft, Part, Place, Told, Why, memory, rounded};
+use super::given::Given;
 use crate::failure::Failure;
 use option::{Field, Set, Use};
+use sekisho_types::job::Kind;
 use sekisho_types::payload::JobPayload;
 use shape::Shape;
 use std::collections::BTreeMap;
@@ -36,41 +40,34 @@ pub(super) fn read(text: &str, given: &Given) -> Result<Vec<Part>, Failure> {
     let (asked, header) = header(&lines, &mut told)?;
     let command = body::command(&lines, &header, &mut told)?;
     let shape = Shape::of(&asked, given, &mut told)?;
-    let time = match asked.get(&Field::Time) {
-        Some(set) => time::limit(set)?.map(|seconds| (seconds, set.at)),
-        None => None,
-    };
-    if let (Some(set), None) = (asked.get(&Field::Time), time) {
-        if given.time_limit_s.is_none() {
-            let fix = "Give one: `--time-limit TIME`, at most 30d.";
-            return Err(set.at.refuse("asks for no time limit, and every job has one").remedy(fix));
-        }
-        told.push(set.told(Why::new(
-            "asks for no time limit, and every job has one: --time-limit takes its place",
-            "無制限の指定ですが、ジョブには必ず時間制限があります。--time-limit の値を使いました",
-        )));
-    }
+    let time = time(&asked, given, &mut told)?;
     let name = asked.get(&Field::JobName).map(|set| (set.value.as_str(), set.at));
     let env = match asked.get(&Field::Export) {
         Some(set) => export::read(set, &mut told)?,
         None => BTreeMap::new(),
     };
-    if let Some(set) = asked.get(&Field::Array) {
-        told.push(set.told(reference::array(set)?));
-    }
-    if let Some(set) = asked.get(&Field::Dependency) {
-        told.push(set.told(reference::dependency(set)?));
-    }
+    let kind = match asked.get(&Field::Array) {
+        Some(set) => array::read(set, &mut told)?,
+        None => Kind::Batch,
+    };
+    let after = match asked.get(&Field::Dependency) {
+        Some(set) => dependency::read(set, given, &mut told)?,
+        None => Vec::new(),
+    };
     let time_limit_s = given.time_limit(time)?;
     let (not_before, end_by) = when::read(&asked, time_limit_s, &mut told)?;
     let draft = Draft {
         name: given.name(name)?,
         tenant: given.tenant.clone(),
+        kind,
         group: shape.group,
         class: shape.class.clone(),
         gpus: shape.gpus,
         gpu_memory_gib: None,
+        topology: place::topology(&asked, shape.group, given, &mut told)?,
+        reservation: place::reservation(&asked, &mut told),
         time_limit_s,
+        after,
         not_before,
         end_by,
         run: JobPayload {
@@ -84,6 +81,27 @@ pub(super) fn read(text: &str, given: &Given) -> Result<Vec<Part>, Failure> {
     };
     told.sort_by_key(|told| told.place);
     Ok(vec![Part { told, draft: Some(draft) }])
+}
+
+/// The time limit that is asked for, seconds.
+fn time(
+    asked: &Asked,
+    given: &Given,
+    told: &mut Vec<Told>,
+) -> Result<Option<(u64, Place)>, Failure> {
+    let Some(set) = asked.get(&Field::Time) else { return Ok(None) };
+    if let Some(seconds) = time::limit(set)? {
+        return Ok(Some((seconds, set.at)));
+    }
+    if given.time_limit_s.is_none() {
+        let fix = "Give one: `--time-limit TIME`, at most 30d.";
+        return Err(set.at.refuse("asks for no time limit, and every job has one").remedy(fix));
+    }
+    told.push(set.told(Why::new(
+        "asks for no time limit, and every job has one: --time-limit takes its place",
+        "無制限の指定ですが、ジョブには必ず時間制限があります。--time-limit の値を使いました",
+    )));
+    Ok(None)
 }
 
 /// What `sbatch` refuses at once.

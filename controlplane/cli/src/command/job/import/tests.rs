@@ -13,11 +13,13 @@ struct Case {
     tenant: Option<&'static str>,
     name: Option<&'static str>,
     classes: &'static [&'static str],
+    jobs: &'static [&'static str],
+    levels: &'static [&'static str],
     limit_s: Option<u64>,
 }
 
 const fn case(file: &'static str, classes: &'static [&'static str], limit_s: Option<u64>) -> Case {
-    Case { file, tenant: None, name: None, classes, limit_s }
+    Case { file, tenant: None, name: None, classes, jobs: &[], levels: &[], limit_s }
 }
 
 const CASES: &[Case] = &[
@@ -36,10 +38,20 @@ const CASES: &[Case] = &[
     },
     case("several.yaml", &["h100-80g"], Some(12 * 3600)),
     case("slices.yaml", &["mig-1g.10gb=h100-80g-mig-1g-10g"], None),
+    Case {
+        jobs: &["4711=prep", "4712=cache", "4713=clean"],
+        levels: &["switch=rack"],
+        ..case("pipeline.sbatch", &["hbm3=h100-80g"], None)
+    },
+    Case {
+        levels: &["example.jp/rack=rack", "topology.kubernetes.io/zone=site"],
+        ..case("indexed.yaml", &["h200", "gpu.shared=h200-shared"], Some(3600))
+    },
+    case("serve.yaml", &["NVIDIA-H200=h200"], Some(7 * 86_400)),
 ];
 
 /// Those that are kept in Japanese as well.
-const JAPANESE: [&str; 2] = ["train.sbatch", "finetune.yaml"];
+const JAPANESE: [&str; 4] = ["train.sbatch", "finetune.yaml", "pipeline.sbatch", "serve.yaml"];
 
 impl Case {
     fn form(&self) -> Form {
@@ -51,6 +63,8 @@ impl Case {
             tenant: self.tenant.map(|tenant| tenant.parse().unwrap()),
             name: self.name.map(str::to_owned),
             classes: self.classes.iter().map(|class| class_of(class).unwrap()).collect(),
+            jobs: self.jobs.iter().map(|job| job_of(job).unwrap()).collect(),
+            levels: self.levels.iter().map(|level| level_of(level).unwrap()).collect(),
             time_limit_s: self.limit_s,
         }
     }
@@ -216,11 +230,15 @@ fn texts_of_every_kind_come_back_as_they_were() {
             let draft = Draft {
                 name: "j".to_owned(),
                 tenant: None,
+                kind: sekisho_types::job::Kind::Batch,
                 group: 1,
                 class: "c".parse().unwrap(),
                 gpus: 1,
                 gpu_memory_gib: None,
+                topology: Default::default(),
+                reservation: None,
                 time_limit_s: 60,
+                after: Vec::new(),
                 not_before: None,
                 end_by: None,
                 run: sekisho_types::payload::JobPayload {

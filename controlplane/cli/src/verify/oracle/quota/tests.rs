@@ -1,7 +1,7 @@
 //! The auditor's tree against that of the state machine, and what it says of a tree that is none.
 
 use super::*;
-use sekisho_fsm::quota::{Holding, HoldingKey, Line as Counted, Quota, charge, edit, room};
+use sekisho_fsm::quota::{Held, Holding, HoldingKey, Quota, charge, edit};
 use sekisho_fsm::table::Table;
 use sekisho_types::revision::Revision;
 
@@ -72,7 +72,7 @@ fn it_comes_to_what_the_state_machine_says_whatever_was_set_and_charged() {
                 let revision = Revision(1);
                 let quota = (!allotment.is_none()).then_some(Quota { allotment, revision });
                 edit(&mut theirs, &path, &class, |lines| {
-                    lines.entry(area).or_insert_with(Counted::default).quota = quota;
+                    lines.of(area).quota = quota;
                 });
             } else {
                 let gpus = next(3);
@@ -85,7 +85,8 @@ fn it_comes_to_what_the_state_machine_says_whatever_was_set_and_charged() {
             let lines = theirs.get(&(asks.clone(), class.clone())).map(|holding| &holding.lines);
             let rows = lines.into_iter().flatten().filter(|(_, line)| line.quota.is_some());
             let rows = rows.filter(|(area, _)| area.contains(place));
-            let rooms: Vec<_> = rows.map(|(area, _)| room(&theirs, &path, &class, *area)).collect();
+            let held = Held::of(&theirs, &path, &class);
+            let rooms: Vec<_> = rows.map(|(area, _)| held.room(*area)).collect();
             let fits = !rooms.is_empty() && rooms.iter().all(|room| room.covers(gpus));
             let said = own.admits((&asks, &class), place, gpus);
             let what = format!("seed {seed}: {asks} {gpus} at {place}: {said:?}, {rooms:?}");

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 /// Whole GPUs.
 const GPU: &str = "nvidia.com/gpu";
-/// A share of one, where the device plugin renames what it shares.
-const SHARE: &str = "nvidia.com/gpu.shared";
+/// How the names of shares end, of a GPU or of a slice, where the device plugin renames what it shares.
+const SHARED: &str = ".shared";
 /// How the names of MIG slices begin; behind it `mig-1g.5gb`.
 const MAKER: &str = "nvidia.com/";
 const SLICE: &str = "nvidia.com/mig-";
@@ -39,7 +39,8 @@ struct Limits {
 
 /// Whether a resource is a GPU, a slice or a share of one.
 fn is_gpu(name: &str) -> bool {
-    name == GPU || name == SHARE || name.starts_with(SLICE)
+    let whole = name.strip_suffix(SHARED).unwrap_or(name);
+    whole == GPU || whole.starts_with(SLICE)
 }
 
 /// Whether a container's limits name a GPU.
@@ -65,7 +66,7 @@ pub(super) fn read(mut fields: Fields, told: &mut Vec<Told>) -> Result<Container
     let called = || name.strip_prefix(MAKER).map(str::to_owned);
     let (slice, share) = match name.as_str() {
         GPU => (None, None),
-        SHARE => (None, called()),
+        name if name.ends_with(SHARED) => (None, called()),
         _ => (called(), None),
     };
     let (memory_mib, cpu_milli) = (limits.memory_mib, limits.cpu_milli);
@@ -193,8 +194,8 @@ fn source(from: &Node) -> Why {
         );
     }
     Why::new(
-        "the value is the Pod's own: there are SEKISHO_JOB, SEKISHO_RANK, SEKISHO_GROUP_SIZE and SEKISHO_GPU_COUNT",
-        "値は Pod 自身の情報です。SEKISHO_JOB、SEKISHO_RANK、SEKISHO_GROUP_SIZE、SEKISHO_GPU_COUNT があります",
+        "the value is the Pod's own: there are SEKISHO_JOB, SEKISHO_TASK, SEKISHO_RANK, SEKISHO_GROUP_SIZE and SEKISHO_GPU_COUNT",
+        "値は Pod 自身の情報です。SEKISHO_JOB、SEKISHO_TASK、SEKISHO_RANK、SEKISHO_GROUP_SIZE、SEKISHO_GPU_COUNT があります",
     )
 }
 

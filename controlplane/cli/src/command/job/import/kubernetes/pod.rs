@@ -1,13 +1,16 @@
 //! A Pod's spec: its one container that asks for GPUs, and the device class that its selectors name.
 
-use super::super::draft::{Given, MIB_PER_GIB, Place, Told, Why, gpus, shared};
+use super::super::draft::{MIB_PER_GIB, Place, Told, Why, gpus, shared};
+use super::super::given::Given;
 use super::container::{self, Container};
-use super::reason;
+use super::metadata::Metadata;
 use super::tree::{Fields, Node, Word};
+use super::{Limit, Runs, affinity, reason};
 use crate::failure::Failure;
 use sekisho_types::device::MigProfile;
 use sekisho_types::id::DeviceClass;
 use sekisho_types::payload::JobPayload;
+use sekisho_types::topology::Topology;
 
 /// Label of a node: the model of its GPUs.
 const PRODUCT: &str = "nvidia.com/gpu.product";
@@ -35,10 +38,26 @@ struct Wanted {
     memory_gib: Option<u64>,
 }
 
-/// Reads a Pod's spec.
-pub(super) fn read(mut spec: Fields, given: &Given, told: &mut Vec<Told>) -> Result<Pod, Failure> {
+impl Pod {
+    /// Its time limit, which stands there under this path.
+    pub(super) fn limit(&self, path: &str) -> Option<Limit> {
+        let (seconds, place) = self.deadline?;
+        Some(Limit { seconds, place, quoted: format!("{path}: {seconds}") })
+    }
+}
+
+/// Reads a Pod's spec. What it says of its place goes into the topology.
+pub(super) fn read(
+    mut spec: Fields,
+    (own, runs, topology): (&Metadata, Runs, &mut Topology),
+    given: &Given,
+    told: &mut Vec<Told>,
+) -> Result<Pod, Failure> {
     let container = container(&mut spec, told)?;
-    let wanted = wanted(&mut spec, told)?;
+    let mut affinity = spec.fields("affinity")?;
+    affinity::apart(&mut affinity, own, topology, told)?;
+    affinity::spread(&mut spec, runs, topology, given, told)?;
+    let wanted = wanted(&mut spec, affinity, told)?;
     let policy = spec.text("restartPolicy")?;
     let deadline = spec.count("activeDeadlineSeconds")?;
     spec.rest(told);
@@ -86,14 +105,17 @@ fn container(spec: &mut Fields, told: &mut Vec<Told>) -> Result<Container, Failu
 }
 
 /// Takes what selectors say of the GPUs; the rest of them is told.
-fn wanted(spec: &mut Fields, told: &mut Vec<Told>) -> Result<Wanted, Failure> {
+fn wanted(
+    spec: &mut Fields,
+    mut affinity: Fields,
+    told: &mut Vec<Told>,
+) -> Result<Wanted, Failure> {
     let mut wanted = Wanted::default();
     let mut selector = spec.fields("nodeSelector")?;
     wanted.products.extend(selector.text(PRODUCT)?);
     for entry in &selector.take_all() {
         told.push(selector.tell(entry, reason::of_selector()));
     }
-    let mut affinity = spec.fields("affinity")?;
     let mut of_nodes = affinity.fields("nodeAffinity")?;
     let mut required = of_nodes.fields("requiredDuringSchedulingIgnoredDuringExecution")?;
     let list = required.path_of("nodeSelectorTerms");

@@ -15,6 +15,30 @@ const TOPOLOGY: Text = Text::new(
     "levels and labels of nodes have no names here: write topology, e.g. within: rack, spread or apart",
     "ノードの階層やラベルには対応する名前がありません。topology(within: rack、spread、apart)を書いてください",
 );
+const NEAR: Text = Text::new(
+    "a group stands in one rack where one has room for all of it, else at one site, else anywhere: nothing takes its place",
+    "グループは空きがあれば1つのラック、次に1つの拠点、なければどこにでも配置されます。代わりは不要です",
+);
+const GROUPED: Text = Text::new(
+    "several Pods are one group: write one spec with group: for all of them",
+    "複数の Pod が1つのグループです。group: を付けた1つの仕様にまとめてください",
+);
+const WHOLE: Text = Text::new(
+    "a group is all or nothing: write the least in group: if it suffices",
+    "グループは全体で1つです。少ない数で足りる場合は group: に書いてください",
+);
+const ROLLED: Text = Text::new(
+    "what runs is replaced one by one, as far as room and service.surge let it, and all of it: `sekisho job replace`",
+    "置き換えは空きと service.surge の範囲で順に、全体に対して行われます(`sekisho job replace`)",
+);
+const STEADY: Text = Text::new(
+    "a replica counts from when its command runs; what ends soon is followed by another one after a growing pause",
+    "レプリカはコマンドの開始から数えます。すぐ終わるものは間隔を延ばしながら置き換えられます",
+);
+const ORDERED: Text = Text::new(
+    "replicas are alike, start together and keep nothing: nothing takes its place",
+    "レプリカは同等で、同時に始まり、何も残しません。代わりはありません",
+);
 const SELECTED: Text = Text::new(
     "nodes are chosen by device class and residency, not by labels: see resources.class, residency.areas, residency.operators",
     "ノードはラベルではなく、デバイスクラスと居住規則で選ばれます。resources.class、residency.areas、residency.operators を使ってください",
@@ -44,8 +68,8 @@ const TOLERATED: Text = Text::new(
     "ノードに taint はありません。使うノードはデバイスクラス、居住規則、事業者の提供枠で決まります",
 );
 const SUSPENDED: Text = Text::new(
-    "there is no hold, and Kueue sets it by itself: submit the job when it shall run",
-    "保留はありません(Kueue は自動で設定します)。実行したい時に投入してください",
+    "nobody releases a job by hand, and Kueue sets it by itself: submit the job when it shall run",
+    "手動での保留解除はありません(Kueue は自動で設定します)。実行したい時に投入してください",
 );
 const FAILURES: Text = Text::new(
     "what counts as a failure cannot be chosen: any end but exit code 0 does; let the command decide its exit code",
@@ -99,21 +123,23 @@ const UNKNOWN: Text = Text::new(
 /// Why a field of this name is not carried over.
 pub(super) fn of_field(key: &str) -> Why {
     match key {
-        "namespace" | "kueue.x-k8s.io/queue-name" | "kueue.x-k8s.io/max-exec-time-seconds" => {
-            TENANT
-        }
+        "namespace" | "kueue.x-k8s.io/queue-name" => TENANT,
         "priorityClassName" | "priority" | "preemptionPolicy" | "kueue.x-k8s.io/priority-class" => {
             PRIORITY
         }
         "topologySpreadConstraints" | "podAffinity" | "podAntiAffinity" => TOPOLOGY,
+        "kueue.x-k8s.io/podset-preferred-topology"
+        | "kueue.x-k8s.io/podset-unconstrained-topology" => NEAR,
         key if key.starts_with("kueue.x-k8s.io/podset-") => TOPOLOGY,
+        key if key.starts_with("kueue.x-k8s.io/pod-group-") => GROUPED,
+        "kueue.x-k8s.io/job-min-parallelism" => WHOLE,
         "nodeSelector"
         | "nodeName"
         | "matchFields"
         | "schedulerName"
         | "preferredDuringSchedulingIgnoredDuringExecution" => SELECTED,
         "image" | "imagePullPolicy" | "imagePullSecrets" | "runtimeClassName" => IMAGE,
-        "volumes" | "volumeMounts" | "volumeDevices" => VOLUME,
+        "volumes" | "volumeMounts" | "volumeDevices" | "volumeClaimTemplates" => VOLUME,
         "envFrom" => SECRETS,
         "ttlSecondsAfterFinished" => KEPT,
         "tolerations" => TOLERATED,
@@ -130,6 +156,11 @@ pub(super) fn of_field(key: &str) -> Why {
         "name" => NAMELESS,
         "generateName" => NAMED,
         "livenessProbe" | "readinessProbe" | "startupProbe" | "readinessGates" => PROBED,
+        "partition" | "maxUnavailable" | "paused" => ROLLED,
+        "minReadySeconds" | "progressDeadlineSeconds" => STEADY,
+        "revisionHistoryLimit" => KEPT,
+        "podManagementPolicy" | "ordinals" | "persistentVolumeClaimRetentionPolicy" => ORDERED,
+        "serviceName" => NETWORK,
         "serviceAccountName"
         | "serviceAccount"
         | "automountServiceAccountToken"
@@ -147,6 +178,22 @@ pub(super) fn of_field(key: &str) -> Why {
         _ => UNKNOWN,
     }
     .into()
+}
+
+/// That a wish to stand apart is none of a spec's.
+pub(super) fn wished_apart() -> Why {
+    Why::new(
+        "a wish, and apart binds: write topology.apart, and topology.marks in the other jobs, if it shall",
+        "希望としての指定です。apart は必須条件になります。必要なら topology.apart と、相手のジョブの topology.marks を書いてください",
+    )
+}
+
+/// That another time limit is shorter.
+pub(super) fn longer_limit() -> Why {
+    Why::new(
+        "a shorter time limit stands beside it, which counts",
+        "より短い時間制限があり、そちらを使います",
+    )
 }
 
 /// Why a label or an annotation is not carried over.
@@ -181,9 +228,18 @@ pub(super) fn of_kind(kind: &str) -> Why {
             "what a tenant may use is a quota: `sekisho quota set`",
             "テナントの使用枠は割当枠で決めます(`sekisho quota set`)",
         ),
+        "HorizontalPodAutoscaler" => Text::new(
+            "a service has the replicas that its spec says: `sekisho job replace` with another number",
+            "サービスのレプリカ数は仕様の値です。数を変えて `sekisho job replace` を実行してください",
+        ),
+        "PodDisruptionBudget" => Text::new(
+            "a replica on a host that is drained is replaced before it is stopped: nothing takes its place",
+            "退避するホストのレプリカは、停止前に置き換えられます。代わりは不要です",
+        ),
+        "Service" | "Ingress" | "NetworkPolicy" => NETWORK,
         _ => Text::new(
-            "only Jobs of batch/v1 and Pods are read: write what it starts as one of them",
-            "読めるのは batch/v1 の Job と Pod だけです。起動するものをそのどちらかで書いてください",
+            "only Jobs, Deployments, StatefulSets and Pods are read: write what it starts as one of them",
+            "読めるのは Job、Deployment、StatefulSet、Pod だけです。起動するものをそのいずれかで書いてください",
         ),
     }
     .into()

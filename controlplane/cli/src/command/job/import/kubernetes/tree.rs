@@ -2,7 +2,7 @@
 //!
 //! Must hold: [`Fields::rest`] tells whatever was not taken; null, `{}` and `[]` say nothing and are as good as absent.
 
-use super::super::draft::{Place, Told};
+use super::super::draft::{Place, Told, Why};
 use super::reason;
 use crate::failure::Failure;
 use serde::Deserialize;
@@ -197,6 +197,11 @@ impl Fields {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
+    /// Whether there is a field that says something.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.left.iter().any(|entry| entry.key == key && !entry.node.is_empty())
+    }
+
     /// Takes a field that says something.
     pub(super) fn take(&mut self, key: &str) -> Option<Entry> {
         let at = self.left.iter().position(|entry| entry.key == key)?;
@@ -271,7 +276,7 @@ impl Fields {
     }
 
     /// Tells a field that was taken.
-    pub(super) fn tell(&self, entry: &Entry, why: super::Why) -> Told {
+    pub(super) fn tell(&self, entry: &Entry, why: Why) -> Told {
         let quoted = format!("{}: {}", self.path_of(&entry.key), entry.node.flow());
         Told { place: entry.place, quoted, why }
     }

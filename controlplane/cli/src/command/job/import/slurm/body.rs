@@ -109,14 +109,7 @@ fn tell_slurm(lines: &[&str], from: usize, told: &mut Vec<Told>) {
         let mut names = line.split(|c: char| !is_part(c) || c == '-');
         let is_variable = |name: &&str| VARIABLES.iter().any(|begin| name.starts_with(begin));
         if let Some(variable) = names.find(is_variable) {
-            tell(Why::new(
-                format!(
-                    "{variable} is not set: there are SEKISHO_JOB, SEKISHO_RANK, SEKISHO_GROUP_SIZE and SEKISHO_GPU_COUNT"
-                ),
-                format!(
-                    "{variable} は設定されません。SEKISHO_JOB、SEKISHO_RANK、SEKISHO_GROUP_SIZE、SEKISHO_GPU_COUNT があります"
-                ),
-            ));
+            tell(not_set(variable));
         }
         if line.trim_start().starts_with("module ") {
             tell(Why::new(
@@ -125,4 +118,24 @@ fn tell_slurm(lines: &[&str], from: usize, told: &mut Vec<Told>) {
             ));
         }
     }
+}
+
+/// What a script reads in place of a variable of Slurm's.
+fn not_set(variable: &str) -> Why {
+    if variable == "SLURM_ARRAY_TASK_ID" {
+        return Why::new(
+            format!("{variable} is not set: a task reads its number, from 0, in SEKISHO_TASK"),
+            format!(
+                "{variable} は設定されません。タスクの番号は SEKISHO_TASK(0 から)で得てください"
+            ),
+        );
+    }
+    Why::new(
+        format!(
+            "{variable} is not set: there are SEKISHO_JOB, SEKISHO_TASK, SEKISHO_RANK, SEKISHO_GROUP_SIZE and SEKISHO_GPU_COUNT"
+        ),
+        format!(
+            "{variable} は設定されません。SEKISHO_JOB、SEKISHO_TASK、SEKISHO_RANK、SEKISHO_GROUP_SIZE、SEKISHO_GPU_COUNT があります"
+        ),
+    )
 }

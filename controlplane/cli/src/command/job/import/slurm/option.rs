@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::spec::refuse::nearest;
 use sekisho_types::error_code::Text;
 use table::OPTIONS;
+pub(super) use table::{FEATURE, NEAR};
 
 /// Whether an option has a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,9 @@ pub(super) enum Field {
     Dependency,
     Begin,
     Deadline,
+    Constraint,
+    Reservation,
+    Switches,
 }
 
 /// What becomes of an option.

@@ -3,9 +3,10 @@
 //! Must hold: options that say the same thing twice must agree, else it is an error that names both; what Slurm would choose by
 //! itself is not guessed but asked for.
 
-use super::super::draft::{Given, Place, Told, Why, cpus, gpus, group, shared};
+use super::super::draft::{Place, Told, Why, cpus, gpus, group, shared};
+use super::super::given::Given;
 use super::Asked;
-use super::option::{Field, Set};
+use super::option::{FEATURE, Field, Set};
 use crate::failure::Failure;
 use sekisho_types::id::DeviceClass;
 
@@ -75,7 +76,8 @@ impl Shape {
             return Err(other.set.at.refuse(why));
         }
         let (cpu_milli, cpus_counted) = processors(asked, tasks, first.count)?;
-        let class = match named.of.as_deref() {
+        let feature = feature(asked, named.of.is_some(), given, told);
+        let class = match named.of.as_deref().or(feature) {
             Some(of) if is_shard(of) => given.shared_class(of, named.set.at)?,
             of => given.class(of, named.set.at)?,
         };
@@ -159,6 +161,21 @@ fn number(text: &str) -> Option<u64> {
 /// Whether what is asked for is a share of a GPU: `shard`, or `shard:TYPE`.
 fn is_shard(of: &str) -> bool {
     of.split(':').next() == Some(SHARD)
+}
+
+/// `--constraint`, where it is the kind of GPU and nothing else says that; else it is told.
+fn feature<'s>(
+    asked: &'s Asked,
+    is_typed: bool,
+    given: &Given,
+    told: &mut Vec<Told>,
+) -> Option<&'s str> {
+    let set = asked.get(&Field::Constraint)?;
+    if !is_typed && given.says(&set.value) {
+        return Some(&set.value);
+    }
+    told.push(set.told(FEATURE.into()));
+    None
 }
 
 /// `--gres`: `gpu[:TYPE][:COUNT]`, or `shard` in its place, among others, which are told.

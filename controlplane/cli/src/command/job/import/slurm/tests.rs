@@ -1,7 +1,8 @@
 //! What `sbatch` would take and a spec cannot say, what contradicts itself, and what cannot be read: each by name and place.
 
 use super::*;
-use sekisho_types::error_code::ErrorCode;
+use sekisho_types::error_code::{ErrorCode, Language};
+use sekisho_types::topology::Within;
 
 /// A script with these options besides name, time and GPUs of a node.
 fn script(options: &str) -> String {
@@ -9,7 +10,8 @@ fn script(options: &str) -> String {
 }
 
 fn parts(options: &str) -> Result<Part, Failure> {
-    let given = Given { classes: vec![super::super::class_of("c").unwrap()], ..Given::default() };
+    let given =
+        Given { classes: vec![super::super::given::class_of("c").unwrap()], ..Given::default() };
     read(&script(options), &given).map(|mut parts| parts.remove(0))
 }
 
@@ -54,7 +56,7 @@ fn members_and_gpus_come_from_every_way_to_ask_for_them() {
 #[test]
 fn a_shard_is_a_share_and_an_instance_a_class_of_its_own() {
     let classes = ["shard=h200-shared", "1g.18gb=h200-1g-18gb", "shard:big=c"];
-    let classes = classes.map(|class| super::super::class_of(class).unwrap()).to_vec();
+    let classes = classes.map(|class| super::super::given::class_of(class).unwrap()).to_vec();
     let given = Given { classes, ..Given::default() };
     let read = |options: &str| read(&script(options), &given).map(|mut parts| parts.remove(0));
     for gres in ["--gres=shard", "--gres=shard:1"] {
@@ -214,21 +216,112 @@ fn interpreters_keep_their_argument_as_one() {
 }
 
 #[test]
-fn arrays_and_dependencies_are_read_in_every_form() {
-    for array in ["0", "0-9", "1,3,5-7", "0-15:4", "0-9%2", "1,2,3%1"] {
-        assert_eq!(told(&format!("-G 1 -a {array}")), [format!("-a {array}")]);
-    }
-    for other in [
-        "singleton",
-        "afterok:1",
-        "afterok:1:2_3:4_*",
-        "after:1+5,afterany:2",
-        "afternotok:1?afterok:2",
-        "aftercorr:7",
-        "afterok:1,singleton",
+fn an_array_is_one_here_and_other_numbers_are_told() {
+    for (array, tasks, at_most, remark) in [
+        ("0", 1, 1, None),
+        ("0-9", 10, 10, None),
+        ("0-9%2", 10, 2, None),
+        ("0-9%99", 10, 10, None),
+        ("0-3,4-9:1", 10, 10, None),
+        ("2,1,0,1", 3, 3, None),
+        ("5", 1, 1, Some("Slurm's is $((SEKISHO_TASK + 5))")),
+        ("1-10%3", 10, 3, Some("Slurm's is $((SEKISHO_TASK + 1))")),
+        ("0-15:4", 4, 4, Some("Slurm's is $((SEKISHO_TASK * 4))")),
+        ("3-15:4", 4, 4, Some("Slurm's is $((SEKISHO_TASK * 4 + 3))")),
+        ("1,3,5-7", 5, 5, Some("the one at that place of 1, 3, 5, 6, 7")),
+        ("0,2-20", 20, 20, Some("of 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, …")),
+        ("0-10000", 10_000, 10_000, Some("these are the first of 10001;")),
     ] {
-        assert_eq!(told(&format!("-G 1 -d {other}")), [format!("-d {other}")]);
+        let Part { told, draft } = parts(&format!("-G 1 -a {array}")).unwrap();
+        assert_eq!(draft.unwrap().kind, Kind::Array { tasks, at_most }, "{array}");
+        let whys: Vec<&str> = told.iter().map(|told| told.why.of(Language::En)).collect();
+        match remark {
+            None => assert_eq!(whys, [""; 0], "{array}"),
+            Some(remark) => {
+                assert_eq!(told[0].quoted, format!("-a {array}"));
+                assert!(whys[0].contains(remark), "{array}: {whys:?}");
+            }
+        }
     }
+    assert_eq!(draft("-G 1").kind, Kind::Batch);
+}
+
+#[test]
+fn a_dependency_on_jobs_that_have_a_name_here_is_after_and_others_are_told() {
+    let jobs = ["1=prep", "2=cache", "3=clean", "4=prep"];
+    let jobs = jobs.map(|job| super::super::given::job_of(job).unwrap()).to_vec();
+    let classes = vec![super::super::given::class_of("c").unwrap()];
+    let given = Given { classes, jobs, ..Given::default() };
+    let waits = |dependency: &str| {
+        let Part { told, draft } =
+            read(&script(&format!("-G 1 -d {dependency}")), &given).unwrap().remove(0);
+        let after = draft.unwrap().after;
+        let after: Vec<String> = after.iter().map(|a| format!("{} {}", a.job, a.when)).collect();
+        assert!(told.iter().all(|told| told.quoted == format!("-d {dependency}")));
+        (after.join(", "), told.len())
+    };
+    let said = |after: &str, told| (after.to_owned(), told);
+    assert_eq!(
+        waits("afterok:1:2_*,afterany:3"),
+        said("prep succeeded, cache succeeded, clean ended", 0)
+    );
+    assert_eq!(waits("afterok:1:4"), said("prep succeeded", 0));
+    // A job that is cancelled is judged otherwise.
+    assert_eq!(waits("after:1"), said("prep started", 1));
+    assert_eq!(waits("afternotok:1"), said("prep failed", 1));
+    // Some of it: the rest is told.
+    assert_eq!(waits("afterok:1,afterok:9"), said("prep succeeded", 1));
+    assert_eq!(waits("afterok:1,afterany:4"), said("prep succeeded", 1));
+    assert_eq!(waits("afterok:1,singleton"), said("prep succeeded", 1));
+    for none in ["afterok:1?afterok:2", "afterok:1_7", "after:1+5", "aftercorr:1", "afterok:1:9"] {
+        assert_eq!(waits(none), said("", 1), "{none}");
+    }
+    for other in ["singleton", "afterok:1", "afterok:1:2_3:4_*", "after:1+5,afterany:2"] {
+        assert_eq!(told(&format!("-G 1 -d {other}")), [format!("-d {other}")]);
+        assert!(draft(&format!("-G 1 -d {other}")).after.is_empty());
+    }
+    let many: Vec<String> = (1..=17).map(|n| n.to_string()).collect();
+    let jobs = many.iter().map(|n| super::super::given::job_of(&format!("{n}=j{n}")).unwrap());
+    let given = Given { jobs: jobs.collect(), ..given.clone() };
+    let too_many = read(&script(&format!("-G 1 -d afterok:{}", many.join(":"))), &given);
+    assert!(too_many.unwrap_err().detail.contains("waits for 17 jobs, at most 16"));
+}
+
+#[test]
+fn switches_features_and_reservations_are_what_the_command_line_says_they_are() {
+    let level = |level: &str| vec![super::super::given::level_of(level).unwrap()];
+    let classes = ["c", "hbm3=h200"].map(|c| super::super::given::class_of(c).unwrap()).to_vec();
+    let given = Given { classes, levels: level("switch=rack"), ..Given::default() };
+    let read_as = |options: &str, given: &Given| {
+        let Part { told, draft } = read(&script(options), given).unwrap().remove(0);
+        let quoted: Vec<String> = told.into_iter().map(|told| told.quoted).collect();
+        (draft.unwrap(), quoted)
+    };
+    let (near, told) = read_as("-N 4 -G 4 --switches=1@10", &given);
+    assert_eq!(near.topology.within, Some(Within::Rack));
+    assert_eq!(told, ["-N 4", "--switches=1@10"]);
+    for (options, levels) in [
+        ("-N 4 -G 4 --switches=2", level("switch=rack")),
+        ("-N 4 -G 4 --switches=1", level("switch=operator")),
+        ("-N 4 -G 4 --switches=1", Vec::new()),
+    ] {
+        let (draft, told) = read_as(options, &Given { levels, ..given.clone() });
+        assert_eq!((draft.topology.within, told.len()), (None, 2), "{options}");
+    }
+    // One node is at one switch.
+    assert_eq!(read_as("-N 1 -G 1 --switches=1", &given).1, [""; 0]);
+    assert!(refused("-N 2 -G 2 --switches=x").contains("`x` is no count of switches"));
+    let (typed, told) = read_as("-G 1 -C hbm3", &given);
+    assert_eq!((typed.class.as_str(), told.len()), ("h200", 0));
+    let (typed, told) = read_as("-G a100:1 -C hbm3", &given);
+    assert_eq!((typed.class.as_str(), told), ("a100", vec!["-C hbm3".to_owned()]));
+    let (other, told) = read_as("-G 1 -C \"hbm3&nvlink\"", &given);
+    assert_eq!((other.class.as_str(), told.len()), ("c", 1));
+    let (kept, told) = read_as("-G 1 --reservation=april", &given);
+    assert_eq!(kept.reservation.unwrap().as_str(), "april");
+    assert_eq!(told, ["--reservation=april"]);
+    let (kept, told) = read_as("-G 1 --reservation=april,may", &given);
+    assert_eq!((kept.reservation, told.len()), (None, 1));
 }
 
 #[test]
@@ -257,7 +350,7 @@ fn instants_are_carried_over_and_what_is_counted_from_now_is_told() {
 
 #[test]
 fn what_sekisho_does_anyway_is_not_told() {
-    assert!(told("-G 1 --requeue --export=NONE").is_empty());
+    assert!(told("-G 1 --requeue --use-min-nodes --export=NONE").is_empty());
     assert_eq!(told("-N 2 -G 2 -n 2"), ["-N 2"]);
     assert_eq!(told("-G 1 --sockets-per-node=2"), ["--sockets-per-node=2"]);
     assert_eq!(draft("-G 1 --export=A=1,B='x y'").run.env.len(), 2);

@@ -11,7 +11,8 @@ const WHERE: Text = Text::new(
     "nodes are chosen by device class and residency: say where in residency.areas or residency.operators",
     "ノードはデバイスクラスと居住規則で選ばれます。場所は residency.areas か residency.operators に書いてください",
 );
-const FEATURE: Text = Text::new(
+/// Of features that are not the kind of GPU.
+pub(in super::super) const FEATURE: Text = Text::new(
     "features of nodes have no names here: say the kind of GPU in resources.class, its least memory in resources.memory_gib",
     "ノードの特性名はありません。GPU の種類は resources.class、最小メモリーは resources.memory_gib に書いてください",
 );
@@ -43,13 +44,14 @@ const LICENCE: Text = Text::new(
     "licences are not counted: let a quota or the licence server limit how many run",
     "ライセンス数は管理しません。割当枠かライセンスサーバーで制限してください",
 );
-const RESERVED: Text = Text::new(
-    "reservations are the site operators' own: where one is made for the tenant, write `reservation: NAME`",
-    "予約は拠点の事業者が作成します。テナントの予約があれば `reservation: NAME` と書いてください",
+/// Of switches that nobody said what they are.
+pub(in super::super) const NEAR: Text = Text::new(
+    "a group stands in one rack where one has room for all of it, else at one site; if it must: write topology, e.g. within: rack",
+    "グループは空きがあれば1つのラックに、なければ1つの拠点にまとめて配置されます。必須にするには topology(within: rack など)を書いてください",
 );
-const TOPOLOGY: Text = Text::new(
-    "switches and blocks have no names here: write topology, e.g. within: rack, if racks or sites will do",
-    "スイッチやブロックには対応する名前がありません。ラックや拠点でよければ topology(within: rack など)を書いてください",
+const SPREAD: Text = Text::new(
+    "each member stands on a node of its own anyway; over racks or sites: write topology, e.g. spread: {over: rack, at_least: 2}",
+    "メンバーは常に別々のノードに置かれます。ラックや拠点に分けるには topology(spread: {over: rack, at_least: 2} など)を書いてください",
 );
 const TASKS: Text = Text::new(
     "a member starts its command once, without a launcher of tasks: start them inside it, e.g. with torchrun",
@@ -72,8 +74,8 @@ const CALLER: Text = Text::new(
     "sbatch の呼び出しだけに関わる指定です。代わりは不要です",
 );
 const HOLD: Text = Text::new(
-    "there is no hold: submit the job when it shall run",
-    "保留はありません。実行したい時に投入してください",
+    "nobody releases a job by hand: submit it when it shall run, or write not_before or after",
+    "手動での保留解除はありません。実行したい時に投入するか、not_before か after を書いてください",
 );
 const USER: Text = Text::new(
     "a job runs as the user of its placement on the node, nobody else's",
@@ -151,10 +153,10 @@ pub(super) static OPTIONS: &[Opt] = &[
     row("cluster-constraint", None, Value::Must, Use::Tell(WHERE)),
     row("clusters", Some('M'), Value::Must, Use::Tell(WHERE)),
     row("comment", None, Value::Must, Use::Tell(NOTE)),
-    row("constraint", Some('C'), Value::Must, Use::Tell(FEATURE)),
+    row("constraint", Some('C'), Value::Must, Use::Carry(Field::Constraint)),
     row("container", None, Value::Must, Use::Tell(CONTAINER)),
     row("container-id", None, Value::Must, Use::Tell(CONTAINER)),
-    row("contiguous", None, Value::No, Use::Tell(TOPOLOGY)),
+    row("contiguous", None, Value::No, Use::Tell(NEAR)),
     row("core-spec", Some('S'), Value::Must, Use::Tell(BINDING)),
     row("cores-per-socket", None, Value::Must, Use::Tell(BINDING)),
     row("cpu-freq", None, Value::Must, Use::Tell(GPU_MODE)),
@@ -225,14 +227,14 @@ pub(super) static OPTIONS: &[Opt] = &[
     row("quiet", Some('Q'), Value::No, Use::Tell(CALLER)),
     row("reboot", None, Value::No, Use::Tell(BOOT)),
     row("requeue", None, Value::No, Use::Same),
-    row("reservation", None, Value::Must, Use::Tell(RESERVED)),
+    row("reservation", None, Value::Must, Use::Carry(Field::Reservation)),
     row("resv-ports", None, Value::May, Use::Tell(NETWORK)),
-    row("segment", None, Value::Must, Use::Tell(TOPOLOGY)),
+    row("segment", None, Value::Must, Use::Tell(NEAR)),
     row("signal", None, Value::Must, Use::Tell(SIGNAL)),
     row("sockets-per-node", None, Value::Must, Use::Carry(Field::SocketsPerNode)),
-    row("spread-job", None, Value::No, Use::Tell(TOPOLOGY)),
+    row("spread-job", None, Value::No, Use::Tell(SPREAD)),
     row("stepmgr", None, Value::No, Use::Tell(TASKS)),
-    row("switches", None, Value::Must, Use::Tell(TOPOLOGY)),
+    row("switches", None, Value::Must, Use::Carry(Field::Switches)),
     row("test-only", None, Value::No, Use::Tell(CALLER)),
     row("thread-spec", None, Value::Must, Use::Tell(BINDING)),
     row("threads-per-core", None, Value::Must, Use::Tell(BINDING)),
@@ -243,7 +245,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     row("tres-per-task", None, Value::Must, Use::Tell(TRES)),
     row("uid", None, Value::Must, Use::Tell(USER)),
     row("usage", None, Value::No, Use::Tell(CALLER)),
-    row("use-min-nodes", None, Value::No, Use::Tell(TOPOLOGY)),
+    row("use-min-nodes", None, Value::No, Use::Same),
     row("verbose", Some('v'), Value::No, Use::Tell(CALLER)),
     row("version", Some('V'), Value::No, Use::Tell(CALLER)),
     row("wait", Some('W'), Value::No, Use::Tell(CALLER)),
