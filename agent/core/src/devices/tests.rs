@@ -205,7 +205,12 @@ fn parts_of_a_device_are_never_below_what_it_may_draw() {
     assert_eq!(watts("h100-80g"), 650, "each of a bucket at the most of its devices");
     assert_eq!(watts("h100-80g-1g-10gb"), 167, "three equal instances of 500 W");
     assert_eq!(watts("h100-80g-shared"), 167);
-    host.iter_mut().filter(|device| device.id == "MIG-0").for_each(|device| device.units = 4);
+    let (class, profile) = (host[0].class.clone(), "4g.40gb".parse::<MigProfile>().unwrap());
+    host.iter_mut().filter(|device| device.id == "MIG-0").for_each(|device| {
+        device.class = profile.class(&class).unwrap();
+        (device.units, device.memory_mib) = (4, 40_000);
+        device.kind = DeviceKind::Mig(profile.clone());
+    });
     let large = buckets(&host).into_iter().find(|bucket| bucket.units == 4).unwrap();
     assert_eq!(large.watts, 334, "4 of 6 slices");
     host.iter_mut().for_each(|device| device.watts = 0);

@@ -92,7 +92,7 @@ fn what_lives_is_named_to_the_new_session_and_goes_on_under_its_lease() {
 #[test]
 fn the_limit_of_a_board_is_told_anew_beside_what_lives_and_other_devices_are_not() {
     let mut world = World::new();
-    let grant = world.run(10, |_| {});
+    let grant = world.run(10, |grant| grant.on_disconnect = OnDisconnect::RunToCompletion);
     let before = world.agent.ledger().advertised().to_vec();
     let seen: [(PlacementId, Seen); 1] = [(grant.placement, Seen::Lives)];
     for (count, told) in [(4, 450), (3, before[0].watts)] {

@@ -238,7 +238,7 @@ async fn each_verb_of_the_api_is_admitted_as_the_table_says() {
         "cells through admission: {} of {verbs} verbs and {roles} roles, {} allow",
         cells.count, cells.allowed
     );
-    assert_eq!(cells.count, 75 * roles);
+    assert_eq!(cells.count, 77 * roles);
 }
 
 /// What is of the federation as a whole.

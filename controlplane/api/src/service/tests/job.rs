@@ -230,7 +230,7 @@ async fn what_fares_worse_than_it_was_planned_is_not_queued() {
     let refused = planned(4, &second, revision, Verdict::PlacedNow).await.unwrap_err();
     let refused = ApiError::from_status(&refused);
     assert_eq!((refused.code, queued()), (ErrorCode::PlanMoved, 1));
-    assert!(refused.message.ends_with("is would wait: NODE_UNAVAILABLE"), "{}", refused.message);
+    assert!(refused.message.ends_with(": would wait, NODE_UNAVAILABLE"), "{}", refused.message);
     // A repeat hears what the first run heard; and who planned to wait may.
     let again = planned(3, &first, revision, Verdict::PlacedNow).await.unwrap().into_inner();
     assert_eq!(again, written);
