@@ -7,6 +7,8 @@
 //! differently. There it may be fewer, never more than are admitted.
 //! Does not know: devices, nodes and what else keeps a job off them.
 
+mod several;
+
 use crate::budget::{Budget, BudgetKey, Charged};
 use crate::offer::{Offer, OfferKey};
 use crate::power::SitePower;

@@ -86,21 +86,29 @@ impl<'t, 's> Tally<'t, 's> {
 
     /// One node more.
     pub fn add(&mut self, stand: &Stand<'s>) {
+        self.add_many(stand, 1);
+    }
+
+    /// So many nodes more that stand there.
+    pub fn add_many(&mut self, stand: &Stand<'s>, nodes: u32) {
+        if nodes == 0 {
+            return;
+        }
         let side = match self.topology.within.map(|within| stand.domain(within.over())) {
             None => None,
             Some(None) => return,
             Some(known) => known,
         };
         let side = self.sides.entry(side).or_default();
+        let mut members = nodes;
         if let Some(spread) = self.topology.spread {
             let Some(domain) = stand.domain(spread.over) else { return };
             let count = side.counts.entry(domain).or_default();
-            *count = count.saturating_add(1);
-            if *count > spread.most_in_one(self.group) {
-                return;
-            }
+            let room = spread.most_in_one(self.group).saturating_sub(*count);
+            *count = count.saturating_add(nodes);
+            members = nodes.min(room);
         }
-        side.members = side.members.saturating_add(1);
+        side.members = side.members.saturating_add(members);
     }
 
     /// Members that could stand as it asks, at most the whole group; less than the group where there are too few things to
@@ -183,6 +191,14 @@ mod tests {
             tally.add(&Stand { operator: &operator, area, site, rack: rack.as_ref() });
         }
         assert_eq!(tally.is_met(), tally.most() == 4);
+        // Many at once count as one after the other.
+        let mut at_once = Tally::of(&topology, 4);
+        for same in named.chunk_by(|a, b| a == b) {
+            let ((site, rack), area) = (&same[0], Some(Area::resolve("JP-13").unwrap()));
+            let stand = Stand { operator: &operator, area, site, rack: rack.as_ref() };
+            at_once.add_many(&stand, u32::try_from(same.len()).unwrap());
+        }
+        assert_eq!(at_once.most(), tally.most());
         tally.most()
     }
 

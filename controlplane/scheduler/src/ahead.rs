@@ -148,8 +148,8 @@ impl<'s, 'f> Ahead<'s, 'f> {
             for slot in &group.places {
                 let place = state.node(&slot.node).and_then(|node| node.tag.area.domestic());
                 let gpus = facts.resources.gpus;
-                let places = booked.taken.entry((slot.node.clone(), slot.bucket)).or_default();
-                places.push((until, gpus));
+                let taken = booked.taken.entry(slot.node.clone()).or_default();
+                taken.entry(slot.bucket).or_default().push((until, gpus));
                 let tenant = facts.id.tenant.clone();
                 booked.ends.extend(place.map(|place| (until, tenant, place, u64::from(gpus))));
             }
@@ -162,8 +162,8 @@ impl<'s, 'f> Ahead<'s, 'f> {
 /// What those before a job take and claim.
 #[derive(Debug)]
 pub(crate) struct Booked<'s> {
-    /// Devices of buckets, until when at the latest.
-    pub(crate) taken: BTreeMap<(NodeId, u16), Vec<(Timestamp, u32)>>,
+    /// Devices of buckets of nodes, until when at the latest.
+    pub(crate) taken: BTreeMap<NodeId, BTreeMap<u16, Vec<(Timestamp, u32)>>>,
     /// When what of whose quota comes back.
     pub(crate) ends: Vec<(Timestamp, TenantId, Area, u64)>,
     pub(crate) claims: Claims,

@@ -18,7 +18,8 @@ use crate::pick::{Allowed, Place, stand};
 use sekisho_fsm::state::Job;
 use sekisho_types::id::{DeviceClass, NodeId, TenantId};
 use sekisho_types::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// Something that is kept from a time on.
 #[derive(Debug, Clone, Copy)]
@@ -63,18 +64,24 @@ pub(crate) struct Claimant<'c> {
 /// The claims of one round.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Claims {
-    places: BTreeMap<(NodeId, u16), Kept>,
+    places: BTreeMap<NodeId, BTreeMap<u16, Kept>>,
     quotas: BTreeMap<(TenantId, DeviceClass), Kept>,
     made: usize,
 }
 
 impl Claims {
+    fn kept(&self, node: &NodeId, bucket: u16) -> Option<&Kept> {
+        self.places.get(node)?.get(&bucket)
+    }
+
+    /// Nodes of which something is kept.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &NodeId> {
+        self.places.keys()
+    }
+
     /// Whether a member of a job that ends by `until` may stand there.
     pub(crate) fn admits(&self, spot: &Spot, gpus: u32, until: Timestamp) -> bool {
-        if self.places.is_empty() {
-            return true;
-        }
-        let kept = self.places.get(&(spot.1.clone(), spot.2));
+        let kept = self.kept(&spot.1, spot.2);
         kept.is_none_or(|kept| kept.admits(u64::from(gpus), until))
     }
 
@@ -97,10 +104,7 @@ impl Claims {
         free: u32,
         time: (Timestamp, Timestamp),
     ) -> u32 {
-        if self.places.is_empty() {
-            return free;
-        }
-        let kept = self.places.get(&(node.clone(), bucket));
+        let kept = self.kept(node, bucket);
         let left = kept.map_or_else(|| u64::from(free), |kept| kept.leaves(u64::from(free), time));
         u32::try_from(left).unwrap_or(u32::MAX)
     }
@@ -118,10 +122,7 @@ impl Claims {
 
     /// When a claim of a bucket is over, if there is one.
     pub(crate) fn over(&self, node: &NodeId, bucket: u16) -> Option<Timestamp> {
-        if self.places.is_empty() {
-            return None;
-        }
-        self.places.get(&(node.clone(), bucket)).map(|kept| kept.over)
+        self.kept(node, bucket).map(|kept| kept.over)
     }
 
     /// When the claims of a tenant's quota are over.
@@ -131,13 +132,15 @@ impl Claims {
 
     /// From when on anything is kept.
     pub(crate) fn begins(&self) -> BTreeSet<Timestamp> {
-        self.places.values().chain(self.quotas.values()).map(|kept| kept.from).collect()
+        let places = self.places.values().flat_map(BTreeMap::values);
+        places.chain(self.quotas.values()).map(|kept| kept.from).collect()
     }
 
     /// A group was placed.
     pub(crate) fn place(&mut self, places: &[Place], gpus: u32, until: Timestamp) {
         for (_, spot) in places {
-            if let Some(kept) = self.places.get_mut(&(spot.1.clone(), spot.2)) {
+            let kept = self.places.get_mut(&spot.1).and_then(|kept| kept.get_mut(&spot.2));
+            if let Some(kept) = kept {
                 kept.take(u64::from(gpus), until);
             }
         }
@@ -168,32 +171,34 @@ impl Claims {
         }
         let facts = &claimant.job.facts;
         let (gpus, now) = (facts.resources.gpus, claimant.now);
-        let mut ready: Vec<(Timestamp, Spot, usize)> = Vec::new();
+        let mut ready: Vec<Reverse<(Timestamp, &Spot, usize)>> = Vec::new();
         for (number, (_, shelf)) in shelves.iter().enumerate() {
-            for spot in shelf.spots(0) {
-                let taken = self.places.contains_key(&(spot.1.clone(), spot.2));
+            for (at, spot) in shelf.ready(gpus, now) {
+                let taken = self.kept(&spot.1, spot.2).is_some();
                 if taken || claimant.avoid.contains(&spot.1) {
                     continue;
                 }
-                let Some(at) = fleet.ready(&spot, gpus, now) else { continue };
                 let left = taken_until(claimant.against, &spot.1);
-                ready.push((left.map_or(at, |left| left.max(at)), spot, number));
+                ready.push(Reverse((left.map_or(at, |left| left.max(at)), spot, number)));
             }
         }
-        ready.sort_unstable();
-        let places = ready.iter().filter_map(|(_, spot, number)| {
-            let shelf = shelves.get(*number)?;
-            Some((&spot.1, stand(*shelf, spot.0.as_ref())))
+        // Only as many are put in order as are looked at.
+        let (mut ready, mut looked) = (BinaryHeap::from(ready), Vec::new());
+        let places = std::iter::from_fn(|| {
+            let Reverse((at, spot, number)) = ready.pop()?;
+            looked.push((at, spot));
+            Some((&spot.1, stand(*shelves.get(number)?, spot.0.as_ref())))
         });
         let chosen = choose::first(&facts.topology, facts.group, places)?;
-        let chosen: Vec<&(Timestamp, Spot, usize)> =
-            chosen.into_iter().filter_map(|at| ready.get(at)).collect();
-        let from = chosen.iter().map(|(at, ..)| *at).fold(now, Timestamp::max);
+        let chosen: Vec<(Timestamp, &Spot)> =
+            chosen.into_iter().filter_map(|at| looked.get(at).copied()).collect();
+        let from = chosen.iter().map(|(at, _)| *at).fold(now, Timestamp::max);
         let over = from.plus_ms(claimant.lasts_ms);
-        for (_, spot, _) in chosen {
+        for (_, spot) in chosen {
             let free = fleet.free_at(spot, from);
             let spare = u64::from(free.saturating_sub(gpus));
-            self.places.insert((spot.1.clone(), spot.2), Kept { from, over, spare });
+            let kept = self.places.entry(spot.1.clone()).or_default();
+            kept.insert(spot.2, Kept { from, over, spare });
         }
         self.made = self.made.saturating_add(1);
         Some(from)

@@ -9,10 +9,12 @@ mod start;
 mod topology;
 
 use crate::ahead::{Ahead, Booked, Stand};
+use crate::alike::Alike;
 use crate::filter::Filter;
 use crate::fleet::Fleet;
 use crate::limit::{AHEAD_MAX, RELAXATIONS_MAX};
 use crate::relax::{Case, Cost, Others, Relaxation, With};
+use crate::round::Probe;
 use crate::survey::{Ask, Funnel, Survey};
 use crate::wait::Basis;
 use crate::{relax, wait};
@@ -21,7 +23,7 @@ use sekisho_fsm::State;
 use sekisho_fsm::held::Hold;
 use sekisho_fsm::outcome::Rejection;
 use sekisho_types::error_code::{ErrorCode, Kind};
-use sekisho_types::id::{OperatorId, SiteId};
+use sekisho_types::id::{NodeId, OperatorId, SiteId};
 use sekisho_types::job::{JobFacts, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::{Tier, describe};
@@ -127,15 +129,16 @@ impl Explanation {
     }
 }
 
-/// An index of the fleet that follows from one explanation to the next, so that each costs what changed. It keeps nodes and sites
-/// alone of the state that it followed to.
+/// Indexes of the fleet that follow from one explanation to the next, so that each costs what changed, and the kinds of nodes that
+/// there are. They keep nodes and sites alone of the state that they followed to.
 #[derive(Debug, Default)]
 pub struct Explainer {
     seen: State,
     fleet: Fleet,
+    alike: Alike,
 }
 
-/// Explains a job by a new index.
+/// Explains a job by new indexes.
 #[must_use]
 pub fn explain(state: &State, facts: &JobFacts) -> Explanation {
     Explainer::default().explain(state, facts)
@@ -154,65 +157,25 @@ impl Explainer {
             Ok(rules) => rules,
             Err(rejection) => return unknown(state, facts, rejection),
         };
+        self.follow(state);
+        let (survey, apart) =
+            (Survey::of(state, &self.alike, &rules), apart(state, &self.fleet, facts));
         let ask = Ask {
             facts: facts.clone(),
             rules,
             avoid: known.map(|job| state.avoided(job)).unwrap_or_default(),
-            unsealed: unsealed(state, facts),
+            apart: &apart,
+            unsealed: unsealed(&survey, facts),
             missing: state.is_missing(&facts.payload),
             making: state.preemption(&facts.id).is_some(),
         };
-        self.answer(&Survey::of(state), &ask, &Stand::of(state, facts))
+        answer(&survey, &ask, &Stand::of(state, facts), &mut self.fleet)
     }
 
-    fn answer(&mut self, survey: &Survey<'_>, ask: &Ask<'_>, stand: &Stand<'_>) -> Explanation {
-        let (state, facts) = (survey.state, &ask.facts);
-        let funnel = survey.funnel(ask);
-        let (queue, more) = stand.before(state);
-        let ahead = if queue.len() > 0 {
-            self.follow(state);
-            Some(Ahead::of(&mut self.fleet, &queue, state, stand))
-        } else {
-            None
-        };
-        let binding = binding(&funnel, ahead.as_ref(), ask);
-        let steps = steps(state, ask, &funnel, ahead.as_ref());
-        let case = binding.map(|binding| Case { survey, ask, funnel: &funnel, binding });
-        let mut costed =
-            case.as_ref().map_or_else(Vec::new, |case| relax::of_job(case, ahead.as_ref()));
-        let booked = ahead.map_or_else(|| Booked::none(state), Ahead::booked);
-        if let Some(case) = &case {
-            let mut others = Others { fleet: &mut self.fleet, queue: &queue, stand };
-            costed.extend(relax::of_others(case, &mut others));
-        }
-        let verdict = verdict(binding);
-        let outlook = match verdict {
-            Verdict::WouldWait => wait::outlook(survey, ask, booked),
-            Verdict::PlacedNow | Verdict::Never => wait::Outlook::default(),
-        };
-        costed.extend(outlook.one.map(|wait::Ending { job, by }| {
-            let change = format!("wait for job {job} to end, by {by} at the latest");
-            let effect = Verdict::PlacedNow;
-            (Cost::Wait, Relaxation { change, effect, with: With::End(job) })
-        }));
-        costed.sort_by_key(|(cost, relaxation)| (relaxation.effect, *cost));
-        costed.truncate(RELAXATIONS_MAX);
-        let (position, more_before) = stand.position(state).unzip();
-        let found = Explanation {
-            basis: state.revision(),
-            nodes_needed: facts.group,
-            nodes: funnel.total,
-            steps,
-            verdict,
-            binding,
-            detail: detail(state, facts, &funnel, more),
-            relaxations: costed.into_iter().map(|(_, relaxation)| relaxation).collect(),
-            position,
-            more_before: more_before.unwrap_or(false),
-            estimate: outlook.all,
-            has_places: false,
-        };
-        start::add(state, facts, found)
+    /// By an index of these.
+    #[cfg(test)]
+    pub(crate) fn of(alike: Alike) -> Self {
+        Self { alike, ..Self::default() }
     }
 
     fn follow(&mut self, state: &State) {
@@ -221,17 +184,71 @@ impl Explainer {
             *self = Self::default();
         }
         self.fleet.follow(&self.seen, state);
+        self.alike.follow(&self.seen, state);
         self.seen = state.fleet_alone();
     }
 }
 
-/// Sites with nodes that the payload is not sealed to.
-fn unsealed<'s>(state: &'s State, facts: &JobFacts) -> BTreeSet<&'s SiteId> {
-    let closed = |site: &&SiteId| !state.can_open(facts, site);
-    state.nodes().map(|(id, _)| &id.site).filter(closed).collect()
+fn answer(survey: &Survey<'_>, ask: &Ask<'_>, stand: &Stand<'_>, fleet: &mut Fleet) -> Explanation {
+    let (state, facts) = (survey.state, &ask.facts);
+    let funnel = survey.funnel(ask);
+    let (queue, more) = stand.before(state);
+    let ahead = if queue.len() > 0 { Some(Ahead::of(fleet, &queue, state, stand)) } else { None };
+    let probe = ahead.as_ref().map(|ahead| ahead.probe(ask));
+    let binding = binding(&funnel, ask, || probe);
+    let steps = steps(state, ask, &funnel, probe);
+    let case = binding.map(|binding| Case { survey, ask, funnel: &funnel, probe, binding });
+    let mut costed =
+        case.as_ref().map_or_else(Vec::new, |case| relax::of_job(case, ahead.as_ref()));
+    let booked = ahead.map_or_else(|| Booked::none(state), Ahead::booked);
+    if let Some(case) = &case {
+        costed.extend(relax::of_others(case, &mut Others { fleet, queue: &queue, stand }));
+    }
+    let verdict = verdict(binding);
+    let outlook = match verdict {
+        Verdict::WouldWait => wait::outlook(survey, ask, booked),
+        Verdict::PlacedNow | Verdict::Never => wait::Outlook::default(),
+    };
+    costed.extend(outlook.one.map(|wait::Ending { job, by }| {
+        let change = format!("wait for job {job} to end, by {by} at the latest");
+        let effect = Verdict::PlacedNow;
+        (Cost::Wait, Relaxation { change, effect, with: With::End(job) })
+    }));
+    costed.sort_by_key(|(cost, relaxation)| (relaxation.effect, *cost));
+    costed.truncate(RELAXATIONS_MAX);
+    let (position, more_before) = stand.position(state).unzip();
+    let found = Explanation {
+        basis: state.revision(),
+        nodes_needed: facts.group,
+        nodes: funnel.total,
+        steps,
+        verdict,
+        binding,
+        detail: detail(state, facts, &funnel, more),
+        relaxations: costed.into_iter().map(|(_, relaxation)| relaxation).collect(),
+        position,
+        more_before: more_before.unwrap_or(false),
+        estimate: outlook.all,
+        has_places: false,
+    };
+    start::add(state, facts, found)
 }
 
-fn detail(state: &State, facts: &JobFacts, funnel: &Funnel<'_, '_>, more: bool) -> String {
+/// Nodes on which a job stands from which this one keeps apart.
+fn apart(state: &State, fleet: &Fleet, facts: &JobFacts) -> BTreeSet<NodeId> {
+    let marked = fleet.against(facts).into_iter().flat_map(|taken| taken.keys());
+    let stands =
+        |id: &&NodeId| state.node(id).is_some_and(|node| state.apart_from(facts, node).is_some());
+    marked.filter(stands).cloned().collect()
+}
+
+/// Sites with nodes that the payload is not sealed to.
+fn unsealed<'s>(survey: &Survey<'s>, facts: &JobFacts) -> BTreeSet<&'s SiteId> {
+    let closed = |site: &&SiteId| !survey.state.can_open(facts, site);
+    survey.herds.iter().map(|herd| &herd.like.site).filter(closed).collect()
+}
+
+fn detail(state: &State, facts: &JobFacts, funnel: &Funnel<'_>, more: bool) -> String {
     if funnel.total == 0 {
         return NO_NODES.to_owned();
     }
@@ -245,11 +262,12 @@ fn detail(state: &State, facts: &JobFacts, funnel: &Funnel<'_, '_>, more: bool) 
     }
 }
 
-/// What keeps a job off: what it never passes, what is under way for it, its own filters, and last who goes before it.
+/// What keeps a job off: what it never passes, what is under way for it, its own filters, and last who goes before it, which is asked
+/// only of whom nothing else keeps off.
 pub(crate) fn binding(
-    funnel: &Funnel<'_, '_>,
-    ahead: Option<&Ahead<'_, '_>>,
+    funnel: &Funnel<'_>,
     ask: &Ask<'_>,
+    probe: impl FnOnce() -> Option<Probe>,
 ) -> Option<ErrorCode> {
     let own = funnel.binding().map(|(_, code)| code);
     if let Some(code) = own.filter(|code| !ask.making || code.kind() == Kind::Never) {
@@ -258,7 +276,7 @@ pub(crate) fn binding(
     if ask.making {
         return Some(ErrorCode::RoomInMaking);
     }
-    let probe = ahead?.probe(ask);
+    let probe = probe()?;
     if probe.left < ask.facts.group {
         return Some(ErrorCode::TurnOfAnother);
     }
@@ -308,12 +326,7 @@ pub fn codes() -> impl Iterator<Item = ErrorCode> {
 }
 
 /// Every filter in order, and behind them what others leave.
-fn steps(
-    state: &State,
-    ask: &Ask<'_>,
-    funnel: &Funnel<'_, '_>,
-    ahead: Option<&Ahead<'_, '_>>,
-) -> Vec<Step> {
+fn steps(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_>, probe: Option<Probe>) -> Vec<Step> {
     let step = |filter: Filter| Step {
         token: funnel.code(filter).as_str(),
         nodes_left: funnel.left(filter),
@@ -321,7 +334,6 @@ fn steps(
     };
     let mut steps: Vec<Step> = Filter::ALL.into_iter().map(step).collect();
     let last = steps.last().map_or(0, |step| step.nodes_left);
-    let probe = ahead.map(|ahead| ahead.probe(ask));
     let left = probe.map_or(last, |probe| probe.left.min(last));
     let unkept = probe.map_or(left, |probe| probe.unkept.min(left));
     for (code, nodes_left, condition) in [
@@ -333,7 +345,7 @@ fn steps(
     steps
 }
 
-fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filter) -> String {
+fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_>, filter: Filter) -> String {
     let (wanted, rules) = (ask.wanted(), &ask.rules);
     match filter {
         Filter::Country => "inside Japan".to_owned(),
@@ -361,7 +373,7 @@ fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filt
         Filter::Offered => charge::offered(state, &ask.facts),
         Filter::Offer => format!("{} of what is offered free", wanted.gpus),
         Filter::Reserved => charge::reserved(state, &ask.facts),
-        Filter::Power => charge::power(state, &ask.facts, funnel),
+        Filter::Power => charge::power(state, funnel),
         Filter::Quota => charge::quota(state, &ask.facts),
         Filter::Budget => charge::budget(state, &ask.facts),
         Filter::Apart => topology::apart(&ask.facts),
@@ -370,7 +382,7 @@ fn condition(state: &State, ask: &Ask<'_>, funnel: &Funnel<'_, '_>, filter: Filt
 }
 
 /// Names the sites that the payload would have to be sealed to, besides.
-fn sealed(funnel: &Funnel<'_, '_>) -> String {
+fn sealed(funnel: &Funnel<'_>) -> String {
     let sites: Vec<&str> = funnel.closed.iter().map(|site| site.as_str()).collect();
     if sites.is_empty() {
         return "can read the payload".to_owned();

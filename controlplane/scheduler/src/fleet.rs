@@ -10,6 +10,7 @@
 //! Must hold: an index that followed is the one that would be built anew, so equal states give equal plans; it holds usable
 //! nodes alone, and of each bucket as many free devices as the state says (P1).
 
+use crate::due::{Due, next_change};
 use crate::marked::{Marked, Taken};
 use crate::node::usable;
 use crate::residency::{PlaceKey, example, place_key};
@@ -58,11 +59,14 @@ pub(crate) type Spot = (Option<Name>, NodeId, u16);
 /// A bucket on its rack.
 type Seat = (NodeId, u16);
 
+/// What comes back of a bucket, and by when at the latest, the soonest first.
+type Ends = Arc<[(Timestamp, u32)]>;
+
 /// Buckets of one class, alike but for what is free.
 #[derive(Debug)]
 pub(crate) struct Shelf {
     /// By free devices.
-    by_free: BTreeMap<u32, BTreeSet<Spot>>,
+    by_free: BTreeMap<u32, BTreeMap<Spot, Ends>>,
     /// The same of each rack.
     racks: BTreeMap<Option<Name>, BTreeMap<u32, BTreeSet<Seat>>>,
     /// One node of it stands for all.
@@ -70,10 +74,10 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    fn put(&mut self, free: u32, spot: Spot) {
+    fn put(&mut self, free: u32, spot: Spot, ends: Ends) {
         let (rack, node, bucket) = spot.clone();
         self.racks.entry(rack).or_default().entry(free).or_default().insert((node, bucket));
-        self.by_free.entry(free).or_default().insert(spot);
+        self.by_free.entry(free).or_default().insert(spot, ends);
     }
 
     fn take(&mut self, free: u32, spot: &Spot) {
@@ -97,8 +101,29 @@ impl Shelf {
 
     /// Buckets with so many free devices, fullest first, then by rack and node: what is begun is filled up, so that whole
     /// nodes stay free for whom needs them.
-    pub(crate) fn spots(&self, gpus: u32) -> impl Iterator<Item = Spot> + '_ {
-        self.by_free.range(gpus..).flat_map(|(_, spots)| spots).cloned()
+    pub(crate) fn spots(&self, gpus: u32) -> impl Iterator<Item = &Spot> {
+        self.by_free.range(gpus..).flat_map(|(_, spots)| spots.keys())
+    }
+
+    /// Buckets that are as large, each with when it has so many free devices at the latest.
+    pub(crate) fn ready(
+        &self,
+        gpus: u32,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (Timestamp, &Spot)> {
+        self.by_free.iter().flat_map(move |(free, spots)| {
+            let from = move |ends: &Ends| {
+                let mut free = *free;
+                if free >= gpus {
+                    return Some(now);
+                }
+                ends.iter().find_map(|(at, back)| {
+                    free = free.saturating_add(*back);
+                    (free >= gpus).then_some(*at)
+                })
+            };
+            spots.iter().filter_map(move |(spot, ends)| Some((from(ends)?, spot)))
+        })
     }
 
     /// The same of one rack.
@@ -128,7 +153,8 @@ impl Shelf {
 
     /// Buckets with so many free devices.
     pub(crate) fn count(&self, gpus: u32) -> u32 {
-        self.racks(gpus).fold(0u32, |sum, (_, count)| sum.saturating_add(count))
+        let fit = self.by_free.range(gpus..).map(|(_, spots)| spots.len());
+        u32::try_from(fit.fold(0usize, usize::saturating_add)).unwrap_or(u32::MAX)
     }
 }
 
@@ -139,8 +165,7 @@ struct Held {
     key: Arc<ShelfKey>,
     spot: Spot,
     free: u32,
-    /// What comes back, and by when at the latest, the soonest first.
-    ends: Vec<(Timestamp, u32)>,
+    ends: Ends,
 }
 
 /// What somebody holds, until when at the latest.
@@ -166,7 +191,9 @@ struct Standing {
 pub(crate) struct Fleet {
     classes: BTreeMap<DeviceClass, BTreeMap<Arc<ShelfKey>, Shelf>>,
     nodes: BTreeMap<NodeId, Standing>,
-    due: BTreeSet<(Timestamp, NodeId)>,
+    /// Of each class, nodes with more than one bucket.
+    several: BTreeMap<DeviceClass, u32>,
+    due: Due,
     /// What tenants hold of a class, by when it comes back at the latest.
     ends: BTreeMap<(TenantId, DeviceClass), BTreeMap<(Timestamp, PlacementId), u32>>,
     /// How many placements of a class have a priority.
@@ -181,18 +208,7 @@ impl Fleet {
     /// Follows from `before` to `after`; from nothing it is built.
     pub(crate) fn follow(&mut self, before: &State, after: &State) {
         let mut changed: BTreeSet<NodeId> = std::mem::take(&mut self.touched);
-        changed.extend(after.changed_nodes(before).cloned());
-        for site in after.changed_sites(before) {
-            changed.extend(after.nodes().map(|(id, _)| id).filter(|id| id.site == *site).cloned());
-        }
-        // Not reached: the state clock is that instant or later.
-        while let Some((due, node)) = self.due.pop_first() {
-            if due > after.clock() {
-                self.due.insert((due, node));
-                break;
-            }
-            changed.insert(node);
-        }
+        changed.extend(self.due.changed(before, after));
         for id in &changed {
             self.set(after, id);
         }
@@ -203,10 +219,13 @@ impl Fleet {
             for one in &held {
                 self.drop_spot(&one.class, &one.key, one.free, &one.spot);
             }
-            endings.iter().for_each(|ending| self.drop_ending(ending));
-            if let Some(due) = due {
-                self.due.remove(&(due, id.clone()));
+            for class in several(&held) {
+                if let Some(nodes) = self.several.get_mut(class) {
+                    *nodes = nodes.saturating_sub(1);
+                }
             }
+            endings.iter().for_each(|ending| self.drop_ending(ending));
+            self.due.drop(due, id);
         }
         self.marked.clear(id);
         let Some(node) = state.node(id) else { return };
@@ -237,14 +256,16 @@ impl Fleet {
                 });
                 let (free, spot) = (node.free(at), (node.rack.clone(), id.clone(), at));
                 let stands = || Arc::new(example(node, &key.place));
-                self.put_spot(&bucket.class, &key, (free, spot.clone()), stands);
                 let (class, ends) = (bucket.class.clone(), ends_in(state, node, at));
+                self.put_spot(&class, &key, (free, spot.clone(), Arc::clone(&ends)), stands);
                 standing.held.push(Held { class, key, spot, free, ends });
             }
         }
-        if let Some(due) = standing.due {
-            self.due.insert((due, id.clone()));
+        for class in several(&standing.held) {
+            let nodes = self.several.entry(class.clone()).or_default();
+            *nodes = nodes.saturating_add(1);
         }
+        self.due.put(due, id);
         self.nodes.insert(id.clone(), standing);
     }
 
@@ -274,21 +295,24 @@ impl Fleet {
         self.marked.against(facts)
     }
 
-    fn held(&self, spot: &Spot) -> Option<&Held> {
-        self.nodes.get(&spot.1)?.held.iter().find(|held| held.spot.2 == spot.2)
+    /// Whether any node has more than one bucket of a class.
+    pub(crate) fn has_several(&self, class: &DeviceClass) -> bool {
+        self.several.get(class).is_some_and(|nodes| *nodes > 0)
     }
 
-    /// When a bucket has so many free devices at the latest; `None` = it is not as large.
-    pub(crate) fn ready(&self, spot: &Spot, gpus: u32, now: Timestamp) -> Option<Timestamp> {
-        let held = self.held(spot)?;
-        if held.free >= gpus {
-            return Some(now);
-        }
-        let mut free = held.free;
-        held.ends.iter().find_map(|(at, back)| {
-            free = free.saturating_add(*back);
-            (free >= gpus).then_some(*at)
-        })
+    /// Buckets of a node of a class: their shelf and free devices.
+    pub(crate) fn spots_of(
+        &self,
+        node: &NodeId,
+        class: &DeviceClass,
+    ) -> impl Iterator<Item = (&ShelfKey, &Spot, u32)> {
+        let held = self.nodes.get(node).into_iter().flat_map(|standing| &standing.held);
+        let of_class = held.filter(move |held| held.class == *class);
+        of_class.map(|held| (held.key.as_ref(), &held.spot, held.free))
+    }
+
+    fn held(&self, spot: &Spot) -> Option<&Held> {
+        self.nodes.get(&spot.1)?.held.iter().find(|held| held.spot.2 == spot.2)
     }
 
     /// Devices of a bucket that are free by then at the latest.
@@ -310,13 +334,13 @@ impl Fleet {
         &mut self,
         class: &DeviceClass,
         key: &Arc<ShelfKey>,
-        (free, spot): (u32, Spot),
+        (free, spot, ends): (u32, Spot, Ends),
         stands: impl FnOnce() -> Arc<Node>,
     ) {
         let shelves = self.classes.entry(class.clone()).or_default();
         let empty =
             || Shelf { by_free: BTreeMap::new(), racks: BTreeMap::new(), example: stands() };
-        shelves.entry(Arc::clone(key)).or_insert_with(empty).put(free, spot);
+        shelves.entry(Arc::clone(key)).or_insert_with(empty).put(free, spot, ends);
     }
 
     fn drop_spot(&mut self, class: &DeviceClass, key: &Arc<ShelfKey>, free: u32, spot: &Spot) {
@@ -358,17 +382,17 @@ impl Fleet {
             let party = before.party.clone().with(&facts.id.tenant, sharing);
             held.key = Arc::new(ShelfKey { party, ..ShelfKey::clone(&before) });
         }
-        let after = Arc::clone(&held.key);
+        let (after, ends) = (Arc::clone(&held.key), Arc::clone(&held.ends));
         let shelf = self.classes.get_mut(&class).and_then(|shelves| shelves.get_mut(&before));
         let Some(shelf) = shelf else { return };
         if before == after {
             shelf.take(had, spot);
-            shelf.put(left, spot.clone());
+            shelf.put(left, spot.clone(), ends);
             return;
         }
         let example = Arc::clone(&shelf.example);
         self.drop_spot(&class, &before, had, spot);
-        self.put_spot(&class, &after, (left, spot.clone()), || example);
+        self.put_spot(&class, &after, (left, spot.clone(), ends), || example);
     }
 
     /// A job stands on a node for the rest of this plan, of which something was taken.
@@ -399,17 +423,16 @@ fn endings(state: &State, node: &Node) -> Vec<Ending> {
 }
 
 /// What comes back of a bucket, the soonest first.
-fn ends_in(state: &State, node: &Node, bucket: u16) -> Vec<(Timestamp, u32)> {
+fn ends_in(state: &State, node: &Node, bucket: u16) -> Ends {
     let rows = node.placements.iter().filter_map(|id| state.placement(id));
     let of_bucket = rows.filter(|row| row.bucket == bucket);
     let mut ends: Vec<_> = of_bucket.map(|row| (end_of(row), row.grant.gpus)).collect();
     ends.sort_unstable();
-    ends
+    ends.into()
 }
 
-/// When time alone next changes how a node stands: its tag begins or ends, or its proof ends.
-fn next_change(node: &Node, now: Timestamp) -> Option<Timestamp> {
-    let proof = node.proof.map(|proof| proof.expires);
-    let all = [Some(node.tag.issued), Some(node.tag.expires), proof];
-    all.into_iter().flatten().filter(|at| *at > now).min()
+/// Classes of which there is more than one bucket.
+fn several(held: &[Held]) -> BTreeSet<&DeviceClass> {
+    let mut seen = BTreeSet::new();
+    held.iter().map(|held| &held.class).filter(|class| !seen.insert(*class)).collect()
 }

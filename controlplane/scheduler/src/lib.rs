@@ -7,9 +7,11 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod ahead;
+mod alike;
 mod books;
 mod choose;
 mod claim;
+mod due;
 pub mod explain;
 pub mod filter;
 mod fleet;

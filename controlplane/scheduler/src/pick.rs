@@ -263,7 +263,7 @@ impl<'f, 's, B: Books> Search<'f, '_, 's, B> {
         let Some(place) = example.tag.area.domestic() else { return taken };
         let place = (place, key.member_watts(self.gpus));
         let spots: Box<dyn Iterator<Item = Spot> + 'f> = match rack {
-            None => Box::new(shelf.spots(self.gpus)),
+            None => Box::new(shelf.spots(self.gpus).cloned()),
             Some(rack) => Box::new(shelf.spots_in(rack.cloned(), self.gpus)),
         };
         for spot in spots {

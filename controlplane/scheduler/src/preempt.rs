@@ -70,7 +70,7 @@ impl<'s> Search<'s> {
     fn found(&mut self, shelves: &[Allowed<'_>]) -> Option<Preempt> {
         let mut options: Vec<(Choice, usize)> = Vec::new();
         for (number, (_, shelf)) in shelves.iter().enumerate() {
-            let of_shelf = shelf.spots(0).filter_map(|spot| self.option(spot));
+            let of_shelf = shelf.spots(0).filter_map(|spot| self.option(spot.clone()));
             options.extend(of_shelf.map(|option| (option, number)));
         }
         options.sort_unstable();

@@ -13,6 +13,7 @@ use crate::ahead::{Ahead, Stand};
 use crate::explain::{Verdict, binding, verdict};
 use crate::fleet::Fleet;
 use crate::queue::Queue;
+use crate::round::Probe;
 use crate::survey::{Ask, Funnel, Survey};
 use sekisho_fsm::supposed::Supposed;
 use sekisho_types::error_code::ErrorCode;
@@ -75,7 +76,9 @@ pub(crate) type Costed = (Cost, Relaxation);
 pub(crate) struct Case<'c> {
     pub(crate) survey: &'c Survey<'c>,
     pub(crate) ask: &'c Ask<'c>,
-    pub(crate) funnel: &'c Funnel<'c, 'c>,
+    pub(crate) funnel: &'c Funnel<'c>,
+    /// What it would find at its turn, if others go before it.
+    pub(crate) probe: Option<Probe>,
     pub(crate) binding: ErrorCode,
 }
 
@@ -100,14 +103,14 @@ pub(crate) fn of_others(case: &Case<'_>, others: &mut Others<'_>) -> Vec<Costed>
     for (cost, change, supposed) in charge::candidates(case) {
         let then = state.supposing(&supposed);
         let funnel = case.survey.funnel_on(&then, case.ask);
-        // What the round before took is free again.
-        others.fleet.follow(state, state);
-        let ahead = if others.queue.len() > 0 {
-            Some(Ahead::of(others.fleet, others.queue, &then, others.stand))
-        } else {
-            None
+        let probe = || {
+            // What the round before took is free again.
+            others.fleet.follow(state, state);
+            let behind = others.queue.len() > 0;
+            behind
+                .then(|| Ahead::of(others.fleet, others.queue, &then, others.stand).probe(case.ask))
         };
-        let effect = verdict(binding(&funnel, ahead.as_ref(), case.ask));
+        let effect = verdict(binding(&funnel, case.ask, probe));
         if effect < case.now() {
             found.push((cost, Relaxation { change, effect, with: With::Other(supposed) }));
         }

@@ -43,28 +43,6 @@ pub(crate) fn example(node: &Node, place: &PlaceKey) -> Node {
     example
 }
 
-/// The distinct places of the nodes, numbered.
-#[derive(Debug, Default)]
-pub(crate) struct Places {
-    numbers: BTreeMap<PlaceKey, usize>,
-    /// One node of each.
-    pub(crate) examples: Vec<Node>,
-}
-
-impl Places {
-    /// The number of the node's place.
-    pub(crate) fn number(&mut self, node: &Node, now: Timestamp) -> usize {
-        let key = place_key(node, now);
-        if let Some(number) = self.numbers.get(&key) {
-            return *number;
-        }
-        let number = self.examples.len();
-        self.examples.push(example(node, &key));
-        self.numbers.insert(key, number);
-        number
-    }
-}
-
 /// Whether nodes like `example` may hold a job that `rules` bind.
 ///
 /// # Errors

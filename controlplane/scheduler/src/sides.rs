@@ -9,12 +9,20 @@ use sekisho_types::job::JobFacts;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Nodes that stand alike, at one site and place.
+#[derive(Debug, Clone, Copy)]
+struct Run<'s> {
+    stand: Stand<'s>,
+    /// What a member may draw there.
+    watts: u64,
+    nodes: u32,
+}
+
 /// The nodes of one question.
 #[derive(Debug)]
 pub(crate) struct Sides<'a, 's> {
     facts: &'a JobFacts,
-    /// Where each stands, and what a member may draw there.
-    sides: BTreeMap<Option<Domain<'s>>, Vec<(Stand<'s>, u64)>>,
+    sides: BTreeMap<Option<Domain<'s>>, Vec<Run<'s>>>,
 }
 
 impl<'a, 's> Sides<'a, 's> {
@@ -27,75 +35,88 @@ impl<'a, 's> Sides<'a, 's> {
         self.facts.topology.places_members()
     }
 
-    /// One node with room more, on which a member may draw so many watts.
-    pub(crate) fn add(&mut self, stand: Stand<'s>, watts: u64) {
+    /// So many nodes with room more, one at least, on each of which a member may draw so many watts.
+    pub(crate) fn add(&mut self, stand: Stand<'s>, watts: u64, nodes: u32) {
         if !self.is_asked() {
             return;
         }
         let side = self.facts.topology.within.map(|within| stand.domain(within.over()));
         if side != Some(None) {
-            self.sides.entry(side.flatten()).or_default().push((stand, watts));
+            self.sides.entry(side.flatten()).or_default().push(Run { stand, watts, nodes });
         }
     }
 
     /// Members that may be charged together in one rack or site, none over its share; the whole group if it finds places.
     pub(crate) fn most(&self, books: &impl Books, purse: &Purse<'_>) -> u32 {
-        let mut sides: Vec<&Vec<(Stand<'s>, u64)>> = self.sides.values().collect();
+        let nodes =
+            |runs: &[Run<'s>]| runs.iter().fold(0u32, |sum, run| sum.saturating_add(run.nodes));
+        let mut sides: Vec<(u32, &[Run<'s>])> =
+            self.sides.values().map(|runs| (nodes(runs), runs.as_slice())).collect();
         // The largest first: what is smaller than what was found need not be looked at.
-        sides.sort_by_key(|stands| Reverse(stands.len()));
+        sides.sort_by_key(|(nodes, _)| Reverse(*nodes));
         let mut most = 0u32;
-        for stands in sides {
-            let larger = u32::try_from(stands.len()).map_or(true, |nodes| nodes > most);
-            if !larger || most >= self.facts.group {
+        for (nodes, runs) in sides {
+            if nodes <= most || most >= self.facts.group {
                 break;
             }
-            most = most.max(self.charged(books, purse.clone(), stands));
+            most = most.max(self.charged(books, purse.clone(), runs));
         }
         most
     }
 
-    /// The same of one, in the order of the search: first one member in each that has to be reached.
-    fn charged(
-        &self,
-        books: &impl Books,
-        mut purse: Purse<'_>,
-        stands: &[(Stand<'s>, u64)],
-    ) -> u32 {
+    /// The same of one, in the order of the search: first one member in each that has to be reached. A member that is refused tells
+    /// of all that stand alike, since nothing of a purse grows.
+    fn charged(&self, books: &impl Books, mut purse: Purse<'_>, runs: &[Run<'s>]) -> u32 {
         let (topology, group) = (&self.facts.topology, self.facts.group);
-        let mut spend = |(stand, watts): &(Stand<'s>, u64)| {
+        let mut spend = |Run { stand, watts, .. }: &Run<'s>| {
             let at = (stand.site, stand.operator);
             stand.area.is_some_and(|place| purse.spend(books, at, (place, *watts)).is_ok())
         };
         let mut tally = Tally::of(topology, group);
         let mut taken = BTreeSet::new();
         let mut counts: BTreeMap<Domain<'s>, u32> = BTreeMap::new();
+        let is_wide = |counts: &BTreeMap<Domain<'s>, u32>| {
+            topology.spread.is_none_or(|spread| {
+                u32::try_from(counts.len()).is_ok_and(|several| several >= spread.at_least)
+            })
+        };
         if let Some(spread) = topology.spread {
-            for (at, one) in stands.iter().enumerate() {
-                let Some(domain) = one.0.domain(spread.over) else { continue };
-                let wide =
-                    u32::try_from(counts.len()).is_ok_and(|several| several >= spread.at_least);
-                if !wide && !counts.contains_key(&domain) && spend(one) {
+            for (at, run) in runs.iter().enumerate() {
+                let Some(domain) = run.stand.domain(spread.over) else { continue };
+                if !is_wide(&counts) && !counts.contains_key(&domain) && spend(run) {
                     counts.insert(domain, 1);
                     taken.insert(at);
-                    tally.add(&one.0);
+                    tally.add(&run.stand);
                 }
             }
         }
-        for (_, one) in stands.iter().enumerate().filter(|(at, _)| !taken.contains(at)) {
-            if tally.is_met() {
-                break;
-            }
-            if let Some(spread) = topology.spread {
-                let Some(domain) = one.0.domain(spread.over) else { continue };
-                let count = counts.entry(domain).or_default();
-                if *count >= spread.most_in_one(group) || !spend(one) {
-                    continue;
+        // Where there are too few things to spread over, the last member never finds a place.
+        let goal = if is_wide(&counts) { group } else { group.saturating_sub(1) };
+        for (at, run) in runs.iter().enumerate() {
+            let stand = &run.stand;
+            let mut left = run.nodes.saturating_sub(u32::from(taken.contains(&at)));
+            let domain = topology.spread.map(|spread| (spread, stand.domain(spread.over)));
+            while left > 0 && tally.most() < goal {
+                let count = match domain {
+                    None => None,
+                    Some((_, None)) => break,
+                    Some((spread, Some(domain))) => {
+                        let count = counts.entry(domain).or_default();
+                        if *count >= spread.most_in_one(group) {
+                            break;
+                        }
+                        Some(count)
+                    }
+                };
+                if !spend(run) {
+                    break;
                 }
-                *count = count.saturating_add(1);
-            } else if !spend(one) {
-                continue;
+                if let Some(count) = count {
+                    *count = count.saturating_add(1);
+                }
+                tally.add(stand);
+                left = left.saturating_sub(1);
             }
-            tally.add(&one.0);
         }
         tally.most()
     }

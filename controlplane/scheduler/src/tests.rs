@@ -1,5 +1,6 @@
 //! The planner and its explanations on states that apply made.
 
+mod alike;
 mod brute;
 mod charge;
 mod claim;

@@ -8,24 +8,26 @@
 //! ```
 //! Must hold: an upper bound, never a promise. Every job uses its whole time limit, and what is kept for others stays kept; what
 //! is charged is charged by the purse of apply, opened at that instant.
+//! Nodes on which nothing ends and of which nothing is kept or taken have room now or never: they are counted by what they are like,
+//! as in the funnel. All others are looked at one by one (`room`).
 //! Does not know: shared devices, and nodes of jobs that keep apart, of which it matters who ends and not how many; what no clock
 //! brings: a host that comes back, an approval, a limit that is raised.
 
+mod back;
+mod room;
+
 use crate::ahead::Booked;
-use crate::books::Overlay;
-use crate::fleet::end_of;
-use crate::limit::{EVENTS_TRIED_MAX, PLACEMENTS_CONSIDERED_MAX, TRIED_MAX};
-use crate::node::matching;
+use crate::alike::Corner;
+use crate::limit::{EVENTS_TRIED_MAX, TRIED_MAX};
 use crate::round::GRACE_MS;
 use crate::sides::Sides;
-use crate::survey::{Ask, Host, Survey};
+use crate::survey::{Ask, Standing, Survey};
+use back::Back;
+use room::{Ready, Rooms};
 use sekisho_fsm::State;
-use sekisho_fsm::offer::OfferKey;
 use sekisho_fsm::purse::Purse;
-use sekisho_fsm::topology::Stand;
 use sekisho_types::budget::{Exhausted, Period};
-use sekisho_types::id::{JobId, NodeId, SiteId, TenantId};
-use sekisho_types::jurisdiction::Area;
+use sekisho_types::id::{JobId, SiteId, TenantId};
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -91,27 +93,6 @@ pub(crate) struct Ending {
     pub(crate) by: Timestamp,
 }
 
-/// What comes back at an instant.
-#[derive(Debug)]
-struct Release<'s> {
-    at: Timestamp,
-    job: &'s JobId,
-    node: &'s NodeId,
-    bucket: u16,
-    place: Area,
-    gpus: u32,
-    watts: u64,
-    offer: Option<OfferKey>,
-}
-
-/// A host that will have room.
-#[derive(Debug)]
-struct Ready<'r, 's> {
-    from: Timestamp,
-    host: &'r Host<'s>,
-    ends: Vec<&'r Release<'s>>,
-}
-
 /// A time to come, on paper.
 #[derive(Debug)]
 struct Paper<'p, 's> {
@@ -119,11 +100,10 @@ struct Paper<'p, 's> {
     ask: &'p Ask<'p>,
     path: Vec<TenantId>,
     booked: Booked<'s>,
-    /// In order of time.
-    releases: Vec<Release<'s>>,
-    hosts: Vec<&'p Host<'s>>,
-    /// Of them, the job whose end alone counts.
-    only: Option<JobId>,
+    back: Back<'s>,
+    rooms: Rooms<'s>,
+    /// With nodes on which it may stand.
+    sites: BTreeSet<&'s SiteId>,
 }
 
 /// Looks for the first instant that admits the group.
@@ -131,57 +111,31 @@ pub(crate) fn outlook<'s>(survey: &Survey<'s>, ask: &Ask<'_>, booked: Booked<'s>
     if ask.wanted().sharing.is_agreed() || ask.facts.topology.minds_others() {
         return Outlook::default();
     }
-    let hosts = survey.standing(ask);
-    let mut paper = Paper {
-        state: survey.state,
-        ask,
-        path: survey.state.path(&ask.facts.id.tenant),
-        booked,
-        releases: releases(survey, ask),
-        hosts,
-        only: None,
-    };
+    let standing = survey.standing(ask);
+    let path = survey.state.path(&ask.facts.id.tenant);
+    let back = Back::of(survey, ask, (&path, &booked.ends));
+    let rooms = Rooms::of(survey, ask, (&standing, &back, &booked));
+    let site = |standing: &Standing<'_, 's>| &standing.herd.like.site;
+    let sites = standing.iter().map(site).collect();
+    let paper = Paper { state: survey.state, ask, path, booked, back, rooms, sites };
     let all = paper.first();
     let one = all.filter(|(_, basis)| *basis == Basis::Ends).and_then(|(at, _)| paper.one(at));
     Outlook { one, all }
 }
 
-/// What running jobs give back of the class, in order of time.
-fn releases<'s>(survey: &Survey<'s>, ask: &Ask<'_>) -> Vec<Release<'s>> {
-    let state: &'s State = survey.state;
-    let mut found = Vec::new();
-    for host in &survey.hosts {
-        let (id, node) = (host.id, host.node);
-        let rows = node.placements.iter().filter_map(|id| state.placement(id));
-        let of_class = rows.filter(|row| row.grant.class == ask.wanted().class);
-        found.extend(of_class.map(|row| Release {
-            at: end_of(row),
-            job: &row.grant.job,
-            node: id,
-            bucket: row.bucket,
-            place: row.charge.place,
-            gpus: row.grant.gpus,
-            watts: node.watts(row.bucket, row.grant.gpus),
-            offer: row.charge.offer.as_ref().map(|name| (id.site.clone(), name.clone())),
-        }));
-        if found.len() >= PLACEMENTS_CONSIDERED_MAX {
-            break;
-        }
-    }
-    found.sort_by_key(|release| (release.at, release.node, release.bucket));
-    found
-}
-
 impl<'s> Paper<'_, 's> {
     /// The first instant that admits the group, and what comes then.
     fn first(&self) -> Option<(Timestamp, Basis)> {
-        let ready = self.ready();
-        let group = usize::try_from(self.ask.facts.group).unwrap_or(usize::MAX);
-        let room = ready.get(group.checked_sub(1)?)?.from;
-        let now = self.state.clock();
+        let ready = self.ready(None);
+        let mut nodes = 0u32;
+        let room = ready.iter().find(|one| {
+            nodes = nodes.saturating_add(one.nodes);
+            nodes >= self.ask.facts.group
+        });
+        let (room, now) = (room?.from, self.state.clock());
         let later: Vec<(Timestamp, Basis)> =
             self.instants().into_iter().filter(|(at, _)| *at >= room && *at > now).collect();
-        let admits = |one: &&(Timestamp, Basis)| self.admits(one.0, &ready);
+        let admits = |one: &&(Timestamp, Basis)| self.admits(one.0, &ready, None);
         if let Some(first) = later.first().filter(admits) {
             return Some(*first);
         }
@@ -203,24 +157,26 @@ impl<'s> Paper<'_, 's> {
     }
 
     /// The first job whose end alone would do; until `all` none would.
-    fn one(&mut self, all: Timestamp) -> Option<Ending> {
-        let mut ends: BTreeMap<&JobId, Timestamp> = BTreeMap::new();
-        for release in &self.releases {
-            let by = ends.entry(release.job).or_insert(release.at);
-            *by = release.at.max(*by);
-        }
-        let mut ends: Vec<(Timestamp, JobId)> = ends
-            .into_iter()
-            .filter(|(_, by)| *by >= all)
-            .map(|(job, by)| (by, job.clone()))
-            .collect();
-        ends.sort();
-        let found = ends.into_iter().take(TRIED_MAX).find(|(by, job)| {
-            self.only = Some(job.clone());
-            self.admits(*by, &self.ready())
+    fn one(&self, all: Timestamp) -> Option<Ending> {
+        let mut ends: Vec<(Timestamp, &JobId, usize)> =
+            self.back.jobs().filter(|(by, ..)| *by >= all).collect();
+        ends.sort_unstable();
+        let found = ends.into_iter().take(TRIED_MAX).find(|(by, _, number)| {
+            let only = Some(*number);
+            self.admits(*by, &self.ready(only), only)
         });
-        self.only = None;
-        found.map(|(by, job)| Ending { job, by })
+        found.map(|(by, job, _)| Ending { job: job.clone(), by })
+    }
+
+    /// Nodes that will have room, the soonest first; of the jobs that run `only` this one ends.
+    fn ready(&self, only: Option<usize>) -> Vec<Ready<'_, 's>> {
+        self.rooms.ready(&self.back, &self.booked.claims, self.lasts(), only)
+    }
+
+    /// From now on, and how long it takes until nothing of the job is left.
+    fn lasts(&self) -> (Timestamp, u64) {
+        let ms = self.ask.facts.time_limit_s.saturating_mul(1000);
+        (self.state.clock(), ms.saturating_add(GRACE_MS))
     }
 
     /// Instants at which something comes back or begins.
@@ -231,16 +187,13 @@ impl<'s> Paper<'_, 's> {
             let kept = found.entry(at).or_insert(basis);
             *kept = basis.min(*kept);
         };
-        for release in &self.releases {
-            note(release.at, Basis::Ends);
+        for at in self.back.instants() {
+            note(at, Basis::Ends);
         }
         let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
-        let over = self.hosts.iter().flat_map(|host| {
-            let buckets = matching(host.node, &facts.resources);
-            buckets.filter_map(move |(bucket, _)| self.booked.claims.over(host.id, bucket))
-        });
         let ends = self.booked.ends.iter().map(|(at, ..)| *at);
-        for at in over.chain(ends).chain(self.booked.claims.charge_over(tenant, class)) {
+        let over = self.booked.claims.charge_over(tenant, class);
+        for at in self.rooms.over().chain(ends).chain(over) {
             note(at, Basis::Ahead);
         }
         let budgets = self.path.iter().flat_map(|of| self.state.budgets_of(of));
@@ -258,70 +211,19 @@ impl<'s> Paper<'_, 's> {
                 at = end;
             }
         }
-        let sites: BTreeSet<&SiteId> = self.hosts.iter().map(|host| &host.id.site).collect();
-        let offers = sites.into_iter().flat_map(|site| self.state.offers_of(site));
+        let offers = self.sites.iter().flat_map(|site| self.state.offers_of(site));
         for (_, offer) in offers.filter(|(_, offer)| offer.spec.class == *class) {
             note(offer.spec.from, Basis::Offer);
         }
         found
     }
 
-    /// Whether the end of a job counts.
-    fn counts(&self, job: &JobId) -> bool {
-        self.only.as_ref().is_none_or(|only| only == job)
-    }
-
-    /// Hosts by when they have room first, the soonest first.
-    fn ready(&self) -> Vec<Ready<'_, 's>> {
-        let mut ends: BTreeMap<&NodeId, Vec<&Release<'s>>> = BTreeMap::new();
-        for release in self.releases.iter().filter(|release| self.counts(release.job)) {
-            ends.entry(release.node).or_default().push(release);
-        }
-        let mut ready = Vec::with_capacity(self.hosts.len());
-        for host in &self.hosts {
-            let ends = ends.remove(host.id).unwrap_or_default();
-            if let Some(from) = self.room_from(host, &ends) {
-                ready.push(Ready { from, host, ends });
-            }
-        }
-        ready.sort_by_key(|one| (one.from, one.host.id));
-        ready
-    }
-
-    fn room_from(&self, host: &Host<'s>, ends: &[&Release<'s>]) -> Option<Timestamp> {
-        let wanted = self.ask.wanted();
-        let mut times = BTreeSet::from([self.state.clock()]);
-        times.extend(ends.iter().map(|release| release.at));
-        for (bucket, _) in matching(host.node, wanted) {
-            times.extend(self.booked.claims.over(host.id, bucket));
-            let taken = self.booked.taken.get(&(host.id.clone(), bucket));
-            times.extend(taken.into_iter().flatten().map(|(until, _)| *until));
-        }
-        let now = self.state.clock();
-        let mut times = times.into_iter().filter(|at| *at >= now);
-        times.find(|at| self.has_room(host, ends, *at))
-    }
-
-    fn has_room(&self, host: &Host<'s>, ends: &[&Release<'s>], at: Timestamp) -> bool {
-        let facts = &self.ask.facts;
-        let lasts_ms = facts.time_limit_s.saturating_mul(1000).saturating_add(GRACE_MS);
-        let time = (at, at.plus_ms(lasts_ms));
-        matching(host.node, &facts.resources).any(|(bucket, count)| {
-            let back = ends.iter().filter(|end| end.bucket == bucket && end.at <= at);
-            let free = back.fold(host.node.free(bucket), |sum, end| sum.saturating_add(end.gpus));
-            let taken = self.booked.taken.get(&(host.id.clone(), bucket));
-            let taken = taken.into_iter().flatten().filter(|(until, _)| *until > at);
-            let free = taken.fold(free.min(count), |free, (_, gpus)| free.saturating_sub(*gpus));
-            self.booked.claims.leaves((host.id, bucket), free, time) >= facts.resources.gpus
-        })
-    }
-
-    /// Whether the whole group may be charged at an instant, on hosts with room by then.
-    fn admits(&self, at: Timestamp, ready: &[Ready<'_, 's>]) -> bool {
+    /// Whether the whole group may be charged at an instant, on nodes with room by then.
+    fn admits(&self, at: Timestamp, ready: &[Ready<'_, 's>], only: Option<usize>) -> bool {
         let facts = &self.ask.facts;
         let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
         let mut books = self.booked.books.clone();
-        self.give_back(&mut books, at);
+        self.back.give(&mut books, class, at, only);
         let mut purse = Purse::open_at(self.state, &books, facts, &self.path, at);
         let time = (at, purse.until().plus_ms(GRACE_MS));
         if purse.covers(facts.gpus()).is_err()
@@ -329,60 +231,35 @@ impl<'s> Paper<'_, 's> {
         {
             return false;
         }
+        let (_, lasts_ms) = self.lasts();
+        // What is free until it is kept for another may be kept by then.
+        let has_room = |one: &&Ready<'_, 's>| {
+            one.has_room(&self.back, &self.booked.claims, (at, lasts_ms), only)
+        };
         let ready = ready.iter().take_while(|one| one.from <= at);
         let mut sides = Sides::of(facts);
         if sides.is_asked() {
-            for one in ready.filter(|one| self.has_room(one.host, &one.ends, at)) {
-                let watts = one.host.node.least_watts(facts);
-                sides.add(Stand::of(one.host.id, one.host.node), watts);
+            for one in ready.filter(has_room) {
+                sides.add(one.like.stand(one.rack), one.corner.watts, one.nodes);
             }
             return sides.most(&books, &purse) >= facts.group;
         }
         let (mut members, mut refused) = (0u32, BTreeSet::new());
         for one in ready {
-            let host = one.host;
-            let Some(place) = host.node.tag.area.domestic() else { continue };
-            let (site, watts) = (&host.id.site, host.node.least_watts(facts));
-            // What is free until it is kept for another may be kept by then.
-            if refused.contains(&(site, place, watts)) || !self.has_room(host, &one.ends, at) {
+            let Corner { site, operator, place: Some(place), watts } = one.corner else { continue };
+            if refused.contains(&one.corner) || !has_room(&one) {
                 continue;
             }
-            if purse.spend(&books, (site, &host.node.operator), (place, watts)).is_err() {
-                refused.insert((site, place, watts));
-                continue;
+            let most = one.nodes.min(facts.group.saturating_sub(members));
+            let (charged, code) = purse.spend_most(&books, (site, operator), (place, watts), most);
+            if code.is_some() {
+                refused.insert(one.corner);
             }
-            members = members.saturating_add(1);
+            members = members.saturating_add(charged);
             if members >= facts.group {
                 return true;
             }
         }
         false
-    }
-
-    /// Gives back what will have ended by then.
-    fn give_back(&self, books: &mut Overlay<'s>, at: Timestamp) {
-        let class = &self.ask.facts.resources.class;
-        let mut sums: BTreeMap<(&TenantId, Area), u64> = BTreeMap::new();
-        let ended = self.releases.iter().take_while(|release| release.at <= at);
-        for release in ended.filter(|release| self.counts(release.job)) {
-            let gpus = u64::from(release.gpus);
-            let sum = sums.entry((&release.job.tenant, release.place)).or_default();
-            *sum = sum.saturating_add(gpus);
-            books.end_watts(&release.node.site, release.watts);
-            if let Some(offer) = &release.offer {
-                books.end(offer.clone(), gpus);
-            }
-        }
-        for (_, tenant, place, gpus) in self.booked.ends.iter().filter(|(end, ..)| *end <= at) {
-            let sum = sums.entry((tenant, *place)).or_default();
-            *sum = sum.saturating_add(*gpus);
-        }
-        for ((tenant, place), gpus) in sums {
-            let path = self.state.path(tenant);
-            // Of another tree it is nothing to this job.
-            if path.last() == self.path.last() {
-                books.give_back(&path, class, place, gpus);
-            }
-        }
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use sekisho_fsm::command::{Command, Group, Slot};
 use sekisho_fsm::outcome::Reply;
 use sekisho_fsm::testing::{Federation, member};
-use sekisho_scheduler::{Planner, explain};
+use sekisho_scheduler::{Explainer, Planner};
 use sekisho_types::id::JobId;
 use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
 use sekisho_types::name::Name;
@@ -188,18 +188,22 @@ pub(super) fn explanations(nodes: u32, count: u32) -> Result<Told> {
     let gangs: Vec<Job> = (0..count.div_ceil(4)).map(|_| full.gang()).collect::<Result<_>>()?;
     let (used, span) = (full.used(), Span::begin(Vec::new())?);
     let state = &full.federation.state;
-    let ask = |jobs: Vec<Job>| {
+    let mut explainer = Explainer::default();
+    let mut ask = |jobs: Vec<Job>| {
         let mut times = Times::default();
         for facts in jobs.iter().map(Job::facts) {
             let begun = Instant::now();
-            drop(std::hint::black_box(explain(state, &facts)));
+            drop(std::hint::black_box(explainer.explain(state, &facts)));
             times.push(begun.elapsed());
         }
         times
     };
+    // Builds the indexes.
+    let first = ask(jobs.iter().take(1).cloned().collect());
     let (jobs, gangs) = (ask(jobs), ask(gangs));
     let mut told = Told::of(span)?;
     told.add("GPUs in use", Measure::Percent, used * 100.0);
+    told.add("the first, with its indexes", Measure::Millis, first.percentile(100));
     for (what, times) in [("a job", jobs), ("a gang", gangs)] {
         told.add(&format!("{what}, p50"), Measure::Millis, times.percentile(50));
         told.add(&format!("{what}, p99"), Measure::Millis, times.percentile(99));

@@ -5,11 +5,9 @@ use sekisho_fsm::State;
 use sekisho_fsm::budget::hours;
 use sekisho_fsm::quota::Line;
 use sekisho_types::budget::Exhausted;
-use sekisho_types::id::SiteId;
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::reservation::ReservationSpec;
-use std::collections::BTreeMap;
 
 /// Windows of reservations that are named: the first are those that bind.
 const WINDOWS_MAX: usize = 4;
@@ -47,14 +45,8 @@ pub(super) fn reserved(state: &State, facts: &JobFacts) -> String {
 }
 
 /// What is left of which power cap, and what a member may draw at least.
-pub(super) fn power(state: &State, facts: &JobFacts, funnel: &Funnel<'_, '_>) -> String {
-    let mut least: BTreeMap<&SiteId, u64> = BTreeMap::new();
-    for host in &funnel.eligible {
-        let watts = host.node.least_watts(facts);
-        let known = least.entry(&host.id.site).or_insert(watts);
-        *known = watts.min(*known);
-    }
-    let told = least.into_iter().filter_map(|(site, watts)| {
+pub(super) fn power(state: &State, funnel: &Funnel<'_>) -> String {
+    let told = funnel.watts.iter().filter_map(|(site, watts)| {
         let power = state.power(site);
         Some(format!("{site} {}/{} W ({watts} W)", power.left(0)?, power.cap?))
     });

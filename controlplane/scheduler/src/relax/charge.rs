@@ -124,8 +124,7 @@ fn parts(case: &Case<'_>, budget: &Budget) -> Vec<(u128, u64)> {
 /// Offers of the class at sites where the job may stand, in the order in which they are charged.
 fn offers<'c>(case: &Case<'c>) -> Vec<(&'c OfferKey, &'c Offer)> {
     let (state, class) = (case.survey.state, &case.ask.facts.resources.class);
-    let standing = case.survey.standing(case.ask);
-    let sites: BTreeSet<&SiteId> = standing.iter().map(|host| &host.id.site).collect();
+    let sites = case.survey.sites(case.ask);
     let all = sites.into_iter().flat_map(|site| state.offers_of(site));
     let of_class = all.filter(|(_, offer)| !offer.withdrawn && offer.spec.class == *class);
     let mut found: Vec<_> = of_class.collect();
@@ -214,9 +213,10 @@ fn raised(case: &Case<'_>) -> Vec<Candidate> {
     let missing = u64::from(facts.group.saturating_sub(members));
     // What any member may draw there at most: more than enough is not too little.
     let mut each: BTreeMap<&SiteId, u64> = BTreeMap::new();
-    for host in case.survey.standing(case.ask) {
-        let most = each.entry(&host.id.site).or_default();
-        *most = host.node.least_watts(facts).max(*most);
+    for standing in case.survey.standing(case.ask) {
+        let like = standing.herd.like;
+        let most = each.entry(&like.site).or_default();
+        *most = like.least_watts(facts).max(*most);
     }
     let found = each.into_iter().filter_map(|(site, watts)| {
         let power = state.power(site);
@@ -238,7 +238,7 @@ fn lifted(case: &Case<'_>) -> Vec<Candidate> {
     let (state, job) = (case.survey.state, &case.ask.facts.id);
     let whose = [Vetoed::Tenant(job.tenant.clone()), Vetoed::Job(job.clone())];
     let operators: BTreeSet<&OperatorId> =
-        case.survey.hosts.iter().map(|host| &host.node.operator).collect();
+        case.survey.herds.iter().map(|herd| &herd.like.operator).collect();
     let against = state.vetoes().map(|(key, _)| key);
     let against = against.filter(|(by, of)| operators.contains(by) && whose.contains(of));
     let found = against.map(|key| {

@@ -8,7 +8,7 @@ use crate::limit::CLASSES_TRIED_MAX;
 use crate::survey::Ask;
 use sekisho_types::budget::Exhausted;
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{DeviceClass, SiteId};
+use sekisho_types::id::DeviceClass;
 use sekisho_types::job::Resources;
 use sekisho_types::offer::START_WITHIN_MS;
 use sekisho_types::sharing::Sharing;
@@ -65,7 +65,7 @@ impl<'j> Judge<'j> {
     /// What would become of the job if it asked for this.
     fn effect(&self, ask: &Ask<'_>) -> Verdict {
         let funnel = self.case.survey.funnel(ask);
-        verdict(binding(&funnel, self.ahead, ask))
+        verdict(binding(&funnel, ask, || self.ahead.map(|ahead| ahead.probe(ask))))
     }
 
     fn costed(&self, cost: Cost, change: String, ask: &Ask<'_>, with: With) -> Option<Costed> {
@@ -120,10 +120,10 @@ impl<'j> Judge<'j> {
         let (state, class) = (survey.state, &facts.resources.class);
         let now = state.clock();
         let mut found: BTreeSet<u64> = BTreeSet::new();
-        let standing = survey.standing(self.case.ask);
-        let sites: BTreeSet<&SiteId> = standing.iter().map(|host| &host.id.site).collect();
         let mut cheapest: Option<u64> = None;
-        for (_, offer) in sites.into_iter().flat_map(|site| state.offers_of(site)) {
+        for (_, offer) in
+            survey.sites(self.case.ask).into_iter().flat_map(|site| state.offers_of(site))
+        {
             if offer.withdrawn || offer.spec.class != *class || offer.spec.from > now {
                 continue;
             }
@@ -169,8 +169,7 @@ impl<'j> Judge<'j> {
         // Nodes that are left at last; failing that, with room; failing that, that could have room one day.
         let ends = [Filter::Topology, Filter::Capacity, Filter::Rated];
         let mut sizes: BTreeSet<u32> = ends.into_iter().map(|filter| funnel.left(filter)).collect();
-        let probe = self.ahead.map(|ahead| ahead.probe(self.case.ask));
-        sizes.extend(probe.into_iter().flat_map(|probe| [probe.left, probe.unkept]));
+        sizes.extend(self.case.probe.into_iter().flat_map(|probe| [probe.left, probe.unkept]));
         // A group has to be as large as what it is spread over.
         let least = self.case.ask.facts.topology.spread.map_or(1, |spread| spread.at_least);
         let sizes: Vec<u32> =
@@ -227,15 +226,20 @@ impl<'j> Judge<'j> {
     }
 
     fn other_classes(&self) -> Vec<Costed> {
-        let own = &self.case.ask.wanted().class;
-        let mut seen: BTreeSet<&DeviceClass> = BTreeSet::new();
-        for bucket in self.case.survey.hosts.iter().flat_map(|host| &host.node.buckets) {
-            // Nobody is told to share who did not ask for it, and a share is not worth a device.
-            if bucket.class != *own && bucket.class.is_shared() == own.is_shared() {
-                seen.insert(&bucket.class);
-            }
-            if seen.len() >= CLASSES_TRIED_MAX {
-                break;
+        let (own, survey) = (&self.case.ask.wanted().class, self.case.survey);
+        // Nobody is told to share who did not ask for it, and a share is not worth a device.
+        let is_other = |class: &&DeviceClass| *class != own && class.is_shared() == own.is_shared();
+        let herds = survey.herds.iter().flat_map(|herd| herd.like.classes());
+        let mut seen: BTreeSet<&DeviceClass> = herds.filter(is_other).collect();
+        if seen.len() > CLASSES_TRIED_MAX {
+            // Those of the first nodes.
+            let nodes = survey.alike.nodes().flat_map(|(_, like)| like.classes());
+            seen.clear();
+            for class in nodes.filter(is_other) {
+                seen.insert(class);
+                if seen.len() >= CLASSES_TRIED_MAX {
+                    break;
+                }
             }
         }
         let changed = seen.into_iter().filter_map(|class| {

@@ -5,17 +5,23 @@
 //! some way to one another or to other jobs, it counts what stands so.
 
 use super::{GRACE_MS, Round};
+use crate::alike::Corner;
 use crate::books::Overlay;
 use crate::claim::Claims;
-use crate::fleet::Spot;
+use crate::fleet::{ShelfKey, Spot};
 use crate::marked::taken_until;
 use crate::pick::{Allowed, stand};
 use crate::residency::judge;
 use crate::sides::Sides;
 use crate::survey::Ask;
 use sekisho_fsm::purse::Purse;
-use sekisho_types::id::NodeId;
-use std::collections::BTreeSet;
+use sekisho_fsm::state::Node;
+use sekisho_types::id::{NodeId, SiteId};
+use sekisho_types::name::Name;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Nodes on a shelf, or in one rack of it.
+type Section<'f> = (Allowed<'f>, Option<&'f Name>, u32);
 
 /// Nodes that a job would find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,55 +68,99 @@ impl<'s> Round<'s, '_> {
         mut purse: Purse<'_>,
         admits: impl Fn(&Spot) -> bool,
     ) -> u32 {
-        if ask.facts.topology.places_members() {
-            return self.standing(ask, shelves, &purse, admits);
+        let sections = self.sections(ask, shelves, admits);
+        let mut sides = Sides::of(&ask.facts);
+        if sides.is_asked() {
+            for (shelf, rack, nodes) in sections {
+                let watts = shelf.0.member_watts(ask.facts.resources.gpus);
+                sides.add(stand(shelf, rack), watts, nodes);
+            }
+            return sides.most(&self.books, &purse);
         }
-        let (gpus, group) = (ask.facts.resources.gpus, ask.facts.group);
-        let avoided = |node: &NodeId| ask.avoid.contains(node);
-        let (mut nodes, mut members) = (BTreeSet::new(), 0u32);
-        for (key, shelf) in shelves {
+        let (mut found, mut members) = (0u32, 0u32);
+        for ((key, shelf), _, nodes) in sections {
             let example = &shelf.example;
             let Some(place) = example.tag.area.domestic() else { continue };
-            let mut is_open = true;
-            for spot in shelf.spots(gpus) {
-                if avoided(&spot.1) || !admits(&spot) || !nodes.insert(spot.1) {
-                    continue;
-                }
-                if members < group && is_open {
-                    let whose = (&key.site, &example.operator);
-                    let place = (place, key.member_watts(gpus));
-                    is_open = purse.spend(&self.books, whose, place).is_ok();
-                    members = members.saturating_add(u32::from(is_open));
-                }
-            }
+            let most = nodes.min(ask.facts.group.saturating_sub(members));
+            let whose = (&key.site, &example.operator);
+            let place = (place, key.member_watts(ask.facts.resources.gpus));
+            let (charged, _) = purse.spend_most(&self.books, whose, place, most);
+            members = members.saturating_add(charged);
+            found = found.saturating_add(nodes);
         }
-        let found = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
-        if members < group { found.min(members) } else { found }
+        if members < ask.facts.group { found.min(members) } else { found }
     }
 
-    /// The same of members that have to stand to one another in some way.
-    fn standing(
-        &self,
-        ask: &Ask<'_>,
-        shelves: &[Allowed<'_>],
-        purse: &Purse<'_>,
+    /// Distinct nodes with room: how many on each shelf, and in which rack if that matters. Where a purse tells shelves of a site apart
+    /// the racks are in the order of the search: who is charged in which rack decides what is left for the next shelf.
+    fn sections<'f>(
+        &'f self,
+        ask: &'f Ask<'_>,
+        shelves: &[Allowed<'f>],
         admits: impl Fn(&Spot) -> bool,
-    ) -> u32 {
-        let avoided = |node: &NodeId| ask.avoid.contains(node);
-        let (mut nodes, mut found) = (BTreeSet::new(), Vec::new());
-        for shelf in shelves {
-            for spot in shelf.1.spots(ask.facts.resources.gpus) {
-                if !avoided(&spot.1) && admits(&spot) && nodes.insert(spot.1.clone()) {
-                    found.push((spot, *shelf));
+    ) -> Vec<Section<'f>> {
+        let (wanted, by_rack) = (ask.wanted(), ask.facts.topology.places_members());
+        let is_open = |spot: &Spot| !ask.avoid.contains(&spot.1) && admits(spot);
+        let rack = |spot: &'f Spot| if by_rack { spot.0.as_ref() } else { None };
+        let (mut sections, several) = (Vec::new(), self.fleet.has_several(&wanted.class));
+        // A node counts once, where it is found first.
+        let mut nodes: BTreeSet<&NodeId> = BTreeSet::new();
+        let walked = if by_rack { self.mixed(shelves, wanted.gpus) } else { BTreeSet::new() };
+        // Those that are not open are few, and known by name.
+        let named = ask.avoid.iter().chain(self.claims.nodes());
+        let against = self.fleet.against(&ask.facts);
+        let named: BTreeSet<&NodeId> =
+            named.chain(against.iter().flat_map(|taken| taken.keys())).collect();
+        let mut shut: BTreeMap<(&ShelfKey, Option<&Name>), u32> = BTreeMap::new();
+        for node in named {
+            for (key, spot, free) in self.fleet.spots_of(node, &wanted.class) {
+                if free >= wanted.gpus && !is_open(spot) {
+                    let count = shut.entry((key, rack(spot))).or_default();
+                    *count = count.saturating_add(1);
                 }
             }
         }
-        let mut sides = Sides::of(&ask.facts);
-        for (spot, shelf) in &found {
-            let watts = shelf.0.member_watts(ask.facts.resources.gpus);
-            sides.add(stand(*shelf, spot.0.as_ref()), watts);
+        for (key, shelf) in shelves {
+            if several || walked.contains(&key.site) {
+                let open = shelf.spots(wanted.gpus).filter(|spot| is_open(spot));
+                let once = open.filter(|spot| nodes.insert(&spot.1));
+                let racks: Vec<Option<&'f Name>> = once.map(rack).collect();
+                sections.extend(racks.chunk_by(PartialEq::eq).filter_map(|run| {
+                    let nodes = u32::try_from(run.len()).unwrap_or(u32::MAX);
+                    Some(((*key, *shelf), *run.first()?, nodes))
+                }));
+                continue;
+            }
+            let known: &ShelfKey = key;
+            let mut put = |rack: Option<&'f Name>, count: u32| {
+                let shut = shut.get(&(known, rack)).copied().unwrap_or(0);
+                let left = count.saturating_sub(shut);
+                sections.extend((left > 0).then_some(((*key, *shelf), rack, left)));
+            };
+            if by_rack {
+                shelf.racks(wanted.gpus).for_each(|(rack, count)| put(rack.as_ref(), count));
+            } else {
+                put(None, shelf.count(wanted.gpus));
+            }
         }
-        sides.most(&self.books, purse)
+        sections
+    }
+
+    /// Sites of several shelves that a purse tells apart.
+    fn mixed<'f>(&self, shelves: &[Allowed<'f>], gpus: u32) -> BTreeSet<&'f SiteId> {
+        let corner = |(key, shelf): &Allowed<'f>| {
+            let capped = self.state.power(&key.site).cap.is_some();
+            let watts = if capped { key.member_watts(gpus) } else { 0 };
+            let Node { operator, tag, .. } = shelf.example.as_ref();
+            Corner { site: &key.site, operator, place: tag.area.domestic(), watts }
+        };
+        let (mut first, mut mixed) = (BTreeMap::new(), BTreeSet::new());
+        for corner in shelves.iter().map(corner) {
+            if *first.entry(corner.site).or_insert(corner) != corner {
+                mixed.insert(corner.site);
+            }
+        }
+        mixed
     }
 
     /// What is kept for others.

@@ -13,7 +13,7 @@ use sekisho_fsm::outcome::Rejection;
 use sekisho_fsm::state::Job;
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1;
-use sekisho_scheduler::{Verdict, explain};
+use sekisho_scheduler::{Explainer, Verdict};
 use sekisho_types::id::{JobId, NodeId, PolicyId, SiteId, TenantId};
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::limit::EVICTION_WITHIN;
@@ -162,6 +162,8 @@ impl Change<'_> {
     fn stranded(&self) -> (Vec<v1::Stranded>, bool) {
         let mut kinds: BTreeMap<Vec<u8>, Option<(String, String)>> = BTreeMap::new();
         let mut rows = Vec::new();
+        let (mut before, mut after) = (Explainer::default(), Explainer::default());
+        let mut never = |job: &Job| self.never(job, (&mut before, &mut after));
         let mut queue = self.now.queue().filter_map(|(_, id)| Some((id, self.now.job(id)?)));
         for (id, job) in queue.by_ref().take(PLAN_QUEUE_MAX) {
             if !self.is_readable(id) || !self.of.binds(self.now, job) {
@@ -171,7 +173,7 @@ impl Change<'_> {
             if !kinds.contains_key(&kind) && kinds.len() >= PLAN_KINDS_MAX {
                 return (rows, true);
             }
-            let why = kinds.entry(kind).or_insert_with(|| self.never(job));
+            let why = kinds.entry(kind).or_insert_with(|| never(job));
             if let Some((reason, detail)) = why {
                 let (reason, detail) = (reason.clone(), detail.clone());
                 rows.push(v1::Stranded { job: id.name(), reason, detail });
@@ -181,10 +183,14 @@ impl Change<'_> {
     }
 
     /// Why a job would never be placed, if without the change it may be.
-    fn never(&self, job: &Job) -> Option<(String, String)> {
-        let then = explain(self.then, &job.facts);
+    fn never(
+        &self,
+        job: &Job,
+        (before, after): (&mut Explainer, &mut Explainer),
+    ) -> Option<(String, String)> {
+        let then = after.explain(self.then, &job.facts);
         let new = then.verdict == Verdict::Never
-            && explain(self.now, &job.facts).verdict != Verdict::Never;
+            && before.explain(self.now, &job.facts).verdict != Verdict::Never;
         let code = then.binding.filter(|_| new)?;
         let step = then.steps.iter().find(|step| step.token == code.as_str());
         let detail = step.map_or_else(|| then.detail.clone(), |step| step.condition.clone());
