@@ -1,7 +1,7 @@
 //! Nodes by what an explanation can tell apart: those that are alike are judged once, and counted.
 //!
 //! ```text
-//! site, place, health, devices and what is free of them ─> rack ─> nodes
+//! site, place, health, devices, what they draw and what is free of them ─> rack ─> nodes
 //! ```
 //! The index follows the state by what changed of it, as the planner's fleet does. Ten thousand nodes are alike in a few hundred
 //! ways at most: as many as there are sites, kinds of nodes and numbers of free devices.

@@ -97,7 +97,7 @@ fn left(state: &State, facts: &JobFacts) -> Vec<u32> {
     for (id, node) in state.nodes() {
         let judged = dropped(state, facts, id, node).and_then(|()| {
             let alone = answer(state, facts, id, node);
-            kept_off = kept_off.or(alone.err());
+            kept_off = kept_off.or_else(|| alone.err());
             alone.map_err(Filter::of_purse)
         });
         if let Err(filter) = judged {
