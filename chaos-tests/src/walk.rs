@@ -47,6 +47,9 @@ const FILES: [(&str, &str); 14] = [
     ("finetune.yaml", include_str!("../../docs/examples/walk/finetune.yaml")),
 ];
 
+/// What is typed under a heading.
+type Chapter = fn(&mut Walk) -> Result<()>;
+
 /// A federation, and somebody who types.
 #[derive(Debug)]
 struct Walk {
@@ -79,6 +82,11 @@ fn joined(text: &str) -> String {
 /// A field of JSON that holds text, empty if it does not.
 fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A field of JSON that holds a number.
+fn number(value: &Value, field: &str) -> Option<u64> {
+    value.get(field).and_then(Value::as_u64)
 }
 
 /// The item of a listing whose name is `name`.
@@ -214,7 +222,7 @@ pub fn run(dir: &Path, port_base: u16) -> Result<()> {
     let begun = Instant::now();
     say("# Three companies, three controllers, four hosts with 14 simulated GPUs: `sekisho dev`.")?;
     let mut walk = Walk::new(dir, port_base)?;
-    let chapters: [(&str, fn(&mut Walk) -> Result<()>); 11] = [
+    let chapters: [(&str, Chapter); 11] = [
         ("What there is", quota::stands),
         ("A tenant borrows what another one lends", quota::borrow),
         ("What was lent comes back: jobs are moved for it", quota::reclaim),

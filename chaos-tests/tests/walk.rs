@@ -1,5 +1,4 @@
 //! What `make walk` types is what the command line takes, and what it prints is true.
-#![expect(clippy::unwrap_used, reason = "a broken set-up should fail loudly")]
 
 use sekisho_chaos::walk;
 

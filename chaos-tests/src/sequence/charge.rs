@@ -120,6 +120,15 @@ fn reserve(state: &State, tenant: TenantId, step: &Charge) -> Option<Command> {
     Some(Command::PutReservation(Box::new(PutReservation { tenant, name, spec, expected })))
 }
 
+/// Caps what devices of a site may draw, between two counts of them, or lifts the cap.
+fn cap(state: &State, at: u8, devices: u8) -> Option<Command> {
+    let (_, site) = site(at)?;
+    let expected = state.site(&site)?.revision;
+    let half = u64::from(bucket(1).rated_watts().div_ceil(2));
+    let watts = u64::from(devices).saturating_mul(2).saturating_add(1).saturating_mul(half);
+    Some(Command::SetPowerCap { site, watts: (devices < 11).then_some(watts), expected })
+}
+
 /// The entry that a step of a tenant stands for.
 pub(super) fn entry(federation: &mut Federation, tenant: TenantId, step: &Charge) -> Option<Entry> {
     let name: Name = "one".parse::<TenantId>().ok()?.0;
@@ -182,15 +191,7 @@ pub(super) fn entry(federation: &mut Federation, tenant: TenantId, step: &Charge
                 (by, Command::Veto { operator, of, reason: String::new() })
             }
         }
-        Charge::Cap(at, devices) => {
-            let (operator, site) = site(*at)?;
-            let expected = state.site(&site)?.revision;
-            let half = u64::from(bucket(1).rated_watts().div_ceil(2));
-            let watts =
-                u64::from(*devices).saturating_mul(2).saturating_add(1).saturating_mul(half);
-            let watts = (*devices < 11).then_some(watts);
-            (Some(operator), Command::SetPowerCap { site, watts, expected })
-        }
+        Charge::Cap(at, devices) => (Some(site(*at)?.0), cap(state, *at, *devices)?),
         Charge::Reserve(at, ..) | Charge::Release(at) => {
             (Some(site(*at)?.0), reserve(state, tenant, step)?)
         }

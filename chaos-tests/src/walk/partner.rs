@@ -1,6 +1,6 @@
 //! What a company gives, and whom it does not take: its own word alone.
 
-use super::{Walk, item, text};
+use super::{Walk, item, number, text};
 use anyhow::{Result, ensure};
 
 const OFFER: &str = "sites/sakai-1/offers/all";
@@ -13,7 +13,8 @@ pub(super) fn lowered(walk: &mut Walk) -> Result<()> {
     walk.job("minato/osaka", "queued")?;
     walk.does("naniwa", "sekisho offer list --site sakai-1", "sim-h100")?;
     let offer = item(&walk.read("naniwa", "offer list --site sakai-1")?, OFFER)?;
-    ensure!(offer["gpus"] == 2 && offer["used"] == 0, "{offer}");
+    let counts = (number(&offer, "gpus"), number(&offer, "used"));
+    ensure!(counts == (Some(2), Some(0)), "{offer}");
     walk.does("minato", "sekisho job status minato/osaka", "queued")?;
     walk.explains("minato/osaka", "OFFER_FULL")?;
     walk.does("naniwa", "sekisho offer update sakai-1 all --gpus 8", "updated")?;

@@ -1,6 +1,6 @@
 //! Quotas in a tree, and budgets.
 
-use super::{Walk, item, text};
+use super::{Walk, item, number, text};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
@@ -39,8 +39,8 @@ pub(super) fn stands(walk: &mut Walk) -> Result<()> {
 /// How much of a quota is used, and borrowed.
 fn use_of(walk: &Walk, quota: &str) -> Result<(u64, u64)> {
     let row = item(&walk.read("kanto", "quota status")?, quota)?;
-    let number = |field: &str| row[field].as_u64().with_context(|| format!("no {field}"));
-    Ok((number("used")?, number("borrowed")?))
+    let of = |field: &str| number(&row, field).with_context(|| format!("no {field}"));
+    Ok((of("used")?, of("borrowed")?))
 }
 
 pub(super) fn borrow(walk: &mut Walk) -> Result<()> {
@@ -61,7 +61,7 @@ pub(super) fn reclaim(walk: &mut Walk) -> Result<()> {
     walk.does("sapporo", night, "sapporo/night: running")?;
     walk.does("sapporo", "sekisho job status sapporo/night", "ishikari-1/n-01")?;
     let loan = walk.job("minato/loan", "queued")?;
-    ensure!(loan["attempts"] == 0, "being moved counts as an attempt: {loan}");
+    ensure!(number(&loan, "attempts") == Some(0), "being moved counts as an attempt: {loan}");
     walk.does("minato", "sekisho job list", "minato/loan")?;
     walk.job("minato/own", "running")?;
     walk.does("kanto", "sekisho quota status", "sapporo")?;

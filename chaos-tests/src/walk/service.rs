@@ -1,6 +1,6 @@
 //! A service that runs something else from now on, and at no time fewer replicas than it has.
 
-use super::{Walk, say, text};
+use super::{Walk, number, say, text};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -56,8 +56,8 @@ impl Drop for Looking {
 /// Replicas with when they began to run and when they ended; one that runs has no end.
 fn lives(walk: &Walk) -> Result<Vec<(String, u64, Option<u64>)>> {
     let list = walk.read("minato", TASKS)?;
-    let tasks = list["items"].as_array().context("no list")?;
-    let at = |task: &Value, field: &str| task[field].as_u64().filter(|at| *at > 0);
+    let tasks = list.get("items").and_then(Value::as_array).context("no list")?;
+    let at = |task: &Value, field: &str| number(task, field).filter(|at| *at > 0);
     let life = |task: &Value| {
         let began = at(task, "started_ms")?;
         Some((text(task, "name").to_owned(), began, at(task, "ended_ms")))

@@ -195,9 +195,11 @@ impl State {
     /// it would be moved out of what is its tenant's own, and could come back from there.
     #[must_use]
     pub fn moved_too_many(&self, facts: &JobFacts, victims: &[JobId]) -> Option<JobId> {
+        /// GPUs of those of a tenant, together and of each.
+        type Owed<'s> = (u64, Vec<(u64, &'s JobId)>);
         let class = &facts.resources.class;
         let within = self.is_within_its_own(facts);
-        let mut owed: BTreeMap<&TenantId, (u64, Vec<(u64, &JobId)>)> = BTreeMap::new();
+        let mut owed: BTreeMap<&TenantId, Owed<'_>> = BTreeMap::new();
         for job in victims.iter().filter_map(|id| self.jobs.get(id)) {
             let id = &job.facts.id;
             let more_urgent = job.facts.priority < facts.priority;

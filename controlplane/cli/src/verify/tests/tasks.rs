@@ -39,12 +39,12 @@ fn sealed_anew(f: &mut Federation) {
     let kind = Kind::Array { tasks: 2, at_most: 1 };
     let (facts, bytes) = sealed(of(kind, "sweep"), b"python", &[("tokyo-1", 1)]);
     let submit = Command::SubmitJob { facts: Box::new(facts.clone()) };
-    assert!(f.run_with(submit, bytes).outcome.is_ok());
+    f.run_with(submit, bytes).outcome.unwrap();
     let first = run(f, &facts.id, NODE);
     let to = [("tokyo-1", 1), ("ishikari-1", 1)];
     let (anew, bytes) = sealed(of(kind, "sweep"), b"the same", &to);
     let reseal = Command::ResealJob { facts: Box::new(anew) };
-    assert!(f.run_with(reseal, bytes).outcome.is_ok());
+    f.run_with(reseal, bytes).outcome.unwrap();
     ends(f, &first, Ending::Stopped);
     f.place(&first, &["ishikari-1/n-01"]);
     ends(f, &first, Ending::Exited(0));
@@ -65,7 +65,7 @@ fn replaced(f: &mut Federation) {
         run(f, &web, "ishikari-1/n-02");
         let replicas = vec![victim.clone()];
         f.accept(member("kanto"), Command::StopReplicas { replicas: replicas.clone() });
-        assert!(f.run(member("kanto"), Command::StopReplicas { replicas }).outcome.is_err());
+        f.run(member("kanto"), Command::StopReplicas { replicas }).outcome.unwrap_err();
         ends(f, victim, Ending::Stopped);
     }
     let away = node("ishikari-1/n-02");

@@ -136,7 +136,7 @@ fn an_offer_that_is_put_off_covers_nothing_until_it_begins() {
     f.offer("tokyo-1", OfferSpec { from, on_lower: OnLower::Keep, ..offer(8) });
     assert_eq!(evicted(&mut f), []);
     f.offer("tokyo-1", OfferSpec { from, ..offer(8) });
-    assert_eq!(evicted(&mut f), [runs.clone()]);
+    assert_eq!(evicted(&mut f), std::slice::from_ref(&runs));
     all(&mut f, &runs, &Phase::Ended(Ending::Stopped));
     assert_eq!(rejected(&mut f, &runs, &[OTHER]), Some(ErrorCode::OfferNone));
 }

@@ -68,7 +68,7 @@ fn the_timer_of_an_array_goes_with_its_last_task_or_with_its_end() {
     assert_eq!(f.state.timers().count(), 0, "nothing more of it waits");
     // One that comes back is looked at by itself, and fails alone.
     back_to_the_queue(&mut f, &a);
-    assert_eq!(f.state.timers().map(|(_, id)| id.clone()).collect::<Vec<_>>(), [a.clone()]);
+    assert!(f.state.timers().map(|(_, id)| id).eq([&a]));
     wait(&mut f, 70_000);
     assert_eq!((phase(&f, &a), phase(&f, &whole)), (JobPhase::Failed, JobPhase::Running));
     let start_by = Some(f.now.plus_ms(60_000));
