@@ -166,7 +166,7 @@ pub(crate) struct Booked<'s> {
     pub(crate) taken: BTreeMap<(NodeId, u16), Vec<(Timestamp, u32)>>,
     /// When what of whose quota comes back.
     pub(crate) ends: Vec<(Timestamp, TenantId, Area, u64)>,
-    pub(crate) claims: Claims,
+    pub(crate) claims: Claims<'s>,
     pub(crate) books: Overlay<'s>,
 }
 

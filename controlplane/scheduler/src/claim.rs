@@ -1,24 +1,33 @@
 //! What is kept for jobs that cannot start yet: conservative backfill (Mu'alem and Feitelson, 2001).
 //!
-//! A job that finds no room claims the places where it could start first, at the time by which running jobs will have left
-//! them; one that its tenant's quota keeps off claims the quota in the same way. Whoever comes behind starts only where it is
-//! gone by then, or leaves enough. So a large job is passed by small ones and not held up by them.
+//! A job that devices, quotas, offers or power hold claims the first time at which all of them will admit it, and places that it
+//! has then: running jobs will have ended by their limits. Whoever comes behind starts only where it is gone by then, or leaves
+//! enough of each. So a large job is passed by small ones and not held up by them.
 //!
-//! Must hold: time limits are upper bounds, so a claim of the next round is never later than this one's, as long as nobody of
-//! higher priority comes; no claim is made on what another one has, and a group claims places on which it may stand as its
+//! Must hold: time limits are upper bounds, so a claim of the next round is never later than this one's, as long as nobody
+//! comes before it; no claim is made on what another one has, and a group claims places on which it may stand as its
 //! topology asks. Claims are made anew in each round, from the state alone.
-//! Does not know: budgets, of which the books keep what is to come ([`Overlay::keep_budgets`](crate::books::Overlay::keep_budgets)),
-//! offers and power, which come back with time and not with the end of a job.
+//! Does not know: periods of budgets that have not begun, of which the books keep what is to come
+//! ([`Overlay::keep_budgets`](crate::books::Overlay::keep_budgets)).
 
+mod promise;
+
+use crate::books::Overlay;
 use crate::choose;
 use crate::fleet::{Fleet, Spot};
-use crate::limit::CLAIMS_PER_PLAN_MAX;
+use crate::limit::{CLAIM_ENDS_MAX, CLAIMS_PER_PLAN_MAX, CLAIMS_TRIED_MAX};
 use crate::marked::{Taken, taken_until};
 use crate::pick::{Allowed, Place, stand};
+use sekisho_fsm::purse::{Purse, Spend};
 use sekisho_fsm::state::Job;
 use sekisho_types::id::{DeviceClass, NodeId, TenantId};
+use sekisho_types::job::JobFacts;
+use sekisho_types::quota::Amount;
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use promise::Later;
+use promise::Promises;
 
 /// Something that is kept from a time on.
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +58,10 @@ impl Kept {
 
 /// A group that claims places.
 #[derive(Debug)]
-pub(crate) struct Claimant<'c> {
-    pub(crate) job: &'c Job,
+pub(crate) struct Claimant<'c, 's> {
+    pub(crate) job: &'s Job,
+    /// Its tenant and all above it.
+    pub(crate) path: &'c [TenantId],
     /// Nodes that refused it.
     pub(crate) avoid: &'c BTreeSet<NodeId>,
     /// Nodes of jobs from which it keeps apart.
@@ -58,17 +69,54 @@ pub(crate) struct Claimant<'c> {
     pub(crate) now: Timestamp,
     /// How long it lasts at most, until nothing of it is left.
     pub(crate) lasts_ms: u64,
+    /// Some site has a power cap.
+    pub(crate) capped: bool,
+}
+
+/// A place that a group could have, when, and on which shelf.
+type Ready = (Timestamp, Spot, usize);
+
+/// Where and how a group fits at an instant.
+#[derive(Debug)]
+struct Fit<'s> {
+    /// Numbers of its places.
+    places: Vec<usize>,
+    spends: Vec<Spend<'s>>,
+    books: Overlay<'s>,
+    /// What its tenant has left of its quota.
+    spare: u64,
 }
 
 /// The claims of one round.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Claims {
+pub(crate) struct Claims<'s> {
     places: BTreeMap<(NodeId, u16), Kept>,
     quotas: BTreeMap<(TenantId, DeviceClass), Kept>,
-    made: usize,
+    promises: Promises<'s>,
+    tried: usize,
 }
 
-impl Claims {
+impl<'s> Claims<'s> {
+    /// How many groups have claimed.
+    pub(crate) fn made(&self) -> usize {
+        self.promises.len()
+    }
+
+    /// Whether a tenant has claimed some of its quota.
+    pub(crate) fn is_made(&self, tenant: &TenantId, class: &DeviceClass) -> bool {
+        self.quotas.contains_key(&(tenant.clone(), class.clone()))
+    }
+
+    /// What a group that starts now may charge when promises begin before it ends.
+    pub(crate) fn later(
+        &self,
+        facts: &'s JobFacts,
+        path: &[TenantId],
+        until: Timestamp,
+    ) -> Vec<Later<'_, 's>> {
+        self.promises.later(facts, path, (Timestamp(0), until))
+    }
+
     /// Whether a member of a job that ends by `until` may stand there.
     pub(crate) fn admits(&self, spot: &Spot, gpus: u32, until: Timestamp) -> bool {
         if self.places.is_empty() {
@@ -144,31 +192,39 @@ impl Claims {
     }
 
     /// A group was charged.
-    pub(crate) fn charge(
-        &mut self,
-        tenant: &TenantId,
-        class: &DeviceClass,
-        gpus: u64,
-        until: Timestamp,
-    ) {
+    fn charge(&mut self, tenant: &TenantId, class: &DeviceClass, gpus: u64, until: Timestamp) {
         if let Some(kept) = self.quotas.get_mut(&(tenant.clone(), class.clone())) {
             kept.take(gpus, until);
         }
     }
 
-    /// Claims the places where a group could start first; `None` if it never could, or enough is claimed.
+    /// A group was granted what it was admitted to.
+    pub(crate) fn grant(
+        &mut self,
+        facts: &JobFacts,
+        path: &[TenantId],
+        spends: &[Spend<'s>],
+        until: Timestamp,
+    ) {
+        self.charge(&facts.id.tenant, &facts.resources.class, facts.gpus(), until);
+        self.promises.grant(facts, path, spends, until);
+    }
+
+    /// Claims the first time at which a group could start, with the places of then; `None` if it never could, or enough is
+    /// claimed. Its budgets are charged to the books.
     pub(crate) fn make(
         &mut self,
-        fleet: &Fleet,
+        (books, fleet): (&mut Overlay<'s>, &Fleet),
         shelves: &[Allowed<'_>],
-        claimant: &Claimant<'_>,
+        claimant: &Claimant<'_, 's>,
     ) -> Option<Timestamp> {
-        if self.made >= CLAIMS_PER_PLAN_MAX {
+        if self.made() >= CLAIMS_PER_PLAN_MAX || self.tried >= CLAIMS_TRIED_MAX {
             return None;
         }
+        self.tried = self.tried.saturating_add(1);
         let facts = &claimant.job.facts;
         let (gpus, now) = (facts.resources.gpus, claimant.now);
-        let mut ready: Vec<(Timestamp, Spot, usize)> = Vec::new();
+        let mut ready: Vec<Ready> = Vec::new();
         for (number, (_, shelf)) in shelves.iter().enumerate() {
             for spot in shelf.spots(0) {
                 let taken = self.places.contains_key(&(spot.1.clone(), spot.2));
@@ -181,22 +237,122 @@ impl Claims {
             }
         }
         ready.sort_unstable();
-        let places = ready.iter().filter_map(|(_, spot, number)| {
-            let shelf = shelves.get(*number)?;
-            Some((&spot.1, stand(*shelf, spot.0.as_ref())))
-        });
-        let chosen = choose::first(&facts.topology, facts.group, places)?;
-        let chosen: Vec<&(Timestamp, Spot, usize)> =
-            chosen.into_iter().filter_map(|at| ready.get(at)).collect();
-        let from = chosen.iter().map(|(at, ..)| *at).fold(now, Timestamp::max);
+        let (from, fit) = self.first((books, fleet), (shelves, &ready), claimant)?;
         let over = from.plus_ms(claimant.lasts_ms);
-        for (_, spot, _) in chosen {
+        for (_, spot, _) in fit.places.iter().filter_map(|at| ready.get(*at)) {
             let free = fleet.free_at(spot, from);
             let spare = u64::from(free.saturating_sub(gpus));
             self.places.insert((spot.1.clone(), spot.2), Kept { from, over, spare });
         }
-        self.made = self.made.saturating_add(1);
+        let key = (facts.id.tenant.clone(), facts.resources.class.clone());
+        self.quotas.entry(key).or_insert(Kept { from, over, spare: fit.spare });
+        self.promises.make(claimant, (from, over), (fit.spends, fit.books), books);
         Some(from)
+    }
+
+    /// The first instant at which the group fits: steps that double, then halves of the last one, as more and more comes back.
+    fn first(
+        &self,
+        (books, fleet): (&Overlay<'s>, &Fleet),
+        (shelves, ready): (&[Allowed<'_>], &[Ready]),
+        claimant: &Claimant<'_, 's>,
+    ) -> Option<(Timestamp, Fit<'s>)> {
+        let (class, topology) = (&claimant.job.facts.resources.class, &claimant.job.facts.topology);
+        let all = choose::first(topology, claimant.job.facts.group, stands(shelves, ready))?;
+        let room = all.iter().filter_map(|at| ready.get(*at)).map(|(at, ..)| *at).max()?;
+        let mut instants =
+            fleet.releases().instants(class, claimant.capped, (room, CLAIM_ENDS_MAX));
+        instants.insert(room);
+        instants.extend(self.promises.overs(room));
+        let instants: Vec<Timestamp> = instants.into_iter().collect();
+        let fits = |at: usize| {
+            let at = *instants.get(at)?;
+            Some((at, self.fit((books, fleet), (shelves, ready), claimant, at)?))
+        };
+        let last = instants.len().saturating_sub(1);
+        let (mut low, mut step) = (None, 0usize);
+        let mut found = loop {
+            let at = step.min(last);
+            if let Some(found) = fits(at) {
+                break (at, found);
+            }
+            if at >= last {
+                return None;
+            }
+            low = Some(at);
+            step = step.saturating_mul(2).saturating_add(1);
+        };
+        while let Some(least) = low
+            && found.0.saturating_sub(least) > 1
+        {
+            let middle = least.midpoint(found.0);
+            match fits(middle) {
+                Some(earlier) => found = (middle, earlier),
+                None => low = Some(middle),
+            }
+        }
+        Some(found.1)
+    }
+
+    /// Where the group fits at an instant, if it does.
+    fn fit(
+        &self,
+        (books, fleet): (&Overlay<'s>, &Fleet),
+        (shelves, ready): (&[Allowed<'_>], &[Ready]),
+        claimant: &Claimant<'_, 's>,
+        at: Timestamp,
+    ) -> Option<Fit<'s>> {
+        let (facts, path) = (&claimant.job.facts, claimant.path);
+        let (class, gpus) = (&facts.resources.class, facts.resources.gpus);
+        let books = self.promises.books_at((books, fleet), (class, claimant.capped), at);
+        let purse = Purse::open_at(books.state(), &books, facts, path, at);
+        purse.covers(facts.gpus()).ok()?;
+        let over = at.plus_ms(claimant.lasts_ms);
+        let later = self.promises.later(facts, path, (at, over));
+        let spend = |purse: &mut Purse<'s>, later: &mut Vec<Later<'_, 's>>, one: &Ready| {
+            let (key, shelf) = shelves.get(one.2)?;
+            let whose = (&key.site, &shelf.example.operator);
+            let place = (shelf.example.tag.area.domestic()?, key.member_watts(gpus));
+            later.iter_mut().try_for_each(|later| later.spend(whose, place)).ok()?;
+            purse.spend(&books, whose, place).ok()
+        };
+        // Members that stand to one another in some way are asked one by one, others all together.
+        let together = !facts.topology.places_members();
+        let (mut trial, mut trial_later) = (purse.clone(), later.clone());
+        let (mut nodes, mut refused) = (BTreeSet::new(), BTreeSet::new());
+        let mut numbers = Vec::new();
+        for (number, one) in ready.iter().enumerate().take_while(|(_, one)| one.0 <= at) {
+            if refused.contains(&one.2) || (together && !nodes.insert(&one.1.1)) {
+                continue;
+            }
+            if !together {
+                (trial, trial_later) = (purse.clone(), later.clone());
+            }
+            if spend(&mut trial, &mut trial_later, one).is_none() {
+                refused.insert(one.2);
+                continue;
+            }
+            numbers.push(number);
+            if together && numbers.len() >= usize::try_from(facts.group).unwrap_or(usize::MAX) {
+                break;
+            }
+        }
+        let allowed: Vec<Ready> =
+            numbers.iter().filter_map(|number| ready.get(*number)).cloned().collect();
+        let chosen = choose::first(&facts.topology, facts.group, stands(shelves, &allowed))?;
+        let (mut purse, mut later) = (purse, later);
+        let spends: Option<Vec<Spend<'s>>> =
+            chosen.iter().map(|at| spend(&mut purse, &mut later, allowed.get(*at)?)).collect();
+        let (spends, spare) = (
+            spends?,
+            match purse.room() {
+                Amount::Gpus(gpus) => gpus,
+                Amount::Unbounded => u64::MAX,
+            },
+        );
+        let places = chosen.iter().filter_map(|at| numbers.get(*at)).copied().collect();
+        drop(later);
+        Some(Fit { places, spends, books, spare })
     }
 
     /// Claims a tenant's quota for a job that lacks `short` GPUs of it now; nothing if no end of its own jobs gives enough back.
@@ -223,4 +379,15 @@ impl Claims {
             self.quotas.insert(key, Kept { from, over, spare });
         }
     }
+}
+
+/// The places, each with where it stands.
+fn stands<'r>(
+    shelves: &'r [Allowed<'r>],
+    ready: &'r [Ready],
+) -> impl Iterator<Item = choose::Candidate<'r>> {
+    ready.iter().filter_map(|(_, spot, number)| {
+        let shelf = shelves.get(*number)?;
+        Some((&spot.1, stand(*shelf, spot.0.as_ref())))
+    })
 }

@@ -12,6 +12,7 @@
 
 use crate::marked::{Marked, Taken};
 use crate::node::usable;
+use crate::release::{Release, Releases};
 use crate::residency::{PlaceKey, example, place_key};
 use sekisho_fsm::State;
 use sekisho_fsm::state::{Node, Placement};
@@ -150,6 +151,7 @@ struct Ending {
     at: (Timestamp, PlacementId),
     gpus: u32,
     priority: u8,
+    release: Release,
 }
 
 /// Where a node stands in the index.
@@ -169,6 +171,8 @@ pub(crate) struct Fleet {
     due: BTreeSet<(Timestamp, NodeId)>,
     /// What tenants hold of a class, by when it comes back at the latest.
     ends: BTreeMap<(TenantId, DeviceClass), BTreeMap<(Timestamp, PlacementId), u32>>,
+    /// The same of all tenants, with what else it gives back.
+    releases: Releases,
     /// How many placements of a class have a priority.
     urgencies: BTreeMap<DeviceClass, BTreeMap<u8, u32>>,
     /// Where jobs with marks stand.
@@ -219,6 +223,7 @@ impl Fleet {
         let mut standing = Standing { held: Vec::new(), endings: endings(state, node), due };
         for ending in &standing.endings {
             self.ends.entry(ending.of.clone()).or_default().insert(ending.at, ending.gpus);
+            self.releases.put(&ending.of.1, ending.at, ending.release.clone());
             let urgencies = self.urgencies.entry(ending.of.1.clone()).or_default();
             let count = urgencies.entry(ending.priority).or_default();
             *count = count.saturating_add(1);
@@ -255,6 +260,7 @@ impl Fleet {
                 self.ends.remove(&ending.of);
             }
         }
+        self.releases.drop(&ending.of.1, ending.at);
         let Some(urgencies) = self.urgencies.get_mut(&ending.of.1) else { return };
         if let Some(count) = urgencies.get_mut(&ending.priority) {
             *count = count.saturating_sub(1);
@@ -296,6 +302,11 @@ impl Fleet {
         let Some(held) = self.held(spot) else { return 0 };
         let back = held.ends.iter().filter(|(end, _)| *end <= at);
         back.fold(held.free, |free, (_, gpus)| free.saturating_add(*gpus))
+    }
+
+    /// What comes back when.
+    pub(crate) fn releases(&self) -> &Releases {
+        &self.releases
     }
 
     /// When what a tenant holds of a class comes back at the latest, the soonest first.
@@ -394,6 +405,7 @@ fn endings(state: &State, node: &Node) -> Vec<Ending> {
         at: (end_of(row), id),
         gpus: row.grant.gpus,
         priority: state.job(&row.grant.job).map_or(0, |job| job.facts.priority),
+        release: Release::of(row, node),
     });
     endings.collect()
 }

@@ -9,6 +9,12 @@ pub const LANES_PER_PLAN_MAX: u32 = 20_000;
 /// Jobs of one round for which room is kept: each looks at every bucket of its class, a millisecond on ten thousand nodes.
 pub const CLAIMS_PER_PLAN_MAX: usize = 4;
 
+/// Jobs of one round for which a claim is looked for: of some there is none, and each look costs as much.
+pub(crate) const CLAIMS_TRIED_MAX: usize = 16;
+
+/// Ends that one claim tries as its beginning, beside the last one of all.
+pub(crate) const CLAIM_ENDS_MAX: usize = 4096;
+
 /// Jobs that a plan names as held by room or quota: for the first of them that may, others are moved.
 pub const HELD_MAX: usize = 8;
 

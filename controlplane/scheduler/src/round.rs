@@ -27,6 +27,7 @@ use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
 use sekisho_types::quota::Amount;
 use sekisho_types::revision::KeyEpoch;
 use sekisho_types::sharing::Sharing;
+use sekisho_types::time::Timestamp;
 use sekisho_types::topology::Topology;
 use std::collections::BTreeMap;
 
@@ -93,7 +94,7 @@ pub(crate) struct Round<'s, 'f> {
     fleet: &'f mut Fleet,
     books: Overlay<'s>,
     pub(crate) shares: Shares,
-    claims: Claims,
+    claims: Claims<'s>,
     paths: BTreeMap<&'s TenantId, Vec<TenantId>>,
     verdicts: Verdicts<'s>,
     /// Some site has a power cap.
@@ -217,9 +218,12 @@ impl<'s, 'f> Round<'s, 'f> {
         let until = purse.until().plus_ms(GRACE_MS);
         if let Err(code) = purse.covers(need) {
             self.rooms.insert((tenant, class), purse.room());
+            let short = purse.room().short_of(need);
             // Nothing is kept for what never fits.
-            if code == ErrorCode::QuotaExceeded {
-                let short = purse.room().short_of(need);
+            if code == ErrorCode::QuotaExceeded
+                && !self.claims.is_made(tenant, class)
+                && !self.claim(job, rules, until)
+            {
                 let lasts_ms = until.since_ms(state.clock());
                 self.claims.make_charge(self.fleet, (tenant, class), short, lasts_ms);
             }
@@ -240,6 +244,31 @@ impl<'s, 'f> Round<'s, 'f> {
         }
     }
 
+    /// Claims for a job that cannot start now the time at which it can; whether there is one.
+    fn claim(&mut self, job: &'s Job, rules: usize, until: Timestamp) -> bool {
+        let (state, facts) = (self.state, &job.facts);
+        let avoid = state.avoided(job);
+        let against = self.fleet.against(facts);
+        let now = state.clock();
+        let shelves = allowed(self.fleet, (state, &mut self.verdicts), (facts, rules));
+        let claimant = Claimant {
+            job,
+            path: self.paths.get(&facts.id.tenant).map(Vec::as_slice).unwrap_or_default(),
+            avoid: &avoid,
+            against: &against,
+            now,
+            lasts_ms: until.since_ms(now),
+            capped: self.capped,
+        };
+        let books = (&mut self.books, &*self.fleet);
+        if self.claims.make(books, &shelves, &claimant).is_some() {
+            return true;
+        }
+        drop((shelves, against));
+        self.keep_budgets(facts);
+        false
+    }
+
     /// Looks for places, and takes them.
     fn search(
         &mut self,
@@ -248,19 +277,11 @@ impl<'s, 'f> Round<'s, 'f> {
         purse: Purse<'s>,
     ) -> Result<Group, Hold> {
         let (state, facts) = (self.state, &job.facts);
-        let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
+        let tenant = &facts.id.tenant;
         let until = purse.until().plus_ms(GRACE_MS);
         let avoid = state.avoided(job);
-        let verdicts = &mut self.verdicts;
-        let shelves: Vec<Allowed<'_>> = self
-            .fleet
-            .shelves(&facts.resources)
-            .filter(|(key, shelf)| {
-                key.admits(facts)
-                    && state.can_open(facts, &key.site)
-                    && verdicts.allows(state, rules, &key.place, &shelf.example)
-            })
-            .collect();
+        let shelves = allowed(self.fleet, (state, &mut self.verdicts), (facts, rules));
+        let path = self.paths.get(tenant).map(Vec::as_slice).unwrap_or_default();
         let mut search = Search {
             gpus: facts.resources.gpus,
             group: facts.group,
@@ -271,24 +292,26 @@ impl<'s, 'f> Round<'s, 'f> {
             books: &self.books,
             purse,
             claims: &self.claims,
+            later: self.claims.later(facts, path, until),
+            kept_off: None,
             capped: self.capped,
             until,
             refused: None,
         };
         let Some(Picked { places, spends, .. }) = search.run() else {
-            let Search { shelves, against, refused, .. } = search;
-            if refused.is_none() {
-                let now = state.clock();
-                let lasts_ms = until.since_ms(now);
-                let claimant = Claimant { job, avoid: &avoid, against: &against, now, lasts_ms };
-                let _from = self.claims.make(self.fleet, &shelves, &claimant);
-                if avoid.is_empty() {
-                    self.full.insert(sought, facts.time_limit_s);
+            let Search { refused, kept_off, .. } = search;
+            match refused {
+                Some(ErrorCode::BudgetExhausted) => self.keep_budgets(facts),
+                Some(code) if !comes_back(code) => {}
+                Some(_) | None => {
+                    let _claimed = self.claim(job, rules, until);
                 }
-            } else if refused == Some(ErrorCode::BudgetExhausted) {
-                self.keep_budgets(facts);
             }
-            return Err(refused.map_or(Hold::Room, Hold::of));
+            // What is kept of a quota is kept from some.
+            if refused.is_none() && kept_off.is_none() && avoid.is_empty() {
+                self.full.insert(sought, facts.time_limit_s);
+            }
+            return Err(refused.or(kept_off).map_or(Hold::Room, Hold::of));
         };
         let charged = search.purse.until();
         drop(search);
@@ -300,7 +323,7 @@ impl<'s, 'f> Round<'s, 'f> {
         }
         let path = self.paths.get(tenant).map(Vec::as_slice).unwrap_or_default();
         self.books.charge(facts, path, &spends, charged);
-        self.claims.charge(tenant, class, need, until);
+        self.claims.grant(facts, path, &spends, until);
         self.claims.place(&places, facts.resources.gpus, until);
         for (_, spot) in &places {
             self.fleet.take(spot, facts);
@@ -308,6 +331,25 @@ impl<'s, 'f> Round<'s, 'f> {
         }
         Ok(Group { job: facts.id.clone(), places: slots })
     }
+}
+
+/// Shelves on which a job may stand.
+fn allowed<'f, 's>(
+    fleet: &'f Fleet,
+    (state, verdicts): (&'s State, &mut Verdicts<'s>),
+    (facts, rules): (&JobFacts, usize),
+) -> Vec<Allowed<'f>> {
+    let shelves = fleet.shelves(&facts.resources).filter(|(key, shelf)| {
+        key.admits(facts)
+            && state.can_open(facts, &key.site)
+            && verdicts.allows(state, rules, &key.place, &shelf.example)
+    });
+    shelves.collect()
+}
+
+/// Whether what refused a member is in use, and comes back.
+fn comes_back(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::QuotaExceeded | ErrorCode::OfferFull | ErrorCode::PowerFull)
 }
 
 /// Upper bound of the group's bytes in an entry.

@@ -15,6 +15,7 @@ mod property;
 mod relax;
 mod reservation;
 mod sharing;
+mod starve;
 mod tasks;
 mod topology;
 

@@ -44,26 +44,31 @@ impl<'s> Round<'s, '_> {
             .collect();
         let against = self.fleet.against(facts);
         let is_open = |spot: &Spot| taken_until(&against, &spot.1).is_none();
-        let left = self.members(ask, &shelves, purse.clone(), is_open);
+        let left = self.members((ask, &self.books), &shelves, purse.clone(), is_open);
         let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
         if !self.claims.admits_charge(tenant, class, facts.gpus(), until) {
             return Probe { left, unkept: 0 };
         }
         let gpus = facts.resources.gpus;
         let admits = |spot: &Spot| is_open(spot) && self.claims.admits(spot, gpus, until);
-        Probe { left, unkept: self.members(ask, &shelves, purse, admits) }
+        let mut unkept = self.members((ask, &self.books), &shelves, purse, admits);
+        for later in self.claims.later(facts, &path, until) {
+            let (books, purse) = later.parts();
+            unkept = unkept.min(self.members((ask, books), &shelves, purse.clone(), admits));
+        }
+        Probe { left, unkept }
     }
 
     /// Distinct nodes with room; no more than may be charged, if these are too few.
     fn members(
         &self,
-        ask: &Ask<'_>,
+        (ask, books): (&Ask<'_>, &Overlay<'_>),
         shelves: &[Allowed<'_>],
         mut purse: Purse<'_>,
         admits: impl Fn(&Spot) -> bool,
     ) -> u32 {
         if ask.facts.topology.places_members() {
-            return self.standing(ask, shelves, &purse, admits);
+            return self.standing((ask, books), shelves, &purse, admits);
         }
         let (gpus, group) = (ask.facts.resources.gpus, ask.facts.group);
         let avoided = |node: &NodeId| ask.avoid.contains(node);
@@ -79,7 +84,7 @@ impl<'s> Round<'s, '_> {
                 if members < group && is_open {
                     let whose = (&key.site, &example.operator);
                     let place = (place, key.member_watts(gpus));
-                    is_open = purse.spend(&self.books, whose, place).is_ok();
+                    is_open = purse.spend(books, whose, place).is_ok();
                     members = members.saturating_add(u32::from(is_open));
                 }
             }
@@ -91,7 +96,7 @@ impl<'s> Round<'s, '_> {
     /// The same of members that have to stand to one another in some way.
     fn standing(
         &self,
-        ask: &Ask<'_>,
+        (ask, books): (&Ask<'_>, &Overlay<'_>),
         shelves: &[Allowed<'_>],
         purse: &Purse<'_>,
         admits: impl Fn(&Spot) -> bool,
@@ -110,16 +115,16 @@ impl<'s> Round<'s, '_> {
             let watts = shelf.0.member_watts(ask.facts.resources.gpus);
             sides.add(stand(*shelf, spot.0.as_ref()), watts);
         }
-        sides.most(&self.books, purse)
+        sides.most(books, purse)
     }
 
     /// What is kept for others.
-    pub(crate) fn claims(&self) -> &Claims {
+    pub(crate) fn claims(&self) -> &Claims<'s> {
         &self.claims
     }
 
     /// What it has charged and claimed.
-    pub(crate) fn into_books(self) -> (Overlay<'s>, Claims) {
+    pub(crate) fn into_books(self) -> (Overlay<'s>, Claims<'s>) {
         (self.books, self.claims)
     }
 }
