@@ -14,7 +14,8 @@ pub(super) fn quota_by_approval(federation: &Federation, gpus: &str) -> Result<(
     let id = name.strip_prefix("approvals/").context("another name")?;
     let shown = &federation.read("naniwa", &["approval", "get", id])?;
     ensure!(shown["state"] == "pending" && shown["signatures_missing"] == 1, "{shown}");
-    let change = format!("set quota of sapporo for sim-h100 to {gpus}");
+    let change =
+        format!("set quota of sapporo for sim-h100 to {gpus}, borrowing none, lending none");
     ensure!(shown["change"] == change.as_str(), "{shown}");
     let digest = shown["digest"].as_str().context("no digest")?;
     let own = federation.run("kanto", &["approval", "sign", id, "--digest", digest])?;

@@ -1,13 +1,13 @@
 //! What is told of a job that has its places: since when, where, how many of it run, and what is going to move it.
 //!
 //! Must hold: nothing is asked of the filters, because nothing is to be placed: by them the job's own devices would look taken.
-//! Does not say what a host is silent about: leaders alone know.
+//! Does not say what a host is silent about, which leaders alone know, nor the sentence of whoever stops it: it is in the job's status,
+//! and in no scheduler snapshot.
 
 use super::{Explanation, Verdict};
 use sekisho_fsm::State;
 use sekisho_fsm::state::{Job, Placement};
 use sekisho_types::id::NodeId;
-use sekisho_types::job::JobPhase;
 use sekisho_types::placement::Phase;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeSet;
@@ -76,8 +76,5 @@ fn moves(state: &State, job: &Job, nodes: &BTreeSet<&NodeId>) -> Vec<String> {
     let leaves = |placement| state.residence(placement)?.leaves().cloned();
     let left = job.placements.iter().find_map(leaves);
     told.extend(left.map(|why| format!("{}: {}", why.code, why.detail)));
-    if told.is_empty() && job.phase == JobPhase::Stopping {
-        told.push(job.message.clone());
-    }
     told
 }
