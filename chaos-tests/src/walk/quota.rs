@@ -21,13 +21,14 @@ pub(super) fn stands(walk: &mut Walk) -> Result<()> {
     walk.does("kanto", lends, " set ")?;
     // One is signed as real companies do it: each by its own person.
     let borrows = "sekisho quota set minato sim-h100 4 --borrow 4";
-    let said = walk.types("kanto", borrows, 0)?;
-    let next = said.lines().find_map(|line| line.strip_prefix("next: "));
-    let next = next.context("no next command")?.to_owned();
-    let shown = next.replacen("sign", "get", 1);
-    let shown = shown.split_once(" --digest").map_or(shown.as_str(), |(get, _)| get);
-    walk.does("naniwa", shown, "sim-h100")?;
-    walk.does("naniwa", &next, "signed")?;
+    let next = |said: &str| {
+        let next = said.lines().find_map(|line| line.strip_prefix("next: "));
+        next.map(str::to_owned).context("no next command")
+    };
+    let looks = next(&walk.types("kanto", borrows, 0)?)?;
+    let shown = walk.types("naniwa", &looks, 0)?;
+    ensure!(shown.contains("sim-h100"), "{shown}");
+    walk.does("naniwa", &next(&shown)?, "signed")?;
     walk.does("kanto", "sekisho quota status", "minato")?;
     let list = walk.read("kanto", "quota list")?;
     let (lent, borrowed) = (item(&list, SAPPORO)?, item(&list, MINATO)?);
