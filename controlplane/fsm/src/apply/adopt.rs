@@ -7,6 +7,7 @@
 //! Does not take in what is bound to a lease: that has ended with it.
 
 use super::change::{Change, not_found};
+use super::job::opened;
 use super::placement::{end, enter};
 use super::{bytes_of, forget, payload, tasks};
 use crate::event::Event;
@@ -265,11 +266,7 @@ fn join_job(
     forget::release(change, id, was_over);
     change.state.jobs.insert(id.clone(), made);
     if !open {
-        let tenant = &id.tenant;
-        change
-            .state
-            .tenants
-            .update(tenant, |tenant| tenant.open_jobs = tenant.open_jobs.saturating_add(1));
+        opened(change, &id.tenant);
         let len = u32::try_from(adoption.submission.len()).unwrap_or(u32::MAX);
         payload::keep(change, grant.submission, len, &adoption.submission);
         let entry = change.entry;

@@ -9,7 +9,7 @@ use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
 use crate::state::{Fate, Job, Tasks};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{Digest, JobId, NodeId};
+use sekisho_types::id::{Digest, JobId, NodeId, TenantId};
 use sekisho_types::job::{JobFacts, JobPhase, Kind, OverLimit};
 use sekisho_types::limit::{ATTEMPTS_MAX, AVOIDED_FOR, OPEN_JOBS_PER_TENANT_MAX};
 use sekisho_types::placement::{Ending, Phase};
@@ -71,13 +71,18 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
         change.state.queue.insert(job.queue_key(), facts.id.clone());
     }
     change.state.jobs.insert(facts.id.clone(), job);
-    change
-        .state
-        .tenants
-        .update(tenant_id, |tenant| tenant.open_jobs = tenant.open_jobs.saturating_add(1));
+    opened(change, tenant_id);
     change.effects.events.insert(Event::Job(facts.id.clone()));
     change.effects.events.insert(Event::Plannable);
     Ok(Reply::Done)
+}
+
+/// A tenant has one more job that is not over.
+pub(super) fn opened(change: &mut Change<'_>, tenant: &TenantId) {
+    change
+        .state
+        .tenants
+        .update(tenant, |tenant| tenant.open_jobs = tenant.open_jobs.saturating_add(1));
 }
 
 /// Replaces what a queued job runs by the same, sealed to other sites or keys. That it is the same, its submitter says, who

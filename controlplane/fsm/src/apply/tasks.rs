@@ -8,7 +8,7 @@
 //! it is open and nothing is to come.
 
 use super::change::{Change, not_found};
-use super::job::{finish, reject_over_limit, tear_down};
+use super::job::{finish, opened, reject_over_limit, tear_down};
 use super::policy::check_rules;
 use super::{forget, held, payload, preemption, reservation, residency, site_key};
 use crate::event::Event;
@@ -63,13 +63,7 @@ pub(super) fn begin(change: &mut Change<'_>, id: &JobId) -> JobId {
         attempts: 0,
         ..whole.clone()
     };
-    let kept = [row.facts.payload, row.submission];
-    change.state.jobs.insert(task.clone(), row);
-    kept.iter().for_each(|digest| payload::share(change, digest));
-    change
-        .state
-        .tenants
-        .update(&id.tenant, |tenant| tenant.open_jobs = tenant.open_jobs.saturating_add(1));
+    open(change, row);
     let (revision, mut queued) = (change.revision, true);
     change.state.jobs.update(id, |job| {
         if let Some(tasks) = &mut job.tasks {
@@ -162,14 +156,16 @@ fn reopen(change: &mut Change<'_>, task: &JobId, id: &JobId) {
         message: "no more of its tasks are placed".to_owned(),
         ..row.clone()
     };
-    let kept = [whole.facts.payload, whole.submission];
     forget::release(change, id, was_over);
-    change.state.jobs.insert(id.clone(), whole);
+    open(change, whole);
+}
+
+/// Puts in an open row that runs what another one does: a task of its whole, or a whole of its task.
+fn open(change: &mut Change<'_>, row: Job) {
+    let (id, kept) = (row.facts.id.clone(), [row.facts.payload, row.submission]);
+    opened(change, &id.tenant);
+    change.state.jobs.insert(id, row);
     kept.iter().for_each(|digest| payload::share(change, digest));
-    change
-        .state
-        .tenants
-        .update(&id.tenant, |tenant| tenant.open_jobs = tenant.open_jobs.saturating_add(1));
 }
 
 /// A task of before may be taken in unless its whole is another one by now, has ended by itself, or is being cancelled.
