@@ -3,28 +3,30 @@
 //! ```text
 //! Preempt ──> victims stop, their room is kept ──> each teardown passes its charge on ──> the last one grants, or all lapses
 //! ```
-//! Must hold: who is moved has a lower priority, or a tenant that uses more than its own while the other's does not (so
-//! borrowed quota comes back); it has run for a while; each victim is needed, and together they suffice. Nobody is moved for whom
-//! no room would be made. Preemption never loops: who is within its own comes before who borrows, then the more urgent, and
-//! nobody moves what comes before itself. So whoever borrows moves nobody else that has no more than its own, however urgent it is.
+//! Must hold: who is moved comes after the one that it is moved for ([`Moves`]); it has run for a while; each victim is needed, and
+//! together they suffice. Nobody is moved for whom no room would be made. Preemption never loops.
 //! Does not choose: the planner does (`scheduler::preempt`).
+
+mod standing;
 
 use crate::apply::group::check_group;
 use crate::apply::placement::is_desired;
 use crate::command::{Group, Preempt, Slot};
 use crate::outcome::Rejection;
-use crate::quota::refund;
+use crate::quota::{Line, refund};
 use crate::reservation;
 use crate::state::{Job, Placement, State};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{DeviceClass, JobId, TenantId};
-use sekisho_types::job::{JobFacts, JobPhase};
+use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::quota::Amount;
 use sekisho_types::revision::{PlacementId, Revision};
 use sekisho_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use standing::Moves;
 
 /// Jobs that one preemption moves at most: each is checked to be needed.
 pub const VICTIMS_MAX: usize = 16;
@@ -96,131 +98,8 @@ impl State {
         if self.federation().is_some_and(|held| held.dev) { LEAST_RUN_DEV_MS } else { LEAST_RUN_MS }
     }
 
-    /// The rows of a tenant for a class, with what it is charged itself in each.
-    fn own_rows(
-        &self,
-        tenant: &TenantId,
-        class: &DeviceClass,
-    ) -> impl Iterator<Item = (Amount, u64)> {
-        let lines = self.holding(tenant, class).into_iter().flat_map(|held| held.lines.values());
-        lines.filter_map(|line| Some((Amount::from(line.quota?.allotment.nominal), line.own)))
-    }
-
-    /// Whether a tenant could hold a job within what is its own. What its parts lend is theirs.
-    fn is_within_its_own(&self, facts: &JobFacts) -> bool {
-        let need = facts.gpus();
-        let mut rows = self.own_rows(&facts.id.tenant, &facts.resources.class).peekable();
-        rows.peek().is_some() && rows.all(|(nominal, own)| nominal.covers(own.saturating_add(need)))
-    }
-
-    /// Whether a tenant itself uses more than its own of a class, somewhere: what others lent it, its parts among them.
-    fn borrows(&self, tenant: &TenantId, class: &DeviceClass) -> bool {
-        self.borrows_without(tenant, class, 0)
-    }
-
-    /// The same once it has given GPUs back.
-    fn borrows_without(&self, tenant: &TenantId, class: &DeviceClass, gpus: u64) -> bool {
-        let mut rows = self.own_rows(tenant, class);
-        rows.any(|(nominal, own)| nominal.short_of(own.saturating_sub(gpus)) > 0)
-    }
-
-    /// Whether another tenant of the same tree uses more than its own of a class.
-    fn borrows_in_the_tree_of(
-        &self,
-        tenant: &TenantId,
-        of: &TenantId,
-        class: &DeviceClass,
-    ) -> bool {
-        tenant != of && self.borrows(of, class) && self.same_tree(tenant, of)
-    }
-
-    /// Whether a job may be moved for another one.
-    ///
-    /// # Errors
-    /// Why not, in words.
-    pub fn may_move(&self, facts: &JobFacts, victim: &Job) -> Result<(), Rejection> {
-        let id = &victim.facts.id;
-        match victim.phase {
-            JobPhase::Placed | JobPhase::Running => {}
-            JobPhase::Held
-            | JobPhase::Queued
-            | JobPhase::Stopping
-            | JobPhase::Succeeded
-            | JobPhase::Failed
-            | JobPhase::Cancelled => {
-                return refuse(ErrorCode::WrongPhase, format!("job {id} is {}", victim.phase));
-            }
-        }
-        let class = &facts.resources.class;
-        if victim.facts.resources.class != *class || !self.comes_before(facts, victim) {
-            let why = format!("job {id} is as urgent, or within what is its tenant's own");
-            return refuse(ErrorCode::WrongPhase, why);
-        }
-        let begun = self.living(victim).map(|(_, row)| row.charge.from).max();
-        let least = self.least_run_ms();
-        if begun.is_none_or(|begun| self.clock.since_ms(begun) < least) {
-            return refuse(
-                ErrorCode::WrongPhase,
-                format!("job {id} has run for less than {least} ms"),
-            );
-        }
-        let away = |row: &Placement| {
-            self.nodes.get(&row.grant.node).is_none_or(|node| node.live_session().is_none())
-        };
-        if self.living(victim).any(|(_, row)| away(row)) {
-            return refuse(
-                ErrorCode::NodeUnavailable,
-                format!("a node of job {id} is out of contact"),
-            );
-        }
-        Ok(())
-    }
-
-    /// Whether a job that waits comes before one that runs: within what is its tenant's own before what is borrowed in the same tree,
-    /// then the more urgent. Who would borrow comes before nobody else that does not.
-    fn comes_before(&self, facts: &JobFacts, victim: &Job) -> bool {
-        let (tenant, of) = (&facts.id.tenant, &victim.facts.id.tenant);
-        let class = &facts.resources.class;
-        let more_urgent = victim.facts.priority < facts.priority;
-        if tenant == of {
-            return more_urgent;
-        }
-        if self.is_within_its_own(facts) {
-            return more_urgent || self.borrows_in_the_tree_of(tenant, of, class);
-        }
-        more_urgent && self.borrows(of, class)
-    }
-
-    /// Of jobs that may be moved because their tenants borrow, the smallest of a tenant that would be within its own again with it:
-    /// it would be moved out of what is its tenant's own, and could come back from there.
-    #[must_use]
-    pub fn moved_too_many(&self, facts: &JobFacts, victims: &[JobId]) -> Option<JobId> {
-        /// GPUs of those of a tenant, together and of each.
-        type Owed<'s> = (u64, Vec<(u64, &'s JobId)>);
-        let class = &facts.resources.class;
-        let within = self.is_within_its_own(facts);
-        let mut owed: BTreeMap<&TenantId, Owed<'_>> = BTreeMap::new();
-        for job in victims.iter().filter_map(|id| self.jobs.get(id)) {
-            let id = &job.facts.id;
-            let more_urgent = job.facts.priority < facts.priority;
-            if id.tenant == facts.id.tenant || (within && more_urgent) {
-                continue;
-            }
-            let rows = self.living(job).map(|(_, row)| u64::from(row.grant.gpus));
-            let gpus = rows.fold(0u64, u64::saturating_add);
-            let (sum, jobs) = owed.entry(&id.tenant).or_default();
-            *sum = sum.saturating_add(gpus);
-            jobs.push((gpus, id));
-        }
-        owed.into_iter().find_map(|(tenant, (sum, jobs))| {
-            let (least, smallest) = jobs.into_iter().min()?;
-            let others = sum.saturating_sub(least);
-            (!self.borrows_without(tenant, class, others)).then(|| smallest.clone())
-        })
-    }
-
     /// Placements of a job that are to go on.
-    fn living<'s>(
+    pub(crate) fn living<'s>(
         &'s self,
         job: &'s Job,
     ) -> impl Iterator<Item = (&'s PlacementId, &'s Placement)> {
@@ -290,13 +169,16 @@ impl State {
         one == other || self.path(one).last() == self.path(other).last()
     }
 
-    /// Whether anybody might be moved for a job: a first look, at priorities and at what the tree lends.
+    /// Whether anybody might be moved for a job because he borrows: a first look, at what tenants use of the class in all.
     #[must_use]
     pub fn is_owed(&self, facts: &JobFacts) -> bool {
-        let class = &facts.resources.class;
-        let mut others = self.quotas.iter().map(|(key, _)| key).filter(|(_, of)| of == class);
-        self.is_within_its_own(facts)
-            && others.any(|(of, _)| self.borrows_in_the_tree_of(&facts.id.tenant, of, class))
+        let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
+        let own = |line: &Line| line.quota.map(|quota| Amount::from(quota.allotment.nominal));
+        let mut borrowers = self.quotas.iter().filter(|((of, of_class), holding)| {
+            let borrows = |line: &Line| own(line).is_some_and(|own| !own.covers(line.own));
+            of_class == class && of != tenant && holding.lines.values().any(borrows)
+        });
+        borrowers.any(|((of, _), _)| self.same_tree(tenant, of))
     }
 
     /// Whether jobs may be moved for another one: each of them may, and is needed, and together they make room.
@@ -326,14 +208,9 @@ impl State {
                 format!("{PENDING_MAX} preemptions are under way"),
             );
         }
+        let mut moves = Moves::of(self, &job.facts);
         for victim in victims {
-            let victim = self.jobs.get(victim).ok_or_else(|| missing(victim))?;
-            self.may_move(&job.facts, victim)?;
-        }
-        if let Some(spared) = self.moved_too_many(&job.facts, victims) {
-            let why =
-                format!("without the others the tenant of job {spared} has no more than its own");
-            return refuse(ErrorCode::WrongPhase, why);
+            moves.may_move(self.jobs.get(victim).ok_or_else(|| missing(victim))?)?;
         }
         let taken = |slot: &Slot| {
             self.nodes.get(&slot.node).is_some_and(|node| node.kept.contains_key(&slot.bucket))

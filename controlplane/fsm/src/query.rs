@@ -18,6 +18,7 @@ use sekisho_types::id::{
 };
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::name::Name;
 use sekisho_types::principal::{Principal, Role};
 use sekisho_types::revision::{PlacementId, Revision};
 use sekisho_types::time::Timestamp;
@@ -99,6 +100,14 @@ impl State {
     pub fn retired(&self, node_key: &Digest) -> Option<&Retired> {
         self.retired.get(node_key)
     }
+    /// The jobs of a tenant that are kept, and their tasks.
+    pub fn jobs_of(&self, tenant: &TenantId) -> impl Iterator<Item = (&JobId, &Job)> {
+        // The least of all names.
+        let first = Name::parse("a").map(|name| JobId { tenant: tenant.clone(), name, task: None });
+        let rows = first.into_iter().flat_map(|first| self.jobs.range(first..));
+        rows.take_while(move |(id, _)| id.tenant == *tenant)
+    }
+
     /// The landmarks.
     #[must_use]
     pub fn landmarks(&self) -> &Landmarks {

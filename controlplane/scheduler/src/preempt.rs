@@ -11,7 +11,7 @@ use crate::limit::QUOTA_LOOKS_MAX;
 use crate::pick::{Allowed, stand};
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Preempt, Slot};
-use sekisho_fsm::preemption::{PENDING_MAX, VICTIMS_MAX};
+use sekisho_fsm::preemption::{Moves, PENDING_MAX, VICTIMS_MAX};
 use sekisho_fsm::state::{Job, Node, Placement};
 use sekisho_types::id::{JobId, TenantId};
 use sekisho_types::placement::Phase;
@@ -39,12 +39,13 @@ pub(crate) struct Search<'s> {
     state: &'s State,
     job: &'s Job,
     /// Whether a job may be moved, as far as it was asked.
-    asked: BTreeMap<JobId, bool>,
+    asked: BTreeMap<&'s JobId, bool>,
+    moves: Moves<'s>,
 }
 
 impl<'s> Search<'s> {
     pub(crate) fn of(state: &'s State, job: &'s Job) -> Self {
-        Self { state, job, asked: BTreeMap::new() }
+        Self { state, job, asked: BTreeMap::new(), moves: Moves::of(state, &job.facts) }
     }
 
     /// What would make room for it.
@@ -52,18 +53,8 @@ impl<'s> Search<'s> {
         if self.state.preemptions().count() >= PENDING_MAX {
             return None;
         }
-        for _ in 0..VICTIMS_MAX {
-            let found = self.found(shelves)?;
-            match self.spare(found) {
-                Ok(preempt) => return Some(preempt),
-                // Not that one beside the others: without it there may be others still.
-                Err(left) => {
-                    let spared = self.state.moved_too_many(&self.job.facts, &left.victims)?;
-                    self.asked.insert(spared, false);
-                }
-            }
-        }
-        None
+        let found = self.found(shelves)?;
+        self.spare(found)
     }
 
     /// Places, and whoever may be moved that stands in the way.
@@ -130,24 +121,20 @@ impl<'s> Search<'s> {
         self.ordered(rows)
     }
 
-    /// Without those that need not be moved; what is left if that would not pass either.
-    fn spare(&self, mut preempt: Preempt) -> Result<Preempt, Preempt> {
+    /// Without those that need not be moved; `None` if that would not pass either.
+    fn spare(&self, mut preempt: Preempt) -> Option<Preempt> {
         for _ in 0..preempt.victims.len() {
             if self.state.check_preemption(&preempt).is_ok() {
-                return Ok(preempt);
+                return Some(preempt);
             }
-            let fewer = (0..preempt.victims.len()).find_map(|at| {
+            preempt = (0..preempt.victims.len()).find_map(|at| {
                 let mut fewer = preempt.clone();
                 fewer.victims.remove(at);
                 let makes_room = self.state.makes_room(&fewer);
                 (makes_room && !fewer.victims.is_empty()).then_some(fewer)
-            });
-            match fewer {
-                Some(fewer) => preempt = fewer,
-                None => break,
-            }
+            })?;
         }
-        Err(preempt)
+        None
     }
 
     /// Who would have to leave a place: whom the job keeps apart from, who does not share with it, and as many more as it takes.
@@ -226,12 +213,9 @@ impl<'s> Search<'s> {
         rows.filter(apart).map(|row| row.grant.job.clone()).collect()
     }
 
-    fn may_move(&mut self, job: &Job) -> bool {
-        let id = &job.facts.id;
-        let known = self.asked.get(id).copied();
-        let may = known.unwrap_or_else(|| self.state.may_move(&self.job.facts, job).is_ok());
-        self.asked.insert(id.clone(), may);
-        may
+    fn may_move(&mut self, job: &'s Job) -> bool {
+        let moves = &mut self.moves;
+        *self.asked.entry(&job.facts.id).or_insert_with(|| moves.may_move(job).is_ok())
     }
 
     fn movable(&mut self, node: &Node, bucket: u16, wanted: bool) -> Vec<Movable> {

@@ -13,9 +13,8 @@ use crate::reservation::sum_up_all;
 use crate::role::{Target, Verb};
 use crate::state::{State, Tenant};
 use sekisho_types::error_code::ErrorCode;
-use sekisho_types::id::{JobId, PolicyId, TenantId};
+use sekisho_types::id::{PolicyId, TenantId};
 use sekisho_types::limit::TENANT_DEPTH_MAX;
-use sekisho_types::name::Name;
 use sekisho_types::offer::Vetoed;
 use sekisho_types::patch::Patch;
 use sekisho_types::principal::{Principal, Role};
@@ -177,9 +176,6 @@ fn is_of(role: &Role, id: &TenantId) -> bool {
 impl State {
     /// Whether any job of this tenant is kept.
     fn has_jobs_of(&self, tenant: &TenantId) -> bool {
-        // The least of all names.
-        let first = Name::parse("a").map(|name| JobId { tenant: tenant.clone(), name, task: None });
-        let next = first.map(|first| self.jobs.range(first..).next().map(|(id, _)| &id.tenant));
-        next.is_ok_and(|next| next == Some(tenant))
+        self.jobs_of(tenant).next().is_some()
     }
 }

@@ -8,6 +8,8 @@ use proptest::test_runner::TestCaseError;
 use sekisho_evidence::grant::SessionId;
 use sekisho_fsm::command::{Preempt, Slot};
 use sekisho_fsm::invariant;
+use sekisho_fsm::outcome::Reply;
+use sekisho_fsm::preemption::Moves;
 use sekisho_fsm::state::Job;
 use sekisho_fsm::testing::job;
 use sekisho_types::id::TenantId;
@@ -131,10 +133,9 @@ fn sets(all: &[JobId], most: usize) -> Vec<Vec<JobId>> {
 fn any_move(f: &Federation, job: &Job) -> Option<Preempt> {
     let state = &f.state;
     let running = state.jobs().filter(|(_, one)| one.phase == JobPhase::Placed);
-    let movable: Vec<JobId> = running
-        .filter(|(_, one)| state.may_move(&job.facts, one).is_ok())
-        .map(|(id, _)| id.clone())
-        .collect();
+    let mut moves = Moves::of(state, &job.facts);
+    let movable: Vec<JobId> =
+        running.filter(|(_, one)| moves.may_move(one).is_ok()).map(|(id, _)| id.clone()).collect();
     let sets = sets(&movable, 3);
     state.nodes().find_map(|(node, _)| {
         let places = vec![Slot { node: node.clone(), bucket: 0 }];
@@ -144,6 +145,47 @@ fn any_move(f: &Federation, job: &Job) -> Option<Preempt> {
             state.check_preemption(&found).is_ok().then_some(found)
         })
     })
+}
+
+/// Whether apply would take it as it is: it waits for what is kept for one that was called, and nobody has to move.
+fn is_kept_off(f: &Federation, job: &Job) -> bool {
+    let (id, nodes) = (&job.facts.id, f.state.nodes().map(|(node, _)| node.to_string()));
+    nodes.into_iter().any(|node| {
+        let outcome = f.clone().place(id, &[&node]).outcome;
+        matches!(outcome, Ok(Reply::Placed { rejected, .. }) if rejected.is_empty())
+    })
+}
+
+/// Plays until nothing moves any more, and looks whether somebody waits that has a right to room.
+fn play(nodes: usize, allotments: &[(u64, Limit, u64)], asks: &[Ask]) -> Result<(), TestCaseError> {
+    let mut f = Federation::new();
+    for n in 0..nodes {
+        f.ready_node(&format!("tokyo-1/n-{n}"), 4);
+    }
+    tree(&mut f, allotments);
+    // They come in two waves, so that those that came first run when the others come.
+    let half = asks.len() / 2;
+    for (n, ask) in asks.iter().enumerate() {
+        if n == half {
+            round(&mut f)?;
+        }
+        submit(&mut f, n, ask);
+    }
+    let mut rounds = 0usize;
+    while round(&mut f)? {
+        rounds = rounds.saturating_add(1);
+        prop_assert!(rounds < ROUNDS, "it goes on and on");
+    }
+    wait(&mut f);
+    let state = &f.state;
+    for (_, id) in state.queue() {
+        let job = state.job(id).unwrap();
+        if job.facts.group == 1 && !is_kept_off(&f, job) {
+            let found = any_move(&f, job);
+            prop_assert!(found.is_none(), "{} waits, and there is {:?}", id, found);
+        }
+    }
+    Ok(())
 }
 
 proptest! {
@@ -157,34 +199,48 @@ proptest! {
         allotments in prop::collection::vec(allotment(), 4),
         asks in prop::collection::vec(ask(), 1..12),
     ) {
-        let mut f = Federation::new();
-        for n in 0..nodes {
-            f.ready_node(&format!("tokyo-1/n-{n}"), 4);
-        }
-        tree(&mut f, &allotments);
-        // They come in two waves, so that those that came first run when the others come.
-        let half = asks.len() / 2;
-        for (n, ask) in asks.iter().enumerate() {
-            if n == half {
-                round(&mut f)?;
-            }
-            submit(&mut f, n, ask);
-        }
-        let mut rounds = 0usize;
-        while round(&mut f)? {
-            rounds = rounds.saturating_add(1);
-            prop_assert!(rounds < ROUNDS, "it goes on and on");
-        }
-        wait(&mut f);
-        let state = &f.state;
-        for (_, id) in state.queue() {
-            let job = state.job(id).unwrap();
-            if job.facts.group == 1 {
-                let found = any_move(&f, job);
-                prop_assert!(found.is_none(), "{} waits, and there is {:?}", id, found);
-            }
-        }
+        play(nodes, &allotments, &asks)?;
     }
+}
+
+const NONE: (u64, Limit, u64) = (0, Limit::None, 0);
+
+/// Tenant, priority, group, GPUs.
+fn asks(all: &[(usize, u8, u32, u32)]) -> Vec<Ask> {
+    let ask = |&(tenant, priority, group, gpus): &_| Ask { tenant, priority, group, gpus };
+    all.iter().map(ask).collect()
+}
+
+#[test]
+fn who_borrows_moves_no_urgent_job_of_a_tenant_of_which_another_one_is_borrowed() {
+    // The second job of the ministry is beyond its own, the first is not.
+    let allotments = [(7, Limit::None, 0), (1, Limit::None, 1), (1, Limit::Unlimited, 1), NONE];
+    let asks = asks(&[(0, 10, 1, 2), (0, 10, 1, 4), (0, 50, 2, 3), (2, 90, 2, 2)]);
+    play(3, &allotments, &asks).unwrap();
+}
+
+#[test]
+fn nobody_moves_its_own_tenants_jobs_from_what_is_its_own_to_borrow() {
+    // The urgent gang of sapporo's would borrow. In its place came the ministry's, and sapporo's other one in place of that.
+    let allotments = [(6, Limit::None, 0), (4, Limit::Unlimited, 0), NONE, NONE];
+    let asks = asks(&[(1, 50, 1, 2), (0, 10, 2, 3), (1, 90, 2, 3)]);
+    play(2, &allotments, &asks).unwrap();
+}
+
+#[test]
+fn what_is_taken_back_is_what_is_least_urgent_of_whoever_borrows() {
+    let allotments = [(1, Limit::None, 0), (8, Limit::None, 8), (3, Limit::Unlimited, 0), NONE];
+    let asks = asks(&[(1, 50, 2, 4), (2, 10, 1, 4), (2, 90, 2, 1), (2, 50, 1, 1)]);
+    play(3, &allotments, &asks).unwrap();
+}
+
+#[test]
+fn who_waits_behind_many_that_move_nobody_has_its_right() {
+    // The ministry's have nothing of their own; osaka has lent it what the first of them uses, and is the last to be asked for.
+    let allotments = [NONE, NONE, (4, Limit::None, 4), NONE];
+    let first = [(0, 90, 1, 4), (0, 50, 2, 1), (0, 50, 1, 1), (0, 50, 1, 2), (0, 90, 1, 1)];
+    let then = [(2, 10, 1, 1), (1, 50, 1, 1), (0, 50, 1, 4), (0, 90, 1, 1), (0, 50, 1, 3)];
+    play(1, &allotments, &asks(&[first, then].concat())).unwrap();
 }
 
 /// `sapporo` lends all of its 8; `osaka` borrows them in the first of two nodes of eight.
