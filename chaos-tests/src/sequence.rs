@@ -222,17 +222,12 @@ pub fn entry(federation: &mut Federation, operation: &Operation) -> Option<Entry
             let places =
                 places.iter().filter_map(|n| Some(Slot { node: node(*n)?, bucket })).collect();
             let groups = vec![Group { job: id(*t, *n), places }];
-            (
-                member("kanto"),
-                Command::CommitPlacement { basis: federation.state.revision(), groups },
-            )
+            let basis = federation.state.revision();
+            (member("kanto"), Command::CommitPlacement { basis, groups, calls: None })
         }
         Operation::Plan => {
             let plan = sekisho_scheduler::plan(&federation.state);
-            if plan.groups.is_empty() {
-                return None;
-            }
-            (member("hokuto"), Command::CommitPlacement { basis: plan.basis, groups: plan.groups })
+            (member("hokuto"), plan.into_command()?)
         }
         Operation::Tasks(t, step) => tasks::command(federation, *t, step)?,
         Operation::Preempt(n) => (member("naniwa"), charge::preempt(federation, *n)?),

@@ -185,8 +185,7 @@ impl Client {
     async fn planner(&mut self) -> u64 {
         if let Some(process) = self.pick() {
             let plan = sekisho_scheduler::plan(&process.consensus.view().state);
-            if !plan.groups.is_empty() {
-                let command = Command::CommitPlacement { basis: plan.basis, groups: plan.groups };
+            if let Some(command) = plan.into_command() {
                 let commit = self.entry(member("kanto"), command);
                 self.ask(commit).await;
             }

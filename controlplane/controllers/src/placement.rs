@@ -13,6 +13,7 @@ use sekisho_fsm::State;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::outcome::{Rejection, Reply};
 use sekisho_raft::view::{View, Wake};
+use sekisho_scheduler::limit::PREEMPT_LOOKS_MAX;
 use sekisho_scheduler::{Plan, Planner, Waiting};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::JobId;
@@ -29,6 +30,8 @@ pub struct Placement<R> {
     committed: Option<Instant>,
     /// When it last looked for jobs to move.
     looked: Option<Instant>,
+    /// How many of those that are held it has asked for in vain: who waits behind some for whom nobody may be moved has its turn, too.
+    passed: usize,
     /// When it last looked for replicas to stop.
     relieved: Option<Instant>,
     /// Follows the state from plan to plan. One that was lost with a plan that was given up is built anew.
@@ -39,8 +42,8 @@ impl<R: Replica> Placement<R> {
     /// Placements by this member.
     #[must_use]
     pub fn new(replica: R, stamp: Stamp) -> Self {
-        let (committed, looked, relieved) = (None, None, None);
-        Self { replica, stamp, committed, looked, relieved, planner: Planner::default() }
+        let (committed, looked, relieved, passed) = (None, None, None, 0);
+        Self { replica, stamp, committed, looked, passed, relieved, planner: Planner::default() }
     }
 
     /// Has the planner do something, apart if it may take long.
@@ -78,8 +81,12 @@ impl<R: Replica> Placement<R> {
             return Ok(());
         }
         self.looked = Some(Instant::now());
-        let found = self.ask(view, move |planner, _| planner.preempt(&held)).await?;
+        let passed = if self.passed < held.len() { self.passed } else { 0 };
+        let asked: Vec<JobId> = held.into_iter().skip(passed).take(PREEMPT_LOOKS_MAX).collect();
+        self.passed = passed.saturating_add(asked.len());
+        let found = self.ask(view, move |planner, _| planner.preempt(&asked)).await?;
         let Some(preempt) = found else { return Ok(()) };
+        self.passed = 0;
         let (job, moved) = (preempt.beneficiary.clone(), preempt.victims.len());
         let entry = self.stamp.entry(&view.state, Command::Preempt(Box::new(preempt)))?;
         let proposed = self.replica.propose(entry, PROPOSE_DEADLINE).await?;
@@ -120,11 +127,10 @@ impl<R: Replica> Placement<R> {
         Ok(())
     }
 
-    async fn commit(&mut self, state: &State, plan: Plan) -> Result<Proposed, DutyError> {
+    async fn commit(&mut self, state: &State, command: Command) -> Result<Proposed, DutyError> {
         if let Some(committed) = self.committed {
             tokio::time::sleep_until(committed + PLACEMENT_EVERY).await;
         }
-        let command = Command::CommitPlacement { basis: plan.basis, groups: plan.groups };
         let entry = self.stamp.entry(state, command)?;
         self.committed = Some(Instant::now());
         let proposed = self.replica.propose(entry, PROPOSE_DEADLINE).await?;
@@ -179,7 +185,7 @@ impl<R: Replica> Duty for Placement<R> {
     const WAKE: Option<Wake> = Some(Wake::Plannable);
 
     fn begin(&mut self, _term: u64) {
-        (self.committed, self.looked, self.relieved) = (None, None, None);
+        (self.committed, self.looked, self.relieved, self.passed) = (None, None, None, 0);
         self.planner = Planner::default();
     }
 
@@ -196,11 +202,11 @@ impl<R: Replica> Duty for Placement<R> {
         metrics::histogram!("sekisho_placement_plan_seconds").record(began.elapsed().as_secs_f64());
         let (more_behind, held) = (plan.more, plan.held.clone());
         self.relieve(&view).await?;
-        if plan.groups.is_empty() {
+        let Some(command) = plan.into_command() else {
             self.make_room(&view, held).await?;
             return Ok(PLACEMENT_PERIOD);
-        }
-        let proposed = self.commit(&view.state, plan).await?;
+        };
+        let proposed = self.commit(&view.state, command).await?;
         self.make_room(&view, held).await?;
         let again = settle(&proposed)?;
         Ok(if again || more_behind { Duration::ZERO } else { PLACEMENT_PERIOD })
@@ -308,6 +314,49 @@ mod tests {
             }
         }
         f
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_called_is_told_once_and_with_nothing_placed() {
+        let mut federation = Federation::furnished();
+        federation.submit(job("runs", 2, 4, &["Tokyo"]));
+        let (fake, clock) = (Fake::of(federation), Arc::new(FakeClock::default()));
+        let mut placement = duty(&fake, &clock);
+        placement.begin(1);
+        placement.run().await.unwrap();
+        fake.change(|f| f.submit(job("waits", 1, 4, &["Tokyo"])));
+        for _ in 0..3 {
+            placement.run().await.unwrap();
+        }
+        assert_eq!(fake.view().state.calls(), ["sapporo/waits".parse().unwrap()]);
+        assert_eq!(fake.proposed().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_for_jobs_to_move_goes_on_behind_those_it_was_in_vain_for() {
+        let mut federation = Federation::furnished();
+        let low = federation.submit(job("low", 1, 4, &["Tokyo"]));
+        federation.place(&low, &["tokyo-1/n-01"]);
+        federation.now = federation.now.plus_ms(400_000);
+        // Nobody may be moved for them, as there are no such devices.
+        for n in 0..PREEMPT_LOOKS_MAX {
+            let facts = job(&format!("large-{n}"), 1, 16, &["Tokyo"]);
+            federation.submit(JobFacts { priority: 90, ..facts });
+        }
+        let wanted = JobFacts { priority: 80, ..job("wanted", 2, 4, &["Tokyo"]) };
+        let wanted = federation.submit(wanted);
+        let held: Vec<JobId> = federation.state.queue().map(|(_, id)| id.clone()).collect();
+        assert_eq!(held.last(), Some(&wanted));
+        let (fake, clock) = (Fake::of(federation), Arc::new(FakeClock::default()));
+        let mut placement = duty(&fake, &clock);
+        placement.begin(1);
+        let view = fake.view();
+        placement.plan(&view).await.unwrap();
+        placement.make_room(&view, held.clone()).await.unwrap();
+        assert_eq!(fake.proposed().len(), 0);
+        tokio::time::advance(PREEMPT_EVERY).await;
+        placement.make_room(&view, held).await.unwrap();
+        assert_eq!(fake.view().state.job(&low).unwrap().phase, JobPhase::Stopping);
     }
 
     #[tokio::test(start_paused = true)]

@@ -307,7 +307,9 @@ fn dispatch(change: &mut Change<'_>, command: &Command) -> Outcome {
         }
         Command::SubmitJob { facts } => job::submit(change, facts),
         Command::CancelJob { job } => job::cancel(change, job),
-        Command::CommitPlacement { basis, groups } => placement::commit(change, *basis, groups),
+        Command::CommitPlacement { basis, groups, calls } => {
+            placement::commit(change, *basis, groups, calls.as_deref())
+        }
         Command::ChangeBundle(agreement) => bundle::change(change, agreement),
         Command::SetVoter { member, voter, accept_quorum_in_one_hand } => {
             member::set_voter(change, *member, *voter, *accept_quorum_in_one_hand)

@@ -220,6 +220,8 @@ pub enum Command {
         basis: Revision,
         /// Applied in order; each sees the charges of those before it.
         groups: Vec<Group>,
+        /// Who is called from now on ([`State::calls`](crate::State::calls)); `None` = as before.
+        calls: Option<Vec<JobId>>,
     },
     /// Changes who takes part, as the operators agreed: a controller comes or goes, a company comes, goes or replaces its keys.
     ChangeBundle(Box<Agreement>),

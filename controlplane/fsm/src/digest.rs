@@ -18,6 +18,7 @@ macro_rules! of_tables {
             frontier: _,
             landmarks: _,
             fair_base: _,
+            calls: _,
             sites,
             nodes,
             tokens,
@@ -115,6 +116,7 @@ impl State {
             &self.frontier,
             &self.landmarks,
             self.fair_base,
+            &self.calls,
         );
         Ok(Digest::of(&encode(&(scalars, tables.as_slice()))?))
     }

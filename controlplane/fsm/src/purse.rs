@@ -178,8 +178,20 @@ impl<'s> Purse<'s> {
         path: &[TenantId],
         now: Timestamp,
     ) -> Self {
-        let class = &facts.resources.class;
         let until = now.plus_ms(facts.time_limit_s.saturating_mul(1000));
+        Self::open_for(state, books, facts, path, (now, until))
+    }
+
+    /// The same for a part of its time.
+    #[must_use]
+    pub fn open_for(
+        state: &'s State,
+        books: &impl Books,
+        facts: &'s JobFacts,
+        path: &[TenantId],
+        (now, until): (Timestamp, Timestamp),
+    ) -> Self {
+        let class = &facts.resources.class;
         let held = Held::of(books, path, class);
         let row = |area| Row { area, room: held.room(area), ceiling: held.ceiling(area) };
         let all = path.iter().flat_map(|tenant| state.budgets_of(tenant));

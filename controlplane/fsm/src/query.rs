@@ -108,6 +108,13 @@ impl State {
         rows.take_while(move |(id, _)| id.tenant == *tenant)
     }
 
+    /// Jobs whose turn came and for which something is kept until they start, in that order: the planner places them before others
+    /// of their priority. Some of them may have been cancelled since. It orders and grants nothing.
+    #[must_use]
+    pub fn calls(&self) -> &[JobId] {
+        &self.calls
+    }
+
     /// The landmarks.
     #[must_use]
     pub fn landmarks(&self) -> &Landmarks {

@@ -409,6 +409,8 @@ pub struct State {
     pub(crate) fair_base: Timestamp,
     pub(crate) jobs: Jobs,
     pub(crate) queue: Table<QueueKey, JobId>,
+    /// Shared, as the state is cloned for every reader.
+    pub(crate) calls: Arc<[JobId]>,
     /// What held jobs wait for and has not come true: for whom, and who.
     pub(crate) dependents: Table<(JobId, JobId), When>,
     /// Jobs that started or ended and whose dependents the next ticks judge.

@@ -476,7 +476,7 @@ impl Federation {
         let places = nodes.iter().map(|n| Slot { node: n.parse().unwrap(), bucket: 0 }).collect();
         let groups = vec![Group { job: job.clone(), places }];
         let basis = self.state.revision();
-        self.run(member("kanto"), Command::CommitPlacement { basis, groups })
+        self.run(member("kanto"), Command::CommitPlacement { basis, groups, calls: None })
     }
 
     /// Placements of a job.

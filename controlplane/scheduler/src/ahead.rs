@@ -11,7 +11,7 @@ use crate::claim::Claims;
 use crate::fleet::Fleet;
 use crate::level::Level;
 use crate::limit::{AHEAD_MAX, COUNTED_MAX};
-use crate::planner::{Plan, Waiting};
+use crate::planner::Plan;
 use crate::queue::{Age, Lane, LaneKey, Queue};
 use crate::round::{GRACE_MS, Probe, Round};
 use crate::survey::Ask;
@@ -108,8 +108,8 @@ impl<'s, 'f> Ahead<'s, 'f> {
         stand: &Stand<'_>,
     ) -> Self {
         let mut round = Round::of(state, fleet);
-        let (groups, waiting, held) = (Vec::new(), Waiting::default(), Vec::new());
-        let mut plan = Plan { basis: state.revision(), groups, waiting, more: false, held };
+        round.heed(|facts| stand.concerns(facts));
+        let mut plan = Plan::on(state);
         let mut levels: BTreeMap<u8, Vec<(&Arc<LaneKey>, &Lane)>> = BTreeMap::new();
         for lane in queue.lanes() {
             levels.entry(lane.0.level).or_default().push(lane);
@@ -117,7 +117,7 @@ impl<'s, 'f> Ahead<'s, 'f> {
         let mut is_full = false;
         for (level, lanes) in levels {
             let guest = (level == stand.level).then_some((&stand.facts.id.tenant, stand.age));
-            is_full = Level::of(lanes).run_to(&mut round, &mut plan, guest);
+            is_full = Level::of(level, lanes).run_to(&mut round, &mut plan, guest);
             if is_full {
                 break;
             }
@@ -166,14 +166,14 @@ pub(crate) struct Booked<'s> {
     pub(crate) taken: BTreeMap<NodeId, BTreeMap<u16, Vec<(Timestamp, u32)>>>,
     /// When what of whose quota comes back.
     pub(crate) ends: Vec<(Timestamp, TenantId, Area, u64)>,
-    pub(crate) claims: Claims,
+    pub(crate) claims: Claims<'s>,
     pub(crate) books: Overlay<'s>,
 }
 
 impl<'s> Booked<'s> {
     /// Nobody goes before it.
     pub(crate) fn none(state: &'s State) -> Self {
-        let (taken, ends, claims) = (BTreeMap::new(), Vec::new(), Claims::default());
+        let (taken, ends, claims) = (BTreeMap::new(), Vec::new(), Claims::none(false));
         Self { taken, ends, claims, books: Overlay::of(state) }
     }
 }

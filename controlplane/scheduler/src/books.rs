@@ -102,8 +102,35 @@ impl<'s> Overlay<'s> {
         *ended = ended.saturating_add(watts);
     }
 
+    /// What this round charged of an offer and a site has come back by then.
+    pub(crate) fn unplan(&mut self, offer: &OfferKey, gpus: u64, watts: u64) {
+        if let Some(planned) = self.offers.get_mut(offer) {
+            *planned = planned.saturating_sub(gpus);
+        }
+        if let Some(planned) = self.watts.get_mut(&offer.0) {
+            *planned = planned.saturating_sub(watts);
+        }
+    }
+
+    /// The state beside which they are.
+    pub(crate) fn state(&self) -> &'s State {
+        self.state
+    }
+
     /// Charges what a purse has admitted.
     pub(crate) fn charge(
+        &mut self,
+        facts: &JobFacts,
+        path: &[TenantId],
+        spends: &[Spend<'s>],
+        until: Timestamp,
+    ) {
+        self.hold(facts, path, spends, until);
+        self.charge_budgets(facts, path, spends, (self.state.clock(), until));
+    }
+
+    /// Charges what is held, and no budget.
+    pub(crate) fn hold(
         &mut self,
         facts: &JobFacts,
         path: &[TenantId],
@@ -118,11 +145,23 @@ impl<'s> Overlay<'s> {
             let watts = self.watts.entry(spend.offer.0.clone()).or_default();
             *watts = watts.saturating_add(spend.watts);
             self.charge_stock(spend.offer, (&facts.resources.class, path), (until, gpus));
+        }
+    }
+
+    /// Charges budgets with this time.
+    pub(crate) fn charge_budgets(
+        &mut self,
+        facts: &JobFacts,
+        path: &[TenantId],
+        spends: &[Spend<'s>],
+        (from, until): (Timestamp, Timestamp),
+    ) {
+        let (gpus, class) = (u64::from(facts.resources.gpus), &facts.resources.class);
+        for spend in spends {
             let all = path.iter().flat_map(|tenant| self.state.budgets_of(tenant));
-            let class = &facts.resources.class;
             for (key, budget) in all.filter(|(_, one)| one.spec.counts(class, spend.place)) {
                 let rate = budget.spec.rate(gpus, spend.yen_per_gpu_hour);
-                for (first, ms) in budget.spec.period.parts(self.state.clock(), until) {
+                for (first, ms) in budget.spec.period.parts(from, until) {
                     let sum = self.budgets.entry((key.clone(), first)).or_default();
                     *sum = sum.saturating_add(rate.saturating_mul(u128::from(ms)));
                 }

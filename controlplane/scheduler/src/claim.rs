@@ -1,25 +1,35 @@
 //! What is kept for jobs that cannot start yet: conservative backfill (Mu'alem and Feitelson, 2001).
 //!
-//! A job that finds no room claims the places where it could start first, at the time by which running jobs will have left
-//! them; one that its tenant's quota keeps off claims the quota in the same way. Whoever comes behind starts only where it is
-//! gone by then, or leaves enough. So a large job is passed by small ones and not held up by them.
+//! A job that devices, quotas, offers or power hold claims the first time at which all of them will admit it, and places that it
+//! has then: running jobs will have ended by their limits. Whoever comes behind starts only where it is gone by then, or leaves
+//! enough of each. So a large job is passed by small ones and not held up by them.
 //!
-//! Must hold: time limits are upper bounds, so a claim of the next round is never later than this one's, as long as nobody of
-//! higher priority comes; no claim is made on what another one has, and a group claims places on which it may stand as its
-//! topology asks. Claims are made anew in each round, from the state alone.
-//! Does not know: budgets, of which the books keep what is to come ([`Overlay::keep_budgets`](crate::books::Overlay::keep_budgets)),
-//! offers and power, which come back with time and not with the end of a job.
+//! Must hold: time limits are upper bounds, so a claim of the next round is never later than this one's, as long as nobody
+//! comes before it; what one has claimed, and does not leave, another one claims after it; a group claims places on which it may
+//! stand as its topology asks. Claims are made anew in each round, from the state alone, by those that it has called first;
+//! whoever claims is called.
+//! Does not know: periods of budgets that have not begun, of which the books keep what is to come
+//! ([`Overlay::keep_budgets`](crate::books::Overlay::keep_budgets)).
 
+mod promise;
+
+use crate::books::Overlay;
 use crate::choose;
 use crate::fleet::{Fleet, Spot};
-use crate::limit::CLAIMS_PER_PLAN_MAX;
+use crate::limit::{CLAIM_ENDS_MAX, CLAIMS_PER_CLASS_MAX, CLAIMS_TRIED_MAX};
 use crate::marked::{Taken, taken_until};
 use crate::pick::{Allowed, Place, stand};
+use sekisho_fsm::purse::{Purse, Spend};
 use sekisho_fsm::state::Job;
-use sekisho_types::id::{DeviceClass, NodeId, TenantId};
+use sekisho_types::id::{DeviceClass, JobId, NodeId, TenantId};
+use sekisho_types::job::JobFacts;
+use sekisho_types::limit::CALLS_MAX;
+use sekisho_types::quota::Amount;
 use sekisho_types::time::Timestamp;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use promise::Later;
+use promise::Promises;
 
 /// Something that is kept from a time on.
 #[derive(Debug, Clone, Copy)]
@@ -50,8 +60,10 @@ impl Kept {
 
 /// A group that claims places.
 #[derive(Debug)]
-pub(crate) struct Claimant<'c> {
-    pub(crate) job: &'c Job,
+pub(crate) struct Claimant<'c, 's> {
+    pub(crate) job: &'s Job,
+    /// Its tenant and all above it.
+    pub(crate) path: &'c [TenantId],
     /// Nodes that refused it.
     pub(crate) avoid: &'c BTreeSet<NodeId>,
     /// Nodes of jobs from which it keeps apart.
@@ -59,19 +71,56 @@ pub(crate) struct Claimant<'c> {
     pub(crate) now: Timestamp,
     /// How long it lasts at most, until nothing of it is left.
     pub(crate) lasts_ms: u64,
+    /// It was called: what it had claimed is not given to who comes after it.
+    pub(crate) is_called: bool,
+    /// Its tenant's quotas hold it, and nothing that others have to leave: such jobs are many, and take no claim from the others.
+    pub(crate) is_of_quota: bool,
+}
+
+/// Claims of a class, of the jobs that quotas hold or of the others.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    made: usize,
+    tried: usize,
+}
+
+/// A place that a group could have, when, and on which shelf.
+type Ready<'f> = (Timestamp, &'f Spot, usize);
+
+/// Where and how a group fits at an instant.
+#[derive(Debug)]
+struct Fit<'s> {
+    /// Numbers of its places.
+    places: Vec<usize>,
+    spends: Vec<Spend<'s>>,
+    books: Overlay<'s>,
+    /// What its tenant has left of its quota.
+    spare: u64,
 }
 
 /// The claims of one round.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Claims {
-    places: BTreeMap<NodeId, BTreeMap<u16, Kept>>,
+#[derive(Debug, Clone)]
+pub(crate) struct Claims<'s> {
+    /// Of a bucket one after the other.
+    places: BTreeMap<NodeId, BTreeMap<u16, Vec<Kept>>>,
     quotas: BTreeMap<(TenantId, DeviceClass), Kept>,
-    made: usize,
+    promises: Promises<'s>,
+    counts: BTreeMap<(&'s DeviceClass, bool), Count>,
+    /// Tenants of which a quota holds a job that has claimed: of each the others wait for that.
+    of_quota: BTreeSet<(&'s TenantId, &'s DeviceClass)>,
 }
 
-impl Claims {
-    fn kept(&self, node: &NodeId, bucket: u16) -> Option<&Kept> {
-        self.places.get(node)?.get(&bucket)
+impl<'s> Claims<'s> {
+    /// None yet, of a state where some site has a power cap or none has.
+    pub(crate) fn none(capped: bool) -> Self {
+        let (places, quotas, counts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (promises, of_quota) = (Promises::none(capped), BTreeSet::new());
+        Self { places, quotas, promises, counts, of_quota }
+    }
+
+    fn kept(&self, node: &NodeId, bucket: u16) -> &[Kept] {
+        let kept = self.places.get(node).and_then(|kept| kept.get(&bucket));
+        kept.map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Nodes of which something is kept.
@@ -79,10 +128,44 @@ impl Claims {
         self.places.keys()
     }
 
+    /// Who has claimed, in order.
+    pub(crate) fn claimants(&self) -> impl Iterator<Item = &'s JobId> {
+        self.promises.claimants()
+    }
+
+    /// Whether one more may look for a claim, which counts as one look.
+    fn may_look(&mut self, claimant: &Claimant<'_, 's>) -> bool {
+        if self.promises.len() >= CALLS_MAX {
+            return false;
+        }
+        let facts = &claimant.job.facts;
+        let of = (&facts.id.tenant, &facts.resources.class);
+        let is_second = claimant.is_of_quota && self.of_quota.contains(&of);
+        let count = self.count(claimant);
+        let is_spent = count.made >= CLAIMS_PER_CLASS_MAX || count.tried >= CLAIMS_TRIED_MAX;
+        let may = claimant.is_called || !(is_second || is_spent);
+        count.tried = count.tried.saturating_add(usize::from(may));
+        may
+    }
+
+    fn count(&mut self, claimant: &Claimant<'_, 's>) -> &mut Count {
+        let class = &claimant.job.facts.resources.class;
+        self.counts.entry((class, claimant.is_of_quota)).or_default()
+    }
+
+    /// What a group that starts now may charge when promises begin before it ends.
+    pub(crate) fn later(
+        &self,
+        facts: &'s JobFacts,
+        path: &[TenantId],
+        until: Timestamp,
+    ) -> Vec<Later<'_, 's>> {
+        self.promises.later(facts, path, (Timestamp(0), until))
+    }
+
     /// Whether a member of a job that ends by `until` may stand there.
     pub(crate) fn admits(&self, spot: &Spot, gpus: u32, until: Timestamp) -> bool {
-        let kept = self.kept(&spot.1, spot.2);
-        kept.is_none_or(|kept| kept.admits(u64::from(gpus), until))
+        self.kept(&spot.1, spot.2).iter().all(|kept| kept.admits(u64::from(gpus), until))
     }
 
     /// Whether a tenant's job may take so much of its quota.
@@ -104,8 +187,8 @@ impl Claims {
         free: u32,
         time: (Timestamp, Timestamp),
     ) -> u32 {
-        let kept = self.kept(node, bucket);
-        let left = kept.map_or_else(|| u64::from(free), |kept| kept.leaves(u64::from(free), time));
+        let kept = self.kept(node, bucket).iter();
+        let left = kept.fold(u64::from(free), |free, kept| kept.leaves(free, time));
         u32::try_from(left).unwrap_or(u32::MAX)
     }
 
@@ -120,9 +203,9 @@ impl Claims {
         kept.is_none_or(|kept| kept.leaves(gpus, time) >= gpus)
     }
 
-    /// When a claim of a bucket is over, if there is one.
+    /// When the claims of a bucket are over, if there are any.
     pub(crate) fn over(&self, node: &NodeId, bucket: u16) -> Option<Timestamp> {
-        self.kept(node, bucket).map(|kept| kept.over)
+        self.kept(node, bucket).iter().map(|kept| kept.over).max()
     }
 
     /// When the claims of a tenant's quota are over.
@@ -132,7 +215,7 @@ impl Claims {
 
     /// From when on anything is kept.
     pub(crate) fn begins(&self) -> BTreeSet<Timestamp> {
-        let places = self.places.values().flat_map(BTreeMap::values);
+        let places = self.places.values().flat_map(BTreeMap::values).flatten();
         places.chain(self.quotas.values()).map(|kept| kept.from).collect()
     }
 
@@ -140,68 +223,193 @@ impl Claims {
     pub(crate) fn place(&mut self, places: &[Place], gpus: u32, until: Timestamp) {
         for (_, spot) in places {
             let kept = self.places.get_mut(&spot.1).and_then(|kept| kept.get_mut(&spot.2));
-            if let Some(kept) = kept {
+            for kept in kept.into_iter().flatten() {
                 kept.take(u64::from(gpus), until);
             }
         }
     }
 
     /// A group was charged.
-    pub(crate) fn charge(
-        &mut self,
-        tenant: &TenantId,
-        class: &DeviceClass,
-        gpus: u64,
-        until: Timestamp,
-    ) {
+    fn charge(&mut self, tenant: &TenantId, class: &DeviceClass, gpus: u64, until: Timestamp) {
         if let Some(kept) = self.quotas.get_mut(&(tenant.clone(), class.clone())) {
             kept.take(gpus, until);
         }
     }
 
-    /// Claims the places where a group could start first; `None` if it never could, or enough is claimed.
+    /// A group was granted what it was admitted to.
+    pub(crate) fn grant(
+        &mut self,
+        facts: &JobFacts,
+        path: &[TenantId],
+        spends: &[Spend<'s>],
+        until: Timestamp,
+    ) {
+        self.charge(&facts.id.tenant, &facts.resources.class, facts.gpus(), until);
+        self.promises.grant(facts, path, spends, until);
+    }
+
+    /// Claims the first time at which a group could start, with the places of then; `None` if it never could, or enough is
+    /// claimed. Its budgets are charged to the books.
     pub(crate) fn make(
         &mut self,
-        fleet: &Fleet,
+        (books, fleet): (&mut Overlay<'s>, &Fleet),
         shelves: &[Allowed<'_>],
-        claimant: &Claimant<'_>,
+        claimant: &Claimant<'_, 's>,
     ) -> Option<Timestamp> {
-        if self.made >= CLAIMS_PER_PLAN_MAX {
+        if !self.may_look(claimant) {
             return None;
         }
         let facts = &claimant.job.facts;
         let (gpus, now) = (facts.resources.gpus, claimant.now);
-        let mut ready: Vec<Reverse<(Timestamp, &Spot, usize)>> = Vec::new();
+        let mut ready: Vec<Ready<'_>> = Vec::new();
         for (number, (_, shelf)) in shelves.iter().enumerate() {
             for (at, spot) in shelf.ready(gpus, now) {
-                let taken = self.kept(&spot.1, spot.2).is_some();
-                if taken || claimant.avoid.contains(&spot.1) {
+                if claimant.avoid.contains(&spot.1) {
                     continue;
                 }
+                // Whoever has claimed it already, and does not leave enough, has it first.
+                let kept = self.kept(&spot.1, spot.2).iter();
+                let over = kept.filter(|kept| kept.spare < u64::from(gpus)).map(|kept| kept.over);
                 let left = taken_until(claimant.against, &spot.1);
-                ready.push(Reverse((left.map_or(at, |left| left.max(at)), spot, number)));
+                ready.push((over.chain(left).fold(at, Timestamp::max), spot, number));
             }
         }
-        // Only as many are put in order as are looked at.
-        let (mut ready, mut looked) = (BinaryHeap::from(ready), Vec::new());
-        let places = std::iter::from_fn(|| {
-            let Reverse((at, spot, number)) = ready.pop()?;
-            looked.push((at, spot));
-            Some((&spot.1, stand(*shelves.get(number)?, spot.0.as_ref())))
-        });
-        let chosen = choose::first(&facts.topology, facts.group, places)?;
-        let chosen: Vec<(Timestamp, &Spot)> =
-            chosen.into_iter().filter_map(|at| looked.get(at).copied()).collect();
-        let from = chosen.iter().map(|(at, _)| *at).fold(now, Timestamp::max);
+        // Of those that are ready together the order is the shelves'.
+        ready.sort_by_key(|(at, ..)| *at);
+        let (from, fit) = self.first((books, fleet), (shelves, &ready), claimant)?;
         let over = from.plus_ms(claimant.lasts_ms);
-        for (_, spot) in chosen {
+        for (_, spot, _) in fit.places.iter().filter_map(|at| ready.get(*at)) {
             let free = fleet.free_at(spot, from);
-            let spare = u64::from(free.saturating_sub(gpus));
-            let kept = self.places.entry(spot.1.clone()).or_default();
-            kept.insert(spot.2, Kept { from, over, spare });
+            let mut spare = u64::from(free.saturating_sub(gpus));
+            let kept = self.places.entry(spot.1.clone()).or_default().entry(spot.2).or_default();
+            for beside in kept.iter_mut().filter(|beside| beside.over > from) {
+                beside.take(u64::from(gpus), over);
+                spare = spare.min(beside.spare);
+            }
+            kept.push(Kept { from, over, spare });
         }
-        self.made = self.made.saturating_add(1);
+        let key = (facts.id.tenant.clone(), facts.resources.class.clone());
+        self.quotas.entry(key).or_insert(Kept { from, over, spare: fit.spare });
+        self.promises.make(claimant, (from, over), (fit.spends, fit.books), books);
+        let count = self.count(claimant);
+        count.made = count.made.saturating_add(1);
+        if claimant.is_of_quota {
+            self.of_quota.insert((&facts.id.tenant, &facts.resources.class));
+        }
         Some(from)
+    }
+
+    /// The first instant at which the group fits: steps that double, then halves of the last one, as more and more comes back.
+    fn first(
+        &self,
+        (books, fleet): (&Overlay<'s>, &Fleet),
+        (shelves, ready): (&[Allowed<'_>], &[Ready<'_>]),
+        claimant: &Claimant<'_, 's>,
+    ) -> Option<(Timestamp, Fit<'s>)> {
+        let (class, topology) = (&claimant.job.facts.resources.class, &claimant.job.facts.topology);
+        let all = choose::first(topology, claimant.job.facts.group, stands(shelves, ready))?;
+        let room = all
+            .iter()
+            .filter_map(|at| ready.get(*at))
+            .map(|(at, ..)| *at)
+            .fold(claimant.now, Timestamp::max);
+        let mut instants =
+            fleet.releases().instants(class, self.promises.capped(), (room, CLAIM_ENDS_MAX));
+        instants.insert(room);
+        instants.extend(self.promises.overs(room));
+        let instants: Vec<Timestamp> = instants.into_iter().collect();
+        let fits = |at: usize| {
+            let at = *instants.get(at)?;
+            Some((at, self.fit((books, fleet), (shelves, ready), claimant, at)?))
+        };
+        let last = instants.len().saturating_sub(1);
+        let (mut low, mut step) = (None, 0usize);
+        let mut found = loop {
+            let at = step.min(last);
+            if let Some(found) = fits(at) {
+                break (at, found);
+            }
+            if at >= last {
+                return None;
+            }
+            low = Some(at);
+            step = step.saturating_mul(2).saturating_add(1);
+        };
+        while let Some(least) = low
+            && found.0.saturating_sub(least) > 1
+        {
+            let middle = least.midpoint(found.0);
+            match fits(middle) {
+                Some(earlier) => found = (middle, earlier),
+                None => low = Some(middle),
+            }
+        }
+        Some(found.1)
+    }
+
+    /// Where the group fits at an instant, if it does.
+    fn fit(
+        &self,
+        (books, fleet): (&Overlay<'s>, &Fleet),
+        (shelves, ready): (&[Allowed<'_>], &[Ready<'_>]),
+        claimant: &Claimant<'_, 's>,
+        at: Timestamp,
+    ) -> Option<Fit<'s>> {
+        let (facts, path) = (&claimant.job.facts, claimant.path);
+        let (class, gpus) = (&facts.resources.class, facts.resources.gpus);
+        let books = self.promises.books_at((books, fleet), class, at);
+        let purse = Purse::open_at(books.state(), &books, facts, path, at);
+        purse.covers(facts.gpus()).ok()?;
+        let over = at.plus_ms(claimant.lasts_ms);
+        let later = self.promises.later(facts, path, (at, over));
+        let spend = |purse: &mut Purse<'s>, later: &mut Vec<Later<'_, 's>>, one: &Ready<'_>| {
+            let (key, shelf) = shelves.get(one.2)?;
+            let whose = (&key.site, &shelf.example.operator);
+            let place = (shelf.example.tag.area.domestic()?, key.member_watts(gpus));
+            later.iter_mut().try_for_each(|later| later.spend(whose, place)).ok()?;
+            purse.spend(&books, whose, place).ok()
+        };
+        // Members that stand to one another in some way are asked one by one, and one of a shelf for all; others all together.
+        let together = !facts.topology.places_members();
+        let (mut trial, mut trial_later) = (purse.clone(), later.clone());
+        let (mut nodes, mut asked) = (BTreeSet::new(), BTreeMap::new());
+        let mut numbers = Vec::new();
+        for (number, one) in ready.iter().enumerate().take_while(|(_, one)| one.0 <= at) {
+            let is_refused = asked.get(&one.2) == Some(&false);
+            if is_refused || (together && !nodes.insert(&one.1.1)) {
+                continue;
+            }
+            let is_admitted = if together {
+                spend(&mut trial, &mut trial_later, one).is_some()
+            } else {
+                let mut ask = || spend(&mut purse.clone(), &mut later.clone(), one).is_some();
+                *asked.entry(one.2).or_insert_with(&mut ask)
+            };
+            if !is_admitted {
+                asked.insert(one.2, false);
+                continue;
+            }
+            numbers.push(number);
+            if together && numbers.len() >= usize::try_from(facts.group).unwrap_or(usize::MAX) {
+                break;
+            }
+        }
+        let allowed: Vec<Ready<'_>> =
+            numbers.iter().filter_map(|number| ready.get(*number)).cloned().collect();
+        let chosen = choose::first(&facts.topology, facts.group, stands(shelves, &allowed))?;
+        let (mut purse, mut later) = (purse, later);
+        let spends: Option<Vec<Spend<'s>>> =
+            chosen.iter().map(|at| spend(&mut purse, &mut later, allowed.get(*at)?)).collect();
+        let (spends, spare) = (
+            spends?,
+            match purse.room() {
+                Amount::Gpus(gpus) => gpus,
+                Amount::Unbounded => u64::MAX,
+            },
+        );
+        let places = chosen.iter().filter_map(|at| numbers.get(*at)).copied().collect();
+        drop(later);
+        Some(Fit { places, spends, books, spare })
     }
 
     /// Claims a tenant's quota for a job that lacks `short` GPUs of it now; nothing if no end of its own jobs gives enough back.
@@ -228,4 +436,15 @@ impl Claims {
             self.quotas.insert(key, Kept { from, over, spare });
         }
     }
+}
+
+/// The places, each with where it stands.
+fn stands<'r>(
+    shelves: &'r [Allowed<'r>],
+    ready: &'r [Ready<'r>],
+) -> impl Iterator<Item = choose::Candidate<'r>> {
+    ready.iter().filter_map(|(_, spot, number)| {
+        let shelf = shelves.get(*number)?;
+        Some((&spot.1, stand(*shelf, spot.0.as_ref())))
+    })
 }

@@ -22,8 +22,9 @@ use sekisho_evidence::grant::BoundRules;
 use sekisho_fsm::State;
 use sekisho_fsm::held::Hold;
 use sekisho_fsm::outcome::Rejection;
+use sekisho_fsm::state::Job;
 use sekisho_types::error_code::{ErrorCode, Kind};
-use sekisho_types::id::{NodeId, OperatorId, SiteId};
+use sekisho_types::id::{JobId, NodeId, OperatorId, SiteId};
 use sekisho_types::job::{JobFacts, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::{Tier, describe};
@@ -95,6 +96,8 @@ pub struct Explanation {
     pub position: Option<u64>,
     /// There are more before it than were counted ([`COUNTED_MAX`](crate::limit::COUNTED_MAX)).
     pub more_before: bool,
+    /// How many were called before it and wait, if it was called ([`State::calls`]): its turn came, and something is kept for it.
+    pub called_before: Option<u32>,
     /// When it will be placed at the latest, if nobody comes who gets ahead, on the state clock; and what that rests on. `None` of a
     /// job that waits: nothing that a clock brings lets it start.
     pub estimate: Option<(Timestamp, Basis)>,
@@ -227,11 +230,19 @@ fn answer(survey: &Survey<'_>, ask: &Ask<'_>, stand: &Stand<'_>, fleet: &mut Fle
         detail: detail(state, facts, &funnel, more),
         relaxations: costed.into_iter().map(|(_, relaxation)| relaxation).collect(),
         position,
+        called_before: called_before(state, facts),
         more_before: more_before.unwrap_or(false),
         estimate: outlook.all,
         has_places: false,
     };
     start::add(state, facts, found)
+}
+
+/// How many were called before a job and wait, if it was called itself.
+fn called_before(state: &State, facts: &JobFacts) -> Option<u32> {
+    let waits = |id: &&JobId| state.job(id).is_some_and(Job::is_queued);
+    let before = state.calls().iter().filter(waits).position(|id| *id == facts.id)?;
+    u32::try_from(before).ok()
 }
 
 /// Nodes on which a job stands from which this one keeps apart.
@@ -307,6 +318,7 @@ fn unknown(state: &State, facts: &JobFacts, rejection: Rejection) -> Explanation
         detail: rejection.detail,
         relaxations: Vec::new(),
         position,
+        called_before: called_before(state, facts),
         more_before: more_before.unwrap_or(false),
         estimate: None,
         has_places: false,

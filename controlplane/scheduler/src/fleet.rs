@@ -13,6 +13,7 @@
 use crate::due::{Due, next_change};
 use crate::marked::{Marked, Taken};
 use crate::node::usable;
+use crate::release::{Release, Releases};
 use crate::residency::{PlaceKey, example, place_key};
 use sekisho_fsm::State;
 use sekisho_fsm::state::{Node, Placement};
@@ -175,6 +176,7 @@ struct Ending {
     at: (Timestamp, PlacementId),
     gpus: u32,
     priority: u8,
+    release: Release,
 }
 
 /// Where a node stands in the index.
@@ -196,6 +198,8 @@ pub(crate) struct Fleet {
     due: Due,
     /// What tenants hold of a class, by when it comes back at the latest.
     ends: BTreeMap<(TenantId, DeviceClass), BTreeMap<(Timestamp, PlacementId), u32>>,
+    /// The same of all tenants, with what else it gives back.
+    releases: Releases,
     /// How many placements of a class have a priority.
     urgencies: BTreeMap<DeviceClass, BTreeMap<u8, u32>>,
     /// Where jobs with marks stand.
@@ -238,6 +242,7 @@ impl Fleet {
         let mut standing = Standing { held: Vec::new(), endings: endings(state, node), due };
         for ending in &standing.endings {
             self.ends.entry(ending.of.clone()).or_default().insert(ending.at, ending.gpus);
+            self.releases.put(&ending.of.1, ending.at, ending.release.clone());
             let urgencies = self.urgencies.entry(ending.of.1.clone()).or_default();
             let count = urgencies.entry(ending.priority).or_default();
             *count = count.saturating_add(1);
@@ -276,6 +281,7 @@ impl Fleet {
                 self.ends.remove(&ending.of);
             }
         }
+        self.releases.drop(&ending.of.1, ending.at);
         let Some(urgencies) = self.urgencies.get_mut(&ending.of.1) else { return };
         if let Some(count) = urgencies.get_mut(&ending.priority) {
             *count = count.saturating_sub(1);
@@ -322,6 +328,11 @@ impl Fleet {
         back.fold(held.free, |free, (_, gpus)| free.saturating_add(*gpus))
     }
 
+    /// What comes back when.
+    pub(crate) fn releases(&self) -> &Releases {
+        &self.releases
+    }
+
     /// When what a tenant holds of a class comes back at the latest, the soonest first.
     pub(crate) fn ends_of(
         &self,
@@ -366,15 +377,16 @@ impl Fleet {
         of_class.filter(move |(key, _)| key.memory_mib >= memory_mib && key.units >= units)
     }
 
-    /// Takes what a member of a job needs of a spot for the rest of this plan. A shared device moves to the shelf of those who
-    /// are there then.
-    pub(crate) fn take(&mut self, spot: &Spot, facts: &JobFacts) {
+    /// Takes what a member of a job needs of a spot for the rest of this plan, until when at the latest. A shared device moves to the
+    /// shelf of those who are there then.
+    pub(crate) fn take(&mut self, spot: &Spot, facts: &JobFacts, until: Timestamp) {
         let Some(standing) = self.nodes.get_mut(&spot.1) else { return };
         let Some(held) = standing.held.iter_mut().find(|held| held.spot.2 == spot.2) else {
             return;
         };
         let (had, left) = (held.free, held.free.saturating_sub(facts.resources.gpus));
         held.free = left;
+        held.ends = with_end(&held.ends, (until, facts.resources.gpus));
         self.touched.insert(spot.1.clone());
         let (class, before) = (held.class.clone(), Arc::clone(&held.key));
         let sharing = facts.resources.sharing;
@@ -418,6 +430,7 @@ fn endings(state: &State, node: &Node) -> Vec<Ending> {
         at: (end_of(row), id),
         gpus: row.grant.gpus,
         priority: state.job(&row.grant.job).map_or(0, |job| job.facts.priority),
+        release: Release::of(row, node),
     });
     endings.collect()
 }
@@ -429,6 +442,12 @@ fn ends_in(state: &State, node: &Node, bucket: u16) -> Ends {
     let mut ends: Vec<_> = of_bucket.map(|row| (end_of(row), row.grant.gpus)).collect();
     ends.sort_unstable();
     ends.into()
+}
+
+/// The same with one more.
+fn with_end(ends: &Ends, end: (Timestamp, u32)) -> Ends {
+    let (before, after) = ends.split_at(ends.partition_point(|one| *one <= end));
+    [before, &[end], after].concat().into()
 }
 
 /// Classes of which there is more than one bucket.

@@ -24,6 +24,7 @@ pub mod planner;
 mod preempt;
 mod queue;
 mod relax;
+mod release;
 mod residency;
 mod round;
 mod services;

@@ -6,11 +6,21 @@ use sekisho_types::name::NAME_MAX;
 /// Lanes in which one round looks in vain: about 20 ms, so that a fresh urgent job never waits for a pass over all.
 pub const LANES_PER_PLAN_MAX: u32 = 20_000;
 
-/// Jobs of one round for which room is kept: each looks at every bucket of its class, a millisecond on ten thousand nodes.
-pub const CLAIMS_PER_PLAN_MAX: usize = 4;
+/// Jobs of a class that room, offers or power hold and that claim in one round, and as many that quotas hold: each looks at every
+/// bucket of its class, a millisecond on ten thousand nodes. Who is called claims beyond that.
+pub const CLAIMS_PER_CLASS_MAX: usize = 4;
 
-/// Jobs that a plan names as held by room or quota: for the first of them that may, others are moved.
-pub const HELD_MAX: usize = 8;
+/// Jobs of a class for which one round looks for a claim: of some there is none, and each look costs as much.
+pub(crate) const CLAIMS_TRIED_MAX: usize = 16;
+
+/// Ends that one claim tries as its beginning, beside the last one of all.
+pub(crate) const CLAIM_ENDS_MAX: usize = 4096;
+
+/// Jobs that a plan names as held by room or quota: others may be moved for them.
+pub const HELD_MAX: usize = 64;
+
+/// Of these, for how many one look asks whom to move: each walks over the buckets of a class. The next look goes on behind them.
+pub const PREEMPT_LOOKS_MAX: usize = 8;
 
 /// Estimated bytes of the places in one plan: leaves a quarter of an entry for the rest of it.
 pub const PLAN_BYTES_MAX: usize = ENTRY_MAX / 4 * 3;

@@ -11,7 +11,7 @@
 //! What a gang prefers it gets where it can: a group that waits for a rack while a site has room waits for nothing. What it
 //! asks for it gets, or nothing.
 
-use crate::claim::Claims;
+use crate::claim::{Claims, Later};
 use crate::fleet::{Shelf, ShelfKey, Spot};
 use crate::marked::{Taken, taken_until};
 use sekisho_fsm::purse::{Books, Purse, Spend};
@@ -62,7 +62,11 @@ pub(crate) struct Search<'f, 'c, 's, B> {
     /// What the group may charge.
     pub(crate) purse: Purse<'s>,
     /// What is kept for others.
-    pub(crate) claims: &'c Claims,
+    pub(crate) claims: &'c Claims<'s>,
+    /// What it may charge when that begins.
+    pub(crate) later: Vec<Later<'c, 's>>,
+    /// The first code for which that refused a member.
+    pub(crate) kept_off: Option<ErrorCode>,
     /// Some site has a power cap.
     pub(crate) capped: bool,
     /// When the job is over at the latest.
@@ -194,7 +198,7 @@ impl<'f, 's, B: Books> Search<'f, '_, 's, B> {
 
     /// Takes members from one shelf, or one rack of it, after the other. The purse is as before unless there are enough.
     fn attempt(&mut self, order: &[Section<'f>]) -> Option<Picked<'s>> {
-        let before = self.purse.clone();
+        let before = (self.purse.clone(), self.later.clone());
         let mut picked = Picked::default();
         match self.topology.spread {
             Some(spread) => self.spread(order, spread, &mut picked),
@@ -211,7 +215,7 @@ impl<'f, 's, B: Books> Search<'f, '_, 's, B> {
         if self.left(&picked) == 0 {
             return Some(picked);
         }
-        self.purse = before;
+        (self.purse, self.later) = before;
         None
     }
 
@@ -277,7 +281,13 @@ impl<'f, 's, B: Books> Search<'f, '_, 's, B> {
             {
                 continue;
             }
-            match self.purse.spend(self.books, (&key.site, &example.operator), place) {
+            let whose = (&key.site, &example.operator);
+            let kept = self.later.iter_mut().try_for_each(|later| later.spend(whose, place));
+            if let Err(code) = kept {
+                self.kept_off = self.kept_off.or(Some(code));
+                break;
+            }
+            match self.purse.spend(self.books, whose, place) {
                 Ok(spend) => picked.spends.push(spend),
                 Err(code) => {
                     self.refused = self.refused.or(Some(code));

@@ -1,12 +1,13 @@
 //! The planner: an index of the fleet and of the queue that follows the state, and rounds made on it.
 //!
 //! ```text
-//! priority ─> tenant whose turn it is ─> its oldest job ─> shelves ─> places
+//! priority ─> who is called; tenant whose turn it is ─> its oldest job ─> shelves ─> places
 //! ```
 //! Must hold: all-or-nothing groups; each group sees the room, quotas, budgets and offers that earlier groups of the plan take;
 //! residency as in apply (D1); never beyond free devices (P1, Q1). A planner that followed plans what a new one would.
 //! A job that does not fit is passed over, and its lane with it: smaller ones behind it may start, as far as they leave it what it
-//! will need (`claim`).
+//! will need (`claim`). Whoever claims is called, and goes before others of its priority until it starts: so turns that its tenant
+//! loses meanwhile do not cost it its claim.
 
 use crate::fleet::Fleet;
 use crate::level::Level;
@@ -17,7 +18,7 @@ use crate::residency::Verdicts;
 use crate::round::{Hold, Round};
 use crate::services::Services;
 use sekisho_fsm::State;
-use sekisho_fsm::command::{Group, Preempt};
+use sekisho_fsm::command::{Command, Group, Preempt};
 use sekisho_types::id::JobId;
 use sekisho_types::revision::Revision;
 use std::collections::BTreeMap;
@@ -30,6 +31,9 @@ pub struct Plan {
     pub basis: Revision,
     /// In the order in which apply has to take them.
     pub groups: Vec<Group>,
+    /// Who is called from now on, if it is not as before: something is kept for each, and in the next round they go before others of
+    /// their priority.
+    pub calls: Option<Vec<JobId>>,
     /// Jobs looked at and passed over, by what they wait for first.
     pub waiting: Waiting,
     /// A bound ended the round: there may be more to place.
@@ -53,6 +57,22 @@ pub struct Waiting {
     pub room: u32,
     /// No member keeps what they run.
     pub payload: u32,
+}
+
+impl Plan {
+    /// Nothing yet, on a state.
+    pub(crate) fn on(state: &State) -> Self {
+        let (groups, waiting, held) = (Vec::new(), Waiting::default(), Vec::new());
+        Self { basis: state.revision(), groups, calls: None, waiting, more: false, held }
+    }
+
+    /// What commits it; `None` if there is nothing to.
+    #[must_use]
+    pub fn into_command(self) -> Option<Command> {
+        let Self { basis, groups, calls, .. } = self;
+        let is_any = !groups.is_empty() || calls.is_some();
+        is_any.then_some(Command::CommitPlacement { basis, groups, calls })
+    }
 }
 
 impl Waiting {
@@ -98,9 +118,7 @@ impl Planner {
         self.queue.follow(&self.seen, state);
         self.services.follow(&self.seen, state, self.queue.services());
         self.seen = state.clone();
-        let basis = state.revision();
-        let (groups, waiting, held) = (Vec::new(), Waiting::default(), Vec::new());
-        let mut plan = Plan { basis, groups, waiting, more: false, held };
+        let mut plan = Plan::on(state);
         if self.queue.len() == 0 {
             return plan;
         }
@@ -110,12 +128,14 @@ impl Planner {
         for lane in self.queue.lanes() {
             levels.entry(lane.0.level).or_default().push(lane);
         }
-        for (_, lanes) in levels {
-            if Level::of(lanes).run(&mut round, &mut plan) {
+        for (level, lanes) in levels {
+            if Level::of(level, lanes).run(&mut round, &mut plan) {
                 plan.more = true;
                 break;
             }
         }
+        let calls = round.called();
+        plan.calls = (calls != state.calls()).then_some(calls);
         plan
     }
 }

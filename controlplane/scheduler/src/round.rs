@@ -23,12 +23,13 @@ use sekisho_fsm::state::Job;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{DeviceClass, JobId, SiteId, TenantId};
 use sekisho_types::job::JobFacts;
-use sekisho_types::limit::{GROUPS_PER_PLAN_MAX, KILL_GRACE};
+use sekisho_types::limit::{CALLS_MAX, GROUPS_PER_PLAN_MAX, KILL_GRACE};
 use sekisho_types::quota::Amount;
 use sekisho_types::revision::KeyEpoch;
 use sekisho_types::sharing::Sharing;
+use sekisho_types::time::Timestamp;
 use sekisho_types::topology::Topology;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use probe::Probe;
 
@@ -93,7 +94,7 @@ pub(crate) struct Round<'s, 'f> {
     fleet: &'f mut Fleet,
     books: Overlay<'s>,
     pub(crate) shares: Shares,
-    claims: Claims,
+    claims: Claims<'s>,
     paths: BTreeMap<&'s TenantId, Vec<TenantId>>,
     verdicts: Verdicts<'s>,
     /// Some site has a power cap.
@@ -105,6 +106,12 @@ pub(crate) struct Round<'s, 'f> {
     /// Groups that wholes still want, of those that were tried.
     wanted: BTreeMap<&'s JobId, u32>,
     looked: u32,
+    /// Who is called and waits, in order.
+    calls: Vec<&'s Job>,
+    /// It is the turn of one of them.
+    calling: bool,
+    /// Jobs that were tried.
+    heard: BTreeSet<&'s JobId>,
     /// Jobs for which something of budgets is kept.
     kept: usize,
     bytes: usize,
@@ -112,22 +119,52 @@ pub(crate) struct Round<'s, 'f> {
 
 impl<'s, 'f> Round<'s, 'f> {
     pub(crate) fn of(state: &'s State, fleet: &'f mut Fleet) -> Self {
+        let calls = state.calls().iter().filter_map(|id| state.job(id));
+        let capped = state.caps_power();
         Self {
             state,
             fleet,
             books: Overlay::of(state),
             shares: Shares::of(state),
-            claims: Claims::default(),
+            claims: Claims::none(capped),
             paths: BTreeMap::new(),
             verdicts: Verdicts::default(),
-            capped: state.caps_power(),
+            capped,
             full: BTreeMap::new(),
             rooms: BTreeMap::new(),
             wanted: BTreeMap::new(),
             looked: 0,
+            calls: calls.filter(|job| job.is_queued()).collect(),
+            calling: false,
+            heard: BTreeSet::new(),
             kept: 0,
             bytes: 0,
         }
+    }
+
+    /// Places a job that was called, if it fits; else it claims anew, whoever was refused before it.
+    pub(crate) fn attempt_called(&mut self, job: &'s Job, plan: &mut Plan) -> Result<Tried, Hold> {
+        self.calling = true;
+        let tried = self.attempt(job, plan);
+        self.calling = false;
+        tried
+    }
+
+    /// Who of a level is called.
+    pub(crate) fn calls(&self, level: u8) -> Vec<&'s Job> {
+        self.calls.iter().filter(|job| job.queue_key().0 == level).copied().collect()
+    }
+
+    /// Leaves calls out that are no concern of this round's.
+    pub(crate) fn heed(&mut self, concerns: impl Fn(&JobFacts) -> bool) {
+        self.calls.retain(|job| concerns(&job.facts));
+    }
+
+    /// Who is called from now on: whoever has claimed, and who was called before and had no turn because a bound ended the round.
+    pub(crate) fn called(&self) -> Vec<JobId> {
+        let unheard = self.calls.iter().map(|job| &job.facts.id);
+        let unheard = unheard.filter(|id| !self.heard.contains(id));
+        self.claims.claimants().chain(unheard).take(CALLS_MAX).cloned().collect()
     }
 
     /// Places a job, if it fits.
@@ -135,6 +172,14 @@ impl<'s, 'f> Round<'s, 'f> {
         if plan.groups.len() >= GROUPS_PER_PLAN_MAX || self.looked >= LANES_PER_PLAN_MAX {
             return Ok(Tried::Full);
         }
+        let tried = self.attempt_one(job, plan);
+        if tried != Ok(Tried::Full) {
+            self.heard.insert(&job.facts.id);
+        }
+        tried
+    }
+
+    fn attempt_one(&mut self, job: &'s Job, plan: &mut Plan) -> Result<Tried, Hold> {
         if !self.wants(job) {
             return Ok(Tried::Held);
         }
@@ -195,7 +240,8 @@ impl<'s, 'f> Round<'s, 'f> {
             return Err(Hold::Making);
         }
         let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
-        if self.rooms.get(&(tenant, class)).is_some_and(|room| !room.covers(need)) {
+        let is_small = self.rooms.get(&(tenant, class)).is_some_and(|room| !room.covers(need));
+        if is_small && !self.calling {
             return Err(Hold::Quota);
         }
         let sought = Need {
@@ -209,7 +255,8 @@ impl<'s, 'f> Round<'s, 'f> {
             rules,
             sealed_to: &facts.sealed_to,
         };
-        if self.full.get(&sought).is_some_and(|limit| *limit <= facts.time_limit_s) {
+        let is_full = self.full.get(&sought).is_some_and(|limit| *limit <= facts.time_limit_s);
+        if is_full && !self.calling {
             return Err(Hold::Room);
         }
         let path = self.paths.entry(tenant).or_insert_with(|| state.path(tenant));
@@ -217,15 +264,16 @@ impl<'s, 'f> Round<'s, 'f> {
         let until = purse.until().plus_ms(GRACE_MS);
         if let Err(code) = purse.covers(need) {
             self.rooms.insert((tenant, class), purse.room());
+            let short = purse.room().short_of(need);
             // Nothing is kept for what never fits.
-            if code == ErrorCode::QuotaExceeded {
-                let short = purse.room().short_of(need);
+            if code == ErrorCode::QuotaExceeded && !self.claim(job, rules, until, true) {
                 let lasts_ms = until.since_ms(state.clock());
                 self.claims.make_charge(self.fleet, (tenant, class), short, lasts_ms);
             }
             return Err(Hold::of(code));
         }
         if !self.claims.admits_charge(tenant, class, need, until) {
+            let _claimed = self.claim(job, rules, until, true);
             return Err(Hold::Quota);
         }
         self.search(job, (rules, sought), purse)
@@ -240,6 +288,32 @@ impl<'s, 'f> Round<'s, 'f> {
         }
     }
 
+    /// Claims for a job that cannot start now the time at which it can; whether there is one.
+    fn claim(&mut self, job: &'s Job, rules: usize, until: Timestamp, is_of_quota: bool) -> bool {
+        let (state, facts) = (self.state, &job.facts);
+        let avoid = state.avoided(job);
+        let against = self.fleet.against(facts);
+        let now = state.clock();
+        let shelves = allowed(self.fleet, (state, &mut self.verdicts), (facts, rules));
+        let claimant = Claimant {
+            job,
+            path: self.paths.get(&facts.id.tenant).map(Vec::as_slice).unwrap_or_default(),
+            avoid: &avoid,
+            against: &against,
+            now,
+            lasts_ms: until.since_ms(now),
+            is_called: self.calling,
+            is_of_quota,
+        };
+        let books = (&mut self.books, &*self.fleet);
+        if self.claims.make(books, &shelves, &claimant).is_some() {
+            return true;
+        }
+        drop((shelves, against));
+        self.keep_budgets(facts);
+        false
+    }
+
     /// Looks for places, and takes them.
     fn search(
         &mut self,
@@ -248,19 +322,11 @@ impl<'s, 'f> Round<'s, 'f> {
         purse: Purse<'s>,
     ) -> Result<Group, Hold> {
         let (state, facts) = (self.state, &job.facts);
-        let (tenant, class, need) = (&facts.id.tenant, &facts.resources.class, facts.gpus());
+        let tenant = &facts.id.tenant;
         let until = purse.until().plus_ms(GRACE_MS);
         let avoid = state.avoided(job);
-        let verdicts = &mut self.verdicts;
-        let shelves: Vec<Allowed<'_>> = self
-            .fleet
-            .shelves(&facts.resources)
-            .filter(|(key, shelf)| {
-                key.admits(facts)
-                    && state.can_open(facts, &key.site)
-                    && verdicts.allows(state, rules, &key.place, &shelf.example)
-            })
-            .collect();
+        let shelves = allowed(self.fleet, (state, &mut self.verdicts), (facts, rules));
+        let path = self.paths.get(tenant).map(Vec::as_slice).unwrap_or_default();
         let mut search = Search {
             gpus: facts.resources.gpus,
             group: facts.group,
@@ -271,24 +337,26 @@ impl<'s, 'f> Round<'s, 'f> {
             books: &self.books,
             purse,
             claims: &self.claims,
+            later: self.claims.later(facts, path, until),
+            kept_off: None,
             capped: self.capped,
             until,
             refused: None,
         };
         let Some(Picked { places, spends, .. }) = search.run() else {
-            let Search { shelves, against, refused, .. } = search;
-            if refused.is_none() {
-                let now = state.clock();
-                let lasts_ms = until.since_ms(now);
-                let claimant = Claimant { job, avoid: &avoid, against: &against, now, lasts_ms };
-                let _from = self.claims.make(self.fleet, &shelves, &claimant);
-                if avoid.is_empty() {
-                    self.full.insert(sought, facts.time_limit_s);
+            let Search { refused, kept_off, .. } = search;
+            match refused {
+                Some(ErrorCode::BudgetExhausted) => self.keep_budgets(facts),
+                Some(code) if !comes_back(code) => {}
+                Some(_) | None => {
+                    let _claimed = self.claim(job, rules, until, false);
                 }
-            } else if refused == Some(ErrorCode::BudgetExhausted) {
-                self.keep_budgets(facts);
             }
-            return Err(refused.map_or(Hold::Room, Hold::of));
+            // What is kept of a quota is kept from some.
+            if refused.is_none() && kept_off.is_none() && avoid.is_empty() {
+                self.full.insert(sought, facts.time_limit_s);
+            }
+            return Err(refused.or(kept_off).map_or(Hold::Room, Hold::of));
         };
         let charged = search.purse.until();
         drop(search);
@@ -300,14 +368,33 @@ impl<'s, 'f> Round<'s, 'f> {
         }
         let path = self.paths.get(tenant).map(Vec::as_slice).unwrap_or_default();
         self.books.charge(facts, path, &spends, charged);
-        self.claims.charge(tenant, class, need, until);
+        self.claims.grant(facts, path, &spends, until);
         self.claims.place(&places, facts.resources.gpus, until);
         for (_, spot) in &places {
-            self.fleet.take(spot, facts);
+            self.fleet.take(spot, facts, until);
             self.fleet.mark(&spot.1, facts, until);
         }
         Ok(Group { job: facts.id.clone(), places: slots })
     }
+}
+
+/// Shelves on which a job may stand.
+fn allowed<'f, 's>(
+    fleet: &'f Fleet,
+    (state, verdicts): (&'s State, &mut Verdicts<'s>),
+    (facts, rules): (&JobFacts, usize),
+) -> Vec<Allowed<'f>> {
+    let shelves = fleet.shelves(&facts.resources).filter(|(key, shelf)| {
+        key.admits(facts)
+            && state.can_open(facts, &key.site)
+            && verdicts.allows(state, rules, &key.place, &shelf.example)
+    });
+    shelves.collect()
+}
+
+/// Whether what refused a member is in use, and comes back.
+fn comes_back(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::QuotaExceeded | ErrorCode::OfferFull | ErrorCode::PowerFull)
 }
 
 /// Upper bound of the group's bytes in an entry.

@@ -16,6 +16,7 @@ mod property;
 mod relax;
 mod reservation;
 mod sharing;
+mod starve;
 mod tasks;
 mod topology;
 
@@ -38,8 +39,7 @@ fn shown(plan: &crate::Plan) -> Vec<String> {
 fn commit(federation: &mut Federation) -> usize {
     let plan = crate::plan(&federation.state);
     let planned = plan.groups.len();
-    if planned > 0 {
-        let command = Command::CommitPlacement { basis: plan.basis, groups: plan.groups };
+    if let Some(command) = plan.into_command() {
         let applied = federation.accept(member("naniwa"), command);
         let rejected = match applied.outcome {
             Ok(sekisho_fsm::outcome::Reply::Placed { rejected, .. }) => rejected,

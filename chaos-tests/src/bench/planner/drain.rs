@@ -8,7 +8,7 @@ use super::SEED;
 use super::sample::{Measure, Times, Told, micros_each, millis, number, rate, resident};
 use crate::fleet::{Fleet, submit};
 use anyhow::{Result, bail, ensure};
-use sekisho_fsm::command::{Command, Group};
+use sekisho_fsm::command::Group;
 use sekisho_fsm::outcome::Reply;
 use sekisho_fsm::testing::{Federation, member};
 use sekisho_scheduler::{Plan, Planner};
@@ -42,7 +42,7 @@ pub(super) fn places(groups: &[Group]) -> usize {
 
 /// Commits a plan; how long apply took.
 pub(super) fn commit(federation: &mut Federation, plan: Plan) -> Result<Duration> {
-    let command = Command::CommitPlacement { basis: plan.basis, groups: plan.groups };
+    let Some(command) = plan.into_command() else { return Ok(Duration::ZERO) };
     let entry = federation.entry(member(LEADER), &[], command);
     let revision = Revision(federation.state.revision().0.saturating_add(1));
     let begun = Instant::now();

@@ -94,7 +94,7 @@ impl Full {
         submit(&mut self.federation, jobs)?;
         for groups in groups.chunks(GROUPS_PER_PLAN_MAX) {
             let basis = self.federation.state.revision();
-            let commit = Command::CommitPlacement { basis, groups: groups.to_vec() };
+            let commit = Command::CommitPlacement { basis, groups: groups.to_vec(), calls: None };
             let reply = done(&mut self.federation, member("kanto"), commit)?;
             let whole = matches!(&reply, Reply::Placed { rejected, .. } if rejected.is_empty());
             ensure!(whole, "filling the fleet: {reply:?}");

@@ -116,6 +116,7 @@ fn explanation(explanation: &Explanation) -> v1::Explanation {
             .unwrap_or_default(),
         waits: Vec::new(),
         has_places: explanation.has_places,
+        called_before: explanation.called_before,
     }
 }
 

@@ -103,3 +103,16 @@ fn a_job_that_has_its_places_is_not_said_to_be_placed_now() {
     );
     assert!(said(Language::En, " -o json").contains("\"has_places\": true"));
 }
+
+#[test]
+fn of_a_job_that_was_called_it_is_said_that_its_turn_came() {
+    let answer = v1::Explanation {
+        verdict: v1::explanation::Verdict::WouldWait.into(),
+        queue_position: Some(40),
+        called_before: Some(1),
+        ..Default::default()
+    };
+    let federation = Fixed::new(Answers::default().with("JobService/ExplainJob", &answer));
+    let said = federation.run("job explain sapporo/train", Language::En, 200).out;
+    assert!(said.contains("called before it: 1") && !said.contains("40"), "{said}");
+}

@@ -11,12 +11,12 @@ use crate::command::{Group, Slot};
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::purse::Charge;
-use crate::state::{Fate, Placement};
+use crate::state::{Fate, Job, Placement};
 use crate::{quota, reservation};
 use sekisho_evidence::grant::{BoundRules, Grant, Share};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
-use sekisho_types::limit::GROUPS_PER_PLAN_MAX;
+use sekisho_types::limit::{CALLS_MAX, GROUPS_PER_PLAN_MAX};
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::BTreeSet;
@@ -29,8 +29,13 @@ pub(crate) fn is_desired(phase: &Phase) -> bool {
     }
 }
 
-/// Grants places to groups, each whole or not at all, in order.
-pub(super) fn commit(change: &mut Change<'_>, basis: Revision, groups: &[Group]) -> Outcome {
+/// Grants places to groups, each whole or not at all, in order; then calls who still waits of those that are named.
+pub(super) fn commit(
+    change: &mut Change<'_>,
+    basis: Revision,
+    groups: &[Group],
+    calls: Option<&[JobId]>,
+) -> Outcome {
     change.member()?;
     change.state.clock_behind(change.entry.proposed_at)?;
     // The age of the basis never matters, everything is checked again; a future one is another history's.
@@ -40,8 +45,12 @@ pub(super) fn commit(change: &mut Change<'_>, basis: Revision, groups: &[Group])
             "the plan is based on a revision that is not applied",
         ));
     }
-    if groups.is_empty() || groups.len() > GROUPS_PER_PLAN_MAX {
-        let why = format!("a plan has 1 to {GROUPS_PER_PLAN_MAX} groups");
+    let called = calls.map_or(0, <[JobId]>::len);
+    let says_nothing = groups.is_empty() && calls.is_none();
+    if says_nothing || groups.len() > GROUPS_PER_PLAN_MAX || called > CALLS_MAX {
+        let why = format!(
+            "a plan has 1 to {GROUPS_PER_PLAN_MAX} groups, or calls, of {CALLS_MAX} jobs at most"
+        );
         return Err(Rejection::new(ErrorCode::InvalidArgument, why));
     }
     let (mut done, mut rejected) = (Vec::new(), Vec::new());
@@ -58,6 +67,10 @@ pub(super) fn commit(change: &mut Change<'_>, basis: Revision, groups: &[Group])
             }
             Err(code) => rejected.push((group.job.clone(), code)),
         }
+    }
+    if let Some(calls) = calls {
+        let waits = |id: &&JobId| change.state.jobs.get(id).is_some_and(Job::is_queued);
+        change.state.calls = calls.iter().filter(waits).cloned().collect();
     }
     Ok(Reply::Placed { granted: done, rejected })
 }

@@ -8,6 +8,7 @@ mod batch;
 mod beacon;
 mod break_glass;
 mod budget;
+mod calls;
 mod countersign;
 mod delete;
 mod drain;

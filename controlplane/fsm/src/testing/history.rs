@@ -77,7 +77,7 @@ impl History {
             .map(|group| (group.job.clone(), group.places.first().unwrap().node.clone()))
             .collect();
         let basis = f.state.revision();
-        f.accept(member("kanto"), Command::CommitPlacement { basis, groups });
+        f.accept(member("kanto"), Command::CommitPlacement { basis, groups, calls: None });
         for end in [false, true] {
             for (job, node) in &jobs {
                 let placement = *f.placements(job).first().unwrap();

@@ -30,6 +30,7 @@ pub(super) fn of(state: &State, job: &Job) -> Option<Explanation> {
         detail: told.join("; "),
         relaxations: Vec::new(),
         position: None,
+        called_before: None,
         more_before: false,
         estimate: None,
         has_places: true,

@@ -50,20 +50,25 @@ impl<'s> Round<'s, '_> {
             .collect();
         let against = self.fleet.against(facts);
         let is_open = |spot: &Spot| taken_until(&against, &spot.1).is_none();
-        let left = self.members(ask, &shelves, purse.clone(), is_open);
+        let left = self.members((ask, &self.books), &shelves, purse.clone(), is_open);
         let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
         if !self.claims.admits_charge(tenant, class, facts.gpus(), until) {
             return Probe { left, unkept: 0 };
         }
         let gpus = facts.resources.gpus;
         let admits = |spot: &Spot| is_open(spot) && self.claims.admits(spot, gpus, until);
-        Probe { left, unkept: self.members(ask, &shelves, purse, admits) }
+        let mut unkept = self.members((ask, &self.books), &shelves, purse, admits);
+        for later in self.claims.later(facts, &path, until) {
+            let (books, purse) = later.parts();
+            unkept = unkept.min(self.members((ask, books), &shelves, purse.clone(), admits));
+        }
+        Probe { left, unkept }
     }
 
     /// Distinct nodes with room; no more than may be charged, if these are too few.
     fn members(
         &self,
-        ask: &Ask<'_>,
+        (ask, books): (&Ask<'_>, &Overlay<'_>),
         shelves: &[Allowed<'_>],
         mut purse: Purse<'_>,
         admits: impl Fn(&Spot) -> bool,
@@ -75,7 +80,7 @@ impl<'s> Round<'s, '_> {
                 let watts = shelf.0.member_watts(ask.facts.resources.gpus);
                 sides.add(stand(shelf, rack), watts, nodes);
             }
-            return sides.most(&self.books, &purse);
+            return sides.most(books, &purse);
         }
         let (mut found, mut members) = (0u32, 0u32);
         for ((key, shelf), _, nodes) in sections {
@@ -84,7 +89,7 @@ impl<'s> Round<'s, '_> {
             let most = nodes.min(ask.facts.group.saturating_sub(members));
             let whose = (&key.site, &example.operator);
             let place = (place, key.member_watts(ask.facts.resources.gpus));
-            let (charged, _) = purse.spend_most(&self.books, whose, place, most);
+            let (charged, _) = purse.spend_most(books, whose, place, most);
             members = members.saturating_add(charged);
             found = found.saturating_add(nodes);
         }
@@ -164,12 +169,12 @@ impl<'s> Round<'s, '_> {
     }
 
     /// What is kept for others.
-    pub(crate) fn claims(&self) -> &Claims {
+    pub(crate) fn claims(&self) -> &Claims<'s> {
         &self.claims
     }
 
     /// What it has charged and claimed.
-    pub(crate) fn into_books(self) -> (Overlay<'s>, Claims) {
+    pub(crate) fn into_books(self) -> (Overlay<'s>, Claims<'s>) {
         (self.books, self.claims)
     }
 }

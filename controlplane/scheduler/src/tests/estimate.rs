@@ -56,6 +56,12 @@ fn what_is_kept_for_a_gang_is_told_with_the_limit_that_passes_it() {
     let hour = begin.plus_ms(3_605_000);
     let (binding, of_gang) = told(&federation, &gang);
     assert_eq!(binding, Some(ErrorCode::CapacityFull));
+    assert_eq!((of_gang.called_before, found.called_before), (None, None));
+    let mut called = federation.clone();
+    assert_eq!(commit(&mut called), 0);
+    let places = [&gang, &long].map(|facts| told(&called, facts).1.called_before);
+    assert_eq!(places, [Some(0), Some(1)]);
+    assert_eq!(told(&called, &gang).1.estimate, of_gang.estimate);
     assert_eq!(of_gang.estimate, Some((hour, Basis::Ends)));
     assert_eq!(found.estimate, Some((hour.plus_ms(3_605_000), Basis::Ahead)));
     let short = lasting("short", 1, 1, 59);

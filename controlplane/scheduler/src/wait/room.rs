@@ -127,7 +127,7 @@ impl<'s> Rooms<'s> {
     pub(super) fn ready(
         &self,
         back: &Back<'_>,
-        claims: &Claims,
+        claims: &Claims<'_>,
         (now, lasts_ms): (Timestamp, u64),
         only: Option<usize>,
     ) -> Vec<Ready<'_, 's>> {
@@ -195,7 +195,7 @@ impl Busy<'_> {
     fn room_from(
         &self,
         back: &Back<'_>,
-        claims: &Claims,
+        claims: &Claims<'_>,
         (now, lasts_ms): (Timestamp, u64),
         only: Option<usize>,
     ) -> Option<Timestamp> {
@@ -215,7 +215,7 @@ impl Busy<'_> {
     fn has_room(
         &self,
         back: &Back<'_>,
-        claims: &Claims,
+        claims: &Claims<'_>,
         (at, lasts_ms): (Timestamp, u64),
         only: Option<usize>,
     ) -> bool {
@@ -242,7 +242,7 @@ impl Ready<'_, '_> {
     pub(super) fn has_room(
         &self,
         back: &Back<'_>,
-        claims: &Claims,
+        claims: &Claims<'_>,
         time: (Timestamp, u64),
         only: Option<usize>,
     ) -> bool {

@@ -189,8 +189,8 @@ fn jobs<'r>(record: &'r Record, entry: Option<&'r Entry>) -> Vec<&'r JobId> {
         vec![&facts.id]
     } else if let Command::CancelJob { job } = &entry.command {
         vec![job]
-    } else if let Command::CommitPlacement { groups, .. } = &entry.command {
-        groups.iter().map(|group| &group.job).collect()
+    } else if let Command::CommitPlacement { groups, calls, .. } = &entry.command {
+        groups.iter().map(|group| &group.job).chain(calls.iter().flatten()).collect()
     } else if let Command::EvictDenied { jobs } = &entry.command {
         jobs.iter().collect()
     } else if let Command::Preempt(of) = &entry.command {

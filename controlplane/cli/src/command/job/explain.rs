@@ -52,6 +52,8 @@ struct ExplanationView {
     relaxations: Vec<RelaxationView>,
     queue_position: Option<u32>,
     more_before: bool,
+    /// Its turn came; so many were called before it.
+    called_before: Option<u32>,
     estimate: Option<EstimateView>,
     /// Nothing of it is to be placed: the summary says where it is.
     has_places: bool,
@@ -106,6 +108,7 @@ impl From<v1::Explanation> for ExplanationView {
             relaxations: answer.relaxations.into_iter().map(relaxation).collect(),
             queue_position: answer.queue_position,
             more_before: answer.more_before,
+            called_before: answer.called_before,
             estimate: answer.estimate_ms.map(|ms| EstimateView {
                 at: Timestamp(ms).to_string(),
                 basis: answer.estimate_basis,
@@ -143,6 +146,7 @@ impl From<&scheduler::Explanation> for ExplanationView {
             relaxations: found.relaxations.iter().map(relaxation).collect(),
             queue_position: found.before(),
             more_before: found.more_before,
+            called_before: found.called_before,
             estimate: found.estimate.map(|(at, basis)| EstimateView {
                 at: at.to_string(),
                 basis: basis.as_str().to_owned(),
@@ -228,7 +232,13 @@ fn show(app: &mut App<'_>, view: &ExplanationView) -> Result<(), Failure> {
         let head = app.output.pick("binding constraint", "決め手の制約");
         app.output.sentence(&format!("{head}: {binding} {text}"))?;
     }
-    if let Some(position) = view.queue_position {
+    if let Some(called) = view.called_before {
+        let line = app.output.pick(
+            format!("called: its turn came, and what it needs is kept for it; called before it: {called}"),
+            format!("順番が来て、必要な資源が確保されています。先に呼ばれたジョブ: {called}"),
+        );
+        app.output.line(&line)?;
+    } else if let Some(position) = view.queue_position {
         let (more, over) = if view.more_before { ("more than ", "超") } else { ("", "") };
         let line = app.output.pick(
             format!("jobs before it: {more}{position}"),

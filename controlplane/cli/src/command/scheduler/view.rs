@@ -107,6 +107,8 @@ struct PlanView {
     time_ms: u64,
     jobs_queued: usize,
     groups: Vec<GroupView>,
+    /// Whose turn has come and that wait, the first first.
+    called: Vec<String>,
     waiting: Vec<WaitingView>,
     more: bool,
 }
@@ -118,19 +120,21 @@ pub(super) fn show(
     plan: &Plan,
 ) -> Result<(), Failure> {
     let state = &snapshot.state;
+    let called = plan.calls.as_deref().unwrap_or_else(|| state.calls());
     let view = PlanView {
         cluster: snapshot.cluster.to_string(),
         revision: plan.basis.0,
         time_ms: state.clock().0,
         jobs_queued: state.queue_len(),
         groups: plan.groups.iter().map(|group| GroupView::of(state, group)).collect(),
+        called: called.iter().map(ToString::to_string).collect(),
         waiting: waiting(plan.waiting),
         more: plan.more,
     };
     if !app.output.format.is_for_people() {
         return app.output.data(&view);
     }
-    let PlanView { cluster, revision, jobs_queued, groups, waiting, more, .. } = view;
+    let PlanView { cluster, revision, jobs_queued, groups, called, waiting, more, .. } = view;
     let (time, placed) = (state.clock(), groups.len());
     let head = pick(
         app.output.language,
@@ -145,6 +149,17 @@ pub(super) fn show(
     if !groups.is_empty() {
         app.output.line("")?;
         app.output.list(&groups, &Listed::default())?;
+    }
+    if !called.is_empty() {
+        let named = called.join(", ");
+        app.output.line("")?;
+        app.output.sentence(&pick(
+            app.output.language,
+            format!(
+                "called, which is to say that something is kept for each until it starts: {named}"
+            ),
+            format!("順番が来て、開始まで資源が確保されるジョブ: {named}"),
+        ))?;
     }
     let held: Vec<WaitingView> = waiting.into_iter().filter(|row| row.kinds > 0).collect();
     if !held.is_empty() {

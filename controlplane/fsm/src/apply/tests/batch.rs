@@ -63,7 +63,10 @@ fn jobs_of_a_batch_wait_in_its_order_and_each_has_a_submission_that_stands_behin
         places: vec![Slot { node: "tokyo-1/n-01".parse().unwrap(), bucket: 0 }],
     };
     let basis = f.state.revision();
-    f.run(member("kanto"), Command::CommitPlacement { basis, groups: names.map(place).into() });
+    f.run(
+        member("kanto"),
+        Command::CommitPlacement { basis, groups: names.map(place).into(), calls: None },
+    );
     let bundle = f.state.federation().unwrap().bundle.clone();
     for name in names {
         let job = f.state.job(&id(name)).unwrap();

@@ -73,7 +73,8 @@ fn the_founders_take_over_and_every_host_waits_for_its_company() {
         places: vec![crate::command::Slot { node, bucket: 0 }],
     }];
     let basis = f.state.revision();
-    let placed = f.accept(founder(1002, "naniwa"), Command::CommitPlacement { basis, groups });
+    let placed =
+        f.accept(founder(1002, "naniwa"), Command::CommitPlacement { basis, groups, calls: None });
     assert_eq!(placed.outcome, Ok(Reply::Placed { granted: vec![id.clone()], rejected: vec![] }));
     assert_eq!(f.placements(&id)[0].epoch.incarnation, Incarnation(2));
     let of_before = f.run(member("kanto"), Command::Tick);

@@ -138,7 +138,7 @@ fn instances_and_shares_take_their_part() {
             let id = f.submit(JobFacts { resources, ..job(&name, 1, 1, &[]) });
             let group = Group { job: id, places: vec![Slot { node, bucket: at }] };
             let basis = f.state.revision();
-            let commit = Command::CommitPlacement { basis, groups: vec![group] };
+            let commit = Command::CommitPlacement { basis, groups: vec![group], calls: None };
             let before = power(&f).used;
             f.accept(member("kanto"), commit);
             power(&f).used.saturating_sub(before)

@@ -318,6 +318,6 @@ fn where_the_place_is_gone_by_then_the_job_waits_on() {
     // It is placed like any other.
     let groups = vec![Group { job: high.clone(), places: vec![slot(OTHER)] }];
     let basis = f.state.revision();
-    f.accept(member("kanto"), Command::CommitPlacement { basis, groups });
+    f.accept(member("kanto"), Command::CommitPlacement { basis, groups, calls: None });
     assert_eq!(phase(&f, &high), JobPhase::Placed);
 }

@@ -53,7 +53,7 @@ fn slot(bucket: u16) -> Slot {
 fn place(f: &mut Federation, id: &JobId, bucket: u16) -> Option<ErrorCode> {
     let groups = vec![Group { job: id.clone(), places: vec![slot(bucket)] }];
     let basis = f.state.revision();
-    let applied = f.run(member("kanto"), Command::CommitPlacement { basis, groups });
+    let applied = f.run(member("kanto"), Command::CommitPlacement { basis, groups, calls: None });
     assert_eq!(invariant::check(&f.state), Ok(()));
     match applied.outcome {
         Ok(Reply::Placed { rejected, .. }) => rejected.first().map(|(_, code)| *code),

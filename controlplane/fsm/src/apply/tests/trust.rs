@@ -117,7 +117,7 @@ fn members_and_agents_speak_for_themselves_only() {
     refused(
         &mut f,
         user("kanto", "sapporo"),
-        Command::CommitPlacement { basis: Default::default(), groups: vec![] },
+        Command::CommitPlacement { basis: Default::default(), groups: vec![], calls: None },
         ErrorCode::PermissionDenied,
     );
     let node: NodeId = "tokyo-1/n-01".parse().unwrap();

@@ -211,7 +211,7 @@ fn an_array_is_forgotten_piece_by_piece() {
     let group = crate::command::Group { job: whole.clone(), places };
     while f.state.job(&whole).unwrap().is_queued() {
         let (basis, groups) = (f.state.revision(), vec![group.clone(); 64]);
-        f.accept(member("kanto"), Command::CommitPlacement { basis, groups });
+        f.accept(member("kanto"), Command::CommitPlacement { basis, groups, calls: None });
         let over = f.state.node(&node).unwrap().placements.iter();
         let over = over.map(|id| (*id, Phase::Ended(Ending::Exited(0)))).collect();
         report(&mut f, &node, over);
