@@ -59,6 +59,8 @@ struct Size {
     /// One by one, and by many clients; together they take two thirds of the fleet.
     loads: [Load; 4],
     alone: u32,
+    /// Tasks of arrays, together.
+    arrayed: u64,
     queued: u64,
     /// Of one thread, and of several.
     slurm: [usize; 2],
@@ -78,6 +80,7 @@ impl Size {
                 load(Op::Batch, CONNECTIONS, 16_000),
             ],
             alone: if short { 20 } else { 200 },
+            arrayed: if short { 1_280 } else { 10_240 },
             queued: if short { 5_000 } else { 100_000 },
             slurm,
         }
@@ -88,6 +91,14 @@ impl Size {
         let loads: u64 = self.loads.iter().map(|load| load.jobs).sum();
         usize::try_from(loads.saturating_mul(4)).unwrap_or(usize::MAX)
     }
+}
+
+/// Tasks of an array.
+const TASKS: u32 = 64;
+
+/// What their load is called.
+fn arrays() -> String {
+    format!("arrays of {TASKS} tasks, {CONNECTIONS} clients")
 }
 
 /// What a load is called.
@@ -151,8 +162,11 @@ impl Rounds {
         for load in self.size.loads {
             say(&format!("{PREFIX}{}", words(load)));
             let found = ours.measure(load).await.with_context(|| words(load))?;
-            self.note(load, &found);
+            self.note(&words(load), &found);
         }
+        say(&format!("{PREFIX}{}", arrays()));
+        let found = ours.arrays(TASKS, self.size.arrayed).await.context("arrays")?;
+        self.note(&arrays(), &found);
         let alone = ours.alone(self.size.alone).await.context("one by one")?;
         self.followed("one by one", &alone, 0.0);
         let without = ours.without_lease()?;
@@ -185,9 +199,9 @@ impl Rounds {
         self.add(&gone, side, number(lost), 0.0);
     }
 
-    fn note(&mut self, load: Load, found: &Found) {
+    fn note(&mut self, name: &str, found: &Found) {
         let Found { sample, jobs, members, wall, followed, spent, agents } = found;
-        let (name, others, seconds) = (words(load), spent.others, wall.as_secs_f64());
+        let (others, seconds) = (spent.others, wall.as_secs_f64());
         let jobs_placed = self.what(&format!("{name}: jobs placed"), "1/s", Better::More);
         self.add(&jobs_placed, OURS, rate(*jobs, *wall), others);
         let members = usize::try_from(*members).unwrap_or(usize::MAX);
@@ -198,7 +212,7 @@ impl Rounds {
         let cpu = self.what(&of("CPU a job, all members"), "us", Better::Less);
         self.add(&cpu, OURS, micros(spent.members, *jobs), others);
         if !followed.is_empty() {
-            self.followed(&name, followed, others);
+            self.followed(name, followed, others);
         }
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let share = |cpu: Duration| cpu.as_secs_f64() / seconds / number(cores) * 100.0;
@@ -245,6 +259,9 @@ impl Rounds {
             let found = if load.clients == 1 { &alone } else { &together };
             self.note_slurm(load, found);
         }
+        // Its own arrays launch processes: beside ours stand its allocations one by one, where it makes most of them.
+        let placed = self.what(&format!("{}: jobs placed", arrays()), "1/s", Better::More);
+        self.figures.add(&placed, SLURM, rate(together.jobs.len(), together.wall), together.others);
         self.note_calls("one by one", &alone);
         let lines = slurm.command_line(LINES)?;
         let what = self.what("`job submit`, process: p50", "ms", Better::Less);

@@ -11,7 +11,7 @@ pub const LANES_PER_PLAN_MAX: u32 = 20_000;
 pub const CLAIMS_PER_CLASS_MAX: usize = 4;
 
 /// Jobs of a class for which one round looks for a claim: of some there is none, and each look costs as much.
-pub(crate) const CLAIMS_TRIED_MAX: usize = 16;
+pub(crate) const CLAIMS_TRIED_MAX: usize = 8;
 
 /// Ends that one claim tries as its beginning, beside the last one of all.
 pub(crate) const CLAIM_ENDS_MAX: usize = 4096;

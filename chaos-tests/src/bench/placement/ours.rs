@@ -13,7 +13,7 @@ use crate::bench::meter::{Span, Spent, cpu_of, memory};
 use crate::bench::process::Process;
 use crate::bench::sekisho::Sekisho;
 use crate::federation::{Answer, beside};
-use crate::fleet::{Fleet, Job, SEED};
+use crate::fleet::{Fleet, Job, SEED, Shape};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -183,21 +183,26 @@ impl Ours {
         (0..clients.min(CONNECTIONS)).map(session).collect()
     }
 
-    /// GPUs that the leader's state has charged for jobs of the fleet.
-    async fn used(&self) -> Result<u64> {
+    /// GPUs that the leader's state has charged for jobs of the fleet, of each class.
+    async fn used_of_each(&self) -> Result<Vec<u64>> {
         let mut client = QuotaServiceClient::new(self.channel.clone());
-        let mut used = 0_u64;
+        let mut used = Vec::new();
         for name in self.quotas.clone() {
             let ask = GetQuotaRequest { name, read: Some(Read { local: true }) };
-            used = used.saturating_add(client.get_quota(ask).await?.into_inner().used);
+            used.push(client.get_quota(ask).await?.into_inner().used);
         }
         Ok(used)
     }
 
-    async fn await_placed(&self) -> Result<()> {
+    async fn used(&self) -> Result<u64> {
+        Ok(self.used_of_each().await?.into_iter().sum())
+    }
+
+    /// Until so much is charged.
+    async fn await_placed(&self, asked: u64) -> Result<()> {
         let end = Instant::now() + PLACED;
         loop {
-            let (used, asked) = (self.used().await?, self.stock.gpus());
+            let used = self.used().await?;
             if used >= asked {
                 return Ok(());
             }
@@ -260,13 +265,42 @@ impl Ours {
         let (sample, probed) = futures::join!(all, futures::future::try_join_all(probes));
         let sample = sample?;
         probed?;
-        self.await_placed().await?;
+        self.await_placed(self.stock.gpus()).await?;
         let (wall, spent) = (begun.elapsed(), span.end()?);
         let agents = cpu_of(&self.agents.pids()?)?.saturating_sub(agents);
         let after = self.stock.acknowledged();
         let jobs = after.jobs.len().saturating_sub(before.jobs.len());
         let members = after.members.saturating_sub(before.members);
         let followed = followed.into_inner();
+        Ok(Found { sample, jobs, members, wall, followed, spent, agents })
+    }
+
+    /// Submits arrays of so many tasks of one GPU each, of the class of which most is free, and waits until all of them are placed:
+    /// half of what is free, at most so many. After all loads: what it takes is in none of their sums.
+    pub(super) async fn arrays(&mut self, tasks: u32, most: u64) -> Result<Found> {
+        let used = self.used_of_each().await?;
+        let free = self.fleet.classes.iter().zip(&used);
+        let free = free.map(|(class, used)| (class.gpus().saturating_sub(*used), &class.name));
+        let (free, class) = free.max().context("a class")?;
+        let count = (free / 2).min(most) / u64::from(tasks);
+        let one = |mut job: Job| {
+            job.shape = Shape { class: class.clone(), group: 1, gpus: 1 };
+            job.id.name = format!("a-{}", job.id.name).parse()?;
+            Ok(job)
+        };
+        let drawn = self.fleet.jobs().take(usize::try_from(count)?).map(one);
+        let drawn = drawn.collect::<Result<Vec<_>>>()?;
+        let stock = Stock::arrays(self.home.path(), drawn.into_iter(), tasks)?;
+        let sessions = self.sessions(&stock, CONNECTIONS)?;
+        let before: u64 = used.into_iter().sum();
+        let agents = cpu_of(&self.agents.pids()?)?;
+        let (span, begun) = (Span::begin(self.pids()?)?, Instant::now());
+        let sample = run(&sessions, Op::Write, CONNECTIONS, End::Count(count)).await?;
+        self.await_placed(before.saturating_add(stock.gpus())).await?;
+        let (wall, spent) = (begun.elapsed(), span.end()?);
+        let agents = cpu_of(&self.agents.pids()?)?.saturating_sub(agents);
+        let members = stock.acknowledged().members;
+        let (jobs, followed) = (usize::try_from(members)?, Vec::new());
         Ok(Found { sample, jobs, members, wall, followed, spent, agents })
     }
 

@@ -16,6 +16,7 @@ use sekisho_proto::convert::job::{NewJob, batch_request};
 use sekisho_proto::name::Resource as _;
 use sekisho_proto::v1::job_service_client::JobServiceClient;
 use sekisho_types::id::{Digest, JobId, TenantId};
+use sekisho_types::job::Kind;
 use sekisho_types::payload::JobPayload;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub(super) struct Acknowledged {
 pub(super) struct Stock {
     user: Caller,
     tenant: TenantId,
+    /// Of each job.
+    tasks: u32,
     jobs: Mutex<std::vec::IntoIter<NewJob>>,
     acknowledged: Mutex<Acknowledged>,
 }
@@ -49,12 +52,28 @@ pub(super) struct Stock {
 impl Stock {
     /// These jobs, for the tenant that there is in the federation in `dir`.
     pub(super) fn new(dir: &Path, jobs: impl Iterator<Item = Job>) -> Result<Arc<Self>> {
+        Self::of(dir, jobs, None)
+    }
+
+    /// The same as arrays of so many tasks, which may all run at once.
+    pub(super) fn arrays(
+        dir: &Path,
+        jobs: impl Iterator<Item = Job>,
+        tasks: u32,
+    ) -> Result<Arc<Self>> {
+        Self::of(dir, jobs, Some(tasks))
+    }
+
+    fn of(dir: &Path, jobs: impl Iterator<Item = Job>, tasks: Option<u32>) -> Result<Arc<Self>> {
         let tenant: TenantId = TENANT.parse()?;
         let payload = JobPayload { command: vec!["true".into()], ..JobPayload::default() };
         let payload: Bytes = encode(&payload)?.into();
         let new = |job: Job| {
             let mut facts = job.facts();
             facts.id.tenant = tenant.clone();
+            if let Some(tasks) = tasks {
+                facts.kind = Kind::Array { tasks, at_most: tasks };
+            }
             (facts.payload, facts.payload_len) =
                 (Digest::of(&payload), u32::try_from(payload.len())?);
             Ok(NewJob { facts, payload: payload.clone() })
@@ -63,6 +82,7 @@ impl Stock {
         Ok(Arc::new(Self {
             user: Caller::open(dir, USER, USER_DIR)?,
             tenant,
+            tasks: tasks.unwrap_or(1),
             jobs: Mutex::new(jobs.into_iter()),
             acknowledged: Mutex::default(),
         }))
@@ -85,8 +105,10 @@ impl Stock {
         let mut told = self.acknowledged.lock();
         for NewJob { facts, .. } in jobs {
             told.jobs.push(facts.id.name());
-            told.members = told.members.saturating_add(u64::from(facts.group));
-            told.gpus = told.gpus.saturating_add(facts.gpus());
+            let tasks = u64::from(self.tasks);
+            let (members, gpus) = (u64::from(facts.group), facts.gpus());
+            told.members = told.members.saturating_add(members.saturating_mul(tasks));
+            told.gpus = told.gpus.saturating_add(gpus.saturating_mul(tasks));
         }
     }
 
