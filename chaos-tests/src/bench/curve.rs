@@ -11,7 +11,8 @@ const HEIGHT: f64 = 340.0;
 const LEFT: f64 = 64.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 48.0;
-const RIGHT: f64 = 20.0;
+/// Half of the last number below the axis.
+const RIGHT: f64 = 36.0;
 /// From one name of the legend to the next.
 const LEGEND: f64 = 120.0;
 

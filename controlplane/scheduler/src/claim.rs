@@ -71,8 +71,6 @@ pub(crate) struct Claimant<'c, 's> {
     pub(crate) now: Timestamp,
     /// How long it lasts at most, until nothing of it is left.
     pub(crate) lasts_ms: u64,
-    /// It was called: what it had claimed is not given to who comes after it.
-    pub(crate) is_called: bool,
     /// Its tenant's quotas hold it, and nothing that others have to leave: such jobs are many, and take no claim from the others.
     pub(crate) is_of_quota: bool,
 }
@@ -133,24 +131,24 @@ impl<'s> Claims<'s> {
         self.promises.claimants()
     }
 
-    /// Whether one more may look for a claim, which counts as one look.
-    fn may_look(&mut self, claimant: &Claimant<'_, 's>) -> bool {
+    /// Whether a job may look for a claim, which counts as one look: its tenant's quotas hold it or something else does, and it was
+    /// called or was not. What a called one had claimed is not given to who comes after it.
+    pub(crate) fn may_look(
+        &mut self,
+        facts: &'s JobFacts,
+        is_of_quota: bool,
+        is_called: bool,
+    ) -> bool {
         if self.promises.len() >= CALLS_MAX {
             return false;
         }
-        let facts = &claimant.job.facts;
-        let of = (&facts.id.tenant, &facts.resources.class);
-        let is_second = claimant.is_of_quota && self.of_quota.contains(&of);
-        let count = self.count(claimant);
+        let (tenant, class) = (&facts.id.tenant, &facts.resources.class);
+        let is_second = is_of_quota && self.of_quota.contains(&(tenant, class));
+        let count = self.counts.entry((class, is_of_quota)).or_default();
         let is_spent = count.made >= CLAIMS_PER_CLASS_MAX || count.tried >= CLAIMS_TRIED_MAX;
-        let may = claimant.is_called || !(is_second || is_spent);
+        let may = is_called || !(is_second || is_spent);
         count.tried = count.tried.saturating_add(usize::from(may));
         may
-    }
-
-    fn count(&mut self, claimant: &Claimant<'_, 's>) -> &mut Count {
-        let class = &claimant.job.facts.resources.class;
-        self.counts.entry((class, claimant.is_of_quota)).or_default()
     }
 
     /// What a group that starts now may charge when promises begin before it ends.
@@ -248,17 +246,14 @@ impl<'s> Claims<'s> {
         self.promises.grant(facts, path, spends, until);
     }
 
-    /// Claims the first time at which a group could start, with the places of then; `None` if it never could, or enough is
-    /// claimed. Its budgets are charged to the books.
+    /// Claims the first time at which a group that may look for one ([`Self::may_look`]) could start, with the places of then; `None`
+    /// if it never could. Its budgets are charged to the books.
     pub(crate) fn make(
         &mut self,
         (books, fleet): (&mut Overlay<'s>, &Fleet),
         shelves: &[Allowed<'_>],
         claimant: &Claimant<'_, 's>,
     ) -> Option<Timestamp> {
-        if !self.may_look(claimant) {
-            return None;
-        }
         let facts = &claimant.job.facts;
         let (gpus, now) = (facts.resources.gpus, claimant.now);
         let mut ready: Vec<Ready<'_>> = Vec::new();
@@ -291,10 +286,11 @@ impl<'s> Claims<'s> {
         let key = (facts.id.tenant.clone(), facts.resources.class.clone());
         self.quotas.entry(key).or_insert(Kept { from, over, spare: fit.spare });
         self.promises.make(claimant, (from, over), (fit.spends, fit.books), books);
-        let count = self.count(claimant);
+        let class = &facts.resources.class;
+        let count = self.counts.entry((class, claimant.is_of_quota)).or_default();
         count.made = count.made.saturating_add(1);
         if claimant.is_of_quota {
-            self.of_quota.insert((&facts.id.tenant, &facts.resources.class));
+            self.of_quota.insert((&facts.id.tenant, class));
         }
         Some(from)
     }

@@ -1,7 +1,7 @@
 //! The jobs of one priority in a round: whose turn it is, and which of its jobs.
 //!
-//! Must hold: who is called goes first, in the order of the calls; of a lane the oldest job goes first, of a tenant the oldest of its lanes'; what holds a job holds those of its lane
-//! that would last as long.
+//! Must hold: who is called goes first, in the order of the calls; of a lane the oldest job goes first, of a tenant the oldest of
+//! its lanes'; what holds a job holds those of its lane that would last as long.
 
 use crate::limit::HELD_MAX;
 use crate::planner::Plan;

@@ -7,11 +7,11 @@ use sekisho_types::name::NAME_MAX;
 pub const LANES_PER_PLAN_MAX: u32 = 20_000;
 
 /// Jobs of a class that room, offers or power hold and that claim in one round, and as many that quotas hold: each looks at every
-/// bucket of its class, a millisecond on ten thousand nodes. Who is called claims beyond that.
-pub const CLAIMS_PER_CLASS_MAX: usize = 4;
+/// bucket of its class, a third of a microsecond a bucket. Who is called claims beyond that.
+pub const CLAIMS_PER_CLASS_MAX: usize = 2;
 
 /// Jobs of a class for which one round looks for a claim: of some there is none, and each look costs as much.
-pub(crate) const CLAIMS_TRIED_MAX: usize = 8;
+pub(crate) const CLAIMS_TRIED_MAX: usize = 4;
 
 /// Ends that one claim tries as its beginning, beside the last one of all.
 pub(crate) const CLAIM_ENDS_MAX: usize = 4096;

@@ -110,7 +110,7 @@ pub(crate) struct Round<'s, 'f> {
     calls: Vec<&'s Job>,
     /// It is the turn of one of them.
     calling: bool,
-    /// Jobs that were tried.
+    /// Those of them that had it.
     heard: BTreeSet<&'s JobId>,
     /// Jobs for which something of budgets is kept.
     kept: usize,
@@ -147,6 +147,9 @@ impl<'s, 'f> Round<'s, 'f> {
         self.calling = true;
         let tried = self.attempt(job, plan);
         self.calling = false;
+        if tried != Ok(Tried::Full) {
+            self.heard.insert(&job.facts.id);
+        }
         tried
     }
 
@@ -172,14 +175,6 @@ impl<'s, 'f> Round<'s, 'f> {
         if plan.groups.len() >= GROUPS_PER_PLAN_MAX || self.looked >= LANES_PER_PLAN_MAX {
             return Ok(Tried::Full);
         }
-        let tried = self.attempt_one(job, plan);
-        if tried != Ok(Tried::Full) {
-            self.heard.insert(&job.facts.id);
-        }
-        tried
-    }
-
-    fn attempt_one(&mut self, job: &'s Job, plan: &mut Plan) -> Result<Tried, Hold> {
         if !self.wants(job) {
             return Ok(Tried::Held);
         }
@@ -291,6 +286,10 @@ impl<'s, 'f> Round<'s, 'f> {
     /// Claims for a job that cannot start now the time at which it can; whether there is one.
     fn claim(&mut self, job: &'s Job, rules: usize, until: Timestamp, is_of_quota: bool) -> bool {
         let (state, facts) = (self.state, &job.facts);
+        if !self.claims.may_look(facts, is_of_quota, self.calling) {
+            self.keep_budgets(facts);
+            return false;
+        }
         let avoid = state.avoided(job);
         let against = self.fleet.against(facts);
         let now = state.clock();
@@ -302,7 +301,6 @@ impl<'s, 'f> Round<'s, 'f> {
             against: &against,
             now,
             lasts_ms: until.since_ms(now),
-            is_called: self.calling,
             is_of_quota,
         };
         let books = (&mut self.books, &*self.fleet);

@@ -34,7 +34,7 @@ pub const MARKS_MAX: usize = 8;
 /// Groups in one `CommitPlacement`: bounds the apply time of an entry.
 pub const GROUPS_PER_PLAN_MAX: usize = 256;
 
-/// Jobs that are called at a time: eight of each of eight device classes that are short at once.
+/// Jobs that are called at a time: four of each of sixteen device classes that are short at once.
 pub const CALLS_MAX: usize = 64;
 
 /// Buckets that one node may advertise: 16 devices times the MIG profiles seen on them.
