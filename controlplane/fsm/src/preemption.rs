@@ -99,7 +99,7 @@ impl State {
     }
 
     /// Placements of a job that are to go on.
-    pub(crate) fn living<'s>(
+    fn living<'s>(
         &'s self,
         job: &'s Job,
     ) -> impl Iterator<Item = (&'s PlacementId, &'s Placement)> {

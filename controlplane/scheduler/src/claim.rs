@@ -227,13 +227,6 @@ impl<'s> Claims<'s> {
         }
     }
 
-    /// A group was charged.
-    fn charge(&mut self, tenant: &TenantId, class: &DeviceClass, gpus: u64, until: Timestamp) {
-        if let Some(kept) = self.quotas.get_mut(&(tenant.clone(), class.clone())) {
-            kept.take(gpus, until);
-        }
-    }
-
     /// A group was granted what it was admitted to.
     pub(crate) fn grant(
         &mut self,
@@ -242,7 +235,10 @@ impl<'s> Claims<'s> {
         spends: &[Spend<'s>],
         until: Timestamp,
     ) {
-        self.charge(&facts.id.tenant, &facts.resources.class, facts.gpus(), until);
+        let key = (facts.id.tenant.clone(), facts.resources.class.clone());
+        if let Some(kept) = self.quotas.get_mut(&key) {
+            kept.take(facts.gpus(), until);
+        }
         self.promises.grant(facts, path, spends, until);
     }
 

@@ -20,11 +20,14 @@ mod starve;
 mod tasks;
 mod topology;
 
+use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::{Federation, OPERATORS, admin, agent, cluster, member, receipt_key};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{JobId, NodeId};
+use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::revision::PlacementId;
 
 /// `SITE/NODE,SITE/NODE` of each group, with its job's name.
 fn shown(plan: &crate::Plan) -> Vec<String> {
@@ -89,10 +92,31 @@ fn refuse(federation: &mut Federation, job: &JobId) -> NodeId {
     node
 }
 
-/// Moves the state clock on by this many hours, 10 s an entry.
-fn hours_later(federation: &mut Federation, hours: u64) {
-    for _ in (0..hours).flat_map(|_| 0..360) {
+/// Moves the state clock on by this many minutes, 10 s an entry.
+fn minutes_later(federation: &mut Federation, minutes: u64) {
+    for _ in (0..minutes).flat_map(|_| 0..6) {
         federation.now = federation.now.plus_ms(10_000);
         federation.accept(member("kanto"), Command::Tick);
+    }
+}
+
+fn hours_later(federation: &mut Federation, hours: u64) {
+    minutes_later(federation, hours.saturating_mul(60));
+}
+
+/// Time goes on by a minute; what is at its limit ends.
+fn minute(federation: &mut Federation) {
+    minutes_later(federation, 1);
+    let now = federation.state.clock();
+    let over: Vec<(PlacementId, NodeId, SessionId)> = federation
+        .state
+        .placements()
+        .filter(|(_, row)| !row.phase.is_ended() && row.charge.until <= now)
+        .map(|(id, row)| (*id, row.grant.node.clone(), row.grant.session))
+        .collect();
+    for (id, node, session) in over {
+        let phases = vec![(id, Phase::Ended(Ending::Exited(0)))];
+        let report = Command::Report { node: node.clone(), session, phases };
+        federation.accept(agent(&node), report);
     }
 }

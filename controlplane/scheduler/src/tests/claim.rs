@@ -2,12 +2,9 @@
 
 use super::*;
 use crate::{Waiting, plan};
-use sekisho_evidence::grant::SessionId;
 use sekisho_fsm::testing::job;
 use sekisho_types::job::JobFacts;
-use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::quota::Limit;
-use sekisho_types::revision::PlacementId;
 
 /// Two nodes of four GPUs in Tokyo; a job holds one of them for an hour.
 fn half_full() -> Federation {
@@ -59,26 +56,6 @@ fn a_quota_is_kept_for_whom_it_will_suffice() {
     assert_eq!(found.groups.len(), 1, "{:?}", shown(&found));
     assert_eq!(found.groups[0].job.name.to_string(), "short");
     assert_eq!(found.waiting, Waiting { quota: 2, ..Waiting::default() });
-}
-
-/// Time goes on by a minute; what is at its limit ends.
-fn minute(federation: &mut Federation) {
-    for _ in 0..6 {
-        federation.now = federation.now.plus_ms(10_000);
-        federation.accept(member("kanto"), Command::Tick);
-    }
-    let now = federation.state.clock();
-    let over: Vec<(PlacementId, NodeId, SessionId)> = federation
-        .state
-        .placements()
-        .filter(|(_, row)| !row.phase.is_ended() && row.charge.until <= now)
-        .map(|(id, row)| (*id, row.grant.node.clone(), row.grant.session))
-        .collect();
-    for (id, node, session) in over {
-        let phases = vec![(id, Phase::Ended(Ending::Exited(0)))];
-        let report = Command::Report { node: node.clone(), session, phases };
-        federation.accept(agent(&node), report);
-    }
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use super::*;
 use crate::{Basis, Explainer, Explanation, Verdict, explain, plan};
 use proptest::prelude::*;
-use sekisho_evidence::grant::SessionId;
 use sekisho_fsm::State;
 use sekisho_fsm::testing::{job, offer, user};
 use sekisho_types::budget::{BudgetSpec, Exhausted, Period, Unit};
@@ -11,9 +10,8 @@ use sekisho_types::id::TenantId;
 use sekisho_types::job::{JobFacts, JobPhase};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::offer::OfferSpec;
-use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::quota::Limit;
-use sekisho_types::revision::{PlacementId, Revision};
+use sekisho_types::revision::Revision;
 use sekisho_types::time::Timestamp;
 
 fn lasting(name: &str, group: u32, gpus: u32, minutes: u64) -> JobFacts {
@@ -160,26 +158,6 @@ fn a_budget_is_waited_for_until_its_next_period_and_an_offer_until_it_begins() {
     let (binding, found) = told(&federation, &job("any", 1, 1, &["JP-01"]));
     assert_eq!((binding, found.estimate), (Some(ErrorCode::NodeUnavailable), None));
     assert!(found.summary().contains("no estimate"), "{}", found.summary());
-}
-
-/// Time goes on by a minute; what is at its limit ends.
-fn minute(federation: &mut Federation) {
-    for _ in 0..6 {
-        federation.now = federation.now.plus_ms(10_000);
-        federation.accept(member("kanto"), Command::Tick);
-    }
-    let now = federation.state.clock();
-    let over: Vec<(PlacementId, NodeId, SessionId)> = federation
-        .state
-        .placements()
-        .filter(|(_, row)| !row.phase.is_ended() && row.charge.until <= now)
-        .map(|(id, row)| (*id, row.grant.node.clone(), row.grant.session))
-        .collect();
-    for (id, node, session) in over {
-        let phases = vec![(id, Phase::Ended(Ending::Exited(0)))];
-        let report = Command::Report { node: node.clone(), session, phases };
-        federation.accept(agent(&node), report);
-    }
 }
 
 fn is_queued(state: &State, id: &JobId) -> bool {

@@ -4,13 +4,10 @@
 use super::*;
 use crate::plan;
 use proptest::prelude::*;
-use sekisho_evidence::grant::SessionId;
 use sekisho_fsm::testing::{job, offer, user};
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
-use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::quota::{Allotment, Limit};
-use sekisho_types::revision::PlacementId;
 
 fn lasting(tenant: &str, name: &str, (group, gpus): (u32, u32), minutes: u64) -> JobFacts {
     let facts = job(name, group, gpus, &["Tokyo"]);
@@ -25,26 +22,6 @@ fn fleet(nodes: &[u32]) -> Federation {
         federation.ready_node(&format!("tokyo-1/n-{n}"), *gpus);
     }
     federation
-}
-
-/// Time goes on by a minute; what is at its limit ends.
-fn minute(federation: &mut Federation) {
-    for _ in 0..6 {
-        federation.now = federation.now.plus_ms(10_000);
-        federation.accept(member("kanto"), Command::Tick);
-    }
-    let now = federation.state.clock();
-    let over: Vec<(PlacementId, NodeId, SessionId)> = federation
-        .state
-        .placements()
-        .filter(|(_, row)| !row.phase.is_ended() && row.charge.until <= now)
-        .map(|(id, row)| (*id, row.grant.node.clone(), row.grant.session))
-        .collect();
-    for (id, node, session) in over {
-        let phases = vec![(id, Phase::Ended(Ending::Exited(0)))];
-        let report = Command::Report { node: node.clone(), session, phases };
-        federation.accept(agent(&node), report);
-    }
 }
 
 /// Jobs in the queue at each moment: more of every tenant than there is room for.
