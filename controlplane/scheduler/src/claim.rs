@@ -11,14 +11,17 @@
 //! Does not know: periods of budgets that have not begun, of which the books keep what is to come
 //! ([`Overlay::keep_budgets`](crate::books::Overlay::keep_budgets)).
 
+mod instants;
 mod promise;
+mod ready;
 
 use crate::books::Overlay;
 use crate::choose;
-use crate::fleet::{Fleet, Spot};
+use crate::fleet::Fleet;
 use crate::limit::{CLAIM_ENDS_MAX, CLAIMS_PER_CLASS_MAX, CLAIMS_TRIED_MAX};
 use crate::marked::{Taken, taken_until};
-use crate::pick::{Allowed, Place, stand};
+use crate::pick::{Allowed, Place};
+use crate::shelf::Spot;
 use sekisho_fsm::purse::{Purse, Spend};
 use sekisho_fsm::state::Job;
 use sekisho_types::id::{DeviceClass, JobId, NodeId, TenantId};
@@ -29,7 +32,9 @@ use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use promise::Later;
+use instants::Instants;
 use promise::Promises;
+use ready::{Places, Ready, candidate};
 
 /// Something that is kept from a time on.
 #[derive(Debug, Clone, Copy)]
@@ -82,14 +87,10 @@ struct Count {
     tried: usize,
 }
 
-/// A place that a group could have, when, and on which shelf.
-type Ready<'f> = (Timestamp, &'f Spot, usize);
-
 /// Where and how a group fits at an instant.
 #[derive(Debug)]
-struct Fit<'s> {
-    /// Numbers of its places.
-    places: Vec<usize>,
+struct Fit<'f, 's> {
+    places: Vec<&'f Spot>,
     spends: Vec<Spend<'s>>,
     books: Overlay<'s>,
     /// What its tenant has left of its quota.
@@ -252,24 +253,18 @@ impl<'s> Claims<'s> {
     ) -> Option<Timestamp> {
         let facts = &claimant.job.facts;
         let (gpus, now) = (facts.resources.gpus, claimant.now);
-        let mut ready: Vec<Ready<'_>> = Vec::new();
-        for (number, (_, shelf)) in shelves.iter().enumerate() {
-            for (at, spot) in shelf.ready(gpus, now) {
-                if claimant.avoid.contains(&spot.1) {
-                    continue;
-                }
-                // Whoever has claimed it already, and does not leave enough, has it first.
-                let kept = self.kept(&spot.1, spot.2).iter();
-                let over = kept.filter(|kept| kept.spare < u64::from(gpus)).map(|kept| kept.over);
-                let left = taken_until(claimant.against, &spot.1);
-                ready.push((over.chain(left).fold(at, Timestamp::max), spot, number));
-            }
-        }
-        // Of those that are ready together the order is the shelves'.
-        ready.sort_by_key(|(at, ..)| *at);
-        let (from, fit) = self.first((books, fleet), (shelves, &ready), claimant)?;
+        let left = |spot: &Spot| {
+            let may = !claimant.avoid.contains(&spot.1);
+            let kept = self.kept(&spot.1, spot.2).iter();
+            let over = kept.filter(|kept| kept.spare < u64::from(gpus)).map(|kept| kept.over);
+            let left = over.chain(taken_until(claimant.against, &spot.1));
+            may.then(|| left.fold(now, Timestamp::max))
+        };
+        let mut places = Places::of(shelves, gpus, now, left);
+        let (from, fit) = self.first((books, fleet), shelves, &mut places, claimant)?;
+        drop(places);
         let over = from.plus_ms(claimant.lasts_ms);
-        for (_, spot, _) in fit.places.iter().filter_map(|at| ready.get(*at)) {
+        for spot in fit.places {
             let free = fleet.free_at(spot, from);
             let mut spare = u64::from(free.saturating_sub(gpus));
             let kept = self.places.entry(spot.1.clone()).or_default().entry(spot.2).or_default();
@@ -292,37 +287,31 @@ impl<'s> Claims<'s> {
     }
 
     /// The first instant at which the group fits: steps that double, then halves of the last one, as more and more comes back.
-    fn first(
+    fn first<'f>(
         &self,
         (books, fleet): (&Overlay<'s>, &Fleet),
-        (shelves, ready): (&[Allowed<'_>], &[Ready<'_>]),
+        shelves: &[Allowed<'f>],
+        places: &mut Places<'f, impl Fn(&Spot) -> Option<Timestamp>>,
         claimant: &Claimant<'_, 's>,
-    ) -> Option<(Timestamp, Fit<'s>)> {
+    ) -> Option<(Timestamp, Fit<'f, 's>)> {
         let (class, topology) = (&claimant.job.facts.resources.class, &claimant.job.facts.topology);
-        let all = choose::first(topology, claimant.job.facts.group, stands(shelves, ready))?;
-        let room = all
-            .iter()
-            .filter_map(|at| ready.get(*at))
-            .map(|(at, ..)| *at)
-            .fold(claimant.now, Timestamp::max);
-        let mut instants =
-            fleet.releases().instants(class, self.promises.capped(), (room, CLAIM_ENDS_MAX));
-        instants.insert(room);
-        instants.extend(self.promises.overs(room));
-        let instants: Vec<Timestamp> = instants.into_iter().collect();
-        let fits = |at: usize| {
-            let at = *instants.get(at)?;
-            Some((at, self.fit((books, fleet), (shelves, ready), claimant, at)?))
+        let all = (0..).map_while(|number| candidate(shelves, places.get(number)?));
+        let all = choose::first(topology, claimant.job.facts.group, all)?;
+        let room = all.into_iter().max().and_then(|last| places.get(last));
+        let room = room.map_or(claimant.now, |(at, ..)| claimant.now.max(at));
+        let ends = fleet.releases().ends(class, self.promises.capped(), room);
+        let mut instants = Instants::of(room, self.promises.overs(room), ends, CLAIM_ENDS_MAX);
+        let mut fits = |at: Timestamp| {
+            Some((at, self.fit((books, fleet), (shelves, &mut *places), claimant, at)?))
         };
-        let last = instants.len().saturating_sub(1);
         let (mut low, mut step) = (None, 0usize);
         let mut found = loop {
-            let at = step.min(last);
-            if let Some(found) = fits(at) {
-                break (at, found);
-            }
-            if at >= last {
+            let (at, instant) = instants.get(step);
+            if low == Some(at) {
                 return None;
+            }
+            if let Some(found) = fits(instant) {
+                break (at, found);
             }
             low = Some(at);
             step = step.saturating_mul(2).saturating_add(1);
@@ -331,7 +320,7 @@ impl<'s> Claims<'s> {
             && found.0.saturating_sub(least) > 1
         {
             let middle = least.midpoint(found.0);
-            match fits(middle) {
+            match fits(instants.get(middle).1) {
                 Some(earlier) => found = (middle, earlier),
                 None => low = Some(middle),
             }
@@ -340,13 +329,16 @@ impl<'s> Claims<'s> {
     }
 
     /// Where the group fits at an instant, if it does.
-    fn fit(
+    fn fit<'f>(
         &self,
         (books, fleet): (&Overlay<'s>, &Fleet),
-        (shelves, ready): (&[Allowed<'_>], &[Ready<'_>]),
+        (shelves, places): (
+            &[Allowed<'f>],
+            &mut Places<'f, impl Fn(&Spot) -> Option<Timestamp>>,
+        ),
         claimant: &Claimant<'_, 's>,
         at: Timestamp,
-    ) -> Option<Fit<'s>> {
+    ) -> Option<Fit<'f, 's>> {
         let (facts, path) = (&claimant.job.facts, claimant.path);
         let (class, gpus) = (&facts.resources.class, facts.resources.gpus);
         let books = self.promises.books_at((books, fleet), class, at);
@@ -354,7 +346,7 @@ impl<'s> Claims<'s> {
         purse.covers(facts.gpus()).ok()?;
         let over = at.plus_ms(claimant.lasts_ms);
         let later = self.promises.later(facts, path, (at, over));
-        let spend = |purse: &mut Purse<'s>, later: &mut Vec<Later<'_, 's>>, one: &Ready<'_>| {
+        let spend = |purse: &mut Purse<'s>, later: &mut Vec<Later<'_, 's>>, one: Ready<'f>| {
             let (key, shelf) = shelves.get(one.2)?;
             let whose = (&key.site, &shelf.example.operator);
             let place = (shelf.example.tag.area.domestic()?, key.member_watts(gpus));
@@ -365,8 +357,9 @@ impl<'s> Claims<'s> {
         let together = !facts.topology.places_members();
         let (mut trial, mut trial_later) = (purse.clone(), later.clone());
         let (mut nodes, mut asked) = (BTreeSet::new(), BTreeMap::new());
-        let mut numbers = Vec::new();
-        for (number, one) in ready.iter().enumerate().take_while(|(_, one)| one.0 <= at) {
+        let mut allowed: Vec<Ready<'f>> = Vec::new();
+        let ready = (0..).map_while(|number| places.get(number).filter(|one| one.0 <= at));
+        for one in ready {
             let is_refused = asked.get(&one.2) == Some(&false);
             if is_refused || (together && !nodes.insert(&one.1.1)) {
                 continue;
@@ -381,27 +374,23 @@ impl<'s> Claims<'s> {
                 asked.insert(one.2, false);
                 continue;
             }
-            numbers.push(number);
-            if together && numbers.len() >= usize::try_from(facts.group).unwrap_or(usize::MAX) {
+            allowed.push(one);
+            if together && allowed.len() >= usize::try_from(facts.group).unwrap_or(usize::MAX) {
                 break;
             }
         }
-        let allowed: Vec<Ready<'_>> =
-            numbers.iter().filter_map(|number| ready.get(*number)).cloned().collect();
-        let chosen = choose::first(&facts.topology, facts.group, stands(shelves, &allowed))?;
+        let candidates = allowed.iter().map_while(|one| candidate(shelves, *one));
+        let chosen = choose::first(&facts.topology, facts.group, candidates)?;
+        let chosen: Vec<_> = chosen.iter().filter_map(|at| allowed.get(*at).copied()).collect();
         let (mut purse, mut later) = (purse, later);
-        let spends: Option<Vec<Spend<'s>>> =
-            chosen.iter().map(|at| spend(&mut purse, &mut later, allowed.get(*at)?)).collect();
-        let (spends, spare) = (
-            spends?,
-            match purse.room() {
-                Amount::Gpus(gpus) => gpus,
-                Amount::Unbounded => u64::MAX,
-            },
-        );
-        let places = chosen.iter().filter_map(|at| numbers.get(*at)).copied().collect();
+        let spends = chosen.iter().map(|one| spend(&mut purse, &mut later, *one));
+        let spends = spends.collect::<Option<Vec<Spend<'s>>>>()?;
+        let spare = match purse.room() {
+            Amount::Gpus(gpus) => gpus,
+            Amount::Unbounded => u64::MAX,
+        };
         drop(later);
-        Some(Fit { places, spends, books, spare })
+        Some(Fit { places: chosen.into_iter().map(|one| one.1).collect(), spends, books, spare })
     }
 
     /// Claims a tenant's quota for a job that lacks `short` GPUs of it now; nothing if no end of its own jobs gives enough back.
@@ -428,15 +417,4 @@ impl<'s> Claims<'s> {
             self.quotas.insert(key, Kept { from, over, spare });
         }
     }
-}
-
-/// The places, each with where it stands.
-fn stands<'r>(
-    shelves: &'r [Allowed<'r>],
-    ready: &'r [Ready<'r>],
-) -> impl Iterator<Item = choose::Candidate<'r>> {
-    ready.iter().filter_map(|(_, spot, number)| {
-        let shelf = shelves.get(*number)?;
-        Some((&spot.1, stand(*shelf, spot.0.as_ref())))
-    })
 }

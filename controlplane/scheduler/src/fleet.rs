@@ -14,150 +14,19 @@ use crate::due::{Due, next_change};
 use crate::marked::{Marked, Taken};
 use crate::node::usable;
 use crate::release::{Release, Releases};
-use crate::residency::{PlaceKey, example, place_key};
+use crate::residency::{example, place_key};
+use crate::shelf::{Ends, Shelf, ShelfKey, Spot};
 use sekisho_fsm::State;
 use sekisho_fsm::state::{Node, Placement};
-use sekisho_types::id::{DeviceClass, NodeId, SiteId, TenantId};
+use sekisho_types::id::{DeviceClass, NodeId, TenantId};
 use sekisho_types::job::{JobFacts, Resources};
 use sekisho_types::limit::KILL_GRACE;
-use sekisho_types::name::Name;
 use sekisho_types::placement::Phase;
 use sekisho_types::revision::PlacementId;
 use sekisho_types::sharing::Party;
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// What is equal on a shelf.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ShelfKey {
-    pub(crate) site: SiteId,
-    pub(crate) memory_mib: u64,
-    pub(crate) units: u32,
-    /// What each device may draw: of devices that are as good, those that draw less come first.
-    pub(crate) watts: u32,
-    pub(crate) place: PlaceKey,
-    /// Of shared devices; nobody on others.
-    pub(crate) party: Party,
-}
-
-impl ShelfKey {
-    /// What a member with so many devices may draw, watts.
-    pub(crate) fn member_watts(&self, gpus: u32) -> u64 {
-        u64::from(self.watts).saturating_mul(u64::from(gpus))
-    }
-
-    /// Whether a job may stand beside those who are there.
-    pub(crate) fn admits(&self, facts: &JobFacts) -> bool {
-        let sharing = facts.resources.sharing;
-        !sharing.is_agreed() || self.party.admits(&facts.id.tenant, sharing)
-    }
-}
-
-/// A bucket of a node: its rack first, so that neighbours stand together.
-pub(crate) type Spot = (Option<Name>, NodeId, u16);
-
-/// A bucket on its rack.
-type Seat = (NodeId, u16);
-
-/// What comes back of a bucket, and by when at the latest, the soonest first.
-type Ends = Arc<[(Timestamp, u32)]>;
-
-/// Buckets of one class, alike but for what is free.
-#[derive(Debug)]
-pub(crate) struct Shelf {
-    /// By free devices.
-    by_free: BTreeMap<u32, BTreeMap<Spot, Ends>>,
-    /// The same of each rack.
-    racks: BTreeMap<Option<Name>, BTreeMap<u32, BTreeSet<Seat>>>,
-    /// One node of it stands for all.
-    pub(crate) example: Arc<Node>,
-}
-
-impl Shelf {
-    fn put(&mut self, free: u32, spot: Spot, ends: Ends) {
-        let (rack, node, bucket) = spot.clone();
-        self.racks.entry(rack).or_default().entry(free).or_default().insert((node, bucket));
-        self.by_free.entry(free).or_default().insert(spot, ends);
-    }
-
-    fn take(&mut self, free: u32, spot: &Spot) {
-        if let Some(spots) = self.by_free.get_mut(&free) {
-            spots.remove(spot);
-            if spots.is_empty() {
-                self.by_free.remove(&free);
-            }
-        }
-        let Some(seats) = self.racks.get_mut(&spot.0) else { return };
-        if let Some(free_seats) = seats.get_mut(&free) {
-            free_seats.remove(&(spot.1.clone(), spot.2));
-            if free_seats.is_empty() {
-                seats.remove(&free);
-            }
-        }
-        if seats.is_empty() {
-            self.racks.remove(&spot.0);
-        }
-    }
-
-    /// Buckets with so many free devices, fullest first, then by rack and node: what is begun is filled up, so that whole
-    /// nodes stay free for whom needs them.
-    pub(crate) fn spots(&self, gpus: u32) -> impl Iterator<Item = &Spot> {
-        self.by_free.range(gpus..).flat_map(|(_, spots)| spots.keys())
-    }
-
-    /// Buckets that are as large, each with when it has so many free devices at the latest.
-    pub(crate) fn ready(
-        &self,
-        gpus: u32,
-        now: Timestamp,
-    ) -> impl Iterator<Item = (Timestamp, &Spot)> {
-        self.by_free.iter().flat_map(move |(free, spots)| {
-            let from = move |ends: &Ends| {
-                let mut free = *free;
-                if free >= gpus {
-                    return Some(now);
-                }
-                ends.iter().find_map(|(at, back)| {
-                    free = free.saturating_add(*back);
-                    (free >= gpus).then_some(*at)
-                })
-            };
-            spots.iter().filter_map(move |(spot, ends)| Some((from(ends)?, spot)))
-        })
-    }
-
-    /// The same of one rack.
-    pub(crate) fn spots_in(
-        &self,
-        rack: Option<Name>,
-        gpus: u32,
-    ) -> impl Iterator<Item = Spot> + use<'_> {
-        let seats = self.racks.get(&rack).into_iter().flat_map(move |seats| seats.range(gpus..));
-        let seats = seats.flat_map(|(_, seats)| seats);
-        seats.map(move |(node, bucket)| (rack.clone(), node.clone(), *bucket))
-    }
-
-    /// Free devices of the fullest bucket that has so many.
-    pub(crate) fn fullest(&self, gpus: u32) -> Option<u32> {
-        self.by_free.range(gpus..).next().map(|(free, _)| *free)
-    }
-
-    /// Racks, with the buckets of each that have so many free devices.
-    pub(crate) fn racks(&self, gpus: u32) -> impl Iterator<Item = (&Option<Name>, u32)> {
-        self.racks.iter().map(move |(rack, seats)| {
-            let fit =
-                seats.range(gpus..).fold(0usize, |sum, (_, seats)| sum.saturating_add(seats.len()));
-            (rack, u32::try_from(fit).unwrap_or(u32::MAX))
-        })
-    }
-
-    /// Buckets with so many free devices.
-    pub(crate) fn count(&self, gpus: u32) -> u32 {
-        let fit = self.by_free.range(gpus..).map(|(_, spots)| spots.len());
-        u32::try_from(fit.fold(0usize, usize::saturating_add)).unwrap_or(u32::MAX)
-    }
-}
 
 /// A bucket in the index.
 #[derive(Debug)]
@@ -242,7 +111,7 @@ impl Fleet {
         let mut standing = Standing { held: Vec::new(), endings: endings(state, node), due };
         for ending in &standing.endings {
             self.ends.entry(ending.of.clone()).or_default().insert(ending.at, ending.gpus);
-            self.releases.put(&ending.of.1, ending.at, ending.release.clone());
+            self.releases.put(&ending.of.1, ending.at, &ending.release);
             let urgencies = self.urgencies.entry(ending.of.1.clone()).or_default();
             let count = urgencies.entry(ending.priority).or_default();
             *count = count.saturating_add(1);
@@ -281,7 +150,7 @@ impl Fleet {
                 self.ends.remove(&ending.of);
             }
         }
-        self.releases.drop(&ending.of.1, ending.at);
+        self.releases.drop(&ending.of.1, ending.at, &ending.release.account);
         let Some(urgencies) = self.urgencies.get_mut(&ending.of.1) else { return };
         if let Some(count) = urgencies.get_mut(&ending.priority) {
             *count = count.saturating_sub(1);
@@ -349,22 +218,27 @@ impl Fleet {
         stands: impl FnOnce() -> Arc<Node>,
     ) {
         let shelves = self.classes.entry(class.clone()).or_default();
-        let empty =
-            || Shelf { by_free: BTreeMap::new(), racks: BTreeMap::new(), example: stands() };
-        shelves.entry(Arc::clone(key)).or_insert_with(empty).put(free, spot, ends);
+        let shelf = shelves.entry(Arc::clone(key)).or_insert_with(|| Shelf::new(stands()));
+        shelf.put(free, spot, ends);
     }
 
     fn drop_spot(&mut self, class: &DeviceClass, key: &Arc<ShelfKey>, free: u32, spot: &Spot) {
         let Some(shelves) = self.classes.get_mut(class) else { return };
         if let Some(shelf) = shelves.get_mut(key) {
             shelf.take(free, spot);
-            if shelf.by_free.is_empty() {
+            if shelf.is_empty() {
                 shelves.remove(key);
             }
         }
         if shelves.is_empty() {
             self.classes.remove(class);
         }
+    }
+
+    /// Lets shelves tell when each bucket has what a member wants ([`Shelf::ready`]).
+    pub(crate) fn know(&mut self, wanted: &Resources) {
+        let of_class = self.classes.get_mut(&wanted.class).into_iter().flatten();
+        of_class.for_each(|(_, shelf)| shelf.know(wanted.gpus));
     }
 
     /// Shelves of the wanted class, memory and units, in one order, whoever is there.

@@ -29,6 +29,7 @@ mod residency;
 mod round;
 mod services;
 mod share;
+mod shelf;
 mod sides;
 mod survey;
 mod till;

@@ -12,8 +12,8 @@
 //! asks for it gets, or nothing.
 
 use crate::claim::{Claims, Later};
-use crate::fleet::{Shelf, ShelfKey, Spot};
 use crate::marked::{Taken, taken_until};
+use crate::shelf::{Shelf, ShelfKey, Spot};
 use sekisho_fsm::purse::{Books, Purse, Spend};
 use sekisho_fsm::topology::{Domain, Stand};
 use sekisho_types::error_code::ErrorCode;

@@ -6,9 +6,9 @@
 //! Does not know: when to look. A look costs a walk over the buckets of a class, so whoever asks does it now and then.
 
 use crate::choose;
-use crate::fleet::Spot;
 use crate::limit::QUOTA_LOOKS_MAX;
 use crate::pick::{Allowed, stand};
+use crate::shelf::Spot;
 use sekisho_fsm::State;
 use sekisho_fsm::command::{Preempt, Slot};
 use sekisho_fsm::preemption::{Moves, PENDING_MAX, VICTIMS_MAX};

@@ -291,6 +291,7 @@ impl<'s, 'f> Round<'s, 'f> {
             return false;
         }
         let avoid = state.avoided(job);
+        self.fleet.know(&facts.resources);
         let against = self.fleet.against(facts);
         let now = state.clock();
         let shelves = allowed(self.fleet, (state, &mut self.verdicts), (facts, rules));

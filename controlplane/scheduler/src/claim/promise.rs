@@ -7,7 +7,7 @@
 use crate::books::Overlay;
 use crate::claim::Claimant;
 use crate::fleet::Fleet;
-use crate::release::Release;
+use crate::release::{Account, Back, Release};
 use sekisho_fsm::purse::{Purse, Spend};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{DeviceClass, JobId, OperatorId, SiteId, TenantId};
@@ -116,12 +116,13 @@ impl<'s> Promises<'s> {
             promise.books.hold(facts, path, spends, until);
         }
         let release = |spend: &Spend<'s>| Release {
-            tenant: facts.id.tenant.clone(),
-            site: spend.offer.0.clone(),
-            place: spend.place,
-            offer: Some(spend.offer.1.clone()),
-            gpus: u64::from(facts.resources.gpus),
-            watts: spend.watts,
+            account: Account {
+                tenant: facts.id.tenant.clone(),
+                site: spend.offer.0.clone(),
+                place: spend.place,
+                offer: Some(spend.offer.1.clone()),
+            },
+            back: Back { gpus: u64::from(facts.resources.gpus), watts: spend.watts },
         };
         let class = &facts.resources.class;
         self.granted.extend(spends.iter().map(|spend| (until, class.clone(), release(spend))));
@@ -138,30 +139,32 @@ impl<'s> Promises<'s> {
         let mut held: BTreeMap<(&TenantId, Area), u64> = BTreeMap::new();
         let mut drawn: BTreeMap<&SiteId, u64> = BTreeMap::new();
         let mut ended: BTreeMap<(&SiteId, &Name), u64> = BTreeMap::new();
-        for release in fleet.releases().by(class, false, at) {
-            if let Some(offer) = &release.offer {
-                let sum = ended.entry((&release.site, offer)).or_default();
-                *sum = sum.saturating_add(release.gpus);
+        for (Account { tenant, site, place, offer }, back) in fleet.releases().by(class, false, at)
+        {
+            if let Some(offer) = offer {
+                let sum = ended.entry((site, offer)).or_default();
+                *sum = sum.saturating_add(back.gpus);
             }
-            let sum = held.entry((&release.tenant, release.place)).or_default();
-            *sum = sum.saturating_add(release.gpus);
-            let sum = drawn.entry(&release.site).or_default();
-            *sum = sum.saturating_add(release.watts);
+            let sum = held.entry((tenant, *place)).or_default();
+            *sum = sum.saturating_add(back.gpus);
+            let sum = drawn.entry(site).or_default();
+            *sum = sum.saturating_add(back.watts);
         }
         if self.capped {
-            for release in fleet.releases().by(class, true, at) {
-                let sum = drawn.entry(&release.site).or_default();
-                *sum = sum.saturating_add(release.watts);
+            for (account, back) in fleet.releases().by(class, true, at) {
+                let sum = drawn.entry(&account.site).or_default();
+                *sum = sum.saturating_add(back.watts);
             }
         }
         for (_, of, release) in self.granted.iter().filter(|(end, ..)| *end <= at) {
-            if let Some(offer) = &release.offer {
-                let gpus = if of == class { release.gpus } else { 0 };
-                later.unplan(&(release.site.clone(), offer.clone()), gpus, release.watts);
+            let (Account { tenant, site, place, offer }, back) = (&release.account, release.back);
+            if let Some(offer) = offer {
+                let gpus = if of == class { back.gpus } else { 0 };
+                later.unplan(&(site.clone(), offer.clone()), gpus, back.watts);
             }
             if of == class {
-                let sum = held.entry((&release.tenant, release.place)).or_default();
-                *sum = sum.saturating_add(release.gpus);
+                let sum = held.entry((tenant, *place)).or_default();
+                *sum = sum.saturating_add(back.gpus);
             }
         }
         for ((site, offer), gpus) in ended {
