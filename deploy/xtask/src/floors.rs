@@ -28,7 +28,7 @@ const NEVER_PURE: [&str; 9] =
     ["h2", "hyper", "librocksdb-sys", "mio", "openraft", "rocksdb", "socket2", "tokio", "tonic"];
 
 /// Outside crates that exactly one member knows, so that replacing one touches one crate.
-const OWNERS: [(&str, &str); 9] = [
+const OWNERS: [(&str, &str); 10] = [
     ("openraft", "sekisho-raft"),
     ("rocksdb", "sekisho-store"),
     ("rustls", "sekisho-transport"),
@@ -40,6 +40,7 @@ const OWNERS: [(&str, &str); 9] = [
     ("ed25519-zebra", "sekisho-evidence"),
     // A program has one allocator, and its main says which.
     ("mimalloc", "sekisho-controlplane"),
+    ("libmimalloc-sys", "sekisho-controlplane"),
 ];
 
 /// All breaks of the three rules, in a stable order.
