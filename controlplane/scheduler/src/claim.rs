@@ -31,8 +31,8 @@ use sekisho_types::quota::Amount;
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use promise::Later;
 use instants::Instants;
+pub(crate) use promise::Later;
 use promise::Promises;
 use ready::{Places, Ready, candidate};
 
@@ -332,10 +332,7 @@ impl<'s> Claims<'s> {
     fn fit<'f>(
         &self,
         (books, fleet): (&Overlay<'s>, &Fleet),
-        (shelves, places): (
-            &[Allowed<'f>],
-            &mut Places<'f, impl Fn(&Spot) -> Option<Timestamp>>,
-        ),
+        (shelves, places): (&[Allowed<'f>], &mut Places<'f, impl Fn(&Spot) -> Option<Timestamp>>),
         claimant: &Claimant<'_, 's>,
         at: Timestamp,
     ) -> Option<Fit<'f, 's>> {

@@ -6,11 +6,11 @@ use sekisho_types::name::NAME_MAX;
 /// Lanes in which one round looks in vain: about 20 ms, so that a fresh urgent job never waits for a pass over all.
 pub const LANES_PER_PLAN_MAX: u32 = 20_000;
 
-/// Jobs of a class that room, offers or power hold and that claim in one round, and as many that quotas hold: each looks at every
-/// bucket of its class, a third of a microsecond a bucket. Who is called claims beyond that.
+/// Jobs of a class that room, offers or power hold and that claim in one round, and as many that quotas hold: whoever is placed
+/// beside them and ends later is asked on the books of each. Who is called claims beyond that.
 pub const CLAIMS_PER_CLASS_MAX: usize = 2;
 
-/// Jobs of a class for which one round looks for a claim: of some there is none, and each look costs as much.
+/// Jobs of a class for which one round looks for a claim: of some there is none, and to know that every bucket is looked at.
 pub(crate) const CLAIMS_TRIED_MAX: usize = 4;
 
 /// Ends that one claim tries as its beginning, beside the last one of all.

@@ -121,7 +121,8 @@ impl Releases {
     ) -> (impl Iterator<Item = Timestamp>, Option<Timestamp>) {
         let of = self.0.iter().filter(|(of, _)| all || *of == class).map(|(_, of)| &of.ends);
         let mut rests: Vec<_> = of.map(|ends| ends.range((from, FIRST)..)).collect();
-        let last = rests.iter().filter_map(|rest| rest.clone().next_back()).map(|(at, _)| *at).max();
+        let last =
+            rests.iter().filter_map(|rest| rest.clone().next_back()).map(|(at, _)| *at).max();
         let next = move || {
             let heads = rests.iter_mut().filter_map(|rest| Some((*rest.clone().next()?, rest)));
             heads.min_by_key(|(head, _)| *head)?.1.next().map(|(at, _)| *at)

@@ -127,9 +127,9 @@ impl Shelf {
     pub(crate) fn know(&mut self, gpus: u32) {
         let by_free = &self.by_free;
         self.soon.entry(gpus).or_insert_with(|| {
-            let all = by_free
-                .iter()
-                .flat_map(|(free, spots)| spots.iter().map(move |(spot, ends)| (*free, spot, ends)));
+            let all = by_free.iter().flat_map(|(free, spots)| {
+                spots.iter().map(move |(spot, ends)| (*free, spot, ends))
+            });
             let rows = all.filter_map(|(free, spot, ends)| {
                 Some((soon(gpus, free, ends)?, free, spot.clone()))
             });
@@ -186,3 +186,74 @@ impl Shelf {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use sekisho_fsm::testing::Federation;
+
+    /// What a bucket has free, and what comes back of it, by number of the bucket.
+    type Rows = BTreeMap<usize, (u32, Vec<(u64, u32)>)>;
+
+    fn spot(number: usize) -> Spot {
+        let (rack, node) = (number % 3, format!("tokyo-1/n-{number}"));
+        let rack = (rack > 0).then(|| format!("r-{rack}").parse().unwrap());
+        (rack, node.parse().unwrap(), 0)
+    }
+
+    fn ends(rows: &[(u64, u32)]) -> Ends {
+        let mut ends: Vec<_> = rows.iter().map(|(at, gpus)| (Timestamp(*at), *gpus)).collect();
+        ends.sort_unstable();
+        ends.into()
+    }
+
+    /// By a look at every bucket.
+    fn walked(rows: &Rows, gpus: u32, now: Timestamp) -> Vec<(Timestamp, u32, Spot)> {
+        let ready = rows.iter().filter_map(|(number, (free, back))| {
+            let back = ends(back);
+            let had = |at: u64| {
+                let by = back.iter().filter(|(end, _)| end.0 <= at);
+                by.map(|(_, gpus)| gpus).chain([free]).sum::<u32>()
+            };
+            let instants = std::iter::once(0).chain(back.iter().map(|(at, _)| at.0));
+            let at = instants.filter(|at| had(*at) >= gpus).min()?;
+            Some((Timestamp(at), *free, spot(*number)))
+        });
+        let mut ready: Vec<_> = ready.collect();
+        ready.sort();
+        ready.into_iter().map(|(at, free, spot)| (now.max(at), free, spot)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_asks_when_hears_of_the_same_buckets(
+            steps in prop::collection::vec(
+                (0usize..8, 0u32..5, prop::collection::vec((1u64..40, 1u32..4), 0..4), 0u32..7),
+                1..40,
+            ),
+        ) {
+            let mut federation = Federation::new();
+            federation.ready_node("tokyo-1/n-1", 4);
+            let node = federation.state.node(&"tokyo-1/n-1".parse().unwrap()).unwrap();
+            let (mut shelf, mut rows) = (Shelf::new(Arc::new(node.clone())), Rows::new());
+            let now = Timestamp(10);
+            for (number, free, back, gpus) in steps {
+                if let Some((free, _)) = rows.remove(&number) {
+                    shelf.take(free, &spot(number));
+                } else {
+                    shelf.put(free, spot(number), ends(&back));
+                    rows.insert(number, (free, back));
+                }
+                shelf.know(gpus);
+                for gpus in 0..7 {
+                    if !shelf.soon.contains_key(&gpus) {
+                        continue;
+                    }
+                    let ready = shelf.ready(gpus, now);
+                    let ready: Vec<_> = ready.map(|(at, free, spot)| (at, free, spot.clone())).collect();
+                    prop_assert_eq!(ready, walked(&rows, gpus, now));
+                }
+            }
+        }
+    }
+}

@@ -55,3 +55,30 @@ impl<I: Iterator<Item = Timestamp>> Instants<I> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(numbers: &[u64]) -> impl Iterator<Item = Timestamp> + use<> {
+        numbers.iter().copied().map(Timestamp).collect::<Vec<_>>().into_iter()
+    }
+
+    #[test]
+    fn each_instant_comes_once_and_in_order_and_the_last_one_is_there() {
+        let ends = || (at(&[3, 5, 5, 9, 20, 30]), Some(Timestamp(30)));
+        let mut all = Instants::of(Timestamp(5), at(&[8, 9, 4]), ends(), 10);
+        let found: Vec<_> = (0..7).map(|number| all.get(number)).collect();
+        let instants = [5, 8, 9, 20, 30, 30, 30].map(Timestamp);
+        assert_eq!(found, [0, 1, 2, 3, 4, 4, 4].into_iter().zip(instants).collect::<Vec<_>>());
+
+        let mut some = Instants::of(Timestamp(5), at(&[8, 9, 4]), ends(), 2);
+        let found: Vec<_> = (0..5).map(|number| some.get(number).1.0).collect();
+        assert_eq!(found, [5, 8, 9, 30, 30]);
+        // One that is asked for later than another one is the same.
+        assert_eq!(Instants::of(Timestamp(5), at(&[8, 9, 4]), ends(), 10).get(3).1, Timestamp(20));
+
+        let none = (at(&[]), None);
+        assert_eq!(Instants::of(Timestamp(5), at(&[]), none, 10).get(7), (0, Timestamp(5)));
+    }
+}

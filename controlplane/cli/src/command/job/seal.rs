@@ -55,7 +55,7 @@ struct Told {
 }
 
 /// What is known of the sites and members, asked for once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Sites {
     told: Vec<Told>,
     /// At which site each stands is signed, as the endorser bundle is.
@@ -83,11 +83,14 @@ pub(super) async fn seal_all(
             jobs.push(as_it_is(spec)?.into());
             continue;
         }
-        if sites.is_none() {
-            sites = Some(Sites::ask(app, session).await?);
-        }
-        let Some(known) = &sites else { continue };
-        let rules = rules_of(app, session, &spec.facts).await?;
+        // What does not depend on one another is asked for at once: each answer is a way to a member and back.
+        let (asked, rules) = tokio::try_join!(
+            async {
+                if sites.is_some() { Ok(None) } else { Sites::ask(app, session).await.map(Some) }
+            },
+            rules_of(app, session, &spec.facts)
+        )?;
+        let known = sites.get_or_insert_with(|| asked.unwrap_or_default());
         let (sealed_to, missing) = known.allowed(&rules);
         let apart = spec.sealing == Sealing::AreaOnly;
         let must = apart || spec.sealing == Sealing::Sealed || spec.secret.is_some();
@@ -171,23 +174,28 @@ fn sealed(
     Ok(NewJob { facts, payload: payload.into() })
 }
 
+async fn list_sites(app: &App<'_>, session: &Session) -> Result<Vec<v1::Site>, Failure> {
+    let (sites, _) = pages!(sites, |page_token| {
+        let request = v1::ListSitesRequest {
+            page_size: PAGE,
+            page_token,
+            read: app.read(),
+            ..v1::ListSitesRequest::default()
+        };
+        ask!(session.client, site_service_client::SiteServiceClient, list_sites, request)
+    });
+    Ok(sites)
+}
+
 impl Sites {
     async fn ask(app: &App<'_>, session: &Session) -> Result<Self, Failure> {
-        let trust = match session.context.bundle {
-            Some(pinned) => Some(walked(&package(app, session).await?, &pinned)?),
-            None => None,
+        let trust = async {
+            let Some(pinned) = session.context.bundle else { return Ok(None) };
+            walked(&package(app, session).await?, &pinned).map(Some)
         };
+        let (trust, sites) = tokio::try_join!(trust, list_sites(app, session))?;
         let (bundle, members) = trust.map(|trust| (trust.bundle, trust.members)).unzip();
         let members = members.unwrap_or_default();
-        let (sites, _) = pages!(sites, |page_token| {
-            let request = v1::ListSitesRequest {
-                page_size: PAGE,
-                page_token,
-                read: app.read(),
-                ..v1::ListSitesRequest::default()
-            };
-            ask!(session.client, site_service_client::SiteServiceClient, list_sites, request)
-        });
         let standing = sites.iter().filter(|site| !site.revoked);
         let told = standing.filter_map(|site| told(site, bundle.as_ref())).collect();
         Ok(Self { told, members })
