@@ -11,6 +11,7 @@
 //! Does not know: periods of budgets that have not begun, of which the books keep what is to come
 //! ([`Overlay::keep_budgets`](crate::books::Overlay::keep_budgets)).
 
+mod fit;
 mod instants;
 mod promise;
 mod ready;
@@ -22,19 +23,19 @@ use crate::limit::{CLAIM_ENDS_MAX, CLAIMS_PER_CLASS_MAX, CLAIMS_TRIED_MAX};
 use crate::marked::{Taken, taken_until};
 use crate::pick::{Allowed, Place};
 use crate::shelf::Spot;
-use sekisho_fsm::purse::{Purse, Spend};
+use sekisho_fsm::purse::Spend;
 use sekisho_fsm::state::Job;
 use sekisho_types::id::{DeviceClass, JobId, NodeId, TenantId};
 use sekisho_types::job::JobFacts;
 use sekisho_types::limit::CALLS_MAX;
-use sekisho_types::quota::Amount;
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
+use fit::{Fit, fit};
 use instants::Instants;
 pub(crate) use promise::Later;
 use promise::Promises;
-use ready::{Places, Ready, candidate};
+use ready::{Places, candidate};
 
 /// Something that is kept from a time on.
 #[derive(Debug, Clone, Copy)]
@@ -85,16 +86,6 @@ pub(crate) struct Claimant<'c, 's> {
 struct Count {
     made: usize,
     tried: usize,
-}
-
-/// Where and how a group fits at an instant.
-#[derive(Debug)]
-struct Fit<'f, 's> {
-    places: Vec<&'f Spot>,
-    spends: Vec<Spend<'s>>,
-    books: Overlay<'s>,
-    /// What its tenant has left of its quota.
-    spare: u64,
 }
 
 /// The claims of one round.
@@ -302,7 +293,8 @@ impl<'s> Claims<'s> {
         let ends = fleet.releases().ends(class, self.promises.capped(), room);
         let mut instants = Instants::of(room, self.promises.overs(room), ends, CLAIM_ENDS_MAX);
         let mut fits = |at: Timestamp| {
-            Some((at, self.fit((books, fleet), (shelves, &mut *places), claimant, at)?))
+            let places = (shelves, &mut *places);
+            Some((at, fit(&self.promises, (books, fleet), places, claimant, at)?))
         };
         let (mut low, mut step) = (None, 0usize);
         let mut found = loop {
@@ -326,68 +318,6 @@ impl<'s> Claims<'s> {
             }
         }
         Some(found.1)
-    }
-
-    /// Where the group fits at an instant, if it does.
-    fn fit<'f>(
-        &self,
-        (books, fleet): (&Overlay<'s>, &Fleet),
-        (shelves, places): (&[Allowed<'f>], &mut Places<'f, impl Fn(&Spot) -> Option<Timestamp>>),
-        claimant: &Claimant<'_, 's>,
-        at: Timestamp,
-    ) -> Option<Fit<'f, 's>> {
-        let (facts, path) = (&claimant.job.facts, claimant.path);
-        let (class, gpus) = (&facts.resources.class, facts.resources.gpus);
-        let books = self.promises.books_at((books, fleet), class, at);
-        let purse = Purse::open_at(books.state(), &books, facts, path, at);
-        purse.covers(facts.gpus()).ok()?;
-        let over = at.plus_ms(claimant.lasts_ms);
-        let later = self.promises.later(facts, path, (at, over));
-        let spend = |purse: &mut Purse<'s>, later: &mut Vec<Later<'_, 's>>, one: Ready<'f>| {
-            let (key, shelf) = shelves.get(one.2)?;
-            let whose = (&key.site, &shelf.example.operator);
-            let place = (shelf.example.tag.area.domestic()?, key.member_watts(gpus));
-            later.iter_mut().try_for_each(|later| later.spend(whose, place)).ok()?;
-            purse.spend(&books, whose, place).ok()
-        };
-        // Members that stand to one another in some way are asked one by one, and one of a shelf for all; others all together.
-        let together = !facts.topology.places_members();
-        let (mut trial, mut trial_later) = (purse.clone(), later.clone());
-        let (mut nodes, mut asked) = (BTreeSet::new(), BTreeMap::new());
-        let mut allowed: Vec<Ready<'f>> = Vec::new();
-        let ready = (0..).map_while(|number| places.get(number).filter(|one| one.0 <= at));
-        for one in ready {
-            let is_refused = asked.get(&one.2) == Some(&false);
-            if is_refused || (together && !nodes.insert(&one.1.1)) {
-                continue;
-            }
-            let is_admitted = if together {
-                spend(&mut trial, &mut trial_later, one).is_some()
-            } else {
-                let mut ask = || spend(&mut purse.clone(), &mut later.clone(), one).is_some();
-                *asked.entry(one.2).or_insert_with(&mut ask)
-            };
-            if !is_admitted {
-                asked.insert(one.2, false);
-                continue;
-            }
-            allowed.push(one);
-            if together && allowed.len() >= usize::try_from(facts.group).unwrap_or(usize::MAX) {
-                break;
-            }
-        }
-        let candidates = allowed.iter().map_while(|one| candidate(shelves, *one));
-        let chosen = choose::first(&facts.topology, facts.group, candidates)?;
-        let chosen: Vec<_> = chosen.iter().filter_map(|at| allowed.get(*at).copied()).collect();
-        let (mut purse, mut later) = (purse, later);
-        let spends = chosen.iter().map(|one| spend(&mut purse, &mut later, *one));
-        let spends = spends.collect::<Option<Vec<Spend<'s>>>>()?;
-        let spare = match purse.room() {
-            Amount::Gpus(gpus) => gpus,
-            Amount::Unbounded => u64::MAX,
-        };
-        drop(later);
-        Some(Fit { places: chosen.into_iter().map(|one| one.1).collect(), spends, books, spare })
     }
 
     /// Claims a tenant's quota for a job that lacks `short` GPUs of it now; nothing if no end of its own jobs gives enough back.
