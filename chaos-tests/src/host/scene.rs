@@ -36,14 +36,12 @@ pub type Order = [Victim; 4];
 /// What a host can lose of all that guards a job.
 const GUARDS: Order = [Victim::Agent, Victim::Watchdog, Victim::Outer, Victim::Init];
 
-/// Eight orders of all, in which each victim is twice at each place.
+/// Four orders of all, in which each victim is once at each place.
 #[must_use]
 pub fn some_orders() -> Vec<Order> {
     let (mut order, mut some) = (GUARDS, Vec::new());
     for _ in GUARDS {
-        let mut back = order;
-        back.reverse();
-        some.extend([order, back]);
+        some.push(order);
         order.rotate_left(1);
     }
     some
@@ -362,7 +360,7 @@ mod tests {
         for place in 0..GUARDS.len() {
             for victim in GUARDS {
                 let there = some.iter().filter(|order| order[place] == victim).count();
-                assert_eq!(there, 2, "{victim:?} at {place}");
+                assert_eq!(there, 1, "{victim:?} at {place}");
             }
         }
     }

@@ -37,6 +37,8 @@ use tonic::transport::Channel;
 const PORT: u16 = 27_300;
 /// After the agents have come, before anything is measured.
 const SETTLE: Duration = Duration::from_secs(3);
+/// Until a controller's allocator has given back what it keeps for ten seconds after it was freed.
+const GIVEN_BACK: Duration = Duration::from_secs(12);
 /// The site of the agents, and tenants above the one that submits: what is placed is charged to each of them.
 const SITE: &str = "tokyo-1";
 const ABOVE: [&str; 2] = ["state", "research"];
@@ -338,10 +340,12 @@ impl Ours {
         };
         let drawn = self.fleet.jobs().take(usize::try_from(jobs)?).map(stays);
         let stock = Stock::new(&home, drawn.collect::<Result<Vec<_>>>()?.into_iter())?;
+        tokio::time::sleep(GIVEN_BACK).await;
         let before = memory(self.leader_pid()?)?.rss;
         let sessions = self.sessions(&stock, CONNECTIONS)?;
         let calls = jobs.div_ceil(Op::Batch.commands());
         run(&sessions, Op::Batch, CONNECTIONS, End::Count(calls)).await?;
+        tokio::time::sleep(GIVEN_BACK).await;
         let grown = (memory(self.leader_pid()?)?.rss - before) * 1_048_576.0;
         let queued = stock.acknowledged().jobs;
         let count = f64::from(u32::try_from(queued.len())?.max(1));

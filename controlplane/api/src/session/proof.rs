@@ -6,6 +6,8 @@ use sekisho_evidence::merkle::{MerkleError, prove_consistency, prove_inclusion};
 use sekisho_proto::convert::agent::{Desired, Proved};
 use sekisho_types::id::Digest;
 use sekisho_types::revision::Revision;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// Why a set cannot be proved here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +44,16 @@ pub(crate) fn prove(
     ask: &Ask,
 ) -> Result<Desired, ProofError> {
     let size = head.checkpoint.head.size;
-    let hashes = |index: u64| -> Option<Digest> { archive.hash(index).ok().flatten() };
+    // Records of one plan are neighbours: their paths have all but their lowest hashes in common.
+    let known = RefCell::new(BTreeMap::new());
+    let hashes = |index: u64| -> Option<Digest> {
+        if let Some(hash) = known.borrow().get(&index) {
+            return Some(*hash);
+        }
+        let hash = archive.hash(index).ok().flatten()?;
+        known.borrow_mut().insert(index, hash);
+        Some(hash)
+    };
     let proved = |index: u64| -> Result<Proved, ProofError> {
         let range = index..index.saturating_add(1);
         let record = archive.records(range, usize::MAX)?.into_iter().next();
