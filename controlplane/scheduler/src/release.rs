@@ -10,6 +10,7 @@ use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::from_fn;
+use std::sync::OnceLock;
 
 /// Before all others.
 const FIRST: PlacementId =
@@ -64,12 +65,34 @@ impl Release {
 /// When, and which placement.
 type End = (Timestamp, PlacementId);
 
+/// What comes back to one account.
+#[derive(Debug, Default)]
+struct Rows {
+    rows: BTreeMap<End, Back>,
+    /// By when how much in all, from the first question after a change on.
+    sums: OnceLock<Vec<(Timestamp, Back)>>,
+}
+
+impl Rows {
+    fn by(&self, at: Timestamp) -> Option<Back> {
+        let sums = self.sums.get_or_init(|| {
+            let sum = |sum: &mut Back, (end, back): (&End, &Back)| {
+                *sum = sum.add(*back);
+                Some((end.0, *sum))
+            };
+            self.rows.iter().scan(Back::default(), sum).collect()
+        });
+        let count = sums.partition_point(|(end, _)| *end <= at);
+        sums.get(count.checked_sub(1)?).map(|(_, sum)| *sum)
+    }
+}
+
 /// Of one class.
 #[derive(Debug, Default)]
 struct OfClass {
     ends: BTreeSet<End>,
     /// By account: they are few, and whoever sums up asks for each once.
-    accounts: BTreeMap<Account, BTreeMap<End, Back>>,
+    accounts: BTreeMap<Account, Rows>,
 }
 
 /// Of all placements of usable and other nodes.
@@ -80,16 +103,18 @@ impl Releases {
     pub(crate) fn put(&mut self, class: &DeviceClass, at: End, release: &Release) {
         let of = self.0.entry(class.clone()).or_default();
         of.ends.insert(at);
-        let rows = of.accounts.entry(release.account.clone()).or_default();
-        rows.insert(at, release.back);
+        let account = of.accounts.entry(release.account.clone()).or_default();
+        account.rows.insert(at, release.back);
+        account.sums.take();
     }
 
     pub(crate) fn drop(&mut self, class: &DeviceClass, at: End, account: &Account) {
         let Some(of) = self.0.get_mut(class) else { return };
         of.ends.remove(&at);
-        if let Some(rows) = of.accounts.get_mut(account) {
-            rows.remove(&at);
-            if rows.is_empty() {
+        if let Some(found) = of.accounts.get_mut(account) {
+            found.rows.remove(&at);
+            found.sums.take();
+            if found.rows.is_empty() {
                 of.accounts.remove(account);
             }
         }
@@ -106,10 +131,8 @@ impl Releases {
         at: Timestamp,
     ) -> impl Iterator<Item = (&Account, Back)> {
         let of = self.0.iter().filter(move |(of, _)| (*of == class) != other);
-        of.flat_map(|(_, of)| &of.accounts).filter_map(move |(account, rows)| {
-            let back = rows.iter().take_while(|(row, _)| row.0 <= at).map(|(_, back)| *back);
-            Some((account, back.reduce(Back::add)?))
-        })
+        let accounts = of.flat_map(|(_, of)| &of.accounts);
+        accounts.filter_map(move |(account, rows)| Some((account, rows.by(at)?)))
     }
 
     /// Instants from `from` on at which something comes back of a class or of all, in order; and the last one of them.
@@ -128,5 +151,56 @@ impl Releases {
             heads.min_by_key(|(head, _)| *head)?.1.next().map(|(at, _)| *at)
         };
         (from_fn(next), last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(at: u64, ordinal: u32) -> End {
+        (Timestamp(at), PlacementId { ordinal, ..FIRST })
+    }
+
+    fn release(tenant: &str, gpus: u64) -> Release {
+        let (site, place) = ("tokyo-1".parse().unwrap(), Area::Japan);
+        let account = Account { tenant: tenant.parse().unwrap(), site, place, offer: None };
+        Release { account, back: Back { gpus, watts: gpus.saturating_mul(10) } }
+    }
+
+    #[test]
+    fn what_came_or_went_after_a_question_is_in_the_next_answer() {
+        let (class, other) = ("h100".parse().unwrap(), "a100".parse().unwrap());
+        let mut all = Releases::default();
+        let gpus = |all: &Releases, class: &DeviceClass, at: u64| {
+            let found = all.by(class, false, Timestamp(at));
+            let found = found.map(|(account, back)| {
+                assert_eq!(back.watts, back.gpus.saturating_mul(10));
+                (account.tenant.to_string(), back.gpus)
+            });
+            found.collect::<Vec<_>>()
+        };
+        let row = |tenant: &str, gpus| (tenant.to_owned(), gpus);
+        let (one, two) = (release("one", 1), release("two", 8));
+        all.put(&class, end(5, 0), &one);
+        all.put(&class, end(5, 1), &one);
+        all.put(&class, end(9, 0), &two);
+        assert_eq!(gpus(&all, &class, 4), []);
+        assert_eq!(gpus(&all, &class, 5), [row("one", 2)]);
+        assert_eq!(gpus(&all, &class, 9), [row("one", 2), row("two", 8)]);
+        all.put(&class, end(3, 2), &two);
+        all.drop(&class, end(5, 1), &one.account);
+        assert_eq!(gpus(&all, &class, 5), [row("one", 1), row("two", 8)]);
+        assert_eq!(gpus(&all, &class, 9), [row("one", 1), row("two", 16)]);
+        assert_eq!(all.by(&other, true, Timestamp(9)).count(), 2);
+
+        all.put(&other, end(7, 0), &one);
+        let ends = |every, from| {
+            let (ends, last) = all.ends(&class, every, Timestamp(from));
+            (ends.map(|at| at.0).collect::<Vec<_>>(), last.map(|at| at.0))
+        };
+        assert_eq!(ends(false, 4), (vec![5, 9], Some(9)));
+        assert_eq!(ends(true, 4), (vec![5, 7, 9], Some(9)));
+        assert_eq!(ends(true, 10), (vec![], None));
     }
 }
