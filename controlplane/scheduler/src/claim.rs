@@ -289,7 +289,7 @@ impl<'s> Claims<'s> {
         let all = (0..).map_while(|number| candidate(shelves, places.get(number)?));
         let all = choose::first(topology, claimant.job.facts.group, all)?;
         let room = all.into_iter().max().and_then(|last| places.get(last));
-        let room = room.map_or(claimant.now, |(at, ..)| claimant.now.max(at));
+        let room = room.map_or(claimant.now, |(at, ..)| at);
         let ends = fleet.releases().ends(class, self.promises.capped(), room);
         let mut instants = Instants::of(room, self.promises.overs(room), ends, CLAIM_ENDS_MAX);
         let mut fits = |at: Timestamp| {

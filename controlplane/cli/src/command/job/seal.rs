@@ -9,10 +9,11 @@
 //! several areas is a recipient if one of them is allowed. Who leaves `payload:` out lets members that hide a key have the
 //! payload sent as it is.
 
-use crate::app::{App, PAGE, Session};
+use crate::app::{App, Session};
 use crate::ask;
 use crate::command::agreement::package;
-use crate::command::list::pages;
+use crate::command::list::ListArgs;
+use crate::command::site;
 use crate::failure::Failure;
 use crate::spec::{JobSpec, Sealing};
 use sekisho_evidence::bundle::EndorserBundle;
@@ -28,6 +29,7 @@ use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::residency::{Rules, may_pass};
 use sekisho_types::time::Timestamp;
+use tokio::sync::OnceCell;
 
 /// A job as it is sent, and where what it runs may lie if that stays in its area.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +57,7 @@ struct Told {
 }
 
 /// What is known of the sites and members, asked for once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sites {
     told: Vec<Told>,
     /// At which site each stands is signed, as the endorser bundle is.
@@ -70,7 +72,7 @@ pub(super) async fn seal_all(
     plain: bool,
 ) -> Result<Vec<Sealed>, Failure> {
     let request = app.request()?;
-    let (mut sites, mut jobs) = (None, Vec::with_capacity(specs.len()));
+    let (sites, mut jobs) = (OnceCell::new(), Vec::with_capacity(specs.len()));
     for mut spec in specs {
         if plain && spec.sealing == Sealing::AreaOnly {
             let why = format!("{}: --plain contradicts `payload: area-only`", spec.facts.id);
@@ -84,13 +86,10 @@ pub(super) async fn seal_all(
             continue;
         }
         // What does not depend on one another is asked for at once: each answer is a way to a member and back.
-        let (asked, rules) = tokio::try_join!(
-            async {
-                if sites.is_some() { Ok(None) } else { Sites::ask(app, session).await.map(Some) }
-            },
+        let (known, rules) = tokio::try_join!(
+            sites.get_or_try_init(|| Sites::ask(app, session)),
             rules_of(app, session, &spec.facts)
         )?;
-        let known = sites.get_or_insert_with(|| asked.unwrap_or_default());
         let (sealed_to, missing) = known.allowed(&rules);
         let apart = spec.sealing == Sealing::AreaOnly;
         let must = apart || spec.sealing == Sealing::Sealed || spec.secret.is_some();
@@ -174,26 +173,14 @@ fn sealed(
     Ok(NewJob { facts, payload: payload.into() })
 }
 
-async fn list_sites(app: &App<'_>, session: &Session) -> Result<Vec<v1::Site>, Failure> {
-    let (sites, _) = pages!(sites, |page_token| {
-        let request = v1::ListSitesRequest {
-            page_size: PAGE,
-            page_token,
-            read: app.read(),
-            ..v1::ListSitesRequest::default()
-        };
-        ask!(session.client, site_service_client::SiteServiceClient, list_sites, request)
-    });
-    Ok(sites)
-}
-
 impl Sites {
     async fn ask(app: &App<'_>, session: &Session) -> Result<Self, Failure> {
         let trust = async {
             let Some(pinned) = session.context.bundle else { return Ok(None) };
             walked(&package(app, session).await?, &pinned).map(Some)
         };
-        let (trust, sites) = tokio::try_join!(trust, list_sites(app, session))?;
+        let all = ListArgs::default();
+        let (trust, (sites, _)) = tokio::try_join!(trust, site::all(app, session, &all))?;
         let (bundle, members) = trust.map(|trust| (trust.bundle, trust.members)).unzip();
         let members = members.unwrap_or_default();
         let standing = sites.iter().filter(|site| !site.revoked);
