@@ -167,7 +167,7 @@ fn facts(tenant: u8, name: u8, group: u8, gpus: u8, areas: u8, completes: bool) 
     facts.resources = device::wanted(name, facts.resources);
     facts.kind = tasks::kind(name);
     facts.priority = name.saturating_mul(10);
-    facts.topology = topology::of(name, group);
+    facts.topology = topology::of(name, group).into();
     if completes {
         facts.on_disconnect = OnDisconnect::RunToCompletion;
     }

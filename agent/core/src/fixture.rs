@@ -34,10 +34,9 @@ use sekisho_types::id::{ClusterId, Digest, MemberId, OperatorId, RequestId};
 use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::principal::{KeyRecord, Role, TrustDomain};
-use sekisho_types::residency::Rules;
+use sekisho_types::rare::Rare;
 use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
-use sekisho_types::topology::Topology;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -272,7 +271,7 @@ impl Federation {
             island: 1,
             gpus: 1,
             share: None,
-            rules: vec![BoundRules { policy: None, rules: Rules::default() }],
+            rules: vec![BoundRules { policy: None, rules: Rare::default() }],
             table: table_hash(),
             landmarks: Digest([0; 32]),
             submitter: "naniwa/user/alice".parse().unwrap(),
@@ -371,7 +370,7 @@ fn facts(grant: &Grant) -> JobFacts {
             sharing: grant.sharing(),
             ..Resources::of(grant.class.clone(), grant.gpus)
         },
-        topology: Topology::default(),
+        topology: Rare::default(),
         priority: 50,
         policy: None,
         reservation: None,
@@ -379,12 +378,12 @@ fn facts(grant: &Grant) -> JobFacts {
         on_disconnect: grant.on_disconnect,
         over_limit: OverLimit::Queue,
         time_limit_s: grant.time_limit_s,
-        after: Vec::new(),
+        after: Rare::default(),
         not_before: None,
         start_by: None,
         payload: grant.payload,
         payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
-        sealed_to: [].into(),
+        sealed_to: Rare::default(),
         area_only: false,
     }
 }

@@ -298,7 +298,7 @@ fn known_table(grant: &Grant) -> Result<(), Reason> {
 /// The policies are known by what they say: every rule set that binds the grant is in it.
 /// Where one of them wants a proof, the host's own counts, by the landmarks that the grant names.
 fn resident(host: Host<'_>, bundle: &EndorserBundle, grant: &Grant) -> Result<(), Reason> {
-    let rules: Vec<&Rules> = grant.rules.iter().map(|bound| &bound.rules).collect();
+    let rules: Vec<&Rules> = grant.rules.iter().map(|bound| &*bound.rules).collect();
     if !rules.iter().any(|rules| rules.wants_proof()) {
         return host.standing.judge(&rules, host.now);
     }

@@ -38,7 +38,7 @@ use sekisho_types::id::{ClusterId, Digest, MemberId, NodeId, OperatorId};
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::principal::TrustDomain;
-use sekisho_types::residency::Rules;
+use sekisho_types::rare::Rare;
 use sekisho_types::revision::{Epoch, Incarnation, PlacementId, Revision};
 use sekisho_types::time::{Clock as _, Timestamp};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -207,7 +207,7 @@ impl Federation {
             island: 1,
             gpus: 1,
             share: None,
-            rules: vec![BoundRules { policy: None, rules: Rules::default() }],
+            rules: vec![BoundRules { policy: None, rules: Rare::default() }],
             table: table_hash(),
             landmarks: Digest([0; 32]),
             submitter: "hokuto/user/alice".parse().unwrap(),

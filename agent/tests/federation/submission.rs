@@ -12,9 +12,9 @@ use sekisho_transport::clock::SystemClock;
 use sekisho_types::id::RequestId;
 use sekisho_types::job::{JobFacts, Kind, OverLimit, Resources};
 use sekisho_types::principal::{KeyRecord, Role};
+use sekisho_types::rare::Rare;
 use sekisho_types::revision::Incarnation;
 use sekisho_types::time::Clock as _;
-use sekisho_types::topology::Topology;
 
 /// What the submitter signs for a job of which this could be a grant, with a key that `issuer` vouches for.
 pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize) -> Submission {
@@ -23,7 +23,7 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         kind: Kind::Batch,
         group: grant.group,
         resources: Resources::of(grant.class.clone(), grant.gpus),
-        topology: Topology::default(),
+        topology: Rare::default(),
         priority: 50,
         policy: None,
         reservation: None,
@@ -31,12 +31,12 @@ pub(crate) fn submission(grant: &Grant, issuer: &SigningKey, payload_len: usize)
         on_disconnect: grant.on_disconnect,
         over_limit: OverLimit::Queue,
         time_limit_s: grant.time_limit_s,
-        after: Vec::new(),
+        after: Rare::default(),
         not_before: None,
         start_by: None,
         payload: grant.payload,
         payload_len: u32::try_from(payload_len).unwrap(),
-        sealed_to: [].into(),
+        sealed_to: Rare::default(),
         area_only: false,
     };
     let (alice, submitted_at) = (key(30), SystemClock.wall());

@@ -39,9 +39,8 @@ use sekisho_types::id::{ClusterId, Digest, JobId, NodeId, RequestId, TenantId};
 use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::payload::JobPayload;
 use sekisho_types::principal::Principal;
-use sekisho_types::residency::Rules;
+use sekisho_types::rare::Rare;
 use sekisho_types::revision::Incarnation;
-use sekisho_types::topology::Topology;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
@@ -157,20 +156,20 @@ impl Callers {
                 kind: Kind::Batch,
                 group: 1,
                 resources: Resources::of(CLASS.parse()?, 1),
-                topology: Topology::default(),
+                topology: Rare::default(),
                 priority: 50,
                 policy: None,
                 reservation: None,
-                residency: Rules::default(),
+                residency: Rare::default(),
                 on_disconnect: OnDisconnect::Stop,
                 over_limit: OverLimit::Queue,
                 time_limit_s: 3600,
-                after: Vec::new(),
+                after: Rare::default(),
                 not_before: None,
                 start_by: None,
                 payload: Digest::of(&payload),
                 payload_len: u32::try_from(payload.len())?,
-                sealed_to: [].into(),
+                sealed_to: Rare::default(),
                 area_only: false,
             })
         };

@@ -11,8 +11,7 @@ use sekisho_fsm::testing::PAYLOAD;
 use sekisho_types::id::{DeviceClass, Digest, JobId};
 use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::name::Name;
-use sekisho_types::residency::Rules;
-use sekisho_types::topology::Topology;
+use sekisho_types::rare::Rare;
 use std::time::Duration;
 
 /// Keeps the numbers of jobs apart from those of others who draw by the fleet's seed.
@@ -66,20 +65,20 @@ impl Job {
             kind: Kind::Batch,
             group,
             resources: Resources::of(class, gpus),
-            topology: Topology::default(),
+            topology: Rare::default(),
             priority: self.priority,
             policy: None,
             reservation: None,
-            residency: Rules::default(),
+            residency: Rare::default(),
             on_disconnect: OnDisconnect::Stop,
             over_limit: OverLimit::Queue,
             time_limit_s: self.time_limit_s,
-            after: Vec::new(),
+            after: Rare::default(),
             not_before: None,
             start_by: None,
             payload: Digest::of(PAYLOAD),
             payload_len: u32::try_from(PAYLOAD.len()).unwrap_or(u32::MAX),
-            sealed_to: [].into(),
+            sealed_to: Rare::default(),
             area_only: false,
         }
     }

@@ -114,7 +114,10 @@ impl History {
             island: 1,
             gpus: 1,
             share: None,
-            rules: vec![BoundRules { policy: None, rules: Rules { areas, ..Rules::default() } }],
+            rules: vec![BoundRules {
+                policy: None,
+                rules: Rules { areas, ..Rules::default() }.into(),
+            }],
             table: table_hash(),
             landmarks: Digest([0; 32]),
             submitter: "kanto/user/mallory".parse()?,

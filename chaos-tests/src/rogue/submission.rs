@@ -12,8 +12,8 @@ use sekisho_evidence::voucher::Voucher;
 use sekisho_types::id::{Digest, RequestId};
 use sekisho_types::job::{JobFacts, Kind, OverLimit, Resources};
 use sekisho_types::principal::{KeyRecord, Role};
+use sekisho_types::rare::Rare;
 use sekisho_types::time::Timestamp;
-use sekisho_types::topology::Topology;
 
 /// A submission of the job that this grants, by a submitter and an issuer that do not exist.
 pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
@@ -23,7 +23,7 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
         kind: Kind::Batch,
         group: grant.group,
         resources: Resources::of(grant.class.clone(), grant.gpus),
-        topology: Topology::default(),
+        topology: Rare::default(),
         priority: 50,
         policy: None,
         reservation: None,
@@ -31,12 +31,12 @@ pub(super) fn forged(grant: &Grant, now: Timestamp) -> Result<Submission> {
         on_disconnect: grant.on_disconnect,
         over_limit: OverLimit::Queue,
         time_limit_s: grant.time_limit_s,
-        after: Vec::new(),
+        after: Rare::default(),
         not_before: None,
         start_by: None,
         payload: grant.payload,
         payload_len: u32::try_from(PAYLOAD.len())?,
-        sealed_to: [].into(),
+        sealed_to: Rare::default(),
         area_only: false,
     };
     let key = KeyRecord {

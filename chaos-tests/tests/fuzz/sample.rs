@@ -37,6 +37,7 @@ use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::payload::JobPayload;
 use sekisho_types::placement::Phase;
 use sekisho_types::principal::TrustDomain;
+use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Incarnation, Revision};
 use sekisho_types::time::{Clock as _, Timestamp};
 use std::collections::BTreeSet;
@@ -49,7 +50,7 @@ const SAMPLES_MAX: usize = 24;
 /// A federation in which something of most kinds has happened.
 static FEDERATION: LazyLock<Federation> = LazyLock::new(|| {
     let mut f = Federation::furnished();
-    f.policy("hokkaido", job("x", 1, 1, &["JP-01"]).residency);
+    f.policy("hokkaido", Rules::clone(&job("x", 1, 1, &["JP-01"]).residency));
     f.landmarks();
     f.prove("tokyo-1/n-01", 1);
     f.give_site_key("tokyo-1", 1);

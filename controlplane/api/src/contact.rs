@@ -145,7 +145,7 @@ impl Core {
             Some(_) | None => return Vec::new(),
         };
         let Ok(bound) = state.rules_for(&job.facts) else { return Vec::new() };
-        let rules: Vec<&Rules> = bound.iter().map(|bound| &bound.rules).collect();
+        let rules: Vec<&Rules> = bound.iter().map(|bound| &*bound.rules).collect();
         let now = state.clock();
         let (class, tenant) = (&job.facts.resources.class, &job.facts.id.tenant);
         let suits = |row: &Placement| {

@@ -70,6 +70,7 @@ use sekisho_types::id::{Digest, JobId, TenantId};
 use sekisho_types::job::{JobFacts, OnDisconnect, OverLimit, Resources};
 use sekisho_types::limit::PAYLOAD_MAX;
 use sekisho_types::payload::{JobPayload, Restart};
+use sekisho_types::rare::Rare;
 use sekisho_types::sharing::Sharing;
 use sekisho_types::time::Date;
 use serde::Deserialize;
@@ -277,11 +278,11 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
             units: raw.resources.units.map_or(0, |units| units.value),
             sharing: sharing(raw.resources.sharing.as_ref()),
         },
-        topology: raw.topology.unwrap_or_default().read()?,
+        topology: raw.topology.unwrap_or_default().read()?.into(),
         priority: raw.priority.map_or(PRIORITY, |priority| priority.value),
         policy: raw.policy.map(|policy| named("policy", &policy)).transpose()?,
         reservation: raw.reservation.map(|name| named("reservation", &name)).transpose()?,
-        residency,
+        residency: residency.into(),
         on_disconnect: match raw.on_disconnect.unwrap_or(Disconnect::Stop) {
             Disconnect::Stop => OnDisconnect::Stop,
             Disconnect::RunToCompletion => OnDisconnect::RunToCompletion,
@@ -291,12 +292,12 @@ pub fn parse(text: &str, over: &Override, today: Date) -> Result<JobSpec, Failur
             Over::Reject => OverLimit::Reject,
         },
         time_limit_s,
-        after: start::after(raw.after.unwrap_or_default())?,
+        after: start::after(raw.after.unwrap_or_default())?.into(),
         not_before: raw.not_before.map(|at| start::instant("not_before", &at)).transpose()?,
         start_by,
         payload: Digest::of(&payload),
         payload_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
-        sealed_to: BTreeMap::new(),
+        sealed_to: Rare::default(),
         area_only: sealing == Sealing::AreaOnly,
     };
     facts.check().map_err(|error| places.at(&error.field, &error.must))?;

@@ -108,7 +108,7 @@ fn home(tag: &SiteTag) -> Option<Area> {
 
 /// The least proof that the rules of a grant asked for, as young as a proof can be: age is not a matter of what was asked.
 fn asked(row: &Placement, node: &Node, now: Timestamp) -> Option<PlaceProof> {
-    let all = || row.grant.rules.iter().map(|bound| &bound.rules);
+    let all = || row.grant.rules.iter().map(|bound| &*bound.rules);
     if !all().any(Rules::wants_proof) {
         return None;
     }
@@ -140,8 +140,8 @@ fn stay(state: &State, (id, row): (&PlacementId, &Placement), node: &Node, job: 
     }
     // A policy that the state does not know, of a job that was adopted into it: what it was granted under binds.
     let rules: Vec<&Rules> = match named(state, facts) {
-        Ok(named) => named.into_iter().map(|(_, rules)| rules).collect(),
-        Err(_unknown) => row.grant.rules.iter().map(|bound| &bound.rules).collect(),
+        Ok(named) => named.into_iter().map(|(_, rules)| &**rules).collect(),
+        Err(_unknown) => row.grant.rules.iter().map(|bound| &*bound.rules).collect(),
     };
     let held = in_force(state, node).and_then(|()| may_complete(facts, rules.iter().copied()));
     if let Err(why) = held {
@@ -291,7 +291,7 @@ impl State {
         self.check_rules(rules)?;
         let mut supposed = self.clone();
         let revision = Revision(self.revision.0.saturating_add(1));
-        let row = Policy { rules: rules.clone(), revision, since: self.clock };
+        let row = Policy { rules: rules.clone().into(), revision, since: self.clock };
         supposed.policies.insert(id.clone(), row);
         Ok(supposed)
     }

@@ -18,7 +18,7 @@ impl State {
     #[must_use]
     pub fn is_inside(&self, facts: &JobFacts, member: &GenesisMember) -> bool {
         let Ok(bound) = named(self, facts) else { return false };
-        let rules: Vec<&Rules> = bound.iter().map(|(_, rules)| *rules).collect();
+        let rules: Vec<&Rules> = bound.iter().map(|(_, rules)| &***rules).collect();
         let site = self.site(&member.site).filter(|site| !site.revoked);
         site.is_some_and(|site| {
             site.operator == member.operator

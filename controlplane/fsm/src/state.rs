@@ -40,6 +40,7 @@ use sekisho_types::jurisdiction::Area;
 use sekisho_types::name::Name;
 use sekisho_types::placement::Phase;
 use sekisho_types::principal::{Principal, Role};
+use sekisho_types::rare::Rare;
 use sekisho_types::residency::{Place, Rules};
 use sekisho_types::revision::{KeyEpoch, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
@@ -212,7 +213,7 @@ pub struct Tenant {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// Its rules.
-    pub rules: Rules,
+    pub rules: Rare<Rules>,
     /// Its version: the revision of its last change.
     pub revision: Revision,
     /// When that was, on the state clock.
@@ -279,7 +280,7 @@ pub struct Job {
     /// SHA-256 of its submission, which lies beside its payload.
     pub submission: Digest,
     /// Who submitted it.
-    pub submitter: Principal,
+    pub submitter: Arc<Principal>,
     /// The entry that submitted it.
     pub submitted: Revision,
     /// Its place in the batch of that entry; zero if it came alone.
@@ -294,7 +295,7 @@ pub struct Job {
     pub phase: JobPhase,
     /// Of an array or service: its tasks. They are granted, stopped and ended as jobs of their own; the whole is queued as long as
     /// more of them may come.
-    pub tasks: Option<Tasks>,
+    pub tasks: Option<Box<Tasks>>,
     /// Its placements of the current attempt, by rank.
     pub placements: Vec<PlacementId>,
     /// How often its group was granted.
@@ -302,7 +303,7 @@ pub struct Job {
     /// Set once something ended it; acted on when the last member is dead.
     pub fate: Option<Fate>,
     /// Nodes that refused it, each with the instant of the state clock from which it may be tried again.
-    pub avoid: BTreeMap<NodeId, Timestamp>,
+    pub avoid: Rare<BTreeMap<NodeId, Timestamp>>,
     /// Last sentence about it, for people.
     pub message: String,
     /// Last change.

@@ -121,7 +121,7 @@ impl State {
             }
             Supposed::Lifted { key } => drop(state.vetoes.remove(key)),
             Supposed::Ruled { policy, rules } => {
-                state.policies.update(policy, |row| row.rules = rules.clone());
+                state.policies.update(policy, |row| row.rules = rules.clone().into());
             }
         }
         state

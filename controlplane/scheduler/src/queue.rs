@@ -4,12 +4,13 @@
 //! one of them alone (nodes that refused it, a payload that nobody keeps); of those that differ in the limit only, what keeps a
 //! shorter one off keeps a longer one off too.
 
-use crate::residency::OrderedRules;
 use sekisho_fsm::State;
 use sekisho_fsm::state::{Job, QueueKey};
 use sekisho_types::id::{DeviceClass, JobId, PolicyId, SiteId, TenantId};
 use sekisho_types::job::{JobFacts, Kind, OnDisconnect};
 use sekisho_types::name::Name;
+use sekisho_types::rare::Rare;
+use sekisho_types::residency::Rules;
 use sekisho_types::revision::{KeyEpoch, Revision};
 use sekisho_types::sharing::Sharing;
 use sekisho_types::topology::Topology;
@@ -31,12 +32,12 @@ pub(crate) struct LaneKey {
     units: u32,
     sharing: Sharing,
     group: u32,
-    topology: Topology,
+    topology: Rare<Topology>,
     policy: Option<PolicyId>,
     reservation: Option<Name>,
     completes: bool,
-    rules: OrderedRules,
-    pub(crate) sealed_to: BTreeMap<SiteId, KeyEpoch>,
+    rules: Rare<Rules>,
+    pub(crate) sealed_to: Rare<BTreeMap<SiteId, KeyEpoch>>,
 }
 
 impl LaneKey {
@@ -54,7 +55,7 @@ impl LaneKey {
             policy: facts.policy.clone(),
             reservation: facts.reservation.clone(),
             completes: facts.on_disconnect == OnDisconnect::RunToCompletion,
-            rules: OrderedRules(facts.residency.clone()),
+            rules: facts.residency.clone(),
             sealed_to: facts.sealed_to.clone(),
         }
     }

@@ -13,9 +13,9 @@ use sekisho_fsm::state::Node;
 use sekisho_types::id::{OperatorId, PolicyId, TenantId};
 use sekisho_types::job::{JobFacts, OnDisconnect};
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::rare::Rare;
 use sekisho_types::residency::{PlaceProof, Rules, Tier};
 use sekisho_types::time::Timestamp;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// What a verdict depends on.
@@ -54,50 +54,8 @@ pub(crate) fn judge(state: &State, rules: &[BoundRules], example: &Node) -> Resu
         .map_err(|rejection| Filter::of_residency(rejection.code).unwrap_or(Filter::Area))
 }
 
-/// Rules in an order, so that jobs with equal rules find each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OrderedRules(pub(crate) Rules);
-
-/// The same, borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ByOrder<'s>(&'s Rules);
-
-impl Ord for ByOrder<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let key = |r: &'_ Rules| {
-            let proof = (r.proof_f, r.max_proof_age_s, r.on_stale_proof);
-            (r.country_tier, r.area_tier, r.allow_run_to_completion, proof)
-        };
-        let (a, b) = (self.0, other.0);
-        key(a)
-            .cmp(&key(b))
-            .then_with(|| a.areas.cmp(&b.areas))
-            .then_with(|| a.denied_areas.cmp(&b.denied_areas))
-            .then_with(|| a.operators.cmp(&b.operators))
-            .then_with(|| a.denied_operators.cmp(&b.denied_operators))
-    }
-}
-
-impl PartialOrd for ByOrder<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for OrderedRules {
-    fn cmp(&self, other: &Self) -> Ordering {
-        ByOrder(&self.0).cmp(&ByOrder(&other.0))
-    }
-}
-
-impl PartialOrd for OrderedRules {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 /// Everything of a job that `State::rules_for` reads.
-type RulesKey<'s> = (&'s TenantId, Option<&'s PolicyId>, bool, ByOrder<'s>);
+type RulesKey<'s> = (&'s TenantId, Option<&'s PolicyId>, bool, &'s Rare<Rules>);
 
 #[derive(Debug)]
 struct Binding {
@@ -118,8 +76,7 @@ impl<'s> Verdicts<'s> {
     /// The number of the job's rules; `None` if they are not known.
     pub(crate) fn number(&mut self, state: &'s State, facts: &'s JobFacts) -> Option<usize> {
         let completes = facts.on_disconnect == OnDisconnect::RunToCompletion;
-        let own = ByOrder(&facts.residency);
-        let key = (&facts.id.tenant, facts.policy.as_ref(), completes, own);
+        let key = (&facts.id.tenant, facts.policy.as_ref(), completes, &facts.residency);
         let bindings = &mut self.bindings;
         let number = *self.numbers.entry(key).or_insert_with(|| {
             let rules = state.rules_for(facts).ok();

@@ -7,6 +7,7 @@ use crate::canonical::{CanonicalError, encode};
 use sekisho_types::id::{ClusterId, DeviceClass, Digest, JobId, NodeId, PolicyId};
 use sekisho_types::job::OnDisconnect;
 use sekisho_types::principal::Principal;
+use sekisho_types::rare::Rare;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
 use sekisho_types::sharing::Sharing;
@@ -38,7 +39,7 @@ pub struct BoundRules {
     /// The named policy and its version; `None` for the job's own rules.
     pub policy: Option<(PolicyId, Revision)>,
     /// The rules as they stood.
-    pub rules: Rules,
+    pub rules: Rare<Rules>,
 }
 
 /// What a grant of a share says beside its bucket.

@@ -7,6 +7,7 @@ use crate::limit::{
     TIME_LIMIT_MAX,
 };
 use crate::name::Name;
+use crate::rare::Rare;
 use crate::residency::Rules;
 use crate::revision::KeyEpoch;
 use crate::sharing::Sharing;
@@ -169,7 +170,7 @@ pub struct JobFacts {
     /// Needs of each member.
     pub resources: Resources,
     /// Where its members stand to one another and to other jobs.
-    pub topology: Topology,
+    pub topology: Rare<Topology>,
     /// 0 (least) to 100 (most urgent).
     pub priority: u8,
     /// A named policy that binds this job beside its tenant's.
@@ -177,7 +178,7 @@ pub struct JobFacts {
     /// A reservation of its tenant, or of one above it: the job is placed only out of what that holds.
     pub reservation: Option<Name>,
     /// The job's own residency rules.
-    pub residency: Rules,
+    pub residency: Rare<Rules>,
     /// Mode on loss of contact.
     pub on_disconnect: OnDisconnect,
     /// Mode over quota.
@@ -185,7 +186,7 @@ pub struct JobFacts {
     /// Longest run time in seconds, 1 to 30 days.
     pub time_limit_s: u64,
     /// What has to become of other jobs first, at most [`AFTER_MAX`]; each is named once.
-    pub after: Vec<After>,
+    pub after: Rare<Vec<After>>,
     /// Not queued before this instant of the state clock.
     pub not_before: Option<Timestamp>,
     /// Fails unless it is placed before this instant of the state clock.
@@ -196,7 +197,7 @@ pub struct JobFacts {
     pub payload_len: u32,
     /// Sites whose agents can read the payload, each with the key that it is sealed to; none = it is not sealed, and every
     /// member can read it.
-    pub sealed_to: BTreeMap<SiteId, KeyEpoch>,
+    pub sealed_to: Rare<BTreeMap<SiteId, KeyEpoch>>,
     /// The payload, which is sealed then, lies with members inside the job's area and nowhere else: it is in no entry, snapshot
     /// or backup.
     pub area_only: bool,

@@ -24,6 +24,7 @@ pub mod position;
 pub mod power;
 pub mod principal;
 pub mod quota;
+pub mod rare;
 pub mod reservation;
 pub mod residency;
 pub mod revision;

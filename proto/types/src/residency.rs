@@ -7,10 +7,12 @@
 use crate::error_code::ErrorCode;
 use crate::id::OperatorId;
 use crate::jurisdiction::{Area, AreaError, Level};
+use crate::rare::Usual;
 use crate::time::{Date, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// How well a place is established. Only [`Tier::CountryProven`] and up may be called *proven*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -91,8 +93,9 @@ pub const PROOF_F_MAX: u32 = 15;
 /// and none counts for longer than an hour.
 pub const PROOF_AGE_S: std::ops::RangeInclusive<u64> = 180..=3600;
 
-/// Where a job may run. Empty sets mean "no restriction by this rule set", except that Japan always binds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a job may run. Empty sets mean "no restriction by this rule set", except that Japan always binds. The order is of no
+/// meaning: by it jobs with equal rules find each other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rules {
     /// Areas allowed; empty = all of Japan.
     pub areas: BTreeSet<Area>,
@@ -131,6 +134,13 @@ impl Default for Rules {
             max_proof_age_s: None,
             on_stale_proof: OnStaleProof::Keep,
         }
+    }
+}
+
+impl Usual for Rules {
+    fn usual() -> &'static Self {
+        static USUAL: LazyLock<Rules> = LazyLock::new(Rules::default);
+        &USUAL
     }
 }
 

@@ -12,9 +12,11 @@
 use crate::id::{Mark, SiteId};
 use crate::job::FactsError;
 use crate::limit::MARKS_MAX;
+use crate::rare::Usual;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// What all members stand in one of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,6 +63,13 @@ pub struct Topology {
     pub marks: BTreeSet<Mark>,
     /// Where its dataset lies: places there are taken first.
     pub near: Option<SiteId>,
+}
+
+impl Usual for Topology {
+    fn usual() -> &'static Self {
+        static USUAL: LazyLock<Topology> = LazyLock::new(Topology::default);
+        &USUAL
+    }
 }
 
 impl Spread {

@@ -32,7 +32,7 @@ pub(super) struct Watched {
 
 /// The rule sets of a grant that want a proof as long as it runs.
 fn draining(grant: &Grant) -> Vec<&Rules> {
-    let rules = grant.rules.iter().map(|bound| &bound.rules);
+    let rules = grant.rules.iter().map(|bound| &*bound.rules);
     rules.filter(|rules| rules.on_stale_proof == OnStaleProof::Drain).collect()
 }
 

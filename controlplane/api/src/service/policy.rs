@@ -31,7 +31,7 @@ pub(crate) struct PolicyApi(pub(crate) Arc<Core>);
 pub(crate) fn message(id: &PolicyId, policy: &Policy) -> v1::Policy {
     v1::Policy {
         name: id.name(),
-        rules: Some((&policy.rules).into()),
+        rules: Some((&*policy.rules).into()),
         etag: policy.revision.to_string(),
         since_ms: policy.since.0,
     }
@@ -239,7 +239,9 @@ impl PolicyService for PolicyApi {
         let state = self.0.read(&call, ask.read.as_ref()).await?;
         call.may(&state, Verb::ReadFederation, Target::Federation)?;
         let rules = match (&id, &ask.rules) {
-            (Some(id), None) => state.policy(id).ok_or_else(|| not_found(&ask.name))?.rules.clone(),
+            (Some(id), None) => {
+                Rules::clone(&state.policy(id).ok_or_else(|| not_found(&ask.name))?.rules)
+            }
             (None, Some(_)) => given("rules", ask.rules.as_ref())?,
             (Some(_), Some(_)) | (None, None) => {
                 let must = "must be given in place of `name`, or `name` in place of them";

@@ -294,7 +294,7 @@ fn arrays_and_services_are_read_and_their_numbers_bounded() {
 #[test]
 fn a_topology_says_where_members_stand() {
     use sekisho_types::topology::{Over, Spread, Topology, Within};
-    assert_eq!(read(SPEC).unwrap().facts.topology, Topology::default());
+    assert_eq!(*read(SPEC).unwrap().facts.topology, Topology::default());
     let with =
         |topology: &str| read(&SPEC.replace("residency:\n", &format!("{topology}residency:\n")));
     let whole = "\
@@ -313,7 +313,7 @@ topology:
         marks: marks(&["train"]),
         near: Some("tokyo-1".parse().unwrap()),
     };
-    assert_eq!(with(whole).unwrap().facts.topology, asked);
+    assert_eq!(*with(whole).unwrap().facts.topology, asked);
     for (from, to, code, want) in [
         ("within: site", "within: row", ErrorCode::InvalidArgument, "value `row` does not exist"),
         ("within: site", "whithin: site", ErrorCode::SpecUnknownField, "did you mean `within`?"),

@@ -36,6 +36,7 @@ use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{Digest, MemberId, NodeId, OperatorId};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Incarnation, PlacementId, Revision};
 
 const SITES: [&str; 2] = ["ishikari-1", "tokyo-1"];
@@ -61,7 +62,7 @@ fn tick(federation: &mut Federation, seconds: u64) {
 /// revoked node, policies changed, submissions refused, ticks and long silence.
 fn eventful() -> Federation {
     let mut f = Federation::furnished();
-    let policy = f.policy("hokkaido", job("x", 1, 1, &["JP-01"]).residency);
+    let policy = f.policy("hokkaido", Rules::clone(&job("x", 1, 1, &["JP-01"]).residency));
     tick(&mut f, 40);
     let mut facts = job("bound", 2, 2, &[]);
     facts.policy = Some(policy);
@@ -147,7 +148,7 @@ fn evicted(f: &mut Federation) {
     assert_eq!(early.code, ErrorCode::WrongPhase);
     let policy = "hokkaido".parse().unwrap();
     let expected = f.state.policy(&policy).map(|row| row.revision);
-    let rules = job("x", 1, 1, &["JP-13"]).residency;
+    let rules = Rules::clone(&job("x", 1, 1, &["JP-13"]).residency);
     f.accept(admin("kanto"), Command::PutPolicy { policy, rules, expected });
     f.accept(member("kanto"), evict);
     report(f, "ishikari-1/n-02", vec![(placement, Phase::Ended(Ending::Stopped))]);

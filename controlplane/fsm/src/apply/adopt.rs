@@ -28,6 +28,7 @@ use sekisho_types::jurisdiction::Area;
 use sekisho_types::placement::{Ending, Phase};
 use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Bundles of the incarnation before that a note may be signed under, newest first: an agent follows within seconds.
 const BUNDLES: usize = 8;
@@ -247,7 +248,7 @@ fn join_job(
     let made = Job {
         facts: JobFacts { id: id.clone(), ..submission.facts.clone() },
         submission: grant.submission,
-        submitter: grant.submitter.clone(),
+        submitter: Arc::new(grant.submitter.clone()),
         submitted: known.map_or(submitted, |job| job.submitted),
         ordinal: known.map_or(0, |job| job.ordinal),
         submitted_at: submission.submitted_at,

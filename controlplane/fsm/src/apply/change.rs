@@ -15,8 +15,9 @@ use sekisho_types::limit::TEXT_MAX;
 use sekisho_types::principal::{Principal, Workload};
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
 use sekisho_types::time::{Date, Timestamp};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What a change leaves behind beside the state.
 #[derive(Debug, Default)]
@@ -57,6 +58,7 @@ pub(super) struct Change<'c> {
     pub(super) settled: Option<(ApprovalId, Option<ErrorCode>)>,
     /// The break-glass without which the actor might not do what it does.
     pub(super) glass: Cell<Option<Revision>>,
+    submitter: OnceCell<Arc<Principal>>,
     /// A look at what is proposed: the signature of the proposer is enough.
     pub(super) one_suffices: bool,
     /// Jobs judged so far because one that they wait for started or ended.
@@ -86,9 +88,15 @@ impl<'c> Change<'c> {
             ordinal,
             settled,
             glass,
+            submitter: OnceCell::new(),
             one_suffices,
             judged: 0,
         }
+    }
+
+    /// Who submits the jobs of this entry: one name for all of them.
+    pub(super) fn submitter(&self) -> Arc<Principal> {
+        Arc::clone(self.submitter.get_or_init(|| Arc::new(self.entry.actor.clone())))
     }
 
     pub(super) fn finish(mut self, accepted: bool) -> Finished {

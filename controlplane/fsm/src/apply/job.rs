@@ -7,14 +7,14 @@ use super::{forget, held, offer, payload, preemption, reservation, residency, si
 use crate::event::Event;
 use crate::outcome::{Outcome, Rejection, Reply};
 use crate::role::{Target, Verb};
-use crate::state::{Fate, Job, Tasks};
+use crate::state::{Fate, Job};
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId, TenantId};
 use sekisho_types::job::{JobFacts, JobPhase, Kind, OverLimit};
 use sekisho_types::limit::{ATTEMPTS_MAX, AVOIDED_FOR, OPEN_JOBS_PER_TENANT_MAX};
 use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::rare::Rare;
 use sekisho_types::revision::PlacementId;
-use std::collections::BTreeMap;
 
 /// Nodes that one job avoids at most; beyond it the one that refused first is tried again rather than the set growing.
 const AVOID_MAX: usize = 64;
@@ -48,18 +48,18 @@ pub(super) fn submit(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     let job = Job {
         facts: facts.clone(),
         submission: Digest::of(&submission),
-        submitter: change.entry.actor.clone(),
+        submitter: change.submitter(),
         submitted: change.revision,
         ordinal: change.ordinal,
         submitted_at: change.now(),
         started_at: None,
         ended_at: None,
         phase,
-        tasks: (facts.kind != Kind::Batch).then(Tasks::default),
+        tasks: (facts.kind != Kind::Batch).then(Box::default),
         placements: Vec::new(),
         attempts: 0,
         fate: None,
-        avoid: BTreeMap::new(),
+        avoid: Rare::default(),
         message,
         revision: change.revision,
     };
@@ -92,7 +92,7 @@ pub(super) fn reseal(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     change.authorize(Verb::SubmitJob, Target::Tenant(&id.tenant))?;
     facts.check().map_err(|error| Rejection::new(ErrorCode::InvalidArgument, error.to_string()))?;
     let job = change.state.jobs.get(id).ok_or_else(|| not_found(format!("job {id}")))?;
-    if job.submitter != change.entry.actor {
+    if *job.submitter != change.entry.actor {
         let why = format!("job {id} is sealed anew by {}, who submitted it", job.submitter);
         return Err(Rejection::new(ErrorCode::PermissionDenied, why));
     }

@@ -18,6 +18,7 @@ use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::{Digest, JobId, NodeId};
 use sekisho_types::limit::{CALLS_MAX, GROUPS_PER_PLAN_MAX};
 use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::principal::Principal;
 use sekisho_types::revision::{PlacementId, Revision};
 use std::collections::BTreeSet;
 
@@ -124,7 +125,7 @@ fn grant(
         rules: rules.to_vec(),
         table: federation.table,
         landmarks: change.state.landmarks.basis(),
-        submitter: job.submitter.clone(),
+        submitter: Principal::clone(&job.submitter),
         payload: facts.payload,
         submission: job.submission,
         on_disconnect: facts.on_disconnect,

@@ -47,7 +47,8 @@ pub(super) fn put(
     check_rules(change.state, rules, change.today())?;
     let found = change.state.policies.get(id).map(|policy| policy.revision);
     Change::unchanged(expected, found, &format!("policy {id}"))?;
-    let row = Policy { rules: rules.clone(), revision: change.revision, since: change.now() };
+    let row =
+        Policy { rules: rules.clone().into(), revision: change.revision, since: change.now() };
     change.state.policies.insert(id.clone(), row);
     change.effects.events.insert(Event::Policy(id.clone()));
     change.effects.checkpoint = true;

@@ -8,11 +8,12 @@ use sekisho_evidence::grant::BoundRules;
 use sekisho_types::error_code::ErrorCode;
 use sekisho_types::id::PolicyId;
 use sekisho_types::job::{JobFacts, OnDisconnect};
+use sekisho_types::rare::Rare;
 use sekisho_types::residency::{Rules, verdict};
 use sekisho_types::revision::Revision;
 
 /// A rule set, and the policy with its version that it is of; `None` = the job's own.
-pub(crate) type Named<'s> = (Option<(&'s PolicyId, Revision)>, &'s Rules);
+pub(crate) type Named<'s> = (Option<(&'s PolicyId, Revision)>, &'s Rare<Rules>);
 
 /// Every rule set that binds a job: its own, the policy that it names, its tenant's. All of them must allow (D2).
 pub(crate) fn named<'s>(
@@ -46,7 +47,7 @@ pub(crate) fn may_complete<'r, I: Iterator<Item = &'r Rules>>(
 
 pub(crate) fn rules_for(state: &State, facts: &JobFacts) -> Result<Vec<BoundRules>, Rejection> {
     let named = named(state, facts)?;
-    may_complete(facts, named.iter().map(|(_, rules)| *rules))?;
+    may_complete(facts, named.iter().map(|(_, rules)| &***rules))?;
     let bound = |(policy, rules): Named<'_>| BoundRules {
         policy: policy.map(|(id, revision)| (id.clone(), revision)),
         rules: rules.clone(),
@@ -59,7 +60,7 @@ pub(crate) fn may_reside(
     rules: &[BoundRules],
     node: &Node,
 ) -> Result<(), Rejection> {
-    let rules: Vec<&Rules> = rules.iter().map(|bound| &bound.rules).collect();
+    let rules: Vec<&Rules> = rules.iter().map(|bound| &*bound.rules).collect();
     in_force(state, node)?;
     verdict(&node.place(state.clock), &rules, state.clock)
         .map_err(|denial| Rejection::new(denial.code(), denial.to_string()))

@@ -21,6 +21,7 @@ use sekisho_types::id::{DeviceClass, Digest, JobId};
 use sekisho_types::job::{JobFacts, JobPhase, Kind};
 use sekisho_types::limit::EVICTIONS_MAX;
 use sekisho_types::placement::{Ending, Phase};
+use sekisho_types::rare::Rare;
 use sekisho_types::revision::Revision;
 use sekisho_types::time::Timestamp;
 use std::collections::BTreeMap;
@@ -152,7 +153,7 @@ fn reopen(change: &mut Change<'_>, task: &JobId, id: &JobId) {
         placements: Vec::new(),
         attempts: 0,
         fate: Some(Fate::Fail(BEGAN_ANEW.to_owned())),
-        avoid: BTreeMap::new(),
+        avoid: Rare::default(),
         message: "no more of its tasks are placed".to_owned(),
         ..row.clone()
     };
@@ -409,14 +410,15 @@ pub(super) fn replace(change: &mut Change<'_>, facts: &JobFacts) -> Outcome {
     }
     preemption::lapse(change, id);
     change.state.queue.remove(&key);
-    let (actor, revision, ordinal) = (change.entry.actor.clone(), change.revision, change.ordinal);
+    let (submitter, revision) = (change.submitter(), change.revision);
+    let ordinal = change.ordinal;
     let moved = change.state.jobs.update(id, |job| {
         job.facts = facts.clone();
         job.submission = digest;
-        job.submitter = actor;
+        job.submitter = submitter;
         // A place of its own in the queue: what follows the queue sees that it is another job by now.
         (job.submitted, job.ordinal) = (revision, ordinal);
-        job.avoid = BTreeMap::new();
+        job.avoid = Rare::default();
         "replaced: its replicas follow".clone_into(&mut job.message);
         job.revision = revision;
         if let Some(tasks) = &mut job.tasks {

@@ -5,8 +5,8 @@ use crate::command::{Command, Item};
 use sekisho_types::id::{Digest, JobId};
 use sekisho_types::job::{JobFacts, Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::Area;
+use sekisho_types::rare::Rare;
 use sekisho_types::residency::Rules;
-use sekisho_types::topology::Topology;
 use std::collections::BTreeSet;
 
 /// The content that goes with a command: [`PAYLOAD`] of each job that it submits.
@@ -33,20 +33,20 @@ pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
         kind: Kind::Batch,
         group,
         resources: Resources::of(CLASS.parse().unwrap(), gpus),
-        topology: Topology::default(),
+        topology: Rare::default(),
         priority: 50,
         policy: None,
         reservation: None,
-        residency: Rules { areas, ..Rules::default() },
+        residency: Rules { areas, ..Rules::default() }.into(),
         on_disconnect: OnDisconnect::Stop,
         over_limit: OverLimit::Queue,
         time_limit_s: 3600,
-        after: Vec::new(),
+        after: Rare::default(),
         not_before: None,
         start_by: None,
         payload: Digest::of(PAYLOAD),
         payload_len: u32::try_from(PAYLOAD.len()).unwrap(),
-        sealed_to: [].into(),
+        sealed_to: Rare::default(),
         area_only: false,
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn loosened<'a>(ask: &Ask<'a>) -> Vec<(Cost, String, Ask<'a>, With)> 
         for (change, rules) in each(&bound.rules) {
             let mut relaxed = ask.clone();
             if let Some(bound) = relaxed.rules.get_mut(at) {
-                bound.rules = rules.clone();
+                bound.rules = rules.clone().into();
             }
             changes.push(match &bound.policy {
                 Some((policy, _version)) => {
@@ -24,7 +24,7 @@ pub(super) fn loosened<'a>(ask: &Ask<'a>) -> Vec<(Cost, String, Ask<'a>, With)> 
                     (Cost::Policy, change, relaxed, with)
                 }
                 None => {
-                    relaxed.facts.residency = rules;
+                    relaxed.facts.residency = rules.into();
                     let with = With::Job(Box::new(relaxed.facts.clone()));
                     (Cost::Rules, format!("{change} of the job"), relaxed, with)
                 }

@@ -13,18 +13,19 @@ pub(super) fn loosened<'a>(ask: &Ask<'a>) -> Vec<(String, Ask<'a>)> {
     if asked.minds_others() {
         let (apart, marks) = (BTreeSet::new(), BTreeSet::new());
         let change = "let it stand beside any job".to_owned();
-        changes.push((change, Topology { apart, marks, ..asked.clone() }));
+        changes.push((change, Topology { apart, marks, ..Topology::clone(asked) }));
     }
     let relaxed = changes.into_iter().map(|(change, topology)| {
         let mut relaxed = ask.clone();
-        relaxed.facts.topology = topology;
+        relaxed.facts.topology = topology.into();
         (change, relaxed)
     });
     relaxed.collect()
 }
 
 fn within(asked: &Topology) -> Vec<(String, Topology)> {
-    let of = |change: &str, within| (change.to_owned(), Topology { within, ..asked.clone() });
+    let of =
+        |change: &str, within| (change.to_owned(), Topology { within, ..Topology::clone(asked) });
     let anywhere = || of("let the members stand at several sites", None);
     match asked.within {
         None => Vec::new(),
@@ -38,7 +39,7 @@ fn within(asked: &Topology) -> Vec<(String, Topology)> {
 
 fn spread(asked: &Topology) -> Vec<(String, Topology)> {
     let Some(Spread { over, at_least }) = asked.spread else { return Vec::new() };
-    let of = |change: String, spread| (change, Topology { spread, ..asked.clone() });
+    let of = |change: String, spread| (change, Topology { spread, ..Topology::clone(asked) });
     let (fewer, several) = (at_least.saturating_sub(1), several(over));
     let mut changes = Vec::new();
     if fewer > 1 {

@@ -230,7 +230,7 @@ fn facts(name: &str, wish: &Wish) -> JobFacts {
     let gpus = if shared { 1 } else { *gpus };
     let resources = Resources { sharing, ..Resources::of(classes()[*class].clone(), gpus) };
     let time_limit_s = hours.saturating_mul(1800);
-    JobFacts { id, resources, time_limit_s, topology: topology.clone(), ..facts }
+    JobFacts { id, resources, time_limit_s, topology: topology.clone().into(), ..facts }
 }
 
 /// What tenants may hold and spend, what is offered, and what is vetoed and reserved, with sites' power caps in steps of 500 W.

@@ -16,6 +16,7 @@ use sekisho_types::id::Mark;
 use sekisho_types::job::JobFacts;
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::quota::{Allotment, Limit};
+use sekisho_types::rare::Rare;
 use sekisho_types::revision::Revision;
 use sekisho_types::topology::{Over, Spread, Topology, Within};
 use std::collections::{BTreeMap, BTreeSet};
@@ -146,7 +147,7 @@ fn limit() -> impl Strategy<Value = Option<u64>> {
 
 fn facts(n: usize, (group, gpus, places, topology): &Wish) -> JobFacts {
     let facts = job(&format!("j-{n}"), *group, *gpus, PLACES[*places]);
-    JobFacts { topology: topology.clone(), ..facts }
+    JobFacts { topology: topology.clone().into(), ..facts }
 }
 
 /// A fleet with a quota in all Japan and rows in areas, offers, and a hard budget.
@@ -201,7 +202,7 @@ fn cancel(federation: &mut Federation, job: JobId) {
 /// Of every set of places: apply grants it to the job exactly where it would without a topology, and it stands as asked.
 fn each_is_judged_rightly(federation: &Federation, facts: &JobFacts) -> Result<(), TestCaseError> {
     let mut plain = federation.clone();
-    let bare = JobFacts { topology: Topology::default(), ..facts.clone() };
+    let bare = JobFacts { topology: Rare::default(), ..facts.clone() };
     plain.submit(bare);
     let mut asked = federation.clone();
     asked.submit(facts.clone());

@@ -7,7 +7,7 @@ use sekisho_types::job::{After, JobFacts, JobPhase, When};
 
 fn after(name: &str, on: &str, when: When) -> JobFacts {
     let after = vec![After { job: job(on, 1, 1, &[]).id.name, when }];
-    JobFacts { after, ..job(name, 1, 1, &[]) }
+    JobFacts { after: after.into(), ..job(name, 1, 1, &[]) }
 }
 
 fn cancel(federation: &mut Federation, job: &JobId) {

@@ -31,7 +31,7 @@ fn racks() -> Federation {
 }
 
 fn asking(name: &str, group: u32, gpus: u32, topology: Topology) -> JobFacts {
-    JobFacts { topology, ..job(name, group, gpus, &[]) }
+    JobFacts { topology: topology.into(), ..job(name, group, gpus, &[]) }
 }
 
 fn within(within: Within) -> Topology {

@@ -13,10 +13,10 @@ use sekisho_types::id::{ClusterId, JobId, MemberId, PublicKey};
 use sekisho_types::job::{Kind, OnDisconnect, OverLimit, Resources};
 use sekisho_types::jurisdiction::Area;
 use sekisho_types::principal::TrustDomain;
+use sekisho_types::rare::Rare;
 use sekisho_types::residency::{RULE_ENTRIES_MAX, Rules};
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
 use sekisho_types::sharing::Sharing;
-use sekisho_types::topology::Topology;
 
 const CLUSTER: ClusterId = ClusterId([1; 16]);
 const NOW: Timestamp = Timestamp(1_795_305_600_000);
@@ -136,20 +136,20 @@ fn facts() -> JobFacts {
             units: 1,
             ..Resources::of("h100-80g".parse().unwrap(), 4)
         },
-        topology: Topology::default(),
+        topology: Rare::default(),
         priority: 50,
         policy: Some("bank".parse().unwrap()),
         reservation: None,
-        residency: Rules { areas, ..Rules::default() },
+        residency: Rules { areas, ..Rules::default() }.into(),
         on_disconnect: OnDisconnect::Stop,
         over_limit: OverLimit::Queue,
         time_limit_s: 3600,
-        after: Vec::new(),
+        after: Rare::default(),
         not_before: None,
         start_by: None,
         payload: Digest::of(b"payload"),
         payload_len: 7,
-        sealed_to: [].into(),
+        sealed_to: Rare::default(),
         area_only: false,
     }
 }
@@ -159,7 +159,7 @@ fn grant(submission: &Submission) -> Grant {
     let epoch = Epoch { incarnation: Incarnation(1), revision: Revision(10) };
     let named = |id: &str| BoundRules {
         policy: Some((id.parse().unwrap(), Revision(5))),
-        rules: Rules::default(),
+        rules: Rare::default(),
     };
     Grant {
         cluster: CLUSTER,
@@ -238,7 +238,7 @@ fn the_signature_is_the_submitters_for_this_command_cluster_and_life() {
         |s| s.request = RequestId([4; 16]),
         |s| s.incarnation = Incarnation(0),
         |s| s.facts.priority = 100,
-        |s| s.facts.residency = Rules::default(),
+        |s| s.facts.residency = Rare::default(),
         |s| s.facts.policy = None,
         |s| s.signature.key = key(31).public(),
     ];
@@ -377,7 +377,7 @@ fn nothing_is_granted_otherwise_than_it_was_signed() {
 fn rules_may_be_added_but_not_widened_or_left_out() {
     let submission = Draft::sound().sign();
     let wider: [Change; 5] = [
-        |g| g.rules[0].rules = Rules::default(),
+        |g| g.rules[0].rules = Rare::default(),
         |g| {
             g.rules[0].rules.areas.insert(Area::resolve("JP-27").unwrap());
         },
@@ -396,7 +396,7 @@ fn rules_may_be_added_but_not_widened_or_left_out() {
     unbound.rules.remove(1);
     assert_eq!(refusal(&submission, &unbound), SubmissionError::Policy);
     let mut more = grant(&submission);
-    more.rules.insert(0, BoundRules { policy: None, rules: Rules::default() });
+    more.rules.insert(0, BoundRules { policy: None, rules: Rare::default() });
     assert_eq!(submission.check(&bundle(), &more), Ok(()), "all rule sets bind");
 }
 
@@ -404,8 +404,12 @@ fn rules_may_be_added_but_not_widened_or_left_out() {
 fn bytes_are_bounded_and_of_one_form() {
     let mut draft = Draft::sound();
     let names = (0..RULE_ENTRIES_MAX).map(|n| format!("{n:a>63}").parse::<OperatorId>().unwrap());
-    draft.facts.residency.operators = names.clone().collect();
-    draft.facts.residency.denied_operators = names.collect();
+    let rules = Rules {
+        operators: names.clone().collect(),
+        denied_operators: names.collect(),
+        ..Rules::clone(&draft.facts.residency)
+    };
+    draft.facts.residency = rules.into();
     let largest = draft.sign().bytes().unwrap();
     assert!(largest.len() * 2 < SUBMISSION_MAX, "{} bytes", largest.len());
     Submission::parse(&largest).unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 use sekisho_types::job::Resources;
-use sekisho_types::topology::Topology;
+use sekisho_types::rare::Rare;
 
 fn job() -> NewJob {
     let payload = Bytes::from_static(b"payload");
@@ -15,22 +15,23 @@ fn job() -> NewJob {
             units: 2,
             ..Resources::of("h100-80g".parse().unwrap(), 8)
         },
-        topology: topology::tests::topology(),
+        topology: topology::tests::topology().into(),
         priority: 50,
         policy: Some("gov".parse().unwrap()),
         reservation: Some("night".parse().unwrap()),
-        residency: crate::convert::rules::tests::rules(),
+        residency: crate::convert::rules::tests::rules().into(),
         on_disconnect: OnDisconnect::RunToCompletion,
         over_limit: OverLimit::Reject,
         time_limit_s: 3600,
-        after: Vec::new(),
+        after: Rare::default(),
         not_before: None,
         start_by: None,
         payload: Digest::of(&payload),
         payload_len: 7,
         sealed_to: [("tokyo-1", 1), ("ishikari-1", 3)]
             .map(|(site, epoch)| (site.parse().unwrap(), KeyEpoch(epoch)))
-            .into(),
+            .into_iter()
+            .collect(),
         area_only: false,
     };
     NewJob { facts, payload }
@@ -50,11 +51,11 @@ fn jobs_round_trip() {
     let plain = {
         let mut job = job();
         job.facts.policy = None;
-        job.facts.residency = Rules::default();
+        job.facts.residency = Rare::default();
         job.facts.on_disconnect = OnDisconnect::Stop;
         job.facts.over_limit = OverLimit::Queue;
         job.facts.sealed_to.clear();
-        job.facts.topology = Topology::default();
+        job.facts.topology = Rare::default();
         job
     };
     for job in [job(), plain] {
@@ -121,7 +122,7 @@ fn what_is_left_out_has_one_meaning() {
     };
     let facts = facts(job().facts.id, &spec).unwrap();
     assert_eq!((facts.group, facts.priority, facts.policy), (1, 0, None));
-    assert_eq!((facts.residency, facts.topology), (Rules::default(), Topology::default()));
+    assert_eq!((facts.residency, facts.topology), (Rare::default(), Rare::default()));
     assert_eq!((facts.on_disconnect, facts.over_limit), (OnDisconnect::Stop, OverLimit::Queue));
 }
 

@@ -12,7 +12,7 @@ use sekisho_types::residency::{Rules, Tier};
 fn wants_proof(world: &World, revision: u64, max_proof_age_s: Option<u64>) -> Grant {
     let rules = Rules { country_tier: Tier::CountryProven, max_proof_age_s, ..Rules::default() };
     world.grant_of(revision, |grant| {
-        grant.rules[0].rules = rules.clone();
+        grant.rules[0].rules = rules.clone().into();
         grant.landmarks = *known().basis();
     })
 }
@@ -162,7 +162,7 @@ fn a_grant_that_wants_the_site_is_taken_by_a_beacon_of_its_own_site_alone() {
             let known = KnownTable::new(table.clone()).unwrap();
             let rules = Rules { country_tier, area_tier, ..Rules::default() };
             let grant = world.grant_of(10, |grant| {
-                grant.rules[0].rules = rules.clone();
+                grant.rules[0].rules = rules.clone().into();
                 grant.landmarks = *known.basis();
             });
             world.desire(10, std::slice::from_ref(&grant));

@@ -15,7 +15,7 @@ fn runs(world: &mut World, mode: OnStaleProof, max_proof_age_s: Option<u64>) -> 
         ..Rules::default()
     };
     let grant = world.grant_of(10, |grant| {
-        grant.rules[0].rules = rules.clone();
+        grant.rules[0].rules = rules.clone().into();
         grant.landmarks = *known().basis();
     });
     world.desire(10, std::slice::from_ref(&grant));

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 /// Rules that no job has of its own.
 pub(super) fn alone(rules: &Rules) -> [BoundRules; 1] {
-    [BoundRules { policy: None, rules: rules.clone() }]
+    [BoundRules { policy: None, rules: rules.clone().into() }]
 }
 
 /// What the rules say of a node.

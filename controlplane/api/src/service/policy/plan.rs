@@ -59,7 +59,7 @@ impl Changed<'_> {
 
     /// The rules that it is about; of a tenant that no policy bounds, such as allow all of Japan.
     fn rules(self, state: &State) -> Option<Rules> {
-        let of = |id: &PolicyId| state.policy(id).map(|policy| policy.rules.clone());
+        let of = |id: &PolicyId| state.policy(id).map(|policy| Rules::clone(&policy.rules));
         match self {
             Self::Policy(id) => of(id),
             Self::Tenant(id) => {

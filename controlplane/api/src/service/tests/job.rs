@@ -313,7 +313,7 @@ async fn a_job_that_waits_for_another_one_is_held_and_says_so() {
     api.create_job(create(1, &prep)).await.unwrap();
     let waiting = |name: &str, on: &str| {
         let mut job = new_job(name, &[]);
-        job.facts.after = vec![After { job: on.parse().unwrap(), when: When::Succeeded }];
+        job.facts.after = vec![After { job: on.parse().unwrap(), when: When::Succeeded }].into();
         job
     };
     let train = waiting("train", "prep");

@@ -143,8 +143,8 @@ fn prove(draft: &Draft, today: Date) -> Result<(), Failure> {
     let is_same = facts.id.name.as_str() == draft.name
         && (facts.kind, facts.group) == (draft.kind, draft.group)
         && facts.resources.gpus == draft.gpus
-        && (&facts.topology, &facts.reservation) == (&draft.topology, &draft.reservation)
-        && facts.after == draft.after
+        && (&*facts.topology, &facts.reservation) == (&draft.topology, &draft.reservation)
+        && *facts.after == draft.after
         && facts.resources.class == draft.class
         && facts.time_limit_s == draft.time_limit_s
         && facts.not_before == draft.not_before.as_ref().map(|written| written.at)

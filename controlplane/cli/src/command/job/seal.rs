@@ -270,7 +270,7 @@ async fn rules_of(
     let tenant =
         ask!(session.client, tenant_service_client::TenantServiceClient, get_tenant, request)?;
     let named = facts.policy.as_ref().map(PolicyId::name);
-    let mut rules = vec![facts.residency.clone()];
+    let mut rules = vec![Rules::clone(&facts.residency)];
     for name in named.into_iter().chain(Some(tenant.policy).filter(|name| !name.is_empty())) {
         let request = v1::GetPolicyRequest { name: name.clone(), read: app.read() };
         let policy =

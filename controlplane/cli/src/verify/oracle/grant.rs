@@ -57,7 +57,7 @@ impl Model {
         if bound.len() != expected.len() || bound.iter().zip(&expected).any(|(a, b)| **a != *b) {
             return Err("does not carry the rules that bind the job".to_owned());
         }
-        let rules: Vec<&Rules> = grant.rules.iter().map(|bound| &bound.rules).collect();
+        let rules: Vec<&Rules> = grant.rules.iter().map(|bound| &*bound.rules).collect();
         if grant.landmarks != self.basis()? {
             return Err("judged by another table of landmarks".to_owned());
         }
@@ -73,7 +73,10 @@ impl Model {
         for id in job.facts.policy.iter().chain(tenant) {
             let missing = |id: &PolicyId| format!("policy {id} does not exist");
             let (revision, rules) = self.policies.get(id).ok_or_else(|| missing(id))?;
-            bound.push(BoundRules { policy: Some((id.clone(), *revision)), rules: rules.clone() });
+            bound.push(BoundRules {
+                policy: Some((id.clone(), *revision)),
+                rules: rules.clone().into(),
+            });
         }
         Ok(bound)
     }

@@ -32,6 +32,7 @@ use sekisho_types::name::Name;
 use sekisho_types::offer::Vetoed;
 use sekisho_types::placement::Ending;
 use sekisho_types::principal::Principal;
+use sekisho_types::rare::Rare;
 use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Epoch, PlacementId, Revision};
 use sekisho_types::time::Timestamp;
@@ -77,7 +78,7 @@ pub(super) enum Life {
 pub(super) struct Held {
     pub(super) job: JobId,
     /// What its job asked for when it was granted.
-    pub(super) topology: Topology,
+    pub(super) topology: Rare<Topology>,
     pub(super) rank: u32,
     pub(super) node: NodeId,
     pub(super) class: DeviceClass,

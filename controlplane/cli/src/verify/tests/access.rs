@@ -22,7 +22,7 @@ pub(super) fn sign(f: &mut Federation, id: ApprovalId) {
 }
 
 fn policy(name: &str, areas: &[&str]) -> Joint {
-    let rules = job("x", 1, 1, areas).residency;
+    let rules = Rules::clone(&job("x", 1, 1, areas).residency);
     Joint::PutPolicy { policy: name.parse().unwrap(), rules, expected: None }
 }
 
@@ -32,7 +32,7 @@ pub(super) fn two_and_alone(f: &mut Federation) {
     let id = propose(f, policy("tokyo", &["JP-13"]));
     sign(f, id);
     let fails = propose(f, policy("twice", &[]));
-    f.policy("twice", job("x", 1, 1, &[]).residency);
+    f.policy("twice", Rules::default());
     sign(f, fails);
     let refused = propose(f, policy("never", &[]));
     f.accept(admin("hokuto"), Command::RefuseApproval { id: refused, reason: "no".into() });

@@ -13,7 +13,7 @@ fn begun() -> Timestamp {
 fn waiting() -> (Federation, JobId) {
     let mut f = Federation::furnished();
     let after = |name: &str, when| JobFacts {
-        after: vec![After { job: job("prep", 1, 1, &[]).id.name, when }],
+        after: vec![After { job: job("prep", 1, 1, &[]).id.name, when }].into(),
         ..job(name, 1, 1, &[])
     };
     let at = |f: &Federation, seconds: u64| Some(f.now.plus_ms(seconds * 1000));

@@ -17,7 +17,7 @@ fn placed() -> Federation {
     let web = Topology { marks: ["web".parse().unwrap()].into(), ..Topology::default() };
     for (facts, nodes) in [
         (job("gang", 2, 1, &[]), &["tokyo-1/a", "tokyo-1/b"][..]),
-        (JobFacts { topology: web, ..job("web", 1, 1, &[]) }, &["sakai-1/c"][..]),
+        (JobFacts { topology: web.into(), ..job("web", 1, 1, &[]) }, &["sakai-1/c"][..]),
         (job("calm", 1, 1, &[]), &["sakai-1/c"][..]),
     ] {
         let id = f.submit(facts);
@@ -42,7 +42,7 @@ fn found(of: &str, topology: &Topology) -> String {
             if let Command::SubmitJob { facts } = &mut read.command
                 && facts.id.name.as_str() == of
             {
-                facts.topology = topology.clone();
+                facts.topology = topology.clone().into();
             }
             *entry = encode(&read).unwrap();
         }

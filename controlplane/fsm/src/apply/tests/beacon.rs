@@ -45,7 +45,7 @@ fn of_area(area_tier: Tier) -> Rules {
 
 /// Places a job under these rules on the node; the code of its rejection.
 fn placed(f: &mut Federation, name: &str, rules: Rules) -> Option<ErrorCode> {
-    let id = f.submit(JobFacts { residency: rules, ..job(name, 1, 1, &[]) });
+    let id = f.submit(JobFacts { residency: rules.into(), ..job(name, 1, 1, &[]) });
     let Reply::Placed { rejected, .. } = f.place(&id, &[NODE]).outcome.unwrap() else {
         panic!("a plan was committed")
     };

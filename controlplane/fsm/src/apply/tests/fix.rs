@@ -37,7 +37,7 @@ fn tier(f: &Federation) -> Tier {
 /// Places a job under these rules on the node; the code of its rejection.
 fn placed(f: &mut Federation, name: &str, rules: Rules) -> Option<ErrorCode> {
     let mut facts = job(name, 1, 1, &[]);
-    facts.residency = rules;
+    facts.residency = rules.into();
     let id = f.submit(facts);
     let Reply::Placed { rejected, .. } = f.place(&id, &[NODE]).outcome.unwrap() else {
         panic!("a plan was committed")

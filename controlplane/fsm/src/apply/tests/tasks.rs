@@ -106,7 +106,7 @@ fn what_runs_waits_and_is_short_is_counted_as_it_changes() {
     assert_eq!(is(&f), (0, 0, 0, 0));
     let web = f.submit(service("web", 2, 1));
     let after = After { job: web.name.clone(), when: When::Started };
-    f.submit(JobFacts { after: vec![after], ..job("next", 1, 1, &[]) });
+    f.submit(JobFacts { after: vec![after].into(), ..job("next", 1, 1, &[]) });
     assert_eq!(is(&f), (0, 1, 0, 1));
     let one = next(&mut f, &web, NODE);
     all(&mut f, &one, &Phase::Running);
@@ -359,7 +359,7 @@ fn who_waits_for_an_array_or_service_waits_for_the_whole_of_it() {
     let mut f = Federation::furnished();
     let (sweep, web) = (f.submit(array("sweep", 2, 2)), f.submit(service("web", 2, 1)));
     let after = |name: &str, on: &JobId, when: When| JobFacts {
-        after: vec![After { job: on.name.clone(), when }],
+        after: vec![After { job: on.name.clone(), when }].into(),
         ..job(name, 1, 1, &[])
     };
     let done = f.submit(after("done", &sweep, When::Succeeded));

@@ -26,7 +26,7 @@ fn racks() -> Federation {
 }
 
 fn asking(name: &str, group: u32, topology: Topology) -> JobFacts {
-    JobFacts { topology, ..job(name, group, 1, &[]) }
+    JobFacts { topology: topology.into(), ..job(name, group, 1, &[]) }
 }
 
 fn within(within: Within) -> Topology {

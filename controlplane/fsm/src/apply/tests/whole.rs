@@ -169,7 +169,7 @@ fn all_that_an_array_or_service_asks_for_is_judged_over_the_limit() {
 #[test]
 fn a_service_is_replaced_by_what_waits_for_nothing() {
     let mut f = Federation::furnished();
-    let after = |job: &str, when| vec![After { job: job.parse().unwrap(), when }];
+    let after = |job: &str, when| vec![After { job: job.parse().unwrap(), when }].into();
     let prep = f.submit(job("prep", 1, 1, &[]));
     f.place(&prep, &[OTHER]);
     all(&mut f, &prep, &Phase::Ended(Ending::Exited(0)));
