@@ -48,6 +48,40 @@ fn audit_goes_on_after_an_installed_snapshot() {
     assert!(matches!(audit.append(99, &rows(0..1), 0, &[]), Err(StoreError::NotContiguous { .. })));
 }
 
+/// The newest stay in memory: what is read there is what the tables hold, at every length.
+#[test]
+fn a_hash_is_the_one_of_the_tables_however_many_came_after_it() {
+    const STEP: u64 = 1_000;
+    const STEPS: u64 = 80;
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let audit = store.audit();
+    let hash = |index: u64| {
+        let mut hash = [7; 32];
+        hash[..8].copy_from_slice(&index.to_be_bytes());
+        hash
+    };
+    let agree = |indexes: &mut dyn Iterator<Item = u64>| {
+        for index in indexes {
+            assert_eq!(audit.hash(index).unwrap(), Some(hash(index)), "{index}");
+            assert_eq!(audit.low_hash(index).unwrap(), Some(hash(index)), "{index}");
+        }
+    };
+    for step in 0..STEPS {
+        // Each run repeats the end of the one before, as a replayed log does.
+        let from = (step * STEP).saturating_sub(3);
+        let hashes: Vec<_> = (from..(step + 1) * STEP).map(hash).collect();
+        audit.append(0, &[], from, &hashes).unwrap();
+        assert_eq!(audit.hash((step + 1) * STEP).unwrap(), None, "beyond the end");
+        agree(&mut ((step * STEP).saturating_sub(5)..(step + 1) * STEP));
+    }
+    agree(&mut (0..STEPS * STEP).step_by(7));
+    audit.restart_at(100, 5_000_000, &[(126, hash(126))]).unwrap();
+    assert_eq!(audit.hashes(&[STEPS * STEP - 1, 126]).unwrap(), [None, Some(hash(126))]);
+    audit.append(100, &[], 5_000_000, &[hash(5_000_000)]).unwrap();
+    agree(&mut [126, 5_000_000].into_iter());
+}
+
 #[test]
 fn payloads_by_digest() {
     let dir = tempfile::tempdir().unwrap();
