@@ -1,7 +1,8 @@
 //! Jobs as the drills submit them.
 
 use crate::federation::{Federation, rows};
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::io::Write as _;
@@ -51,6 +52,17 @@ pub fn running(marker: &str) -> Result<Vec<Pid>> {
     let marked = processes.filter(|p| String::from_utf8_lossy(&named(&p.path())).contains(marker));
     let pid = |p: std::fs::DirEntry| Some(Pid::from_raw(p.file_name().to_str()?.parse().ok()?));
     Ok(marked.filter_map(pid).collect())
+}
+
+/// Lets a job of this host go on that waits in a `sleep` of `seconds`, which is no other one's number.
+///
+/// # Errors
+/// None waits.
+pub fn let_go(seconds: &str) -> Result<()> {
+    // The shell that waits for it has the same words in its command line, and is not ended.
+    let waiting = running(&format!("sleep\0{seconds}\0"))?;
+    ensure!(!waiting.is_empty(), "nothing waits in `sleep {seconds}`");
+    waiting.into_iter().try_for_each(|process| Ok(kill(process, Signal::SIGTERM)?))
 }
 
 /// Of `written`, the jobs that the federation does not know.
