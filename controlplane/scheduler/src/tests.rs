@@ -9,6 +9,7 @@ mod documentation;
 mod estimate;
 mod explain;
 mod held;
+mod packing;
 mod plan;
 mod power;
 mod preempt;
