@@ -27,7 +27,7 @@ use sekisho_fsm::planning::SchedulerSnapshot;
 use sekisho_fsm::testing::sealed as sealing;
 use sekisho_fsm::testing::{
     self, Federation, admin, checkpoint_key, cluster, genesis as signed_genesis, job, member,
-    receipt_key,
+    receipt_key, rules,
 };
 use sekisho_transport::clock::SystemClock;
 use sekisho_transport::pki::{OperatorCa, Validity};
@@ -37,7 +37,6 @@ use sekisho_types::jurisdiction::table_hash;
 use sekisho_types::payload::JobPayload;
 use sekisho_types::placement::Phase;
 use sekisho_types::principal::TrustDomain;
-use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Incarnation, Revision};
 use sekisho_types::time::{Clock as _, Timestamp};
 use std::collections::BTreeSet;
@@ -50,7 +49,7 @@ const SAMPLES_MAX: usize = 24;
 /// A federation in which something of most kinds has happened.
 static FEDERATION: LazyLock<Federation> = LazyLock::new(|| {
     let mut f = Federation::furnished();
-    f.policy("hokkaido", Rules::clone(&job("x", 1, 1, &["JP-01"]).residency));
+    f.policy("hokkaido", rules(&["JP-01"]));
     f.landmarks();
     f.prove("tokyo-1/n-01", 1);
     f.give_site_key("tokyo-1", 1);

@@ -212,7 +212,7 @@ pub struct Tenant {
 /// A named policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// Its rules.
+    /// Its rules, shared with what is granted under them.
     pub rules: Rare<Rules>,
     /// Its version: the revision of its last change.
     pub revision: Revision,

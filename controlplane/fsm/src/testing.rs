@@ -15,7 +15,7 @@ mod quota;
 pub mod sealed;
 
 pub use device::{bucket, instances, shares};
-pub use job::{PAYLOAD, job, payload_of};
+pub use job::{PAYLOAD, job, payload_of, rules};
 pub use membership::{administrator, agreement, company, endorser, newcomer, signed_bundle};
 pub use quota::{first_quota, offer, reservation};
 

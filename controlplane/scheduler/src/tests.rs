@@ -21,7 +21,6 @@ mod starve;
 mod tasks;
 mod topology;
 
-use sekisho_evidence::grant::SessionId;
 use sekisho_evidence::receipt::Refusal;
 use sekisho_fsm::command::Command;
 use sekisho_fsm::testing::{Federation, OPERATORS, admin, agent, cluster, member, receipt_key};
@@ -109,15 +108,19 @@ fn hours_later(federation: &mut Federation, hours: u64) {
 fn minute(federation: &mut Federation) {
     minutes_later(federation, 1);
     let now = federation.state.clock();
-    let over: Vec<(PlacementId, NodeId, SessionId)> = federation
+    let over: Vec<PlacementId> = federation
         .state
         .placements()
         .filter(|(_, row)| !row.phase.is_ended() && row.charge.until <= now)
-        .map(|(id, row)| (*id, row.grant.node.clone(), row.grant.session))
+        .map(|(id, _)| *id)
         .collect();
-    for (id, node, session) in over {
-        let phases = vec![(id, Phase::Ended(Ending::Exited(0)))];
-        let report = Command::Report { node: node.clone(), session, phases };
-        federation.accept(agent(&node), report);
-    }
+    over.into_iter().for_each(|id| exit(federation, id));
+}
+
+/// A placement ends well.
+fn exit(federation: &mut Federation, id: PlacementId) {
+    let grant = &federation.state.placement(&id).unwrap().grant;
+    let (node, session) = (grant.node.clone(), grant.session);
+    let phases = vec![(id, Phase::Ended(Ending::Exited(0)))];
+    federation.accept(agent(&node), Command::Report { node, session, phases });
 }

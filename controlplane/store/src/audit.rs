@@ -64,10 +64,9 @@ impl Recent {
     fn add(&mut self, at: u64, hashes: &[Hash]) {
         let len = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let next = self.first.saturating_add(len(self.hashes.len()));
-        if at > next || self.hashes.is_empty() {
-            (self.first, self.hashes) = (at, VecDeque::new());
+        if at > next {
+            *self = Self { first: at, hashes: VecDeque::new() };
         }
-        let next = self.first.saturating_add(len(self.hashes.len()));
         let known = usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX);
         self.hashes.extend(hashes.iter().skip(known));
         let over = self.hashes.len().saturating_sub(RECENT_MAX);

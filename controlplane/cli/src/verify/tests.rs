@@ -29,14 +29,14 @@ use sekisho_evidence::record::{Body, Record};
 use sekisho_fsm::command::{Command, Item};
 use sekisho_fsm::entry::Entry;
 use sekisho_fsm::testing::{
-    Federation, admin, agent, checkpoint_key, cluster, genesis, job, member, receipt_key, user,
+    Federation, admin, agent, checkpoint_key, cluster, genesis, job, member, receipt_key, rules,
+    user,
 };
 use sekisho_types::device::Bucket;
 use sekisho_types::error_code::{ErrorCode, Language};
 use sekisho_types::id::{Digest, MemberId, NodeId, OperatorId};
 use sekisho_types::jurisdiction::{Area, table_hash};
 use sekisho_types::placement::{Ending, Phase};
-use sekisho_types::residency::Rules;
 use sekisho_types::revision::{Incarnation, PlacementId, Revision};
 
 const SITES: [&str; 2] = ["ishikari-1", "tokyo-1"];
@@ -62,7 +62,7 @@ fn tick(federation: &mut Federation, seconds: u64) {
 /// revoked node, policies changed, submissions refused, ticks and long silence.
 fn eventful() -> Federation {
     let mut f = Federation::furnished();
-    let policy = f.policy("hokkaido", Rules::clone(&job("x", 1, 1, &["JP-01"]).residency));
+    let policy = f.policy("hokkaido", rules(&["JP-01"]));
     tick(&mut f, 40);
     let mut facts = job("bound", 2, 2, &[]);
     facts.policy = Some(policy);
@@ -148,7 +148,7 @@ fn evicted(f: &mut Federation) {
     assert_eq!(early.code, ErrorCode::WrongPhase);
     let policy = "hokkaido".parse().unwrap();
     let expected = f.state.policy(&policy).map(|row| row.revision);
-    let rules = Rules::clone(&job("x", 1, 1, &["JP-13"]).residency);
+    let rules = rules(&["JP-13"]);
     f.accept(admin("kanto"), Command::PutPolicy { policy, rules, expected });
     f.accept(member("kanto"), evict);
     report(f, "ishikari-1/n-02", vec![(placement, Phase::Ended(Ending::Stopped))]);

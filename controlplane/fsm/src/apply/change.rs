@@ -58,6 +58,7 @@ pub(super) struct Change<'c> {
     pub(super) settled: Option<(ApprovalId, Option<ErrorCode>)>,
     /// The break-glass without which the actor might not do what it does.
     pub(super) glass: Cell<Option<Revision>>,
+    /// Of [`Self::submitter`], once it was asked for.
     submitter: OnceCell<Arc<Principal>>,
     /// A look at what is proposed: the signature of the proposer is enough.
     pub(super) one_suffices: bool,

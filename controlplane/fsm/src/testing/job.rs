@@ -24,10 +24,16 @@ pub fn payload_of(command: &Command) -> Vec<u8> {
 /// Payload of every job of the fixture.
 pub const PAYLOAD: &[u8] = b"true";
 
+/// Rules that allow `areas`; none = all of Japan.
+#[must_use]
+pub fn rules(areas: &[&str]) -> Rules {
+    let areas: BTreeSet<Area> = areas.iter().map(|area| Area::resolve(area).unwrap()).collect();
+    Rules { areas, ..Rules::default() }
+}
+
 /// Facts of a job `sapporo/NAME` of `group` members with `gpus` GPUs each, allowed in `areas`.
 #[must_use]
 pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
-    let areas: BTreeSet<Area> = areas.iter().map(|area| Area::resolve(area).unwrap()).collect();
     JobFacts {
         id: JobId { tenant: "sapporo".parse().unwrap(), name: name.parse().unwrap(), task: None },
         kind: Kind::Batch,
@@ -37,7 +43,7 @@ pub fn job(name: &str, group: u32, gpus: u32, areas: &[&str]) -> JobFacts {
         priority: 50,
         policy: None,
         reservation: None,
-        residency: Rules { areas, ..Rules::default() }.into(),
+        residency: rules(areas).into(),
         on_disconnect: OnDisconnect::Stop,
         over_limit: OverLimit::Queue,
         time_limit_s: 3600,

@@ -12,7 +12,7 @@ use sekisho_fsm::testing::{job, user};
 use sekisho_types::job::JobFacts;
 use sekisho_types::quota::Limit;
 use sekisho_types::topology::{Topology, Within};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Fleets that are drawn for each law.
 const FLEETS: u32 = 40;
@@ -77,17 +77,7 @@ fn empty(nodes: usize) -> Federation {
 }
 
 fn free(federation: &Federation) -> BTreeMap<String, u32> {
-    let node = |(id, node): (&NodeId, &sekisho_fsm::state::Node)| {
-        let taken: u32 = federation
-            .state
-            .placements()
-            .filter(|(_, row)| row.grant.node == *id && !row.phase.is_ended())
-            .map(|(_, row)| row.grant.gpus)
-            .sum();
-        let all = node.buckets[0].count;
-        (id.to_string(), all.checked_sub(taken).unwrap())
-    };
-    federation.state.nodes().map(node).collect()
+    federation.state.nodes().map(|(id, node)| (id.to_string(), node.free(0))).collect()
 }
 
 /// A partition of what is free into jobs.
@@ -138,14 +128,10 @@ fn facts(name: &str, piece: &Piece) -> JobFacts {
 
 /// About half of what runs ends.
 fn end_some(federation: &mut Federation, chance: &mut Chance) {
-    let mut running: BTreeMap<JobId, Vec<(PlacementId, NodeId, SessionId)>> = BTreeMap::new();
-    for (id, row) in federation.state.placements().filter(|(_, row)| !row.phase.is_ended()) {
-        let one = (*id, row.grant.node.clone(), row.grant.session);
-        running.entry(row.grant.job.clone()).or_default().push(one);
-    }
-    for (id, node, session) in running.into_values().filter(|_| chance.below(2) == 0).flatten() {
-        let phases = vec![(id, Phase::Ended(Ending::Exited(0)))];
-        federation.accept(agent(&node), Command::Report { node: node.clone(), session, phases });
+    let lives = federation.state.placements().filter(|(_, row)| !row.phase.is_ended());
+    let running: BTreeSet<JobId> = lives.map(|(_, row)| row.grant.job.clone()).collect();
+    for job in running.into_iter().filter(|_| chance.below(2) == 0) {
+        federation.placements(&job).into_iter().for_each(|id| exit(federation, id));
     }
 }
 

@@ -90,7 +90,7 @@ impl Model {
                 self.put_tenant(at, &tenant, (&policy, &parent), report);
             }
             Joint::PutPolicy { policy, rules, .. } => {
-                self.policies.insert(policy, (at.record.revision, rules));
+                self.policies.insert(policy, (at.record.revision, rules.into()));
             }
             Joint::SetQuota { tenant, class, area, allotment, .. } => {
                 self.ledger.set(&tenant, &class, area, allotment);

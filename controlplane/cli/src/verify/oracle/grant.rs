@@ -73,10 +73,7 @@ impl Model {
         for id in job.facts.policy.iter().chain(tenant) {
             let missing = |id: &PolicyId| format!("policy {id} does not exist");
             let (revision, rules) = self.policies.get(id).ok_or_else(|| missing(id))?;
-            bound.push(BoundRules {
-                policy: Some((id.clone(), *revision)),
-                rules: rules.clone().into(),
-            });
+            bound.push(BoundRules { policy: Some((id.clone(), *revision)), rules: rules.clone() });
         }
         Ok(bound)
     }

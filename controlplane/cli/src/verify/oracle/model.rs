@@ -122,7 +122,7 @@ pub(super) struct Model {
     /// Nodes of which there are two.
     pub(super) quarantined: BTreeSet<NodeId>,
     pub(super) tenants: BTreeMap<TenantId, Option<PolicyId>>,
-    pub(super) policies: BTreeMap<PolicyId, (Revision, Rules)>,
+    pub(super) policies: BTreeMap<PolicyId, (Revision, Rare<Rules>)>,
     pub(super) ledger: Ledger,
     pub(super) budgets: Budgets,
     pub(super) offers: Offers,
@@ -333,7 +333,7 @@ impl Model {
                 self.put_tenant(at, tenant, (policy, parent), report);
             }
             Command::PutPolicy { policy, rules, .. } => {
-                self.policies.insert(policy.clone(), (at.record.revision, rules.clone()));
+                self.policies.insert(policy.clone(), (at.record.revision, rules.clone().into()));
             }
             Command::SetQuota { tenant, class, area, allotment, .. } => {
                 self.ledger.set(tenant, class, *area, *allotment);

@@ -22,8 +22,7 @@ pub(super) fn sign(f: &mut Federation, id: ApprovalId) {
 }
 
 fn policy(name: &str, areas: &[&str]) -> Joint {
-    let rules = Rules::clone(&job("x", 1, 1, areas).residency);
-    Joint::PutPolicy { policy: name.parse().unwrap(), rules, expected: None }
+    Joint::PutPolicy { policy: name.parse().unwrap(), rules: rules(areas), expected: None }
 }
 
 /// A policy by approval, under which a job is placed; one that failed, one that was refused; and a job that an administrator of
@@ -32,7 +31,7 @@ pub(super) fn two_and_alone(f: &mut Federation) {
     let id = propose(f, policy("tokyo", &["JP-13"]));
     sign(f, id);
     let fails = propose(f, policy("twice", &[]));
-    f.policy("twice", Rules::default());
+    f.policy("twice", rules(&[]));
     sign(f, fails);
     let refused = propose(f, policy("never", &[]));
     f.accept(admin("hokuto"), Command::RefuseApproval { id: refused, reason: "no".into() });

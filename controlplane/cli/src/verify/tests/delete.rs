@@ -6,7 +6,7 @@ use sekisho_fsm::testing::user_key;
 /// A job of `sapporo` under policy `hokkaido`, running; then a site is renamed.
 fn running() -> (Federation, PlacementId) {
     let mut f = Federation::furnished();
-    let policy = f.policy("hokkaido", Rules::clone(&job("x", 1, 1, &["JP-01"]).residency));
+    let policy = f.policy("hokkaido", rules(&["JP-01"]));
     let mut facts = job("train", 1, 4, &[]);
     facts.policy = Some(policy);
     let id = f.submit(facts);
